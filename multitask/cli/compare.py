@@ -1,0 +1,42 @@
+"""``multitask compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath
+
+
+@click.command()
+@click.argument("runs", type=FilePath, nargs=-1, required=True)
+@click.option("--split", type=click.Choice(["val", "train", "all", "eval"]), default="val", show_default=True)
+def command(runs: tuple[Path, ...], split: str) -> None:
+    """Show what differs between RUNS: settings, scores, and paired differences to the first."""
+    from multitask.errors import UserError
+    from multitask.evaluation.predictions import Predictions
+    from multitask.finished import read_run
+    from multitask.reporting.console import show_comparison, show_differences, with_interval
+    from multitask.runs.comparison import differing_settings, paired_differences
+
+    if len(runs) < 2:
+        raise UserError("compare: needs two runs or more")
+    opened = [read_run(run) for run in runs]
+    names = [folder.name for folder, _ in opened]
+    reports = [folder.read_report(split) for folder, _ in opened]
+    predictions = [
+        Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
+        for folder, config in opened
+    ]
+    differences = paired_differences(names, predictions)
+    scores = {
+        "joint.macro_f1": [with_interval(r["joint"]["macro_f1"], r["joint"]["macro_f1_ci"]) for r in reports],
+        "joint.accuracy": [with_interval(r["joint"]["accuracy"], r["joint"]["accuracy_ci"]) for r in reports],
+    }
+    for task in reports[0]["tasks"]:
+        scores[f"tasks.{task}.macro_f1"] = [
+            with_interval(r["tasks"][task]["macro_f1"], r["tasks"][task]["macro_f1_ci"]) for r in reports
+        ]
+    show_comparison(names, differing_settings([config for _, config in opened]), scores)
+    show_differences(names[0], differences)

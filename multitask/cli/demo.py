@@ -1,0 +1,65 @@
+"""``multitask demo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, quiet_option
+
+PEOPLE = 320
+"""To train and validate on; a quarter as many others are answered."""
+
+
+@click.command()
+@click.option("--out", type=FilePath, help="Where everything goes.  [default: runs/demo-DATE-TIME]")
+@quiet_option
+def command(out: Path | None, quiet: bool) -> None:
+    """Draw a synthetic set, train on it, evaluate on people it never saw, and write report and submission."""
+    from multitask.cli.train import train_and_report
+    from multitask.config import load_config
+    from multitask.data.drawing import draw_set
+    from multitask.errors import UserError
+    from multitask.finished import evaluate, read_run, write_page, write_submission
+    from multitask.reporting.console import make_progress, say, score, show_paths, with_interval
+    from multitask.runs.folder import new_folder
+    from multitask.shipped import config_file
+    from multitask.training.progress import Progress
+
+    out = out or new_folder(Path("runs"), "demo")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out}: already exists; name another --out")
+    data, run, submission = out / "data", out / "run", out / "submission.csv"
+    config = load_config(config_file("demo"), [f"data.root={data}"])
+
+    progress = make_progress(quiet)
+    try:
+        done = progress.stage("drawing", PEOPLE, "people")
+        drawn = draw_set(data, people=PEOPLE, on_person=lambda count, total: done(count))
+    finally:
+        progress.close()
+    train_and_report(config, run, resume=False, quiet=quiet)
+
+    folder, config = read_run(run)
+    report = evaluate(folder, config, "eval", Progress())
+    page = write_page(folder, config, "eval")
+    write_submission(folder, config, data, submission, Progress())
+    if quiet:
+        return
+    joint = report["joint"]
+    heads = ", ".join(f"{task} {score(figures['macro_f1'])}" for task, figures in report["tasks"].items())
+    say()
+    say(
+        f"On {drawn.num_eval_people} people that it never saw: joint macro-F1 "
+        f"{with_interval(joint['macro_f1'], joint['macro_f1_ci'])}; {heads}"
+    )
+    show_paths(
+        {
+            "data": data,
+            "run": run,
+            "report, validation people": folder.report("val", "html"),
+            "report, people never seen": page,
+            "submission": submission,
+        }
+    )

@@ -1,0 +1,37 @@
+"""``multitask evaluate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import data_option, quiet_option, run_argument
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--split",
+    type=click.Choice(["val", "train", "all", "eval"]),
+    default="val",
+    show_default=True,
+    help="Whom to score on; eval: the pictures to be answered, where answers.csv stands beside them.",
+)
+@data_option
+@quiet_option
+def command(run: Path, split: str, data: Path | None, quiet: bool) -> None:
+    """Score RUN on one of its splits: console, report.json and report.html (report-SPLIT for the others)."""
+    from multitask.finished import evaluate, read_run, write_page
+    from multitask.reporting.console import make_progress, show_paths, show_report
+
+    folder, config = read_run(run, data)
+    progress = make_progress(quiet)
+    try:
+        report = evaluate(folder, config, split, progress)
+    finally:
+        progress.close()
+    page = write_page(folder, config, split)
+    if not quiet:
+        show_report(report)
+        show_paths({"report": page})

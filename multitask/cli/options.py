@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+FilePath = click.Path(path_type=Path)
+
+config_argument = click.argument("config", type=FilePath)
+run_argument = click.argument("run", type=FilePath)
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; the value is read as YAML."
+)
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+data_option = click.option(
+    "--data", type=FilePath, help="The data root, where it is not where the run was trained.", default=None
+)

@@ -1,0 +1,29 @@
+"""``multitask predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, quiet_option, run_argument
+
+
+@click.command()
+@run_argument
+@click.option("--data", type=FilePath, required=True, help="The data root that holds the pictures to answer.")
+@click.option("-o", "--output", type=FilePath, required=True, help="The CSV file to write: ImageID,ans.")
+@quiet_option
+def command(run: Path, data: Path, output: Path, quiet: bool) -> None:
+    """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""
+    from multitask.finished import read_run, write_submission
+    from multitask.reporting.console import make_progress, say
+
+    folder, config = read_run(run)
+    progress = make_progress(quiet)
+    try:
+        num = write_submission(folder, config, data, output, progress)
+    finally:
+        progress.close()
+    if not quiet:
+        say(f"{num} answers in {output}")

@@ -1,0 +1,194 @@
+"""The config: every component's section in one file, checked whole before anything is read or trained."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from multitask.data.augment import AugmentSettings
+from multitask.data.images import AnyCrop, WholeSettings
+from multitask.data.sources import AnySource, CompetitionSettings
+from multitask.errors import UserError, nearest
+from multitask.evaluation.decode import AnyDecode, IndependentSettings
+from multitask.labels import LabelSettings, LabelSpace
+from multitask.model.heads import AnyNet, LinearSettings
+from multitask.model.network import ModelSettings
+from multitask.objective.balance import AnyBalancer, FixedSettings
+from multitask.objective.losses import AnyLoss, CrossEntropySettings, ExplicitWeights
+from multitask.settings import (
+    ConfigPath,
+    Count,
+    Float,
+    FromCommandLine,
+    NonNegativeFloat,
+    PositiveInt,
+    Settings,
+    dump_yaml,
+    override,
+    parse_override,
+    read_yaml,
+    validate,
+)
+from multitask.training.loop import TrainingSettings
+
+Side = Annotated[PositiveInt, Field(ge=8)]
+ImageSize = Annotated[
+    tuple[Side, Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
+]
+
+
+class DataSettings(Settings):
+    """The ``data`` section: where the pictures are, who validates, and what the network sees of them."""
+
+    root: ConfigPath
+    source: AnySource = CompetitionSettings()
+    val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
+    """The share of the groups that validates; 0: all of them train."""
+    folds: Annotated[PositiveInt, Field(ge=2)] | None = None
+    """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
+    fold: Count = 0
+    image_size: ImageSize = (128, 96)
+    """Height and width in pixels; one number for a square."""
+    crop: AnyCrop = WholeSettings()
+    cache: Literal["auto", "memory", "none"] = "auto"
+    """Whether decoded pictures stay in memory; auto: if they take at most half of what is free."""
+    workers: Count | Literal["auto"] = "auto"
+    """Processes that make batches; 0: a thread; auto: a thread on a CPU, up to 8 processes beside a GPU."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DataSettings:
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
+        if self.folds is not None:
+            if self.fold >= self.folds:
+                raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
+            if self.val_fraction != type(self).model_fields["val_fraction"].default:
+                raise ValueError(f"val_fraction: {self.val_fraction} would be ignored beside folds: {self.folds}")
+        return self
+
+
+class HeadSettings(Settings):
+    """The ``heads.<task>`` section."""
+
+    weight: NonNegativeFloat = 1.0
+    """Of the head's loss in the sum; only the ratios of the heads matter beside the learning rate."""
+    loss: AnyLoss = CrossEntropySettings()
+    net: AnyNet = LinearSettings()
+
+
+class Config(Settings):
+    """A run, whole."""
+
+    seed: Count = 0
+    device: str = "auto"
+    labels: LabelSettings
+    data: DataSettings
+    augment: AugmentSettings = AugmentSettings()
+    model: ModelSettings = ModelSettings()
+    heads: dict[str, HeadSettings] = {}
+    balancer: AnyBalancer = FixedSettings()
+    training: TrainingSettings = TrainingSettings()
+    decode: AnyDecode = IndependentSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Config:
+        names = self.learned_space().task_names
+        for name in self.heads:
+            if name not in names:
+                flat = " (model.sharing is flat)" if self.model.sharing.name == "flat" else ""
+                raise ValueError(f"heads.{name}: there is no such head{flat}{nearest(name, names)}")
+        # Every head stands in the resolved config, also those left at their defaults.
+        object.__setattr__(self, "heads", {name: self.heads.get(name, HeadSettings()) for name in names})
+        if not any(head.weight for head in self.heads.values()):
+            raise ValueError("heads: at least one weight must be above 0")
+        for task in self.learned_space().tasks:
+            weights = self.heads[task.name].loss.class_weights
+            if isinstance(weights, ExplicitWeights) and len(weights.values) != task.num_classes:
+                raise ValueError(
+                    f"heads.{task.name}.loss.class_weights.values: must be {task.num_classes}, one for each of "
+                    f"{', '.join(task.classes[:6])}{', ...' if task.num_classes > 6 else ''}; "
+                    f"found {len(weights.values)}"
+                )
+        metrics = scored_metrics(self.space())
+        if self.training.monitor not in metrics:
+            raise ValueError(
+                f"training.monitor: unknown score {self.training.monitor!r}{nearest(self.training.monitor, metrics)}"
+            )
+        if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
+            raise ValueError("training.patience: needs somebody to validate on, but data.val_fraction is 0")
+        return self
+
+    def space(self) -> LabelSpace:
+        """The label space."""
+        return LabelSpace.from_settings(self.labels)
+
+    def learned_space(self) -> LabelSpace:
+        """The label space that the heads learn, of the same classes."""
+        return self.model.sharing.learned(self.space())
+
+    def to_yaml(self) -> str:
+        """The whole config, defaults and all; it can be run as it is."""
+        return dump_yaml(self.model_dump(mode="json"))
+
+
+def scored_metrics(space: LabelSpace) -> tuple[str, ...]:
+    """The scores that are taken after every epoch."""
+    names = ("macro_f1", "accuracy", "loss")
+    return (
+        *(f"joint.{name}" for name in names),
+        *(f"tasks.{task}.{name}" for task in space.task_names for name in names),
+    )
+
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+def _expand(value: Any, path: str) -> Any:
+    """``${NAME}`` and ``${NAME:-default}`` in strings, from the environment."""
+    if isinstance(value, dict):
+        return {key: _expand(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expand(item, path) for item in value]
+    if not isinstance(value, str):
+        return value
+    used = False
+
+    def replace(match: re.Match[str]) -> str:
+        nonlocal used
+        name, default = match.groups()
+        if os.environ.get(name):
+            used = True
+            return os.environ[name]
+        if default is None:
+            raise UserError(f"{path}: the environment variable {name} is not set; set it, or --set {path}=...")
+        return default
+
+    expanded = _VARIABLE.sub(replace, value)
+    # A path from the environment is relative to where the command runs, as one from --set is.
+    return FromCommandLine(expanded) if used else expanded
+
+
+def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], Path]:
+    """A config file's data with ``key=value`` overrides, not yet checked, and the folder its paths are relative to.
+
+    Raises:
+        UserError: the file cannot be read, or an override is malformed.
+    """
+    changes: Mapping[str, Any] = dict(parse_override(text) for text in overrides)
+    data = override(Config, read_yaml(path), changes)
+    return _expand(data, ""), path.parent.resolve()
+
+
+def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
+    """A config file with ``key=value`` overrides.
+
+    Raises:
+        UserError: as one line; the file's name where the file is at fault, the key where a setting is.
+    """
+    data, folder = read_config(path, overrides)
+    return validate(Config, data, folder)

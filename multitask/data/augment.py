@@ -1,0 +1,128 @@
+"""Augmentation of single pictures: families of transforms under one strength."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from multitask.settings import Bool, Fraction, NonNegativeFloat, Settings
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for the newest version
+import albumentations as A
+import cv2
+
+from multitask.data.images import Pixels
+from multitask.data.mix import MixSettings
+
+_FILL = cv2.BORDER_REFLECT_101
+
+
+class AugmentSettings(Settings):
+    """The ``augment`` section.
+
+    A family's own strength is ``strength`` times its share, at most 1. At 0 a picture is exactly what validation sees;
+    at 1 it is changed strongly; in between, probabilities and magnitudes rise together.
+    """
+
+    strength: Fraction = 0.4
+    geometry: NonNegativeFloat = 1.0
+    colour: NonNegativeFloat = 1.0
+    noise: NonNegativeFloat = 1.0
+    occlusion: NonNegativeFloat = 1.0
+    flip: Bool = True
+    """Whether left and right may be swapped, as part of the geometry family; not for classes that differ by it."""
+    mix: MixSettings = MixSettings()
+
+
+def _geometry(s: float) -> list[A.BasicTransform]:
+    return [
+        A.Affine(
+            rotate=(-25 * s, 25 * s),
+            scale=(1 - 0.2 * s, 1 + 0.2 * s),
+            translate_percent=(-0.12 * s, 0.12 * s),
+            shear=(-8 * s, 8 * s),
+            border_mode=_FILL,
+            p=min(1.0, 1.2 * s),
+        ),
+    ]
+
+
+def _colour(s: float) -> list[A.BasicTransform]:
+    return [
+        A.RandomBrightnessContrast(brightness_limit=0.4 * s, contrast_limit=0.4 * s, p=0.8 * s),
+        A.HueSaturationValue(hue_shift_limit=14 * s, sat_shift_limit=50 * s, val_shift_limit=0, p=0.5 * s),
+        A.RandomGamma(gamma_limit=(100 - 40 * s, 100 + 40 * s), p=0.3 * s),
+    ]
+
+
+def _noise(s: float) -> list[A.BasicTransform]:
+    return [
+        A.GaussianBlur(blur_limit=0, sigma_limit=(0.1, 0.1 + 1.7 * s), p=0.3 * s),
+        A.GaussNoise(std_range=(0.0, 0.1 * s), p=0.3 * s),
+        A.ImageCompression(quality_range=(round(95 - 55 * s), 95), p=0.3 * s),
+    ]
+
+
+def _occlusion(s: float) -> list[A.BasicTransform]:
+    return [
+        A.CoarseDropout(
+            num_holes_range=(1, 1 + round(3 * s)),
+            hole_height_range=(0.05, 0.05 + 0.3 * s),
+            hole_width_range=(0.05, 0.05 + 0.3 * s),
+            fill="random_uniform",
+            p=0.6 * s,
+        ),
+    ]
+
+
+FAMILIES: dict[str, Callable[[float], list[A.BasicTransform]]] = {
+    "geometry": _geometry,
+    "colour": _colour,
+    "noise": _noise,
+    "occlusion": _occlusion,
+}
+"""The table of families: each makes its transforms from its own strength in (0, 1]."""
+
+
+def transforms(settings: AugmentSettings) -> list[A.BasicTransform]:
+    """The transforms of all families that are not at 0, in the order in which they are applied."""
+    chosen: list[A.BasicTransform] = []
+    for family, make in FAMILIES.items():
+        strength = min(1.0, settings.strength * getattr(settings, family))
+        if strength == 0:
+            continue
+        if family == "geometry" and settings.flip:
+            chosen.append(A.HorizontalFlip(p=0.5 * min(1.0, 2 * strength)))
+        chosen += make(strength)
+    return chosen
+
+
+class Augmentation:
+    """Changes pictures at random, the same way for the same seed.
+
+    Args:
+        settings: families and strength.
+    """
+
+    def __init__(self, settings: AugmentSettings) -> None:
+        cv2.setNumThreads(0)  # a batch is one thread's work; OpenCV's own threads would fight the network's
+        chosen = transforms(settings)
+        self._compose: Any = A.Compose(chosen) if chosen else None
+
+    def __call__(self, pictures: Sequence[Pixels], seed: int) -> Pixels:
+        """A batch of changed pictures.
+
+        Args:
+            pictures: B of (H, W, 3) uint8.
+            seed: of everything random in the batch.
+
+        Returns:
+            (B, H, W, 3) uint8.
+        """
+        if self._compose is None:
+            return np.stack(pictures)
+        self._compose.set_random_seed(seed)
+        return np.stack([self._compose(image=picture)["image"] for picture in pictures])

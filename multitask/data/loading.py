@@ -1,0 +1,191 @@
+"""Batches: the same pictures in the same order with the same augmentation, however many workers make them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from multitask.data.augment import Augmentation
+from multitask.data.images import Pictures
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+from multitask.seeds import derive
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B samples.
+
+    Attributes:
+        images: (B, H, W, 3) uint8.
+        labels: (B, T) int64, ``MISSING`` where unknown.
+        weights: (B,) float32.
+    """
+
+    images: Tensor
+    labels: Tensor
+    weights: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device, while the host goes on."""
+        return Batch(*(part.to(device, non_blocking=True) for part in (self.images, self.labels, self.weights)))
+
+    def pin_memory(self) -> Batch:
+        """The same in page-locked memory, which a GPU can fetch while it computes."""
+        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.weights.pin_memory())
+
+
+@dataclass(frozen=True)
+class _Order:
+    """One batch to be made."""
+
+    indices: NDArray[np.int64]
+    seed: int
+
+
+class _Maker(Dataset[Batch | UserError]):
+    """Makes the batch that an order names; it holds no state, so any worker may."""
+
+    def __init__(
+        self, samples: Samples, labels: NDArray[np.int64], pictures: Pictures, augmentation: Augmentation | None
+    ) -> None:
+        self.labels = labels
+        self.weights = samples.weights
+        self.pictures = pictures
+        self.augmentation = augmentation
+
+    def __getitem__(self, order: _Order) -> Batch | UserError:
+        # OpenCV counts threads per process, and a batch is one worker's job.
+        cv2.setNumThreads(0)
+        try:
+            pictures = [self.pictures[index] for index in order.indices]
+        except UserError as error:
+            return error  # as it is: a worker process would wrap it in a traceback
+        images = self.augmentation(pictures, order.seed) if self.augmentation else np.stack(pictures)
+        return Batch(
+            torch.from_numpy(images),
+            torch.from_numpy(self.labels[order.indices]),
+            torch.from_numpy(self.weights[order.indices]),
+        )
+
+
+class Batches:
+    """The batches of some samples, an epoch at a time.
+
+    Args:
+        samples: all samples.
+        labels: (N, T) the labels that are learned, of all samples.
+        pictures: all pictures, in the same order.
+        indices: which samples are served.
+        batch_size: at most so many in a batch. The batches of an epoch differ by at most one sample in size: none is
+            dropped, and no small rest disturbs the batch statistics.
+        augmentation: None to serve the pictures as they are.
+        shuffle: whether every epoch has an order of its own.
+        seed: of order and augmentation.
+        workers: processes that make batches; 0 makes them in a thread beside the training.
+        pin: whether batches go to page-locked memory.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        labels: NDArray[np.int64],
+        pictures: Pictures,
+        indices: NDArray[np.int64],
+        batch_size: int,
+        *,
+        augmentation: Augmentation | None = None,
+        shuffle: bool = False,
+        seed: int = 0,
+        workers: int = 0,
+        pin: bool = False,
+    ) -> None:
+        self._maker = _Maker(samples, labels, pictures, augmentation)
+        self._indices = indices
+        self._shuffle = shuffle
+        self._seed = seed
+        self._pin = pin
+        self._orders: list[_Order] = []
+        self.num_images = len(indices)
+        self.num_batches = -(-len(indices) // batch_size)
+        self._loader: DataLoader[Batch | UserError] | None = None
+        if workers:
+            self._loader = DataLoader(
+                self._maker,
+                batch_size=None,
+                sampler=self._orders,  # read anew at each epoch, so the workers can be kept
+                num_workers=workers,
+                persistent_workers=True,
+                pin_memory=pin,
+                prefetch_factor=2,
+            )
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of one epoch.
+
+        Args:
+            epoch: its number; the same number gives the same batches.
+
+        Raises:
+            UserError: a picture cannot be read.
+        """
+        indices = self._indices
+        if self._shuffle:
+            indices = np.random.default_rng(derive(self._seed, "order", epoch)).permutation(indices)
+        self._orders[:] = [
+            _Order(part, derive(self._seed, "augment", epoch, number))
+            for number, part in enumerate(np.array_split(indices, self.num_batches))
+        ]
+        made = iter(self._loader) if self._loader is not None else _ahead(self._maker, list(self._orders), self._pin)
+        for batch in made:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+
+
+def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | UserError]:
+    """The orders' batches, made by a thread that is two ahead of their consumer."""
+    made: queue.Queue[Batch | UserError | BaseException | None] = queue.Queue(maxsize=2)
+    stopped = threading.Event()
+
+    def put(item: Batch | UserError | BaseException | None) -> None:
+        while not stopped.is_set():
+            try:
+                made.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for order in orders:
+                if stopped.is_set():
+                    return
+                batch = maker[order]
+                put(batch.pin_memory() if pin and isinstance(batch, Batch) else batch)
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException) and not isinstance(item, UserError):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()

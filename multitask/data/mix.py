@@ -1,0 +1,111 @@
+"""Mixing two pictures of a batch: mixup and CutMix for several heads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from pydantic import model_validator
+from torch import Tensor
+
+from multitask.settings import Bool, Fraction, PositiveFloat, Settings
+
+
+class MixSettings(Settings):
+    """The ``augment.mix`` section: how often batches are mixed, and how evenly."""
+
+    mixup_prob: Fraction = 0.0
+    mixup_alpha: PositiveFloat = 0.2
+    """Both parameters of the Beta distribution of lambda; small: mostly one picture, large: half and half."""
+    cutmix_prob: Fraction = 0.0
+    cutmix_alpha: PositiveFloat = 1.0
+    cutmix_vertical: Bool = False
+    """Whether the pasted part is a band of full height (one side of a face) rather than a box."""
+
+    @model_validator(mode="after")
+    def _check(self) -> MixSettings:
+        if self.mixup_prob + self.cutmix_prob > 1:
+            raise ValueError(
+                f"mixup_prob and cutmix_prob must be at most 1 together, found {self.mixup_prob} and {self.cutmix_prob}"
+            )
+        return self
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a batch should be taken for.
+
+    A mixed picture is ``lam`` of the one's labels and ``1 - lam`` of the other's. Its joint target is therefore
+    ``lam * delta(labels) + (1 - lam) * delta(labels[partner])``, two cells of the product, and not the product of the
+    mixed marginals, which would put weight on classes that neither picture has. Losses take each side whole and weigh
+    them.
+
+    Attributes:
+        labels: (B, T) int64, ``MISSING`` where unknown.
+        weights: (B,) how much each sample counts.
+        partner: (B,) the place in the batch of each picture mixed in; None if none are.
+        lam: the share of a picture's own pixels.
+    """
+
+    labels: Tensor
+    weights: Tensor
+    partner: Tensor | None = None
+    lam: float = 1.0
+
+    def sides(self) -> list[tuple[float, Tensor, Tensor]]:
+        """Share, (B, T) labels and (B,) weights of each side of the mixture."""
+        own = (self.lam, self.labels, self.weights)
+        if self.partner is None:
+            return [own]
+        return [own, (1.0 - self.lam, self.labels[self.partner], self.weights[self.partner])]
+
+
+def mix(images: Tensor, labels: Tensor, weights: Tensor, settings: MixSettings, seed: int) -> tuple[Tensor, Targets]:
+    """A batch mixed with a permutation of itself by mixup or CutMix, or left as it is.
+
+    mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. CutMix: Yun et al. 2019,
+    https://arxiv.org/abs/1905.04899, with lambda recomputed from the area really pasted.
+
+    Args:
+        images: (B, 3, H, W) float.
+        labels: (B, T) int64.
+        weights: (B,) float.
+        settings: which, how often, how evenly.
+        seed: of everything random here.
+
+    Returns:
+        (B, 3, H, W) images and their targets.
+    """
+    plain = Targets(labels, weights)
+    if settings.mixup_prob == settings.cutmix_prob == 0:
+        return images, plain
+    rng = np.random.default_rng(seed)
+    draw = rng.random()
+    if draw >= settings.mixup_prob + settings.cutmix_prob:
+        return images, plain
+    partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
+    if draw < settings.mixup_prob:
+        lam = float(rng.beta(settings.mixup_alpha, settings.mixup_alpha))
+        mixed = images * lam + images[partner] * (1 - lam)
+    else:
+        wanted = float(rng.beta(settings.cutmix_alpha, settings.cutmix_alpha))
+        height, width = images.shape[2:]
+        top, bottom, left, right = _box(height, width, wanted, settings.cutmix_vertical, rng)
+        mixed = images.clone()
+        mixed[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
+        lam = 1 - (bottom - top) * (right - left) / (height * width)
+    return mixed, Targets(labels, weights, partner, lam)
+
+
+def _box(height: int, width: int, lam: float, vertical: bool, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """Top, bottom, left, right of the pasted part, about ``1 - lam`` of the area, in pixels."""
+    if vertical:
+        cut = round(width * (1 - lam))
+        left = 0 if rng.random() < 0.5 else width - cut
+        return 0, height, left, left + cut
+    side = np.sqrt(1 - lam)
+    cut_height, cut_width = int(height * side), int(width * side)
+    y, x = int(rng.integers(height)), int(rng.integers(width))
+    top, left = max(0, y - cut_height // 2), max(0, x - cut_width // 2)
+    return top, min(height, y + cut_height // 2), left, min(width, x + cut_width // 2)

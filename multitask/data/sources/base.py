@@ -1,0 +1,87 @@
+"""What a source of samples must answer, and the checks that all share."""
+
+from __future__ import annotations
+
+import csv
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from multitask.data.samples import Queries, Samples
+from multitask.errors import UserError, nearest
+from multitask.labels import LabelSpace
+from multitask.settings import Settings
+
+
+class SourceSettings(Settings):
+    """A source: its settings, and how it reads a folder laid out its way."""
+
+    name: str
+
+    @abstractmethod
+    def samples(self, root: Path, space: LabelSpace) -> Samples:
+        """The labelled samples under ``root``.
+
+        Raises:
+            UserError: something is missing, malformed or twice there; one line that names it.
+        """
+
+    @abstractmethod
+    def queries(self, root: Path) -> Queries:
+        """The pictures under ``root`` that are to be answered.
+
+        Raises:
+            UserError: their list or one of them is missing.
+        """
+
+    @abstractmethod
+    def answered(self, root: Path, space: LabelSpace) -> Samples:
+        """The pictures of ``queries`` with their true labels, where the answers are known.
+
+        Raises:
+            UserError: there are no answers, or they do not fit the queries.
+        """
+
+
+def read_csv(path: Path, required: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line numbers (the header is line 1).
+
+    Raises:
+        UserError: the file is missing, is no CSV text, lacks a column, or a row has too few or too many cells.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, None)
+            if not header:
+                raise UserError(f"{path}: is empty; its first line must name the columns {', '.join(required)}")
+            for column in required:
+                if column not in header:
+                    raise UserError(f"{path}: has no column {column!r}{nearest(column, header)}")
+            for cells in reader:
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise UserError(
+                        f"{path}, line {reader.line_num}: must have {len(header)} cells, found {len(cells)}"
+                    )
+                yield reader.line_num, dict(zip(header, cells, strict=True))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as CSV: {error}") from None
+
+
+def inside(path: str, where: str) -> str:
+    """``path`` if it is relative and stays inside the folder it is relative to.
+
+    Raises:
+        UserError: it is empty, absolute, or leaves the folder; the line begins with ``where``.
+    """
+    parts = PurePosixPath(path).parts
+    windows = PureWindowsPath(path)
+    if not path.strip() or not parts or path.startswith(("/", "\\")) or windows.drive or "\0" in path:
+        raise UserError(f"{where}: must be a path inside the data root, found {path!r}")
+    if ".." in parts or ".." in windows.parts:
+        raise UserError(f"{where}: leaves the data root: {path!r}")
+    return path

@@ -1,0 +1,142 @@
+"""The mask competition's layout: a folder of seven pictures per person, labelled by file name and by ``train.csv``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from multitask.data.samples import Queries, Samples
+from multitask.data.sources.base import SourceSettings, inside, read_csv
+from multitask.errors import UserError, nearest
+from multitask.labels import LabelSpace
+
+EXTENSIONS = (".jpg", ".jpeg", ".png")
+
+MASK_OF_STEM = {
+    "mask1": "wear",
+    "mask2": "wear",
+    "mask3": "wear",
+    "mask4": "wear",
+    "mask5": "wear",
+    "incorrect_mask": "incorrect",
+    "normal": "not_worn",
+}
+"""What each of a person's pictures shows; in this order they become samples."""
+
+FIELDS = ("mask", "gender", "race", "age")
+"""What the layout says of a picture; a task takes the field of its name."""
+
+
+class CompetitionLayout(SourceSettings):
+    """``train/train.csv`` and ``train/images/{path}/{mask1..5,incorrect_mask,normal}``; ``eval/info.csv``."""
+
+    def samples(self, root: Path, space: LabelSpace) -> Samples:
+        """Seven samples per row of ``train.csv``. ``path`` is the person: ``id`` is shared by several."""
+        for name in space.task_names:
+            if name not in FIELDS:
+                raise UserError(f"labels.tasks.{name}: the competition layout has no such field{nearest(name, FIELDS)}")
+        table = root / "train" / "train.csv"
+        values: dict[str, list[Any]] = {field: [] for field in FIELDS}
+        images: list[str] = []
+        groups: list[str] = []
+        lines: dict[str, int] = {}
+        for line, row in read_csv(table, ("path", "gender", "race", "age")):
+            where = f"{table}, line {line}"
+            person = inside(row["path"], f"{where}: path")
+            if person in lines:
+                raise UserError(f"{where}: path {person!r} stands in line {lines[person]} too")
+            lines[person] = line
+            labels = {field: row[field] for field in FIELDS if field != "mask"}
+            for task in space.tasks:
+                if task.name in labels:
+                    try:
+                        task.index(labels[task.name])
+                    except UserError as error:
+                        raise UserError(f"{where}: {error}") from None
+            files = find_pictures(root / "train" / "images" / person, where)
+            for stem, mask in MASK_OF_STEM.items():
+                images.append(f"train/images/{person}/{files[stem]}")
+                groups.append(person)
+                values["mask"].append(mask)
+                for field, value in labels.items():
+                    values[field].append(value)
+        return Samples.from_values(space, root, images, groups, values, self.name)
+
+    def queries(self, root: Path) -> Queries:
+        """The rows of ``eval/info.csv``, in its order."""
+        table = root / "eval" / "info.csv"
+        ids: dict[str, int] = {}
+        for line, row in read_csv(table, ("ImageID",)):
+            image = inside(row["ImageID"], f"{table}, line {line}: ImageID")
+            if image in ids:
+                raise UserError(f"{table}, line {line}: {image!r} stands in line {ids[image]} too")
+            ids[image] = line
+        if not ids:
+            raise UserError(f"{table}: holds no pictures to answer")
+        paths = tuple(root / "eval" / "images" / image for image in ids)
+        missing = [path for path in paths if not path.is_file()]
+        if missing:
+            more = f" (and {len(missing) - 1} more of {table})" if len(missing) > 1 else ""
+            raise UserError(f"{missing[0]}: no such file{more}")
+        return Queries(tuple(ids), paths)
+
+    def answered(self, root: Path, space: LabelSpace) -> Samples:
+        """``queries`` with the classes of ``answers.csv``, which only sets with known answers have."""
+        queries = self.queries(root)
+        table = root / "answers.csv"
+        classes: dict[str, int] = {}
+        groups: dict[str, str] = {}
+        for line, row in read_csv(table, ("ImageID", "ans")):
+            if not row["ans"].isdecimal() or int(row["ans"]) >= space.num_classes:
+                raise UserError(
+                    f"{table}, line {line}: ans must be a class from 0 to {space.num_classes - 1}, found {row['ans']!r}"
+                )
+            classes[row["ImageID"]] = int(row["ans"])
+            groups[row["ImageID"]] = row.get("group", row["ImageID"])
+        unanswered = [image for image in queries.ids if image not in classes]
+        if unanswered:
+            raise UserError(f"{table}: has no answer for {unanswered[0]!r} ({len(unanswered)} lack one)")
+        labels = space.decode(np.array([classes[image] for image in queries.ids]))
+        num = len(labels)
+        return Samples(
+            space,
+            root,
+            np.array([path.relative_to(root).as_posix() for path in queries.paths], dtype=object),
+            np.array([groups[image] for image in queries.ids], dtype=object),
+            labels,
+            np.full(labels.shape, np.nan),
+            np.ones(num, dtype=np.float32),
+            np.full(num, self.name, dtype=object),
+        )
+
+
+class CompetitionSettings(CompetitionLayout):
+    """The competition's own data."""
+
+    name: Literal["competition"] = "competition"
+
+
+def find_pictures(folder: Path, where: str) -> dict[str, str]:
+    """The file of each of a person's pictures: stem -> file name, whatever its extension.
+
+    Raises:
+        UserError: the folder is missing, or a picture is there not once but never or twice.
+    """
+    found: dict[str, list[str]] = {stem: [] for stem in MASK_OF_STEM}
+    try:
+        names = sorted(os.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"{where}: has no folder {folder}") from None
+    for name in names:
+        stem, extension = os.path.splitext(name)
+        # macOS leaves a file ._mask1.jpg beside a file; it is no picture.
+        if not name.startswith(".") and stem in found and extension.lower() in EXTENSIONS:
+            found[stem].append(name)
+    for stem, files in found.items():
+        if len(files) != 1:
+            count = "none" if not files else " and ".join(files)
+            raise UserError(f"{folder}: must hold one picture {stem!r} ({', '.join(EXTENSIONS)}), found {count}")
+    return {stem: files[0] for stem, files in found.items()}

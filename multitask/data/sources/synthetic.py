@@ -1,0 +1,51 @@
+"""Drawn faces in the competition's layout: data that anyone may have, with answers known and errors planted."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from multitask.data.drawing import draw_set
+from multitask.data.samples import Samples
+from multitask.data.sources.competition import CompetitionLayout
+from multitask.errors import UserError
+from multitask.labels import LabelSpace
+from multitask.settings import Count, Fraction, PositiveInt, Settings
+
+
+class DrawSettings(Settings):
+    """What to draw."""
+
+    people: PositiveInt = 320
+    seed: Count = 0
+    noise: Fraction = 0.0
+
+
+class SyntheticSettings(CompetitionLayout):
+    """What ``multitask synth`` draws; with ``draw`` it is drawn first where it is absent."""
+
+    name: Literal["synthetic"] = "synthetic"
+    draw: DrawSettings | None = None
+
+    def samples(self, root: Path, space: LabelSpace) -> Samples:
+        """Seven samples per drawn person."""
+        if self.draw is not None:
+            self._ensure(self.draw, root)
+        elif not (root / "synth.json").exists():
+            raise UserError(f"{root}: holds no synthetic set; draw one with `multitask synth {root} --people 320`")
+        return super().samples(root, space)
+
+    def _ensure(self, draw: DrawSettings, root: Path) -> None:
+        """Draws the set unless it is there, and says so if another one is."""
+        manifest = root / "synth.json"
+        if not root.exists():
+            draw_set(root, people=draw.people, seed=draw.seed, noise=draw.noise)
+            return
+        try:
+            drawn = json.loads(manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise UserError(f"{root}: exists and holds no synthetic set; name another data.root") from None
+        for key, wanted in draw.model_dump().items():
+            if drawn.get(key) != wanted:
+                raise UserError(f"data.source.draw.{key}: {root} was drawn with {drawn.get(key)}, found {wanted}")

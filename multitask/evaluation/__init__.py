@@ -1,0 +1,1 @@
+"""From predictions to figures: decode rules, metrics, intervals, attribution."""

@@ -1,0 +1,64 @@
+"""Which head loses how much of the joint macro-F1."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from multitask.evaluation.metrics import IntArray, Scores
+from multitask.labels import LabelSpace
+
+MAX_EXACT_TASKS = 10
+"""Shapley shares need 2**T scores; beyond this many tasks only the single-head figures are given."""
+
+
+def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> dict[str, Any]:
+    """What each head costs.
+
+    The shares are Shapley values (Shapley 1953) of the game in which a head joins by becoming perfect: a head's share
+    is its gain averaged over every order in which the heads could be mended, so the shares and what absent classes
+    cost add up to 1 - macro-F1 exactly.
+
+    Args:
+        given: (N,) classes.
+        predicted: (N,) classes.
+        space: their label space.
+
+    Returns:
+        ``macro_f1``; ``perfect``: per task, the joint macro-F1 if that head were perfect; ``lost``: per task, its share
+        of the loss (None beyond ``MAX_EXACT_TASKS``); ``absent``: what is lost because declared classes do not occur.
+    """
+    truth, guess = space.decode(given), space.decode(predicted)
+    names = space.task_names
+
+    def score(perfect: Iterable[int]) -> float:
+        labels = guess.copy()
+        columns = list(perfect)
+        labels[:, columns] = truth[:, columns]
+        return Scores.of(given, space.encode(labels), space.possible).macro_f1
+
+    base = score(())
+    everything = score(range(len(names)))
+    lost: dict[str, float] | None = None
+    if len(names) <= MAX_EXACT_TASKS:
+        values = {
+            chosen: score(chosen)
+            for size in range(len(names) + 1)
+            for chosen in itertools.combinations(range(len(names)), size)
+        }
+        lost = dict.fromkeys(names, 0.0)
+        for chosen, value in values.items():
+            for task, name in enumerate(names):
+                if task not in chosen:
+                    share = 1 / (len(names) * math.comb(len(names) - 1, len(chosen)))
+                    lost[name] += share * (values[tuple(sorted((*chosen, task)))] - value)
+    return {
+        "macro_f1": base,
+        "perfect": {name: score((task,)) for task, name in enumerate(names)},
+        "lost": lost,
+        "absent": float(np.float64(1.0) - everything),
+    }

@@ -1,0 +1,85 @@
+"""Intervals by resampling groups: the pictures of one person are not independent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
+
+NUM_RESAMPLES = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class Resampled:
+    """Scores of R resamples of the groups.
+
+    Attributes:
+        macro_f1: (R,).
+        accuracy: (R,).
+    """
+
+    macro_f1: FloatArray
+    accuracy: FloatArray
+
+
+_CHUNK = 4_000_000
+"""Weights that are held at once: what is needed does not grow with the number of groups."""
+
+
+def _weights(num_groups: int, seed: int) -> Iterator[FloatArray]:
+    """(r, G) how often each group is drawn, G draws with replacement, for ``NUM_RESAMPLES`` rows in all."""
+    rng = np.random.default_rng(seed)
+    rows = max(1, _CHUNK // num_groups)
+    for start in range(0, NUM_RESAMPLES, rows):
+        size = min(rows, NUM_RESAMPLES - start)
+        yield rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=size).astype(float)
+
+
+def resample(
+    given: IntArray, predicted: IntArray, groups: IntArray, declared: NDArray[np.bool_], seed: int
+) -> Resampled:
+    """Scores of ``NUM_RESAMPLES`` resamples of the groups.
+
+    A resample may draw nobody of a rare class, whose F1 is then not 0 but unknown: macro-F1 is taken over the classes
+    that were drawn, and scaled by the share of declared classes that the data has at all. So the interval is about the
+    score that is reported.
+
+    Args:
+        given: (N,) class indices.
+        predicted: (N,) likewise.
+        groups: (N,) group indices, every one below G in use.
+        declared: (C,) bool, the classes that macro-F1 is the mean of.
+        seed: of the draws. With the same groups and seed two models are scored on the same draws, so that the
+            difference of their scores is a paired one.
+
+    Returns:
+        R macro-F1s and accuracies.
+    """
+    num_groups, num_classes = int(groups.max()) + 1, len(declared)
+
+    def per_group(classes: IntArray, chosen: NDArray[np.bool_] | slice = slice(None)) -> FloatArray:
+        flat = np.bincount(groups[chosen] * num_classes + classes[chosen], minlength=num_groups * num_classes)
+        return flat.reshape(num_groups, num_classes).astype(float)
+
+    hits, support, guesses = per_group(given, given == predicted), per_group(given), per_group(predicted)
+    present = np.isin(np.arange(num_classes), given) & declared
+    macro_f1, accuracy = [], []
+    for weights in _weights(num_groups, seed):
+        drawn_hits, drawn_support = weights @ hits, weights @ support
+        f1 = f1_scores(drawn_hits, drawn_support, weights @ guesses)
+        drawn = (drawn_support > 0) & declared
+        mean = (f1 * drawn).sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
+        macro_f1.append(mean * present.sum() / declared.sum())
+        accuracy.append(drawn_hits.sum(axis=1) / drawn_support.sum(axis=1))
+    return Resampled(np.concatenate(macro_f1), np.concatenate(accuracy))
+
+
+def interval(values: FloatArray) -> tuple[float, float]:
+    """The middle ``LEVEL`` of the values: (low, high)."""
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)

@@ -1,0 +1,145 @@
+"""Predictions: what the network says of each picture, and the table they are kept in."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multitask.data.images import Preprocessing
+from multitask.data.loading import Batch
+from multitask.errors import UserError
+from multitask.labels import MISSING, LabelSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """N answered pictures.
+
+    Attributes:
+        space: the label space.
+        learned: the label space of the heads, of the same classes.
+        images: (N,) str, the samples' relative paths.
+        groups: (N,) str.
+        labels: (N, T) int64, ``MISSING`` where unknown.
+        log_probs: per head of ``learned``, (N, C_t) float64.
+        predicted: (N,) the decoded classes.
+    """
+
+    space: LabelSpace
+    learned: LabelSpace
+    images: NDArray[np.object_]
+    groups: NDArray[np.object_]
+    labels: NDArray[np.int64]
+    log_probs: dict[str, Tensor]
+    predicted: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def num_groups(self) -> int:
+        """How many groups there are."""
+        return len(set(self.groups))
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """(N,) the given classes, ``MISSING`` where a label is."""
+        return self.space.encode(self.labels)
+
+    def joint_log_probs(self) -> Tensor:
+        """(N, C)."""
+        return self.learned.joint_log_probs(self.log_probs)
+
+    def task_log_probs(self) -> dict[str, Tensor]:
+        """Per task of ``space``, (N, C_t): the marginals of the joint, whatever the heads are."""
+        return self.space.marginal_log_probs(self.joint_log_probs())
+
+    def group_indices(self) -> NDArray[np.int64]:
+        """(N,) the groups as numbers from 0."""
+        return np.unique(self.groups.astype(str), return_inverse=True)[1].astype(np.int64)
+
+    def to_csv(self) -> str:
+        """A table: image, group, the given labels and class, the predicted class, every head's probabilities."""
+        columns: dict[str, object] = {"image": self.images, "group": self.groups}
+        for column, task in enumerate(self.space.tasks):
+            names = np.array([*task.classes, ""], dtype=object)  # MISSING is the last
+            columns[task.name] = names[self.labels[:, column]]
+        names = np.array([*self.space.class_names, ""], dtype=object)
+        columns["class"] = names[self.classes]
+        columns["predicted"] = names[self.predicted]
+        for task in self.learned.tasks:
+            probs = self.log_probs[task.name].exp().numpy()
+            columns |= {f"p({task.name}={name})": probs[:, index] for index, name in enumerate(task.classes)}
+        return pd.DataFrame(columns).to_csv(index=False, float_format="%.9g", lineterminator="\n")
+
+    @classmethod
+    def from_csv(cls, path: Path, space: LabelSpace, learned: LabelSpace) -> Predictions:
+        """The table that ``to_csv`` made.
+
+        Raises:
+            UserError: there is no such file, or it is of another label space.
+        """
+        try:
+            table = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)
+            labels = np.stack(
+                [
+                    table[task.name].map({**{name: i for i, name in enumerate(task.classes)}, "": MISSING})
+                    for task in space.tasks
+                ],
+                axis=1,
+            ).astype(np.int64)
+            indices = {name: index for index, name in enumerate(space.class_names)}
+            log_probs = {
+                task.name: torch.from_numpy(
+                    np.log(table[[f"p({task.name}={name})" for name in task.classes]].to_numpy(dtype=np.float64))
+                )
+                for task in learned.tasks
+            }
+            return cls(
+                space,
+                learned,
+                table["image"].to_numpy(dtype=object),
+                table["group"].to_numpy(dtype=object),
+                labels,
+                log_probs,
+                table["predicted"].map(indices).to_numpy().astype(np.int64),
+            )
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such file; `multitask evaluate` writes it") from None
+        except (KeyError, ValueError, OSError) as error:
+            raise UserError(f"{path}: holds no predictions of this label space: {error}") from None
+
+
+def predict(
+    network: Callable[[Tensor], Mapping[str, Tensor]],
+    batches: Iterable[Batch],
+    preprocessing: Preprocessing,
+    device: torch.device,
+    learned: LabelSpace,
+) -> dict[str, Tensor]:
+    """What a network in evaluation mode says of every picture.
+
+    Args:
+        network: (B, 3, H, W) to {head: (B, C_t) logits}.
+        batches: the pictures, in order.
+        preprocessing: the network's.
+        device: the network's.
+        learned: the heads' label space.
+
+    Returns:
+        Per head, (N, C_t) float64 log-probabilities on the CPU.
+    """
+    logits: dict[str, list[Tensor]] = {name: [] for name in learned.task_names}
+    for batch in batches:
+        images = preprocessing.normalise(batch.images.to(device, non_blocking=True))
+        for name, values in network(images).items():
+            logits[name].append(values.float())
+    return {name: torch.cat(values).cpu().double().log_softmax(dim=1) for name, values in logits.items()}

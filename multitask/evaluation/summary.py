@@ -1,0 +1,151 @@
+"""The figures of a report, from predictions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from multitask.evaluation.attribution import attribute
+from multitask.evaluation.intervals import interval, resample
+from multitask.evaluation.metrics import FloatArray, IntArray, Scores, calibration_error, reliability
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import MISSING, LabelSpace
+
+
+def _negative_log_likelihood(log_probs: Tensor, labels: IntArray) -> float:
+    known = labels != MISSING
+    if not known.any():
+        return float("nan")
+    rows = torch.from_numpy(np.flatnonzero(known))
+    return float(-log_probs[rows, torch.from_numpy(labels[known])].mean())
+
+
+def epoch_scores(predictions: Predictions) -> dict[str, Any]:
+    """The few figures that are taken after every epoch.
+
+    Returns:
+        ``loss`` (mean negative log-likelihood of the class), ``joint`` and ``tasks.<name>``: macro_f1, accuracy, loss.
+    """
+    space = predictions.space
+    classes = predictions.classes
+    known = classes != MISSING
+    joint = Scores.of(classes[known], predictions.predicted[known], space.possible)
+    joint_log_probs = predictions.joint_log_probs()
+    loss = _negative_log_likelihood(joint_log_probs, classes)
+    tasks = {}
+    for column, (task, log_probs) in enumerate(space.marginal_log_probs(joint_log_probs).items()):
+        labels = predictions.labels[:, column]
+        seen = labels != MISSING
+        scores = Scores.of(labels[seen], log_probs.argmax(dim=1).numpy()[seen], _declared(space, column))
+        tasks[task] = {
+            "loss": _negative_log_likelihood(log_probs, labels),
+            "macro_f1": scores.macro_f1,
+            "accuracy": scores.accuracy,
+        }
+    return {
+        "loss": loss,
+        "joint": {"loss": loss, "macro_f1": joint.macro_f1, "accuracy": joint.accuracy},
+        "tasks": tasks,
+    }
+
+
+def _declared(space: LabelSpace, column: int) -> NDArray[np.bool_]:
+    """(C_t,) the labels of a task that occur in some cell."""
+    others = tuple(axis for axis in range(space.num_tasks) if axis != column)
+    return np.asarray(space.possible.reshape(space.sizes).any(axis=others))
+
+
+def _figures(
+    given: IntArray,
+    predicted: IntArray,
+    confidence: FloatArray,
+    groups: IntArray,
+    names: tuple[str, ...],
+    declared: NDArray[np.bool_],
+    seed: int,
+) -> dict[str, Any]:
+    """All that a report says of one labelling: of the classes, or of one task's labels."""
+    known = given != MISSING
+    given, predicted, confidence = given[known], predicted[known], confidence[known]
+    present, groups = np.unique(groups[known], return_inverse=True)
+    scores = Scores.of(given, predicted, declared)
+    bins = reliability(confidence, given == predicted)
+    figures: dict[str, Any] = {
+        "num_images": len(given),
+        "num_groups": len(present),
+        "accuracy": scores.accuracy,
+        "accuracy_ci": None,
+        "macro_f1": scores.macro_f1,
+        "macro_f1_ci": None,
+        "ece": calibration_error(bins),
+        "absent_classes": [
+            name for name, count, here in zip(names, scores.support, declared, strict=True) if here and not count
+        ],
+        "classes": [
+            {"name": name, "support": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
+            for name, n, p, r, f in zip(names, scores.support, scores.precision, scores.recall, scores.f1, strict=True)
+        ],
+        "confusion": scores.matrix.tolist(),
+        "reliability": bins,
+    }
+    if len(given):
+        resampled = resample(given, predicted, groups, declared, seed)
+        figures["macro_f1_ci"] = list(interval(resampled.macro_f1))
+        figures["accuracy_ci"] = list(interval(resampled.accuracy))
+    return figures
+
+
+def summarise(predictions: Predictions, decode: dict[str, Any], seed: int) -> dict[str, Any]:
+    """The figures of ``report.json``: joint, per task, and the attribution of what is lost.
+
+    A task's own scores are those of its marginal arg-max; the joint scores are those of the decoded classes.
+
+    Args:
+        predictions: N answered pictures.
+        decode: the rule and its settings, for the record.
+        seed: of the resampling.
+    """
+    space = predictions.space
+    groups = predictions.group_indices()
+    classes, predicted = predictions.classes, predictions.predicted
+    joint_probs = predictions.joint_log_probs().exp().numpy()
+    confidence = joint_probs[np.arange(len(predictions)), predicted]
+    tasks = {}
+    for column, (task, log_probs) in enumerate(predictions.task_log_probs().items()):
+        best = log_probs.max(dim=1)
+        tasks[task] = _figures(
+            predictions.labels[:, column],
+            best.indices.numpy(),
+            best.values.exp().numpy(),
+            groups,
+            space.tasks[column].classes,
+            _declared(space, column),
+            seed,
+        )
+    known = classes != MISSING
+    return {
+        "num_images": len(predictions),
+        "num_groups": predictions.num_groups,
+        "decode": decode,
+        "joint": _figures(classes, predicted, confidence, groups, space.class_names, space.possible, seed),
+        "tasks": tasks,
+        "attribution": attribute(classes[known], predicted[known], space),
+    }
+
+
+def distribution(labels: IntArray, groups: NDArray[np.object_], space: LabelSpace) -> dict[str, Any]:
+    """How often each class and each task's label occurs among (N, T) labels of (N,) groups."""
+    classes = space.encode(labels)
+    return {
+        "num_images": len(labels),
+        "num_groups": len(set(groups)),
+        "joint": np.bincount(classes[classes != MISSING], minlength=space.num_classes).tolist(),
+        "tasks": {
+            task.name: np.bincount(column[column != MISSING], minlength=task.num_classes).tolist()
+            for task, column in zip(space.tasks, labels.T, strict=True)
+        },
+    }

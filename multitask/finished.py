@@ -1,0 +1,227 @@
+"""What is done with a run that was trained: score it again, answer new pictures, draw its page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multitask.config import Config
+from multitask.data.augment import Augmentation
+from multitask.data.images import Pictures, Preprocessing
+from multitask.data.loading import Batches
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+from multitask.evaluation.predictions import Predictions
+from multitask.files import write_atomically
+from multitask.labels import MISSING
+from multitask.model.network import Network
+from multitask.reporting.pages import Mistake, Picture, render_report
+from multitask.run import (
+    Material,
+    answer,
+    build_network,
+    learned_labels,
+    load_run_config,
+    load_weights,
+    preprocessing,
+    write_report,
+)
+from multitask.runs.folder import RunFolder
+from multitask.seeds import derive
+from multitask.settings import override, validate
+from multitask.training.device import resolve_device, resolve_precision
+from multitask.training.progress import Progress
+
+NUM_AUGMENTED = 24
+NUM_MISTAKES = 24
+MISTAKES_PER_GROUP = 2
+
+
+def read_run(path: Path, data: Path | None = None) -> tuple[RunFolder, Config]:
+    """A run and its config, with the data perhaps at another place than when it was trained.
+
+    Raises:
+        UserError: there is no run.
+    """
+    folder = RunFolder(path)
+    config = load_run_config(folder)
+    if data is not None:
+        moved = override(Config, config.model_dump(mode="json"), {"data.root": str(data.resolve())})
+        config = validate(Config, moved)
+    return folder, config
+
+
+@contextmanager
+def _loaded(folder: RunFolder, config: Config) -> Iterator[tuple[Network, torch.device]]:
+    """The run's network with its best weights, ready to answer."""
+    device = resolve_device(config.device)
+    network = build_network(config, device, pretrained=False)
+    load_weights(network, folder.best)
+    network.eval()
+    dtype = resolve_precision(config.training.precision, device)
+    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+        yield network, device
+
+
+def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
+    """Scores a run on one of its splits, or on pictures with known answers, and writes report and predictions.
+
+    Args:
+        folder: the run.
+        config: its config.
+        split: ``val``, ``train``, ``all``, or ``eval``: the pictures of the source's queries, where an answer file
+            stands beside them.
+        progress: hears how it goes.
+
+    Returns:
+        What ``report.json`` (``report-<split>.json``) now holds.
+
+    Raises:
+        UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing.
+    """
+    material = Material(config)
+    if split == "eval":
+        samples = config.data.source.answered(Path(config.data.root), material.space)
+        indices = np.arange(len(samples))
+    else:
+        indices = material.indices(split)
+        if not len(indices):
+            raise UserError(f"--split {split}: nobody is in it (data.val_fraction is {config.data.val_fraction:g})")
+        samples = material.samples.take(indices)
+    with _loaded(folder, config) as (network, device):
+        batches = _batches(samples, config, material.preprocessing, progress)
+        predictions = answer(network, config, samples, batches, material.preprocessing, device)
+    return write_report(folder, split, predictions, config, material, folder.read_history())
+
+
+def _batches(samples: Samples, config: Config, preprocess: Preprocessing, progress: Progress) -> Batches:
+    done = progress.stage("reading pictures", len(samples), "images")
+    pictures = Pictures(samples.paths(), preprocess, config.data.cache, done)
+    labels = learned_labels(samples, config.space(), config.learned_space())
+    return Batches(samples, labels, pictures, np.arange(len(samples)), config.training.batch_size)
+
+
+def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, progress: Progress) -> int:
+    """Answers the pictures that the source's layout asks for under ``root``.
+
+    Args:
+        folder: the run.
+        config: its config.
+        root: a data root in the layout of the run's source.
+        out: the CSV file, ``ImageID,ans``; written only when every picture was answered.
+        progress: hears how it goes.
+
+    Returns:
+        How many pictures were answered.
+
+    Raises:
+        UserError: a picture is missing or cannot be read; nothing is written.
+    """
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}")
+    queries = config.data.source.queries(root)
+    num = len(queries.ids)
+    space = config.space()
+    samples = Samples(
+        space,
+        root,
+        np.array([str(path.relative_to(root)) for path in queries.paths], dtype=object),
+        np.array(queries.ids, dtype=object),
+        np.full((num, space.num_tasks), MISSING, dtype=np.int64),
+        np.full((num, space.num_tasks), np.nan),
+        np.ones(num, dtype=np.float32),
+        np.full(num, "query", dtype=object),
+    )
+    preprocess = preprocessing(config)
+    with _loaded(folder, config) as (network, device):
+        batches = _batches(samples, config, preprocess, progress)
+        predictions = answer(network, config, samples, batches, preprocess, device)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("ImageID", "ans"))
+    writer.writerows(zip(queries.ids, predictions.predicted.tolist(), strict=True))
+    write_atomically(out, text.getvalue())
+    return num
+
+
+def write_page(folder: RunFolder, config: Config, split: str) -> Path:
+    """Draws the page of a report that was written before; returns its file.
+
+    Pictures are shown where the run's data is still there, and left out where it is not.
+
+    Raises:
+        UserError: there is no such report.
+    """
+    report = folder.read_report(split)
+    predictions = Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
+    augmented: list[Picture] = []
+    mistakes: list[Mistake] = []
+    try:
+        material = Material(config)
+        augmented = _augmented(material)
+        mistakes = _mistakes(predictions, Path(config.data.root), material.preprocessing)
+    except UserError as error:
+        report = {**report, "pictures_missing": str(error)}
+    path = folder.report(split, "html")
+    page = render_report(report, folder.read_history(), augmented=augmented, mistakes=mistakes)
+    write_atomically(path, page)
+    return path
+
+
+def _augmented(material: Material) -> list[Picture]:
+    """Training pictures as the network saw them: one of each person as far as there are enough."""
+    config, samples = material.config, material.samples
+    seed = derive(config.seed, "page")
+    order = np.random.default_rng(seed).permutation(material.split.train)
+    _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
+    chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
+    pictures = [material.preprocessing.load(path) for path in samples.take(chosen).paths()]
+    changed = Augmentation(config.augment)(pictures, seed)
+    names = (*material.space.class_names, "not labelled whole")  # MISSING is the last
+    return [Picture(pixels, names[index]) for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)]
+
+
+def _mistakes(predictions: Predictions, root: Path, preprocess: Preprocessing) -> list[Mistake]:
+    """The wrong answers of the highest probability, at most ``MISTAKES_PER_GROUP`` of one group."""
+    space = predictions.space
+    given, guess = predictions.classes, predictions.predicted
+    confidence = predictions.joint_log_probs().exp().numpy()[np.arange(len(predictions)), guess]
+    wrong = np.flatnonzero((given != MISSING) & (given != guess))
+    labels, guesses = space.decode(given), space.decode(guess)
+    shown: dict[str, int] = {}
+    mistakes = []
+    for row in _by_confidence(wrong, confidence):
+        group = predictions.groups[row]
+        if shown.get(group, 0) == MISTAKES_PER_GROUP:
+            continue
+        shown[group] = shown.get(group, 0) + 1
+        tasks = [task.name for task, a, b in zip(space.tasks, labels[row], guesses[row], strict=True) if a != b]
+        mistakes.append(
+            Mistake(
+                preprocess.load(root / predictions.images[row]),
+                predictions.images[row],
+                group,
+                space.class_names[given[row]],
+                space.class_names[guess[row]],
+                float(confidence[row]),
+                tuple(tasks),
+            )
+        )
+        if len(mistakes) == NUM_MISTAKES:
+            break
+    return mistakes
+
+
+def _by_confidence(rows: NDArray[np.int64], confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    ordered: NDArray[np.int64] = rows[np.argsort(-confidence[rows], kind="stable")]
+    return ordered

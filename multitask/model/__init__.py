@@ -1,0 +1,1 @@
+"""The network: a timm backbone and one head per task."""

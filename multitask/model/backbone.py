@@ -1,0 +1,222 @@
+"""The backbone: any timm model, its weights, and which of its stages are trained."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+import multitask.model.vision_ops  # noqa: F401  (before timm)
+from multitask.errors import UserError, nearest
+from multitask.settings import Count, Float, PositiveFloat, Settings, resolve_path
+
+import timm  # isort: skip
+from timm.models import group_parameters  # isort: skip
+from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # isort: skip
+
+
+def _weights(value: object, info: ValidationInfo) -> object:
+    if value is None or value in ("none", "hub"):
+        return "none" if value is None else str(value)
+    return resolve_path(value, info)
+
+
+class BackboneSettings(Settings):
+    """The ``model.backbone`` section."""
+
+    name: str = "mobilenetv2_100"
+    """Any name of ``timm.list_models()``."""
+    weights: Annotated[str, BeforeValidator(_weights), Field(min_length=1)] = "hub"
+    """``none`` (random), ``hub`` (timm's own, downloaded), or a file (.safetensors, or .pth holding tensors only)."""
+    freeze: Literal["none", "all"] | Count = "none"
+    """``all``, or how many stages from the input on, the stem being the first; a frozen stage also keeps its
+    normalisation statistics."""
+    drop_path: Annotated[Float, Field(ge=0, lt=1)] | None = None
+    """Stochastic depth; None: as timm builds the model."""
+    mean: tuple[Float, Float, Float] | None = None
+    """What the pixels (0 to 1, RGB) are normalised by; None: what the backbone was pretrained with."""
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    options: dict[str, Any] = {}
+    """Passed to timm as they are, as ``pad_type: same``."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if not timm.is_model(name.split(".")[0]):
+            raise ValueError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
+        return name
+
+    @model_validator(mode="after")
+    def _check(self) -> BackboneSettings:
+        for key in ("pretrained", "num_classes", "img_size", "in_chans", "drop_path_rate", "features_only"):
+            if key in self.options:
+                own = {"drop_path_rate": "; set drop_path", "img_size": "; set data.image_size"}.get(key, "")
+                raise ValueError(f"options cannot set {key!r}{own}")
+        if self.weights not in ("none", "hub") and not Path(self.weights).is_file():
+            raise ValueError(f"weights must be none, hub or a file; there is no file {self.weights}")
+        if self.weights == "none" and self.freeze not in ("none", 0):
+            raise ValueError(f"freeze: {self.freeze} would keep random weights; load weights or train all")
+        return self
+
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation per channel, of pixels from 0 to 1."""
+        pretrained = timm.get_pretrained_cfg(self.name)
+        default_mean, default_std = (pretrained.mean, pretrained.std) if pretrained else ((0.5,) * 3, (0.5,) * 3)
+        return tuple(self.mean or default_mean), tuple(self.std or default_std)
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """A file of tensors. Nothing in it is run: a pickle is read by torch's reader of plain tensors only."""
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f"model.backbone.weights: {path} holds no weights that can be read safely: {reason}") from None
+    for key in ("state_dict_ema", "state_dict", "model"):
+        if isinstance(state, dict) and isinstance(state.get(key), dict):
+            state = state[key]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"model.backbone.weights: {path} must hold a state dict of tensors")
+    return state
+
+
+def _create(settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool) -> nn.Module:
+    """timm's model without a classifier, built for the image size, with its weights."""
+    options = dict(settings.options)
+    if settings.drop_path is not None:
+        options["drop_path_rate"] = settings.drop_path
+    config = timm.get_pretrained_cfg(settings.name)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = image_size
+    overlay = None
+    if pretrained and settings.weights not in ("none", "hub"):
+        overlay = {"state_dict": _read_weights(Path(settings.weights))}
+    try:
+        # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
+        body: nn.Module = timm.create_model(
+            settings.name,
+            pretrained=pretrained and settings.weights != "none",
+            pretrained_cfg_overlay=overlay,
+            num_classes=0,
+            **options,
+        )
+    except UserError:
+        raise
+    except TypeError as error:
+        raise UserError(f"model.backbone.options: {settings.name} does not take them: {error}") from None
+    except Exception as error:
+        if not pretrained or settings.weights == "none":
+            raise UserError(f"model.backbone: {settings.name} cannot be built: {_first_line(error)}") from None
+        if settings.weights == "hub":
+            raise UserError(
+                f"model.backbone.weights: the hub's weights of {settings.name} cannot be had ({_first_line(error)}); "
+                "use a local file, or none"
+            ) from None
+        raise UserError(
+            f"model.backbone.weights: {settings.weights} does not fit {settings.name}: {_first_line(error)}"
+        ) from None
+    return body
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
+class Backbone(nn.Module):
+    """Pictures to pooled features.
+
+    Args:
+        settings: which model, weights, frozen stages.
+        image_size: height and width in pixels, for the models that must know it when they are built.
+        pretrained: False to leave the weights random, because a checkpoint follows.
+
+    Raises:
+        UserError: the weights do not fit or cannot be had; the model cannot be built with these settings or this size.
+    """
+
+    def __init__(self, settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool = True) -> None:
+        super().__init__()
+        body: Any = _create(settings, image_size, pretrained)  # timm's models share methods but no type
+        self.body: Any = body
+        self.num_features: int = body.head_hidden_size
+        """F, the width of the pooled features."""
+        self._freeze(settings)
+        self._try(settings, image_size)
+
+    def _freeze(self, settings: BackboneSettings) -> None:
+        stages = group_parameters(self.body, self.body.group_matcher(coarse=True))
+        frozen = {"none": 0, "all": len(stages)}.get(str(settings.freeze), settings.freeze)
+        assert isinstance(frozen, int)
+        if frozen > len(stages):
+            raise UserError(f"model.backbone.freeze: {settings.name} has {len(stages)} stages, found {frozen}")
+        names = {name for stage in sorted(stages)[:frozen] for name in stages[stage]}
+        for name, parameter in self.body.named_parameters():
+            parameter.requires_grad = name not in names
+        self.frozen = not any(parameter.requires_grad for parameter in self.body.parameters())
+        """Whether nothing in the backbone is trained, so that a picture's features never change."""
+
+    def _try(self, settings: BackboneSettings, image_size: tuple[int, int]) -> None:
+        """One picture through: the sizes that a model cannot take are known only to its own code."""
+        training = self.training
+        self.eval()
+        try:
+            with torch.no_grad():
+                self(torch.zeros(1, 3, *image_size))
+        except (RuntimeError, AssertionError, ValueError) as error:
+            height, width = image_size
+            raise UserError(
+                f"data.image_size: {settings.name} cannot take {height} x {width} px: {_first_line(error)}"
+            ) from None
+        finally:
+            self.train(training)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Training mode for what is trained; frozen modules stay in evaluation mode."""
+        super().train(mode)
+        for module in self.body.modules() if mode else ():
+            parameters = list(module.parameters())
+            if parameters and not any(parameter.requires_grad for parameter in parameters):
+                module.eval()
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features.
+
+        Args:
+            images: (B, 3, H, W), normalised.
+
+        Returns:
+            (B, F).
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features: Tensor = self.body.forward_head(self.body.forward_features(images), pre_logits=True)
+        return features
+
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterator[dict[str, Any]]:
+        """Optimiser groups of what is trained; biases and norms are not decayed.
+
+        Args:
+            weight_decay: of the others.
+            layer_decay: the factor from each layer to the one before it in learning rate, as the groups' ``lr_scale``
+                (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). None: one rate for all.
+        """
+        keep = self.body.no_weight_decay() if hasattr(self.body, "no_weight_decay") else ()
+        if layer_decay is None:
+            groups = param_groups_weight_decay(self.body, weight_decay, no_weight_decay_list=keep)
+        else:
+            groups = param_groups_layer_decay(self.body, weight_decay, keep, layer_decay=layer_decay)
+        # timm fills an untrained layer's group with nothing, and an optimiser refuses an empty group.
+        yield from (group for group in groups if group["params"])

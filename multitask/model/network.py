@@ -1,0 +1,76 @@
+"""The network: a shared backbone and a head for every task that is learned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from torch import Tensor, nn
+
+from multitask.labels import LabelSpace
+from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.heads import NetSettings
+from multitask.settings import Settings, variants
+
+import timm  # isort: skip  (after backbone, which makes it importable)
+
+
+class SharedSettings(Settings):
+    """One backbone, one head per task."""
+
+    name: Literal["shared"] = "shared"
+
+    def learned(self, space: LabelSpace) -> LabelSpace:
+        """The label space that the heads learn: a head for each of its tasks."""
+        return space
+
+
+class FlatSettings(Settings):
+    """One backbone, one head over all classes of the product."""
+
+    name: Literal["flat"] = "flat"
+
+    def learned(self, space: LabelSpace) -> LabelSpace:
+        """The classes as one task; its classes' indices are those of ``space``."""
+        return space.flattened()
+
+
+AnySharing = Annotated[SharedSettings | FlatSettings, *variants("shared")]
+"""The table of ways to share a network between tasks."""
+
+
+class ModelSettings(Settings):
+    """The ``model`` section."""
+
+    backbone: BackboneSettings = BackboneSettings()
+    sharing: AnySharing = SharedSettings()
+
+
+class Network(nn.Module):
+    """Pictures to logits of every head.
+
+    Args:
+        backbone: pictures to (B, F) features.
+        space: the label space that is learned; one head for each of its tasks.
+        nets: the heads' settings, by task.
+    """
+
+    def __init__(self, backbone: Backbone, space: LabelSpace, nets: Mapping[str, NetSettings]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.heads = nn.ModuleDict(
+            {task.name: nets[task.name].build(backbone.num_features, task.num_classes) for task in space.tasks}
+        )
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Logits per head: (B, 3, H, W) to {task: (B, C_t)}."""
+        features = self.backbone(images)
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[dict[str, Any]]:
+        """Optimiser groups: the backbone's, then the heads' at the full learning rate."""
+        groups = list(self.backbone.parameter_groups(weight_decay, layer_decay))
+        for group in timm.optim.param_groups_weight_decay(self.heads, weight_decay):
+            if group["params"]:
+                groups.append({**group, "lr_scale": 1.0})
+        return groups

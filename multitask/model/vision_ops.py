@@ -1,0 +1,36 @@
+"""Lets timm be imported where torch is a CPU build and torchvision is not.
+
+The package index's torchvision for Linux is built for CUDA. Beside a CPU-only torch its compiled operators do not load,
+and its import dies on registering what it knows of two of them. Nothing here uses those two: declaring them is enough.
+Where the compiled operators load, nothing is declared. Import this module before timm or torchvision.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+from importlib.util import find_spec
+
+import torch
+
+_declared: torch.library.Library | None = None  # an operator is gone when its library is collected
+
+
+def _compiled_operators_load() -> bool:
+    package = find_spec("torchvision")
+    if package is None or package.submodule_search_locations is None:
+        return True  # its absence is the importer's to report
+    extension = PathFinder.find_spec("_C", list(package.submodule_search_locations))
+    if extension is None or extension.origin is None:
+        return False
+    try:
+        torch.ops.load_library(extension.origin)
+    except (OSError, RuntimeError):
+        return False
+    return True
+
+
+if "torchvision" not in sys.modules and not _compiled_operators_load():
+    _declared = torch.library.Library("torchvision", "FRAGMENT")
+    for _name in ("nms", "qnms"):
+        _declared.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")

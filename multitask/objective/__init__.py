@@ -1,0 +1,1 @@
+"""What is minimised: a loss per head, and how the losses become one step."""

@@ -1,0 +1,1 @@
+"""What people read: the console, plots and pages."""

@@ -1,0 +1,339 @@
+"""The console: progress and tables. The only place that prints."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+from rich.text import Text
+
+from multitask.training.progress import Progress
+
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+JOINT_ROWS = 40
+"""A table of more classes than this is left to the page."""
+
+
+def say(text: str = "") -> None:
+    """A line, not wrapped, so that a path in it can be copied."""
+    _out.print(text, markup=False, soft_wrap=True)
+
+
+def fail(message: str) -> None:
+    """An error as one line on the error stream."""
+    _err.print(Text.assemble(("error: ", "bold red"), " ".join(message.split())), soft_wrap=True)
+
+
+def command_line(*words: object) -> str:
+    """Words as a line that a shell takes."""
+    return shlex.join(str(word) for word in words)
+
+
+def score(value: float | None) -> str:
+    """A score in [0, 1] as ``.873``; a dash where there is none."""
+    if value is None:
+        return "-"
+    text = f"{value:.3f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 else text
+
+
+def with_interval(value: float | None, interval: Sequence[float] | None) -> str:
+    """A score with its interval: ``.873 (.81 to .92)``, in full where there is room."""
+    if interval is None:
+        return score(value)
+    return f"{score(value)} ({score(interval[0])} to {score(interval[1])})"
+
+
+# --- progress ---------------------------------------------------------------------------------------------------
+
+
+def make_progress(quiet: bool) -> Progress:
+    """Progress for whoever watches: live bars in a terminal, plain lines elsewhere, nothing if quiet."""
+    if quiet:
+        return Progress()
+    return LiveProgress(_out) if _out.is_terminal else PlainProgress(_out)
+
+
+def _scores_of(record: Mapping[str, Any], tasks: Iterable[str]) -> list[tuple[str, float | None]]:
+    """Joint and per-task macro-F1 of an epoch, None where nobody validates."""
+    val = record["val"]
+    joint = ("joint", val["joint"]["macro_f1"] if val else None)
+    return [joint, *((task, val["tasks"][task]["macro_f1"] if val else None) for task in tasks)]
+
+
+class PlainProgress(Progress):
+    """Plain lines: one a stage, one an epoch, and one a minute within a long epoch."""
+
+    EVERY_S = 60.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tasks: tuple[str, ...] = ()
+        self._num_epochs = self._num_batches = self._epoch = 0
+        self._said = 0.0
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """Says what begins."""
+        self._print(f"{name}: {total} {unit}")
+        return lambda done: None
+
+    def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
+        """Says how much there is to do."""
+        self._tasks, self._num_epochs, self._num_batches, self._epoch = tasks, num_epochs, num_batches, first_epoch
+        self._said = time.monotonic()
+        if first_epoch > num_epochs:
+            self._print(f"all {num_epochs} epochs are done")
+        else:
+            self._print(f"training: epochs {first_epoch} to {num_epochs}, {num_batches} batches each")
+
+    def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        """Says how far a long epoch is."""
+        if time.monotonic() - self._said >= self.EVERY_S:
+            self._said = time.monotonic()
+            means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
+            self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done}/{self._num_batches}, loss {means}")
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Says what the epoch gave."""
+        self._said = time.monotonic()
+        self._epoch = record["epoch"] + 1
+        scores = " ".join(f"{name} {score(value)}" for name, value in _scores_of(record, self._tasks))
+        best = ", best so far" if record["best"] and record["val"] else ""
+        self._print(
+            f"epoch {record['epoch']}/{self._num_epochs}: loss {record['train']['loss']:.3f}, macro-F1 {scores}, "
+            f"{record['seconds']:.1f} s, {record['images_per_s']:.0f} images/s{best}"
+        )
+
+
+class _RateColumn(TextColumn):
+    """Images per second of the bars that count them."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields.get("note", ""), style="cyan", overflow="ellipsis", no_wrap=True)
+
+
+class LiveProgress(Progress):
+    """Bars for run, epoch and batch below a table that grows by a row per epoch."""
+
+    REFRESH_S = 0.2
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Bars(
+            TextColumn("{task.description:<8}", style="bold"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            _RateColumn(),
+            console=console,
+            expand=True,
+        )
+        self._live = Live(Group(self._bars), console=console, refresh_per_second=8, transient=True)
+        self._live.start()
+        self._tasks: tuple[str, ...] = ()
+        self._started = self._drawn = 0.0
+        self._num_epochs = self._num_batches = 0
+        self._run = self._epoch_bar = self._batch_bar = TaskID(0)
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """A bar of its own."""
+        bar = self._bars.add_task(name, total=total)
+
+        def done(count: int) -> None:
+            self._bars.update(bar, completed=count)
+            if count == total:
+                self._bars.remove_task(bar)
+
+        return done
+
+    def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
+        """Three bars and the head of the table."""
+        self._num_epochs, self._num_batches = num_epochs, num_batches
+        # A table row must fit the narrowest terminal: heads that do not fit are left to the report.
+        room = (self._console.width - 36) // 9
+        self._tasks = tasks[: max(1, room - 1)]
+        if first_epoch > num_epochs:
+            say(f"all {num_epochs} epochs are done")
+            return
+        self._run = self._bars.add_task("run", total=num_epochs, completed=first_epoch - 1)
+        self._epoch_bar = self._bars.add_task("epoch", total=None)
+        self._batch_bar = self._bars.add_task("batch", total=num_batches)
+        names = [f"{name[:8]:>8}" for name in ("joint", *self._tasks)]
+        self._console.print(
+            Text(f"{'epoch':>9} {'loss':>7} {' '.join(names)} {'s':>6} {'images/s':>9}", style="bold"), soft_wrap=True
+        )
+        self._started = time.monotonic()
+
+    def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        """Moves the bars, at most a few times a second."""
+        now = time.monotonic()
+        if done > 1 and done < self._num_batches and now - self._drawn < self.REFRESH_S:
+            return
+        if done == 1:
+            self._bars.reset(self._epoch_bar, total=None)
+            self._bars.reset(self._batch_bar, total=self._num_batches)
+        self._drawn = now
+        elapsed = max(now - self._started, 1e-9)
+        per_batch = num_images / done
+        self._bars.update(
+            self._epoch_bar,
+            total=round(per_batch * self._num_batches),
+            completed=num_images,
+            note=f"{num_images / elapsed:.0f} images/s",
+        )
+        means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
+        self._bars.update(self._batch_bar, completed=done, note=means)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """A row of the table."""
+        scores = [f"{score(value):>8}" for _, value in _scores_of(record, self._tasks)]
+        row = (
+            f"{record['epoch']:>4}/{self._num_epochs:<4} {record['train']['loss']:>7.3f} {' '.join(scores)} "
+            f"{record['seconds']:>6.1f} {record['images_per_s']:>9.0f}"
+        )
+        best = record["best"] and record["val"]
+        self._console.print(Text(row + (" ★" if best else ""), style="green" if best else ""), soft_wrap=True)
+        self._bars.update(self._run, completed=record["epoch"])
+        self._started = time.monotonic()
+
+    def close(self) -> None:
+        """The bars go; the table stays."""
+        self._live.stop()
+
+
+# --- tables -----------------------------------------------------------------------------------------------------
+
+
+def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right", overflow="fold")
+    return table
+
+
+def show_report(report: Mapping[str, Any]) -> None:
+    """A report's figures: per head and joint, per class, and what each head costs."""
+    attribution = report["attribution"]
+    lost = attribution["lost"] or {}
+    say()
+    table = _table(
+        f"{report['run']}, {report['split']}: {report['num_images']} images of {report['num_groups']} groups",
+        ("", "macro-F1 (95%)", "accuracy (95%)", "ECE", "if perfect", "loses"),
+    )
+    for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
+        table.add_row(
+            name,
+            with_interval(figures["macro_f1"], figures["macro_f1_ci"]),
+            with_interval(figures["accuracy"], figures["accuracy_ci"]),
+            score(figures["ece"]),
+            score(attribution["perfect"].get(name)) if name != "joint" else "",
+            score(lost.get(name)) if name != "joint" else score(1 - figures["macro_f1"]),
+            style="bold" if name == "joint" else "",
+        )
+    _out.print(table)
+    say("if perfect: the joint macro-F1, were that head never wrong; loses: its share of what is lost")
+    absent = report["joint"]["absent_classes"]
+    if absent:
+        say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")
+    for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
+        if len(figures["classes"]) <= JOINT_ROWS:
+            say()
+            _show_classes(name, figures)
+
+
+def _show_classes(name: str, figures: Mapping[str, Any]) -> None:
+    table = _table(name, ("class", "precision", "recall", "F1", "images"))
+    for row in figures["classes"]:
+        table.add_row(row["name"], score(row["precision"]), score(row["recall"]), score(row["f1"]), str(row["support"]))
+    _out.print(table)
+
+
+def show_runs(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
+    """Runs with their scores: ``name``, ``epochs``, ``joint`` and per-task macro-F1, ``state``."""
+    table = _table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
+    table.title = None
+    for row in rows:
+        table.add_row(
+            row["name"],
+            row["epochs"],
+            with_interval(row["macro_f1"], row["macro_f1_ci"]),
+            *(score(row["tasks"].get(task)) for task in tasks),
+            row["state"],
+        )
+    _out.print(table)
+
+
+def show_comparison(
+    names: Sequence[str], settings: Mapping[str, Sequence[Any]], scores: Mapping[str, Sequence[str]]
+) -> None:
+    """What differs between runs: settings, then scores, a column each."""
+    if settings:
+        table = _table("settings that differ", ("", *names))
+        for key, values in settings.items():
+            table.add_row(key, *("-" if value is None else str(value) for value in values))
+        _out.print(table)
+    else:
+        say("no setting differs")
+    say()
+    table = _table("scores", ("", *names))
+    for key, texts in scores.items():
+        table.add_row(key, *texts)
+    _out.print(table)
+
+
+def show_differences(base: str, rows: Iterable[Any]) -> None:
+    """Paired differences with their intervals, and whether they are beyond the choice of people."""
+    say()
+    table = _table(
+        f"less {base}, on the images that both answered", ("run", "score", "difference (95%)", "groups", ""), left=2
+    )
+    for row in rows:
+        verdict = "beyond noise" if row.beyond_noise else "within noise"
+        table.add_row(
+            row.run,
+            row.metric,
+            f"{row.value:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
+            str(row.num_groups),
+            Text(verdict, style="green" if row.beyond_noise else "dim"),
+        )
+    _out.print(table)
+
+
+def show_bench(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Measured ratios with what they are asked to be."""
+    table = _table("", ("measured", "ratio", "at least", "ours", "other"))
+    table.title = None
+    for row in rows:
+        style = "" if row["ratio"] >= row["bound"] else "bold red"
+        table.add_row(row["name"], f"{row['ratio']:.3f}", f"{row['bound']:g}", row["ours"], row["other"], style=style)
+    _out.print(table)
+
+
+def show_paths(paths: Mapping[str, Path]) -> None:
+    """Where things are."""
+    say()
+    width = max(len(name) for name in paths)
+    for name, path in paths.items():
+        say(f"{name:<{width}}  {path}")
+
+
+def show_yaml(text: str) -> None:
+    """A config, as it can be read back."""
+    sys.stdout.write(text)

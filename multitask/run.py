@@ -1,0 +1,393 @@
+"""One run, from a config to its report: the only place where the parts meet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from multitask.config import Config, load_config
+from multitask.data.augment import Augmentation
+from multitask.data.images import Pictures, Preprocessing
+from multitask.data.loading import Batches
+from multitask.data.samples import Samples
+from multitask.data.splits import Split, fold, hold_out
+from multitask.errors import UserError
+from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.summary import distribution, epoch_scores, summarise
+from multitask.files import to_json, write_atomically
+from multitask.labels import MISSING, LabelSpace
+from multitask.model.backbone import Backbone
+from multitask.model.network import Network
+from multitask.objective.losses import TaskLoss
+from multitask.runs.environment import environment, fingerprint
+from multitask.runs.folder import RunFolder, read_json
+from multitask.seeds import derive
+from multitask.settings import flatten
+from multitask.training.checkpoint import load_checkpoint
+from multitask.training.device import make_deterministic, resolve_device
+from multitask.training.loop import Trainer
+from multitask.training.progress import Progress
+
+
+@dataclass(frozen=True, eq=False)
+class RunResult:
+    """What a run gave.
+
+    Attributes:
+        folder: its folder; gone if none was asked for.
+        report: what ``report.json`` holds; None where nobody validates.
+        history: the rows of ``metrics.jsonl``.
+    """
+
+    folder: RunFolder
+    report: dict[str, Any] | None
+    history: list[dict[str, Any]]
+
+
+class Material:
+    """The samples of a config and, once they are read, their pictures.
+
+    Args:
+        config: the run's.
+
+    Raises:
+        UserError: the source or the split finds something wrong.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.space = config.space()
+        self.learned = config.learned_space()
+        self.samples: Samples = config.data.source.samples(Path(config.data.root), self.space)
+        self.split: Split = _split(config, self.samples)
+        self.preprocessing = preprocessing(config)
+        self._pictures: Pictures | None = None
+
+    def learned_labels(self, samples: Samples) -> NDArray[np.int64]:
+        """(N, H) the labels that each head learns."""
+        return learned_labels(samples, self.space, self.learned)
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        """The samples of ``train``, ``val`` or ``all``."""
+        return {"train": self.split.train, "val": self.split.val, "all": np.arange(len(self.samples))}[split]
+
+    def pictures(self, progress: Progress) -> Pictures:
+        """The pictures of all samples, read at the first call.
+
+        Raises:
+            UserError: one of them cannot be read.
+        """
+        if self._pictures is None:
+            done = progress.stage("reading pictures", len(self.samples), "images")
+            self._pictures = Pictures(self.samples.paths(), self.preprocessing, self.config.data.cache, done)
+        return self._pictures
+
+    def batches(self, split: str, progress: Progress, device: torch.device, train: bool = False) -> Batches:
+        """The batches of a split: shuffled and augmented to train, else as they are and in order."""
+        config = self.config
+        workers = 0
+        if train and config.data.workers != "auto":
+            workers = config.data.workers
+        elif train and device.type == "cuda":
+            workers = min(8, len(os.sched_getaffinity(0)) - 1)
+        return Batches(
+            self.samples,
+            self.learned_labels(self.samples),
+            self.pictures(progress),
+            self.indices(split),
+            config.training.batch_size,
+            augmentation=Augmentation(config.augment) if train else None,
+            shuffle=train,
+            seed=derive(config.seed, "batches"),
+            workers=workers,
+            pin=device.type == "cuda",
+        )
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What data this is: a digest of pictures, labels, groups and weights, and how much there is of it."""
+        samples = self.samples
+        texts = (
+            f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}"
+            for image, group, labels, numbers, weight in zip(
+                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, strict=True
+            )
+        )
+        return {
+            "root": str(samples.root),
+            "fingerprint": fingerprint(zip(texts, samples.paths(), strict=True)),
+            "num_images": len(samples),
+            "num_groups": samples.num_groups,
+        }
+
+
+def learned_labels(samples: Samples, space: LabelSpace, learned: LabelSpace) -> NDArray[np.int64]:
+    """(N, H) the labels that each head learns: those of the tasks, or the class where one head learns it whole."""
+    return samples.labels if learned == space else samples.classes[:, None]
+
+
+def _split(config: Config, samples: Samples) -> Split:
+    seed = derive(config.seed, "split")
+    if config.data.folds is not None:
+        return fold(samples, config.data.fold, config.data.folds, seed)
+    return hold_out(samples, config.data.val_fraction, seed)
+
+
+def preprocessing(config: Config) -> Preprocessing:
+    """How the run's network sees a picture, at training, validation and test."""
+    mean, std = config.model.backbone.normalisation()
+    return Preprocessing(config.data.image_size, config.data.crop, mean, std)
+
+
+def build_network(config: Config, device: torch.device, pretrained: bool = True) -> Network:
+    """The network of a config.
+
+    Args:
+        config: the run's.
+        device: where it goes.
+        pretrained: False where a checkpoint's weights follow.
+
+    Raises:
+        UserError: the backbone cannot be built, or its weights do not fit.
+    """
+    torch.manual_seed(derive(config.seed, "weights"))
+    backbone = Backbone(config.model.backbone, config.data.image_size, pretrained)
+    nets = {name: head.net for name, head in config.heads.items()}
+    network = Network(backbone, config.learned_space(), nets)
+    return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
+
+
+def answer(
+    network: Callable[[Tensor], Mapping[str, Tensor]],
+    config: Config,
+    samples: Samples,
+    batches: Batches,
+    preprocess: Preprocessing,
+    device: torch.device,
+) -> Predictions:
+    """What a network in evaluation mode says of samples.
+
+    Args:
+        network: the heads' logits of a batch.
+        config: the run's.
+        samples: those that ``batches`` serves, in that order.
+        batches: unshuffled.
+        preprocess: the run's.
+        device: the network's.
+    """
+    learned = config.learned_space()
+    log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
+    classes = config.decode.decode(log_probs, learned)
+    return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
+
+
+def _trainer(config: Config, material: Material, network: Network, num_batches: int, device: torch.device) -> Trainer:
+    labels = material.learned_labels(material.samples.take(material.split.train))
+    losses = nn.ModuleDict()
+    for task, column in zip(material.learned.tasks, labels.T, strict=True):
+        counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
+        losses[task.name] = TaskLoss(config.heads[task.name].loss, counts)
+    balancer = config.balancer.build({name: head.weight for name, head in config.heads.items()})
+    return Trainer(
+        network,
+        losses.to(device),
+        balancer.to(device),
+        config.training,
+        material.preprocessing,
+        config.augment.mix,
+        config.seed,
+        num_batches,
+    )
+
+
+def run(
+    config: Config,
+    out: Path | None = None,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    progress: Progress | None = None,
+) -> RunResult:
+    """Trains, picks the best epoch, and reports on the people who validate.
+
+    Args:
+        config: everything.
+        out: the run folder, which must not hold a run unless it is resumed; None: nothing is kept.
+        resume: whether to go on from the last finished epoch of the run in ``out``, if there is one. The outcome is
+            that of a run which was never stopped.
+        on_epoch: called with each epoch's record; what it raises ends the run.
+        progress: hears of everything.
+
+    Raises:
+        UserError: the data, the weights or the folder are not as they must be, or a loss is no number any more.
+    """
+    progress = progress or Progress()
+    with ExitStack() as stack:
+        if out is None:
+            out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
+        folder = RunFolder(out)
+        folder.claim(resume)
+        device = resolve_device(config.device)
+        make_deterministic(device)
+        material = Material(config)
+        network = build_network(config, device, pretrained=not (resume and folder.last.exists()))
+        train_batches = material.batches("train", progress, device, train=True)
+        facts = {"device": str(device), "num_parameters": sum(weight.numel() for weight in network.parameters())}
+        _open_folder(folder, config, material, facts)
+
+        trainer = _trainer(config, material, network, train_batches.num_batches, device)
+        if folder.last.exists():
+            trainer.resume(folder.last)
+            folder.write_history(trainer.history)
+        validate = _validator(config, material, device, progress)
+
+        def after_epoch(record: dict[str, Any]) -> None:
+            folder.write_history(trainer.history)
+            if on_epoch is not None:
+                on_epoch(record)
+
+        progress.training(
+            len(trainer.history) + 1,
+            config.training.epochs,
+            train_batches.num_batches,
+            config.space().task_names,
+        )
+        trainer.fit(
+            train_batches,
+            (lambda network: epoch_scores(validate(network))) if validate else None,
+            folder.checkpoints,
+            on_epoch=after_epoch,
+            progress=progress,
+        )
+        report = None
+        if validate:
+            load_weights(network, folder.best)
+            network.eval()
+            with torch.inference_mode(), trainer.autocast():
+                predictions = validate(network)
+            report = write_report(folder, "val", predictions, config, material, trainer.history)
+        return RunResult(folder, report, trainer.history)
+
+
+def _validator(
+    config: Config, material: Material, device: torch.device, progress: Progress
+) -> Callable[[Callable[[Tensor], Mapping[str, Tensor]]], Predictions] | None:
+    """A network to its predictions for the people who validate; None where there are none."""
+    if not len(material.split.val):
+        return None
+    batches = material.batches("val", progress, device)
+    samples = material.samples.take(material.split.val)
+    return lambda network: answer(network, config, samples, batches, material.preprocessing, device)
+
+
+def _open_folder(folder: RunFolder, config: Config, material: Material, facts: dict[str, Any]) -> None:
+    """Writes what the run begins with, or checks that it is what a resumed run began with.
+
+    Raises:
+        UserError: config or data are not those that the run in the folder began with.
+    """
+    data = material.fingerprint()
+    if folder.exists():
+        began = load_run_config(folder)
+        old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
+        changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        if changed:
+            key = changed[0]
+            raise UserError(
+                f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
+                + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
+            )
+        if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
+            raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
+    else:
+        folder.create(config.to_yaml(), {**environment(), **facts})
+    write_atomically(folder.data, to_json(data))
+    side = np.full(len(material.samples), "train", dtype=object)
+    side[material.split.val] = "val"
+    rows = zip(material.samples.images, material.samples.groups, side, strict=True)
+    write_atomically(folder.split, _csv(("image", "group", "split"), rows))
+
+
+def _csv(header: tuple[str, ...], rows: Any) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def load_run_config(folder: RunFolder) -> Config:
+    """The config that a run began with.
+
+    Raises:
+        UserError: there is no run, or its config is damaged or of another version.
+    """
+    folder.require()
+    try:
+        return load_config(folder.config)
+    except UserError as error:
+        raise UserError(f"{folder.config}: {error}") from None
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Puts a checkpoint's weights into a network.
+
+    Raises:
+        UserError: the checkpoint is missing, damaged, or another network's.
+    """
+    state = load_checkpoint(path)
+    try:
+        network.load_state_dict(state["network"])
+    except (RuntimeError, KeyError) as error:
+        raise UserError(f"{path}: does not fit the run's network: {str(error).splitlines()[0]}") from None
+
+
+def write_report(
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    config: Config,
+    material: Material,
+    history: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """Writes the predictions and the report of one split; returns the report."""
+    samples = material.samples
+    parts = {"train": material.split.train, "val": material.split.val}
+    began = read_json(folder.environment)
+    report = {
+        "run": folder.name,
+        "split": split,
+        "created": began["created"],
+        **summarise(predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample")),
+        "class_distribution": {
+            name: distribution(samples.labels[indices], samples.groups[indices], material.space)
+            for name, indices in parts.items()
+            if len(indices)
+        },
+        "training": {
+            "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
+            "num_epochs": len(history),
+            "monitor": config.training.monitor,
+            "seconds": math.fsum(row["seconds"] for row in history),
+            "seed": config.seed,
+            "backbone": config.model.backbone.name,
+            "sharing": config.model.sharing.name,
+            "num_parameters": began["num_parameters"],
+            "device": began["device"],
+        },
+    }
+    write_atomically(folder.predictions(split), predictions.to_csv())
+    write_atomically(folder.report(split), to_json(report))
+    return report

@@ -1,0 +1,113 @@
+"""Runs side by side: what differed in settings, and whether the scores differ beyond the choice of people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.evaluation.intervals import interval, resample
+from multitask.evaluation.metrics import FloatArray, IntArray, Scores
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import MISSING
+from multitask.settings import flatten
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score of a run against the first run's, on the pictures that both answered.
+
+    Attributes:
+        run: the run's name.
+        metric: as ``joint.macro_f1``.
+        num_images: pictures that both answered.
+        num_groups: their groups.
+        value: the run's score less the first run's, on those.
+        low: of the 95% interval over resampled groups, the same in both runs.
+        high: likewise.
+    """
+
+    run: str
+    metric: str
+    num_images: int
+    num_groups: int
+    value: float
+    low: float
+    high: float
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low > 0 or self.high < 0
+
+
+def differing_settings(configs: Sequence[Config]) -> dict[str, list[Any]]:
+    """The settings that are not the same in all: dotted key -> the value in each, None where it has no such key."""
+    flat = [flatten(config.model_dump(mode="json")) for config in configs]
+    keys = dict.fromkeys(key for one in flat for key in one)
+    values = {key: [one.get(key) for one in flat] for key in keys}
+    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+
+
+def paired_differences(names: Sequence[str], predictions: Sequence[Predictions], seed: int = 0) -> list[Difference]:
+    """Every run after the first against the first: joint macro-F1 and accuracy, and each task's macro-F1.
+
+    Args:
+        names: of the runs.
+        predictions: of the runs, for the same split.
+        seed: of the resampling.
+
+    Raises:
+        UserError: the label spaces differ, or two runs share no pictures that both did not train on.
+    """
+    first = predictions[0]
+    found = []
+    for name, other in zip(names[1:], predictions[1:], strict=True):
+        if other.space != first.space:
+            raise UserError(f"{name}: has another label space than {names[0]}; their scores do not compare")
+        places = {image: row for row, image in enumerate(first.images)}
+        rows = np.array([row for row, image in enumerate(other.images) if image in places], dtype=np.int64)
+        if not len(rows):
+            raise UserError(f"{name}: shares no pictures with {names[0]}: they were split by other seeds or folds")
+        base_rows = np.array([places[image] for image in other.images[rows]])
+        if (first.labels[base_rows] != other.labels[rows]).any():
+            raise UserError(f"{name}: was scored on other labels than {names[0]}; their scores do not compare")
+        groups = np.unique(other.groups[rows].astype(str), return_inverse=True)[1]
+        for metric, given, base, new, declared in _labellings(first, other, base_rows, rows):
+            known = given != MISSING
+            args = given[known], np.unique(groups[known], return_inverse=True)[1]
+            if not known.any():
+                continue
+            key = "accuracy" if metric.endswith("accuracy") else "macro_f1"
+            samples = [_resampled(args[0], guess[known], args[1], declared, seed, key) for guess in (base, new)]
+            points = [getattr(Scores.of(args[0], guess[known], declared), key) for guess in (base, new)]
+            low, high = interval(samples[1] - samples[0])
+            num_groups = int(args[1].max()) + 1
+            found.append(Difference(name, metric, int(known.sum()), num_groups, points[1] - points[0], low, high))
+    return found
+
+
+def _labellings(first: Predictions, other: Predictions, base_rows: IntArray, rows: IntArray) -> Any:
+    """(metric, given, the first run's guesses, the other's, declared classes) of everything that is compared."""
+    space = first.space
+    joint = (first.classes[base_rows], first.predicted[base_rows], other.predicted[rows], space.possible)
+    yield "joint.macro_f1", *joint
+    yield "joint.accuracy", *joint
+    base, new = first.task_log_probs(), other.task_log_probs()
+    for column, task in enumerate(space.tasks):
+        yield (
+            f"tasks.{task.name}.macro_f1",
+            first.labels[base_rows, column],
+            base[task.name].argmax(dim=1).numpy()[base_rows],
+            new[task.name].argmax(dim=1).numpy()[rows],
+            np.ones(task.num_classes, dtype=bool),
+        )
+
+
+def _resampled(given: IntArray, guess: IntArray, groups: IntArray, declared: Any, seed: int, key: str) -> FloatArray:
+    values: FloatArray = getattr(resample(given, guess, groups, declared, seed), key)
+    return values

@@ -1,0 +1,90 @@
+"""What a run depends on beside its config: versions, code, machine, data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import multitask
+from multitask.errors import UserError
+
+PACKAGES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "pillow", "numpy", "optuna")
+
+
+def environment() -> dict[str, Any]:
+    """What a run depended on beside its config: versions, code, machine."""
+    versions = {"multitask": multitask.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "versions": versions,
+        "commit": _commit(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": _processor(),
+            "num_cores": len(os.sched_getaffinity(0)),
+            "num_threads": torch.get_num_threads(),
+            "gpus": gpus,
+        },
+    }
+
+
+def _commit() -> dict[str, Any] | None:
+    """The commit of this package's checkout and whether it was changed since; None outside a checkout."""
+    folder = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *words], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return {"hash": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--", "."))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def fingerprint(rows: Iterable[tuple[str, Path]]) -> str:
+    """A digest of pictures and what is said of them.
+
+    Args:
+        rows: per picture, everything the run takes from its row of the table, as text, and its file.
+
+    Raises:
+        UserError: a file cannot be read.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    for text, path in rows:
+        digest.update(text.encode())
+        try:
+            digest.update(hashlib.blake2b(path.read_bytes(), digest_size=16).digest())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return digest.hexdigest()

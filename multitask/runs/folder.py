@@ -1,0 +1,163 @@
+"""The run folder: everything a run was and gave, so that nothing lives in a notebook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from multitask.errors import UserError
+from multitask.files import to_json, write_atomically
+
+
+class RunFolder:
+    """The files of one run.
+
+    Args:
+        path: the folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.environment = path / "environment.json"
+        self.data = path / "data.json"
+        self.split = path / "split.csv"
+        self.metrics = path / "metrics.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.best = self.checkpoints / "best.safetensors"
+        self.last = self.checkpoints / "last.safetensors"
+
+    @property
+    def name(self) -> str:
+        """What lists and reports call it."""
+        return self.path.resolve().name
+
+    def report(self, split: str = "val", suffix: str = "json") -> Path:
+        """The report of a split; that of the validation pictures is plainly ``report``."""
+        return self.path / (f"report.{suffix}" if split == "val" else f"report-{split}.{suffix}")
+
+    def predictions(self, split: str = "val") -> Path:
+        """The table of predictions of a split."""
+        return self.path / f"predictions-{split}.csv"
+
+    def exists(self) -> bool:
+        """Whether there is a run."""
+        return self.config.is_file()
+
+    def require(self) -> None:
+        """Checks that there is a run.
+
+        Raises:
+            UserError: there is none.
+        """
+        if not self.exists():
+            raise UserError(f"{self.path}: is no run folder: it has no config.yaml")
+
+    def claim(self, resume: bool) -> None:
+        """Checks that a run may be written here, before anything is done.
+
+        Raises:
+            UserError: there is a run and it is not to be resumed, or there is something else.
+        """
+        if self.exists():
+            if not resume:
+                raise UserError(f"{self.path}: holds a run already; continue it with --resume or name another --out")
+        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UserError(f"{self.path}: exists and is no run folder; name another --out")
+
+    def create(self, config_yaml: str, environment: Mapping[str, Any]) -> None:
+        """Makes the folder; the config is written last, so that what has one is a run."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.environment, to_json(environment))
+        write_atomically(self.config, config_yaml)
+
+    def write_history(self, history: Iterable[Mapping[str, Any]]) -> None:
+        """``metrics.jsonl``, a row per epoch. Written whole, so a resumed run cannot repeat a row."""
+        write_atomically(self.metrics, "".join(to_json(row, indent=None) for row in history))
+
+    def read_history(self) -> list[dict[str, Any]]:
+        """The rows of ``metrics.jsonl``; none where there is no such file yet."""
+        if not self.metrics.exists():
+            return []
+        return [parse_json(line, self.metrics) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
+
+    def read_report(self, split: str = "val") -> dict[str, Any]:
+        """The report of a split.
+
+        Raises:
+            UserError: there is none yet.
+        """
+        path = self.report(split)
+        if not path.is_file():
+            flag = "" if split == "val" else f" --split {split}"
+            raise UserError(f"{path}: no such file; `multitask evaluate {self.path}{flag}` writes it")
+        return read_json(path)
+
+
+def parse_json(text: str, path: Path) -> dict[str, Any]:
+    """JSON that holds keys and values; ``path`` is where it stands.
+
+    Raises:
+        UserError: it does not.
+    """
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: is damaged: {error}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: is damaged: must hold keys and values")
+    return data
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A file of JSON that holds keys and values.
+
+    Raises:
+        UserError: it cannot be read, or does not.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    return parse_json(text, path)
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """A path for a new run: ``parent/name-date-time``, with a number behind it if that exists."""
+    stem = f"{name}-{datetime.now():%Y%m%d-%H%M%S}"
+    path, count = parent / stem, 1
+    while path.exists():
+        count += 1
+        path = parent / f"{stem}-{count}"
+    return path
+
+
+def list_runs(parent: Path) -> list[RunFolder]:
+    """The runs in a folder and in the folders inside it, oldest first.
+
+    Raises:
+        UserError: there is no such folder.
+    """
+    if not parent.is_dir():
+        raise UserError(f"{parent}: no such folder")
+    configs = [*parent.glob("config.yaml"), *parent.glob("*/config.yaml"), *parent.glob("*/*/config.yaml")]
+    found = [path for path in configs if (path.parent / "environment.json").exists()]
+    return [RunFolder(path.parent) for path in sorted(found, key=lambda path: (path.stat().st_mtime, str(path)))]
+
+
+def overview(run: RunFolder, parent: Path) -> dict[str, Any]:
+    """A run in a line of a list: its name below ``parent``, epochs, scores, and whether it is finished."""
+    history = run.read_history()
+    report = run.read_report() if run.report().is_file() else None
+    best = max((row["epoch"] for row in history if row["best"]), default=0)
+    return {
+        "name": str(run.path.relative_to(parent)) if run.path != parent else run.name,
+        "epochs": f"{len(history)}, best {best}" if best else str(len(history)),
+        "macro_f1": report["joint"]["macro_f1"] if report else None,
+        "macro_f1_ci": report["joint"]["macro_f1_ci"] if report else None,
+        "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()} if report else {},
+        "state": "reported" if report else "not reported",
+    }

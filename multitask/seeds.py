@@ -1,0 +1,21 @@
+"""Every random choice has a seed, and every seed comes from the config's."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+
+
+def derive(seed: int, *purpose: str | int) -> int:
+    """A seed for one purpose: far from that of any other purpose, the same on every machine.
+
+    Args:
+        seed: the config's seed.
+        purpose: what it is for, as words and counters (``"augment", epoch, batch``).
+
+    Returns:
+        A number in [0, 2**31).
+    """
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in purpose]
+    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0] >> 1)

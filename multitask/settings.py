@@ -1,0 +1,344 @@
+"""What every section of a config is made of: strict settings, variants told apart by name, and errors in one line."""
+
+from __future__ import annotations
+
+import math
+import re
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
+
+from multitask.errors import UserError, nearest
+
+Int = Annotated[int, Strict()]
+Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Bool = Annotated[bool, Strict()]
+PositiveInt = Annotated[Int, Field(ge=1)]
+Count = Annotated[Int, Field(ge=0)]
+PositiveFloat = Annotated[Float, Field(gt=0)]
+NonNegativeFloat = Annotated[Float, Field(ge=0)]
+Fraction = Annotated[Float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """A section of the config: unknown keys forbidden, immutable, defaults checked too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+T = TypeVar("T", bound=Settings)
+
+
+class FromCommandLine(str):
+    """A string that came from ``--set``: a relative path in it is relative to the working directory."""
+
+
+def resolve_path(value: object, info: ValidationInfo) -> object:
+    """A path made absolute; anything that is no string is left for the type check to refuse."""
+    if not isinstance(value, str) or not value:
+        return value
+    folder = Path.cwd() if isinstance(value, FromCommandLine) else (info.context or {}).get("folder", Path.cwd())
+    return str((folder / Path(value).expanduser()).resolve())
+
+
+ConfigPath = Annotated[str, BeforeValidator(resolve_path), Field(min_length=1)]
+"""A path in a config file is relative to that file's folder; one in ``--set`` to the working directory."""
+
+
+class Variants:
+    """Marks a union of settings that are told apart by one key, and says which is meant where the key is absent."""
+
+    def __init__(self, default: str, tag: str = "name") -> None:
+        self.default = default
+        self.tag = tag
+
+    def fill(self, value: object) -> object:
+        """``value`` with the key that tells the variants apart."""
+        if isinstance(value, str):  # ``loss: focal`` is short for ``loss: {name: focal}``
+            return {self.tag: value}
+        if isinstance(value, Mapping) and self.tag not in value:
+            return {self.tag: self.default, **value}
+        return value
+
+
+def variants(default: str, tag: str = "name") -> Any:
+    """Metadata that turns ``Annotated[A | B, *variants("a")]`` into a union told apart by ``tag``."""
+    marker = Variants(default, tag)
+    return Field(discriminator=tag), BeforeValidator(marker.fill), marker
+
+
+# --- walking a schema -------------------------------------------------------------------------------------------
+
+
+def _unwrap(annotation: Any) -> tuple[Any, Variants | None]:
+    """An annotation without ``Annotated`` and ``| None``, and the mark of a union of variants if it has one."""
+    marker = None
+    while True:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            inner, *metadata = get_args(annotation)
+            marker = next((item for item in metadata if isinstance(item, Variants)), marker)
+            annotation = inner
+        elif origin in (Union, types.UnionType):
+            members = [member for member in get_args(annotation) if member is not type(None)]
+            if len(members) != 1:
+                return annotation, marker
+            annotation = members[0]
+        else:
+            return annotation, marker
+
+
+def variant_classes(annotation: Any) -> dict[str, type[Settings]]:
+    """The rows of a union of variants: name -> settings class."""
+    union, marker = _unwrap(annotation)
+    assert marker is not None, f"{annotation} is no union of variants"
+    return {cls.model_fields[marker.tag].default: cls for cls in get_args(union) or (union,)}
+
+
+def _field_type(field: FieldInfo) -> Any:
+    return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+
+
+def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
+    """Every key of ``value`` that the schema does not have, as one line each."""
+    inner, marker = _unwrap(annotation)
+    if marker is not None:
+        value = marker.fill(value)
+        if not isinstance(value, Mapping):
+            return
+        rows = variant_classes(annotation)
+        name = value[marker.tag]
+        if name not in rows:
+            near = nearest(str(name), rows)
+            yield f"{path}.{marker.tag}: unknown {marker.tag} {name!r}{near}"
+            return
+        inner = rows[name]
+    if isinstance(inner, type) and issubclass(inner, Settings) and isinstance(value, Mapping):
+        fields = inner.model_fields
+        for key, item in value.items():
+            where = f"{path}.{key}" if path else str(key)
+            if key in fields:
+                yield from _check_keys(_field_type(fields[key]), item, where)
+            else:
+                of = f" (of {value[marker.tag]!r})" if marker else ""
+                yield f"{where}: unknown key{of}{nearest(str(key), fields)}"
+    elif get_origin(inner) is dict and isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _check_keys(get_args(inner)[1], item, f"{path}.{key}")
+
+
+def problems(model: type[Settings], data: Mapping[str, Any], folder: Path | None = None) -> list[str]:
+    """What is wrong with ``data`` as settings of ``model``: one line a problem, none if all is right."""
+    found = list(_check_keys(model, data, ""))
+    if found:
+        return found
+    try:
+        model.model_validate(data, context={"folder": folder or Path.cwd()})
+    except ValidationError as error:
+        return [_line(item, data) for item in error.errors()]
+    return []
+
+
+def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None) -> T:
+    """Settings from plain data.
+
+    Raises:
+        UserError: a key is unknown, a type or value is wrong, or a combination is impossible. One line: the first
+            problem, and how many more there are.
+    """
+    found = problems(model, data, folder)
+    if found:
+        more = f" (and {len(found) - 1} more; `multitask config` lists them)" if len(found) > 1 else ""
+        raise UserError(found[0] + more)
+    return model.model_validate(data, context={"folder": folder or Path.cwd()})
+
+
+def _line(error: Any, data: object) -> str:
+    """One of pydantic's errors as ``key: rule, found value``."""
+    path: list[str] = []
+    for step in error["loc"]:
+        # pydantic also lists the variant's name, which is no key of the data.
+        if isinstance(data, Mapping) and step not in data and error["type"] != "missing":
+            continue
+        path.append(str(step))
+        if isinstance(data, Mapping):
+            data = data.get(step)
+        elif isinstance(data, (list, tuple)) and isinstance(step, int) and step < len(data):
+            data = data[step]
+    message = error["msg"].removeprefix("Value error, ")
+    where = ".".join(path)
+    if error["type"] in ("value_error", "missing"):
+        return f"{where}: {message}" if where else message
+    return f"{where}: {message[0].lower()}{message[1:]}, found {error['input']!r}"
+
+
+# --- YAML and overrides -----------------------------------------------------------------------------------------
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with 1.2's numbers and booleans: ``1e-3`` is a number, ``no`` and ``on`` are words; no key twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_RESOLVERS = [
+    ("float", r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)", "-+0123456789."),
+    ("int", r"[-+]?(0|[1-9]\d*)", "-+0123456789"),  # 000020 is somebody's id, not a number in base eight
+    ("bool", r"true|True|false|False", "tTfF"),
+]
+
+
+def _use_yaml_1_2(loader_or_dumper: Any) -> None:
+    replaced = {f"tag:yaml.org,2002:{name}" for name, _, _ in _RESOLVERS}
+    loader_or_dumper.yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in rows if tag not in replaced]
+        for first, rows in loader_or_dumper.yaml_implicit_resolvers.items()
+    }
+    for name, pattern, first in _RESOLVERS:
+        loader_or_dumper.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"^({pattern})$"), list(first))
+
+
+_use_yaml_1_2(_Loader)
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """YAML text as plain data.
+
+    Raises:
+        UserError: the text is no YAML; one line with the place.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise UserError(f"{where}{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises:
+        UserError: the file cannot be read, is no YAML, or holds something else.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None
+    data = parse_yaml(text, str(path))
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: must hold keys and values, found {type(data).__name__}")
+    return data
+
+
+def parse_override(text: str) -> tuple[str, Any]:
+    """``key=value`` of ``--set`` as (dotted key, value), the value read as YAML.
+
+    Raises:
+        UserError: there is no ``=``, no key, or the value is no YAML.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip() or not all(key.strip().split(".")):
+        raise UserError(f"--set {text}: must be key=value, with the key's parts joined by dots")
+    return key.strip(), _mark(parse_yaml(value, f"--set {key}"))
+
+
+def _mark(value: Any) -> Any:
+    if isinstance(value, str):
+        return FromCommandLine(value)
+    if isinstance(value, list):
+        return [_mark(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _mark(item) for key, item in value.items()}
+    return value
+
+
+def override(model: type[Settings], data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """``data`` with dotted keys set to new values.
+
+    Naming another variant (``heads.age.loss.name: focal``) starts that section afresh, since the old variant's
+    settings are not the new one's; settings that are changed together with the name are kept.
+
+    Raises:
+        UserError: a key leads through something that is no section.
+    """
+    result = dict(data)
+    # Names first, whatever the order they were given in, so that they do not wipe what is set beside them.
+    for key, value in sorted(changes.items(), key=lambda change: (change[0].count("."), not _names_variant(change[0]))):
+        result = _set(model, result, key.split("."), value, key)
+    return result
+
+
+def _names_variant(key: str) -> bool:
+    return key.rpartition(".")[2] in ("name", "kind")
+
+
+def _set(annotation: Any, data: Any, path: list[str], value: Any, key: str) -> Any:
+    inner, marker = _unwrap(annotation)
+    if marker is not None:
+        data = marker.fill(data if data is not None else {})
+        if path == [marker.tag]:
+            return data if data[marker.tag] == value else {marker.tag: value}
+        inner = variant_classes(annotation).get(str(data.get(marker.tag))) if isinstance(data, Mapping) else None
+    if data is None:
+        data = {}
+    if not isinstance(data, Mapping):
+        raise UserError(f"{key}: leads through a value that is no section, found {data!r}")
+    head, *rest = path
+    if not rest:
+        return {**data, head: value}
+    below: Any = None
+    if isinstance(inner, type) and issubclass(inner, Settings) and head in inner.model_fields:
+        below = _field_type(inner.model_fields[head])
+    elif get_origin(inner) is dict:
+        below = get_args(inner)[1]
+    return {**data, head: _set(below, data.get(head), rest, value, key)}
+
+
+def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested sections as dotted key -> value."""
+    flat: dict[str, Any] = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping) and value:
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_use_yaml_1_2(_Dumper)
+_Dumper.add_representer(
+    float, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", _float_text(value))
+)
+_Dumper.add_representer(FromCommandLine, lambda dumper, value: dumper.represent_str(str(value)))
+
+
+def _float_text(value: float) -> str:
+    if math.isnan(value):
+        return ".nan"
+    return repr(value) if math.isfinite(value) else (".inf" if value > 0 else "-.inf")
+
+
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """Plain data as YAML in the order given; what it writes, ``read_yaml`` reads back as the same."""
+    return yaml.dump(
+        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
+    )

@@ -1,0 +1,53 @@
+"""Where the network runs, in which precision, and that it gives the same numbers twice."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import torch
+
+from multitask.errors import UserError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of this name; ``auto`` is a GPU where there is one.
+
+    Raises:
+        UserError: there is no such device here.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UserError(f"device: must be auto, cpu, cuda or cuda:N, found {name!r}") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UserError(f"device: must be auto, cpu, cuda or cuda:N, found {name!r}")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UserError(f"device: {name} is not here; this machine has {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype:
+    """The type that the network computes in.
+
+    ``auto`` is half precision on a GPU that gains from it (bfloat16 if it has it) and float32 on a CPU, where autocast
+    costs small networks more than it saves.
+    """
+    if precision == "auto":
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def make_deterministic(device: torch.device) -> None:
+    """Two runs of one config on one machine give the same numbers. On a CPU they do with no more than seeds."""
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+        # A few backward passes have no deterministic kernel: they warn rather than fail.
+        torch.use_deterministic_algorithms(True, warn_only=True)

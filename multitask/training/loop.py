@@ -1,0 +1,361 @@
+"""The one training loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from multitask.data.images import Preprocessing
+from multitask.data.loading import Batch, Batches
+from multitask.data.mix import MixSettings, Targets, mix
+from multitask.errors import UserError
+from multitask.model.network import Network
+from multitask.objective.balance import Balancer
+from multitask.seeds import derive
+from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings
+from multitask.training.checkpoint import load_checkpoint, save_checkpoint
+from multitask.training.device import Precision, resolve_precision
+from multitask.training.optimisation import AnySchedule, CosineSettings, OptimizerSettings
+from multitask.training.progress import Progress
+
+from timm.utils import ModelEmaV3  # isort: skip  (after optimisation, which makes it importable)
+
+Validate = Callable[[nn.Module], Mapping[str, Any]]
+
+
+class EMASettings(Settings):
+    """The ``training.ema`` section: an exponential moving average of the weights, validated and kept in their place."""
+
+    decay: Annotated[Float, Field(gt=0, lt=1)] = 0.998
+    warmup: Bool = True
+    """Whether the average forgets faster at first, while the weights still move far."""
+
+
+class TrainingSettings(Settings):
+    """The ``training`` section."""
+
+    epochs: PositiveInt = 20
+    batch_size: PositiveInt = 64
+    lr: PositiveFloat = 1e-3
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: AnySchedule = CosineSettings()
+    clip_norm: PositiveFloat | None = 5.0
+    """The gradient is scaled down to this norm where it is longer."""
+    accumulate: PositiveInt = 1
+    """Batches per step."""
+    ema: EMASettings | None = None
+    precision: Precision = "auto"
+    patience: PositiveInt | None = None
+    """Epochs without a better score after which training stops; None: never."""
+    monitor: str = "joint.macro_f1"
+    """The score that picks the best epoch, as in ``metrics.jsonl`` below ``val``; losses are better when lower."""
+
+    @model_validator(mode="after")
+    def _check(self) -> TrainingSettings:
+        if self.schedule.warmup_epochs >= self.epochs > 1 or self.schedule.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"schedule.warmup_epochs must be less than epochs, found {self.schedule.warmup_epochs} of {self.epochs}"
+            )
+        return self
+
+
+class DivergedError(UserError):
+    """A head's loss is no number any more."""
+
+
+def lookup(scores: Mapping[str, Any], metric: str) -> float:
+    """The score at a dotted path, as ``joint.macro_f1``."""
+    value: Any = scores
+    for key in metric.split("."):
+        value = value[key]
+    return float(value)
+
+
+class Trainer:
+    """A network and everything that changes while it is trained.
+
+    Args:
+        network: on its device.
+        losses: per head, (logits, labels, sample weights) to a scalar.
+        balancer: how they become one step.
+        settings: the ``training`` section.
+        preprocessing: its ``normalise`` turns a batch's pixels into the network's input.
+        mixing: mixup and CutMix.
+        seed: the config's.
+        num_batches: per epoch.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        losses: nn.ModuleDict,
+        balancer: Balancer,
+        settings: TrainingSettings,
+        preprocessing: Preprocessing,
+        mixing: MixSettings,
+        seed: int,
+        num_batches: int,
+    ) -> None:
+        self.network = network
+        self.losses = losses
+        self.balancer = balancer
+        self.settings = settings
+        self.preprocessing = preprocessing
+        self.mixing = mixing
+        self.seed = seed
+        self.device = next(network.parameters()).device
+        self.dtype = resolve_precision(settings.precision, self.device)
+
+        groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
+        if learned := list(balancer.parameters()):
+            groups.append({"params": learned, "weight_decay": 0.0, "lr_scale": 1.0})
+        self.parameters: list[Tensor] = [parameter for group in groups for parameter in group["params"]]
+        self.optimizer = settings.optimizer.build(groups, settings.lr)
+        self.updates_per_epoch = -(-num_batches // settings.accumulate)
+        self.schedule = settings.schedule.build(self.optimizer, settings.lr, settings.epochs, self.updates_per_epoch)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self.ema: ModelEmaV3 | None = None
+        if settings.ema:
+            self.ema = ModelEmaV3(network, decay=settings.ema.decay, use_warmup=settings.ema.warmup)
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def evaluated(self) -> nn.Module:
+        """The weights that are validated and kept: the average where there is one."""
+        return self.ema.module if self.ema else self.network
+
+    def autocast(self) -> torch.autocast:
+        """Half precision where it is used."""
+        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+    # --- one epoch ----------------------------------------------------------------------------------------------
+
+    def train_epoch(self, epoch: int, batches: Batches, progress: Progress) -> dict[str, Any]:
+        """One pass over the training samples.
+
+        Args:
+            epoch: from 1.
+            batches: the training samples.
+            progress: hears of every batch.
+
+        Returns:
+            ``lr``, ``seconds``, ``images_per_s``, and ``train``: the mean losses.
+
+        Raises:
+            DivergedError: a head's loss is NaN or infinite; it names the head and the step.
+        """
+        # Dropout and its like draw from torch's own generator: from here on it depends on the epoch alone, so a
+        # resumed run draws what an uninterrupted one does.
+        torch.manual_seed(derive(self.seed, "epoch", epoch))
+        self.network.train()
+        started = time.perf_counter()
+        sums = _Means(tuple(self.losses), self.device)
+        num_images = 0
+        for number, batch in enumerate(batches.epoch(epoch)):
+            last = number + 1 == batches.num_batches
+            place = number % self.settings.accumulate
+            in_step = min(self.settings.accumulate, batches.num_batches - (number - place))  # the last may be shorter
+            total, losses = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step)
+            sums.add(total, losses, len(batch))
+            if self.device.type == "cpu" or last or (number + 1) % 20 == 0:  # a look costs a GPU its head start
+                self._check(sums, epoch)
+            if last or place + 1 == in_step:
+                self._step((epoch - 1) * self.updates_per_epoch + number // self.settings.accumulate + 1)
+            num_images += len(batch)
+            progress.batch(number + 1, num_images, sums.heads)
+        seconds = time.perf_counter() - started
+        return {
+            "lr": max(group["lr"] for group in self.optimizer.param_groups),
+            "seconds": seconds,
+            "images_per_s": num_images / seconds,
+            "train": sums.record(),
+        }
+
+    def _batch(self, batch: Batch, seed: int, in_step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        """Adds the gradients of one batch; the losses, detached."""
+        batch = batch.to(self.device)
+        labels, weights = batch.labels, batch.weights
+        images = self.preprocessing.normalise(batch.images)
+        images, targets = mix(images, labels, weights, self.mixing, seed)
+        with self.autocast():
+            logits = self.network(images)
+        losses = {head: self._loss(head, column, logits, targets) for column, head in enumerate(self.losses)}
+
+        def walk_back(scalar: Tensor) -> None:
+            self.scaler.scale(scalar / in_step).backward()
+
+        total = self.balancer.backward(losses, walk_back)
+        return total, {head: loss.detach() for head, loss in losses.items()}
+
+    def _loss(self, head: str, column: int, logits: Mapping[str, Tensor], targets: Targets) -> Tensor:
+        sides = [
+            share * self.losses[head](logits[head], labels[:, column], weights)
+            for share, labels, weights in targets.sides()
+        ]
+        loss: Tensor = sum(sides[1:], start=sides[0])
+        return loss
+
+    def _step(self, update: int) -> None:
+        """One step of the optimiser, the schedule and the average; ``update`` counts from 1."""
+        if self.settings.clip_norm is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.schedule.step_update(update)
+        if self.ema:
+            self.ema.update(self.network, step=update)
+
+    def _check(self, sums: _Means, epoch: int) -> None:
+        found = sums.first_not_finite()
+        if found is not None:
+            batch, head, value = found
+            raise DivergedError(
+                f"heads.{head}: the loss is {value} at batch {batch} of epoch {epoch}; "
+                f"lower training.lr ({self.settings.lr:g}) or set training.clip_norm"
+            )
+
+    # --- all epochs ---------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        batches: Batches,
+        validate: Validate | None,
+        folder: Path,
+        *,
+        on_epoch: Callable[[dict[str, Any]], None] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Trains from the epoch after the last finished one to the end, or until patience is out.
+
+        After every epoch ``folder`` holds ``last.safetensors`` (everything) and ``best.safetensors`` (the weights of
+        the best epoch; without validation, of the last one).
+
+        Args:
+            batches: the training samples.
+            validate: a network in evaluation mode to its scores; None where nothing validates.
+            folder: of the checkpoints.
+            on_epoch: called with each epoch's record once it is safe on disk; what it raises ends the training.
+            progress: hears of everything.
+
+        Raises:
+            DivergedError: a loss is not finite; the checkpoints are those of the last finished epoch.
+            UserError: a picture cannot be read.
+        """
+        progress = progress or Progress()
+        for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
+            if self._out_of_patience():
+                break
+            record = {"epoch": epoch, **self.train_epoch(epoch, batches, progress), "val": None}
+            if validate is not None:
+                self.evaluated.eval()
+                with torch.inference_mode(), self.autocast():
+                    record["val"] = dict(validate(self.evaluated))
+            record["best"] = self._is_best(record)
+            self.history.append(record)
+            if record["best"]:
+                weights = self.evaluated.state_dict()
+                save_checkpoint(folder / "best.safetensors", {"epoch": epoch, "network": dict(weights)})
+            save_checkpoint(folder / "last.safetensors", self.state())
+            progress.epoch(record)
+            if on_epoch is not None:
+                on_epoch(record)
+
+    def _is_best(self, record: Mapping[str, Any]) -> bool:
+        if record["val"] is None:
+            return True
+        sign = -1.0 if self.settings.monitor.endswith("loss") else 1.0
+        earlier = [lookup(row["val"], self.settings.monitor) for row in self.history]
+        return all(sign * lookup(record["val"], self.settings.monitor) > sign * score for score in earlier)
+
+    def _out_of_patience(self) -> bool:
+        best = max((row["epoch"] for row in self.history if row["best"]), default=0)
+        return self.settings.patience is not None and len(self.history) - best >= self.settings.patience
+
+    # --- state --------------------------------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """Everything that the next epoch depends on; random numbers depend on its number alone."""
+        return {
+            "network": dict(self.network.state_dict()),
+            "ema": dict(self.ema.module.state_dict()) if self.ema else None,
+            "balancer": dict(self.balancer.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": self.history,
+        }
+
+    def resume(self, path: Path) -> None:
+        """Takes up a checkpoint that ``fit`` left.
+
+        Raises:
+            UserError: it is damaged, or belongs to another network.
+        """
+        state = load_checkpoint(path)
+        try:
+            self.network.load_state_dict(state["network"])
+            if self.ema:
+                self.ema.module.load_state_dict(state["ema"])
+            self.balancer.load_state_dict(state["balancer"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.scaler.load_state_dict(state["scaler"])
+            self.history = state["history"]
+        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{path}: does not belong to this config: {reason}") from None
+        for parameter, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    # In the parameter's memory layout, as the optimiser itself made it: same kernels, same bits.
+                    kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        self.schedule.step_update(len(self.history) * self.updates_per_epoch)
+
+
+class _Means:
+    """The losses of one epoch, on the device until somebody looks."""
+
+    def __init__(self, names: tuple[str, ...], device: torch.device) -> None:
+        self.names = names
+        self._rows: list[Tensor] = []
+        self._checked = 0
+        self._sums = torch.zeros(len(names) + 1, dtype=torch.float64, device=device)
+        self._num_images = 0
+
+    def add(self, total: Tensor, losses: Mapping[str, Tensor], num_images: int) -> None:
+        """The losses of one batch."""
+        row = torch.stack([total, *(losses[name] for name in self.names)])
+        self._rows.append(row)
+        self._sums += row * num_images
+        self._num_images += num_images
+
+    def first_not_finite(self) -> tuple[int, str, float] | None:
+        """The first batch (from 1) since the last look with a head whose loss is NaN or infinite."""
+        fresh = torch.stack(self._rows)
+        self._rows.clear()
+        start, self._checked = self._checked, self._checked + len(fresh)
+        wrong = (~torch.isfinite(fresh)).nonzero()
+        if not len(wrong):
+            return None
+        batch, column = wrong[0].tolist()
+        # The total is not finite too: name the head that made it so, if one did.
+        columns = [c for b, c in wrong.tolist() if b == batch and c > 0] or [column]
+        name = self.names[columns[0] - 1] if columns[0] > 0 else "all"
+        return start + batch + 1, name, float(fresh[batch, columns[0]])
+
+    def heads(self) -> dict[str, float]:
+        """The mean loss of each head so far."""
+        return dict(zip(self.names, (self._sums[1:] / max(self._num_images, 1)).tolist(), strict=True))
+
+    def record(self) -> dict[str, Any]:
+        """The epoch's means, as ``metrics.jsonl`` has them."""
+        return {
+            "loss": float(self._sums[0] / max(self._num_images, 1)),
+            "tasks": {name: {"loss": value} for name, value in self.heads().items()},
+        }

@@ -95,8 +95,19 @@ class Material:
             self._pictures = Pictures(self.samples.paths(), self.preprocessing, self.config.data.cache, done)
         return self._pictures
 
-    def batches(self, split: str, progress: Progress, device: torch.device, train: bool = False) -> Batches:
-        """The batches of a split: shuffled and augmented to train, else as they are and in order."""
+    def batches(
+        self,
+        split: str,
+        progress: Progress,
+        device: torch.device,
+        *,
+        train: bool = False,
+        indices: NDArray[np.int64] | None = None,
+    ) -> Batches:
+        """The batches of a split, or of the samples at ``indices``.
+
+        To train they are shuffled and augmented, else they are as they are and in order.
+        """
         config = self.config
         workers = 0
         if train and config.data.workers != "auto":
@@ -107,7 +118,7 @@ class Material:
             self.samples,
             self.learned_labels(self.samples),
             self.pictures(progress),
-            self.indices(split),
+            self.indices(split) if indices is None else indices,
             config.training.batch_size,
             augmentation=Augmentation(config.augment) if train else None,
             shuffle=train,
@@ -193,7 +204,9 @@ def answer(
     return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
 
 
-def _trainer(config: Config, material: Material, network: Network, num_batches: int, device: torch.device) -> Trainer:
+def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
+    """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch."""
+    device = next(network.parameters()).device
     labels = material.learned_labels(material.samples.take(material.split.train))
     losses = nn.ModuleDict()
     for task, column in zip(material.learned.tasks, labels.T, strict=True):
@@ -247,7 +260,7 @@ def run(
         facts = {"device": str(device), "num_parameters": sum(weight.numel() for weight in network.parameters())}
         _open_folder(folder, config, material, facts)
 
-        trainer = _trainer(config, material, network, train_batches.num_batches, device)
+        trainer = build_trainer(config, material, network, train_batches.num_batches)
         if folder.last.exists():
             trainer.resume(folder.last)
             folder.write_history(trainer.history)

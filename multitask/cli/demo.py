@@ -17,12 +17,12 @@ PEOPLE = 320
 @quiet_option
 def command(out: Path | None, quiet: bool) -> None:
     """Draw a synthetic set, train on it, evaluate on people it never saw, and write report and submission."""
+    from multitask.cli.synth import draw
     from multitask.cli.train import train_and_report
     from multitask.config import load_config
-    from multitask.data.drawing import draw_set
     from multitask.errors import UserError
     from multitask.finished import evaluate, read_run, write_page, write_submission
-    from multitask.reporting.console import make_progress, say, score, show_paths, with_interval
+    from multitask.reporting.console import say, score, show_paths, with_interval
     from multitask.runs.folder import new_folder
     from multitask.shipped import config_file
     from multitask.training.progress import Progress
@@ -33,12 +33,7 @@ def command(out: Path | None, quiet: bool) -> None:
     data, run, submission = out / "data", out / "run", out / "submission.csv"
     config = load_config(config_file("demo"), [f"data.root={data}"])
 
-    progress = make_progress(quiet)
-    try:
-        done = progress.stage("drawing", PEOPLE, "people")
-        drawn = draw_set(data, people=PEOPLE, on_person=lambda count, total: done(count))
-    finally:
-        progress.close()
+    drawn = draw(data, PEOPLE, quiet=quiet)
     train_and_report(config, run, resume=False, quiet=quiet)
 
     folder, config = read_run(run)

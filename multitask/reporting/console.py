@@ -316,13 +316,21 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
     _out.print(table)
 
 
-def show_bench(rows: Sequence[Mapping[str, Any]]) -> None:
-    """Measured ratios with what they are asked to be."""
-    table = _table("", ("measured", "ratio", "at least", "ours", "other"))
+def show_bench(rows: Sequence[Any]) -> None:
+    """Measured ratios with their range over the rounds, and what they should at least be."""
+    say()
+    table = _table("", ("measured", "ratio", "range", "at least", "images/s", "other"))
     table.title = None
     for row in rows:
-        style = "" if row["ratio"] >= row["bound"] else "bold red"
-        table.add_row(row["name"], f"{row['ratio']:.3f}", f"{row['bound']:g}", row["ours"], row["other"], style=style)
+        table.add_row(
+            row.name,
+            f"{row.ratio:.3f}",
+            f"{row.low:.2f} to {row.high:.2f}",
+            f"{row.bound:g}",
+            f"{row.ours:,.0f}",
+            f"{row.other:,.0f}",
+            style="" if row.ratio >= row.bound else "bold red",
+        )
     _out.print(table)
 
 

@@ -29,19 +29,23 @@ def environment() -> dict[str, Any]:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
         "versions": versions,
         "commit": _commit(),
-        "machine": {
-            "system": platform.platform(),
-            "processor": _processor(),
-            "num_cores": len(os.sched_getaffinity(0)),
-            "num_threads": torch.get_num_threads(),
-            "gpus": gpus,
-        },
+        "machine": machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Processor, cores, threads and GPUs of this machine."""
+    return {
+        "system": platform.platform(),
+        "processor": _processor(),
+        "num_cores": len(os.sched_getaffinity(0)),
+        "num_threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
 
 

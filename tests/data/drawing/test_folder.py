@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from multitask.data import drawing
-from multitask.data.drawing import DrawnSet, draw_set, true_class
-from multitask.data.faces import HEIGHT_PX, MASK_STATES, WIDTH_PX, draw_portrait
-from multitask.data.people import Person, gender_and_age, invent_person
+from multitask.data.drawing import DrawnSet, draw_set, folder
+from multitask.data.drawing.folder import true_class
+from multitask.data.drawing.faces import HEIGHT_PX, MASK_STATES, WIDTH_PX, draw_portrait
+from multitask.data.drawing.people import Person, gender_and_age, invent_person
 from multitask.errors import UserError
 
 STEMS = {"mask1", "mask2", "mask3", "mask4", "mask5", "incorrect_mask", "normal"}
@@ -78,7 +78,7 @@ class TestLayout:
                 assert image.format == ("PNG" if path.suffix == ".png" else "JPEG")
 
     def test_extensions_are_mixed_even_inside_a_folder(self, drawn: DrawnSet) -> None:
-        folders = [[p.suffix for p in folder.iterdir()] for folder in (drawn.root / "train/images").iterdir()]
+        folders = [[p.suffix for p in person.iterdir()] for person in (drawn.root / "train/images").iterdir()]
         counts = Counter(suffix for folder in folders for suffix in folder)
         assert set(counts) == EXTENSIONS
         assert counts[".jpg"] > 0.7 * counts.total()
@@ -88,13 +88,13 @@ class TestLayout:
         record = json.loads((drawn.root / "synth.json").read_text())
         version = record.pop("drawing_version")
         assert record == {"people": 16, "eval_people": 4, "seed": 3, "noise": 0.25}
-        assert version == drawing.DRAWING_VERSION
+        assert version == folder.DRAWING_VERSION
 
     @pytest.mark.parametrize(("people", "expected"), [(1, 1), (5, 1), (6, 2)])
     def test_a_quarter_as_many_eval_people(
         self, people: int, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(drawing, "draw_portrait", lambda *_: np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8))
+        monkeypatch.setattr(folder, "draw_portrait", lambda *_: np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8))
         assert draw_set(tmp_path / "set", people=people).num_eval_people == expected
         assert draw_set(tmp_path / "told", people=people, eval_people=3).num_eval_people == 3
 
@@ -136,7 +136,7 @@ class TestTruth:
             code = {"worn": 0, "incorrect": 1, "none": 2}[mask] * 6 + {"male": 0, "female": 1}[person.gender] * 3 + band
             return np.full((HEIGHT_PX, WIDTH_PX, 3), code * 10, np.uint8)
 
-        monkeypatch.setattr(drawing, "draw_portrait", paint)
+        monkeypatch.setattr(folder, "draw_portrait", paint)
         root = draw_set(tmp_path / "set", people=4, eval_people=60).root
         info, answers = rows_of(root / "eval/info.csv"), rows_of(root / "answers.csv")
         assert [row["ImageID"] for row in answers] == [row["ImageID"] for row in info]
@@ -144,6 +144,9 @@ class TestTruth:
             with Image.open(root / "eval/images" / row["ImageID"]) as image:
                 assert round(np.asarray(image).mean() / 10) == int(row["ans"])
         assert {int(row["ans"]) for row in answers} == set(range(18))
+        people = Counter(row["group"] for row in answers)
+        assert len(people) == 60
+        assert set(people.values()) == {7}
 
     def test_eval_order_is_shuffled(self, drawn: DrawnSet) -> None:
         rows = rows_of(drawn.root / "answers.csv")
@@ -161,8 +164,8 @@ class TestTruth:
 
     def test_train_and_eval_are_different_people(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         people = []
-        monkeypatch.setattr(drawing, "invent_person", lambda *a: people.append(invent_person(*a)) or people[-1])
-        monkeypatch.setattr(drawing, "draw_portrait", lambda *_: np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8))
+        monkeypatch.setattr(folder, "invent_person", lambda *a: people.append(invent_person(*a)) or people[-1])
+        monkeypatch.setattr(folder, "draw_portrait", lambda *_: np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8))
         draw_set(tmp_path / "set", people=20, eval_people=20)
         assert len(set(people)) == 40
 
@@ -181,7 +184,7 @@ class TestSameAgain:
     def test_another_seed_has_another_person_of_the_same_age(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(drawing, "gender_and_age", lambda *_: ("male", 40))
+        monkeypatch.setattr(folder, "gender_and_age", lambda *_: ("male", 40))
         one, two = (bytes_of(draw_set(tmp_path / str(seed), people=1, seed=seed).root) for seed in (0, 1))
         pictures = [{v for k, v in found.items() if "/images/" in k} for found in (one, two)]
         assert len(pictures[0]) == len(pictures[1]) == 14
@@ -285,9 +288,9 @@ class TestErrors:
         assert {p.name for p in tmp_path.iterdir()} == {"train", "eval", "answers.csv", "noise.csv", "synth.json"}
 
     @pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
-    @pytest.mark.parametrize("folder", ["set", "deep/er/set", "."])
+    @pytest.mark.parametrize("place", ["set", "deep/er/set", "."])
     def test_a_drawing_that_fails_leaves_nothing(
-        self, error: type[BaseException], folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, error: type[BaseException], place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         left = iter(range(10))
         seen = []
@@ -298,9 +301,9 @@ class TestErrors:
                 raise error("the disk is full")
             return np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
 
-        monkeypatch.setattr(drawing, "draw_portrait", paint)
+        monkeypatch.setattr(folder, "draw_portrait", paint)
         with pytest.raises(error):
-            draw_set(tmp_path / folder, people=3)
+            draw_set(tmp_path / place, people=3)
         assert seen  # it was halfway
         assert not list(tmp_path.iterdir())
 

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.people import Colour
+from multitask.data.drawing.people import Colour
 
 OVERSAMPLING = 2
 

@@ -6,7 +6,7 @@ The people are invented (`people.py`) and painted (`faces.py`); here stands what
     train/images/{path}/       mask1 to mask5, incorrect_mask and normal, each .jpg, .jpeg or .png
     eval/info.csv              ImageID,ans: other people's pictures in no order, every ans 0
     eval/images/{ImageID}
-    answers.csv                ImageID,ans: the true classes, in info.csv's order
+    answers.csv                ImageID,ans,group: the true classes in info.csv's order, and whose picture it is
     noise.csv                  path,field,from,to: every wrong label that was planted, from the truth to what is written
     synth.json                 what the set was drawn from
 """
@@ -25,8 +25,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from multitask.data.faces import draw_portrait
-from multitask.data.people import gender_and_age, invent_person
+from multitask.data.drawing.faces import draw_portrait
+from multitask.data.drawing.people import gender_and_age, invent_person
 from multitask.errors import UserError
 
 # Raise it whenever the same arguments come to give other files.
@@ -146,18 +146,18 @@ def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], rep
 def _draw_eval(folder: Path, people: int, seed: int, report: Callable[[int], None]) -> int:
     """Writes eval/ and answers.csv; returns the number of pictures."""
     (folder / "eval" / "images").mkdir(parents=True)
-    answers: list[tuple[str, str]] = []
+    answers: list[tuple[str, str, str]] = []
     for index in range(people):
         gender, age, pictures = _pictures(seed, _EVAL, index)
         for picture in pictures:
             name = picture.code + picture.extension
             _save(picture.pixels, folder / "eval" / "images" / name)
-            answers.append((name, str(true_class(picture.mask, gender, age))))
+            answers.append((name, str(true_class(picture.mask, gender, age)), f"eval-{index + 1:06d}"))
         report(index + 1)
     order = np.random.default_rng([seed, _ORDER]).permutation(len(answers))
     shuffled = [answers[i] for i in order]
-    _write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, _ in shuffled])
-    _write_csv(folder / "answers.csv", ("ImageID", "ans"), shuffled)
+    _write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
+    _write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
     return len(answers)
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from multitask.data.pen import CIRCLE, OVERSAMPLING, Image, Pen, Points, mirrored
-from multitask.data.people import Colour, Person, mix
+from multitask.data.drawing.pen import CIRCLE, OVERSAMPLING, Image, Pen, Points, mirrored
+from multitask.data.drawing.people import Colour, Person, mix
 
 WIDTH_PX, HEIGHT_PX = 192, 256
 MASK_STATES = ("worn", "incorrect", "none")

@@ -1,0 +1,216 @@
+"""Speed on the machine at hand, as ratios measured side by side: what a machine is worth cancels out."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from multitask.config import Config, load_config
+from multitask.data.drawing import draw_set
+from multitask.data.loading import Batch, Batches
+from multitask.errors import UserError
+from multitask.model.backbone import Backbone
+from multitask.run import Material, build_network, build_trainer
+from multitask.seeds import derive
+from multitask.shipped import config_file
+from multitask.training.device import resolve_device
+from multitask.training.loop import Trainer
+from multitask.training.progress import Progress
+
+from torchvision import transforms  # isort: skip  (after backbone, which makes it importable)
+
+ROUNDS = 5
+BATCHES = 6
+"""Per round; a round's two sides take turns, so that a machine that slows down slows both."""
+PICTURES = 300
+PEOPLE = 40
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Two ways of doing the same, side by side.
+
+    Attributes:
+        name: what was measured.
+        ratio: our speed over the other's; the median over the rounds.
+        low: the smallest of the rounds.
+        high: the largest.
+        bound: what the ratio should at least be.
+        ours: our speed in images per second, the median.
+        other: likewise.
+    """
+
+    name: str
+    ratio: float
+    low: float
+    high: float
+    bound: float
+    ours: float
+    other: float
+
+
+def _side_by_side(
+    name: str, bound: float, num_images: int, ours: Callable[[], None], other: Callable[[], None]
+) -> Measurement:
+    def timed(work: Callable[[], None]) -> float:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    timed(ours), timed(other)  # both once unmeasured: caches, memory pools, threads
+    rounds = []
+    for number in range(ROUNDS):
+        # Who goes first alternates, so that neither always follows the other's heat.
+        if number % 2:
+            late = timed(other)
+            rounds.append((timed(ours), late))
+        else:
+            rounds.append((timed(ours), timed(other)))
+    ratios = [theirs / mine for mine, theirs in rounds]
+    mine, theirs = (statistics.median(num_images / seconds for seconds in side) for side in zip(*rounds, strict=True))
+    return Measurement(name, statistics.median(ratios), min(ratios), max(ratios), bound, mine, theirs)
+
+
+class _Served(Batches):
+    """Batches that were made before: training from these is compute alone."""
+
+    def __init__(self, batches: list[Batch]) -> None:
+        self._batches = batches
+        self.num_batches = len(batches)
+        self.num_images = sum(len(batch) for batch in batches)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """The same ones at every epoch."""
+        yield from self._batches
+
+
+def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
+    """The speed of training and loading.
+
+    Args:
+        config_path: whose network, data and settings; None: three heads on MobileNetV2 at 128 x 96 px, and drawn
+            pictures.
+        progress: hears of each measurement.
+
+    Raises:
+        UserError: the config or its data are not as they must be.
+    """
+    with ExitStack() as stack:
+        if config_path is None:
+            root = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "set"
+            draw_set(root, people=PEOPLE)
+            config = load_config(
+                config_file("demo"),
+                [
+                    f"data.root={root}",
+                    "data.image_size=[128, 96]",
+                    "model.backbone={name: mobilenetv2_100, weights: none}",
+                    "training.batch_size=64",
+                ],
+            )
+        else:
+            config = load_config(config_path)
+        device = resolve_device(config.device)
+        material = Material(config)
+        size = config.training.batch_size
+        indices = material.split.train[: BATCHES * size]
+        if len(indices) < size:
+            raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
+        from_files = material.batches("train", progress, device, train=True, indices=indices)
+        served = _Served(list(from_files.epoch(1)))
+        trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
+        done = progress.stage("measuring", 3, "ratios")
+        found = []
+        for count, one in enumerate((_heads, _feeding, _loading), start=1):
+            found.append(one(config, material, trainer, served, from_files))
+            done(count)
+        return found
+
+
+def _heads(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+    """A step of the trainer against a plain loop over the bare backbone with one linear layer."""
+    device = trainer.device
+    backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
+    plain = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.num_features, material.space.num_classes))
+    plain = plain.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(plain.parameters(), lr=config.training.lr)
+    criterion = nn.CrossEntropyLoss()
+    ready = [
+        (
+            material.preprocessing.normalise(batch.images.to(device)),
+            torch.from_numpy(material.space.encode(batch.labels.numpy())).to(device)
+            if batch.labels.shape[1] == material.space.num_tasks
+            else batch.labels[:, 0].to(device),
+        )
+        for batch in served.epoch(1)
+    ]
+
+    def plain_loop() -> None:
+        for images, classes in ready:
+            optimizer.zero_grad()
+            with trainer.autocast():
+                logits = plain(images)
+            criterion(logits.float(), classes).backward()
+            optimizer.step()
+
+    def ours() -> None:
+        trainer.train_epoch(1, served, Progress())
+
+    name = f"training, {len(trainer.losses)} heads, to one linear layer in a plain loop"
+    return _side_by_side(name, 0.97, served.num_images, ours, plain_loop)
+
+
+def _feeding(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+    """An epoch from files after the first one, with augmentation, against the same epoch from batches in memory."""
+    epochs = iter(range(2, 10_000))
+    return _side_by_side(
+        "training from files, to compute alone",
+        0.95,
+        served.num_images,
+        lambda: _train(trainer, next(epochs), from_files),
+        lambda: _train(trainer, 1, served),
+    )
+
+
+def _train(trainer: Trainer, epoch: int, batches: Batches) -> None:
+    trainer.train_epoch(epoch, batches, Progress())
+
+
+def _loading(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+    """JPEG files to pixels of the network's size, one thread, against Pillow with torchvision's Resize and ToTensor."""
+    jpegs = [path for path in material.samples.paths() if path.suffix.lower() in (".jpg", ".jpeg")]
+    order = np.random.default_rng(derive(config.seed, "bench")).permutation(len(jpegs))[:PICTURES]
+    if not len(order):
+        raise UserError(f"bench: there is no JPEG file in {config.data.root}")
+    paths = [jpegs[index] for index in order]
+    plain = transforms.Compose([transforms.Resize(config.data.image_size), transforms.ToTensor()])
+
+    def other() -> None:
+        for path in paths:
+            with Image.open(path) as image:
+                plain(image.convert("RGB"))
+
+    def ours() -> None:
+        for path in paths:
+            material.preprocessing.load(path)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return _side_by_side("loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other)
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,57 @@
+"""What many tests need: a small drawn set, a config that trains on it in a second, the shared data where it is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+# Before torch is imported, here and in the processes that tests start: several test processes share the cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+
+from multitask.config import Config
+from multitask.data.drawing import draw_set
+from multitask.settings import override, validate
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+needs_shared = pytest.mark.skipif(
+    not (SHARED / "data" / "mask18-mini").is_dir(), reason="the folder shared/ with mask18-mini is not beside the project"
+)
+
+TINY: dict[str, Any] = {
+    "labels": {
+        "tasks": {
+            "mask": {"classes": ["wear", "incorrect", "not_worn"]},
+            "gender": {"classes": ["male", "female"]},
+            "age": {"kind": "binned", "edges": [30, 60]},
+        }
+    },
+    "data": {"source": {"name": "synthetic"}, "val_fraction": 0.3, "image_size": [32, 24]},
+    "augment": {"strength": 0.3},
+    "model": {"backbone": {"name": "test_resnet", "weights": "none"}},
+    "training": {"epochs": 2, "batch_size": 16},
+}
+"""A run of about a second on the ``drawn`` set."""
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A drawn set of 12 people to train and 3 in eval; not to be written to."""
+    root = tmp_path_factory.mktemp("drawn") / "set"
+    draw_set(root, people=12, seed=1)
+    return root
+
+
+@pytest.fixture(scope="session")
+def tiny(drawn: Path) -> Callable[..., Config]:
+    """Makes the config of a tiny run on ``drawn``: ``tiny({"training.epochs": 1})``."""
+
+    def make(changes: dict[str, Any] | None = None) -> Config:
+        data = override(Config, TINY, {"data.root": str(drawn), **(changes or {})})
+        return validate(Config, data)
+
+    return make

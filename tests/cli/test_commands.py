@@ -1,0 +1,235 @@
+"""Every command of the contract, as a user types it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from multitask.cli import COMMANDS
+from multitask.config import Config
+
+Call = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two runs, ``shared`` and ``flat``, on the same split."""
+    from multitask.finished import write_page
+    from multitask.run import run
+
+    folder = tmp_path_factory.mktemp("runs")
+    for sharing in ("shared", "flat"):
+        config = tiny({"training.epochs": 1, "training.schedule.warmup_epochs": 0, "model.sharing.name": sharing})
+        result = run(config, folder / sharing)
+        write_page(result.folder, config, "val")
+    return folder
+
+
+class TestHelp:
+    def test_lists_every_command(self, call: Call) -> None:
+        done = call("--help")
+        assert done.code == 0
+        for name in COMMANDS:
+            assert f"  {name} " in done.out
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_of_each_command(self, call: Call, name: str) -> None:
+        done = call(name, "--help")
+        assert done.code == 0
+        assert "Usage:" in done.out
+
+    def test_imports_nothing_heavy(self) -> None:
+        code = (
+            "import sys; sys.argv = ['multitask', '--help']\n"
+            "from multitask.cli import main\n"
+            "try: main()\n"
+            "except SystemExit: pass\n"
+            "print([m for m in ('torch', 'numpy', 'pandas', 'pydantic', 'rich', 'matplotlib') if m in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.rstrip().endswith("[]")
+
+    def test_an_unknown_command_names_the_nearest(self, call: Call) -> None:
+        assert call("trian").refusal() == "no command 'trian'; did you mean 'train'?"
+
+
+class TestSynth:
+    def test_draws_a_set(self, call: Call, tmp_path: Path) -> None:
+        done = call("synth", tmp_path / "set", "--people", 4, "--seed", 3, "--noise", 0.5)
+        assert done.code == 0
+        assert "28 images of 4 people to train on, 7 of 1 others to answer, 2 wrong labels planted" in done.out
+        assert (tmp_path / "set" / "answers.csv").is_file()
+
+    def test_quiet_says_nothing(self, call: Call, tmp_path: Path) -> None:
+        done = call("synth", tmp_path / "set", "--people", 1, "--quiet")
+        assert (done.code, done.out, done.err) == (0, "", "")
+
+
+class TestTrain:
+    def test_trains_reports_and_says_where(self, call: Call, config_file: Callable[..., Path], tmp_path: Path) -> None:
+        out = tmp_path / "run"
+        done = call("train", config_file(), "--set", "training.lr=2e-3", "--out", out)
+        assert done.code == 0, done.err
+        assert "epoch 2/2: loss" in done.out
+        assert "macro-F1" in done.out
+        assert str(out / "report.html") in done.out
+        assert yaml.safe_load((out / "config.yaml").read_text())["training"]["lr"] == 0.002
+        files = {path.name for path in out.iterdir()}
+        assert {
+            "config.yaml", "environment.json", "data.json", "split.csv", "metrics.jsonl", "checkpoints",
+            "predictions-val.csv", "report.json", "report.html",
+        } == files  # fmt: skip
+        environment = json.loads((out / "environment.json").read_text())
+        assert {"versions", "commit", "machine", "seed", "command", "created"} <= set(environment)
+
+    def test_quiet_says_nothing(self, call: Call, config_file: Callable[..., Path], tmp_path: Path) -> None:
+        done = call("train", config_file(), "--out", tmp_path / "run", "--quiet")
+        assert (done.code, done.out, done.err) == (0, "", "")
+
+    def test_its_resolved_config_can_be_run(
+        self, call: Call, config_file: Callable[..., Path], tmp_path: Path, trained: Path
+    ) -> None:
+        done = call("train", trained / "shared" / "config.yaml", "--out", tmp_path / "again", "-q")
+        assert done.code == 0, done.err
+        reports = [json.loads((run / "report.json").read_text()) for run in (trained / "shared", tmp_path / "again")]
+        assert reports[0]["joint"] == reports[1]["joint"]
+
+    def test_resume_of_a_finished_run_reports_again(self, call: Call, trained: Path) -> None:
+        run = trained / "shared"
+        before = (run / "report.json").read_text()
+        done = call("train", run / "config.yaml", "--out", run, "--resume")
+        assert done.code == 0, done.err
+        assert (run / "report.json").read_text() == before
+
+    def test_default_folder_is_named_after_the_config(
+        self, call: Call, config_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = config_file({"training.epochs": 1, "training.schedule.warmup_epochs": 0}, "mine.yaml")
+        monkeypatch.chdir(tmp_path)
+        assert call("train", path, "-q").code == 0
+        (run,) = (tmp_path / "runs").iterdir()
+        assert run.name.startswith("mine-")
+
+
+class TestEvaluateAndReport:
+    def test_val_is_the_runs_own_report(self, call: Call, trained: Path) -> None:
+        before = json.loads((trained / "flat" / "report.json").read_text())
+        done = call("evaluate", trained / "flat")
+        assert done.code == 0, done.err
+        assert "joint" in done.out
+        assert json.loads((trained / "flat" / "report.json").read_text()) == before
+
+    @pytest.mark.parametrize("split", ["train", "all", "eval"])
+    def test_other_splits_have_reports_of_their_own(self, call: Call, trained: Path, split: str) -> None:
+        assert call("evaluate", trained / "shared", "--split", split, "-q").code == 0
+        report = json.loads((trained / "shared" / f"report-{split}.json").read_text())
+        assert report["split"] == split
+        assert (trained / "shared" / f"report-{split}.html").is_file()
+
+    def test_report_shows_and_draws_again(self, call: Call, trained: Path) -> None:
+        page = trained / "shared" / "report.html"
+        before = page.read_text()
+        page.unlink()
+        done = call("report", trained / "shared")
+        assert done.code == 0, done.err
+        assert "if perfect" in done.out
+        assert page.read_text() == before
+
+    def test_report_holds_what_scripts_rely_on(self, trained: Path) -> None:
+        for sharing in ("shared", "flat"):
+            report: dict[str, Any] = json.loads((trained / sharing / "report.json").read_text())
+            low, high = report["joint"]["macro_f1_ci"]
+            assert 0 <= low <= high <= 1
+            assert {"macro_f1", "accuracy"} <= set(report["joint"])
+            assert set(report["tasks"]) == {"mask", "gender", "age"}
+            for figures in report["tasks"].values():
+                assert {"macro_f1", "accuracy"} <= set(figures)
+            assert report["decode"] == {"name": "independent"}
+            assert report["num_images"] == report["num_groups"] * 7
+
+
+class TestPredict:
+    def test_answers_in_the_order_of_the_questions(
+        self, call: Call, trained: Path, drawn: Path, tmp_path: Path
+    ) -> None:
+        out = tmp_path / "submission.csv"
+        done = call("predict", trained / "shared", "--data", drawn, "-o", out)
+        assert done.code == 0, done.err
+        with out.open() as file:
+            rows = list(csv.DictReader(file))
+        with (drawn / "eval" / "info.csv").open() as file:
+            asked = [row["ImageID"] for row in csv.DictReader(file)]
+        assert [row["ImageID"] for row in rows] == asked
+        assert list(rows[0]) == ["ImageID", "ans"]
+        assert all(0 <= int(row["ans"]) < 18 for row in rows)
+
+
+class TestRunsAndCompare:
+    def test_runs_are_listed_with_scores(self, call: Call, trained: Path) -> None:
+        done = call("runs", trained)
+        assert done.code == 0
+        report = json.loads((trained / "flat" / "report.json").read_text())
+        line = next(line for line in done.out.splitlines() if line.startswith("flat"))
+        assert f"{report['joint']['macro_f1']:.3f}".lstrip("0") in line
+
+    def test_no_runs(self, call: Call, tmp_path: Path) -> None:
+        assert "no runs" in call("runs", tmp_path).out
+
+    def test_compare_shows_what_differs_and_pairs_the_people(self, call: Call, trained: Path) -> None:
+        done = call("compare", trained / "shared", trained / "flat")
+        assert done.code == 0, done.err
+        assert "model.sharing.name" in done.out
+        assert "training.lr" not in done.out
+        assert "joint.macro_f1" in done.out
+        assert "noise" in done.out
+
+
+class TestConfig:
+    def test_prints_what_can_be_read_back(self, call: Call, config_file: Callable[..., Path], tmp_path: Path) -> None:
+        done = call("config", config_file(), "--set", "heads.age.loss.name=focal", "--set", "heads.age.weight=2")
+        assert done.code == 0
+        resolved = yaml.safe_load(done.out)
+        assert resolved["heads"]["age"]["loss"]["gamma"] == 2.0
+        again = tmp_path / "again.yaml"
+        again.write_text(done.out)
+        assert call("config", again).out == done.out
+
+    def test_names_all_that_is_wrong(self, call: Call, config_file: Callable[..., Path]) -> None:
+        done = call("config", config_file(), "--set", "training.lrr=1", "--set", "augment.strenth=1")
+        assert done.code == 2
+        assert "training.lrr" in done.err
+        assert "augment.strenth" in done.err
+
+
+def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multitask.bench.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.PICTURES", 5)
+    done = call("bench", config_file())
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    for name in ("training, 3 heads", "training from files", "loading JPEG"):
+        assert name in words
+
+
+def test_help_is_quick() -> None:
+    """No bound on the clock, which the machine's other work moves: against an interpreter that does nothing."""
+
+    def best(code: str) -> float:
+        took = []
+        for _ in range(3):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
+            took.append(time.perf_counter() - started)
+        return min(took)
+
+    helped = best("import sys; sys.argv = ['multitask', '--help']; from multitask.cli import main; main()")
+    assert helped < 20 * best("pass")

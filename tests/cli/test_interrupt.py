@@ -1,0 +1,122 @@
+"""Real processes: Ctrl-C and SIGTERM save and say how to go on; a terminal gets bars, a pipe plain lines."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pyte
+import pytest
+
+MULTITASK = [sys.executable, "-m", "multitask"]
+HERE = Path(__file__).parents[2]
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
+    until = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, "the process ended early"
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.02)
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(HERE), **more}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_saves_and_says_how_to_go_on(
+    config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals
+) -> None:
+    out = tmp_path / "run"
+    config = config_file({"training.epochs": 2000})
+    process = subprocess.Popen(
+        [*MULTITASK, "train", str(config), "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    wait_for((out / "metrics.jsonl").exists, process)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    text = errors.decode().strip()
+    assert "Traceback" not in text
+    assert "\n" not in text
+    found = re.fullmatch(r"error: interrupted; (\d+) finished epochs are saved\. Go on with: (.+)", text)
+    assert found, text
+    assert int(found[1]) == len((out / "metrics.jsonl").read_text().splitlines()) >= 1
+    program, *words = shlex.split(found[2])
+    assert program == "multitask"
+    # The line that was given goes on: it is interrupted again as soon as it has done one epoch more.
+    again = subprocess.Popen([*MULTITASK, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    wait_for(lambda: len((out / "metrics.jsonl").read_text().splitlines()) > int(found[1]), again)
+    again.send_signal(signal.SIGINT)
+    printed, _ = again.communicate(timeout=60)
+    assert f"training: epochs {int(found[1]) + 1} to 2000" in printed.decode()
+
+
+def test_an_interrupt_before_training_leaves_nothing(config_file: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [*MULTITASK, "train", str(config_file()), "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(PYTHONUNBUFFERED="1"),
+    )
+    assert process.stdout is not None
+    assert b"reading pictures" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in errors
+    assert b"interrupted" in errors
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_a_terminal_gets_bars_and_a_table(config_file: Callable[..., Path], tmp_path: Path, columns: int) -> None:
+    screen = pyte.Screen(columns, 60)
+    stream = pyte.ByteStream(screen)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*MULTITASK, "train", str(config_file()), "--out", "run"],
+        stdout=slave,
+        stderr=slave,
+        stdin=slave,
+        cwd=tmp_path,
+        env=environment(COLUMNS=str(columns), LINES="60", TERM="xterm-256color"),
+    )
+    os.close(slave)
+    with_bars = []
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # the other side is closed
+            break
+        stream.feed(part)
+        if any("batch    ━" in line for line in screen.display):
+            with_bars.append("\n".join(screen.display))
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+
+    during = with_bars[-1]
+    for bar in ("run      ━", "epoch    ━", "batch    ━"):
+        assert during.count(bar) == 1, during
+    assert re.search(r"epoch .* images/s", during)
+    assert re.search(r"batch .* mask \d\.\d+ gender \d", during)
+
+    after = "\n".join(line.rstrip() for line in screen.display)
+    assert "━" not in after  # the bars go, the table stays
+    assert re.search(r"^ +epoch +loss +joint +mask +gender +age +s +images/s$", after, re.M), after
+    assert len(re.findall(r"^ +[12]/2 +\d\.\d+( +\.\d+){4} +\d+\.\d +\d+( ★)?$", after, re.M)) == 2, after
+    assert "★" in after
+    assert "if perfect" in after
+    assert "run/report.html" in after

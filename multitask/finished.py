@@ -23,7 +23,8 @@ from multitask.evaluation.predictions import Predictions
 from multitask.files import write_atomically
 from multitask.labels import MISSING
 from multitask.model.network import Network
-from multitask.reporting.pages import Mistake, Picture, render_report
+from multitask.reporting.pages import Mistake, Picture
+from multitask.reporting.run_page import render_report
 from multitask.run import (
     Material,
     answer,

@@ -7,7 +7,8 @@ import matplotlib
 import pytest
 
 from multitask.reporting import plots
-from multitask.reporting.plots import JOINT, Line, score_text
+from multitask.reporting.plots import JOINT, Line
+from multitask.reporting.svg import INK, PAPER, SMALL_PX, WIDTH_PX
 
 SVG = "{http://www.w3.org/2000/svg}"
 BINS = [
@@ -53,7 +54,7 @@ def texts(svg):
 def test_svg_takes_the_page_colours_and_font(draw):
     svg = draw()
     assert "currentColor" in svg
-    for foreign in (plots.INK, plots.PAPER, "#000000", "DejaVu", "<style", "<metadata", "https://", "xlink"):
+    for foreign in (INK, PAPER, "#000000", "DejaVu", "<style", "<metadata", "https://", "xlink"):
         assert foreign not in svg, foreign
 
 
@@ -67,6 +68,16 @@ def test_ids_carry_the_key_and_references_resolve(draw):
     assert set(references) <= set(ids)
     assert references
     assert not set(ids) & set(re.findall(r'\sid="([^"]+)"', draw(key="k2")))
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_no_letter_is_too_small_for_a_phone(draw):
+    svg = draw()
+    sizes = [float(size) for size in re.findall(r"font(?:-size)?: (?:[\w ]+ )?([\d.]+)px", svg)]
+    assert len(sizes) == len(texts(svg)) > 0
+    assert min(sizes) >= SMALL_PX >= 11
+    if draw is not draw_confusion:  # which scrolls sideways instead
+        assert float(ElementTree.fromstring(svg).attrib["width"]) == WIDTH_PX <= 358
 
 
 @pytest.mark.parametrize("draw", DRAWN)
@@ -102,6 +113,21 @@ def test_curves_name_their_lines_and_mark_the_best_epoch():
     shown = texts(draw_curves())
     assert {"joint", "mask", "best: epoch 2", "epoch", "macro-F1"} <= set(shown)
     assert "empty" not in shown
+
+
+def test_a_stroke_wins_over_the_dash_of_its_style():
+    def dashed(stroke):
+        lines = [Line("mask", (0.1, 0.2), 1, stroke)]
+        svg = plots.learning_curves([1, 2], lines, ylabel="y", key="k", label="l")
+        found = re.findall(r'<path d="[^"]*"[^>]*style="fill: none; ([^"]*)"', svg)
+        curves = [style for style in found if plots.PALETTE[1].lower() in style and "1.6" in style]
+        return [(re.findall(r"stroke-dasharray: ([^;]*)", curve) or [None])[0] for curve in curves]
+
+    (own,), (solid,), (broken,) = map(dashed, ("own", "solid", "dashed"))
+    assert solid is None
+    assert own
+    assert broken
+    assert own != broken
 
 
 @pytest.mark.parametrize("values", [(0.5,), (float("0.25"),)])
@@ -144,29 +170,9 @@ def test_confusion_labels_both_axes():
     assert "data:image/png;base64," in draw_confusion()
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.8812, ".881"), (1.0, "1.000"), (0.0, ".000"), (-0.0031, "−.003"), (-0.0001, ".000"), (12.5, "12.500")],
-)
-def test_score_text(value, text):
-    assert score_text(value) == text
-
-
-@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
-def test_score_text_of_no_score(value):
-    assert score_text(value) == "–"
-
-
 def test_spread_keeps_order_and_distance():
     at = [50.0, 10.0, 51.0, 99.0, 98.0, 52.0]
     moved = plots._spread(at, 14, 100)
     assert sorted(range(6), key=moved.__getitem__) == sorted(range(6), key=at.__getitem__)
     assert min(b - a for a, b in zip(sorted(moved), sorted(moved)[1:], strict=False)) >= 14 - 1e-9
     assert max(moved) <= 107
-
-
-def test_shorten_keeps_both_ends():
-    assert plots.shorten("wear/male/<30") == "wear/male/<30"
-    short = plots.shorten("x" * 40 + "/<30", 22)
-    assert len(short) == 22
-    assert short.endswith("/<30")

@@ -1,0 +1,114 @@
+"""The scores of one set of classes, the joint ones or a task's, as a page shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from multitask.reporting import plots
+from multitask.reporting.words import interval_text, plural, score_text
+
+NUMBERED_CLASSES = 60  # a matrix beyond this many classes is drawn without numbers
+LONG_CLASSES = 24  # a list beyond this many classes scrolls by itself
+_LEVEL_CLASSES = 4  # a matrix beyond this many classes has its column names upright
+_STACKED_CLASSES = 10  # a matrix beyond this many classes takes the page's whole width
+_NAMED_ABSENT = 12
+_DEEP_SHARE = 0.75  # on a blue darker than this share's, dark letters lose their contrast
+
+
+def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of the joint classes or of one task's.
+
+    Args:
+        name: the task, or ``joint``.
+        anchor: its section's id.
+        scores: its part of the report.
+    """
+    classes, matrix = scores["classes"], scores["confusion"]
+    large = len(classes) > NUMBERED_CLASSES
+    names = [row["name"] for row in classes]
+    words = f"{name}: confusion matrix of {len(names)} classes, given by predicted"
+    return {
+        "name": name,
+        "anchor": anchor,
+        "scores": scores,
+        "names": names,
+        "interval": interval_text(scores["macro_f1_ci"]),
+        "accuracy_interval": interval_text(scores["accuracy_ci"]),
+        "words": _scores_in_words(scores),
+        "absent": absent_in_words(scores["absent_classes"]),
+        "layout": _layout(len(classes)),
+        "upright": len(classes) > _LEVEL_CLASSES,
+        "long": len(classes) > LONG_CLASSES,
+        "large": large,
+        "matrix": [] if large else _matrix(names, matrix),
+        "image": Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words)) if large else None,
+        "confused": _confused(names, matrix) if large else [],
+        "reliability": Markup(
+            plots.reliability(
+                scores["reliability"],
+                key=f"reliability-{anchor}",
+                label=f"{name}: accuracy against confidence; expected calibration error {score_text(scores['ece'])}",
+            )
+        ),
+    }
+
+
+def absent_in_words(names: Sequence[str]) -> str:
+    """The classes that no picture of the split has, in words; empty where there are none."""
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED_ABSENT])
+    more = f" and {len(names) - _NAMED_ABSENT:,} more" if len(names) > _NAMED_ABSENT else ""
+    if len(names) == 1:
+        return f"One declared class has no picture in this split and counts as F1 0: {listed}."
+    return f"{len(names):,} declared classes have no picture in this split and count as F1 0: {listed}{more}."
+
+
+def _scores_in_words(scores: Mapping[str, Any]) -> str:
+    words = (
+        f"{plural(len(scores['classes']), 'class', 'classes')}, {plural(scores['num_images'], 'picture', 'pictures')}"
+    )
+    for name, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
+        interval = interval_text(scores[f"{key}_ci"])
+        words += f"; {name} {score_text(scores[key])}" + (f" (95% {interval})" if interval else "")
+    return words + "."
+
+
+def _layout(num_classes: int) -> str:
+    """The matrix's place: in a row with table and diagram, stacked under the table, or below both."""
+    if num_classes <= _LEVEL_CLASSES:
+        return "row"
+    return "stacked" if num_classes <= _STACKED_CLASSES else "whole"
+
+
+def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    rows = []
+    for given, counts in enumerate(matrix):
+        total = sum(counts)
+        cells = []
+        for predicted, count in enumerate(counts):
+            share = count / total if total else 0.0
+            look = "right" if given == predicted else "wrong"
+            if given == predicted and share > _DEEP_SHARE:
+                look = "right deep"
+            words = f"given {names[given]}, predicted {names[predicted]}: {score_text(share)} of {total:,}"
+            cells.append({"count": count, "shade": f"{share**plots.SHADE_POWER:.2f}", "look": look, "words": words})
+        rows.append({"name": names[given], "total": total, "cells": cells})
+    return rows
+
+
+def _confused(names: Sequence[str], matrix: Sequence[Sequence[int]], most: int = 12) -> list[dict[str, Any]]:
+    """The commonest confusions, for a matrix whose cells carry no number."""
+    counts = np.array(matrix)
+    np.fill_diagonal(counts, 0)
+    found = []
+    for place in np.argsort(-counts, axis=None, kind="stable")[:most]:
+        given, predicted = np.unravel_index(place, counts.shape)
+        if counts[given, predicted]:
+            count, total = int(counts[given, predicted]), sum(matrix[given])
+            found.append({"given": names[given], "predicted": names[predicted], "count": count, "share": count / total})
+    return found

@@ -1,0 +1,270 @@
+"""The page of one run: what its report holds, put into the order and the words that the template prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from multitask.reporting import plots
+from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
+from multitask.reporting.pages import Mistake, Picture, embedded, render
+from multitask.reporting.plots import JOINT, Line
+from multitask.reporting.words import count_text, duration_text, interval_text, moment_text, plural, score_text
+
+_TRAINING_FACTS = {
+    "backbone": "Backbone",
+    "num_parameters": "Parameters",
+    "sharing": "Sharing",
+    "device": "Device",
+    "seed": "Seed",
+    "num_epochs": "Epochs",
+    "best_epoch": "Best epoch",
+    "monitor": "Best by",
+    "seconds": "Time",
+}
+
+
+def render_report(
+    report: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    *,
+    augmented: Sequence[Picture] = (),
+    mistakes: Sequence[Mistake] = (),
+) -> str:
+    """One run's report as a complete HTML page that needs no other file.
+
+    Args:
+        report: what RUN/report.json holds; any metric in it can be None. ``pictures_missing``, where it
+            is there, says in a line why no picture can be shown.
+        history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated.
+        augmented: training pictures as the network sees them.
+        mistakes: wrongly predicted pictures; shown by falling confidence.
+
+    Returns:
+        The page. The same arguments give the same characters.
+    """
+    training = report.get("training") or {}
+    tasks = [
+        class_scores(name, f"task-{place}", scores) for place, (name, scores) in enumerate(report["tasks"].items())
+    ]
+    joint = class_scores("joint", "joint", report["joint"])
+    return render(
+        "report.html",
+        title=f"{report['run']} · {report['split']}",
+        groups=plural(report["num_groups"], "group", "groups"),
+        report=report,
+        created=moment_text(report["created"]),
+        reading=_reading(report),
+        training=training,
+        facts=_facts(training),
+        joint=joint,
+        tasks=tasks,
+        rows=_rows(report),
+        attribution=_attribution(report),
+        lost=_lost(report),
+        learning=_learning(report, history, _best_epoch(training, history)),
+        distributions=_distributions(report),
+        splits=_splits(report.get("class_distribution") or {}),
+        pictures_missing=report.get("pictures_missing"),
+        augmented=[{"picture": picture, **embedded(picture.pixels)} for picture in augmented],
+        mistakes=[
+            {"mistake": mistake, **embedded(mistake.pixels), **_wrong_parts(mistake, tuple(report["tasks"]))}
+            for mistake in sorted(mistakes, key=lambda mistake: -mistake.confidence)
+        ],
+    )
+
+
+def _reading(report: Mapping[str, Any]) -> list[str]:
+    """The report in two or three plain sentences."""
+    joint, attribution = report["joint"], report.get("attribution") or {}
+    macro_f1 = joint["macro_f1"]
+    where = f"on {plural(report['num_images'], 'picture', 'pictures')}"
+    where += f" of {plural(report['num_groups'], 'group', 'groups')}"
+    if macro_f1 is None:
+        return [f"Joint macro-F1 could not be computed {where}."]
+    interval = interval_text(joint["macro_f1_ci"])
+    sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
+    lost = {name: value for name, value in (attribution.get("lost") or {}).items() if value is not None}
+    if lost:
+        order = sorted(lost, key=lambda name: -lost[name])
+        shares = [
+            f"{name} {'for' if place else 'accounts for'} {score_text(lost[name])}" for place, name in enumerate(order)
+        ]
+        if attribution.get("absent"):
+            shares.append(f"classes without a picture for {score_text(attribution['absent'])}")
+        sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
+    if joint["absent_classes"]:
+        sentences.append(absent_in_words(joint["absent_classes"]))
+    return sentences
+
+
+def _lost(report: Mapping[str, Any]) -> float | None:
+    macro_f1 = report["joint"]["macro_f1"]
+    return None if macro_f1 is None else 1 - macro_f1
+
+
+def _rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for the joint classes and one per task, with each interval's place on one common scale."""
+    attribution = report.get("attribution") or {}
+    perfect, lost = attribution.get("perfect") or {}, attribution.get("lost") or {}
+    measured = [("joint", report["joint"], None, _lost(report) if lost else None)]
+    measured += [(name, scores, perfect.get(name), lost.get(name)) for name, scores in report["tasks"].items()]
+    shown = [value for _, row, *_ in measured for value in (row["macro_f1"], *(row["macro_f1_ci"] or ()))]
+    floor = min(0.9, int(min((value for value in shown if value is not None), default=0.9) * 10) / 10)
+
+    def percent(value: float) -> float:
+        return round(100 * min(max(value - floor, 0) / (1 - floor), 1), 1)
+
+    rows = []
+    for name, scores, if_perfect, share in measured:
+        row = {"name": name, "scores": scores, "perfect": if_perfect, "lost": share, "floor": floor}
+        row |= {"dot": None if scores["macro_f1"] is None else percent(scores["macro_f1"]), "bar": None}
+        if interval_text(scores["macro_f1_ci"]):
+            low, high = map(percent, scores["macro_f1_ci"])
+            row["bar"] = (low, round(high - low, 1))
+        rows.append(row)
+    return rows
+
+
+def _attribution(report: Mapping[str, Any]) -> Markup | None:
+    found, macro_f1 = report.get("attribution") or {}, report["joint"]["macro_f1"]
+    lost = {name: (found.get("lost") or {}).get(name) for name in report["tasks"]}
+    if macro_f1 is None or all(value is None for value in lost.values()):
+        return None
+    perfect = found.get("perfect") or {}
+    gains = {name: None if perfect.get(name) is None else perfect[name] - macro_f1 for name in lost}
+    words = "; ".join(f"{name} {score_text(value)}" for name, value in lost.items())
+    return Markup(
+        plots.attribution(
+            lost,
+            gains,
+            absent=found.get("absent"),
+            key="lost",
+            label=f"Joint macro-F1 lost by each task: {words}",
+        )
+    )
+
+
+def _learning(
+    report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], best_epoch: int | None
+) -> dict[str, Any]:
+    """The curves: scores by task, losses by head; the two differ where one head covers several tasks."""
+
+    def values(*path: str) -> tuple[float | None, ...]:
+        return tuple(_find(row, path) for row in history)
+
+    def draw(lines: Sequence[Line], key: str, ylabel: str, label: str) -> Markup | None:
+        if all(value is None for line in lines for value in line.values):
+            return None
+        epochs = [row["epoch"] for row in history]
+        return Markup(
+            plots.learning_curves(
+                epochs, lines, ylabel=ylabel, key=key, label=f"{label} after each epoch", best_epoch=best_epoch
+            )
+        )
+
+    places = {name: place for place, name in enumerate(report["tasks"])}
+    scores = [Line("joint", values("val", "joint", "macro_f1"), JOINT)]
+    scores += [Line(name, values("val", "tasks", name, "macro_f1"), place) for name, place in places.items()]
+    heads = dict.fromkeys(head for row in history for head in (row.get("train") or {}).get("tasks") or {})
+    losses = []
+    for number, head in enumerate(heads):
+        # A single head over all classes is no task: what it learns is the class, whose loss is the whole loss.
+        path = ("val", "loss") if len(heads) == 1 and head not in places else ("val", "tasks", head, "loss")
+        style = places.get(head, len(places) + number)
+        lines = [
+            Line("train", values("train", "tasks", head, "loss"), style, "solid"),
+            Line("val", values(*path), style, "dashed"),
+        ]
+        words = "Train solid, validation dashed with open marks."
+        plot = draw(lines, f"loss-{number}", "loss", f"Training and validation loss of the head {head}")
+        losses.append({"title": f"Loss of {head}", "words": words, "plot": plot})
+    lines = [
+        Line(name, values("val", "tasks", name, "loss"), place) for name, place in places.items() if name not in heads
+    ]
+    words = "On validation, from the one head’s answer."
+    plot = draw(lines, "loss-tasks", "loss", "Validation loss of each task")
+    losses.append({"title": "Loss by task", "words": words, "plot": plot})
+    return {
+        "rows": [_epoch(row, best_epoch) for row in history],
+        "scores": draw(scores, "scores", "macro-F1 on validation", "Validation macro-F1, joint and per task,"),
+        "losses": [loss for loss in losses if loss["plot"]],
+    }
+
+
+def _best_epoch(training: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> int | None:
+    """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
+    bests = [row["epoch"] for row in history if row.get("best")]
+    found: int | None = training.get("best_epoch") or (bests[-1] if bests else None)
+    return found
+
+
+def _epoch(row: Mapping[str, Any], best_epoch: int | None) -> dict[str, Any]:
+    scores = [("train", "loss"), ("val", "loss"), ("val", "joint", "macro_f1"), ("val", "joint", "accuracy")]
+    rate, speed, seconds = (_find(row, (key,)) for key in ("lr", "images_per_s", "seconds"))
+    cells = [*(score_text(_find(row, path)) for path in scores), "–" if rate is None else f"{rate:.2e}"]
+    cells += ["–" if value is None else f"{value:,.1f}" for value in (speed, seconds)]
+    return {"epoch": row["epoch"], "best": row["epoch"] == best_epoch, "cells": cells}
+
+
+def _find(row: Mapping[str, Any], path: Sequence[str]) -> float | None:
+    found: Any = row
+    for step in path:
+        found = (found or {}).get(step)
+    return found if found is not None and np.isfinite(found) else None
+
+
+def _distributions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A plot per task and one of the joint classes, each over all splits."""
+    splits = report.get("class_distribution") or {}
+    if not splits:
+        return []
+    found = []
+    measured = [*report["tasks"].items(), ("joint", report["joint"])]
+    for place, (name, scores) in enumerate(measured):
+        last = place == len(measured) - 1
+        plot = plots.distribution(
+            [row["name"] for row in scores["classes"]],
+            {split: counts["joint"] if last else counts["tasks"][name] for split, counts in splits.items()},
+            key=f"distribution-{place}",
+            label=f"{name}: share of each class in {', '.join(splits)}",
+        )
+        found.append({"name": name, "plot": Markup(plot), "long": len(scores["classes"]) > LONG_CLASSES})
+    return found
+
+
+def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
+    sizes = (
+        f"{name}: {plural(split['num_images'], 'picture', 'pictures')} "
+        f"of {plural(split['num_groups'], 'group', 'groups')}"
+        for name, split in splits.items()
+    )
+    return "; ".join(sizes) + "."
+
+
+def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> dict[str, list[tuple[str, bool]]]:
+    """Both class names in parts, each with whether its task is wrong; one part where a name does not split by task."""
+    sides = {"given": mistake.given.split("/"), "predicted": mistake.predicted.split("/")}
+    if any(len(parts) != len(tasks) for parts in sides.values()):
+        return {"given": [(mistake.given, False)], "predicted": [(mistake.predicted, False)]}
+    wrong = [task in mistake.wrong_tasks for task in tasks]
+    return {side: list(zip(parts, wrong, strict=True)) for side, parts in sides.items()}
+
+
+def _facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Training facts in the order of the table above, then any that the table does not know."""
+    found = []
+    known = [key for key in _TRAINING_FACTS if key in training]
+    for key in [*known, *(key for key in training if key not in _TRAINING_FACTS)]:
+        value = training[key]
+        if key == "seconds" and value is not None:
+            text = duration_text(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and key != "seed":
+            text = count_text(value)
+        else:
+            text = "–" if value is None else str(value)
+        found.append((_TRAINING_FACTS.get(key, key.replace("_", " ").capitalize()), text))
+    return found

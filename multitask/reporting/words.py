@@ -1,0 +1,52 @@
+"""How numbers, moments and names are written on a page and in its plots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+
+def score_text(value: float | None, digits: int = 3) -> str:
+    """A score as it is written everywhere in a report: ``.881``, ``1.000``, ``−.003``, and ``–`` for none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    text = f"{abs(value):.{digits}f}".removeprefix("0")
+    return f"−{text}" if value < 0 and float(text) else text
+
+
+def count_text(value: int | None) -> str:
+    """``1,792``, and ``–`` for none."""
+    return "–" if value is None else f"{value:,}"
+
+
+def interval_text(interval: Sequence[float | None] | None) -> str:
+    """``.800 to .920``; nothing where there is no interval."""
+    if interval is None or None in interval:
+        return ""
+    return f"{score_text(interval[0])} to {score_text(interval[1])}"
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """``1 picture``, ``2 pictures``."""
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def moment_text(text: str) -> str:
+    """An ISO 8601 moment as ``23 November 2026, 10:15 UTC``; one without a time zone stays without."""
+    moment = datetime.fromisoformat(text)
+    moment = moment.astimezone(UTC) if moment.tzinfo else moment
+    return f"{moment.day} {moment:%B %Y, %H:%M}" + (" UTC" if moment.tzinfo else "")
+
+
+def duration_text(seconds: float) -> str:
+    """``1 min 21 s``."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes:,} min {rest} s" if minutes else f"{rest} s"
+
+
+def shorten(name: str, limit: int = 22) -> str:
+    """``name`` on one line, of at most ``limit`` characters; both ends are kept, as classes differ at either."""
+    name = " ".join(name.split())
+    tail = limit // 3
+    return name if len(name) <= limit else f"{name[: limit - 1 - tail]}…{name[-tail:]}"

@@ -170,7 +170,7 @@ def _expand(value: Any, path: str) -> Any:
 
     expanded = _VARIABLE.sub(replace, value)
     # A path from the environment is relative to where the command runs, as one from --set is.
-    return FromCommandLine(expanded) if used else expanded
+    return FromCommandLine(expanded) if used or isinstance(value, FromCommandLine) else expanded
 
 
 def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], Path]:

@@ -17,7 +17,10 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         OSError: the disk is full, or the folder cannot be written to; the old file stands.
     """
     data = content.encode() if isinstance(content, str) else content
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -36,6 +39,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.fsync(folder)  # the new name, too, must outlive a crash
     finally:
         os.close(folder)
+
+
+def is_part(path: Path) -> bool:
+    """Whether a file is what ``write_atomically`` leaves when it is killed."""
+    return path.name.startswith(".") and path.suffix == ".part"
 
 
 def _umask() -> int:

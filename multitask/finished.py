@@ -168,6 +168,8 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
     augmented: list[Picture] = []
     mistakes: list[Mistake] = []
     try:
+        if not Path(config.data.root).is_dir():  # a synthetic source would draw it
+            raise UserError(f"{config.data.root}: no such folder")
         material = Material(config)
         augmented = _augmented(material)
         mistakes = _mistakes(predictions, Path(config.data.root), material.preprocessing)

@@ -24,6 +24,9 @@ from multitask.settings import Float, Settings, variants
 MISSING = -1
 """The index of a label, or of a class, that is not known."""
 
+RESERVED = ("class", "group", "image", "joint", "predicted")
+"""No task's name: tables and reports use them beside the tasks'."""
+
 MAX_CLASSES = 10_000
 """A product beyond this is a mistake in the config: its confusion matrix alone would fill the memory."""
 
@@ -84,7 +87,7 @@ class BinnedSettings(Settings):
         """The classes' names, given or made from the edges."""
         if self.classes:
             return self.classes
-        edges = [f"{edge:g}" for edge in self.edges]
+        edges = [str(float(edge)).removesuffix(".0") for edge in self.edges]
         between = [f"{low}-{high}" for low, high in pairwise(edges)]
         return (f"<{edges[0]}", *between, f">={edges[-1]}")
 
@@ -192,6 +195,8 @@ class LabelSpace:
         for name, task in settings.tasks.items():
             if not name.isidentifier():
                 raise UserError(f"labels.tasks: a name is made of letters, digits and _, found {name!r}")
+            if name in RESERVED:
+                raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
             if isinstance(task, BinnedSettings):
                 tasks.append(Task(name, task.names(), "binned", task.edges))
             else:

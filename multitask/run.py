@@ -30,7 +30,7 @@ from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
 from multitask.labels import MISSING, LabelSpace
 from multitask.model.backbone import Backbone
-from multitask.model.network import Network
+from multitask.model.network import ByTask, Network
 from multitask.objective.losses import TaskLoss
 from multitask.runs.environment import environment, fingerprint
 from multitask.runs.folder import RunFolder, read_json
@@ -208,14 +208,14 @@ def build_trainer(config: Config, material: Material, network: Network, num_batc
     """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch."""
     device = next(network.parameters()).device
     labels = material.learned_labels(material.samples.take(material.split.train))
-    losses = nn.ModuleDict()
+    losses: dict[str, nn.Module] = {}
     for task, column in zip(material.learned.tasks, labels.T, strict=True):
         counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
         losses[task.name] = TaskLoss(config.heads[task.name].loss, counts)
     balancer = config.balancer.build({name: head.weight for name, head in config.heads.items()})
     return Trainer(
         network,
-        losses.to(device),
+        ByTask(losses).to(device),
         balancer.to(device),
         config.training,
         material.preprocessing,
@@ -257,7 +257,11 @@ def run(
         material = Material(config)
         network = build_network(config, device, pretrained=not (resume and folder.last.exists()))
         train_batches = material.batches("train", progress, device, train=True)
-        facts = {"device": str(device), "num_parameters": sum(weight.numel() for weight in network.parameters())}
+        facts = {
+            "seed": config.seed,
+            "device": str(device),
+            "num_parameters": sum(weight.numel() for weight in network.parameters()),
+        }
         _open_folder(folder, config, material, facts)
 
         trainer = build_trainer(config, material, network, train_batches.num_batches)

@@ -18,4 +18,5 @@ def derive(seed: int, *purpose: str | int) -> int:
         A number in [0, 2**31).
     """
     words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in purpose]
-    return int(np.random.SeedSequence([seed, *words]).generate_state(1)[0] >> 1)
+    # With their number last, which is never 0: numpy takes [1, 2] and [1, 2, 0] for the same.
+    return int(np.random.SeedSequence([seed, *words, len(words) + 1]).generate_state(1)[0] >> 1)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -43,10 +44,11 @@ def resolve_path(value: object, info: ValidationInfo) -> object:
     if not isinstance(value, str) or not value:
         return value
     folder = Path.cwd() if isinstance(value, FromCommandLine) else (info.context or {}).get("folder", Path.cwd())
-    return str((folder / Path(value).expanduser()).resolve())
+    # Unlike Path's, this leaves the home of nobody as it stands, for the check of the file to name.
+    return str((folder / os.path.expanduser(value)).resolve())
 
 
-ConfigPath = Annotated[str, BeforeValidator(resolve_path), Field(min_length=1)]
+ConfigPath = Annotated[str, Field(min_length=1), BeforeValidator(resolve_path)]
 """A path in a config file is relative to that file's folder; one in ``--set`` to the working directory."""
 
 
@@ -104,6 +106,12 @@ def _field_type(field: FieldInfo) -> Any:
     return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
+def _item_type(annotation: Any, index: int) -> Any:
+    """What the item of a list or tuple must be; the last one's type where there are too many items."""
+    types_ = [item for item in get_args(annotation) if item is not Ellipsis]
+    return types_[min(index, len(types_) - 1)]
+
+
 def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
     """Every key of ``value`` that the schema does not have, as one line each."""
     inner, marker = _unwrap(annotation)
@@ -113,7 +121,7 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
             return
         rows = variant_classes(annotation)
         name = value[marker.tag]
-        if name not in rows:
+        if not isinstance(name, str) or name not in rows:
             near = nearest(str(name), rows)
             yield f"{path}.{marker.tag}: unknown {marker.tag} {name!r}{near}"
             return
@@ -130,6 +138,9 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
     elif get_origin(inner) is dict and isinstance(value, Mapping):
         for key, item in value.items():
             yield from _check_keys(get_args(inner)[1], item, f"{path}.{key}")
+    elif get_origin(inner) in (list, tuple) and isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            yield from _check_keys(_item_type(inner, index), item, f"{path}.{index}")
 
 
 def problems(model: type[Settings], data: Mapping[str, Any], folder: Path | None = None) -> list[str]:
@@ -140,7 +151,7 @@ def problems(model: type[Settings], data: Mapping[str, Any], folder: Path | None
     try:
         model.model_validate(data, context={"folder": folder or Path.cwd()})
     except ValidationError as error:
-        return [_line(item, data) for item in error.errors()]
+        return _lines(model, error)
     return []
 
 
@@ -158,23 +169,58 @@ def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None
     return model.model_validate(data, context={"folder": folder or Path.cwd()})
 
 
-def _line(error: Any, data: object) -> str:
-    """One of pydantic's errors as ``key: rule, found value``."""
+def _lines(model: type[Settings], error: ValidationError) -> list[str]:
+    """Pydantic's errors as ``key: rule, found value``, one line for each key."""
+    rules: dict[str, list[str]] = {}
+    found: dict[str, str] = {}
+    for item in error.errors():
+        where, at = _locate(model, item["loc"])
+        message = item["msg"].removeprefix("Value error, ")
+        if item["type"] in ("value_error", "missing"):
+            key = message.partition(":")[0].partition(".")[0]
+            if not where or message.startswith((f"{where}.", f"{where}:")):
+                rules[message] = []
+            elif isinstance(at, type) and issubclass(at, Settings) and key in at.model_fields:
+                rules[f"{where}.{message}"] = []
+            else:
+                rules.setdefault(where, []).append(message)
+        else:
+            # A value that may be one thing or another gives an error for each: one line says them all.
+            rules.setdefault(where, []).append(message[0].lower() + message[1:])
+            found[where] = f", found {item['input']!r}"
+    return [
+        f"{where}: {', or '.join([*rule[:1], *(text.removeprefix('input should be ') for text in rule[1:])])}"
+        f"{found.get(where, '')}"
+        if rule
+        else where
+        for where, rule in rules.items()
+    ]
+
+
+def _locate(model: type[Settings], steps: tuple[int | str, ...]) -> tuple[str, Any]:
+    """Where pydantic found an error, as a dotted key, and what the schema has there.
+
+    Pydantic's own steps also name variants, members of unions and ``[key]``, which are no keys of the data.
+    """
     path: list[str] = []
-    for step in error["loc"]:
-        # pydantic also lists the variant's name, which is no key of the data.
-        if isinstance(data, Mapping) and step not in data and error["type"] != "missing":
-            continue
-        path.append(str(step))
-        if isinstance(data, Mapping):
-            data = data.get(step)
-        elif isinstance(data, (list, tuple)) and isinstance(step, int) and step < len(data):
-            data = data[step]
-    message = error["msg"].removeprefix("Value error, ")
-    where = ".".join(path)
-    if error["type"] in ("value_error", "missing"):
-        return f"{where}: {message}" if where else message
-    return f"{where}: {message[0].lower()}{message[1:]}, found {error['input']!r}"
+    annotation: Any = model
+    for step in (step for step in steps if step != "[key]"):
+        annotation, marker = _unwrap(annotation)
+        if marker is not None:
+            rows = variant_classes(Annotated[annotation, marker])
+            if step in rows:
+                annotation = rows[str(step)]
+                continue
+        if isinstance(annotation, type) and issubclass(annotation, Settings):
+            path.append(str(step))
+            annotation = _field_type(annotation.model_fields[str(step)]) if step in annotation.model_fields else None
+        elif get_origin(annotation) is dict:
+            path.append(str(step))
+            annotation = get_args(annotation)[1]
+        elif get_origin(annotation) in (list, tuple) and isinstance(step, int):
+            path.append(str(step))
+            annotation = _item_type(annotation, step)
+    return ".".join(path), annotation
 
 
 # --- YAML and overrides -----------------------------------------------------------------------------------------
@@ -186,7 +232,11 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                continue  # which the base class refuses
             if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
             seen.add(key)
@@ -201,7 +251,8 @@ _RESOLVERS = [
 
 
 def _use_yaml_1_2(loader_or_dumper: Any) -> None:
-    replaced = {f"tag:yaml.org,2002:{name}" for name, _, _ in _RESOLVERS}
+    # 1.2 knows no dates, and no value that is "=".
+    replaced = {f"tag:yaml.org,2002:{name}" for name in (*(name for name, _, _ in _RESOLVERS), "timestamp", "value")}
     loader_or_dumper.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in rows if tag not in replaced]
         for first, rows in loader_or_dumper.yaml_implicit_resolvers.items()
@@ -221,10 +272,11 @@ def parse_yaml(text: str, where: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an integer of thousands of digits
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{where}{place}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        reason = " ".join(str(getattr(error, "problem", None) or error).split())
+        raise UserError(f"{where}{place}: not YAML: {reason}") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -292,7 +344,8 @@ def _set(annotation: Any, data: Any, path: list[str], value: Any, key: str) -> A
     if marker is not None:
         data = marker.fill(data if data is not None else {})
         if path == [marker.tag]:
-            return data if data[marker.tag] == value else {marker.tag: value}
+            same = isinstance(data, Mapping) and data[marker.tag] == value
+            return data if same else {marker.tag: value}
         inner = variant_classes(annotation).get(str(data.get(marker.tag))) if isinstance(data, Mapping) else None
     if data is None:
         data = {}

@@ -19,7 +19,7 @@ from multitask.settings import override, validate
 SHARED = Path(__file__).parents[2] / "shared"
 
 needs_shared = pytest.mark.skipif(
-    not (SHARED / "data" / "mask18-mini").is_dir(), reason="the folder shared/ with mask18-mini is not beside the project"
+    not (SHARED / "data" / "mask18-mini").is_dir(), reason="shared/ with mask18-mini is not beside the project"
 )
 
 TINY: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -124,5 +125,7 @@ class Augmentation:
         """
         if self._compose is None:
             return np.stack(pictures)
-        self._compose.set_random_seed(seed)
+        # One stream for all transforms. Its own set_random_seed starts one in each from the same seed, so that they
+        # draw alike: a picture would be blurred, noisy and compressed all at once or not at all.
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         return np.stack([self._compose(image=picture)["image"] for picture in pictures])

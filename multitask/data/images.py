@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,17 +12,21 @@ from typing import Annotated, Literal
 
 import numpy as np
 import psutil
+import simplejpeg
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
-from pydantic import Field, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
 from multitask.errors import UserError
-from multitask.settings import Settings, variants
+from multitask.settings import Fraction, Settings, variants
 
 Pixels = NDArray[np.uint8]
 
+_JPEG = b"\xff\xd8\xff"
+_EXIF = b"Exif\0\0"
+_HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
 _ORIENTATION = 0x0112  # the EXIF tag
 _SIDEWAYS = range(5, 9)
 
@@ -35,17 +41,14 @@ class WholeSettings(Settings):
         return 0.0, 0.0, 1.0, 1.0
 
 
-Edge = Annotated[float, Field(ge=0, le=1)]
-
-
 class CentreSettings(Settings):
     """A fixed box, as fractions of the picture: where the faces stand in pictures that are all framed alike."""
 
     name: Literal["centre"] = "centre"
-    left: Edge = 0.0
-    top: Edge = 0.0
-    right: Edge = 1.0
-    bottom: Edge = 1.0
+    left: Fraction = 0.0
+    top: Fraction = 0.0
+    right: Fraction = 1.0
+    bottom: Fraction = 1.0
 
     @model_validator(mode="after")
     def _check(self) -> CentreSettings:
@@ -116,8 +119,7 @@ class Preprocessing:
             UserError: the file is missing, truncated or no picture.
         """
         try:
-            with Image.open(path) as image:
-                return self._pixels(image)
+            return self._fit(self._decode(path.read_bytes()))
         except FileNotFoundError:
             raise UserError(f"{path}: no such file") from None
         except Exception as error:  # Pillow's decoders raise whatever a damaged file makes of them.
@@ -126,21 +128,36 @@ class Preprocessing:
             reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error)
             raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
 
-    def _pixels(self, image: Image.Image) -> Pixels:
-        height, width = self.size
+    def _decode(self, data: bytes) -> Image.Image:
+        """A picture's file as RGB, upright, a JPEG at the smallest scale that still covers the target."""
         left, top, right, bottom = self.crop.box()
-        sideways = image.format == "JPEG" and image.getexif().get(_ORIENTATION) in _SIDEWAYS
-        # A JPEG is decoded at the smallest scale (1/2, 1/4, 1/8) that still covers the target: most of the speed.
-        full_width = int(np.ceil(width / (right - left)))
-        full_height = int(np.ceil(height / (bottom - top)))
-        image.draft("RGB", (full_height, full_width) if sideways else (full_width, full_height))
-        upright: Image.Image = ImageOps.exif_transpose(image) if image.getexif().get(_ORIENTATION, 1) != 1 else image
-        if upright.mode != "RGB":
-            upright = upright.convert("RGB")
-        box = _cover(upright.width, upright.height, (left, top, right, bottom), width / height)
-        if box == (0, 0, width, height) == (0, 0, upright.width, upright.height):
-            return np.array(upright)
-        return np.array(upright.resize((width, height), Image.Resampling.BILINEAR, box=box))
+        width, height = math.ceil(self.size[1] / (right - left)), math.ceil(self.size[0] / (bottom - top))
+        if data.startswith(_JPEG) and _EXIF not in data[:_HEADER_BYTES]:
+            try:
+                pixels = simplejpeg.decode_jpeg(data, min_height=height, min_width=width)
+                return Image.fromarray(pixels)
+            except ValueError:
+                pass  # CMYK, say, or damaged: Pillow reads it or says why not
+        with Image.open(io.BytesIO(data)) as image:
+            orientation = image.getexif().get(_ORIENTATION, 1)
+            image.draft("RGB", (height, width) if orientation in _SIDEWAYS else (width, height))
+            return _rgb(ImageOps.exif_transpose(image) if orientation != 1 else image)
+
+    def _fit(self, image: Image.Image) -> Pixels:
+        """The part of a decoded picture that is used, at the target's size."""
+        height, width = self.size
+        box = _cover(image.width, image.height, self.crop.box(), width / height)
+        if box == (0, 0, width, height) == (0, 0, image.width, image.height):
+            return np.array(image)
+        return np.array(image.resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255 rather than scale
+        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
+        image = image.convert("RGBA")  # Pillow warns if it is to lose them in one step
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _cover(
@@ -150,7 +167,8 @@ def _cover(
     left, top, right, bottom = crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height
     box_width = min(right - left, (bottom - top) * aspect)
     box_height = box_width / aspect
-    x, y = (left + right - box_width) / 2, (top + bottom - box_height) / 2
+    # The limits are for rounding: Pillow refuses a box that leaves the picture by the last bit of a float.
+    x, y = max(0.0, (left + right - box_width) / 2), max(0.0, (top + bottom - box_height) / 2)
     return x, y, min(x + box_width, width), min(y + box_height, height)
 
 

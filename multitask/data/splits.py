@@ -29,7 +29,8 @@ def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArr
     """Deals the groups into parts so that each class is shared out in the proportion of the parts.
 
     Groups are dealt in a shuffled order, those with rare classes first, each to the part that stays nearest to its
-    share of every class; a class counts the same however rare it is, since macro-F1 counts it the same.
+    share of every class; a class counts the same however rare it is, since macro-F1 counts it the same. The samples as
+    a whole count as one class more. With equal shares no part is empty unless there are fewer groups than parts.
 
     Args:
         samples: N samples in G groups.
@@ -44,6 +45,8 @@ def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArr
     _, class_of = np.unique(samples.labels, axis=0, return_inverse=True)
     counts = np.zeros((len(names), class_of.max() + 1))
     np.add.at(counts, (group_of, class_of.ravel()), 1)
+    # Where the classes leave a choice, as between parts that have none of them yet, the parts' sizes decide.
+    counts = np.hstack([counts, counts.sum(axis=1, keepdims=True)])
     counts /= counts.sum(axis=0)
 
     order = np.random.default_rng(seed).permutation(len(names))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,20 +89,13 @@ class Predictions:
         """
         try:
             table = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)
-            labels = np.stack(
-                [
-                    table[task.name].map({**{name: i for i, name in enumerate(task.classes)}, "": MISSING})
-                    for task in space.tasks
-                ],
-                axis=1,
-            ).astype(np.int64)
-            indices = {name: index for index, name in enumerate(space.class_names)}
-            log_probs = {
-                task.name: torch.from_numpy(
-                    np.log(table[[f"p({task.name}={name})" for name in task.classes]].to_numpy(dtype=np.float64))
-                )
+            labels = np.stack([_indices(table[task.name], (*task.classes, "")) for task in space.tasks], axis=1)
+            labels[labels == np.array(space.sizes)] = MISSING
+            probs = {
+                task.name: table[[f"p({task.name}={name})" for name in task.classes]].to_numpy(dtype=np.float64)
                 for task in learned.tasks
             }
+            log_probs = {name: torch.from_numpy(values).log() for name, values in probs.items()}
             return cls(
                 space,
                 learned,
@@ -110,12 +103,20 @@ class Predictions:
                 table["group"].to_numpy(dtype=object),
                 labels,
                 log_probs,
-                table["predicted"].map(indices).to_numpy().astype(np.int64),
+                _indices(table["predicted"], space.class_names),
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; `multitask evaluate` writes it") from None
         except (KeyError, ValueError, OSError) as error:
             raise UserError(f"{path}: holds no predictions of this label space: {error}") from None
+
+
+def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:
+    """The place of each of N names; ValueError if one is not among them."""
+    found = pd.Index(names).get_indexer(pd.Index(column))
+    if (found < 0).any():
+        raise ValueError(f"{column.name} holds {column[int(np.argmax(found < 0))]!r}")
+    return found.astype(np.int64)
 
 
 def predict(

@@ -40,7 +40,7 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
     for column, (task, log_probs) in enumerate(space.marginal_log_probs(joint_log_probs).items()):
         labels = predictions.labels[:, column]
         seen = labels != MISSING
-        scores = Scores.of(labels[seen], log_probs.argmax(dim=1).numpy()[seen], _declared(space, column))
+        scores = Scores.of(labels[seen], log_probs.argmax(dim=1).numpy()[seen], declared_labels(space, column))
         tasks[task] = {
             "loss": _negative_log_likelihood(log_probs, labels),
             "macro_f1": scores.macro_f1,
@@ -53,8 +53,8 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _declared(space: LabelSpace, column: int) -> NDArray[np.bool_]:
-    """(C_t,) the labels of a task that occur in some cell."""
+def declared_labels(space: LabelSpace, column: int) -> NDArray[np.bool_]:
+    """(C_t,) bool, the labels of the task in this column that occur in some cell that can occur."""
     others = tuple(axis for axis in range(space.num_tasks) if axis != column)
     return np.asarray(space.possible.reshape(space.sizes).any(axis=others))
 
@@ -123,7 +123,7 @@ def summarise(predictions: Predictions, decode: dict[str, Any], seed: int) -> di
             best.values.exp().numpy(),
             groups,
             space.tasks[column].classes,
-            _declared(space, column),
+            declared_labels(space, column),
             seed,
         )
     known = classes != MISSING

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from multitask.errors import UserError, nearest
 from multitask.settings import Count, Float, PositiveFloat, Settings, resolve_path
 
 import timm  # isort: skip
-from timm.models import group_parameters  # isort: skip
+from timm.models import clean_state_dict, group_parameters  # isort: skip
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # isort: skip
 
 
@@ -26,6 +27,9 @@ def _weights(value: object, info: ValidationInfo) -> object:
     if value is None or value in ("none", "hub"):
         return "none" if value is None else str(value)
     return resolve_path(value, info)
+
+
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would fill the screen before our one line
 
 
 class BackboneSettings(Settings):
@@ -49,8 +53,15 @@ class BackboneSettings(Settings):
     @field_validator("name")
     @classmethod
     def _known(cls, name: str) -> str:
-        if not timm.is_model(name.split(".")[0]):
+        model = name.split(".")[0]
+        if not timm.is_model(model):
             raise ValueError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
+        try:
+            timm.get_pretrained_cfg(name)
+        except RuntimeError:
+            raise ValueError(
+                f"timm has no weights {name!r}{nearest(name, timm.list_pretrained(f'{model}.*'))}"
+            ) from None
         return name
 
     @model_validator(mode="after")
@@ -78,15 +89,45 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except Exception as error:  # torch's reader raises whatever a damaged file makes of it
+        reason = _first_line(error)
+        if isinstance(error, pickle.UnpicklingError):  # torch's message explains how to run what the file holds
+            reason = "it is no file of plain tensors"
         raise UserError(f"model.backbone.weights: {path} holds no weights that can be read safely: {reason}") from None
     for key in ("state_dict_ema", "state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not state or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"model.backbone.weights: {path} must hold a state dict of tensors")
-    return state
+    return clean_state_dict(state)
+
+
+class _Missing(logging.Handler):
+    """Hears from timm, which says it nowhere else, what a weights file did not hold."""
+
+    _LOGGER = logging.getLogger("timm.models._builder")
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.names: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called for each of timm's messages."""
+        found = re.match(r"Missing keys \((.+?)\)", record.getMessage())
+        if found:
+            self.names += found[1].split(", ")
+
+    def __enter__(self) -> _Missing:
+        self._before = self._LOGGER.level, self._LOGGER.propagate
+        self._LOGGER.setLevel(logging.INFO)
+        self._LOGGER.propagate = False  # its warnings of what we refuse or do not need would fill the screen
+        self._LOGGER.addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._LOGGER.removeHandler(self)
+        self._LOGGER.setLevel(self._before[0])
+        self._LOGGER.propagate = self._before[1]
 
 
 def _create(settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool) -> nn.Module:
@@ -101,14 +142,15 @@ def _create(settings: BackboneSettings, image_size: tuple[int, int], pretrained:
     if pretrained and settings.weights not in ("none", "hub"):
         overlay = {"state_dict": _read_weights(Path(settings.weights))}
     try:
-        # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
-        body: nn.Module = timm.create_model(
-            settings.name,
-            pretrained=pretrained and settings.weights != "none",
-            pretrained_cfg_overlay=overlay,
-            num_classes=0,
-            **options,
-        )
+        with _Missing() as missing:
+            # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
+            body: nn.Module = timm.create_model(
+                settings.name,
+                pretrained=pretrained and settings.weights != "none",
+                pretrained_cfg_overlay=overlay,
+                num_classes=0,
+                **options,
+            )
     except UserError:
         raise
     except TypeError as error:
@@ -124,6 +166,11 @@ def _create(settings: BackboneSettings, image_size: tuple[int, int], pretrained:
         raise UserError(
             f"model.backbone.weights: {settings.weights} does not fit {settings.name}: {_first_line(error)}"
         ) from None
+    if overlay and missing.names:  # timm leaves them random
+        raise UserError(
+            f"model.backbone.weights: {settings.weights} does not fit {settings.name}: it lacks "
+            f"{len(missing.names)} of {len(body.state_dict())} tensors, as {missing.names[0]!r}"
+        )
     return body
 
 

@@ -46,6 +46,24 @@ class ModelSettings(Settings):
     sharing: AnySharing = SharedSettings()
 
 
+class ByTask(nn.ModuleDict):
+    """Modules by task, whatever the task's name: ``nn.ModuleDict`` refuses ``type``, ``keys`` and its other methods'.
+
+    Args:
+        modules: per task.
+    """
+
+    def __init__(self, modules: Mapping[str, nn.Module]) -> None:
+        super().__init__(modules)
+
+    def __setitem__(self, key: str, module: nn.Module) -> None:
+        """Modules are reached by key alone, never as attributes, so there is nothing for a name to hide."""
+        self._modules[key] = module
+
+    def __setattr__(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)  # ``training`` is the flag, whatever the tasks are called
+
+
 class Network(nn.Module):
     """Pictures to logits of every head.
 
@@ -58,7 +76,7 @@ class Network(nn.Module):
     def __init__(self, backbone: Backbone, space: LabelSpace, nets: Mapping[str, NetSettings]) -> None:
         super().__init__()
         self.backbone = backbone
-        self.heads = nn.ModuleDict(
+        self.heads = ByTask(
             {task.name: nets[task.name].build(backbone.num_features, task.num_classes) for task in space.tasks}
         )
 

@@ -248,7 +248,7 @@ def show_report(report: Mapping[str, Any]) -> None:
             style="bold" if name == "joint" else "",
         )
     _out.print(table)
-    say("if perfect: the joint macro-F1, were that head never wrong; loses: its share of what is lost")
+    say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     absent = report["joint"]["absent_classes"]
     if absent:
         say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")

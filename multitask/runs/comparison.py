@@ -13,6 +13,7 @@ from multitask.errors import UserError
 from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray, Scores
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.summary import declared_labels
 from multitask.labels import MISSING
 from multitask.settings import flatten
 
@@ -104,7 +105,7 @@ def _labellings(first: Predictions, other: Predictions, base_rows: IntArray, row
             first.labels[base_rows, column],
             base[task.name].argmax(dim=1).numpy()[base_rows],
             new[task.name].argmax(dim=1).numpy()[rows],
-            np.ones(task.num_classes, dtype=bool),
+            declared_labels(space, column),
         )
 
 

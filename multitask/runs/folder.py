@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from multitask.errors import UserError
-from multitask.files import to_json, write_atomically
+from multitask.files import is_part, to_json, write_atomically
 
 
 class RunFolder:
@@ -65,8 +65,14 @@ class RunFolder:
         if self.exists():
             if not resume:
                 raise UserError(f"{self.path}: holds a run already; continue it with --resume or name another --out")
-        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        elif self.path.exists() and (not self.path.is_dir() or any(map(self._foreign, self.path.iterdir()))):
             raise UserError(f"{self.path}: exists and is no run folder; name another --out")
+
+    def _foreign(self, entry: Path) -> bool:
+        """Whether a file is none of those that a run killed within ``create`` leaves."""
+        if entry == self.checkpoints:
+            return not entry.is_dir() or any(entry.iterdir())
+        return entry != self.environment and not is_part(entry)
 
     def create(self, config_yaml: str, environment: Mapping[str, Any]) -> None:
         """Makes the folder; the config is written last, so that what has one is a run."""

@@ -21,6 +21,8 @@ _VERSION = 1
 def _pack(value: Any, tensors: dict[str, Tensor], path: str) -> Any:
     """``value`` with its tensors moved to ``tensors`` and everything else as JSON can hold it."""
     if isinstance(value, Tensor):
+        while path in tensors:  # another key with a / in it, or the number beside the word
+            path += "'"
         tensors[path] = value.detach().cpu().contiguous().clone()
         return {"tensor": path}
     if isinstance(value, dict):
@@ -43,8 +45,10 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _checksum(tensors: dict[str, Tensor], text: str) -> str:
+    """Of everything: the header's names, types and shapes too, which the tensors' bytes do not tell."""
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
+        value = zlib.crc32(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode(), value)
         value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -273,6 +274,9 @@ class Trainer:
             return True
         sign = -1.0 if self.settings.monitor.endswith("loss") else 1.0
         earlier = [lookup(row["val"], self.settings.monitor) for row in self.history]
+        earlier = [score for score in earlier if not math.isnan(score)]  # nothing is better than no number
+        if math.isnan(lookup(record["val"], self.settings.monitor)):
+            return not self.history
         return all(sign * lookup(record["val"], self.settings.monitor) > sign * score for score in earlier)
 
     def _out_of_patience(self) -> bool:

@@ -70,6 +70,10 @@ class ScheduleSettings(Settings):
             "t_in_epochs": False,
         }
 
+    def _length(self, epochs: int, updates_per_epoch: int) -> int:
+        """Updates after the warm-up; where all is warm-up, some length that timm takes, since none is reached."""
+        return (epochs - self.warmup_epochs) * updates_per_epoch or 2
+
 
 class CosineSettings(ScheduleSettings):
     """Half a cosine down to ``final_frac`` of the learning rate."""
@@ -79,7 +83,7 @@ class CosineSettings(ScheduleSettings):
 
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
         """A scheduler to be stepped after every update."""
-        length = (epochs - self.warmup_epochs) * updates_per_epoch
+        length = self._length(epochs, updates_per_epoch)
         warmup = self._warmup(lr, updates_per_epoch)
         return CosineLRScheduler(optimizer, length, lr_min=lr * self.final_frac, **warmup)
 
@@ -92,7 +96,7 @@ class LinearSettings(ScheduleSettings):
 
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
         """A scheduler to be stepped after every update."""
-        length = (epochs - self.warmup_epochs) * updates_per_epoch
+        length = self._length(epochs, updates_per_epoch)
         warmup = self._warmup(lr, updates_per_epoch)
         return PolyLRScheduler(optimizer, length, power=1.0, lr_min=lr * self.final_frac, **warmup)
 

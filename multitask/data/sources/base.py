@@ -58,6 +58,8 @@ def read_csv(path: Path, required: Iterable[str]) -> Iterator[tuple[int, dict[st
             for column in required:
                 if column not in header:
                     raise UserError(f"{path}: has no column {column!r}{nearest(column, header)}")
+                if header.count(column) > 1:
+                    raise UserError(f"{path}: has {header.count(column)} columns {column!r}")
             for cells in reader:
                 if not cells:
                     continue
@@ -73,7 +75,7 @@ def read_csv(path: Path, required: Iterable[str]) -> Iterator[tuple[int, dict[st
 
 
 def inside(path: str, where: str) -> str:
-    """``path`` if it is relative and stays inside the folder it is relative to.
+    """``path`` in its plainest spelling (``./a//b/`` is ``a/b``), if it stays inside the folder it is relative to.
 
     Raises:
         UserError: it is empty, absolute, or leaves the folder; the line begins with ``where``.
@@ -84,4 +86,4 @@ def inside(path: str, where: str) -> str:
         raise UserError(f"{where}: must be a path inside the data root, found {path!r}")
     if ".." in parts or ".." in windows.parts:
         raise UserError(f"{where}: leaves the data root: {path!r}")
-    return path
+    return "/".join(parts)

@@ -63,21 +63,25 @@ class CompetitionLayout(SourceSettings):
                 values["mask"].append(mask)
                 for field, value in labels.items():
                     values[field].append(value)
+        if not images:
+            raise UserError(f"{table}: holds no people")
         return Samples.from_values(space, root, images, groups, values, self.name)
 
     def queries(self, root: Path) -> Queries:
         """The rows of ``eval/info.csv``, in its order."""
         table = root / "eval" / "info.csv"
-        ids: dict[str, int] = {}
+        ids: list[str] = []
+        lines: dict[str, int] = {}
         for line, row in read_csv(table, ("ImageID",)):
             image = inside(row["ImageID"], f"{table}, line {line}: ImageID")
-            if image in ids:
-                raise UserError(f"{table}, line {line}: {image!r} stands in line {ids[image]} too")
-            ids[image] = line
+            if image in lines:
+                raise UserError(f"{table}, line {line}: {image!r} stands in line {lines[image]} too")
+            lines[image] = line
+            ids.append(row["ImageID"])
         if not ids:
             raise UserError(f"{table}: holds no pictures to answer")
-        paths = tuple(root / "eval" / "images" / image for image in ids)
-        missing = [path for path in paths if not path.is_file()]
+        paths = tuple(root / "eval" / "images" / image for image in lines)
+        missing = [path for path in paths if not os.path.isfile(path)]  # False, too, for a name too long to be one
         if missing:
             more = f" (and {len(missing) - 1} more of {table})" if len(missing) > 1 else ""
             raise UserError(f"{missing[0]}: no such file{more}")
@@ -130,6 +134,8 @@ def find_pictures(folder: Path, where: str) -> dict[str, str]:
         names = sorted(os.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         raise UserError(f"{where}: has no folder {folder}") from None
+    except OSError as error:
+        raise UserError(f"{where}: cannot read the folder {folder}: {error.strerror}") from None
     for name in names:
         stem, extension = os.path.splitext(name)
         # macOS leaves a file ._mask1.jpg beside a file; it is no picture.

@@ -45,7 +45,9 @@ class SyntheticSettings(CompetitionLayout):
         try:
             drawn = json.loads(manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise UserError(f"{root}: exists and holds no synthetic set; name another data.root") from None
+            drawn = None
+        if not isinstance(drawn, dict):
+            raise UserError(f"{root}: exists and holds no synthetic set; name another data.root")
         for key, wanted in draw.model_dump().items():
             if drawn.get(key) != wanted:
                 raise UserError(f"data.source.draw.{key}: {root} was drawn with {drawn.get(key)}, found {wanted}")

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from multitask.data.drawing import DrawnSet, draw_set, folder
-from multitask.data.drawing.folder import true_class
 from multitask.data.drawing.faces import HEIGHT_PX, MASK_STATES, WIDTH_PX, draw_portrait
+from multitask.data.drawing.folder import true_class
 from multitask.data.drawing.people import Person, gender_and_age, invent_person
 from multitask.errors import UserError
 

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from multitask.labels import LabelSpace, Task
+from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.heads import LinearSettings, MLPSettings
+from multitask.model.network import AnySharing, ByTask, Network
+from multitask.settings import variant_classes
+
+SHARINGS = variant_classes(AnySharing)
+SPACE = LabelSpace(
+    [Task("colour", ("red", "green", "blue")), Task("type", ("a", "b"))], [{"colour": "red", "type": "b"}]
+)
+
+
+def build(sharing: str = "shared", **backbone: Any) -> tuple[Network, LabelSpace]:
+    torch.manual_seed(0)
+    learned = SHARINGS[sharing]().learned(SPACE)  # type: ignore[attr-defined]
+    nets = dict.fromkeys(learned.task_names, MLPSettings(hidden=8))
+    settings = BackboneSettings(name="test_resnet", weights="none", **backbone)
+    return Network(Backbone(settings, (32, 24)), learned, nets), learned
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_gives_logits_of_every_head_that_is_learned(sharing: str) -> None:
+    network, learned = build(sharing)
+    logits = network(torch.randn(2, 3, 32, 24))
+    assert {name: tuple(values.shape) for name, values in logits.items()} == {
+        task.name: (2, task.num_classes) for task in learned.tasks
+    }
+    sum(values.square().sum() for values in logits.values()).backward()
+    assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_learned_space_has_the_same_classes_and_the_same_cells(sharing: str) -> None:
+    learned = SHARINGS[sharing]().learned(SPACE)  # type: ignore[attr-defined]
+    assert learned.num_classes == SPACE.num_classes
+    assert learned.class_names == SPACE.class_names
+    assert (learned.possible == SPACE.possible).all()
+
+
+@pytest.mark.parametrize("layer_decay", [None, 0.5])
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_every_parameter_is_in_one_group_and_heads_learn_at_the_full_rate(
+    sharing: str, layer_decay: float | None
+) -> None:
+    network, _ = build(sharing)
+    groups = network.parameter_groups(0.1, layer_decay)
+    grouped = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(grouped) == sorted(map(id, network.parameters()))
+    heads = set(map(id, network.heads.parameters()))
+    of_heads = [group for group in groups if id(group["params"][0]) in heads]
+    assert {id(parameter) for group in of_heads for parameter in group["params"]} == heads
+    assert {group["lr_scale"] for group in of_heads} == {1.0}
+    assert {group["weight_decay"] for group in of_heads} == {0.0, 0.1}
+
+
+def test_heads_can_differ() -> None:
+    network, _ = build()
+    nets = {"colour": LinearSettings(), "type": MLPSettings(hidden=4)}
+    other = Network(deepcopy(network.backbone), SPACE, nets)
+    assert len(list(other.heads["colour"].parameters())) == 2
+    assert len(list(other.heads["type"].parameters())) == 4
+
+
+@pytest.mark.parametrize("name", ["type", "keys", "training", "forward", "_modules", "mask"])
+def test_modules_may_be_called_what_a_method_is_called(name: str) -> None:
+    modules = ByTask({name: nn.Linear(2, 3), "other": nn.Linear(2, 4)})
+    assert list(modules) == [name, "other"]
+    assert modules[name].out_features == 3
+    assert [key for key, _ in modules.items()] == [name, "other"]
+    assert f"{name}.weight" in modules.state_dict()
+    modules.eval()
+    assert not modules[name].training

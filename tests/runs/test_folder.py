@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitask.errors import UserError
+from multitask.runs import folder as folder_module
+from multitask.runs.folder import RunFolder, list_runs, new_folder, overview, parse_json, read_json
+
+
+def started(path: Path) -> RunFolder:
+    run = RunFolder(path)
+    run.claim(resume=False)
+    run.create("seed: 0\n", {"created": "now"})
+    return run
+
+
+def test_new_and_empty_folders_can_be_claimed_and_a_run_only_to_resume_it(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "a" / "b")
+    run.claim(resume=False)
+    run.claim(resume=True)
+    assert not (tmp_path / "a").exists()
+    RunFolder(tmp_path).claim(resume=False)
+    started(tmp_path / "run").claim(resume=True)
+    with pytest.raises(UserError, match=r"run: holds a run already; continue it with --resume or name another --out$"):
+        RunFolder(tmp_path / "run").claim(resume=False)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("name", ["photo.jpg", "checkpoints/other.bin", ".hidden", "environment.json.bak"])
+def test_folder_with_something_else_in_it_is_refused(name: str, resume: bool, tmp_path: Path) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=r"exists and is no run folder; name another --out$"):
+        RunFolder(tmp_path).claim(resume)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(UserError, match="exists and is no run folder"):
+        RunFolder(tmp_path / "run").claim(resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("writes", [0, 1])
+def test_what_a_kill_within_create_leaves_can_be_claimed_again(
+    writes: int, resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, count = folder_module.write_atomically, 0
+
+    def dying(path: Path, content: str) -> None:
+        nonlocal count
+        if count == writes:
+            (path.parent / f".{path.name}.abc123.part").write_text(content[:5])
+            raise KeyboardInterrupt
+        count += 1
+        real(path, content)
+
+    monkeypatch.setattr(folder_module, "write_atomically", dying)
+    run = RunFolder(tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run.create("seed: 0\n", {})
+    monkeypatch.undo()
+    assert not run.exists()
+    run.claim(resume)
+    run.create("seed: 0\n", {})
+    assert run.exists()
+
+
+def test_history_goes_round_and_repeats_no_row(tmp_path: Path) -> None:
+    run = started(tmp_path / "run")
+    assert run.read_history() == []
+    rows: list[dict[str, Any]] = [{"epoch": 1, "val": {"loss": math.nan}, "best": True}, {"epoch": 2, "best": False}]
+    for count in (1, 2, 2):
+        run.write_history(rows[:count])
+    assert len(run.metrics.read_text().splitlines()) == 2
+    assert run.read_history() == [{"epoch": 1, "val": {"loss": None}, "best": True}, {"epoch": 2, "best": False}]
+
+
+def test_report_that_is_not_there_says_what_writes_it(tmp_path: Path) -> None:
+    run = started(tmp_path / "run")
+    with pytest.raises(UserError, match=r"report\.json: no such file; `multitask evaluate .*run` writes it$"):
+        run.read_report()
+    with pytest.raises(
+        UserError, match=r"report-train\.json: no such file; `multitask evaluate .*run --split train` writes"
+    ):
+        run.read_report("train")
+    assert run.report("val", "html").name == "report.html"
+    assert run.predictions("eval").name == "predictions-eval.csv"
+
+
+def test_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is no run folder: it has no config\.yaml"):
+        RunFolder(tmp_path).require()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"a": 1'])
+def test_damaged_json_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"^{path}: ") as caught:
+        read_json(path)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(UserError, match="cannot be read"):
+        read_json(tmp_path / "absent.json")
+    assert parse_json('{"a": 1}', path) == {"a": 1}
+
+
+def test_new_folder_is_never_one_that_exists(tmp_path: Path) -> None:
+    seen = set()
+    for _ in range(3):
+        path = new_folder(tmp_path, "demo")
+        assert path not in seen
+        assert path.name.startswith("demo-")
+        path.mkdir()
+        seen.add(path)
+
+
+def test_runs_are_listed_oldest_first_and_nothing_else_is(tmp_path: Path) -> None:
+    for age, name in ((30, "b"), (10, "a"), (20, "study/c")):
+        run = started(tmp_path / name)
+        os.utime(run.config, (1000 - age, 1000 - age))
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "config.yaml").write_text("seed: 0\n")
+    assert [run.name for run in list_runs(tmp_path)] == ["b", "c", "a"]
+    assert [run.name for run in list_runs(tmp_path / "b")] == ["b"]
+    with pytest.raises(UserError, match="no such folder"):
+        list_runs(tmp_path / "absent")
+
+
+def test_overview_of_unfinished_and_finished_runs(tmp_path: Path) -> None:
+    run = started(tmp_path / "study" / "run")
+    row = overview(run, tmp_path)
+    assert (row["name"], row["epochs"], row["macro_f1"], row["state"]) == ("study/run", "0", None, "not reported")
+    run.write_history([{"epoch": 1, "best": True}, {"epoch": 2, "best": False}])
+    figures = {"macro_f1": 0.5, "macro_f1_ci": [0.4, 0.6]}
+    run.report().write_text(json.dumps({"joint": figures, "tasks": {"mask": figures}}))
+    row = overview(run, run.path)
+    assert (row["name"], row["epochs"], row["macro_f1"], row["state"]) == ("run", "2, best 1", 0.5, "reported")
+    assert row["tasks"] == {"mask": 0.5}

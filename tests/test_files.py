@@ -1,0 +1,121 @@
+"""Atomic files: the old content or the new, never a part, and nothing left lying about."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multitask import files
+from multitask.files import plain, to_json, write_atomically
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestWriteAtomically:
+    @pytest.mark.parametrize("content", ["text é\n", b"\x00\xff\r\n", ""])
+    def test_writes_what_it_is_given_to_the_byte(self, tmp_path: Path, content: str | bytes) -> None:
+        path = tmp_path / "file"
+        path.write_text("old")
+        write_atomically(path, content)
+        assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
+        assert names(tmp_path) == ["file"]
+
+    @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+    def test_permissions_follow_the_umask(self, tmp_path: Path, mask: int) -> None:
+        before = os.umask(mask)
+        try:
+            write_atomically(tmp_path / "file", "x")
+            assert os.umask(mask) == mask  # left as it was
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o666 & ~mask
+
+    @pytest.mark.parametrize("step", ["fdopen", "fsync", "chmod", "replace"])
+    @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+    def test_a_failure_at_any_step_leaves_the_old_file_and_nothing_else(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+    ) -> None:
+        path = tmp_path / "file"
+        path.write_text("old")
+        handles: list[int] = []
+        real = tempfile_handle(handles)
+        monkeypatch.setattr(files.tempfile, "mkstemp", real)
+
+        def fail(*args: Any, **kwargs: Any) -> Any:
+            raise error
+
+        with monkeypatch.context() as patched:
+            patched.setattr(files.os, step, fail)
+            with pytest.raises(type(error)) as caught:
+                write_atomically(path, "new")
+        if step == "fdopen":
+            os.close(handles[0])
+        assert path.read_text() == "old"
+        assert names(tmp_path) == ["file"]
+        if isinstance(error, OSError):
+            assert isinstance(caught.value, OSError)
+            assert caught.value.errno == errno.ENOSPC
+            assert caught.value.filename == str(path)
+
+    def test_a_full_disk_names_the_file(self) -> None:
+        with pytest.raises(OSError, match="No space left") as caught:
+            Path("/dev/full").write_text("x")  # the error that is imitated above
+        assert caught.value.errno == errno.ENOSPC
+
+    def test_a_missing_folder_names_the_file_that_was_wanted(self, tmp_path: Path) -> None:
+        path = tmp_path / "none" / "file"
+        with pytest.raises(FileNotFoundError) as caught:
+            write_atomically(path, "x")
+        assert caught.value.filename == str(path)
+
+
+def tempfile_handle(handles: list[int]) -> Callable[..., tuple[int, str]]:
+    import tempfile
+
+    make = tempfile.mkstemp
+
+    def remembered(*args: Any, **kwargs: Any) -> tuple[int, str]:
+        handle, name = make(*args, **kwargs)
+        handles.append(handle)
+        return handle, name
+
+    return remembered
+
+
+numbers = st.floats() | st.integers(-(10**9), 10**9)
+json_values = st.recursive(
+    st.none() | st.booleans() | numbers | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+class TestToJson:
+    @given(json_values)
+    @settings(deadline=None, max_examples=80)
+    def test_any_value_is_strict_json_with_none_for_what_is_no_number(self, value: Any) -> None:
+        def refuse(name: str) -> None:
+            raise AssertionError(name)
+
+        text = to_json(value)
+        assert text.endswith("\n")
+        assert json.loads(text, parse_constant=refuse) == plain(value)
+
+    def test_nan_and_infinity_become_null_at_any_depth(self) -> None:
+        value = {"a": [math.nan, {"b": (math.inf, -math.inf, 1.5)}], 3: True}
+        assert to_json(value, indent=None) == '{"a": [null, {"b": [null, null, 1.5]}], "3": true}\n'
+
+    def test_names_stay_readable(self) -> None:
+        assert to_json("Zoë", indent=None) == '"Zoë"\n'

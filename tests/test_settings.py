@@ -1,0 +1,419 @@
+"""Settings: what is wrong is one line that names key, rule and find; YAML 1.2; overrides; round trip."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multitask.errors import UserError
+from multitask.settings import (
+    Bool,
+    ConfigPath,
+    Count,
+    Float,
+    Fraction,
+    FromCommandLine,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+    dump_yaml,
+    flatten,
+    override,
+    parse_override,
+    parse_yaml,
+    problems,
+    read_yaml,
+    validate,
+    variant_classes,
+    variants,
+)
+
+
+class Inner(Settings):
+    depth: PositiveInt = 1
+
+
+class Apple(Settings):
+    name: Literal["apple"] = "apple"
+    sweetness: Fraction = 0.5
+    seeds: Count = 5
+    inner: Inner = Inner()
+
+
+class Pear(Settings):
+    name: Literal["pear"] = "pear"
+    length: PositiveFloat
+
+
+Fruit = Annotated[Apple | Pear, *variants("apple")]
+Single = Annotated[Apple, *variants("apple")]
+
+
+class Basket(Settings):
+    """One of everything that a section may hold."""
+
+    lr: Float = 0.1
+    count: PositiveInt = 1
+    on: Bool = False
+    word: str = "x"
+    weight: NonNegativeFloat = 1.0
+    path: ConfigPath = "/"
+    level: Literal["low", "high"] | Count = "low"
+    maybe: Inner | None = None
+    inner: Inner = Inner()
+    fruit: Fruit = Apple()
+    single: Single = Apple()
+    by_name: dict[str, Fruit] = {}
+    row: tuple[Fruit, ...] = ()
+    pair: tuple[Inner, Inner] = (Inner(), Inner())
+    free: dict[str, Any] = {}
+
+
+class TestProblems:
+    @pytest.mark.parametrize(
+        ("data", "line"),
+        [
+            ({"cuont": 1}, "cuont: unknown key; did you mean 'count'?"),
+            ({"inner": {"dept": 1}}, "inner.dept: unknown key; did you mean 'depth'?"),
+            ({"maybe": {"q": 1}}, "maybe.q: unknown key; it can be 'depth'"),
+            ({1: 2}, "1: unknown key"),
+            (
+                {"fruit": {"length": 1}},
+                "fruit.length: unknown key (of 'apple'); it can be 'name', 'sweetness', 'seeds', 'inner'",
+            ),
+            ({"fruit": {"name": "pear", "lenght": 1}}, "fruit.lenght: unknown key (of 'pear'); did you mean 'length'?"),
+            ({"fruit": {"inner": {"dept": 1}}}, "fruit.inner.dept: unknown key; did you mean 'depth'?"),
+            ({"by_name": {"a": {"sweet": 1}}}, "by_name.a.sweet: unknown key (of 'apple'); "),
+            ({"row": ["pear", {"seed": 1}]}, "row.1.seed: unknown key (of 'apple'); did you mean 'seeds'?"),
+            ({"pair": [{}, {"dept": 1}]}, "pair.1.dept: unknown key; did you mean 'depth'?"),
+            ({"single": {"seed": 1}}, "single.seed: unknown key (of 'apple'); did you mean 'seeds'?"),
+        ],
+    )
+    def test_an_unknown_key_is_named_with_the_nearest(self, data: dict[str, Any], line: str) -> None:
+        found = problems(Basket, data)
+        assert found[0].startswith(line)
+
+    @pytest.mark.parametrize(
+        ("data", "line"),
+        [
+            ({"fruit": "aple"}, "fruit.name: unknown name 'aple'; did you mean 'apple'?"),
+            ({"fruit": {"name": "aple"}}, "fruit.name: unknown name 'aple'; did you mean 'apple'?"),
+            ({"fruit": {"name": None}}, "fruit.name: unknown name None; it can be 'apple', 'pear'"),
+            ({"fruit": {"name": ["apple"]}}, "fruit.name: unknown name ['apple']; did you mean 'apple'?"),
+            ({"by_name": {"a": {"name": "zzz"}}}, "by_name.a.name: unknown name 'zzz'; it can be 'apple', 'pear'"),
+            ({"row": [{"name": "paer"}]}, "row.0.name: unknown name 'paer'; did you mean 'pear'?"),
+        ],
+    )
+    def test_an_unknown_variant_is_named_with_the_nearest(self, data: dict[str, Any], line: str) -> None:
+        assert problems(Basket, data) == [line]
+
+    @pytest.mark.parametrize(
+        ("data", "line"),
+        [
+            ({"lr": True}, "lr: input should be a valid number, found True"),
+            ({"lr": "1e-3"}, "lr: input should be a valid number, found '1e-3'"),
+            ({"lr": math.nan}, "lr: input should be a finite number, found nan"),
+            ({"lr": math.inf}, "lr: input should be a finite number, found inf"),
+            ({"lr": None}, "lr: input should be a valid number, found None"),
+            ({"weight": -1}, "weight: input should be greater than or equal to 0, found -1"),
+            ({"count": True}, "count: input should be a valid integer, found True"),
+            ({"count": "3"}, "count: input should be a valid integer, found '3'"),
+            ({"count": 3.5}, "count: input should be a valid integer, found 3.5"),
+            ({"count": 3.0}, "count: input should be a valid integer, found 3.0"),
+            ({"count": 0}, "count: input should be greater than or equal to 1, found 0"),
+            ({"on": 1}, "on: input should be a valid boolean, found 1"),
+            ({"on": "yes"}, "on: input should be a valid boolean, found 'yes'"),
+            ({"word": 3}, "word: input should be a valid string, found 3"),
+            ({"path": 3}, "path: input should be a valid string, found 3"),
+            ({"path": ""}, "path: string should have at least 1 character, found ''"),
+            ({"inner": {"depth": 0}}, "inner.depth: input should be greater than or equal to 1, found 0"),
+            ({"level": "mid"}, "level: input should be 'low' or 'high', or a valid integer, found 'mid'"),
+            ({"fruit": {"name": "pear"}}, "fruit.length: Field required"),
+            ({"fruit": "pear"}, "fruit.length: Field required"),
+            ({"by_name": {"pear": "pear"}}, "by_name.pear.length: Field required"),
+            ({"fruit": {"sweetness": 2}}, "fruit.sweetness: input should be less than or equal to 1, found 2"),
+            ({"row": ["apple", {"name": "pear", "length": "x"}]}, "row.1.length: input should be a valid number"),
+            ({"pair": [{"depth": 1}, {"depth": "x"}]}, "pair.1.depth: input should be a valid integer, found 'x'"),
+            ({"by_name": {"a": {"inner": {"depth": []}}}}, "by_name.a.inner.depth: input should be a valid integer"),
+            ({"by_name": {3: "apple"}}, "by_name.3: input should be a valid string, found 3"),
+            ({"inner": 3}, "inner: input should be a valid dictionary"),
+            ({"row": "apple"}, "row: input should be a valid tuple, found 'apple'"),
+        ],
+    )
+    def test_a_wrong_value_is_one_line_with_key_rule_and_find(self, data: dict[str, Any], line: str) -> None:
+        found = problems(Basket, data)
+        assert len(found) == 1
+        assert found[0].startswith(line)
+        assert "\n" not in found[0]
+
+    def test_a_whole_number_may_stand_for_a_float(self) -> None:
+        assert validate(Basket, {"lr": 1}).lr == 1.0
+
+    def test_every_problem_is_told_and_the_error_counts_them(self) -> None:
+        data = {"lr": "x", "count": 0, "inner": {"depth": -1}}
+        assert [line.partition(":")[0] for line in problems(Basket, data)] == ["lr", "count", "inner.depth"]
+        with pytest.raises(UserError, match=r"^lr: .* \(and 2 more; `multitask config` lists them\)$"):
+            validate(Basket, data)
+
+    def test_defaults_are_checked_and_settings_are_immutable(self) -> None:
+        class Wrong(Settings):
+            share: Fraction = 2.0
+
+        assert problems(Wrong, {}) == ["share: input should be less than or equal to 1, found 2.0"]
+        with pytest.raises(ValueError):
+            validate(Basket, {}).lr = 3.0  # type: ignore[misc]
+
+
+class TestVariants:
+    def test_the_table_is_the_union(self) -> None:
+        assert variant_classes(Fruit) == {"apple": Apple, "pear": Pear}
+        assert variant_classes(Single) == {"apple": Apple}
+
+    @pytest.mark.parametrize("data", ["pear", {"name": "pear"}])
+    def test_a_word_is_short_for_a_section_with_that_name(self, data: object) -> None:
+        class Plum(Settings):
+            name: Literal["plum"] = "plum"
+
+        class PearOfAnySize(Settings):
+            name: Literal["pear"] = "pear"
+
+        class Bowl(Settings):
+            fruit: Annotated[PearOfAnySize | Plum, *variants("plum")] = Plum()
+
+        Bowl.model_rebuild(_types_namespace={"PearOfAnySize": PearOfAnySize, "Plum": Plum, **globals()})
+        assert validate(Bowl, {"fruit": data}).fruit.name == "pear"
+        assert validate(Bowl, {"fruit": {}}).fruit.name == "plum"
+
+    def test_without_a_name_the_default_is_meant(self) -> None:
+        assert validate(Basket, {"fruit": {"seeds": 3}}).fruit == Apple(seeds=3)
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=8) | st.sampled_from(
+    ["no", "yes", "1e3", "1e-3", "000020", "0x1F", "~", "null", "true", "2001-01-01", "=", "<<", "1.", ".5", "- a"]
+)
+leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words
+sections = st.recursive(
+    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=12
+)
+
+
+class TestYAML:
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("1e-3", 0.001),
+            ("1E5", 100000.0),
+            ("2.0e-3", 0.002),
+            (".5", 0.5),
+            ("5.", 5.0),
+            ("-1.5", -1.5),
+            (".inf", math.inf),
+            ("-.inf", -math.inf),
+            ("12", 12),
+            ("-3", -3),
+            ("0", 0),
+            ("000020", "000020"),
+            ("0x1F", "0x1F"),
+            ("0o17", "0o17"),
+            ("1_000", "1_000"),
+            ("1:30", "1:30"),
+            ("no", "no"),
+            ("yes", "yes"),
+            ("on", "on"),
+            ("Off", "Off"),
+            ("true", True),
+            ("False", False),
+            ("~", None),
+            ("null", None),
+            ("", None),
+            ("2001-01-01", "2001-01-01"),
+            ("2001-99-99", "2001-99-99"),
+            ("=", "="),
+            ("'1'", "1"),
+        ],
+    )
+    def test_words_and_numbers_are_yaml_1_2s(self, text: str, value: object) -> None:
+        found = parse_yaml(f"a: {text}", "here")["a"]
+        assert found == value
+        assert type(found) is type(value)
+
+    @pytest.mark.parametrize(
+        ("text", "line"),
+        [
+            ("a: 1\nb: 2\na: 3\n", "f.yaml, line 3, column 1: not YAML: key 'a' stands twice"),
+            ("a:\n  b: 1\n  b: 2\n", "f.yaml, line 3, column 3: not YAML: key 'b' stands twice"),
+            ("a: {b: 1, b: 1}", "f.yaml, line 1, column 11: not YAML: key 'b' stands twice"),
+            ("a: [1, 2\nb: 3", "f.yaml, line 2, column 2: not YAML: "),
+            ("a: b: c", "f.yaml, line 1, column 5: not YAML: mapping values are not allowed here"),
+            ("\t- x", "f.yaml, line 1, column 1: not YAML: found character '\\t' that cannot start any token"),
+            ("[a]: 1", "f.yaml, line 1, column 1: not YAML: found unhashable key"),
+            ("a: !!python/object/apply:os.system [ls]", "f.yaml, line 1, column 4: not YAML: could not determine"),
+            ("a: " + "9" * 5000, "f.yaml: not YAML: "),
+            ("\x00", "f.yaml: not YAML: "),
+        ],
+    )
+    def test_what_is_no_yaml_is_one_line_with_the_place(self, text: str, line: str) -> None:
+        with pytest.raises(UserError) as caught:
+            parse_yaml(text, "f.yaml")
+        assert str(caught.value).startswith(line)
+        assert "\n" not in str(caught.value)
+
+    def test_merged_keys_are_yaml_too_and_may_be_set_anew(self) -> None:
+        data = parse_yaml("a: &a {x: 1, y: 2}\nb: &b\n  <<: *a\n  x: 3\nc: {<<: *b, z: 4}", "here")
+        assert data == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 3, "y": 2, "z": 4}}
+
+    def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
+        path = tmp_path / "c.yaml"
+        with pytest.raises(UserError, match=r"c\.yaml: no such file$"):
+            read_yaml(path)
+        path.write_text("- a\n- b\n")
+        with pytest.raises(UserError, match=r"c\.yaml: must hold keys and values, found list$"):
+            read_yaml(path)
+        path.write_text("")
+        with pytest.raises(UserError, match=r"c\.yaml: must hold keys and values, found NoneType$"):
+            read_yaml(path)
+        path.write_bytes(b"a: \xff\xfe")
+        with pytest.raises(UserError, match=r"c\.yaml: cannot be read: 'utf-8' codec"):
+            read_yaml(path)
+        with pytest.raises(UserError, match=r"cannot be read: "):
+            read_yaml(tmp_path)
+
+    @given(st.dictionaries(words, sections, max_size=4))
+    @settings(deadline=None, max_examples=150)
+    def test_what_is_written_reads_back_as_the_same(self, data: dict[str, Any]) -> None:
+        text = dump_yaml(data)
+        assert parse_yaml(text, "here") == data
+        assert dump_yaml(parse_yaml(text, "here")) == text  # types too: 1 == 1.0 == True
+
+    def test_a_marked_word_is_written_as_a_word(self) -> None:
+        assert dump_yaml({"a": FromCommandLine("no"), "b": [math.nan]}) == "a: no\nb: [.nan]\n"
+
+
+class TestParseOverride:
+    @pytest.mark.parametrize(
+        ("text", "key", "value"),
+        [
+            ("lr=1e-3", "lr", 0.001),
+            ("a.b=no", "a.b", "no"),
+            ("a.b=[1, 2]", "a.b", [1, 2]),
+            ("a={b: {c: x}}", "a", {"b": {"c": "x"}}),
+            ("a=", "a", None),
+            ("a=b=c", "a", "b=c"),
+            (" a = 3", "a", 3),
+        ],
+    )
+    def test_the_value_is_yaml(self, text: str, key: str, value: object) -> None:
+        assert parse_override(text) == (key, value)
+
+    @pytest.mark.parametrize("text", ["a", "=3", " =3", "a..b=1", ".a=1", "a.=1", ""])
+    def test_no_key_or_no_equals_is_refused(self, text: str) -> None:
+        with pytest.raises(UserError, match=r"^--set .*: must be key=value"):
+            parse_override(text)
+
+    def test_a_value_that_is_no_yaml_is_refused(self) -> None:
+        with pytest.raises(UserError, match=r"^--set a\.b, line 1, column \d+: not YAML: "):
+            parse_override("a.b=[1")
+
+
+class TestOverride:
+    DATA: dict[str, Any] = {"lr": 0.2, "fruit": {"seeds": 7}, "by_name": {"a": {"name": "pear", "length": 2}}}
+
+    def test_sets_at_any_depth_and_leaves_the_rest_and_its_input(self) -> None:
+        before = repr(self.DATA)
+        result = override(Basket, self.DATA, {"fruit.inner.depth": 3, "maybe.depth": 2, "free.a.b": 1, "lr": 1})
+        assert result == {
+            "lr": 1,
+            "fruit": {"name": "apple", "seeds": 7, "inner": {"depth": 3}},
+            "by_name": self.DATA["by_name"],
+            "maybe": {"depth": 2},
+            "free": {"a": {"b": 1}},
+        }
+        assert repr(self.DATA) == before
+
+    def test_another_variant_starts_its_section_afresh(self) -> None:
+        assert override(Basket, self.DATA, {"by_name.a.name": "apple"})["by_name"] == {"a": {"name": "apple"}}
+
+    @pytest.mark.parametrize("data", [{}, {"fruit": {"seeds": 7}}, {"fruit": "apple"}, {"fruit": {"name": "apple"}}])
+    def test_the_same_variant_keeps_its_settings(self, data: dict[str, Any]) -> None:
+        result = override(Basket, data, {"fruit.name": "apple"})
+        assert validate(Basket, result) == validate(Basket, data)
+
+    @pytest.mark.parametrize("data", [{}, {"fruit": "apple"}, {"fruit": None}])
+    def test_a_section_that_is_absent_or_short_is_filled(self, data: dict[str, Any]) -> None:
+        assert override(Basket, data, {"fruit.seeds": 1})["fruit"] == {"name": "apple", "seeds": 1}
+
+    @given(
+        st.permutations(
+            [
+                ("fruit.name", "pear"),
+                ("fruit.length", 3),
+                ("by_name.b", "apple"),
+                ("by_name.b.seeds", 2),
+                ("by_name.a.name", "apple"),
+                ("by_name.a.inner.depth", 4),
+                ("inner", {"depth": 2}),
+                ("inner.depth", 9),
+                ("lr", 3),
+            ]
+        )
+    )
+    @settings(deadline=None, max_examples=60)
+    def test_their_order_does_not_matter(self, changes: list[tuple[str, Any]]) -> None:
+        assert override(Basket, self.DATA, dict(changes)) == {
+            "lr": 3,
+            "inner": {"depth": 9},
+            "fruit": {"name": "pear", "length": 3},
+            "by_name": {
+                "a": {"name": "apple", "inner": {"depth": 4}},
+                "b": {"name": "apple", "seeds": 2},
+            },
+        }
+
+    @pytest.mark.parametrize(
+        ("key", "data"),
+        [("lr.x", {"lr": 0.1}), ("row.x.y", {"row": {"x": 3}}), ("fruit.seeds.x", {"fruit": {"seeds": 3}})],
+    )
+    def test_a_key_through_a_value_is_refused(self, key: str, data: dict[str, Any]) -> None:
+        with pytest.raises(UserError, match=rf"^{key}: leads through a value that is no section, found "):
+            override(Basket, data, {key: 1})
+
+    def test_a_name_over_a_section_that_is_none_replaces_it(self) -> None:
+        assert override(Basket, {"fruit": [1]}, {"fruit.name": "pear"})["fruit"] == {"name": "pear"}
+
+    def test_a_misspelt_key_is_found_by_the_check(self) -> None:
+        assert problems(Basket, override(Basket, {}, {"inner.dept": 1}))[0].startswith("inner.dept: unknown key")
+
+
+class TestPaths:
+    def test_a_files_path_is_relative_to_its_folder_and_one_of_the_command_line_to_where_one_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        folder = tmp_path / "configs"
+        assert validate(Basket, {"path": "../x"}, folder).path == str(tmp_path / "x")
+        assert validate(Basket, {"path": FromCommandLine("x")}, folder).path == str(tmp_path / "here" / "x")
+        assert validate(Basket, {"path": "x"}).path == str(tmp_path / "here" / "x")
+        assert validate(Basket, {"path": "/abs/y"}, folder).path == "/abs/y"
+
+    def test_home_is_expanded_and_nobodys_home_is_no_crash(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert validate(Basket, {"path": "~/x"}).path == str(tmp_path / "x")
+        assert validate(Basket, {"path": "~nobody-of-this-name/x"}, tmp_path).path.endswith("~nobody-of-this-name/x")
+
+
+def test_flatten_joins_keys_by_dots_and_keeps_what_is_empty() -> None:
+    assert flatten({"a": {"b": {"c": 1}, "d": [2]}, "e": {}, "f": None}) == {
+        "a.b.c": 1,
+        "a.d": [2],
+        "e": {},
+        "f": None,
+    }

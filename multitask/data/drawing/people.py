@@ -111,7 +111,7 @@ def gender_and_age(person: int, offset: tuple[float, float]) -> tuple[str, int]:
 def invent_person(gender: str, age: int, rng: np.random.Generator) -> Person:
     """All the traits of one person of this gender (male or female) and age in years."""
     man = gender == "male"
-    looks = age + rng.normal(0.0, 0.8)  # years: some people look younger than they are, all over
+    looks = age + rng.normal(0.0, 0.5)  # years: some people look younger than they are, all over
 
     def chance(p: float) -> bool:
         return bool(rng.random() < p)
@@ -123,13 +123,13 @@ def invent_person(gender: str, age: int, rng: np.random.Generator) -> Person:
         names, weights = zip(*weighted, strict=True)
         return str(rng.choice(names, p=np.array(weights) / sum(weights)))
 
-    def grown(onset: float, span: float, blur: float = 1.7) -> float:
+    def grown(onset: float, span: float, blur: float = 1.0) -> float:
         """A trace that starts at `onset` years and is full `span` years later, with a noise of `blur` years."""
         return float(np.clip((looks + rng.normal(0.0, blur) - onset) / span, 0.0, 1.0))
 
     skin = pick(SKINS)
     base = pick(HAIRS)
-    grey = float(1.0 / (1.0 + np.exp(-(looks + rng.normal(0.0, 2.2) - 57.5) / 1.6)))
+    grey = float(1.0 / (1.0 + np.exp(-(looks + rng.normal(0.0, 1.4) - 58.0) / 1.6)))
     if chance(0.06 if man else 0.12):
         grey *= 0.15  # dyed
     elif age >= 40 and chance(0.06):

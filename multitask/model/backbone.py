@@ -212,6 +212,11 @@ class Backbone(nn.Module):
         names = {name for stage in sorted(stages)[:frozen] for name in stages[stage]}
         for name, parameter in self.body.named_parameters():
             parameter.requires_grad = name not in names
+        self._frozen_modules = [
+            module
+            for module in self.body.modules()
+            if (own := list(module.parameters())) and not any(parameter.requires_grad for parameter in own)
+        ]
         self.frozen = not any(parameter.requires_grad for parameter in self.body.parameters())
         """Whether nothing in the backbone is trained, so that a picture's features never change."""
 
@@ -233,10 +238,8 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Backbone:
         """Training mode for what is trained; frozen modules stay in evaluation mode."""
         super().train(mode)
-        for module in self.body.modules() if mode else ():
-            parameters = list(module.parameters())
-            if parameters and not any(parameter.requires_grad for parameter in parameters):
-                module.eval()
+        for module in self._frozen_modules:
+            module.eval()
         return self
 
     def forward(self, images: Tensor) -> Tensor:

@@ -319,7 +319,7 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
 def show_bench(rows: Sequence[Any]) -> None:
     """Measured ratios with their range over the rounds, and what they should at least be."""
     say()
-    table = _table("", ("measured", "ratio", "range", "at least", "images/s", "other"))
+    table = _table("", ("measured", "ratio", "half of rounds", "at least", "images/s", "other"))
     table.title = None
     for row in rows:
         table.add_row(

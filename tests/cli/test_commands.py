@@ -212,6 +212,7 @@ class TestConfig:
 
 def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multitask.bench.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.PICTURES", 5)
     done = call("bench", config_file())
     assert done.code == 0, done.err

@@ -142,6 +142,7 @@ class Preprocessing:
         with Image.open(io.BytesIO(data)) as image:
             orientation = image.getexif().get(_ORIENTATION, 1)
             image.draft("RGB", (height, width) if orientation in _SIDEWAYS else (width, height))
+            image.load()
             return _rgb(ImageOps.exif_transpose(image) if orientation != 1 else image)
 
     def _fit(self, image: Image.Image) -> Pixels:

@@ -1,0 +1,131 @@
+"""Augmentation: nothing at strength 0, everything rising with it, the same for the same seed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from multitask.data.augment import FAMILIES, Augmentation, AugmentSettings, transforms
+
+OFF = dict.fromkeys(FAMILIES, 0.0)
+
+
+@pytest.fixture
+def pictures() -> list[np.ndarray]:
+    """Smooth pictures: in pure noise a shift would be as large as a turn."""
+    y, x = np.mgrid[0:48, 0:36]
+    return [
+        np.stack([120 + 80 * np.sin((x + 7 * n) / 6), 120 + 80 * np.cos(y / 7 + n), (x * 3 + y * 2 + n) % 256], axis=2)
+        .clip(0, 255)
+        .astype(np.uint8)
+        for n in range(24)
+    ]
+
+
+def only(family: str, strength: float, **more: Any) -> AugmentSettings:
+    return AugmentSettings(strength=strength, **{**OFF, family: 1.0}, **more)
+
+
+def changed(settings: AugmentSettings, pictures: list[np.ndarray], seeds: range = range(8)) -> float:
+    """How far pixels move, on average."""
+    augmentation, before = Augmentation(settings), np.stack(pictures).astype(int)
+    return float(np.mean([np.abs(augmentation(pictures, seed).astype(int) - before).mean() for seed in seeds]))
+
+
+def spread(value: Any) -> list[float]:
+    """How far apart the numbers of a transform's parameter are, and how far they are from doing nothing."""
+    if isinstance(value, dict):
+        return [item for key in sorted(value) for item in spread(value[key])]
+    if isinstance(value, (tuple, list)) and all(isinstance(item, (int, float)) for item in value):
+        return [max(value) - min(value)]
+    return []
+
+
+@pytest.mark.parametrize("shares", [{}, {"geometry": 3.0, "noise": 0.2}])
+def test_strength_0_is_exactly_the_evaluation_pipeline(pictures: list[np.ndarray], shares: dict[str, float]) -> None:
+    settings = AugmentSettings(strength=0.0, **shares)
+    assert transforms(settings) == []
+    np.testing.assert_array_equal(Augmentation(settings)(pictures, 5), np.stack(pictures))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+class TestEveryFamily:
+    def test_probabilities_and_magnitudes_rise_with_strength(self, family: str) -> None:
+        before: list[tuple[float, list[float]]] | None = None
+        for strength in np.linspace(0.05, 1, 20):
+            now = []
+            for transform in transforms(only(family, float(strength))):
+                settings = transform.to_dict()["transform"]
+                probability = settings.pop("p")
+                assert 0 < probability <= 1
+                now.append((probability, spread(settings)))
+            assert now
+            if before is not None:
+                assert len(now) == len(before)
+                for (p, ranges), (p_before, ranges_before) in zip(now, before, strict=True):
+                    assert p >= p_before
+                    assert all(a >= b - 1e-9 for a, b in zip(ranges, ranges_before, strict=True))
+            before = now
+        assert before is not None
+        weak = [t.to_dict()["transform"] for t in transforms(only(family, 0.05))]
+        strong = [t.to_dict()["transform"] for t in transforms(only(family, 1.0))]
+        assert all(b["p"] > a["p"] for a, b in zip(weak, strong, strict=True))
+
+    def test_pictures_move_further_with_strength(self, family: str, pictures: list[np.ndarray]) -> None:
+        moved = [changed(only(family, strength), pictures) for strength in (0.0, 0.3, 0.65, 1.0)]
+        assert moved[0] == 0
+        assert moved == sorted(moved)
+        assert moved[1] > 0
+        assert moved[3] > 2 * moved[1]
+
+    def test_its_share_is_its_own_strength(self, family: str, pictures: list[np.ndarray]) -> None:
+        full = only(family, 0.5)
+        half = AugmentSettings(strength=1.0, **{**OFF, family: 0.5})
+        for seed in range(3):
+            np.testing.assert_array_equal(Augmentation(full)(pictures, seed), Augmentation(half)(pictures, seed))
+
+    def test_a_share_beyond_1_stops_at_full_strength(self, family: str) -> None:
+        full, beyond = (
+            [t.to_dict() for t in transforms(AugmentSettings(strength=1.0, **{**OFF, family: share}))]
+            for share in (1.0, 5.0)
+        )
+        assert full == beyond
+
+    def test_share_0_removes_it(self, family: str) -> None:
+        everything = {type(t).__name__ for t in transforms(AugmentSettings(strength=1.0))}
+        rest = {type(t).__name__ for t in transforms(AugmentSettings(strength=1.0, **{family: 0.0}))}
+        own = {type(t).__name__ for t in transforms(only(family, 1.0))}
+        assert own
+        assert rest == everything - own
+
+
+def test_flip_can_be_left_out() -> None:
+    names = [type(t).__name__ for t in transforms(AugmentSettings(strength=1.0, flip=False))]
+    assert "HorizontalFlip" not in names
+    assert "Affine" in names
+
+
+def test_the_same_seed_gives_the_same_batch_and_another_another(pictures: list[np.ndarray]) -> None:
+    first, second = Augmentation(AugmentSettings(strength=0.8)), Augmentation(AugmentSettings(strength=0.8))
+    first(pictures, 99)  # what came before does not matter
+    np.testing.assert_array_equal(first(pictures, 3), second(pictures, 3))
+    assert (first(pictures, 3) != first(pictures, 4)).any()
+
+
+def test_transforms_draw_independently(pictures: list[np.ndarray]) -> None:
+    """Blur, noise and compression of one family do not all happen to the same pictures."""
+    augmentation = Augmentation(only("noise", 1.0))
+    touched = [(augmentation(pictures[:1], seed)[0] != pictures[0]).any() for seed in range(200)]
+    alone = 0.3  # each of the three transforms
+    assert np.mean(touched) == pytest.approx(1 - (1 - alone) ** 3, abs=0.12)
+
+
+def test_shape_type_and_input_are_kept(pictures: list[np.ndarray]) -> None:
+    before = [picture.copy() for picture in pictures]
+    found = Augmentation(AugmentSettings(strength=1.0))(pictures, 0)
+    assert found.shape == (24, 48, 36, 3)
+    assert found.dtype == np.uint8
+    for picture, kept in zip(pictures, before, strict=True):
+        np.testing.assert_array_equal(picture, kept)

@@ -1,0 +1,126 @@
+"""Batches: everybody once an epoch, and the same whoever makes them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from multitask.config import Config
+from multitask.data.augment import Augmentation, AugmentSettings
+from multitask.data.images import Pictures, Preprocessing
+from multitask.data.loading import Batches
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+
+SIZE = (24, 18)
+
+
+@pytest.fixture(scope="module")
+def samples(tiny: Callable[..., Config]) -> Samples:
+    config = tiny()
+    return config.data.source.samples(Path(config.data.root), config.space())
+
+
+@pytest.fixture(scope="module")
+def pictures(samples: Samples) -> Pictures:
+    return Pictures(samples.paths(), Preprocessing(SIZE))
+
+
+def make(
+    samples: Samples, pictures: Pictures, indices: np.ndarray | None = None, size: int = 16, **more: object
+) -> Batches:
+    # A sample's label is its own number, so that batches tell who is in them.
+    labels = np.arange(len(samples))[:, None]
+    chosen = np.arange(len(samples)) if indices is None else indices
+    return Batches(samples, labels, pictures, chosen, size, **more)  # type: ignore[arg-type]
+
+
+def who(batches: Batches, epoch: int) -> list[int]:
+    return [int(label) for batch in batches.epoch(epoch) for label in batch.labels[:, 0]]
+
+
+@pytest.mark.parametrize("size", [1, 16, 83, 84, 500])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_everybody_is_served_once_an_epoch(samples: Samples, pictures: Pictures, size: int, shuffle: bool) -> None:
+    batches = make(samples, pictures, size=size, shuffle=shuffle)
+    served = who(batches, 1)
+    assert sorted(served) == list(range(len(samples)))
+    assert (served != sorted(served)) == shuffle
+    sizes = [len(batch) for batch in batches.epoch(1)]
+    assert len(sizes) == batches.num_batches
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_only_the_chosen_are_served(samples: Samples, pictures: Pictures) -> None:
+    chosen = np.array([3, 50, 7, 11])
+    assert who(make(samples, pictures, chosen), 0) == chosen.tolist()
+
+
+def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, pictures: Pictures) -> None:
+    batches = make(samples, pictures, shuffle=True, seed=4)
+    first, second = who(batches, 1), who(batches, 2)
+    assert first != second
+    assert who(batches, 1) == first
+    assert who(make(samples, pictures, shuffle=True, seed=4), 2) == second
+    assert who(make(samples, pictures, shuffle=True, seed=5), 1) != first
+
+
+def test_without_augmentation_the_pictures_are_as_they_are(samples: Samples, pictures: Pictures) -> None:
+    for batch in make(samples, pictures).epoch(0):
+        for image, label in zip(batch.images, batch.labels[:, 0], strict=True):
+            np.testing.assert_array_equal(image.numpy(), pictures[int(label)])
+
+
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_batches_do_not_depend_on_who_makes_them(samples: Samples, cache: str) -> None:
+    found = []
+    for workers in (0, 1, 2):
+        batches = make(
+            samples,
+            Pictures(samples.paths(), Preprocessing(SIZE), cache),  # type: ignore[arg-type]
+            shuffle=True,
+            seed=1,
+            workers=workers,
+            augmentation=Augmentation(AugmentSettings(strength=0.8)),
+        )
+        epochs = [batch for epoch in (1, 2) for batch in batches.epoch(epoch)]
+        found.append((torch.cat([b.images for b in epochs]), torch.cat([b.labels for b in epochs])))
+    for images, labels in found[1:]:
+        assert torch.equal(images, found[0][0])
+        assert torch.equal(labels, found[0][1])
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_picture_is_named_as_it_is(samples: Samples, tmp_path: Path, workers: int) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"nothing")
+    paths = samples.paths()
+    paths[40] = bad
+    batches = make(samples, Pictures(paths, Preprocessing(SIZE), "none"), workers=workers)
+    with pytest.raises(UserError) as caught:
+        who(batches, 1)
+    assert str(caught.value) == f"{bad}: cannot be read as a picture: not a picture"
+
+
+def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, pictures: Pictures) -> None:
+    before = threading.active_count()
+    batches = make(samples, pictures, size=2)
+    epoch = batches.epoch(1)
+    next(epoch)
+    assert threading.active_count() == before + 1
+    epoch.close()  # type: ignore[attr-defined]
+    assert threading.active_count() == before
+
+
+def test_what_breaks_in_the_thread_is_raised(samples: Samples, pictures: Pictures) -> None:
+    def broken(pictures: object, seed: int) -> None:
+        raise RuntimeError("broken")
+
+    with pytest.raises(RuntimeError, match="broken"):
+        who(make(samples, pictures, augmentation=broken), 1)

@@ -30,7 +30,7 @@ def command(out: Path | None, quiet: bool) -> None:
     out = out or new_folder(Path("runs"), "demo")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: already exists; name another --out")
-    data, run, submission = out / "data", out / "run", out / "submission.csv"
+    data, run, submission = out / "data", out / "demo", out / "submission.csv"
     config = load_config(config_file("demo"), [f"data.root={data}"])
 
     drawn = draw(data, PEOPLE, quiet=quiet)

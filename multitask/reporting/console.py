@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -299,21 +300,16 @@ def show_comparison(
 
 
 def show_differences(base: str, rows: Iterable[Any]) -> None:
-    """Paired differences with their intervals, and whether they are beyond the choice of people."""
-    say()
-    table = _table(
-        f"less {base}, on the images that both answered", ("run", "score", "difference (95%)", "groups", ""), left=2
-    )
-    for row in rows:
-        verdict = "beyond noise" if row.beyond_noise else "within noise"
-        table.add_row(
-            row.run,
-            row.metric,
-            f"{row.value:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
-            str(row.num_groups),
-            Text(verdict, style="green" if row.beyond_noise else "dim"),
-        )
-    _out.print(table)
+    """Paired differences with their intervals, a table per run, and whether they are beyond the choice of people."""
+    for run, found in groupby(rows, key=lambda row: row.run):
+        say()
+        columns = ("score", "difference", "95% interval", "groups", "")
+        table = _table(f"{run} less {base}, on the images that both answered", columns)
+        for row in found:
+            verdict = Text("beyond noise", style="green") if row.beyond_noise else Text("within noise", style="dim")
+            interval = f"{row.low:+.3f} to {row.high:+.3f}"
+            table.add_row(row.metric, f"{row.value:+.3f}", interval, str(row.num_groups), verdict)
+        _out.print(table)
 
 
 def show_bench(rows: Sequence[Any]) -> None:

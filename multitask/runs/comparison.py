@@ -11,7 +11,7 @@ import numpy as np
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.intervals import interval, resample
-from multitask.evaluation.metrics import FloatArray, IntArray, Scores
+from multitask.evaluation.metrics import IntArray, Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import declared_labels
 from multitask.labels import MISSING
@@ -80,15 +80,17 @@ def paired_differences(names: Sequence[str], predictions: Sequence[Predictions],
         groups = np.unique(other.groups[rows].astype(str), return_inverse=True)[1]
         for metric, given, base, new, declared in _labellings(first, other, base_rows, rows):
             known = given != MISSING
-            args = given[known], np.unique(groups[known], return_inverse=True)[1]
             if not known.any():
                 continue
-            key = "accuracy" if metric.endswith("accuracy") else "macro_f1"
-            samples = [_resampled(args[0], guess[known], args[1], declared, seed, key) for guess in (base, new)]
-            points = [getattr(Scores.of(args[0], guess[known], declared), key) for guess in (base, new)]
-            low, high = interval(samples[1] - samples[0])
-            num_groups = int(args[1].max()) + 1
-            found.append(Difference(name, metric, int(known.sum()), num_groups, points[1] - points[0], low, high))
+            given, present = given[known], np.unique(groups[known], return_inverse=True)[1]
+            key = metric.rpartition(".")[2]
+            points, resamples = [], []
+            for guess in (base[known], new[known]):
+                points.append(getattr(Scores.of(given, guess, declared), key))
+                resamples.append(getattr(resample(given, guess, present, declared, seed), key))
+            low, high = interval(resamples[1] - resamples[0])
+            difference = points[1] - points[0]
+            found.append(Difference(name, metric, len(given), int(present.max()) + 1, difference, low, high))
     return found
 
 
@@ -107,8 +109,3 @@ def _labellings(first: Predictions, other: Predictions, base_rows: IntArray, row
             new[task.name].argmax(dim=1).numpy()[rows],
             declared_labels(space, column),
         )
-
-
-def _resampled(given: IntArray, guess: IntArray, groups: IntArray, declared: Any, seed: int, key: str) -> FloatArray:
-    values: FloatArray = getattr(resample(given, guess, groups, declared, seed), key)
-    return values

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from multitask.data.images import AnyCrop, CentreSettings, Pictures, Preprocessing
+from multitask.data.images import AnyCrop, CentreSettings, Pictures, Preprocessing, _cover
 from multitask.errors import UserError
 from multitask.settings import variant_classes
 
@@ -107,6 +109,45 @@ class TestLoad:
         left, top, right, bottom = variant_classes(AnyCrop)[name]().box()  # type: ignore[attr-defined]
         assert 0 <= left < right <= 1
         assert 0 <= top < bottom <= 1
+
+    @pytest.mark.parametrize(
+        ("width", "height", "size"),
+        [(409, 352, (197, 81)), (593, 394, (160, 226)), (474, 433, (231, 370)), (1, 500, (48, 36)), (500, 1, (48, 36))],
+    )
+    def test_no_shape_is_refused_for_a_rounding(
+        self, tmp_path: Path, width: int, height: int, size: tuple[int, int]
+    ) -> None:
+        path = saved(Image.new("RGB", (width, height), (10, 20, 30)), tmp_path / "x.png")
+        assert (Preprocessing(size).load(path) == (10, 20, 30)).all()
+
+    @given(st.integers(1, 2000), st.integers(1, 2000), st.integers(8, 600), st.integers(8, 600))
+    @settings(deadline=None, max_examples=300)
+    def test_the_box_that_covers_is_in_the_picture_its_middle_and_the_targets_shape(
+        self, width: int, height: int, target_width: int, target_height: int
+    ) -> None:
+        left, top, right, bottom = _cover(width, height, (0.0, 0.0, 1.0, 1.0), target_width / target_height)
+        assert left >= 0
+        assert top >= 0
+        assert right <= width  # not by a bit more: Pillow would refuse the picture
+        assert bottom <= height
+        assert (right - left) / (bottom - top) == pytest.approx(target_width / target_height)
+        assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((width / 2, height / 2))
+        assert min(left, top) == pytest.approx(0, abs=1e-9)  # the largest such box
+
+    def test_a_palette_with_see_through_colours_is_read_without_a_warning(self, tmp_path: Path) -> None:
+        palette = portrait().quantize(16)
+        path = saved(palette, tmp_path / "x.png", transparency=bytes([0, 128]) + bytes([255] * 14))
+        plain = saved(palette, tmp_path / "plain.png")
+        np.testing.assert_array_equal(Preprocessing(SIZE).load(path), Preprocessing(SIZE).load(plain))
+
+    @pytest.mark.parametrize("progressive", [False, True])
+    @pytest.mark.parametrize("share", [0.4, 0.9, 0.99])
+    def test_a_jpeg_cut_off_late_is_not_read_in_part(self, tmp_path: Path, share: float, progressive: bool) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (256, 192, 3), dtype=np.uint8)
+        path = saved(Image.fromarray(noise), tmp_path / "x.jpg", progressive=progressive)
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+        with pytest.raises(UserError, match=r"x\.jpg: cannot be read as a picture: image file is truncated"):
+            Preprocessing(SIZE).load(path)
 
     @pytest.mark.parametrize("extension", ["jpg", "png"])
     @pytest.mark.parametrize("keep", [0, 10, 300])

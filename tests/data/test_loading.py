@@ -118,6 +118,17 @@ def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, pictures
     assert threading.active_count() == before
 
 
+@pytest.mark.parametrize("workers", [0, 2])
+def test_after_an_epoch_that_was_left_early_the_next_is_whole(
+    samples: Samples, pictures: Pictures, workers: int
+) -> None:
+    batches = make(samples, pictures, size=4, shuffle=True, workers=workers)
+    left = batches.epoch(1)
+    next(left)
+    left.close()  # type: ignore[attr-defined]
+    assert who(batches, 2) == who(make(samples, pictures, size=4, shuffle=True), 2)
+
+
 def test_what_breaks_in_the_thread_is_raised(samples: Samples, pictures: Pictures) -> None:
     def broken(pictures: object, seed: int) -> None:
         raise RuntimeError("broken")

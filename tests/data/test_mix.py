@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from multitask.data.mix import MixSettings, Targets, mix
 from multitask.labels import LabelSpace, Task
+from multitask.objective.losses import AnyLoss, TaskLoss
+from multitask.settings import variant_classes
 
 SPACE = LabelSpace([Task("a", ("0", "1", "2")), Task("b", ("0", "1"))])
 
@@ -84,6 +86,25 @@ def test_the_joint_target_has_two_cells_not_the_product_of_the_marginals() -> No
             share * F.one_hot(side[:, column], SPACE.sizes[column]).float() for share, side, _ in targets.sides()
         )
         torch.testing.assert_close(SPACE.marginal_probs(expected)[name], marginal)
+
+
+@pytest.mark.parametrize("name", variant_classes(AnyLoss))
+def test_weighing_each_sides_loss_is_the_loss_of_the_two_cells(name: str) -> None:
+    """What the loop adds up, for one head over the product: per class the loss, times the joint target."""
+    loss = TaskLoss(variant_classes(AnyLoss)[name](), np.ones(SPACE.num_classes))  # type: ignore[arg-type]
+    _, labels, _ = batch()
+    targets = Targets(labels, torch.ones(6), torch.tensor([1, 2, 3, 4, 5, 0]), 0.3)
+    logits = torch.randn(6, SPACE.num_classes, generator=torch.Generator().manual_seed(0))
+    found = torch.zeros(())
+    joint = torch.zeros(6, SPACE.num_classes)
+    for share, side, weights in targets.sides():
+        cells = torch.from_numpy(SPACE.encode(side.numpy()))
+        found = found + share * loss(logits, cells, weights)
+        joint[torch.arange(6), cells] += share
+    expected = (joint * loss.settings.per_class(logits.log_softmax(1))).sum(1).mean()
+    torch.testing.assert_close(found, expected)
+    if name == "cross_entropy":
+        torch.testing.assert_close(found, F.cross_entropy(logits, joint))
 
 
 @pytest.mark.parametrize("prob", [0.0, 0.25, 1.0])

@@ -83,12 +83,13 @@ class TestHoldOut:
             assert (np.diff(side) > 0).all()
 
     @pytest.mark.parametrize("val_fraction", [0.1, 0.2, 0.3, 0.5])
-    @pytest.mark.parametrize("num", [40, 300])
-    def test_the_share_of_groups_is_the_fraction(self, num: int, val_fraction: float) -> None:
+    @pytest.mark.parametrize(("num", "within"), [(40, 3), (300, 1)])
+    def test_the_share_of_groups_is_the_fraction(self, num: int, within: int, val_fraction: float) -> None:
+        # Each of the six kinds of people is rounded to a person, which among few people is all that can be had.
         for seed in range(5):
             samples = people(num, seed)
             held = len(set(samples.groups[hold_out(samples, val_fraction, seed).val]))
-            assert abs(held - val_fraction * num) <= max(1.0, 0.01 * num)
+            assert abs(held - val_fraction * num) <= within
 
     @pytest.mark.parametrize("val_fraction", [0.1, 0.2, 0.3, 0.5])
     def test_every_class_has_its_share_to_half_a_person(self, val_fraction: float) -> None:

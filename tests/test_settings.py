@@ -70,6 +70,7 @@ class Basket(Settings):
     fruit: Fruit = Apple()
     single: Single = Apple()
     by_name: dict[str, Fruit] = {}
+    sections: dict[str, Inner] = {}
     row: tuple[Fruit, ...] = ()
     pair: tuple[Inner, Inner] = (Inner(), Inner())
     free: dict[str, Any] = {}
@@ -142,6 +143,7 @@ class TestProblems:
             ({"pair": [{"depth": 1}, {"depth": "x"}]}, "pair.1.depth: input should be a valid integer, found 'x'"),
             ({"by_name": {"a": {"inner": {"depth": []}}}}, "by_name.a.inner.depth: input should be a valid integer"),
             ({"by_name": {3: "apple"}}, "by_name.3: input should be a valid string, found 3"),
+            ({"sections": {3: {}}}, "sections.3: input should be a valid string, found 3"),
             ({"inner": 3}, "inner: input should be a valid dictionary"),
             ({"row": "apple"}, "row: input should be a valid tuple, found 'apple'"),
         ],

@@ -151,7 +151,12 @@ class Batches:
         made = iter(self._loader) if self._loader is not None else _ahead(self._maker, list(self._orders), self._pin)
         for batch in made:
             if isinstance(batch, UserError):
-                raise batch
+                try:
+                    raise batch
+                finally:
+                    # Else the error and this frame would hold each other, and workers that only the garbage collector
+                    # finds are not told to stop: ten seconds until they are killed.
+                    del batch, made
             yield batch
 
 

@@ -155,21 +155,13 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: _Served
     plain = plain.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(plain.parameters(), lr=config.training.lr)
     criterion = nn.CrossEntropyLoss()
-    ready = [
-        (
-            material.preprocessing.normalise(batch.images.to(device)),
-            torch.from_numpy(material.space.encode(batch.labels.numpy())).to(device)
-            if batch.labels.shape[1] == material.space.num_tasks
-            else batch.labels[:, 0].to(device),
-        )
-        for batch in steps.epoch(1)
-    ]
+    ready = [(batch.images.to(device), _classes(batch, material).to(device)) for batch in steps.epoch(1)]
 
     def plain_loop() -> None:
         for images, classes in ready:
             optimizer.zero_grad()
             with trainer.autocast():
-                logits = plain(images)
+                logits = plain(material.preprocessing.normalise(images))  # both sides begin with the same bytes
             criterion(logits.float(), classes).backward()
             optimizer.step()
 
@@ -178,6 +170,11 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: _Served
 
     name = f"training, {len(trainer.losses)} heads, to one linear layer in a plain loop"
     return _side_by_side(name, 0.97, steps.num_images, ours, plain_loop, STEP_ROUNDS)
+
+
+def _classes(batch: Batch, material: Material) -> torch.Tensor:
+    """(B,) the classes of a batch, whose labels are the heads'."""
+    return torch.from_numpy(material.learned.encode(batch.labels.numpy()))
 
 
 def _feeding(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:

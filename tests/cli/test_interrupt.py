@@ -107,11 +107,13 @@ def test_a_terminal_gets_bars_and_a_table(config_file: Callable[..., Path], tmp_
     os.close(master)
     assert process.wait(timeout=60) == 0
 
-    during = with_bars[-1]
-    for bar in ("run      ━", "epoch    ━", "batch    ━"):
-        assert during.count(bar) == 1, during
-    assert re.search(r"epoch .* images/s", during)
-    assert re.search(r"batch .* mask \d\.\d+ gender \d", during)
+    # A read may end in the middle of a frame, so one whole frame among them is what is asked for.
+    assert any(
+        all(during.count(bar) == 1 for bar in ("run      ━", "epoch    ━", "batch    ━"))
+        and re.search(r"epoch .* images/s", during)
+        and re.search(r"batch .* mask \d\.\d+ gender \d", during)
+        for during in with_bars
+    ), with_bars[-1]
 
     after = "\n".join(line.rstrip() for line in screen.display)
     assert "━" not in after  # the bars go, the table stays

@@ -20,7 +20,7 @@ def table(colours: list[Any], sizes: list[Any], impossible: list[dict[str, str]]
     num = len(colours)
     return Samples.from_values(
         LabelSpace(TASKS, impossible or ()),
-        Path("/root"),
+        Path("/data"),
         [f"{index}.jpg" for index in range(num)],
         [f"g{index // 2}" for index in range(num)],
         {"colour": colours, "size": sizes},
@@ -38,7 +38,7 @@ def test_values_become_labels_and_numbers() -> None:
     assert samples.weights.tolist() == [1, 1, 1, 1]
     assert list(samples.sources) == ["made up"] * 4
     assert samples.num_groups == 2
-    assert samples.paths()[1] == Path("/root/1.jpg")
+    assert samples.paths()[1] == Path("/data/1.jpg")
 
 
 def test_taking_keeps_the_columns_together_in_the_order_asked() -> None:
@@ -53,15 +53,15 @@ def test_taking_keeps_the_columns_together_in_the_order_asked() -> None:
 
 
 def test_no_samples_at_all_names_the_root() -> None:
-    with pytest.raises(UserError, match=r"^/root: holds no samples$"):
+    with pytest.raises(UserError, match=r"^/data: holds no samples$"):
         table([], [])
 
 
 @pytest.mark.parametrize(
     ("colours", "sizes", "line"),
     [
-        (["red", "bleu"], [1, 1], r"^/root/1\.jpg: colour: unknown class 'bleu'; did you mean 'blue'"),
-        (["red", "red"], [1, "x"], r"^/root/1\.jpg: size: must be a number, found 'x'$"),
+        (["red", "bleu"], [1, 1], r"^/data/1\.jpg: colour: unknown class 'bleu'; did you mean 'blue'"),
+        (["red", "red"], [1, "x"], r"^/data/1\.jpg: size: must be a number, found 'x'$"),
     ],
 )
 def test_a_wrong_value_names_its_picture(colours: list[Any], sizes: list[Any], line: str) -> None:
@@ -72,6 +72,6 @@ def test_a_wrong_value_names_its_picture(colours: list[Any], sizes: list[Any], l
 def test_a_cell_that_cannot_occur_names_its_picture_and_a_missing_label_is_none() -> None:
     impossible = [{"colour": "blue", "size": "large"}]
     assert len(table(["red", "blue", None], [20, 1, 20], impossible)) == 3
-    line = r"^/root/2\.jpg: is labelled 'blue/large', which labels\.impossible says cannot occur$"
+    line = r"^/data/2\.jpg: is labelled 'blue/large', which labels\.impossible says cannot occur$"
     with pytest.raises(UserError, match=line):
         table(["red", "blue", "blue"], [20, 1, 20], impossible)

@@ -24,17 +24,16 @@ from multitask.settings import (
     ConfigPath,
     Count,
     Float,
-    FromCommandLine,
+    Located,
     NonNegativeFloat,
     PositiveInt,
     Settings,
-    dump_yaml,
     override,
     parse_override,
-    read_yaml,
     validate,
 )
 from multitask.training.loop import TrainingSettings
+from multitask.yaml_text import dump_yaml, read_yaml
 
 Side = Annotated[PositiveInt, Field(ge=8)]
 ImageSize = Annotated[
@@ -52,6 +51,8 @@ class DataSettings(Settings):
     folds: Annotated[PositiveInt, Field(ge=2)] | None = None
     """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
     fold: Count = 0
+    split_seed: Count | None = None
+    """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
     image_size: ImageSize = (128, 96)
     """Height and width in pixels; one number for a square."""
     crop: AnyCrop = WholeSettings()
@@ -69,6 +70,8 @@ class DataSettings(Settings):
                 raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
             if self.val_fraction != type(self).model_fields["val_fraction"].default:
                 raise ValueError(f"val_fraction: {self.val_fraction} would be ignored beside folds: {self.folds}")
+        elif self.val_fraction == 0 and self.split_seed is not None:
+            raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self
 
 
@@ -170,25 +173,33 @@ def _expand(value: Any, path: str) -> Any:
 
     expanded = _VARIABLE.sub(replace, value)
     # A path from the environment is relative to where the command runs, as one from --set is.
-    return FromCommandLine(expanded) if used or isinstance(value, FromCommandLine) else expanded
+    folder = Path.cwd() if used else getattr(value, "folder", None)
+    return expanded if folder is None else Located(expanded, folder)
 
 
-def read_config(path: Path, overrides: Iterable[str] = ()) -> tuple[dict[str, Any], Path]:
-    """A config file's data with ``key=value`` overrides, not yet checked, and the folder its paths are relative to.
+def read_config(
+    path: Path, overrides: Iterable[str] = (), changes: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], Path]:
+    """A config file's data with overrides, not yet checked, and the folder its paths are relative to.
+
+    Args:
+        path: the file.
+        overrides: ``key=value``, as from ``--set``.
+        changes: dotted key -> value; ``overrides`` go before them.
 
     Raises:
         UserError: the file cannot be read, or an override is malformed.
     """
-    changes: Mapping[str, Any] = dict(parse_override(text) for text in overrides)
-    data = override(Config, read_yaml(path), changes)
+    given: dict[str, Any] = {**(changes or {}), **dict(parse_override(text) for text in overrides)}
+    data = override(Config, read_yaml(path), given)
     return _expand(data, ""), path.parent.resolve()
 
 
-def load_config(path: Path, overrides: Iterable[str] = ()) -> Config:
-    """A config file with ``key=value`` overrides.
+def load_config(path: Path, overrides: Iterable[str] = (), changes: Mapping[str, Any] | None = None) -> Config:
+    """A config file with overrides, as in ``read_config``.
 
     Raises:
         UserError: as one line; the file's name where the file is at fault, the key where a setting is.
     """
-    data, folder = read_config(path, overrides)
+    data, folder = read_config(path, overrides, changes)
     return validate(Config, data, folder)

@@ -150,7 +150,7 @@ def learned_labels(samples: Samples, space: LabelSpace, learned: LabelSpace) -> 
 
 
 def _split(config: Config, samples: Samples) -> Split:
-    seed = derive(config.seed, "split")
+    seed = derive(config.seed if config.data.split_seed is None else config.data.split_seed, "split")
     if config.data.folds is not None:
         return fold(samples, config.data.fold, config.data.folds, seed)
     return hold_out(samples, config.data.val_fraction, seed)
@@ -232,6 +232,7 @@ def run(
     resume: bool = False,
     on_epoch: Callable[[dict[str, Any]], None] | None = None,
     progress: Progress | None = None,
+    reuse: Path | None = None,
 ) -> RunResult:
     """Trains, picks the best epoch, and reports on the people who validate.
 
@@ -242,6 +243,8 @@ def run(
             that of a run which was never stopped.
         on_epoch: called with each epoch's record; what it raises ends the run.
         progress: hears of everything.
+        reuse: a folder in which decoded pictures and, where nothing can change them, pooled features are kept for
+            other runs; None: nothing is kept.
 
     Raises:
         UserError: the data, the weights or the folder are not as they must be, or a loss is no number any more.

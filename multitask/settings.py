@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 import types
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 
 from multitask.errors import UserError, nearest
+from multitask.yaml_text import parse_yaml
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -35,15 +33,34 @@ class Settings(BaseModel):
 T = TypeVar("T", bound=Settings)
 
 
-class FromCommandLine(str):
-    """A string that came from ``--set``: a relative path in it is relative to the working directory."""
+class Located(str):
+    """A string from elsewhere than the config's file: a relative path in it is relative to ``folder``."""
+
+    folder: Path
+
+    def __new__(cls, text: str, folder: Path) -> Located:
+        """``text``, found in ``folder``."""
+        located = super().__new__(cls, text)
+        located.folder = folder
+        return located
+
+
+def located(value: Any, folder: Path) -> Any:
+    """Plain data with every string in it marked as found in ``folder``."""
+    if isinstance(value, str):
+        return value if isinstance(value, Located) else Located(value, folder)
+    if isinstance(value, list):
+        return [located(item, folder) for item in value]
+    if isinstance(value, dict):
+        return {key: located(item, folder) for key, item in value.items()}
+    return value
 
 
 def resolve_path(value: object, info: ValidationInfo) -> object:
     """A path made absolute; anything that is no string is left for the type check to refuse."""
     if not isinstance(value, str) or not value:
         return value
-    folder = Path.cwd() if isinstance(value, FromCommandLine) else (info.context or {}).get("folder", Path.cwd())
+    folder = value.folder if isinstance(value, Located) else (info.context or {}).get("folder", Path.cwd())
     # Unlike Path's, this leaves the home of nobody as it stands, for the check of the file to name.
     return str((folder / os.path.expanduser(value)).resolve())
 
@@ -223,78 +240,7 @@ def _locate(model: type[Settings], steps: tuple[int | str, ...]) -> tuple[str, A
     return ".".join(path), annotation
 
 
-# --- YAML and overrides -----------------------------------------------------------------------------------------
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with 1.2's numbers and booleans: ``1e-3`` is a number, ``no`` and ``on`` are words; no key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if key_node.tag == "tag:yaml.org,2002:merge":
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                continue  # which the base class refuses
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-_RESOLVERS = [
-    ("float", r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)", "-+0123456789."),
-    ("int", r"[-+]?(0|[1-9]\d*)", "-+0123456789"),  # 000020 is somebody's id, not a number in base eight
-    ("bool", r"true|True|false|False", "tTfF"),
-]
-
-
-def _use_yaml_1_2(loader_or_dumper: Any) -> None:
-    # 1.2 knows no dates, and no value that is "=".
-    replaced = {f"tag:yaml.org,2002:{name}" for name in (*(name for name, _, _ in _RESOLVERS), "timestamp", "value")}
-    loader_or_dumper.yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in rows if tag not in replaced]
-        for first, rows in loader_or_dumper.yaml_implicit_resolvers.items()
-    }
-    for name, pattern, first in _RESOLVERS:
-        loader_or_dumper.add_implicit_resolver(f"tag:yaml.org,2002:{name}", re.compile(f"^({pattern})$"), list(first))
-
-
-_use_yaml_1_2(_Loader)
-
-
-def parse_yaml(text: str, where: str) -> Any:
-    """YAML text as plain data.
-
-    Raises:
-        UserError: the text is no YAML; one line with the place.
-    """
-    try:
-        return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an integer of thousands of digits
-        mark = getattr(error, "problem_mark", None)
-        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        reason = " ".join(str(getattr(error, "problem", None) or error).split())
-        raise UserError(f"{where}{place}: not YAML: {reason}") from None
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping.
-
-    Raises:
-        UserError: the file cannot be read, is no YAML, or holds something else.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    data = parse_yaml(text, str(path))
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: must hold keys and values, found {type(data).__name__}")
-    return data
+# --- overrides --------------------------------------------------------------------------------------------------------
 
 
 def parse_override(text: str) -> tuple[str, Any]:
@@ -306,17 +252,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals or not key.strip() or not all(key.strip().split(".")):
         raise UserError(f"--set {text}: must be key=value, with the key's parts joined by dots")
-    return key.strip(), _mark(parse_yaml(value, f"--set {key}"))
-
-
-def _mark(value: Any) -> Any:
-    if isinstance(value, str):
-        return FromCommandLine(value)
-    if isinstance(value, list):
-        return [_mark(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _mark(item) for key, item in value.items()}
-    return value
+    return key.strip(), located(parse_yaml(value, f"--set {key}"), Path.cwd())
 
 
 def override(model: type[Settings], data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -371,27 +307,3 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[f"{prefix}{key}"] = value
     return flat
-
-
-class _Dumper(yaml.SafeDumper):
-    pass
-
-
-_use_yaml_1_2(_Dumper)
-_Dumper.add_representer(
-    float, lambda dumper, value: dumper.represent_scalar("tag:yaml.org,2002:float", _float_text(value))
-)
-_Dumper.add_representer(FromCommandLine, lambda dumper, value: dumper.represent_str(str(value)))
-
-
-def _float_text(value: float) -> str:
-    if math.isnan(value):
-        return ".nan"
-    return repr(value) if math.isfinite(value) else (".inf" if value > 0 else "-.inf")
-
-
-def dump_yaml(data: Mapping[str, Any]) -> str:
-    """Plain data as YAML in the order given; what it writes, ``read_yaml`` reads back as the same."""
-    return yaml.dump(
-        dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None, width=100
-    )

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from multitask.config import Config, load_config, read_config, scored_metrics
 from multitask.errors import UserError
-from multitask.settings import dump_yaml, flatten, override, parse_yaml, problems, read_yaml, validate
+from multitask.settings import flatten, override, problems, validate
+from multitask.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
@@ -54,6 +55,11 @@ class TestImpossible:
             ({"data.folds": 3, "data.fold": 3}, "data.fold: must be below folds (3), found 3"),
             ({"data.folds": 3, "data.val_fraction": 0.1}, "data.val_fraction: 0.1 would be ignored beside folds: 3"),
             ({"data.folds": 1}, "data.folds: input should be greater than or equal to 2, found 1"),
+            (
+                {"data.val_fraction": 0, "data.split_seed": 3},
+                "data.split_seed: 3 would be ignored, since val_fraction is 0",
+            ),
+            ({"data.split_seed": -1}, "data.split_seed: input should be greater than or equal to 0, found -1"),
             ({"data.val_fraction": 1}, "data.val_fraction: input should be less than 1, found 1"),
             ({"data.image_size": [7, 64]}, "data.image_size.0: input should be greater than or equal to 8, found 7"),
             ({"data.image_size": [64, 64, 64]}, "data.image_size: tuple should have at most 2 items"),

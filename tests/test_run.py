@@ -17,7 +17,7 @@ import torch
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.run import RunResult, run
+from multitask.run import Material, RunResult, run
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import DivergedError
 
@@ -131,6 +131,18 @@ def test_people_are_on_one_side_of_the_split(plain: tuple[Path, RunResult]) -> N
     assert sides["train"]
     assert sides["val"]
     assert not sides["train"] & sides["val"]
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"data.folds": 3, "data.fold": 1, "data.val_fraction": 0.2}], ids=["held out", "folds"]
+)
+def test_split_has_the_runs_seed_or_one_of_its_own(how: dict[str, Any], tiny: MakeConfig) -> None:
+    def validating(seed: int, split_seed: int | None) -> list[int]:
+        config = tiny({"seed": seed, "data.split_seed": split_seed, **how})
+        return Material(config).split.val.tolist()
+
+    assert validating(0, 5) == validating(1, 5) == validating(5, None)
+    assert validating(0, None) == validating(1, 0) != validating(1, None)
 
 
 def test_two_runs_of_one_config_give_the_same_numbers(

@@ -17,22 +17,20 @@ from multitask.settings import (
     Count,
     Float,
     Fraction,
-    FromCommandLine,
+    Located,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
     Settings,
-    dump_yaml,
     flatten,
     override,
     parse_override,
-    parse_yaml,
     problems,
-    read_yaml,
     validate,
     variant_classes,
     variants,
 )
+from multitask.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 
 class Inner(Settings):
@@ -294,7 +292,7 @@ class TestYAML:
         assert dump_yaml(parse_yaml(text, "here")) == text  # types too: 1 == 1.0 == True
 
     def test_a_marked_word_is_written_as_a_word(self) -> None:
-        assert dump_yaml({"a": FromCommandLine("no"), "b": [math.nan]}) == "a: no\nb: [.nan]\n"
+        assert dump_yaml({"a": Located("no", Path("/")), "b": [math.nan]}) == "a: no\nb: [.nan]\n"
 
 
 class TestParseOverride:
@@ -400,7 +398,7 @@ class TestPaths:
         monkeypatch.chdir(tmp_path / "here")
         folder = tmp_path / "configs"
         assert validate(Basket, {"path": "../x"}, folder).path == str(tmp_path / "x")
-        assert validate(Basket, {"path": FromCommandLine("x")}, folder).path == str(tmp_path / "here" / "x")
+        assert validate(Basket, {"path": Located("x", Path.cwd())}, folder).path == str(tmp_path / "here" / "x")
         assert validate(Basket, {"path": "x"}).path == str(tmp_path / "here" / "x")
         assert validate(Basket, {"path": "/abs/y"}, folder).path == "/abs/y"
 

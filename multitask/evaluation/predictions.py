@@ -44,6 +44,34 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.images)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[Predictions]) -> Predictions:
+        """The predictions of disjoint samples as one, as those of the folds are.
+
+        Args:
+            parts: at least one; of the same label spaces, no picture in two of them.
+
+        Raises:
+            UserError: the label spaces differ, or a picture is in two parts.
+        """
+        assert parts, "there must be something to concatenate"
+        first = parts[0]
+        if any(part.space != first.space or part.learned != first.learned for part in parts):
+            raise UserError("predictions of different label spaces cannot be joined")
+        images = np.concatenate([part.images for part in parts])
+        names, counts = np.unique(images.astype(str), return_counts=True)
+        if (counts > 1).any():
+            raise UserError(f"predictions of the same pictures cannot be joined, as of {names[np.argmax(counts)]}")
+        return cls(
+            first.space,
+            first.learned,
+            images,
+            np.concatenate([part.groups for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+            {name: torch.cat([part.log_probs[name] for part in parts]) for name in first.learned.task_names},
+            np.concatenate([part.predicted for part in parts]),
+        )
+
     @property
     def num_groups(self) -> int:
         """How many groups there are."""

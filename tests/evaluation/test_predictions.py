@@ -20,6 +20,8 @@ SPACE = LabelSpace(
     [{"age": ">=60", "type": "NA", "odd": "ünï"}],
 )
 
+COLUMNS = ("images", "groups", "labels", "log_probs", "predicted")
+
 
 def make(learned: LabelSpace = SPACE, rows: int = 12, seed: int = 0) -> Predictions:
     generator = torch.Generator().manual_seed(seed)
@@ -101,6 +103,39 @@ def test_flat_heads_task_probabilities_are_its_marginals() -> None:
     assert tasks["age"] == pytest.approx(joint.sum(axis=(2, 3)))
     assert tasks["type"] == pytest.approx(joint.sum(axis=(1, 3)))
     assert tasks["odd"] == pytest.approx(joint.sum(axis=(1, 2)))
+
+
+def rows(whole: Predictions, start: int, end: int) -> Predictions:
+    some = slice(start, end)
+    return Predictions(
+        whole.space,
+        whole.learned,
+        whole.images[some],
+        whole.groups[some],
+        whole.labels[some],
+        {name: values[some] for name, values in whole.log_probs.items()},
+        whole.predicted[some],
+    )
+
+
+@pytest.mark.parametrize("learned", [SPACE, SPACE.flattened()], ids=["shared", "flat"])
+def test_parts_concatenated_are_the_whole(learned: LabelSpace) -> None:
+    whole = make(learned)
+    joined = Predictions.concatenate([rows(whole, 0, 5), rows(whole, 5, 6), rows(whole, 6, 12)])
+    assert joined.to_csv() == whole.to_csv()
+    assert Predictions.concatenate([whole]).to_csv() == whole.to_csv()
+
+
+def test_parts_that_share_a_picture_or_differ_in_label_space_are_refused() -> None:
+    whole = make()
+    with pytest.raises(UserError, match=r'the same pictures .* as of some "folder", 4/mask1\.jpg$'):
+        Predictions.concatenate([rows(whole, 0, 5), rows(whole, 4, 12)])
+    for other in (make(SPACE.flattened(), rows=24), make(rows=24)):
+        if other.learned == SPACE:
+            plain = LabelSpace(SPACE.tasks)
+            other = Predictions(plain, plain, *(getattr(other, name) for name in COLUMNS))
+        with pytest.raises(UserError, match="different label spaces"):
+            Predictions.concatenate([rows(whole, 0, 5), rows(other, 12, 24)])
 
 
 def test_groups_as_numbers() -> None:

@@ -19,8 +19,9 @@ from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
 from multitask.errors import UserError
+from multitask.material import Material
 from multitask.model.backbone import Backbone
-from multitask.run import Material, build_network, build_trainer
+from multitask.run import build_network, build_trainer
 from multitask.seeds import derive
 from multitask.shipped import config_file
 from multitask.training.device import resolve_device
@@ -46,26 +47,48 @@ class Measurement:
     Attributes:
         name: what was measured.
         ratio: our speed over the other's; the median over the rounds.
-        low: a quarter of the rounds are below.
+        low: a quarter of the rounds are below; None where there was one round.
         high: a quarter are above.
-        bound: what the ratio should at least be.
-        ours: our speed in images per second, the median.
+        bound: what the ratio should at least be; None: there is no bound.
+        ours: our speed, the median, in ``unit``.
         other: likewise.
+        unit: of both.
+        note: what else should be known.
     """
 
     name: str
     ratio: float
-    low: float
-    high: float
-    bound: float
+    low: float | None
+    high: float | None
+    bound: float | None
     ours: float
     other: float
+    unit: str = "images/s"
+    note: str = ""
 
 
-def _side_by_side(
-    name: str, bound: float, num_images: int, ours: Callable[[], None], other: Callable[[], None], rounds: int
+def side_by_side(
+    name: str,
+    bound: float | None,
+    amount: int,
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    rounds: int,
+    unit: str = "images/s",
 ) -> Measurement:
-    def timed(work: Callable[[], None]) -> float:
+    """Times two ways of doing the same in turns.
+
+    Args:
+        name: what is measured.
+        bound: what the ratio of the speeds should at least be; None: there is no bound.
+        amount: how much either does at a time.
+        ours: one way.
+        other: the other.
+        rounds: turns of each.
+        unit: of the speeds, amount per second.
+    """
+
+    def timed(work: Callable[[], object]) -> float:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
         started = time.perf_counter()
@@ -84,9 +107,9 @@ def _side_by_side(
         else:
             took.append((timed(ours), timed(other)))
     ratios = [theirs / mine for mine, theirs in took]
-    mine, theirs = (statistics.median(num_images / seconds for seconds in side) for side in zip(*took, strict=True))
+    mine, theirs = (statistics.median(amount / seconds for seconds in side) for side in zip(*took, strict=True))
     low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    return Measurement(name, statistics.median(ratios), low, high, bound, mine, theirs)
+    return Measurement(name, statistics.median(ratios), low, high, bound, mine, theirs, unit)
 
 
 class _Served(Batches):
@@ -169,7 +192,7 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: _Served
         trainer.train_epoch(1, steps, Progress())
 
     name = f"training, {len(trainer.losses)} heads, to one linear layer in a plain loop"
-    return _side_by_side(name, 0.97, steps.num_images, ours, plain_loop, STEP_ROUNDS)
+    return side_by_side(name, 0.97, steps.num_images, ours, plain_loop, STEP_ROUNDS)
 
 
 def _classes(batch: Batch, material: Material) -> torch.Tensor:
@@ -180,7 +203,7 @@ def _classes(batch: Batch, material: Material) -> torch.Tensor:
 def _feeding(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
     """An epoch from files after the first one, with augmentation, against the same epoch from batches in memory."""
     epochs = iter(range(2, 10_000))
-    return _side_by_side(
+    return side_by_side(
         "training from files, to compute alone",
         0.95,
         served.num_images,
@@ -215,6 +238,6 @@ def _loading(config: Config, material: Material, trainer: Trainer, served: _Serv
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return _side_by_side("loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other, ROUNDS)
+        return side_by_side("loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other, ROUNDS)
     finally:
         torch.set_num_threads(threads)

@@ -1,13 +1,22 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and what is in them."""
 
 from __future__ import annotations
 
+import glob
+import hashlib
 import json
 import math
 import os
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from multitask.errors import UserError
+
+_PART = ".part"
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -16,20 +25,32 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises:
         OSError: the disk is full, or the folder cannot be written to; the old file stands.
     """
-    data = content.encode() if isinstance(content, str) else content
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to piece by piece; at the end, if all went well, it takes the place of ``path`` in one step.
+
+    Raises:
+        OSError: the disk is full, or the folder cannot be written to; the old file stands.
+    """
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
         os.replace(temporary, path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
+        if error.filename not in (None, temporary):
+            raise  # of another file, which was to be read meanwhile
         raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk's own error names no file
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -43,7 +64,43 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 def is_part(path: Path) -> bool:
     """Whether a file is what ``write_atomically`` leaves when it is killed."""
-    return path.name.startswith(".") and path.suffix == ".part"
+    return path.name.startswith(".") and path.suffix == _PART
+
+
+def remove_parts(path: Path) -> None:
+    """Removes what killed writers of ``path`` left; only for who knows that nobody else is writing it."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
+        part.unlink(missing_ok=True)
+
+
+_CONTENTS: dict[Path, tuple[tuple[int, ...], bytes]] = {}
+"""What files looked like when they were digested, and their digests: a study's runs read the same ones again."""
+_SETTLED_S = 2.0
+"""A file that changed less than so long ago may change again without a trace, since file systems' clocks are coarse."""
+
+
+def content_digest(path: Path) -> bytes:
+    """A digest of a file's content, which is read anew whenever the file may have changed.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            found = os.fstat(file.fileno())
+            seen = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            known = _CONTENTS.get(path)
+            if known is not None and known[0] == seen:
+                return known[1]
+            began = time.time()
+            digest = hashlib.blake2b(file.read(), digest_size=16).digest()
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if found.st_ctime + _SETTLED_S < began:
+        _CONTENTS[path] = seen, digest
+    return digest
 
 
 def _umask() -> int:

@@ -22,19 +22,11 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.files import write_atomically
 from multitask.labels import MISSING
+from multitask.material import Material, learned_labels, preprocessing
 from multitask.model.network import Network
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
-from multitask.run import (
-    Material,
-    answer,
-    build_network,
-    learned_labels,
-    load_run_config,
-    load_weights,
-    preprocessing,
-    write_report,
-)
+from multitask.run import answer, build_network, load_run_config, load_weights, write_report
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.settings import override, validate

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -15,24 +14,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.config import Config, load_config
-from multitask.data.augment import Augmentation
-from multitask.data.images import Pictures, Preprocessing
+from multitask.data.images import Normaliser
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
-from multitask.labels import MISSING, LabelSpace
+from multitask.labels import MISSING
+from multitask.material import Material as Material
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
 from multitask.objective.losses import TaskLoss
-from multitask.runs.environment import environment, fingerprint
+from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.seeds import derive
 from multitask.settings import flatten
@@ -55,111 +52,6 @@ class RunResult:
     folder: RunFolder
     report: dict[str, Any] | None
     history: list[dict[str, Any]]
-
-
-class Material:
-    """The samples of a config and, once they are read, their pictures.
-
-    Args:
-        config: the run's.
-
-    Raises:
-        UserError: the source or the split finds something wrong.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.space = config.space()
-        self.learned = config.learned_space()
-        self.samples: Samples = config.data.source.samples(Path(config.data.root), self.space)
-        self.split: Split = _split(config, self.samples)
-        self.preprocessing = preprocessing(config)
-        self._pictures: Pictures | None = None
-
-    def learned_labels(self, samples: Samples) -> NDArray[np.int64]:
-        """(N, H) the labels that each head learns."""
-        return learned_labels(samples, self.space, self.learned)
-
-    def indices(self, split: str) -> NDArray[np.int64]:
-        """The samples of ``train``, ``val`` or ``all``."""
-        return {"train": self.split.train, "val": self.split.val, "all": np.arange(len(self.samples))}[split]
-
-    def pictures(self, progress: Progress) -> Pictures:
-        """The pictures of all samples, read at the first call.
-
-        Raises:
-            UserError: one of them cannot be read.
-        """
-        if self._pictures is None:
-            done = progress.stage("reading pictures", len(self.samples), "images")
-            self._pictures = Pictures(self.samples.paths(), self.preprocessing, self.config.data.cache, done)
-        return self._pictures
-
-    def batches(
-        self,
-        split: str,
-        progress: Progress,
-        device: torch.device,
-        *,
-        train: bool = False,
-        indices: NDArray[np.int64] | None = None,
-    ) -> Batches:
-        """The batches of a split, or of the samples at ``indices``.
-
-        To train they are shuffled and augmented, else they are as they are and in order.
-        """
-        config = self.config
-        workers = 0
-        if train and config.data.workers != "auto":
-            workers = config.data.workers
-        elif train and device.type == "cuda":
-            workers = min(8, len(os.sched_getaffinity(0)) - 1)
-        return Batches(
-            self.samples,
-            self.learned_labels(self.samples),
-            self.pictures(progress),
-            self.indices(split) if indices is None else indices,
-            config.training.batch_size,
-            augmentation=Augmentation(config.augment) if train else None,
-            shuffle=train,
-            seed=derive(config.seed, "batches"),
-            workers=workers,
-            pin=device.type == "cuda",
-        )
-
-    def fingerprint(self) -> dict[str, Any]:
-        """What data this is: a digest of pictures, labels, groups and weights, and how much there is of it."""
-        samples = self.samples
-        texts = (
-            f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}"
-            for image, group, labels, numbers, weight in zip(
-                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, strict=True
-            )
-        )
-        return {
-            "root": str(samples.root),
-            "fingerprint": fingerprint(zip(texts, samples.paths(), strict=True)),
-            "num_images": len(samples),
-            "num_groups": samples.num_groups,
-        }
-
-
-def learned_labels(samples: Samples, space: LabelSpace, learned: LabelSpace) -> NDArray[np.int64]:
-    """(N, H) the labels that each head learns: those of the tasks, or the class where one head learns it whole."""
-    return samples.labels if learned == space else samples.classes[:, None]
-
-
-def _split(config: Config, samples: Samples) -> Split:
-    seed = derive(config.seed if config.data.split_seed is None else config.data.split_seed, "split")
-    if config.data.folds is not None:
-        return fold(samples, config.data.fold, config.data.folds, seed)
-    return hold_out(samples, config.data.val_fraction, seed)
-
-
-def preprocessing(config: Config) -> Preprocessing:
-    """How the run's network sees a picture, at training, validation and test."""
-    mean, std = config.model.backbone.normalisation()
-    return Preprocessing(config.data.image_size, config.data.crop, mean, std)
 
 
 def build_network(config: Config, device: torch.device, pretrained: bool = True) -> Network:
@@ -185,7 +77,7 @@ def answer(
     config: Config,
     samples: Samples,
     batches: Batches,
-    preprocess: Preprocessing,
+    preprocess: Normaliser,
     device: torch.device,
 ) -> Predictions:
     """What a network in evaluation mode says of samples.
@@ -195,7 +87,7 @@ def answer(
         config: the run's.
         samples: those that ``batches`` serves, in that order.
         batches: unshuffled.
-        preprocess: the run's.
+        preprocess: makes the network's input of what they hold.
         device: the network's.
     """
     learned = config.learned_space()
@@ -205,7 +97,10 @@ def answer(
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
-    """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch."""
+    """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch.
+
+    Where the batches hold features, the trainer's network is what comes after the backbone of this one.
+    """
     device = next(network.parameters()).device
     labels = material.learned_labels(material.samples.take(material.split.train))
     losses: dict[str, nn.Module] = {}
@@ -214,14 +109,15 @@ def build_trainer(config: Config, material: Material, network: Network, num_batc
         losses[task.name] = TaskLoss(config.heads[task.name].loss, counts)
     balancer = config.balancer.build({name: head.weight for name, head in config.heads.items()})
     return Trainer(
-        network,
+        network.after_backbone() if material.serves_features else network,
         ByTask(losses).to(device),
         balancer.to(device),
         config.training,
-        material.preprocessing,
+        material.normaliser,
         config.augment.mix,
         config.seed,
         num_batches,
+        network.fixed_state(),
     )
 
 
@@ -257,13 +153,17 @@ def run(
         folder.claim(resume)
         device = resolve_device(config.device)
         make_deterministic(device)
-        material = Material(config)
-        network = build_network(config, device, pretrained=not (resume and folder.last.exists()))
+        material = Material(config, reuse)
+        # A checkpoint to go on from does not hold what is frozen.
+        pretrained = config.model.backbone.freeze != "none" or not (resume and folder.last.exists())
+        network = build_network(config, device, pretrained)
+        material.use_features(network.backbone, progress)
         train_batches = material.batches("train", progress, device, train=True)
         facts = {
             "seed": config.seed,
             "device": str(device),
             "num_parameters": sum(weight.numel() for weight in network.parameters()),
+            "frozen_backbone": network.backbone.state_digest() if network.backbone.frozen else None,
         }
         _open_folder(folder, config, material, facts)
 
@@ -294,9 +194,9 @@ def run(
         report = None
         if validate:
             load_weights(network, folder.best)
-            network.eval()
+            trainer.network.eval()  # the same, or its heads
             with torch.inference_mode(), trainer.autocast():
-                predictions = validate(network)
+                predictions = validate(trainer.network)
             report = write_report(folder, "val", predictions, config, material, trainer.history)
         return RunResult(folder, report, trainer.history)
 
@@ -309,7 +209,7 @@ def _validator(
         return None
     batches = material.batches("val", progress, device)
     samples = material.samples.take(material.split.val)
-    return lambda network: answer(network, config, samples, batches, material.preprocessing, device)
+    return lambda network: answer(network, config, samples, batches, material.normaliser, device)
 
 
 def _open_folder(folder: RunFolder, config: Config, material: Material, facts: dict[str, Any]) -> None:
@@ -331,6 +231,12 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
             )
         if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
             raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
+        frozen = read_json(folder.environment).get("frozen_backbone")
+        if frozen is not None and frozen != facts["frozen_backbone"]:
+            raise UserError(
+                f"model.backbone.weights: {config.model.backbone.weights} does not hold the weights that the run in "
+                f"{folder.path} began with"
+            )
     else:
         folder.create(config.to_yaml(), {**environment(), **facts})
     write_atomically(folder.data, to_json(data))

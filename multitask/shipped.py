@@ -7,10 +7,10 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parent
 
 
-def config_file(name: str) -> Path:
-    """The shipped config of this name, as ``demo``."""
-    for folder in (_PACKAGE / "_configs", _PACKAGE.parent / "configs"):
+def config_file(name: str, kind: str = "configs") -> Path:
+    """The shipped file of this name, as ``demo``; ``kind`` is ``configs`` or ``studies``."""
+    for folder in (_PACKAGE / "_shipped" / kind, _PACKAGE.parent / kind):
         path = folder / f"{name}.yaml"
         if path.is_file():
             return path
-    raise AssertionError(f"the package comes without configs/{name}.yaml")
+    raise AssertionError(f"the package comes without {kind}/{name}.yaml")

@@ -15,6 +15,7 @@ COMMANDS = {
     "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
     "synth": "Draw a synthetic set in the competition's layout.",
     "train": "Train a config's run and report on the people who validate.",
+    "study": "Tune settings with Optuna, and confirm that the gain is real.",
     "evaluate": "Score a run on one of its splits.",
     "predict": "Answer new pictures with a run.",
     "report": "Show a run's report and draw its page.",

@@ -11,15 +11,22 @@ from multitask.cli.options import FilePath
 
 @click.command()
 @click.argument("config", type=FilePath, required=False)
-def command(config: Path | None) -> None:
+@click.option("--study", is_flag=True, help="What a study costs beside its runs, and what it saves; about ten minutes.")
+def command(config: Path | None, study: bool) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
-    from multitask.bench import measure
     from multitask.reporting.console import make_progress, say, show_bench
     from multitask.runs.environment import machine
 
     progress = make_progress(quiet=False)
     try:
-        found = measure(config, progress)
+        if study:
+            from multitask.study.bench import measure_study
+
+            found = measure_study(config, progress)
+        else:
+            from multitask.bench import measure
+
+            found = measure(config, progress)
     finally:
         progress.close()
     here = machine()

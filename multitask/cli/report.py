@@ -11,10 +11,14 @@ from multitask.cli.options import data_option, run_argument
 
 @click.command()
 @run_argument
+@click.option("--storage", metavar="URL", help="A study's database, where it needs a password.", default=None)
 @click.option("--split", type=click.Choice(["val", "train", "all", "eval"]), default="val", show_default=True)
 @data_option
-def command(run: Path, split: str, data: Path | None) -> None:
-    """Show the report of RUN, as it was evaluated, and draw its page anew."""
+def command(run: Path, storage: str | None, split: str, data: Path | None) -> None:
+    """Show the report of RUN, a run folder or a study's, and draw its page anew."""
+    if (run / "study.yaml").is_file():
+        _report_study(run, storage)
+        return
     from multitask.finished import read_run, write_page
     from multitask.reporting.console import show_paths, show_report
 
@@ -23,3 +27,13 @@ def command(run: Path, split: str, data: Path | None) -> None:
     page = write_page(folder, config, split)
     show_report(report)
     show_paths({"report": page})
+
+
+def _report_study(path: Path, storage: str | None) -> None:
+    from multitask.reporting.console import show_paths
+    from multitask.reporting.study_console import show_study
+    from multitask.study.conduct import read_study, write_study_report
+
+    folder, plan, study = read_study(path, storage)
+    show_study(write_study_report(study, plan, folder))
+    show_paths({"page": folder.page, "best config": folder.best})

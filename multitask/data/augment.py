@@ -101,6 +101,11 @@ def transforms(settings: AugmentSettings) -> list[A.BasicTransform]:
     return chosen
 
 
+def changes_pictures(settings: AugmentSettings) -> bool:
+    """Whether training ever sees another picture than validation does."""
+    return bool(transforms(settings)) or settings.mix.mixup_prob + settings.mix.cutmix_prob > 0
+
+
 class Augmentation:
     """Changes pictures at random, the same way for the same seed.
 

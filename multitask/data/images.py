@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 import psutil
@@ -19,11 +22,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from pydantic import model_validator
 from torch import Tensor
 
+from multitask.arrays import kept
 from multitask.errors import UserError
+from multitask.files import content_digest
 from multitask.settings import Fraction, Settings, variants
 
 Pixels = NDArray[np.uint8]
 
+_VERSION = 1
+"""Of what ``Preprocessing.load`` does; with another, pixels that were kept are not used any more."""
 _JPEG = b"\xff\xd8\xff"
 _EXIF = b"Exif\0\0"
 _HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
@@ -66,6 +73,13 @@ class CentreSettings(Settings):
 
 AnyCrop = Annotated[WholeSettings | CentreSettings, *variants("none")]
 """The table of crops."""
+
+
+class Normaliser(Protocol):
+    """What makes a network's input of what the batches hold."""
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """The network's input, of B pictures or of the features that stand for them, on any device."""
 
 
 class Preprocessing:
@@ -174,6 +188,34 @@ def _cover(
     return x, y, min(x + box_width, width), min(y + box_height, height)
 
 
+def pixels_key(contents: Iterable[bytes], preprocessing: Preprocessing) -> str:
+    """What the pixels of some pictures depend on, as a word: alike for the same pixels, and for no others.
+
+    Args:
+        contents: a digest of each picture's file, in order.
+        preprocessing: how they become pixels.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    decoders = [f"{name} {version(name)}" for name in ("pillow", "simplejpeg")]
+    digest.update(repr((_VERSION, preprocessing.size, preprocessing.crop.box(), decoders)).encode())
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class SharedPixels:
+    """Where pixels are kept for other processes and runs, and by what they are found again.
+
+    Attributes:
+        folder: it is made if it is not there.
+        contents: a digest of each picture's file, in order.
+    """
+
+    folder: Path
+    contents: Sequence[bytes]
+
+
 class Pictures:
     """The pixels of N pictures: decoded once and kept where memory allows, else decoded at every look.
 
@@ -182,9 +224,11 @@ class Pictures:
         preprocessing: how they become pixels.
         cache: ``memory``, ``none``, or ``auto``: in memory if that takes at most half of what is free.
         on_done: called with the number of pictures read so far, from the calling thread.
+        shared: where the pixels are kept for other processes and runs, unless ``cache`` is ``none``; None: they are in
+            this process's memory only.
 
     Raises:
-        UserError: a picture cannot be read (with ``none``: when it is looked at).
+        UserError: a picture cannot be read (with ``none``: when it is looked at), or has changed.
     """
 
     def __init__(
@@ -193,26 +237,40 @@ class Pictures:
         preprocessing: Preprocessing,
         cache: Literal["auto", "memory", "none"] = "auto",
         on_done: Callable[[int], None] | None = None,
+        shared: SharedPixels | None = None,
     ) -> None:
         self._paths = paths
         self._preprocessing = preprocessing
         self._pixels: Pixels | None = None
+        self._on_done = on_done or (lambda done: None)
+        if shared is not None and cache != "none":
+            # Whatever memory there is: what is mapped from a file can be dropped again.
+            path = shared.folder / f"pixels-{pixels_key(shared.contents, preprocessing)}.npy"
+            self._pixels = kept(path, len(paths), lambda: self._decode_unchanged(shared))
+            return
         num_bytes = len(paths) * preprocessing.size[0] * preprocessing.size[1] * 3
         if cache == "memory" or (cache == "auto" and num_bytes <= psutil.virtual_memory().available / 2):
-            self._pixels = self._decode(on_done or (lambda done: None))
+            self._pixels = np.empty((len(paths), *preprocessing.size, 3), dtype=np.uint8)
+            for index, picture in enumerate(self._decode()):
+                self._pixels[index] = picture
 
-    def _decode(self, on_done: Callable[[int], None]) -> Pixels:
-        pixels = np.empty((len(self._paths), *self._preprocessing.size, 3), dtype=np.uint8)
+    def _decode_unchanged(self, shared: SharedPixels) -> Iterator[Pixels]:
+        for picture in self._decode():
+            yield picture[None]
+        for path, content in zip(self._paths, shared.contents, strict=True):
+            if content_digest(path) != content:
+                raise UserError(f"{path}: changed while the pictures were read")
+
+    def _decode(self) -> Iterator[Pixels]:
         # Pillow decodes and resizes without holding the interpreter's lock, so threads are enough.
         with ThreadPoolExecutor(max_workers=len(os.sched_getaffinity(0))) as pool:
             try:
                 for done, picture in enumerate(pool.map(self._preprocessing.load, self._paths)):
-                    pixels[done] = picture
-                    on_done(done + 1)
+                    yield picture
+                    self._on_done(done + 1)
             except BaseException:
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
-        return pixels
 
     def __len__(self) -> int:
         return len(self._paths)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -15,10 +16,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from multitask.data.augment import Augmentation
-from multitask.data.images import Pictures
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.seeds import derive
+
+
+class Inputs(Protocol):
+    """What is served of N samples: their pictures, or the features that a frozen backbone makes of them."""
+
+    def __len__(self) -> int:
+        """N."""
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        """(H, W, 3) uint8, or (F,); not to be written to."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Batch:
     """B samples.
 
     Attributes:
-        images: (B, H, W, 3) uint8.
+        images: (B, H, W, 3) uint8; or (B, F), the features that stand for them.
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) float32.
     """
@@ -59,7 +69,7 @@ class _Maker(Dataset[Batch | UserError]):
     """Makes the batch that an order names; it holds no state, so any worker may."""
 
     def __init__(
-        self, samples: Samples, labels: NDArray[np.int64], pictures: Pictures, augmentation: Augmentation | None
+        self, samples: Samples, labels: NDArray[np.int64], pictures: Inputs, augmentation: Augmentation | None
     ) -> None:
         self.labels = labels
         self.weights = samples.weights
@@ -87,11 +97,11 @@ class Batches:
     Args:
         samples: all samples.
         labels: (N, T) the labels that are learned, of all samples.
-        pictures: all pictures, in the same order.
+        pictures: all pictures, or the features that stand for them, in the same order.
         indices: which samples are served.
         batch_size: at most so many in a batch. The batches of an epoch differ by at most one sample in size: none is
             dropped, and no small rest disturbs the batch statistics.
-        augmentation: None to serve the pictures as they are.
+        augmentation: None to serve the pictures as they are; features can be served in no other way.
         shuffle: whether every epoch has an order of its own.
         seed: of order and augmentation.
         workers: processes that make batches; 0 makes them in a thread beside the training.
@@ -102,7 +112,7 @@ class Batches:
         self,
         samples: Samples,
         labels: NDArray[np.int64],
-        pictures: Pictures,
+        pictures: Inputs,
         indices: NDArray[np.int64],
         batch_size: int,
         *,

@@ -79,7 +79,7 @@ def resample(
     return Resampled(np.concatenate(macro_f1), np.concatenate(accuracy))
 
 
-def interval(values: FloatArray) -> tuple[float, float]:
-    """The middle ``LEVEL`` of the values: (low, high)."""
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
+    """The middle of the values that holds a share of ``level`` of them: (low, high)."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multitask.data.images import Preprocessing
+from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
@@ -150,7 +150,7 @@ def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:
 def predict(
     network: Callable[[Tensor], Mapping[str, Tensor]],
     batches: Iterable[Batch],
-    preprocessing: Preprocessing,
+    preprocessing: Normaliser,
     device: torch.device,
     learned: LabelSpace,
 ) -> dict[str, Tensor]:
@@ -159,7 +159,7 @@ def predict(
     Args:
         network: (B, 3, H, W) to {head: (B, C_t) logits}.
         batches: the pictures, in order.
-        preprocessing: the network's.
+        preprocessing: the network's; its ``normalise`` turns what a batch holds into the network's input.
         device: the network's.
         learned: the heads' label space.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import pickle
 import re
@@ -254,6 +255,14 @@ class Backbone(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features: Tensor = self.body.forward_head(self.body.forward_features(images), pre_logits=True)
         return features
+
+    def state_digest(self) -> str:
+        """A digest of weights and statistics: of what was loaded, wherever it came from."""
+        digest = hashlib.blake2b(digest_size=16)
+        for name, value in self.state_dict().items():
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        return digest.hexdigest()
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterator[dict[str, Any]]:
         """Optimiser groups of what is trained; biases and norms are not decayed.

@@ -64,7 +64,28 @@ class ByTask(nn.ModuleDict):
         object.__setattr__(self, name, value)  # ``training`` is the flag, whatever the tasks are called
 
 
-class Network(nn.Module):
+class Heads(nn.Module):
+    """Features to logits of every head.
+
+    Args:
+        heads: by task; each (B, F) features to (B, C_t) logits.
+    """
+
+    def __init__(self, heads: ByTask) -> None:
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        """Logits per head: (B, F) to {task: (B, C_t)}."""
+        return {name: head(features) for name, head in self.heads.items()}
+
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[dict[str, Any]]:
+        """Optimiser groups, at the full learning rate whatever the layers' decay."""
+        groups = timm.optim.param_groups_weight_decay(self.heads, weight_decay)
+        return [{**group, "lr_scale": 1.0} for group in groups if group["params"]]
+
+
+class Network(Heads):
     """Pictures to logits of every head.
 
     Args:
@@ -74,21 +95,29 @@ class Network(nn.Module):
     """
 
     def __init__(self, backbone: Backbone, space: LabelSpace, nets: Mapping[str, NetSettings]) -> None:
-        super().__init__()
-        self.backbone = backbone
-        self.heads = ByTask(
-            {task.name: nets[task.name].build(backbone.num_features, task.num_classes) for task in space.tasks}
+        num_features = backbone.num_features
+        super().__init__(
+            ByTask({task.name: nets[task.name].build(num_features, task.num_classes) for task in space.tasks})
         )
+        self.backbone = backbone
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Logits per head: (B, 3, H, W) to {task: (B, C_t)}."""
-        features = self.backbone(images)
-        return {name: head(features) for name, head in self.heads.items()}
+        return super().forward(self.backbone(images))
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[dict[str, Any]]:
         """Optimiser groups: the backbone's, then the heads' at the full learning rate."""
-        groups = list(self.backbone.parameter_groups(weight_decay, layer_decay))
-        for group in timm.optim.param_groups_weight_decay(self.heads, weight_decay):
-            if group["params"]:
-                groups.append({**group, "lr_scale": 1.0})
-        return groups
+        return [
+            *self.backbone.parameter_groups(weight_decay, layer_decay),
+            *super().parameter_groups(weight_decay, layer_decay),
+        ]
+
+    def after_backbone(self) -> Heads:
+        """The heads, these and no copies, as a network of features that the backbone computed before."""
+        return Heads(self.heads)
+
+    def fixed_state(self) -> dict[str, Tensor]:
+        """The part of the state that training cannot change: that of a backbone which is frozen whole, else nothing."""
+        if not self.backbone.frozen:
+            return {}
+        return {f"backbone.{name}": value for name, value in self.backbone.state_dict().items()}

@@ -1,4 +1,4 @@
-"""The console: progress and tables. The only place that prints."""
+"""The console: progress and tables. With study_console and study_live, the only place that prints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rich.text import Text
 
 from multitask.training.progress import Progress
 
-_out = Console(highlight=False)
+out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
 JOINT_ROWS = 40
@@ -28,7 +28,7 @@ JOINT_ROWS = 40
 
 def say(text: str = "") -> None:
     """A line, not wrapped, so that a path in it can be copied."""
-    _out.print(text, markup=False, soft_wrap=True)
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def fail(message: str) -> None:
@@ -63,7 +63,7 @@ def make_progress(quiet: bool) -> Progress:
     """Progress for whoever watches: live bars in a terminal, plain lines elsewhere, nothing if quiet."""
     if quiet:
         return Progress()
-    return LiveProgress(_out) if _out.is_terminal else PlainProgress(_out)
+    return LiveProgress(out) if out.is_terminal else PlainProgress(out)
 
 
 def _scores_of(record: Mapping[str, Any], tasks: Iterable[str]) -> list[tuple[str, float | None]]:
@@ -222,7 +222,8 @@ class LiveProgress(Progress):
 # --- tables -----------------------------------------------------------------------------------------------------
 
 
-def _table(title: str, columns: Sequence[str], left: int = 1) -> Table:
+def make_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
+    """A table without lines; its first ``left`` columns stand to the left, the others, numbers, to the right."""
     table = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right", overflow="fold")
@@ -234,7 +235,7 @@ def show_report(report: Mapping[str, Any]) -> None:
     attribution = report["attribution"]
     lost = attribution["lost"] or {}
     say()
-    table = _table(
+    table = make_table(
         f"{report['run']}, {report['split']}: {report['num_images']} images of {report['num_groups']} groups",
         ("", "macro-F1 (95%)", "accuracy (95%)", "ECE", "if perfect", "loses"),
     )
@@ -248,7 +249,7 @@ def show_report(report: Mapping[str, Any]) -> None:
             score(lost.get(name)) if name != "joint" else score(1 - figures["macro_f1"]),
             style="bold" if name == "joint" else "",
         )
-    _out.print(table)
+    out.print(table)
     say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     absent = report["joint"]["absent_classes"]
     if absent:
@@ -260,15 +261,15 @@ def show_report(report: Mapping[str, Any]) -> None:
 
 
 def _show_classes(name: str, figures: Mapping[str, Any]) -> None:
-    table = _table(name, ("class", "precision", "recall", "F1", "images"))
+    table = make_table(name, ("class", "precision", "recall", "F1", "images"))
     for row in figures["classes"]:
         table.add_row(row["name"], score(row["precision"]), score(row["recall"]), score(row["f1"]), str(row["support"]))
-    _out.print(table)
+    out.print(table)
 
 
 def show_runs(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
     """Runs with their scores: ``name``, ``epochs``, ``joint`` and per-task macro-F1, ``state``."""
-    table = _table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
+    table = make_table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
     table.title = None
     for row in rows:
         table.add_row(
@@ -278,7 +279,7 @@ def show_runs(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
             *(score(row["tasks"].get(task)) for task in tasks),
             row["state"],
         )
-    _out.print(table)
+    out.print(table)
 
 
 def show_comparison(
@@ -286,17 +287,17 @@ def show_comparison(
 ) -> None:
     """What differs between runs: settings, then scores, a column each."""
     if settings:
-        table = _table("settings that differ", ("", *names))
+        table = make_table("settings that differ", ("", *names))
         for key, values in settings.items():
             table.add_row(key, *("-" if value is None else str(value) for value in values))
-        _out.print(table)
+        out.print(table)
     else:
         say("no setting differs")
     say()
-    table = _table("scores", ("", *names))
+    table = make_table("scores", ("", *names))
     for key, texts in scores.items():
         table.add_row(key, *texts)
-    _out.print(table)
+    out.print(table)
 
 
 def show_differences(base: str, rows: Iterable[Any]) -> None:
@@ -304,30 +305,34 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
     for run, found in groupby(rows, key=lambda row: row.run):
         say()
         columns = ("score", "difference", "95% interval", "groups", "")
-        table = _table(f"{run} less {base}, on the images that both answered", columns)
+        table = make_table(f"{run} less {base}, on the images that both answered", columns)
         for row in found:
             verdict = Text("beyond noise", style="green") if row.beyond_noise else Text("within noise", style="dim")
             interval = f"{row.low:+.3f} to {row.high:+.3f}"
             table.add_row(row.metric, f"{row.value:+.3f}", interval, str(row.num_groups), verdict)
-        _out.print(table)
+        out.print(table)
 
 
 def show_bench(rows: Sequence[Any]) -> None:
     """Measured ratios with their range over the rounds, and what they should at least be."""
     say()
-    table = _table("", ("measured", "ratio", "half of rounds", "at least", "images/s", "other"))
+    units = dict.fromkeys(row.unit for row in rows)
+    columns = ("measured", "ratio", "half of rounds", "at least", *(units if len(units) == 1 else ("ours",)), "other")
+    table = make_table("", columns)
     table.title = None
     for row in rows:
+        unit = "" if len(units) == 1 else f" {row.unit}"
+        missed = row.bound is not None and row.ratio < row.bound
         table.add_row(
-            row.name,
+            row.name + (f" ({row.note})" if row.note else ""),
             f"{row.ratio:.3f}",
-            f"{row.low:.2f} to {row.high:.2f}",
-            f"{row.bound:g}",
-            f"{row.ours:,.0f}",
-            f"{row.other:,.0f}",
-            style="" if row.ratio >= row.bound else "bold red",
+            "-" if row.low is None else f"{row.low:.2f} to {row.high:.2f}",
+            "-" if row.bound is None else f"{row.bound:g}",
+            f"{row.ours:,.3g}{unit}" if unit else f"{row.ours:,.0f}",
+            f"{row.other:,.3g}{unit}" if unit else f"{row.other:,.0f}",
+            style="bold red" if missed else "",
         )
-    _out.print(table)
+    out.print(table)
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:

@@ -17,6 +17,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,
+    LEFT_PX,
     PALETTE,
     PAPER,
     SMALL_PX,
@@ -37,7 +38,6 @@ HATCHES = ("", "//////", "......", "xxxxxx", "------", "++++++")
 JOINT = -1  # the style of the joint score: the text's own colour
 SHADE_POWER = 0.6  # a row share of .05 must still be seen
 
-_LEFT_PX = 34  # room for the tick labels of a vertical axis
 _BARE = {"xycoords": "data", "textcoords": "offset points"}
 _LEVEL = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
 _ABOVE = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
@@ -83,7 +83,7 @@ def learning_curves(
     with drawing():
         fig = new_figure(WIDTH_PX, height_px)
         inner_px = height_px - 82
-        axes = place_axes(fig, _LEFT_PX, 40, WIDTH_PX - _LEFT_PX - right, inner_px)
+        axes = place_axes(fig, LEFT_PX, 40, WIDTH_PX - LEFT_PX - right, inner_px)
         strokes = {"solid": "-", "dashed": (0, (3, 2))}
         ends = []
         for line in lines:
@@ -107,7 +107,7 @@ def learning_curves(
         low, high = axes.get_ylim()
         axes.set_ylim(low, high)
         axes.set_xlim(min(epochs) - 0.2, max(epochs) + 0.2)
-        _name_ends(axes, ends, inner_px)
+        name_ends(axes, ends, inner_px)
         if best_epoch is not None:
             axes.axvline(best_epoch, color=INK, linewidth=0.9, alpha=0.6, zorder=1)
             side = "right" if best_epoch > (min(epochs) + max(epochs)) / 2 else "left"
@@ -115,7 +115,7 @@ def learning_curves(
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         score_ticks(axes.yaxis, 6)
         axes.set_xlabel("epoch")
-        name_y(axes, ylabel, _LEFT_PX, lift=23)
+        name_y(axes, ylabel, LEFT_PX, lift=23)
         return to_svg(fig, key, label)
 
 
@@ -131,8 +131,8 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, key: str, label: str) -> s
     counts = [row["count"] for row in bins]
     with drawing():
         fig = new_figure(WIDTH_PX, 376)
-        inner_px = WIDTH_PX - _LEFT_PX - 12
-        axes = place_axes(fig, _LEFT_PX, 26, inner_px, 216)
+        inner_px = WIDTH_PX - LEFT_PX - 12
+        axes = place_axes(fig, LEFT_PX, 26, inner_px, 216)
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
         axes.plot(
             [row["confidence"] for row in full],
@@ -151,8 +151,8 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, key: str, label: str) -> s
             zorder=3,
         )
         axes.set(xlim=(0, 1), ylim=(0, 1))
-        name_y(axes, "accuracy (share of the bin that is right)", _LEFT_PX)
-        below = place_axes(fig, _LEFT_PX, 293, inner_px, 42)
+        name_y(axes, "accuracy (share of the bin that is right)", LEFT_PX)
+        below = place_axes(fig, LEFT_PX, 293, inner_px, 42)
         below.bar(
             [row["low"] for row in bins],
             counts,
@@ -163,7 +163,7 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, key: str, label: str) -> s
         below.set(xlim=(0, 1), ylim=(0, max([*counts, 1])))
         below.set_yticks([0, max([*counts, 1])])
         below.set_xlabel("confidence (probability of the predicted class)")
-        name_y(below, "pictures in the bin", _LEFT_PX, lift=10)
+        name_y(below, "pictures in the bin", LEFT_PX, lift=10)
         for axis in (axes.xaxis, axes.yaxis, below.xaxis):
             score_ticks(axis, 5)
         return to_svg(fig, key, label)
@@ -277,7 +277,7 @@ def _fill(place: int) -> dict[str, Any]:
     }
 
 
-def _name_ends(axes: Any, ends: Sequence[tuple[Line, str, float, float]], height_px: float) -> None:
+def name_ends(axes: Any, ends: Sequence[tuple[Line, str, float, float]], height_px: float) -> None:
     """Each line's name beside its last value; names that would overlap are moved apart."""
     low, high = axes.get_ylim()
     at = [(value - low) / (high - low) * height_px for *_, value in ends]

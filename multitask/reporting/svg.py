@@ -23,10 +23,14 @@ from multitask.reporting.words import score_text
 
 WIDTH_PX = 342  # what a page on a phone of 375 pixels leaves a plot
 TEXT_PX, SMALL_PX = 11.5, 11.0  # nothing is smaller: below this a phone's reader must zoom
+LEFT_PX = 34  # room for the tick labels of a vertical axis
 CHARACTER_PX = 6.2  # about the width of a letter of SMALL_PX, in a wide font
 INK, PAPER = "#010203", "#fdfcfb"  # stand-ins, replaced by the page's text and background colours in the finished SVG
 # Okabe and Ito's colours, ordered so that the first four keep a contrast of 3:1 on white and on near-black.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# From the worst score to the best: steps of viridis, which keeps its order for the colour-blind and in grey. These are
+# a light page's; a dark page takes the map's other end, so that the best always stands out most, and all keep 3:1.
+SCALE = ("#20a386", "#20928c", "#26818e", "#2e6f8e", "#365d8d", "#3f4889", "#46337f", "#481b6d", "#440154")
 
 _STYLE = {
     "svg.fonttype": "none",
@@ -116,6 +120,8 @@ def _mend(tag: str, key: str) -> str:
     tag = tag.replace(INK, "currentColor").replace(PAPER, "var(--paper, white)")
     # The blue is the one colour of the palette that is dim on black: a dark page may lighten it.
     tag = tag.replace(PALETTE[0].lower(), f"var(--blue, {PALETTE[0]})")
+    for place, colour in enumerate(SCALE):
+        tag = tag.replace(colour, f"var(--score-{place}, {colour})")
     tag = re.sub(r"font-family: [^;\"]*", "font-family: inherit", tag)
     tag = re.sub(r"(\sid=\"|url\(#)", rf"\g<1>{key}-", tag)
     return re.sub(r"xlink:href=\"(#?)", lambda found: f'href="#{key}-' if found.group(1) else 'href="', tag)

@@ -10,7 +10,7 @@ import numpy as np
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.evaluation.intervals import interval, resample
+from multitask.evaluation.intervals import LEVEL, interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import declared_labels
@@ -28,7 +28,7 @@ class Difference:
         num_images: pictures that both answered.
         num_groups: their groups.
         value: the run's score less the first run's, on those.
-        low: of the 95% interval over resampled groups, the same in both runs.
+        low: of the interval (95%, if not said otherwise) over resampled groups, the same in both runs.
         high: likewise.
     """
 
@@ -54,13 +54,16 @@ def differing_settings(configs: Sequence[Config]) -> dict[str, list[Any]]:
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
 
 
-def paired_differences(names: Sequence[str], predictions: Sequence[Predictions], seed: int = 0) -> list[Difference]:
+def paired_differences(
+    names: Sequence[str], predictions: Sequence[Predictions], seed: int = 0, level: float = LEVEL
+) -> list[Difference]:
     """Every run after the first against the first: joint macro-F1 and accuracy, and each task's macro-F1.
 
     Args:
         names: of the runs.
         predictions: of the runs, for the same split.
         seed: of the resampling.
+        level: of each interval; where several runs are compared, one above .95 makes .95 for all of them together.
 
     Raises:
         UserError: the label spaces differ, or two runs share no pictures that both did not train on.
@@ -88,7 +91,7 @@ def paired_differences(names: Sequence[str], predictions: Sequence[Predictions],
             for guess in (base[known], new[known]):
                 points.append(getattr(Scores.of(given, guess, declared), key))
                 resamples.append(getattr(resample(given, guess, present, declared, seed), key))
-            low, high = interval(resamples[1] - resamples[0])
+            low, high = interval(resamples[1] - resamples[0], level)
             difference = points[1] - points[0]
             found.append(Difference(name, metric, len(given), int(present.max()) + 1, difference, low, high))
     return found

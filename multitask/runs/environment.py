@@ -16,7 +16,6 @@ from typing import Any
 import torch
 
 import multitask
-from multitask.errors import UserError
 
 PACKAGES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "pillow", "numpy", "optuna")
 
@@ -75,20 +74,14 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def fingerprint(rows: Iterable[tuple[str, Path]]) -> str:
+def fingerprint(rows: Iterable[tuple[str, bytes]]) -> str:
     """A digest of pictures and what is said of them.
 
     Args:
-        rows: per picture, everything the run takes from its row of the table, as text, and its file.
-
-    Raises:
-        UserError: a file cannot be read.
+        rows: per picture, everything the run takes from its row of the table, as text, and its file's digest.
     """
     digest = hashlib.blake2b(digest_size=16)
-    for text, path in rows:
+    for text, content in rows:
         digest.update(text.encode())
-        try:
-            digest.update(hashlib.blake2b(path.read_bytes(), digest_size=16).digest())
-        except OSError as error:
-            raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+        digest.update(content)
     return digest.hexdigest()

@@ -12,11 +12,11 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from multitask.data.images import Preprocessing
+from multitask.data.images import Normaliser
 from multitask.data.loading import Batch, Batches
 from multitask.data.mix import MixSettings, Targets, mix
 from multitask.errors import UserError
-from multitask.model.network import Network
+from multitask.model.network import Heads
 from multitask.objective.balance import Balancer
 from multitask.seeds import derive
 from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings
@@ -86,22 +86,25 @@ class Trainer:
         losses: per head, (logits, labels, sample weights) to a scalar.
         balancer: how they become one step.
         settings: the ``training`` section.
-        preprocessing: its ``normalise`` turns a batch's pixels into the network's input.
+        preprocessing: its ``normalise`` turns what a batch holds into the network's input.
         mixing: mixup and CutMix.
         seed: the config's.
         num_batches: per epoch.
+        fixed: the part of the state that training cannot change, whether the network has it or runs on features that
+            were computed before. ``best.safetensors`` holds it, so that it is whole; ``last.safetensors`` does not.
     """
 
     def __init__(
         self,
-        network: Network,
+        network: Heads,
         losses: nn.ModuleDict,
         balancer: Balancer,
         settings: TrainingSettings,
-        preprocessing: Preprocessing,
+        preprocessing: Normaliser,
         mixing: MixSettings,
         seed: int,
         num_batches: int,
+        fixed: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.network = network
         self.losses = losses
@@ -110,6 +113,7 @@ class Trainer:
         self.preprocessing = preprocessing
         self.mixing = mixing
         self.seed = seed
+        self.fixed = dict(fixed or {})
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
 
@@ -236,8 +240,8 @@ class Trainer:
     ) -> None:
         """Trains from the epoch after the last finished one to the end, or until patience is out.
 
-        After every epoch ``folder`` holds ``last.safetensors`` (everything) and ``best.safetensors`` (the weights of
-        the best epoch; without validation, of the last one).
+        After every epoch ``folder`` holds ``last.safetensors`` (everything that changes) and ``best.safetensors`` (the
+        weights of the best epoch, whole; without validation, of the last one).
 
         Args:
             batches: the training samples.
@@ -262,8 +266,8 @@ class Trainer:
             record["best"] = self._is_best(record)
             self.history.append(record)
             if record["best"]:
-                weights = self.evaluated.state_dict()
-                save_checkpoint(folder / "best.safetensors", {"epoch": epoch, "network": dict(weights)})
+                weights = {**self.fixed, **self.evaluated.state_dict()}
+                save_checkpoint(folder / "best.safetensors", {"epoch": epoch, "network": weights})
             save_checkpoint(folder / "last.safetensors", self.state())
             progress.epoch(record)
             if on_epoch is not None:
@@ -286,15 +290,22 @@ class Trainer:
     # --- state --------------------------------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
-        """Everything that the next epoch depends on; random numbers depend on its number alone."""
+        """Everything that changes and that the next epoch depends on; random numbers depend on its number alone."""
         return {
-            "network": dict(self.network.state_dict()),
-            "ema": dict(self.ema.module.state_dict()) if self.ema else None,
+            "network": self._changing(self.network),
+            "ema": self._changing(self.ema.module) if self.ema else None,
             "balancer": dict(self.balancer.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "history": self.history,
         }
+
+    def _changing(self, network: nn.Module) -> dict[str, Tensor]:
+        return {name: value for name, value in network.state_dict().items() if name not in self.fixed}
+
+    def _restore(self, network: nn.Module, changing: Mapping[str, Tensor]) -> None:
+        own = {name: value for name, value in network.state_dict().items() if name in self.fixed}
+        network.load_state_dict({**own, **{name: value for name, value in changing.items() if name not in self.fixed}})
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint that ``fit`` left.
@@ -304,9 +315,9 @@ class Trainer:
         """
         state = load_checkpoint(path)
         try:
-            self.network.load_state_dict(state["network"])
+            self._restore(self.network, state["network"])
             if self.ema:
-                self.ema.module.load_state_dict(state["ema"])
+                self._restore(self.ema.module, state["ema"])
             self.balancer.load_state_dict(state["balancer"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])

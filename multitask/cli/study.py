@@ -1,0 +1,69 @@
+"""``multitask study``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, quiet_option, set_option
+
+
+@click.command()
+@click.argument("study", type=FilePath)
+@click.option("--trials", type=int, help="How many in all, those of earlier launches too.  [default: the file's]")
+@click.option("--hours", type=float, help="After which no new trial begins.  [default: the file's]")
+@click.option("--workers", type=int, help="Processes that train side by side.  [default: the file's]")
+@click.option("--storage", metavar="URL", help="A database, to share the study between machines.  [default: in --out]")
+@set_option
+@click.option("--out", type=FilePath, help="The study folder.  [default: runs/NAME]")
+@click.option("--extend", is_flag=True, help="Go on although space, sampler, pruner or seed have changed.")
+@click.option("--confirm", type=int, default=0, metavar="K", help="Run the K best trials and the base again...")
+@click.option("--seeds", type=int, default=3, show_default=True, metavar="S", help="... with S fresh seeds and folds.")
+@quiet_option
+def command(
+    study: Path,
+    trials: int | None,
+    hours: float | None,
+    workers: int | None,
+    storage: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    extend: bool,
+    confirm: int,
+    seeds: int,
+    quiet: bool,
+) -> None:
+    """Tune the settings that STUDY, a YAML file, names; the same line goes on with a study that was begun.
+
+    --set changes a setting of the study's base config, for all trials alike.
+    """
+    from multitask.errors import UserError
+    from multitask.reporting.console import fail, show_paths
+    from multitask.reporting.study_console import make_study_progress, show_study
+    from multitask.study.conduct import conduct
+    from multitask.study.folder import StudyFolder
+    from multitask.study.settings import load_study
+
+    if confirm < 0 or seeds < 1:
+        raise UserError("--confirm must be at least 0 and --seeds at least 1")
+    plan = load_study(study, overrides, {"trials": trials, "hours": hours, "workers": workers})
+    folder = StudyFolder(out or Path("runs") / plan.settings.name)
+    progress = make_study_progress(quiet)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trials begin, which end in their own way
+    try:
+        report = conduct(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds)
+    except KeyboardInterrupt:
+        progress.close()
+        if folder.exists():
+            fail(f"interrupted; all finished trials are saved in {folder.path}. The same line goes on with the study")
+        else:
+            fail("interrupted before the first trial; nothing was written")
+        sys.exit(130)
+    finally:
+        progress.close()
+    if not quiet:
+        show_study(report)
+        show_paths({"study": folder.path, "page": folder.page, "best config": folder.best})

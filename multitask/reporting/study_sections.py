@@ -1,0 +1,221 @@
+"""The sections of a study's page that show plots: each plot with the words beside it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+from multitask.reporting import study_plots, study_space_plots, study_weight_plots
+from multitask.reporting.study_marks import Mark, ScoreRange
+from multitask.reporting.study_plots import Curve
+from multitask.reporting.study_scales import SettingScale
+from multitask.reporting.study_trials import StudyTrials, finite, key_breaks
+from multitask.reporting.study_words import value_text
+from multitask.reporting.words import plural, score_text
+
+_COLUMNS = {1: "two", 2: "two", 4: "two"}  # how many plots stand in a row, by their number; "three" for all others
+
+_MOST_SHARES = 12  # settings whose importance is drawn
+
+
+def history(study: StudyTrials) -> dict[str, Any]:
+    """Scores trial by trial, a plot per objective, and with several objectives each two of them against each other."""
+    plots = []
+    for place, objective in enumerate(study.objectives):
+        marks = [study.mark(number, study.score(number, place)) for number in study.trials]
+        scores = ScoreRange.of((mark.score for mark in marks), objective.maximize)
+        if not any(mark.score is not None for mark in marks):
+            continue
+        plot = study_plots.history(
+            marks,
+            scores,
+            ylabel=objective.name,
+            key=f"history-{place}",
+            label=f"{objective.name} of every trial, with the best so far; {objective.better}",
+        )
+        title = f"{objective.name} ({objective.better})"
+        plots.append({"title": title, "words": _outside(scores), "plot": Markup(plot)})
+    fronts = []
+    for x, y in itertools.combinations(range(len(study.objectives)), 2):
+        first, second = study.objectives[x], study.objectives[y]
+        points = [(mark, study.score(number, x), study.score(number, y)) for number, mark in study.marks.items()]
+        names, maximize = (first.name, second.name), (first.maximize, second.maximize)
+        if drawn := _against(points, None, names, f"front-{x}-{y}", maximize):
+            words = f"{first.name}: {first.better}; {second.name}: {second.better}. On the line: the best of these two."
+            fronts.append({"title": " and ".join(names), "words": words, "plot": drawn})
+    return {"plots": plots, "fronts": fronts, "columns": columns(len(plots) + len(fronts))}
+
+
+def learning(study: StudyTrials) -> dict[str, Any]:
+    """Learning curves of all trials: the joint score, then each task's."""
+    plots = []
+    for place, name in enumerate(["joint", *study.tasks]):
+        trials = []
+        for number, trial in study.trials.items():
+            values = [
+                (row["epoch"], row["joint"] if place == 0 else row["tasks"].get(name)) for row in trial["history"]
+            ]
+            values = [(epoch, value) for epoch, value in values if finite(value) is not None]
+            if values:
+                trials.append(Curve(study.marks[number], *zip(*values, strict=True)))
+        if trials:
+            label = f"{name} macro-F1 of {plural(len(trials), 'trial', 'trials')} after each epoch"
+            plot = study_plots.curves(trials, ylabel="macro-F1 on validation", key=f"curves-{place}", label=label)
+            plots.append({"title": name, "words": "", "plot": Markup(plot)})
+    return {"plots": plots, "columns": columns(len(plots))}
+
+
+def importances(study: StudyTrials, report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How much each setting matters for the score; None where nobody knows."""
+    shares = {name: share for name, share in (report["importances"] or {}).items() if finite(share) is not None}
+    if not shares:
+        return None
+    order = sorted(shares, key=lambda name: -shares[name])
+    shown, rest = order[:_MOST_SHARES], order[_MOST_SHARES:]
+    label = "Importance of each setting: " + "; ".join(f"{name} {shares[name]:.0%}" for name in shown)
+    words = ""
+    if rest:
+        have = plural(len(rest), "more setting has", "more settings have")
+        words = f"{have} {sum(shares[name] for name in rest):.0%} together: {', '.join(rest)}."
+    plot = study_plots.importances({name: shares[name] for name in shown}, key="shares", label=label)
+    return {"plot": Markup(plot), "words": words}
+
+
+def slices(study: StudyTrials) -> dict[str, Any]:
+    """Score against each setting."""
+    plots = []
+    for place, (name, param) in enumerate(study.params.items()):
+        trials = [(mark, trial["params"][name]) for mark, trial in study.scored if name in trial["params"]]
+        if not trials:
+            continue
+        plot = study_space_plots.setting_slice(
+            SettingScale(param, (value for _, value in trials)),
+            trials,
+            study.scores,
+            ylabel=study.objectives[0].name,
+            key=f"slice-{place}",
+            label=f"{study.objectives[0].name} against {name}",
+        )
+        words = range_text(param)
+        if len(trials) < len(study.scored):
+            words += f"; {len(trials):,} of {plural(len(study.scored), 'trial has', 'trials have')} it"
+        plots.append({"title": key_breaks(name), "words": words, "plot": Markup(plot)})
+    return {"plots": plots, "columns": columns(len(plots)), "outside": _outside(study.scores)}
+
+
+def parallel(study: StudyTrials) -> dict[str, Any] | None:
+    """All settings of all finished trials in one plot."""
+    trials = [(mark, trial["params"]) for mark, trial in study.scored if mark.state == "finished"]
+    tried = {name for _, settings in trials for name in settings}
+    scales = {
+        name: SettingScale(param, (settings[name] for _, settings in trials if name in settings))
+        for name, param in study.params.items()
+        if name in tried
+    }
+    trials = [(mark, settings) for mark, settings in trials if scales.keys() & settings.keys()]
+    if not trials:
+        return None
+    scores = ScoreRange.of((mark.score for mark, _ in trials), study.objectives[0].maximize)
+    name = study.objectives[0].name
+    label = f"{name} and the settings of {plural(len(trials), 'trial', 'trials')}: {', '.join(scales)}"
+    plot = study_space_plots.parallel(scales, trials, scores, ylabel=name, key="lines", label=label)
+    return {"plot": Markup(plot), "ends": scores.ends, "width": study_space_plots.parallel_width(len(scales))}
+
+
+def weights(study: StudyTrials) -> dict[str, Any] | None:
+    """Where the score is good among all divisions of the weight; None where there is one head, or one division."""
+    heads = study.head_names
+    trials = [
+        (mark, trial["weights"])
+        for mark, trial in study.scored
+        if trial["weights"] and all(finite(trial["weights"].get(head)) is not None for head in heads)
+    ]
+    divisions = {tuple(round(weights[head], 6) for head in heads) for _, weights in trials}
+    if len(heads) < 2 or not trials or (len(trials) > 1 and len(divisions) == 1):
+        return None
+    name = study.objectives[0].name
+    plot = study_weight_plots.head_weights(
+        heads,
+        trials,
+        study.colours,
+        ylabel=name,
+        key="weights-plot",
+        label=f"{name} by the weights of {', '.join(heads)}",
+    )
+    best = [(mark, weights) for mark, weights in trials if mark.best or mark.base]
+    rows = [
+        {
+            "name": trial_name(mark),
+            "weights": [f"{weights[head]:.2f}" for head in heads],
+            "score": score_text(mark.score),
+        }
+        for mark, weights in sorted(best, key=lambda row: (not row[0].base, row[0].number))
+    ]
+    return {"plot": Markup(plot), "ends": study.colours.ends, "heads": heads, "rows": rows, "objective": name}
+
+
+def trade_offs(study: StudyTrials) -> dict[str, Any]:
+    """The finished trials' scores on the tasks, two by two."""
+    trials = study.trials.items()
+    found = {number: trial["scores"] for number, trial in trials if trial["scores"] and trial["state"] == "finished"}
+    joint = ScoreRange.of(finite(scores["joint"]) for scores in found.values())
+    plots = []
+    for place, (first, second) in enumerate(itertools.combinations(study.tasks, 2)):
+        points = [
+            (study.mark(number, finite(scores["joint"])), scores["tasks"].get(first), scores["tasks"].get(second))
+            for number, scores in found.items()
+        ]
+        if plot := _against(points, joint, (f"{first} macro-F1", f"{second} macro-F1"), f"trade-off-{place}"):
+            plots.append({"title": f"{first} and {second}", "words": "", "plot": plot})
+    return {"plots": plots, "columns": columns(len(plots)), "ends": joint.ends}
+
+
+def trial_name(mark: Mark) -> str:
+    """``base (trial 0)``, ``trial 17``."""
+    return f"base (trial {mark.number})" if mark.base else f"trial {mark.number}"
+
+
+def range_text(param: Mapping[str, Any]) -> str:
+    """What was to be tried, as ``float from 0.1 to 1, logarithmic``."""
+    if param["kind"] == "categorical":
+        return f"one of {', '.join(value_text(choice) for choice in param['choices'] or ())}"
+    words = f"{param['kind']} from {value_text(param['low'])} to {value_text(param['high'])}"
+    if param.get("step") is not None:
+        words += f" in steps of {value_text(param['step'])}"
+    return words + (", logarithmic" if param["log"] else "")
+
+
+def columns(number: int) -> str:
+    """The grid in which so many plots leave no row nearly empty."""
+    return _COLUMNS.get(number, "three")
+
+
+def _against(
+    points: list[tuple[Mark, float | None, float | None]],
+    scores: ScoreRange | None,
+    names: tuple[str, str],
+    key: str,
+    maximize: tuple[bool, bool] = (True, True),
+) -> Markup | None:
+    """Two scores against each other; None where no trial has both."""
+    known = [(mark, x, y) for mark, x, y in points if x is not None and y is not None]
+    known = [point for point in known if finite(point[1]) is not None and finite(point[2]) is not None]
+    if not known:
+        return None
+    label = f"{names[1]} against {names[0]} of {plural(len(known), 'trial', 'trials')}"
+    return Markup(
+        study_space_plots.trade_off(
+            known, scores, xlabel=names[0], ylabel=names[1], key=key, label=label, maximize=maximize
+        )
+    )
+
+
+def _outside(scores: ScoreRange) -> str:
+    """Says that some scores are not where they belong."""
+    if not scores.num_outside:
+        return ""
+    worst = score_text(scores.low if scores.maximize else scores.high)
+    return f"{plural(scores.num_outside, 'trial', 'trials')} worse than {worst} at the edge."

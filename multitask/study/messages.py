@@ -1,0 +1,79 @@
+"""What a launch and its workers say to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be done.
+
+    Attributes:
+        config: as plain data, paths absolute.
+        out: the run folder; what stands there is removed, unless it is to be resumed.
+        reuse: the folder of what the runs of a study share.
+        metrics: figures of the report that are asked for.
+        keep_checkpoints: whether weights stay once the run is done.
+        resume: whether to go on with what stands in ``out``.
+    """
+
+    config: dict[str, Any]
+    out: Path
+    reuse: Path
+    metrics: tuple[str, ...]
+    keep_checkpoints: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class Beat:
+    """A sign of life."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The worker waits for a job."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """An epoch is done; ``record`` is its row of ``metrics.jsonl``. The worker waits to hear whether to go on."""
+
+    record: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Done:
+    """A run is done.
+
+    Attributes:
+        figures: what the job asked for, by metric; None where the report has no number.
+        scores: ``joint`` and ``tasks``, the report's macro-F1.
+        seconds: that the run took, without the time in which the worker waited to hear whether to go on.
+    """
+
+    figures: dict[str, float | None]
+    scores: dict[str, Any]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A run was stopped after an epoch, as the worker was told."""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A run ended in an error, told in one line."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The worker is gone, or was ended because it showed no sign of life; why, in a line."""
+
+    reason: str

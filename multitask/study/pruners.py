@@ -1,0 +1,150 @@
+"""Pruners: which trials are not worth finishing."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
+from optuna.trial import Trial
+from pydantic import Field
+
+from multitask.errors import UserError
+from multitask.settings import Count, Int, PositiveInt, Settings, variants
+
+History = list[dict[str, Any]]
+"""A row per epoch: ``epoch``, ``joint`` (macro-F1), ``tasks`` (macro-F1 of each)."""
+
+
+class PrunerSettings(Settings):
+    """What every pruner has."""
+
+    name: str
+    several_objectives: ClassVar[bool] = False
+    """Whether it can judge trials that have several objectives; Optuna's own cannot."""
+
+    @abstractmethod
+    def build(self, num_epochs: int) -> BasePruner:
+        """The pruner that Optuna's study has, for trials of so many epochs.
+
+        Raises:
+            UserError: so few leave it nothing to prune.
+        """
+
+    @abstractmethod
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+        """Whether a trial stops after an epoch.
+
+        Args:
+            trial: Optuna's; with one objective it has been told the epoch's score.
+            history: the trial's epochs so far.
+            others: the histories of finished trials, by number.
+
+        Returns:
+            Why it stops; None to go on.
+        """
+
+
+class NoPrunerSettings(PrunerSettings):
+    """Every trial runs to its end."""
+
+    name: Literal["none"] = "none"
+    several_objectives: ClassVar[bool] = True
+
+    def build(self, num_epochs: int) -> BasePruner:
+        """One that never prunes."""
+        return NopPruner()
+
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+        """None."""
+        return None
+
+
+class MedianSettings(PrunerSettings):
+    """Stops a trial whose best score so far is worse than the median of the others at the same epoch."""
+
+    name: Literal["median"] = "median"
+    startup_trials: Count = 5
+    """Finished trials before any is stopped."""
+    warmup_epochs: Count = 1
+    """Epochs of a trial before it can be stopped."""
+
+    def build(self, num_epochs: int) -> BasePruner:
+        """Optuna counts steps from 0, so that after n warm-up epochs the next one has step n."""
+        return MedianPruner(n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_epochs)
+
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+        """As Optuna says."""
+        return f"below the median at epoch {history[-1]['epoch']}" if trial.should_prune() else None
+
+
+class HyperbandSettings(PrunerSettings):
+    """Successive halving at several levels of boldness (Li et al. 2018, https://arxiv.org/abs/1603.06560)."""
+
+    name: Literal["hyperband"] = "hyperband"
+    min_epochs: PositiveInt = 1
+    """Epochs of a trial before the first rung, which stands after the next one."""
+    reduction: Annotated[Int, Field(ge=2)] = 3
+    """At each rung one trial of so many goes on."""
+
+    def build(self, num_epochs: int) -> BasePruner:
+        """Rungs up to the last epoch, where Optuna counts steps from 0.
+
+        Raises:
+            UserError: the first rung would stand after the last epoch.
+        """
+        if self.min_epochs >= num_epochs:
+            raise UserError(
+                f"pruner.min_epochs: must be less than training.epochs ({num_epochs}), found {self.min_epochs}"
+            )
+        return HyperbandPruner(min_resource=self.min_epochs, max_resource=num_epochs, reduction_factor=self.reduction)
+
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+        """As Optuna says."""
+        return f"not among the best of its rung at epoch {history[-1]['epoch']}" if trial.should_prune() else None
+
+
+class DominatedSettings(PrunerSettings):
+    """Stops a trial when a finished one was at least as good in every head, and better in one, by the same epoch.
+
+    Optuna refuses to prune with several objectives; what it cannot rank, this leaves alone: a trial that is ahead in
+    any head goes on. Each head's best score up to the epoch counts, so that one bad epoch does not end a trial.
+    """
+
+    name: Literal["dominated"] = "dominated"
+    several_objectives: ClassVar[bool] = True
+    startup_trials: Count = 5
+    """Finished trials before any is stopped."""
+    warmup_epochs: Count = 1
+    """Epochs of a trial before it can be stopped."""
+
+    def build(self, num_epochs: int) -> BasePruner:
+        """Optuna's study itself never prunes."""
+        return NopPruner()
+
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+        """The finished trial that leaves this one no head to be ahead in."""
+        if len(others) < self.startup_trials or len(history) <= self.warmup_epochs:
+            return None
+        own = best_by_head(history)
+        for number, other in others.items():
+            until_then = [row for row in other if row["epoch"] <= history[-1]["epoch"]]
+            if not until_then:
+                continue
+            theirs = best_by_head(until_then)
+            if (theirs >= own).all() and (theirs > own).any():
+                return f"trial {number} was at least as good in every head by epoch {history[-1]['epoch']}"
+        return None
+
+
+def best_by_head(history: Iterable[Mapping[str, Any]]) -> np.ndarray:
+    """(T,) each head's best macro-F1 over some epochs; an unknown score counts as 0."""
+    rows = [[0.0 if score is None else score for score in row["tasks"].values()] for row in history]
+    best: np.ndarray = np.max(rows, axis=0)
+    return best
+
+
+AnyPruner = Annotated[NoPrunerSettings | MedianSettings | HyperbandSettings | DominatedSettings, *variants("median")]
+"""The table of pruners."""

@@ -1,0 +1,178 @@
+"""The study file: a base config, what is tried on it, what is judged, and how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from multitask.config import Config, load_config, scored_metrics
+from multitask.errors import UserError, nearest
+from multitask.settings import (
+    Bool,
+    ConfigPath,
+    Count,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+    located,
+    override,
+    validate,
+)
+from multitask.study.entries import AnyEntry
+from multitask.study.figures import report_metrics
+from multitask.study.pruners import AnyPruner, DominatedSettings, MedianSettings
+from multitask.study.samplers import AnySampler, TPESettings
+from multitask.study.space import Space
+from multitask.yaml_text import read_yaml
+
+Direction = Literal["maximize", "minimize"]
+_LOWER_IS_BETTER = ("loss", "ece")
+_LOSSES = ("attribution.lost.", "attribution.absent")
+
+
+class BudgetSettings(Settings):
+    """The ``budget`` section. The study ends at whichever is reached first."""
+
+    trials: PositiveInt | None = None
+    """All in all, the base among them, those of earlier launches too."""
+    hours: PositiveFloat | None = None
+    """Of one launch; trials that run by then are finished."""
+
+    @model_validator(mode="after")
+    def _check(self) -> BudgetSettings:
+        if self.trials is None and self.hours is None:
+            raise ValueError("must set trials, hours or both")
+        return self
+
+
+class HeartbeatSettings(Settings):
+    """The ``heartbeat`` section: how the death of a worker is noticed by those that share the study."""
+
+    interval_s: PositiveInt = 10
+    """Between two signs of life."""
+    grace_s: PositiveInt = 60
+    """Without a sign of life, after which a trial counts as lost."""
+
+    @model_validator(mode="after")
+    def _check(self) -> HeartbeatSettings:
+        if self.grace_s <= 2 * self.interval_s:
+            raise ValueError(f"grace_s must be more than two intervals, found {self.grace_s} and {self.interval_s}")
+        return self
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class StudySettings(Settings):
+    """A study, whole."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120)]
+    """In the storage, and of the folder."""
+    base: ConfigPath
+    """The run config that trials change."""
+    overrides: dict[str, Any] = {}
+    """Settings of the base that are others in this study, for all trials alike: dotted key -> value."""
+    objective: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several)] = ("joint.macro_f1",)
+    """One or several figures of ``report.json``, as dotted keys."""
+    direction: Annotated[tuple[Direction, ...], BeforeValidator(_several)] | None = None
+    """Per objective; None: losses and calibration errors down, all else up."""
+    sampler: AnySampler = TPESettings()
+    pruner: AnyPruner | None = None
+    """None: ``median`` with one objective, ``dominated`` with several."""
+    budget: BudgetSettings
+    seed: Count = 0
+    """Of what is tried; the runs' own seed is the config's."""
+    workers: PositiveInt = 1
+    """Processes that train side by side, sharing the cores, or with a GPU each."""
+    stop_after_failures: PositiveInt = 5
+    """Trials in a row that end in an error, after which the study stops."""
+    retries: Count = 5
+    """How often a trial whose worker was lost is queued again."""
+    heartbeat: HeartbeatSettings = HeartbeatSettings()
+    keep_checkpoints: Bool = False
+    """Whether the weights of every trial are kept."""
+    space: Annotated[dict[str, AnyEntry], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> StudySettings:
+        if len(set(self.objective)) < len(self.objective):
+            raise ValueError("objective names a figure twice")
+        if self.direction is not None and len(self.direction) != len(self.objective):
+            raise ValueError(
+                f"direction must be one per objective ({len(self.objective)}), found {len(self.direction)}"
+            )
+        if self.pruner is not None and len(self.objective) > 1 and not self.pruner.several_objectives:
+            raise ValueError(f"pruner: {self.pruner.name} judges one objective; with several use dominated or none")
+        return self
+
+    @property
+    def directions(self) -> tuple[Direction, ...]:
+        """Per objective."""
+        return self.direction or tuple(_usual_direction(metric) for metric in self.objective)
+
+    @property
+    def chosen_pruner(self) -> AnyPruner:
+        """The pruner, also where the file names none."""
+        return self.pruner or (MedianSettings() if len(self.objective) == 1 else DominatedSettings())
+
+
+def _usual_direction(metric: str) -> Direction:
+    down = metric.rpartition(".")[2] in _LOWER_IS_BETTER or metric.startswith(_LOSSES)
+    return "minimize" if down else "maximize"
+
+
+class Plan:
+    """A study file made out: its base config and its space, checked whole.
+
+    Args:
+        settings: the file.
+        base: the config that trials change.
+
+    Raises:
+        UserError: the space or an objective is not as it must be.
+    """
+
+    def __init__(self, settings: StudySettings, base: Config) -> None:
+        self.settings = settings
+        self.base = base
+        self._check_objectives()
+        self.space = Space(settings.space, base)
+
+    def _check_objectives(self) -> None:
+        if self.base.data.val_fraction == 0 and self.base.data.folds is None:
+            raise UserError("data.val_fraction: a study needs people who validate, but it is 0")
+        space = self.base.space()
+        metrics = report_metrics(space)
+        for metric in self.settings.objective:
+            if metric not in metrics:
+                raise UserError(f"objective: report.json has no figure {metric!r}{nearest(metric, metrics)}")
+        pruner = self.settings.chosen_pruner
+        pruner.build(self.base.training.epochs)  # which refuses what leaves it nothing to prune
+        if pruner.name not in ("none", "dominated") and self.settings.objective[0] not in scored_metrics(space):
+            raise UserError(
+                f"pruner: {pruner.name} needs a score after every epoch, which {self.settings.objective[0]} is not; "
+                f"use none, or one of {', '.join(scored_metrics(space))}"
+            )
+
+
+def load_study(path: Path, overrides: Iterable[str] = (), budget: Mapping[str, Any] | None = None) -> Plan:
+    """A study file, checked whole.
+
+    Args:
+        path: the file.
+        overrides: ``key=value`` of its base config.
+        budget: ``trials``, ``hours`` or ``workers`` in place of the file's.
+
+    Raises:
+        UserError: as one line, with the key at fault.
+    """
+    given = {name: value for name, value in (budget or {}).items() if value is not None}
+    changes = {name if name == "workers" else f"budget.{name}": value for name, value in given.items()}
+    folder = path.parent.resolve()
+    settings = validate(StudySettings, override(StudySettings, read_yaml(path), changes), folder)
+    from_file = located(settings.overrides, folder)
+    return Plan(settings, load_config(Path(settings.base), overrides, from_file))

@@ -1,0 +1,256 @@
+"""The space of a study: which settings are tried, between which ends, and when."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from multitask.config import Config
+from multitask.errors import UserError, nearest
+from multitask.settings import flatten, override, problems, validate
+from multitask.study.entries import Changes, Entry, HeadWeightsEntry, same
+
+Params = dict[str, Any]
+"""Optuna's parameters: name -> value."""
+
+_NUM_DRAWS = 64
+"""Random points of the space that must be valid configs, beside its ends."""
+
+
+class Suggester(Protocol):
+    """What a space asks of Optuna's trial."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        """A number between the ends."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """A whole number between the ends."""
+
+    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
+        """One of them."""
+
+
+class Space:
+    """The entries of a study file, made out for one base config.
+
+    Args:
+        entries: per config path; ``heads.*.`` stands for every head.
+        base: what trials change.
+
+    Raises:
+        UserError: a path is unknown, an end or a choice makes an invalid config, a condition is never met; it names
+            the entry.
+    """
+
+    def __init__(self, entries: Mapping[str, Entry], base: Config) -> None:
+        self.base = base
+        self._data = base.model_dump(mode="json")
+        self._flat = flatten(self._data)
+        self.entries = self._in_order(_expanded(entries, tuple(base.heads)))
+        self._check()
+
+    # --- what a trial tries -------------------------------------------------------------------------------------
+
+    def suggest(self, trial: Suggester) -> Changes:
+        """Draws a trial's settings, each entry only where its condition is met; tells Optuna's trial of each."""
+        changes: Changes = {}
+        for path, entry in self.entries.items():
+            if self._active(entry, changes):
+                values = tuple(_ask(trial, name, entry) for name in entry.names(path, self.base))
+                changes |= entry.changes(path, values, self.base)
+        return changes
+
+    def base_params(self) -> tuple[Params, list[str]]:
+        """The base as a point of the space.
+
+        Returns:
+            Its parameters, and the paths of the entries that have no place for the base's value.
+        """
+        params: Params = {}
+        outside = []
+        for path, entry in self.entries.items():
+            if not self._active(entry, {}):
+                continue
+            values = entry.base_values(path, self.base)
+            if values is None:
+                outside.append(path)
+            else:
+                params |= dict(zip(entry.names(path, self.base), values, strict=True))
+        return params, outside
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """Every parameter's distribution."""
+        return {
+            name: entry.distribution() for path, entry in self.entries.items() for name in entry.names(path, self.base)
+        }
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether trials change the heads' weights."""
+        return any(isinstance(entry, HeadWeightsEntry) for entry in self.entries.values())
+
+    def config(self, changes: Mapping[str, Any]) -> Config:
+        """The base with a trial's settings.
+
+        Raises:
+            UserError: they do not go together.
+        """
+        return validate(Config, override(Config, self._data, changes))
+
+    def _active(self, entry: Entry, changes: Mapping[str, Any]) -> bool:
+        return all(
+            any(same(changes.get(path, self._flat.get(path)), value) for value in _values(wanted))
+            for path, wanted in entry.when.items()
+        )
+
+    # --- what is checked before the first trial -----------------------------------------------------------------
+
+    def _in_order(self, entries: dict[str, Entry]) -> dict[str, Entry]:
+        """The entries, each after those that its condition asks for."""
+        ordered: dict[str, Entry] = {}
+        waiting = dict(entries)
+        while waiting:
+            ready = [path for path, entry in waiting.items() if not any(key in waiting for key in entry.when)]
+            if not ready:
+                raise UserError(f"space.{_in_a_circle(waiting)}.when: goes round in a circle")
+            for path in ready:
+                ordered[path] = waiting.pop(path)
+        return ordered
+
+    def _check(self) -> None:
+        for path, entry in self.entries.items():
+            if entry.kind == "head_weights":
+                if path != "heads":
+                    raise UserError(f"space.{path}: head_weights stands under heads, found under {path}")
+                if len(self.base.heads) < 2:
+                    raise UserError("space.heads: there is one head, whose weight has nothing to be weighed against")
+                clash = [key for key in self.entries if key.startswith("heads.") and key.endswith(".weight")]
+                if clash:
+                    raise UserError(f"space.{clash[0]}: is one of the weights that space.heads sets")
+            elif below := [key for key in self._flat if key.startswith(f"{path}.")]:
+                raise UserError(f"space.{path}: is a section; name one of its settings, as {below[0]}")
+            self._check_condition(path, entry)
+        for path, entry in self.entries.items():
+            for needed in self._conditions(entry):
+                for end in entry.ends():
+                    values = (end,) * len(entry.names(path, self.base))
+                    self._must_be_valid(f"space.{path}", end, needed | entry.changes(path, values, self.base))
+        rng = random.Random(0)
+        for _ in range(_NUM_DRAWS if len(self.entries) > 1 else 0):
+            changes = self.suggest(_Drawn(rng))
+            self._must_be_valid("space", ", ".join(f"{key}={value}" for key, value in changes.items()), changes)
+
+    def _check_condition(self, path: str, entry: Entry) -> None:
+        for key, wanted in entry.when.items():
+            asked = self.entries.get(key)
+            known = [key for key in (*self._flat, *self.entries) if key != path]
+            if asked is None and key not in self._flat:
+                raise UserError(f"space.{path}.when: unknown key {key!r}{nearest(key, known)}")
+            if asked is None and not any(same(self._flat[key], value) for value in _values(wanted)):
+                raise UserError(
+                    f"space.{path}.when: is never met: {key} is {self._flat[key]!r} in the base, and not in the space"
+                )
+            if isinstance(asked, HeadWeightsEntry):
+                raise UserError(f"space.{path}.when: {key} has no value of its own; name another setting")
+            for value in _values(wanted):
+                if asked is not None and not asked.contains(value):
+                    raise UserError(f"space.{path}.when: space.{key} never tries {value!r}")
+
+    def _conditions(self, entry: Entry) -> Iterator[Changes]:
+        """What must be set for an entry to be tried: each way to meet its condition."""
+        ways = [
+            [
+                above | self.entries[key].changes(key, (value,), self.base)
+                for value in _values(wanted)
+                for above in self._conditions(self.entries[key])
+            ]
+            for key, wanted in entry.when.items()
+            if key in self.entries
+        ]
+        for chosen in itertools.product(*ways):
+            needed: Changes = {key: value for way in chosen for key, value in way.items()}
+            if all(same(needed[key], value) for way in chosen for key, value in way.items()):
+                yield needed
+
+    def _must_be_valid(self, where: str, value: object, changes: Mapping[str, Any]) -> None:
+        try:
+            found = problems(Config, override(Config, self._data, changes))
+        except UserError as error:
+            found = [str(error)]
+        if not found:
+            return
+        if "unknown key" in found[0] and where.startswith("space."):
+            raise UserError(f"space.{found[0]}")
+        raise UserError(f"{where}: {value!r} makes a config that is refused: {found[0]}")
+
+
+class _Drawn:
+    """Draws as Optuna's trial would, but every other time an end, where settings that clash do so; to check a space."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        """A number between the ends, or one of them."""
+        if self._rng.random() < 0.5:
+            return self._rng.choice((low, high))
+        if log:
+            return math.exp(self._rng.uniform(math.log(low), math.log(high)))
+        if step is None:
+            return self._rng.uniform(low, high)
+        return low + step * self._rng.randint(0, round((high - low) / step))
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """A whole number between the ends, or one of them."""
+        if self._rng.random() < 0.5:
+            return self._rng.choice((low, high))
+        return self._rng.randrange(low, high + 1, step)
+
+    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
+        """One of them."""
+        return self._rng.choice(choices)
+
+
+def _ask(trial: Suggester, name: str, entry: Entry) -> Any:
+    drawn = entry.distribution()
+    if isinstance(drawn, FloatDistribution):
+        return trial.suggest_float(name, drawn.low, drawn.high, step=drawn.step, log=drawn.log)
+    if isinstance(drawn, IntDistribution):
+        return trial.suggest_int(name, drawn.low, drawn.high, step=drawn.step, log=drawn.log)
+    assert isinstance(drawn, CategoricalDistribution)
+    return trial.suggest_categorical(name, drawn.choices)
+
+
+def _expanded(entries: Mapping[str, Entry], heads: tuple[str, ...]) -> dict[str, Entry]:
+    """The entries with ``heads.*.`` written out."""
+    expanded: dict[str, Entry] = {}
+    for path, entry in entries.items():
+        for head in heads if path.startswith("heads.*.") else ("",):
+            own = _of_head(path, head)
+            if own in expanded:
+                raise UserError(f"space.{own}: stands twice, since heads.* stands for every head")
+            when = {_of_head(key, head): wanted for key, wanted in entry.when.items()}
+            expanded[own] = entry.model_copy(update={"when": when}) if head else entry
+    return expanded
+
+
+def _of_head(path: str, head: str) -> str:
+    return f"heads.{head}.{path.removeprefix('heads.*.')}" if path.startswith("heads.*.") else path
+
+
+def _in_a_circle(entries: Mapping[str, Entry]) -> str:
+    """The path of an entry whose condition leads back to itself, where every entry asks for another one of them."""
+    path, passed = next(iter(entries)), set()
+    while path not in passed:
+        passed.add(path)
+        path = next(key for key in entries[path].when if key in entries)
+    return path
+
+
+def _values(wanted: Any) -> list[Any]:
+    return wanted if isinstance(wanted, list) else [wanted]

@@ -1,0 +1,278 @@
+"""Where a study's trials are kept: SQLite in its folder, or any database that Optuna speaks to."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.engine import URL, make_url
+
+from multitask.errors import UserError
+from multitask.study import ledger
+from multitask.study.record import RECORD, check_record
+from multitask.study.samplers import PerTrial
+from multitask.study.settings import HeartbeatSettings, Plan
+from multitask.study.space import Params
+
+STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
+"""What a storage raises that cannot be reached any more."""
+_LIKE = "like postgresql://user@host/name"
+_PORTS = {"postgresql": 5432, "mysql": 3306}
+_CONNECT_S = 10
+_BUSY_S = 60
+_ATTEMPTS = 10
+"""To make the tables, while other launches make them at the same moment."""
+
+
+def folder_url(database: Path) -> str:
+    """The storage of a study that is kept in its folder."""
+    return f"sqlite:///{database.resolve()}"
+
+
+def shown(url: str) -> str:
+    """A storage's address without its password, which belongs in no file and on no screen."""
+    return make_url(url).set(password=None).render_as_string()
+
+
+def resolved(url: str) -> str:
+    """A storage's address from any working directory: SQLite's path made absolute.
+
+    Raises:
+        UserError: the address is no address, or SQLite's has no file.
+    """
+    address = _address(url)
+    if address.get_backend_name() != "sqlite":
+        return url
+    if address.database in (None, "", ":memory:"):
+        raise UserError(f"--storage: {url} names no file, so that the study would be kept nowhere")
+    return address.set(database=os.path.abspath(address.database)).render_as_string(hide_password=False)
+
+
+def _address(url: str) -> URL:
+    try:
+        return make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):  # the latter of a port that is no number
+        raise UserError(f"--storage: must be an address {_LIKE}, found {url!r}") from None
+
+
+def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBStorage:
+    """Connects to a storage.
+
+    Args:
+        url: SQLAlchemy's, as ``postgresql://user@host/database``.
+        heartbeat: how often a trial shows signs of life; None to read only.
+
+    Raises:
+        UserError: the address is no address, its driver is not installed, or nobody answers there; it names the host.
+    """
+    address = _address(url)
+    backend = address.get_backend_name()
+    options: dict[str, Any] = {}
+    if backend == "postgresql":
+        if address.drivername == "postgresql":
+            address = address.set(drivername="postgresql+psycopg")
+        options = {"connect_args": {"connect_timeout": _CONNECT_S}, "pool_pre_ping": True}
+    elif backend == "sqlite":
+        options = {"connect_args": {"timeout": _BUSY_S}}
+    try:
+        storage = _connect(address.render_as_string(hide_password=False), options, heartbeat)
+    except ImportError as error:
+        need = 'pip install "multitask[postgres]"' if backend == "postgresql" else "its driver"
+        raise UserError(f"--storage: {backend} needs {need} ({_first_line(error)})") from None
+    except sqlalchemy.exc.NoSuchModuleError:
+        raise UserError(f"--storage: there is no database {address.drivername!r}; an address is {_LIKE}") from None
+    except STORAGE_ERRORS as error:
+        raise _unreachable(url, error) from None
+    except RuntimeError as error:  # tables of another version of Optuna
+        raise UserError(f"{shown(url)}: belongs to another version of Optuna: {_first_line(error)}") from None
+    if backend == "sqlite" and heartbeat:
+        # Else two launches could both read that a trial waits, and both take it: SQLite has no locks on rows.
+        sqlalchemy.event.listen(storage.engine, "begin", lambda line: line.exec_driver_sql("BEGIN IMMEDIATE"))
+    return storage
+
+
+def _connect(url: str, options: dict[str, Any], heartbeat: HeartbeatSettings | None) -> RDBStorage:
+    """Optuna's storage, its tables made where there are none, which several launches may do at the same moment."""
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return RDBStorage(
+                    url,
+                    # A copy, since Optuna keeps it.
+                    engine_kwargs=dict(options),
+                    heartbeat_interval=heartbeat.interval_s if heartbeat else None,
+                    grace_period=heartbeat.grace_s if heartbeat else None,
+                )
+        except sqlalchemy.exc.DBAPIError as error:
+            # What SQLite says in words, and PostgreSQL in whatever language its server speaks.
+            known = (sqlalchemy.exc.IntegrityError, sqlalchemy.exc.ProgrammingError)
+            made_meanwhile = isinstance(error, known) or "already exists" in str(error)
+            if not made_meanwhile or attempt == _ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0.05, 0.2))
+    raise AssertionError("the last attempt returned or raised")
+
+
+@contextmanager
+def reachable(url: str) -> Iterator[None]:
+    """A storage that goes away while it is used is one line.
+
+    Raises:
+        UserError: it went away; it names the host.
+    """
+    try:
+        yield
+    except STORAGE_ERRORS as error:
+        raise _unreachable(url, error) from None
+
+
+def _unreachable(url: str, error: BaseException) -> UserError:
+    address = make_url(url)
+    port = address.port or _PORTS.get(address.get_backend_name())
+    place = (f"{address.host}:{port}" if port else address.host) if address.host else shown(url)
+    cause = getattr(error, "orig", None) or error.__cause__ or error
+    return UserError(f"--storage: {place} cannot be reached: {_first_line(cause)}")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
+
+
+def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], extend: bool) -> Study:
+    """The study of a plan: a new one with the base as its first trial, or the one that was begun before.
+
+    Raises:
+        UserError: as ``check_record``.
+    """
+    settings = plan.settings
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study = optuna.create_study(
+                storage=storage,
+                study_name=settings.name,
+                directions=list(settings.directions),
+                sampler=PerTrial(settings.sampler, settings.seed),
+                pruner=settings.chosen_pruner.build(plan.base.training.epochs),
+                load_if_exists=True,
+            )
+    except ValueError as error:  # another number of objectives
+        raise UserError(f"{settings.name}: the storage's study of this name has other objectives: {error}") from None
+    # A launch that was killed within these lines leaves a study without a record or without trials.
+    if RECORD in study.user_attrs or study.get_trials(deepcopy=False):
+        check_record(study, record, plan, extend)
+    else:
+        study.set_user_attr(RECORD, dict(record))
+    if not study.get_trials(deepcopy=False):
+        params, _ = plan.space.base_params()
+        drawn = plan.space.distributions()
+        queue(study, params, {name: drawn[name] for name in params}, {ledger.ORIGIN: "base"})
+    return study
+
+
+def load_study_of(url: str, name: str) -> Study:
+    """A study as it is kept, to be read.
+
+    Raises:
+        UserError: the storage cannot be reached, or has no such study.
+    """
+    address = _address(url)
+    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
+        raise UserError(f"{address.database}: no such file")  # SQLite would make one
+    try:
+        return optuna.load_study(study_name=name, storage=open_storage(url))
+    except KeyError:
+        raise UserError(f"{shown(url)}: has no study {name!r}") from None
+
+
+# --- trials ------------------------------------------------------------------------------------------------------
+
+
+def queue(
+    study: Study, params: Params, distributions: dict[str, BaseDistribution], attributes: Mapping[str, Any]
+) -> None:
+    """Adds a trial with these parameters that waits to be run."""
+    study.add_trial(
+        create_trial(state=TrialState.WAITING, params=params, distributions=distributions, user_attrs=dict(attributes))
+    )
+
+
+def give_up(study: Study, trial_id: int, attributes: Mapping[str, Any]) -> bool:
+    """Marks a running trial as failed.
+
+    Args:
+        study: the study.
+        trial_id: Optuna's id of the trial.
+        attributes: why, as in ``ledger``; written first, so that a failed trial always says why.
+
+    Returns:
+        Whether it was still running.
+    """
+    storage = study._storage
+    try:
+        for key, value in attributes.items():
+            storage.set_trial_user_attr(trial_id, key, value)
+        return bool(storage.set_trial_state_values(trial_id, state=TrialState.FAIL))
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return False
+
+
+def stale_trials(study: Study, heartbeat: HeartbeatSettings) -> list[FrozenTrial]:
+    """Running trials that show no sign of life any more, whoever ran them."""
+    storage: Any = study._storage
+    silent = set(storage._get_stale_trial_ids(study._study_id))
+    now = datetime.now()
+    found = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        # One that died before its first heartbeat has none, which Optuna takes for a trial without heartbeats.
+        mute = ledger.WORKER not in trial.user_attrs and trial.datetime_start is not None
+        if trial._trial_id in silent or (
+            mute and now - trial.datetime_start > timedelta(seconds=heartbeat.grace_s)  # type: ignore[operator]
+        ):
+            found.append(trial)
+    return found
+
+
+def queue_lost(study: Study, retries: int) -> list[int]:
+    """Queues every lost trial again that nobody has queued yet, and that was not lost too often; their numbers."""
+    trials = study.get_trials(deepcopy=False)
+    numbers = []
+    for trial in ledger.without_successor(trials, retries):
+        attributes = {
+            ledger.ORIGIN: trial.user_attrs.get(ledger.ORIGIN, "sampled"),
+            ledger.RETRY_OF: trial.number,
+            ledger.ATTEMPT: trial.user_attrs.get(ledger.ATTEMPT, 0) + (ledger.INTERRUPTED not in trial.user_attrs),
+        }
+        queue(study, trial.params, trial.distributions, attributes)
+        numbers.append(trial.number)
+    return numbers
+
+
+@contextmanager
+def without_heartbeat_warning() -> Iterator[None]:
+    """Optuna warns where heartbeats are used outside its own loop, whose part we take."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed")
+        yield
+
+
+def this_worker(process: int) -> dict[str, Any]:
+    """Who runs a trial, for its user attributes."""
+    return {"host": socket.gethostname(), "process": process, "since": datetime.now(UTC).isoformat(timespec="seconds")}

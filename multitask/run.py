@@ -25,7 +25,7 @@ from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
 from multitask.labels import MISSING
-from multitask.material import Material as Material
+from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
 from multitask.objective.losses import TaskLoss

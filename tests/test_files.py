@@ -1,4 +1,4 @@
-"""Atomic files: the old content or the new, never a part, and nothing left lying about."""
+"""Atomic files: the old content or the new, never a part, and nothing left lying about; digests that see changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask import files
-from multitask.files import plain, to_json, write_atomically
+from multitask.errors import UserError
+from multitask.files import content_digest, is_part, plain, remove_parts, replacing, to_json, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -79,6 +80,81 @@ class TestWriteAtomically:
         with pytest.raises(FileNotFoundError) as caught:
             write_atomically(path, "x")
         assert caught.value.filename == str(path)
+
+
+class TestReplacing:
+    def test_the_old_file_stands_until_all_is_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        path.write_text("old")
+        with replacing(path) as file:
+            file.write(b"new ")
+            file.write(b"content")
+            file.flush()
+            assert path.read_text() == "old"
+            assert len(names(tmp_path)) == 2
+            assert all(is_part(tmp_path / name) for name in names(tmp_path) if name != "file")
+        assert path.read_text() == "new content"
+        assert names(tmp_path) == ["file"]
+
+    def test_what_goes_wrong_meanwhile_is_passed_on_as_it_is(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        with pytest.raises(FileNotFoundError) as caught, replacing(path):
+            (tmp_path / "other").read_text()
+        assert caught.value.filename == str(tmp_path / "other")
+        with pytest.raises(ZeroDivisionError), replacing(path):
+            raise ZeroDivisionError
+        assert names(tmp_path) == []
+
+    def test_parts_of_one_file_are_removed_and_no_others(self, tmp_path: Path) -> None:
+        for name in ("a[1]", ".a[1].x7.part", ".a[1].yy.part", ".a1.x7.part", ".a[1].x7", ".b.x7.part"):
+            (tmp_path / name).write_text("x")
+        remove_parts(tmp_path / "a[1]")
+        assert names(tmp_path) == [".a1.x7.part", ".a[1].x7", ".b.x7.part", "a[1]"]
+
+
+class TestContentDigest:
+    def test_tells_contents_apart(self, tmp_path: Path) -> None:
+        for name, content in {"a": "one", "b": "two", "c": "one"}.items():
+            (tmp_path / name).write_text(content)
+        a, b, c = (content_digest(tmp_path / name) for name in "abc")
+        assert a == c != b
+
+    @pytest.mark.parametrize("settled_s", [-60.0, 2.0], ids=["remembered at once", "as it is"])
+    def test_a_change_is_seen_that_keeps_size_and_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settled_s: float
+    ) -> None:
+        monkeypatch.setattr(files, "_SETTLED_S", settled_s)
+        path = tmp_path / "file"
+        path.write_text("one")
+        before = path.stat()
+        first = content_digest(path)
+        while path.stat().st_ctime_ns == before.st_ctime_ns:  # the clock of the file system is coarse
+            path.write_text("two")
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert path.stat().st_mtime_ns == before.st_mtime_ns
+        assert content_digest(path) != first
+
+    def test_a_file_is_read_once_unless_it_was_just_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "file"
+        path.write_text("one")
+        for settled_s, again in ((2.0, True), (-60.0, False)):
+            monkeypatch.setattr(files, "_SETTLED_S", settled_s)
+            content_digest(path)
+            with monkeypatch.context() as patched:
+                patched.setattr(files, "hashlib", None)
+                if again:
+                    with pytest.raises(AttributeError):
+                        content_digest(path)
+                else:
+                    content_digest(path)
+
+    def test_what_cannot_be_read_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=r"absent: no such file$"):
+            content_digest(tmp_path / "absent")
+        with pytest.raises(UserError, match=f"^{tmp_path}: cannot be read: Is a directory$"):
+            content_digest(tmp_path)
 
 
 def tempfile_handle(handles: list[int]) -> Callable[..., tuple[int, str]]:

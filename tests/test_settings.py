@@ -1,4 +1,4 @@
-"""Settings: what is wrong is one line that names key, rule and find; YAML 1.2; overrides; round trip."""
+"""Settings: what is wrong is one line that names key, rule and find; overrides; paths."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from multitask.settings import (
     PositiveInt,
     Settings,
     flatten,
+    located,
     override,
     parse_override,
     problems,
@@ -30,7 +31,6 @@ from multitask.settings import (
     variant_classes,
     variants,
 )
-from multitask.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 
 class Inner(Settings):
@@ -194,107 +194,6 @@ class TestVariants:
         assert validate(Basket, {"fruit": {"seeds": 3}}).fruit == Apple(seeds=3)
 
 
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=8) | st.sampled_from(
-    ["no", "yes", "1e3", "1e-3", "000020", "0x1F", "~", "null", "true", "2001-01-01", "=", "<<", "1.", ".5", "- a"]
-)
-leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | words
-sections = st.recursive(
-    leaves, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3), max_leaves=12
-)
-
-
-class TestYAML:
-    @pytest.mark.parametrize(
-        ("text", "value"),
-        [
-            ("1e-3", 0.001),
-            ("1E5", 100000.0),
-            ("2.0e-3", 0.002),
-            (".5", 0.5),
-            ("5.", 5.0),
-            ("-1.5", -1.5),
-            (".inf", math.inf),
-            ("-.inf", -math.inf),
-            ("12", 12),
-            ("-3", -3),
-            ("0", 0),
-            ("000020", "000020"),
-            ("0x1F", "0x1F"),
-            ("0o17", "0o17"),
-            ("1_000", "1_000"),
-            ("1:30", "1:30"),
-            ("no", "no"),
-            ("yes", "yes"),
-            ("on", "on"),
-            ("Off", "Off"),
-            ("true", True),
-            ("False", False),
-            ("~", None),
-            ("null", None),
-            ("", None),
-            ("2001-01-01", "2001-01-01"),
-            ("2001-99-99", "2001-99-99"),
-            ("=", "="),
-            ("'1'", "1"),
-        ],
-    )
-    def test_words_and_numbers_are_yaml_1_2s(self, text: str, value: object) -> None:
-        found = parse_yaml(f"a: {text}", "here")["a"]
-        assert found == value
-        assert type(found) is type(value)
-
-    @pytest.mark.parametrize(
-        ("text", "line"),
-        [
-            ("a: 1\nb: 2\na: 3\n", "f.yaml, line 3, column 1: not YAML: key 'a' stands twice"),
-            ("a:\n  b: 1\n  b: 2\n", "f.yaml, line 3, column 3: not YAML: key 'b' stands twice"),
-            ("a: {b: 1, b: 1}", "f.yaml, line 1, column 11: not YAML: key 'b' stands twice"),
-            ("a: [1, 2\nb: 3", "f.yaml, line 2, column 2: not YAML: "),
-            ("a: b: c", "f.yaml, line 1, column 5: not YAML: mapping values are not allowed here"),
-            ("\t- x", "f.yaml, line 1, column 1: not YAML: found character '\\t' that cannot start any token"),
-            ("[a]: 1", "f.yaml, line 1, column 1: not YAML: found unhashable key"),
-            ("a: !!python/object/apply:os.system [ls]", "f.yaml, line 1, column 4: not YAML: could not determine"),
-            ("a: " + "9" * 5000, "f.yaml: not YAML: "),
-            ("\x00", "f.yaml: not YAML: "),
-        ],
-    )
-    def test_what_is_no_yaml_is_one_line_with_the_place(self, text: str, line: str) -> None:
-        with pytest.raises(UserError) as caught:
-            parse_yaml(text, "f.yaml")
-        assert str(caught.value).startswith(line)
-        assert "\n" not in str(caught.value)
-
-    def test_merged_keys_are_yaml_too_and_may_be_set_anew(self) -> None:
-        data = parse_yaml("a: &a {x: 1, y: 2}\nb: &b\n  <<: *a\n  x: 3\nc: {<<: *b, z: 4}", "here")
-        assert data == {"a": {"x": 1, "y": 2}, "b": {"x": 3, "y": 2}, "c": {"x": 3, "y": 2, "z": 4}}
-
-    def test_a_file_that_cannot_be_read_is_named(self, tmp_path: Path) -> None:
-        path = tmp_path / "c.yaml"
-        with pytest.raises(UserError, match=r"c\.yaml: no such file$"):
-            read_yaml(path)
-        path.write_text("- a\n- b\n")
-        with pytest.raises(UserError, match=r"c\.yaml: must hold keys and values, found list$"):
-            read_yaml(path)
-        path.write_text("")
-        with pytest.raises(UserError, match=r"c\.yaml: must hold keys and values, found NoneType$"):
-            read_yaml(path)
-        path.write_bytes(b"a: \xff\xfe")
-        with pytest.raises(UserError, match=r"c\.yaml: cannot be read: 'utf-8' codec"):
-            read_yaml(path)
-        with pytest.raises(UserError, match=r"cannot be read: "):
-            read_yaml(tmp_path)
-
-    @given(st.dictionaries(words, sections, max_size=4))
-    @settings(deadline=None, max_examples=150)
-    def test_what_is_written_reads_back_as_the_same(self, data: dict[str, Any]) -> None:
-        text = dump_yaml(data)
-        assert parse_yaml(text, "here") == data
-        assert dump_yaml(parse_yaml(text, "here")) == text  # types too: 1 == 1.0 == True
-
-    def test_a_marked_word_is_written_as_a_word(self) -> None:
-        assert dump_yaml({"a": Located("no", Path("/")), "b": [math.nan]}) == "a: no\nb: [.nan]\n"
-
-
 class TestParseOverride:
     @pytest.mark.parametrize(
         ("text", "key", "value"),
@@ -401,6 +300,16 @@ class TestPaths:
         assert validate(Basket, {"path": Located("x", Path.cwd())}, folder).path == str(tmp_path / "here" / "x")
         assert validate(Basket, {"path": "x"}).path == str(tmp_path / "here" / "x")
         assert validate(Basket, {"path": "/abs/y"}, folder).path == "/abs/y"
+
+    def test_data_from_another_file_keep_its_folder_at_any_depth(self, tmp_path: Path) -> None:
+        data = located({"path": "x", "free": {"a": [1, "y", {"b": "z"}]}, "lr": 1}, tmp_path / "here")
+        assert data == {"path": "x", "free": {"a": [1, "y", {"b": "z"}]}, "lr": 1}
+        words = (data["path"], data["free"]["a"][1], data["free"]["a"][2]["b"])
+        assert all(isinstance(word, Located) and word.folder == tmp_path / "here" for word in words)
+        merged = override(Basket, {"path": "y"}, {"path": data["path"]})
+        assert validate(Basket, merged, tmp_path / "elsewhere").path == str(tmp_path / "here" / "x")
+        # What was found elsewhere before stays there.
+        assert located(data, tmp_path)["path"].folder == tmp_path / "here"
 
     def test_home_is_expanded_and_nobodys_home_is_no_crash(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

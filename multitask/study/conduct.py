@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -70,8 +71,10 @@ def conduct(
     remote = open_storage(url, settings.heartbeat) if storage else None
     material = Material(plan.base, folder.reuse)
     record = record_of(plan, material.fingerprint()["fingerprint"])
-    with folder.locked(), reachable(url):
-        study = open_study(remote or open_storage(url, settings.heartbeat), plan, record, extend)
+    with folder.locked(), reachable(url), ExitStack() as stack:
+        kept = remote or open_storage(url, settings.heartbeat)
+        stack.callback(kept.engine.dispose)
+        study = open_study(kept, plan, record, extend)
         _write_settings(folder, plan, url)
         material.pictures(_Stages(progress))  # decoded once, before workers would wait for each other
         pool = Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
@@ -124,9 +127,7 @@ def _check_same(content: Mapping[str, Any], folder: StudyFolder, name: str, stor
         raise UserError(f"{folder.path}: holds the study {there!r}, not {name!r}; name another --out")
     if bool(content["storage"]) != bool(storage):
         place = f"at {content['storage']}" if content["storage"] else "in the folder itself"
-        raise UserError(
-            f"{folder.path}: its study is kept {place}; launch it with the same --storage, or name another --out"
-        )
+        raise UserError(f"{folder.path}: its study is kept {place}; launch it as it was begun, or name another --out")
 
 
 def _confirm(

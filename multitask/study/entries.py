@@ -58,13 +58,8 @@ class Entry(Settings):
         drawn = self.distribution()
         if isinstance(drawn, CategoricalDistribution):
             return any(same(value, choice) for choice in drawn.choices)
-        assert isinstance(drawn, FloatDistribution | IntDistribution)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            return False
-        if isinstance(drawn, IntDistribution) and value != int(value):
-            return False
-        # The ends first: Optuna's own question is an error for 0 in a logarithmic range.
-        return drawn.low <= value <= drawn.high and bool(drawn._contains(drawn.to_internal_repr(value)))
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return number and drawn._contains(float(value))
 
 
 class _Single(Entry):

@@ -132,6 +132,8 @@ class Search:
                 "several objectives, which Optuna does not prune: a trial is stopped when a finished one was better in "
                 "every head by the same epoch"
             )
+        if self._is_spent(trials := self._trials()) and not self._elsewhere(trials):
+            return  # without a wait for workers
         try:
             while not interrupt.asked:
                 self._sweep()
@@ -156,14 +158,22 @@ class Search:
         for worker in self.pool.idle():
             if self._deadline is not None and time.monotonic() >= self._deadline:
                 return True
-            queue_lost(self.study, self.settings.retries)  # of a launch that was killed before it could
-            trials = self.study.get_trials(deepcopy=False)
-            total = self.settings.budget.trials
-            full = total is not None and len(ledger.counted(trials, self.settings.retries)) >= total
-            if full and not any(trial.state == TrialState.WAITING for trial in trials):
+            trials = self._trials()
+            if self._is_spent(trials):
                 return not self._elsewhere(trials)
             self._start(worker)
         return False
+
+    def _trials(self) -> list[FrozenTrial]:
+        """All trials; what another launch lost and had no time to queue again is queued."""
+        queue_lost(self.study, self.settings.retries)
+        return self.study.get_trials(deepcopy=False)
+
+    def _is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether all trials of the budget have begun."""
+        total = self.settings.budget.trials
+        full = total is not None and len(ledger.counted(trials, self.settings.retries)) >= total
+        return full and not any(trial.state == TrialState.WAITING for trial in trials)
 
     def _elsewhere(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether other launches have trials yet, which may be lost and fall to this one."""

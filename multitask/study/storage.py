@@ -46,7 +46,8 @@ def folder_url(database: Path) -> str:
 
 def shown(url: str) -> str:
     """A storage's address without its password, which belongs in no file and on no screen."""
-    return make_url(url).set(password=None).render_as_string()
+    address = make_url(url).difference_update_query(["password"])
+    return address.render_as_string(hide_password=True).replace(":***@", "@")
 
 
 def resolved(url: str) -> str:
@@ -162,22 +163,21 @@ def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], exten
         UserError: as ``check_record``.
     """
     settings = plan.settings
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            study = optuna.create_study(
-                storage=storage,
-                study_name=settings.name,
-                directions=list(settings.directions),
-                sampler=PerTrial(settings.sampler, settings.seed),
-                pruner=settings.chosen_pruner.build(plan.base.training.epochs),
-                load_if_exists=True,
-            )
-    except ValueError as error:  # another number of objectives
-        raise UserError(f"{settings.name}: the storage's study of this name has other objectives: {error}") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        study = optuna.create_study(
+            storage=storage,
+            study_name=settings.name,
+            directions=list(settings.directions),
+            sampler=PerTrial(settings.sampler, settings.seed),
+            pruner=settings.chosen_pruner.build(plan.base.training.epochs),
+            load_if_exists=True,
+        )
     # A launch that was killed within these lines leaves a study without a record or without trials.
     if RECORD in study.user_attrs or study.get_trials(deepcopy=False):
         check_record(study, record, plan, extend)
+    elif [direction.name.lower() for direction in study.directions] != list(settings.directions):
+        raise UserError(f"{settings.name}: the storage has a study of this name with other objectives; rename this one")
     else:
         study.set_user_attr(RECORD, dict(record))
     if not study.get_trials(deepcopy=False):

@@ -13,6 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from multitask.files import plain
 from multitask.reporting.words import score_text
 from multitask.runs.environment import environment
 from multitask.study import ledger
@@ -29,7 +30,7 @@ _MIN_FOR_IMPORTANCE = 8
 
 
 def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | None) -> dict[str, Any]:
-    """What ``report.json`` of a study holds.
+    """What ``report.json`` of a study holds; None where a figure is no number.
 
     Args:
         study: Optuna's.
@@ -73,7 +74,8 @@ def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | Non
         "confirmation": confirmation,
     }
     report["sentences"] = _sentences(report)
-    return report
+    found: dict[str, Any] = plain(report)
+    return found
 
 
 def _row(trial: FrozenTrial, plan: Plan) -> dict[str, Any]:

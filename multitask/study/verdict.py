@@ -119,7 +119,7 @@ def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
 def _luck_sentence(winner: dict[str, Any], base: dict[str, Any], metric: str) -> str:
     """How much of the winner's study score did not come back, beside the same of the base, which nobody had picked."""
     if winner["luck"] is None:
-        return f"How much of trial {winner['trial']}'s score was luck is unknown: {metric} is no number in some runs."
+        return f"How much of trial {winner['trial']}'s score was luck is unknown: {metric} is no number in its runs."
     text = (
         f"Luck: trial {winner['trial']} had {score_text(winner['study_score'])} in the study and has "
         f"{score_text(winner['confirmed'])} confirmed, a difference of {_signed(winner['luck'])}"

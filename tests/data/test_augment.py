@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.data.augment import FAMILIES, Augmentation, AugmentSettings, transforms
+from multitask.data.augment import FAMILIES, Augmentation, AugmentSettings, changes_pictures, transforms
 
 OFF = dict.fromkeys(FAMILIES, 0.0)
 
@@ -99,6 +99,21 @@ class TestEveryFamily:
         own = {type(t).__name__ for t in transforms(only(family, 1.0))}
         assert own
         assert rest == everything - own
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"strength": 0}, False),
+        (OFF, False),
+        ({**OFF, "noise": 0.1}, True),
+        ({"strength": 0, "mix": {"mixup_prob": 0.1}}, True),
+        ({"strength": 0, "mix": {"cutmix_prob": 0.1}}, True),
+        ({"strength": 0, "mix": {"mixup_alpha": 3.0}}, False),
+    ],
+)
+def test_whether_anything_changes_a_picture(settings: dict[str, Any], expected: bool) -> None:
+    assert changes_pictures(AugmentSettings.model_validate(settings)) is expected
 
 
 def test_flip_can_be_left_out() -> None:

@@ -12,8 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multitask.data.images import AnyCrop, CentreSettings, Pictures, Preprocessing, _cover
+from multitask.data.images import (
+    AnyCrop,
+    CentreSettings,
+    Pictures,
+    Preprocessing,
+    SharedPixels,
+    _cover,
+    pixels_key,
+)
 from multitask.errors import UserError
+from multitask.files import content_digest
 from multitask.settings import variant_classes
 
 SIZE = (48, 36)  # height, width
@@ -214,3 +223,91 @@ class TestPictures:
         paths[3].write_bytes(b"nothing")
         with pytest.raises(UserError, match=r"3\.jpg"):
             Pictures(paths, Preprocessing(SIZE), "memory")
+
+
+class TestSharedPictures:
+    @pytest.fixture
+    def paths(self, tmp_path: Path) -> list[Path]:
+        return [saved(portrait(60 + index, 80), tmp_path / f"{index}.jpg") for index in range(5)]
+
+    @pytest.fixture
+    def shared(self, paths: list[Path], tmp_path: Path) -> SharedPixels:
+        return SharedPixels(tmp_path / "reuse", [content_digest(path) for path in paths])
+
+    @pytest.mark.parametrize("cache", ["memory", "auto"])
+    def test_they_are_the_same_and_read_once(
+        self, paths: list[Path], shared: SharedPixels, cache: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        seen: list[int] = []
+        plain = Pictures(paths, Preprocessing(SIZE), "memory")
+        first = Pictures(paths, Preprocessing(SIZE), cache, seen.append, shared)
+        assert seen == [1, 2, 3, 4, 5]
+        monkeypatch.setattr(Preprocessing, "load", None)
+        again = Pictures(paths, Preprocessing(SIZE), cache, seen.append, shared)
+        assert len(seen) == len(first) == len(again) == 5
+        for index in range(5):
+            np.testing.assert_array_equal(first[index], plain[index])
+            np.testing.assert_array_equal(again[index], plain[index])
+            assert not again[index].flags.writeable
+
+    def test_memory_that_is_short_does_not_matter(
+        self, paths: list[Path], shared: SharedPixels, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Memory:
+            available = 0
+
+        monkeypatch.setattr("multitask.data.images.psutil.virtual_memory", Memory)
+        kept = Pictures(paths, Preprocessing(SIZE), "auto", None, shared)
+        paths[2].unlink()
+        assert kept[2].shape == (*SIZE, 3)
+
+    def test_without_a_cache_nothing_is_kept(self, paths: list[Path], shared: SharedPixels) -> None:
+        read = Pictures(paths, Preprocessing(SIZE), "none", None, shared)
+        assert read[0].shape == (*SIZE, 3)
+        assert not shared.folder.exists()
+
+    def test_a_picture_that_changes_while_all_are_read_is_named_and_nothing_is_kept(
+        self, paths: list[Path], shared: SharedPixels
+    ) -> None:
+        def change(done: int) -> None:
+            if done == 5:
+                saved(portrait(99, 80), paths[1])
+
+        with pytest.raises(UserError, match=r"1\.jpg: changed while the pictures were read"):
+            Pictures(paths, Preprocessing(SIZE), "auto", change, shared)
+        assert list(shared.folder.glob("*.npy")) == []
+
+    def test_a_bad_file_is_named_and_nothing_is_kept(self, paths: list[Path], tmp_path: Path) -> None:
+        paths[3].write_bytes(b"nothing")
+        shared = SharedPixels(tmp_path / "reuse", [content_digest(path) for path in paths])
+        with pytest.raises(UserError, match=r"3\.jpg: cannot be read as a picture"):
+            Pictures(paths, Preprocessing(SIZE), "auto", None, shared)
+        assert list(shared.folder.glob("*.npy")) == []
+
+
+class TestPixelsKey:
+    def test_is_another_for_other_pixels_and_for_no_others(self) -> None:
+        whole = CentreSettings()
+        same = [
+            pixels_key([b"a", b"b"], preprocessing)
+            for preprocessing in (
+                Preprocessing(SIZE),
+                Preprocessing(SIZE, whole),
+                Preprocessing(SIZE, None, (0.1, 0.2, 0.3), (0.4, 0.5, 0.6)),  # which are applied later
+            )
+        ]
+        others = [
+            pixels_key([b"b", b"a"], Preprocessing(SIZE)),
+            pixels_key([b"a"], Preprocessing(SIZE)),
+            pixels_key([b"a", b"c"], Preprocessing(SIZE)),
+            pixels_key([b"a", b"b"], Preprocessing(SIZE[::-1])),
+            pixels_key([b"a", b"b"], Preprocessing(SIZE, CentreSettings(left=0.1))),
+        ]
+        assert len(set(same)) == 1
+        assert len({*same, *others}) == 6
+
+    @pytest.mark.parametrize("name", ["_VERSION", "version"])
+    def test_is_another_for_another_decoder(self, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        before = pixels_key([b"a"], Preprocessing(SIZE))
+        monkeypatch.setattr(f"multitask.data.images.{name}", {"_VERSION": -1, "version": lambda package: "0"}[name])
+        assert pixels_key([b"a"], Preprocessing(SIZE)) != before

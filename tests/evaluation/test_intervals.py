@@ -102,3 +102,9 @@ def test_class_of_one_person_does_not_drag_the_interval_below_the_score() -> Non
 
 def test_interval_is_the_middle_95_percent() -> None:
     assert interval(np.arange(1001.0)) == pytest.approx((25.0, 975.0))
+
+
+@pytest.mark.parametrize(("level", "ends"), [(0.5, (250, 750)), (0.98, (10, 990)), (1.0, (0, 1000)), (0.0, (500, 500))])
+def test_interval_of_another_level_is_the_middle_of_that_share(level: float, ends: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).permutation(np.arange(1001.0))
+    assert interval(values, level) == pytest.approx(ends)

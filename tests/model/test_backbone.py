@@ -4,6 +4,7 @@ import io
 import os
 import pickle
 import zipfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -348,3 +349,16 @@ def test_frozen_dropout_and_stochastic_depth_are_off(tmp_path: Path) -> None:
     path = save(timm.create_model("test_efficientnet").state_dict(), tmp_path / "weights.pth")
     backbone = Backbone(settings("test_efficientnet", weights=path, freeze="all", drop_path=0.5), (32, 24)).train()
     assert torch.equal(backbone(pictures()), backbone(pictures()))
+
+
+def test_digest_is_that_of_weights_and_statistics() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(settings(), (32, 24))
+    before = backbone.state_digest()
+    assert backbone.state_digest() == deepcopy(backbone).state_digest() == before
+    for value in (next(backbone.parameters()).data, next(backbone.buffers())):
+        value.view(-1)[0] += 1e-3
+        assert backbone.state_digest() != before
+        before = backbone.state_digest()
+    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    assert backbone.state_digest() == before

@@ -70,6 +70,36 @@ def test_heads_can_differ() -> None:
     assert len(list(other.heads["type"].parameters())) == 4
 
 
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_after_the_backbone_come_the_same_heads(sharing: str) -> None:
+    network, _ = build(sharing)
+    network.eval()
+    rest = network.after_backbone().eval()
+    images = torch.randn(2, 3, 32, 24)
+    logits, again = network(images), rest(network.backbone(images))
+    assert list(logits) == list(again)
+    assert all(torch.equal(logits[name], again[name]) for name in logits)
+    assert set(map(id, rest.parameters())) == set(map(id, network.heads.parameters()))
+    whole = network.state_dict()
+    assert set(rest.state_dict()) == {name for name in whole if name.startswith("heads.")}
+    own, all_groups = rest.parameter_groups(0.1, 0.5), network.parameter_groups(0.1, 0.5)
+    for group, of_network in zip(own, all_groups[-len(own) :], strict=True):
+        assert list(map(id, group.pop("params"))) == list(map(id, of_network.pop("params")))
+        assert group == of_network
+
+
+def test_what_is_fixed_is_all_of_a_backbone_that_is_frozen_whole() -> None:
+    network, _ = build()
+    assert network.fixed_state() == {}
+    for parameter in list(network.backbone.parameters())[1:]:
+        parameter.requires_grad = False
+    assert network.fixed_state() == {}  # partly frozen
+    network.backbone.frozen = True
+    fixed, whole = network.fixed_state(), network.state_dict()
+    assert set(fixed) == {name for name in whole if name.startswith("backbone.")}
+    assert all(torch.equal(fixed[name], whole[name]) for name in fixed)
+
+
 @pytest.mark.parametrize("name", ["type", "keys", "training", "forward", "_modules", "mask"])
 def test_modules_may_be_called_what_a_method_is_called(name: str) -> None:
     modules = ByTask({name: nn.Linear(2, 3), "other": nn.Linear(2, 4)})

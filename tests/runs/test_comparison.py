@@ -77,6 +77,17 @@ def test_difference_of_two_equally_good_runs_is_noise() -> None:
     assert sum(row.beyond_noise for row in rows) <= 0.2 * len(rows)
 
 
+def test_a_higher_level_gives_wider_intervals_about_the_same_values() -> None:
+    runs = ["base", "new"], [make(0.6, seed=1), make(0.68, seed=2)]
+    usual, low, high = (paired_differences(*runs, level=level) for level in (0.95, 0.5, 0.999))
+    assert usual == paired_differences(*runs)
+    for narrow, middle, wide in zip(low, usual, high, strict=True):
+        assert (narrow.metric, narrow.value) == (middle.metric, middle.value) == (wide.metric, wide.value)
+        assert wide.low < middle.low < narrow.low < narrow.high < middle.high < wide.high
+    # So that what one comparison takes for real, several need not.
+    assert [row.beyond_noise for row in low] != [row.beyond_noise for row in high]
+
+
 def test_only_pictures_that_both_answered_count() -> None:
     one, two = make(0.5, seed=1), make(0.9, seed=2)
     found = paired_differences(["one", "two"], [take(one, np.arange(0, 160)), take(two, np.arange(80, 240))])

@@ -1,0 +1,434 @@
+"""What tests of studies need: a study file made out from a few lines, and Optuna's study of it in memory."""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import optuna
+import psutil
+import pytest
+from optuna.storages import BaseStorage, InMemoryStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from multitask.config import Config
+from multitask.reporting.study_progress import StudyProgress, StudyView
+from multitask.settings import validate
+from multitask.study import ledger, pool
+from multitask.study.folder import StudyFolder
+from multitask.study.launch import Interrupt, Search
+from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
+from multitask.study.record import record_of
+from multitask.study.samplers import PerTrial, quieten
+from multitask.study.settings import Plan, StudySettings
+from multitask.study.storage import folder_url, open_storage, open_study
+from multitask.yaml_text import dump_yaml
+
+SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
+
+
+@pytest.fixture(scope="session")
+def make_plan(tiny: Callable[..., Config]) -> Callable[..., Plan]:
+    """``make_plan({"training.lr": {"low": 1, "high": 2}}, {"training.epochs": 3}, seed=1)``: space, base, all else."""
+    made: dict[str, Plan] = {}
+
+    def make(space: dict[str, Any] | None = None, base: dict[str, Any] | None = None, **settings: Any) -> Plan:
+        data = {"name": "test", "base": "/base.yaml", "budget": {"trials": 10}, "space": space or SPACE, **settings}
+        key = repr((data, base))  # a space's check takes a while
+        if key not in made:
+            made[key] = Plan(validate(StudySettings, data), tiny(base))
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_study() -> Callable[..., Study]:
+    """Optuna's study of a plan, in memory; with a storage that has it already, the study as it stands there."""
+    quieten()
+
+    def make(plan: Plan, storage: BaseStorage | None = None) -> Study:
+        settings = plan.settings
+        return optuna.create_study(
+            storage=InMemoryStorage() if storage is None else storage,
+            study_name=settings.name,
+            directions=list(settings.directions),
+            sampler=PerTrial(settings.sampler, settings.seed),
+            pruner=settings.chosen_pruner.build(plan.base.training.epochs),
+            load_if_exists=True,
+        )
+
+    return make
+
+
+# --- launches whose workers only act ----------------------------------------------------------------------------
+
+Part = Callable[[Job], Generator[Epoch, bool, Done | Failed | Stopped | Lost]]
+"""What an actor does with a job: it yields epochs, hears whether to go on, and returns how it ended."""
+
+
+class Watcher(StudyProgress):
+    """Remembers what a launch tells, and does something at every tick."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+        self.view: StudyView | None = None
+        self.on_tick: Callable[[], None] = lambda: None
+
+    def begin(self, view: StudyView) -> None:
+        self.view = view
+
+    def tick(self) -> None:
+        self.on_tick()
+
+    def ended(self, text: str, kind: str) -> None:
+        self.lines.append((kind, text))
+
+    def say(self, text: str) -> None:
+        self.lines.append(("said", text))
+
+    def told(self, *kinds: str) -> list[str]:
+        """The lines of these kinds."""
+        return [text for kind, text in self.lines if kind in kinds]
+
+
+class Actor:
+    """In the place of a worker: it trains nothing, but says what a part tells it to."""
+
+    def __init__(self, number: int, part: Part) -> None:
+        self.number = number
+        self.idle = True
+        self.process = SimpleNamespace(pid=os.getpid())
+        self._part = part
+        self._play: Any = None
+        self._answer: Any = None
+
+    def send(self, message: Any) -> None:
+        if isinstance(message, Job):
+            self.idle, self._play, self._answer = False, self._part(message), None
+        else:
+            self._answer = message
+
+    def says(self) -> Any:
+        try:
+            return self._play.send(self._answer)
+        except StopIteration as end:
+            return end.value
+
+
+class Stage:
+    """In the place of a pool."""
+
+    def __init__(self, part: Part, num_workers: int) -> None:
+        self._part = part
+        self.workers = [Actor(number, part) for number in range(num_workers)]
+        self.jobs: list[Job] = []
+        self.closed = False
+
+    def idle(self) -> list[Actor]:
+        return [actor for actor in self.workers if actor.idle]
+
+    def listen(self, timeout_s: float) -> Iterator[tuple[Actor, Any]]:
+        busy = [actor for actor in self.workers if not actor.idle]
+        if not busy:
+            time.sleep(0.01)
+        for actor in busy:
+            message = actor.says()
+            if isinstance(message, Lost):
+                self.workers[actor.number] = Actor(actor.number, self._part)
+            yield actor, message
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def _trained(
+    scores: Callable[[dict[str, Any]], Sequence[float | Mapping[str, float]]],
+    ends: Callable[[Job, int], Done | Failed | Lost | None] = lambda job, epoch: None,
+) -> Part:
+    """A part that trains, so to say.
+
+    Args:
+        scores: what a config's run has after its epochs, in all heads or by head.
+        ends: another end of a job after an epoch; None: it goes on.
+    """
+
+    def part(job: Job) -> Generator[Epoch, bool, Done | Failed | Stopped | Lost]:
+        heads = list(job.config["labels"]["tasks"])
+        rows = [
+            {"joint": math.fsum(row.values()) / len(row), **row}
+            if isinstance(row, Mapping)
+            else dict.fromkeys(["joint", *heads], row)
+            for row in scores(job.config)
+        ]
+        for epoch, row in enumerate(rows, 1):
+            tasks = {head: {"macro_f1": row[head]} for head in heads}
+            going = yield Epoch({"epoch": epoch, "val": {"joint": {"macro_f1": row["joint"]}, "tasks": tasks}})
+            if (end := ends(job, epoch)) is not None:
+                return end
+            if not going:
+                return Stopped()
+        best = max(rows, key=lambda row: row["joint"] if math.isfinite(row["joint"]) else -1.0)
+        figures = {metric: best[metric.split(".")[-2]] for metric in job.metrics}
+        return Done(figures, {"joint": best["joint"], "tasks": {head: best[head] for head in heads}}, 1.0)
+
+    return part
+
+
+@pytest.fixture(scope="session")
+def trained() -> Callable[..., Part]:
+    """The part of a worker that trains: ``trained(lambda config: [0.1, 0.2])`` with these scores after its epochs."""
+    return _trained
+
+
+def _places(trials: Sequence[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
+    """Every place of the budget, by the number of the trial that first had it, with all its trials in order."""
+    found: dict[int, list[FrozenTrial]] = {}
+    first: dict[int, int] = {}
+    for trial in trials:
+        if not ledger.is_surplus(trial):
+            before = trial.user_attrs.get(ledger.RETRY_OF)
+            first[trial.number] = trial.number if before is None else first[before]
+            found.setdefault(first[trial.number], []).append(trial)
+    return found
+
+
+@pytest.fixture(scope="session")
+def places() -> Callable[[Sequence[FrozenTrial]], dict[int, list[FrozenTrial]]]:
+    """The places of a budget, each with the trials that had it, one after another."""
+    return _places
+
+
+@pytest.fixture(scope="session")
+def stage() -> type[Stage]:
+    """In the place of ``Pool``: ``stage(part, 2)``."""
+    return Stage
+
+
+@pytest.fixture
+def watcher() -> Watcher:
+    """Hears how a study goes."""
+    return Watcher()
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Callable[..., Study]:
+    """The trials of one launch with actors for workers; the same folder again is another launch of the study."""
+
+    def make(
+        plan: Plan,
+        part: Part,
+        *,
+        workers: int = 1,
+        out: str = "study",
+        url: str | None = None,
+        progress: StudyProgress | None = None,
+        interrupt: Interrupt | None = None,
+        extend: bool = False,
+    ) -> Study:
+        quieten()
+        folder = StudyFolder(tmp_path / out)
+        folder.path.mkdir(exist_ok=True)
+        storage = open_storage(url or folder_url(folder.database), plan.settings.heartbeat)
+        study = open_study(storage, plan, record_of(plan, "data"), extend)
+        actors: Any = Stage(part, workers)
+        try:
+            Search(study, plan, folder, actors, progress or StudyProgress(), alone=url is None).run(
+                interrupt or Interrupt()
+            )
+        finally:
+            storage.engine.dispose()
+        return study
+
+    return make
+
+
+# --- launches that are processes --------------------------------------------------------------------------------
+
+_MARK = "MULTITASK_TEST"
+_LAUNCH = """
+import os, sys
+log = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+os.dup2(log, 1)
+os.dup2(log, 2)
+os.environ[{mark!r}] = {value!r}
+sys.argv = {words!r}
+from multitask.cli import main
+main()
+"""
+
+
+class Launch:
+    """``multitask study`` in a process of its own."""
+
+    def __init__(self, words: Sequence[str], log: Path, mark: str) -> None:
+        self._log = log
+        code = _LAUNCH.format(log=str(log), mark=_MARK, value=mark, words=["multitask", "study", *words])
+        self.process: Any = _context().Process(target=exec, args=(code, {}))
+        self.process.start()
+
+    @property
+    def output(self) -> str:
+        """What it printed, on both streams."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    def workers(self) -> list[psutil.Process]:
+        """Its workers, those that still start too."""
+        try:
+            return psutil.Process(self.process.pid).children()
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> list[psutil.Process]:
+        """Kills it as the kernel does when memory is short; the workers that it had."""
+        workers = self.workers()
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join(30)
+        return workers
+
+    def wait(self, seconds: float = 120) -> int:
+        """Its exit code."""
+        self.process.join(seconds)
+        assert self.process.exitcode is not None, f"still runs after {seconds} s: {self.output}"
+        return int(self.process.exitcode)
+
+    def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> None:
+        """Until something is so."""
+        until = time.monotonic() + seconds
+        while not condition():
+            assert self.process.is_alive(), f"ended with {self.process.exitcode}: {self.output}"
+            assert time.monotonic() < until, f"waited {seconds} s in vain: {self.output}"
+            time.sleep(0.02)
+
+
+def _context() -> Any:
+    """Processes that begin with everything imported, which else takes each of them seconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["multitask.cli.study", "multitask.study.conduct", "multitask.study.worker"])
+    return context
+
+
+_WORKER = """
+import os, sys
+os.setpgid(0, 0)
+os.dup2(log.fileno(), 1)
+os.dup2(log.fileno(), 2)
+sys.argv = ["worker", str(line.fileno())]
+from multitask.study.worker import main
+main()
+"""
+
+
+class Forked:
+    """In the place of ``subprocess.Popen``: the same worker in a process of its own, without the seconds of imports."""
+
+    def __init__(self, words: Sequence[str], *, stdout: Any, **rest: Any) -> None:
+        line, log = (Connection(os.dup(number)) for number in (int(words[-1]), stdout.fileno()))
+        self._process: Any = _context().Process(target=exec, args=(_WORKER, {"line": line, "log": log}), daemon=True)
+        self._process.start()
+        line.close()
+        log.close()
+        self.pid = self._process.pid
+
+    @property
+    def returncode(self) -> int | None:
+        code: int | None = self._process.exitcode
+        return code
+
+    def poll(self) -> int | None:
+        return self.returncode
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def wait(self) -> int:
+        self._process.join()
+        return int(self._process.exitcode)
+
+
+@pytest.fixture(scope="module")
+def forked_workers() -> Iterator[None]:
+    """Workers of launches in this process start at once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "subprocess", SimpleNamespace(Popen=Forked, DEVNULL=None))
+        yield
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
+    """Starts ``multitask study`` with words; at the end of the test neither launches nor workers are left."""
+    launches: list[Launch] = []
+
+    def make(*words: object) -> Launch:
+        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log", str(tmp_path)))
+        return launches[-1]
+
+    yield make
+    for launch in launches:
+        if launch.process.is_alive():
+            launch.kill()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(_MARK) == str(tmp_path):
+                process.kill()
+
+
+@pytest.fixture
+def study_file(tiny: Callable[..., Config], tmp_path: Path) -> Callable[..., Path]:
+    """Writes a study file and its base: ``study_file(space, {"training.epochs": 3}, seed=1)``."""
+
+    def make(space: dict[str, Any] | None = None, base: dict[str, Any] | None = None, **settings: Any) -> Path:
+        (tmp_path / "base.yaml").write_text(dump_yaml(tiny(base).model_dump(mode="json")))
+        data = {"name": "test", "base": "base.yaml", "budget": {"trials": 10}, "space": space or SPACE, **settings}
+        path = tmp_path / "test.yaml"
+        path.write_text(dump_yaml(data))
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def read() -> Callable[[str], list[FrozenTrial]]:
+    """The trials of the study ``test`` in a storage, through plain Optuna."""
+
+    def make(url: str) -> list[FrozenTrial]:
+        storage = optuna.storages.RDBStorage(url.replace("postgresql:", "postgresql+psycopg:"))
+        trials = optuna.load_study(study_name="test", storage=storage).trials
+        storage.engine.dispose()
+        return trials
+
+    return make
+
+
+@pytest.fixture
+def share(
+    start: Callable[..., Launch],
+    study_file: Callable[..., Path],
+    read: Callable[[str], list[FrozenTrial]],
+    tmp_path: Path,
+) -> Callable[..., list[FrozenTrial]]:
+    """Two launches share a storage, one of them is killed, and the other one ends the study; its trials then."""
+
+    def make(url: str, trials: int, workers: int) -> list[FrozenTrial]:
+        heartbeat = {"interval_s": 1, "grace_s": 6}
+        file = study_file(
+            None, {"training.epochs": 6}, budget={"trials": trials}, heartbeat=heartbeat, pruner="none", workers=workers
+        )
+        one, two = (start(file, "--storage", url, "--out", tmp_path / name) for name in ("one", "two"))
+        one.wait_for(lambda: any((tmp_path / "one").glob("trials/*/metrics.jsonl")))
+        _, alive = psutil.wait_procs(one.kill(), timeout=60)
+        assert not alive
+        assert two.wait() == 0, two.output
+        return read(url)
+
+    return make

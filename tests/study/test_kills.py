@@ -1,0 +1,151 @@
+"""Real processes, killed at any moment: nothing is lost, nothing counts twice, nothing is left."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from multitask.study import conduct, ledger
+from multitask.study.folder import StudyFolder
+from multitask.study.pool import Pool, Worker
+
+Make = Callable[..., Any]
+
+SPACE = {"heads": "head_weights", "augment.strength": {"low": 0.0, "high": 1.0}}
+
+
+@pytest.fixture
+def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
+    """The pools that studies make from here on."""
+    made: list[Pool] = []
+
+    class Known(Pool):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            made.append(self)
+
+    monkeypatch.setattr(conduct, "Pool", Known)
+    return made
+
+
+def check(found: list[FrozenTrial], trials: int, places: Make) -> None:
+    """Every trial is accounted for, none runs, none finished twice."""
+    assert not [trial for trial in found if trial.state in (TrialState.RUNNING, TrialState.WAITING)]
+    assert len(places(found)) == trials
+    for chain in places(found).values():
+        *lost, last = chain
+        assert last.state == TrialState.COMPLETE
+        for trial in lost:
+            assert trial.state == TrialState.FAIL
+            assert trial.user_attrs[ledger.LOST]
+            assert trial.user_attrs[ledger.FAILURE]
+            assert trial.params.items() <= last.params.items()
+            if trial.user_attrs.get(ledger.CHANGES):  # it had been given its settings
+                assert trial.user_attrs[ledger.CHANGES] == last.user_attrs[ledger.CHANGES]
+
+
+def test_twenty_killed_workers_cost_no_trial(
+    make_plan: Make, tmp_path: Path, watcher: Any, pools: list[Pool], forked_workers: None, read: Make, places: Make
+) -> None:
+    trials, kills = 8, 20
+    plan = make_plan(SPACE, {"training.epochs": 6}, budget={"trials": trials}, workers=3, pruner="none", retries=kills)
+    rng = random.Random(0)
+    killed: list[Worker] = []
+    hit = set()
+    due = 0.0
+
+    def on_tick() -> None:
+        nonlocal due
+        now = time.monotonic()
+        alive = [worker for worker in pools[0].workers if worker.process.poll() is None]
+        # Not all trials may end before all kills are done.
+        if alive and len(killed) < kills and (now >= due or watcher.view.finished > trials // 2):
+            worker = rng.choice(alive)
+            if worker.number in watcher.view.running:
+                hit.add(watcher.view.running[worker.number].name)
+            worker.process.kill()
+            killed.append(worker)
+            due = now + rng.uniform(0, 1.5)
+
+    watcher.on_tick = on_tick
+    report = conduct.conduct(plan, StudyFolder(tmp_path / "out"), watcher)
+    assert len(killed) == kills
+    found = read(f"sqlite:///{tmp_path}/out/study.db")
+    check(found, trials, places)
+    lost = [trial for trial in found if trial.state == TrialState.FAIL]
+    assert len(hit) >= 10  # the others had no trial yet
+    assert len(hit) <= len(lost) <= kills
+    assert {trial.user_attrs[ledger.FAILURE] for trial in lost} == {
+        "the worker was killed by SIGKILL (out of memory, perhaps)"
+    }
+    assert report["counts"]["finished"] == trials
+    assert report["counts"]["retried"] == len(lost)
+    finished = {f"{trial.number:04d}" for trial in found if trial.state == TrialState.COMPLETE}
+    assert {path.name for path in (tmp_path / "out" / "trials").iterdir()} == finished
+    assert not any(psutil.pid_exists(worker.process.pid) for worker in killed + pools[0].workers)
+
+
+def test_a_stopped_worker_is_ended_and_its_trial_queued_again(
+    make_plan: Make, tmp_path: Path, watcher: Any, pools: list[Pool], forked_workers: None, read: Make, places: Make
+) -> None:
+    plan = make_plan(
+        SPACE, {"training.epochs": 4}, budget={"trials": 2}, heartbeat={"interval_s": 1, "grace_s": 4}, pruner="none"
+    )
+    stopped: list[Worker] = []
+
+    def on_tick() -> None:
+        if not stopped and any(trial.epoch for trial in watcher.view.running.values()):
+            stopped.append(pools[0].workers[0])
+            os.kill(stopped[0].process.pid, signal.SIGSTOP)
+
+    watcher.on_tick = on_tick
+    conduct.conduct(plan, StudyFolder(tmp_path / "out"), watcher)
+    found = read(f"sqlite:///{tmp_path}/out/study.db")
+    check(found, 2, places)
+    assert found[0].user_attrs[ledger.FAILURE] == "the worker showed no sign of life for 4 s"
+    assert stopped[0].process.returncode == -signal.SIGKILL
+
+
+def test_a_launch_can_be_killed_at_any_moment(
+    start: Make, study_file: Make, read: Make, tmp_path: Path, places: Make
+) -> None:
+    out = tmp_path / "out"
+    words = (study_file(SPACE, {"training.epochs": 6}, budget={"trials": 6}, pruner="none"), "--out", out)
+    rng = random.Random(1)
+    kept: dict[int, list[float]] = {}
+
+    def finished() -> dict[int, list[float]]:
+        if not (out / "study.yaml").exists():
+            return {}
+        return {trial.number: trial.values for trial in read(f"sqlite:///{out}/study.db") if trial.values}
+
+    # At first within what a study begins with; later while trials run.
+    for count in (None, None, None, 0, 2):
+        launch = start(*words, "--workers", 2)
+        if count is not None:
+            launch.wait_for(lambda: len(finished()) >= count and any(out.glob("trials/*/metrics.jsonl")))  # noqa: B023
+        time.sleep(rng.uniform(0, 1))  # the moment is what is tried here
+        workers = launch.kill()
+        _, alive = psutil.wait_procs(workers, timeout=60)
+        assert not alive
+        assert kept.items() <= finished().items()
+        kept = finished()
+    launch = start(*words, "--workers", 2)
+    assert launch.wait() == 0, launch.output
+    assert kept.items() <= finished().items()
+    found = read(f"sqlite:///{out}/study.db")
+    check(found, 6, places)
+    lost = [trial for trial in found if trial.state == TrialState.FAIL]
+    assert len(lost) >= 2
+    assert {trial.user_attrs[ledger.FAILURE] for trial in lost} == {"the launch that ran it was killed"}
+    assert (out / "study.html").is_file()
+    assert not (out / "reuse").exists()

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from optuna.pruners import BasePruner
+from optuna.samplers import RandomSampler
+from optuna.study import Study
+from optuna.trial import Trial, TrialState
+
+from multitask.errors import UserError
+from multitask.settings import Settings, problems, validate, variant_classes
+from multitask.study.pruners import (
+    AnyPruner,
+    DominatedSettings,
+    History,
+    HyperbandSettings,
+    MedianSettings,
+    NoPrunerSettings,
+    PrunerSettings,
+    best_by_head,
+)
+from multitask.study.samplers import PerTrial, TPESettings
+
+PRUNERS = variant_classes(AnyPruner)
+
+
+class Holder(Settings):
+    pruner: AnyPruner
+
+
+def history(*epochs: Sequence[float | None]) -> History:
+    """Epochs by the scores of their heads."""
+    return [
+        {"epoch": index + 1, "joint": scores[0], "tasks": {f"task{head}": score for head, score in enumerate(scores)}}
+        for index, scores in enumerate(epochs)
+    ]
+
+
+def study_of(pruner: PrunerSettings, num_epochs: int, direction: str = "maximize", sampler: Any = None) -> Study:
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna.create_study(
+        direction=direction, pruner=pruner.build(num_epochs), sampler=sampler or RandomSampler(0), study_name="test"
+    )
+
+
+def train(study: Study, pruner: PrunerSettings, scores: Sequence[float | None], others: dict[int, History]) -> str:
+    """A trial with these scores after its epochs, as a launch runs it; why it was stopped, or nothing."""
+    trial = study.ask()
+    trial.suggest_float("x", 0, 1)
+    for epoch, score in enumerate(scores):
+        if score is not None:
+            trial.report(score, epoch)
+        rows = history(*((done,) for done in scores[: epoch + 1]))
+        reason = pruner.verdict(trial, rows, others) if epoch + 1 < len(scores) else None
+        if reason:
+            study.tell(trial, state=TrialState.PRUNED)
+            return reason
+    known = [score for score in scores if score is not None]
+    study.tell(trial, max(known))
+    others[trial.number] = history(*((score,) for score in scores))
+    return ""
+
+
+# --- every pruner -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PRUNERS)
+class TestEveryPruner:
+    @pytest.fixture
+    def pruner(self, name: str) -> PrunerSettings:
+        return validate(Holder, {"pruner": name}).pruner
+
+    def test_it_is_a_row_of_the_table_and_builds_one_of_optunas(self, name: str, pruner: PrunerSettings) -> None:
+        assert type(pruner) is PRUNERS[name]
+        assert isinstance(pruner.build(10), BasePruner)
+        assert validate(Holder, {"pruner": pruner.model_dump(mode="json")}).pruner == pruner
+
+    def test_the_first_trial_is_never_stopped(self, pruner: PrunerSettings) -> None:
+        assert train(study_of(pruner, 10), pruner, [0.1] * 10, {}) == ""
+
+    def test_the_best_so_far_is_never_stopped(self, pruner: PrunerSettings) -> None:
+        study, others = study_of(pruner, 9), {}
+        for level in range(12):
+            assert train(study, pruner, [level / 20 + epoch / 100 for epoch in range(9)], others) == ""
+
+    def test_scores_that_are_missing_are_no_error(self, pruner: PrunerSettings) -> None:
+        study, others = study_of(pruner, 6), {}
+        for scores in ([0.5] * 6, [None, 0.5, None, 0.5, 0.5, 0.5], [None] * 5 + [0.5]) * 4:
+            train(study, pruner, scores, others)
+        assert len(study.trials) == 12
+
+    def test_what_it_says_names_the_epoch_in_a_line(self, pruner: PrunerSettings) -> None:
+        study, others = study_of(pruner, 9), {}
+        for _ in range(8):
+            train(study, pruner, [0.5] * 9, others)
+        reasons = {train(study, pruner, [0.1] * 9, others) for _ in range(8)}
+        if isinstance(pruner, NoPrunerSettings):
+            assert reasons == {""}
+        else:
+            assert any(reason for reason in reasons)
+            assert all(" at epoch " in reason or " by epoch " in reason for reason in reasons if reason)
+            assert not any("\n" in reason for reason in reasons)
+
+
+def test_only_those_that_look_at_every_head_can_judge_several_objectives() -> None:
+    assert {name for name, cls in PRUNERS.items() if cls.several_objectives} == {"none", "dominated"}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        ("medain", "pruner.name: unknown name 'medain'; did you mean 'median'?"),
+        ({"startup": 3}, "pruner.startup: unknown key (of 'median'); did you mean 'startup_trials'?"),
+        ({"warmup_epochs": -1}, "pruner.warmup_epochs: input should be greater than or equal to 0, found -1"),
+        (
+            {"name": "hyperband", "min_epochs": 0},
+            "pruner.min_epochs: input should be greater than or equal to 1, found 0",
+        ),
+        (
+            {"name": "hyperband", "reduction": 1},
+            "pruner.reduction: input should be greater than or equal to 2, found 1",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line(data: Any, line: str) -> None:
+    assert problems(Holder, {"pruner": data}) == [line]
+
+
+# --- median -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("warmup", "epoch"), [(0, 1), (1, 2), (3, 4)])
+@pytest.mark.parametrize(("direction", "worse"), [("maximize", 0.2), ("minimize", 0.8)])
+def test_median_stops_what_is_worse_after_the_warm_up(warmup: int, epoch: int, direction: str, worse: float) -> None:
+    pruner = MedianSettings(startup_trials=3, warmup_epochs=warmup)
+    study = study_of(pruner, 6, direction)
+    for score in (0.4, 0.5, 0.6):
+        assert train(study, pruner, [score] * 6, {}) == ""
+    assert train(study, pruner, [worse] * 6, {}) == f"below the median at epoch {epoch}"
+    assert train(study, pruner, [1 - worse] * 6, {}) == ""
+
+
+def test_median_waits_for_enough_finished_trials() -> None:
+    pruner = MedianSettings(startup_trials=3, warmup_epochs=0)
+    study = study_of(pruner, 4)
+    for score in (0.5, 0.4, 0.3):
+        assert train(study, pruner, [score] * 4, {}) == ""
+    assert train(study, pruner, [0.2] * 4, {}) != ""
+
+
+def test_median_takes_a_trials_best_epoch_so_far() -> None:
+    pruner = MedianSettings(startup_trials=2, warmup_epochs=1)
+    study = study_of(pruner, 5)
+    for _ in range(3):
+        train(study, pruner, [0.5] * 5, {})
+    assert train(study, pruner, [0.6, 0.1, 0.1, 0.1, 0.1], {}) == ""
+
+
+# --- hyperband --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_hyperband_stops_most_at_its_rungs_and_never_the_best(direction: str) -> None:
+    pruner = HyperbandSettings(min_epochs=1, reduction=3)
+    rng = random.Random(1)
+    study = study_of(pruner, 9, direction)
+    ends: dict[str, list[float]] = {}
+    for _ in range(40):
+        score = rng.random()
+        ends.setdefault(train(study, pruner, [score] * 9, {}), []).append(score)
+    # A step is an epoch less 1: rungs of 1, 3 and 9 steps.
+    assert set(ends) == {"", *(f"not among the best of its rung at epoch {epoch}" for epoch in (2, 4))}
+    stopped = [score for reason, scores in ends.items() if reason for score in scores]
+    assert len(stopped) > 20
+    best = max if direction == "maximize" else min
+    assert best(ends[""]) == best(stopped + ends[""])
+
+
+def test_hyperbands_first_rung_is_where_it_is_set() -> None:
+    pruner = HyperbandSettings(min_epochs=3, reduction=2)
+    study = study_of(pruner, 8)
+    reasons = {train(study, pruner, [1 / (number + 1)] * 8, {}) for number in range(20)}
+    assert reasons - {""} == {f"not among the best of its rung at epoch {epoch}" for epoch in (4, 7)}
+
+
+def test_hyperband_without_an_epoch_to_prune_at_is_refused() -> None:
+    assert HyperbandSettings(min_epochs=3).build(4)
+    with pytest.raises(UserError, match=r"^pruner\.min_epochs: must be less than training\.epochs \(3\), found 3$"):
+        HyperbandSettings(min_epochs=3).build(3)
+
+
+def test_hyperband_goes_with_a_sampler_that_is_made_afresh_for_every_trial() -> None:
+    def run(parts: Sequence[int]) -> list[dict[str, Any]]:
+        pruner = HyperbandSettings()
+        storage = optuna.storages.InMemoryStorage()
+        for part in parts:
+            study = optuna.create_study(
+                study_name="test",
+                storage=storage,
+                direction="maximize",
+                pruner=pruner.build(6),
+                sampler=PerTrial(TPESettings(startup_trials=3), 0),
+                load_if_exists=True,
+            )
+            for _ in range(part):
+                trial = study.ask()
+                x = trial.suggest_float("x", 0, 1)
+                for epoch in range(6):
+                    trial.report(x, epoch)
+                    if epoch < 5 and pruner.verdict(trial, history((x,)), {}):
+                        study.tell(trial, state=TrialState.PRUNED)
+                        break
+                else:
+                    study.tell(trial, x)
+        assert {trial.state for trial in study.trials} == {TrialState.COMPLETE, TrialState.PRUNED}
+        return [trial.params for trial in study.trials]
+
+    assert run([14]) == run([5, 1, 8])
+
+
+# --- dominated --------------------------------------------------------------------------------------------------
+
+OTHERS = {
+    3: history((0.5, 0.2), (0.6, 0.4), (0.6, 0.9)),
+    7: history((0.2, 0.5), (0.9, 0.5), (0.9, 0.5)),
+}
+
+
+@pytest.mark.parametrize(
+    ("own", "by"),
+    [
+        ([(0.5, 0.4)], None),  # ahead of 3 in the second head, of 7 in the first
+        ([(0.4, 0.1)], 3),
+        ([(0.1, 0.4)], 7),
+        ([(0.5, 0.2)], None),  # exactly as good
+        ([(0.5, 0.1)], 3),  # as good in one head, behind in the other
+        ([(0.1, 0.1), (0.5, 0.4)], 3),
+        ([(0.1, 0.1), (0.7, 0.45)], 7),  # 3 is behind in the first head by then
+        ([(0.1, 0.1), (0.95, 0.1)], None),
+        ([(0.1, 0.6), (0.1, 0.1)], None),  # was ahead, in its first epoch
+        ([(0.1, 0.6), (0.1, 0.1), (0.1, 0.1)], 3),  # until 3 overtook it
+        ([(0.1, 0.1), (0.1, 0.1), (0.95, 0.1)], None),
+        ([(None, 0.1)], 3),
+        ([(None, 0.6)], None),
+        ([(0.5, None), (None, None)], 3),
+    ],
+)
+def test_a_trial_is_stopped_when_a_finished_one_leaves_it_no_head_to_be_ahead_in(
+    own: list[tuple[float | None, ...]], by: int | None, trial: Trial
+) -> None:
+    pruner = DominatedSettings(startup_trials=2, warmup_epochs=0)
+    found = pruner.verdict(trial, history(*own), OTHERS)
+    assert found == (None if by is None else f"trial {by} was at least as good in every head by epoch {len(own)}")
+
+
+@pytest.fixture
+def trial() -> Trial:
+    return study_of(NoPrunerSettings(), 3).ask()
+
+
+def test_dominated_waits_for_enough_finished_trials_and_epochs(trial: Trial) -> None:
+    own = history((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
+    for startup, warmup, stops in [(2, 0, 1), (2, 1, 2), (2, 2, 3), (2, 3, None), (3, 0, None)]:
+        pruner = DominatedSettings(startup_trials=startup, warmup_epochs=warmup)
+        verdicts = [pruner.verdict(trial, own[:epochs], OTHERS) for epochs in (1, 2, 3)]
+        assert next((epoch for epoch, verdict in enumerate(verdicts, 1) if verdict), None) == stops
+
+
+def test_a_finished_trial_that_has_no_epoch_yet_leads_nobody(trial: Trial) -> None:
+    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
+    assert pruner.verdict(trial, history((0.0, 0.0)), {0: []}) is None
+    assert pruner.verdict(trial, history((0.1, 0.1)), {0: [], 3: OTHERS[3]}) is not None
+
+
+def test_a_finished_trial_that_ended_early_counts_with_what_it_had(trial: Trial) -> None:
+    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
+    own = history(*[(0.4, 0.1)] * 5)
+    assert (
+        pruner.verdict(trial, own, {0: history((0.5, 0.2))}) == "trial 0 was at least as good in every head by epoch 5"
+    )
+
+
+scores = st.none() | st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0])
+
+
+@st.composite
+def races(draw: st.DrawFn) -> tuple[History, dict[int, History]]:
+    heads = draw(st.integers(1, 4))
+    row = st.tuples(*[scores] * heads)
+    curve = st.lists(row, min_size=1, max_size=4).map(lambda rows: history(*rows))
+    return draw(curve), draw(st.dictionaries(st.integers(0, 9), curve, max_size=5))
+
+
+@given(races())
+@settings(deadline=None, max_examples=300)
+def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominated_always(
+    race: tuple[History, dict[int, History]],
+) -> None:
+    own, others = race
+    found = DominatedSettings(startup_trials=0, warmup_epochs=0).verdict(None, own, others)  # type: ignore[arg-type]
+
+    def best(rows: History, head: str) -> float:
+        known = [row["tasks"][head] for row in rows[: len(own)] if row["tasks"][head] is not None]
+        return max(known, default=0.0)
+
+    heads = list(own[0]["tasks"])
+    if any(all(best(own, head) > best(other, head) for other in others.values()) for head in heads):
+        assert found is None
+    dominating = [
+        number
+        for number, other in others.items()
+        if all(best(other, head) >= best(own, head) for head in heads)
+        and any(best(other, head) > best(own, head) for head in heads)
+    ]
+    assert (found is not None) == bool(dominating)
+    if found is not None:
+        assert int(found.split()[1]) in dominating
+
+
+def test_the_best_of_each_head_is_taken_over_the_epochs() -> None:
+    assert best_by_head(history((0.5, None), (0.2, 0.1), (None, 0.3))).tolist() == [0.5, 0.3]
+    assert best_by_head(iter(history((None, None)))).tolist() == [0.0, 0.0]
+    assert isinstance(best_by_head(history((1.0,))), np.ndarray)

@@ -1,0 +1,327 @@
+"""The study file: what it may hold, what is refused in one line, and every one that is shipped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.settings import problems, validate
+from multitask.study.pruners import DominatedSettings, MedianSettings, NoPrunerSettings
+from multitask.study.samplers import RandomSettings, TPESettings
+from multitask.study.settings import Plan, StudySettings, load_study
+from multitask.yaml_text import dump_yaml, read_yaml
+
+MakePlan = Callable[..., Plan]
+
+STUDIES = sorted((Path(__file__).parents[2] / "studies").glob("*.yaml"))
+LR = {"training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
+STUDY: dict[str, Any] = {"name": "test", "base": "base.yaml", "budget": {"trials": 10}, "space": LR}
+
+
+def problem_of(**changes: Any) -> str:
+    found = problems(StudySettings, {**STUDY, **changes})
+    assert len(found) == 1
+    assert "\n" not in found[0]
+    return found[0]
+
+
+class TestStudySettings:
+    @pytest.mark.parametrize(
+        ("changes", "line"),
+        [
+            ({"nmae": "x"}, "nmae: unknown key; did you mean 'name'?"),
+            ({"name": ""}, "name: string should have at least 1 character"),
+            ({"base": 3}, "base: input should be a valid string, found 3"),
+            ({"space": {}}, "space: dictionary should have at least 1 item"),
+            ({"space": {"a": {"low": 2, "high": 1}}}, "space.a: low must be less than high, found 2.0 and 1.0"),
+            (
+                {"space": {"a.b": {"low": 0, "high": 1, "log": True}}},
+                "space.a.b: low must be above 0 where log is true",
+            ),
+            (
+                {"space": {"a.b": {"low": 0, "hihg": 1}}},
+                "space.a.b.hihg: unknown key (of 'float'); did you mean 'high'?",
+            ),
+            ({"space": {"a.b": {"kind": "intt"}}}, "space.a.b.kind: unknown kind 'intt'; did you mean 'int'"),
+            ({"space": {"a.b": 3}}, "space.a.b: input should be a valid dictionary"),
+            ({"objective": []}, "objective: tuple should have at least 1 item"),
+            ({"objective": ["a", "a"]}, "objective names a figure twice"),
+            ({"direction": "max"}, "direction.0: input should be 'maximize' or 'minimize', found 'max'"),
+            (
+                {"objective": ["a", "b"], "direction": "maximize"},
+                "direction must be one per objective (2), found 1",
+            ),
+            ({"sampler": "tpee"}, "sampler.name: unknown name 'tpee'; did you mean 'tpe'?"),
+            ({"sampler": {"startup": 3}}, "sampler.startup: unknown key (of 'tpe'); did you mean 'startup_trials'?"),
+            ({"sampler": {"name": "nsga2", "population": 1}}, "sampler.population: input should be greater than or"),
+            ({"pruner": "medain"}, "pruner.name: unknown name 'medain'; did you mean 'median'?"),
+            ({"pruner": {"name": "hyperband", "reduction": 1}}, "pruner.reduction: input should be greater than or"),
+            (
+                {"objective": ["a", "b"], "pruner": "median"},
+                "pruner: median judges one objective; with several use dominated or none",
+            ),
+            (
+                {"objective": ["a", "b"], "pruner": "hyperband"},
+                "pruner: hyperband judges one objective; with several use dominated or none",
+            ),
+            ({"budget": {}}, "budget: must set trials, hours or both"),
+            ({"budget": {"trials": 0}}, "budget.trials: input should be greater than or equal to 1, found 0"),
+            ({"budget": {"hours": 0}}, "budget.hours: input should be greater than 0, found 0"),
+            ({"budget": {"minutes": 1}}, "budget.minutes: unknown key; it can be 'trials', 'hours'"),
+            ({"workers": 0}, "workers: input should be greater than or equal to 1, found 0"),
+            ({"seed": -1}, "seed: input should be greater than or equal to 0, found -1"),
+            ({"stop_after_failures": 0}, "stop_after_failures: input should be greater than or equal to 1, found 0"),
+            (
+                {"heartbeat": {"interval_s": 30, "grace_s": 60}},
+                "heartbeat: grace_s must be more than two intervals, found 60 and 30",
+            ),
+        ],
+    )
+    def test_what_is_wrong_is_one_line_with_the_key(self, changes: dict[str, Any], line: str) -> None:
+        assert problem_of(**changes).startswith(line)
+
+    @pytest.mark.parametrize("key", ["name", "base", "budget", "space"])
+    def test_what_must_be_there_is_named(self, key: str) -> None:
+        found = problems(StudySettings, {name: value for name, value in STUDY.items() if name != key})
+        assert found == [f"{key}: Field required"]
+
+    def test_what_a_file_leaves_out_is_the_usual(self) -> None:
+        study = validate(StudySettings, STUDY)
+        assert study.objective == ("joint.macro_f1",)
+        assert study.directions == ("maximize",)
+        assert study.sampler == TPESettings()
+        assert study.chosen_pruner == MedianSettings()
+
+    def test_words_are_short_for_sections_and_for_lists_of_one(self) -> None:
+        study = validate(StudySettings, {**STUDY, "objective": "joint.ece", "direction": "maximize", "pruner": "none"})
+        assert (study.objective, study.directions) == (("joint.ece",), ("maximize",))
+        assert study.chosen_pruner == NoPrunerSettings()
+        assert validate(StudySettings, {**STUDY, "sampler": "random"}).sampler == RandomSettings()
+
+    def test_several_objectives_are_pruned_where_every_head_is_behind(self) -> None:
+        study = validate(StudySettings, {**STUDY, "objective": ["joint.macro_f1", "joint.ece"]})
+        assert study.chosen_pruner == DominatedSettings()
+        assert validate(StudySettings, {**STUDY, "pruner": "dominated"}).chosen_pruner == DominatedSettings()
+
+    @pytest.mark.parametrize(
+        ("metric", "direction"),
+        [
+            ("joint.macro_f1", "maximize"),
+            ("joint.accuracy", "maximize"),
+            ("tasks.age.macro_f1", "maximize"),
+            ("attribution.perfect.age", "maximize"),
+            ("joint.classes.0.recall", "maximize"),
+            ("joint.ece", "minimize"),
+            ("tasks.age.ece", "minimize"),
+            ("joint.loss", "minimize"),
+            ("tasks.age.loss", "minimize"),
+            ("attribution.lost.age", "minimize"),
+            ("attribution.absent", "minimize"),
+            ("tasks.loss.accuracy", "maximize"),
+        ],
+    )
+    def test_losses_go_down_and_scores_up(self, metric: str, direction: str) -> None:
+        assert validate(StudySettings, {**STUDY, "objective": metric}).directions == (direction,)
+
+    def test_several_objectives_have_a_direction_each(self) -> None:
+        several = {**STUDY, "objective": ["joint.ece", "joint.macro_f1"]}
+        assert validate(StudySettings, several).directions == ("minimize", "maximize")
+        given = validate(StudySettings, {**several, "direction": ["maximize", "minimize"]})
+        assert given.directions == ("maximize", "minimize")
+
+
+class TestPlan:
+    @pytest.mark.parametrize(
+        ("objective", "line"),
+        [
+            (
+                "joint.macrof1",
+                "objective: report.json has no figure 'joint.macrof1'; did you mean 'joint.macro_f1' or ",
+            ),
+            ("macro_f1", "objective: report.json has no figure 'macro_f1'; did you mean 'joint.macro_f1' or "),
+            (
+                "tasks.agee.macro_f1",
+                "objective: report.json has no figure 'tasks.agee.macro_f1'; did you mean 'tasks.age",
+            ),
+            ("joint", "objective: report.json has no figure 'joint'"),
+            ("joint.classes.0.name", "objective: report.json has no figure 'joint.classes.0.name'"),
+            ("joint.classes.18.f1", "objective: report.json has no figure 'joint.classes.18.f1'"),
+            ("", "objective: report.json has no figure ''"),
+            (["joint.macro_f1", "joint.eec"], "objective: report.json has no figure 'joint.eec'; did you mean "),
+        ],
+    )
+    def test_a_metric_that_does_not_exist_is_named_with_the_nearest(
+        self, objective: Any, line: str, make_plan: MakePlan
+    ) -> None:
+        with pytest.raises(UserError) as caught:
+            make_plan(LR, objective=objective)
+        assert str(caught.value).startswith(line)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("pruner", ["median", "hyperband"])
+    def test_a_figure_that_no_epoch_has_cannot_be_pruned_by(self, pruner: str, make_plan: MakePlan) -> None:
+        with pytest.raises(UserError) as caught:
+            make_plan(LR, objective="joint.ece", pruner=pruner)
+        assert str(caught.value).startswith(
+            f"pruner: {pruner} needs a score after every epoch, which joint.ece is not; use none, or one of joint.macro"
+        )
+        for other in ("none", "dominated"):
+            assert make_plan(LR, objective="joint.ece", pruner=other)
+
+    @pytest.mark.parametrize(
+        "metric", ["joint.macro_f1", "joint.accuracy", "tasks.age.macro_f1", "tasks.gender.accuracy"]
+    )
+    def test_what_every_epoch_has_can_be_pruned_by(self, metric: str, make_plan: MakePlan) -> None:
+        assert make_plan(LR, objective=metric, pruner="hyperband").settings.objective == (metric,)
+
+    @pytest.mark.parametrize(
+        ("epochs", "min_epochs", "fits"), [(2, 1, True), (2, 2, False), (2, 5, False), (6, 5, True)]
+    )
+    def test_rungs_beyond_the_last_epoch_are_refused(
+        self, epochs: int, min_epochs: int, fits: bool, make_plan: MakePlan
+    ) -> None:
+        given = (LR, {"training.epochs": epochs})
+        pruner = {"name": "hyperband", "min_epochs": min_epochs}
+        if fits:
+            assert make_plan(*given, pruner=pruner)
+        else:
+            line = rf"^pruner\.min_epochs: must be less than training\.epochs \({epochs}\), found {min_epochs}$"
+            with pytest.raises(UserError, match=line):
+                make_plan(*given, pruner=pruner)
+
+    def test_a_base_in_which_nobody_validates_is_refused(self, make_plan: MakePlan) -> None:
+        with pytest.raises(UserError, match=r"^data\.val_fraction: a study needs people who validate, but it is 0$"):
+            make_plan(LR, {"data.val_fraction": 0})
+        assert make_plan(LR, {"data.val_fraction": 0.2, "data.folds": 3})
+
+    def test_the_space_is_checked(self, make_plan: MakePlan) -> None:
+        with pytest.raises(UserError, match=r"^space\.training\.lrr: unknown key; did you mean "):
+            make_plan({"training.lrr": {"low": 1, "high": 2}})
+
+    def test_what_is_kept_of_a_plan_makes_it_again(self, make_plan: MakePlan) -> None:
+        plan = make_plan(
+            {**LR, "heads": "head_weights", "augment.flip": {"kind": "categorical", "choices": [True, False]}},
+            {"heads.age.weight": 2.0},
+            objective=["joint.macro_f1", "joint.ece"],
+            sampler={"name": "nsga2", "population": 4},
+            pruner="dominated",
+        )
+        again = Plan(
+            validate(StudySettings, plan.settings.model_dump(mode="json")),
+            validate(Config, plan.base.model_dump(mode="json")),
+        )
+        assert (again.settings, again.base) == (plan.settings, plan.base)
+        assert again.space.distributions() == plan.space.distributions()
+
+
+class TestLoadStudy:
+    @pytest.fixture
+    def path(self, tiny: Callable[..., Config], tmp_path: Path) -> Path:
+        """A study file in a folder beside its base's."""
+        (tmp_path / "configs").mkdir()
+        (tmp_path / "configs" / "base.yaml").write_text(tiny().to_yaml())
+        path = tmp_path / "studies" / "study.yaml"
+        path.parent.mkdir()
+        path.write_text(dump_yaml({**STUDY, "base": "../configs/base.yaml", "overrides": {"training.epochs": 5}}))
+        return path
+
+    def change(self, path: Path, **changes: Any) -> Path:
+        path.write_text(dump_yaml({**read_yaml(path), **changes}))
+        return path
+
+    def test_the_base_is_the_file_with_the_studys_overrides_and_then_the_lines(
+        self, path: Path, tiny: Callable[..., Config], tmp_path: Path
+    ) -> None:
+        plan = load_study(path)
+        assert plan.settings.base == str(tmp_path / "configs" / "base.yaml")
+        assert plan.base == tiny({"training.epochs": 5})
+        assert load_study(path, ["training.epochs=7", "seed=3"]).base == tiny({"training.epochs": 7, "seed": 3})
+
+    def test_paths_in_the_file_are_relative_to_it_and_those_of_the_line_to_where_one_is(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.change(path, overrides={"data.root": "pictures"})
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        assert load_study(path).base.data.root == str(tmp_path / "studies" / "pictures")
+        assert load_study(path, ["data.root=../others"]).base.data.root == str(tmp_path / "others")
+        assert load_study(Path("../studies/study.yaml")).settings.base == str(tmp_path / "configs" / "base.yaml")
+
+    def test_the_lines_budget_goes_before_the_files(self, path: Path) -> None:
+        settings = load_study(path, budget={"trials": 3, "hours": None, "workers": 2}).settings
+        assert (settings.budget.trials, settings.budget.hours, settings.workers) == (3, None, 2)
+        settings = load_study(path, budget={"trials": None, "hours": 0.5, "workers": None}).settings
+        assert (settings.budget.trials, settings.budget.hours, settings.workers) == (10, 0.5, 1)
+
+    @pytest.mark.parametrize(
+        ("changes", "line"),
+        [
+            ({"naem": 1}, r"naem: unknown key; did you mean 'name'"),
+            ({"overrides": {"training.epohcs": 3}}, r"training\.epohcs: unknown key; did you mean 'epochs'\?"),
+            ({"overrides": {"training.epochs": 0}}, r"training\.epochs: input should be greater than or equal to 1"),
+            ({"overrides": 3}, r"overrides: input should be a valid dictionary"),
+            ({"base": "../configs/bse.yaml"}, r".*/configs/bse\.yaml: no such file"),
+            ({"objective": "joint.f1"}, r"objective: report\.json has no figure 'joint\.f1'"),
+            ({"space": {"seed": {"low": 0, "high": 1}}}, r"space\.seed: 0\.0 makes a config that is refused: seed: "),
+        ],
+    )
+    def test_what_is_wrong_is_one_line(self, changes: dict[str, Any], line: str, path: Path) -> None:
+        with pytest.raises(UserError, match=f"^{line}") as caught:
+            load_study(self.change(path, **changes))
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("name", ["trials", "hours", "workers"])
+    def test_a_budget_of_nothing_is_refused_by_its_key(self, name: str, path: Path) -> None:
+        key = name if name == "workers" else f"budget\\.{name}"
+        with pytest.raises(UserError, match=f"^{key}: input should be greater than"):
+            load_study(path, budget={name: 0})
+
+    def test_a_file_that_is_absent_or_no_study_is_named(self, path: Path) -> None:
+        with pytest.raises(UserError, match=r"other\.yaml: no such file$"):
+            load_study(path.with_name("other.yaml"))
+        path.write_text("name: [")
+        with pytest.raises(UserError, match=r"study\.yaml, line 1, column \d+: not YAML"):
+            load_study(path)
+
+
+class TestShippedStudies:
+    def test_there_are_some(self) -> None:
+        assert STUDIES
+
+    @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+    def test_every_study_loads_and_its_whole_space_makes_valid_configs(
+        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        base = Path(path.parent / read_yaml(path)["base"])
+        for name in re.findall(r"\$\{(\w+)", path.read_text() + base.read_text()):
+            monkeypatch.delenv(name, raising=False)
+        try:
+            plan = load_study(path)
+        except UserError as error:
+            absent = re.search(r"there is no file (\S+)$", str(error))
+            needed = re.search(r"the environment variable (\w+) is not set", str(error))
+            if absent and not Path(absent[1]).exists():
+                pytest.skip(f"{absent[1]} is absent")
+            if not needed:
+                raise
+            monkeypatch.setenv(needed[1], str(tmp_path))
+            plan = load_study(path)
+        assert plan.settings.base == str(base.resolve())
+        assert plan.space.distributions()
+        _, outside = plan.space.base_params()
+        assert not outside, "the base, which is trial 0, should be a point of the space"
+
+    @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.name)
+    def test_no_key_of_a_file_is_unknown(self, path: Path) -> None:
+        # Also where a file that the base names is absent: the study file itself is whole.
+        assert not problems(StudySettings, read_yaml(path), path.parent)
+
+    def test_no_two_have_the_same_name(self) -> None:
+        names = [read_yaml(path)["name"] for path in STUDIES]
+        assert len(set(names)) == len(names)

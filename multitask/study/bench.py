@@ -33,8 +33,8 @@ from multitask.study.storage import folder_url, open_storage, open_study
 from multitask.training.progress import Progress
 
 PEOPLE = 100
-ROUNDS = 7
-TRIALS = 8
+ROUNDS = 5
+TRIALS = 4
 """Of the comparison of two workers with one."""
 _SPACE = {"heads": {"kind": "head_weights"}}  # which changes nothing that takes time
 

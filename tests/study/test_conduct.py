@@ -282,6 +282,24 @@ def test_what_cannot_begin_leaves_nothing(here: Make, make_plan: Make, copied: S
     assert not (tmp_path / "runs" / "out").exists()
 
 
+def test_a_launch_that_is_killed_before_the_study_is_written_down_hinders_no_other(
+    here: Make, make_plan: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here()
+    out = StudyFolder(tmp_path / "out")
+    one = make_plan(None, {"training.epochs": 1, "training.schedule.warmup_epochs": 0}, budget={"trials": 1})
+    child = os.fork()
+    if child == 0:
+        try:
+            monkeypatch.setattr(module, "write_atomically", lambda *more: os.kill(os.getpid(), signal.SIGKILL))
+            conduct(one, out, StudyProgress())
+        finally:
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert out.database.exists()
+    assert conduct(one, out, StudyProgress())["counts"]["finished"] == 1
+
+
 def test_a_study_that_stops_can_be_gone_on_with(here: Make, make_plan: Make, tmp_path: Path, watcher: Any) -> None:
     one = make_plan(
         None,

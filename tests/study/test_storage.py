@@ -184,12 +184,12 @@ def test_a_trial_is_taken_by_one_launch(opened: Make, monkeypatch: pytest.Monkey
     taken: list[bool] = []
 
     def heard(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
-        if statement.startswith("SELECT") and "FROM trials" in statement and not taken:
+        if statement.startswith("UPDATE trials") and not taken:  # it has read that the trial waits
             taken.append(False)
             with suppress(optuna.exceptions.StorageInternalError):  # it is locked
                 taken[0] = two.set_trial_state_values(trial_id, TrialState.RUNNING)  # the other one is quicker
 
-    with listening(one.engine, "after_cursor_execute", heard):
+    with listening(one.engine, "before_cursor_execute", heard):
         taken.append(one.set_trial_state_values(trial_id, TrialState.RUNNING))
     assert taken == [False, True]
 

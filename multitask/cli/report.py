@@ -31,7 +31,7 @@ def command(run: Path, storage: str | None, split: str, data: Path | None) -> No
 
 def _report_study(path: Path, storage: str | None) -> None:
     from multitask.reporting.console import show_paths
-    from multitask.reporting.study_console import show_study
+    from multitask.reporting.study.console import show_study
     from multitask.study.conduct import read_study, write_study_report
 
     folder, plan, study = read_study(path, storage)

@@ -42,7 +42,7 @@ def command(
     """
     from multitask.errors import UserError
     from multitask.reporting.console import fail, show_paths
-    from multitask.reporting.study_console import make_study_progress, show_study
+    from multitask.reporting.study.console import make_study_progress, show_study
     from multitask.study.conduct import conduct
     from multitask.study.folder import StudyFolder
     from multitask.study.settings import load_study

@@ -1,4 +1,4 @@
-"""The console: progress and tables. With study_console and study_live, the only place that prints."""
+"""The console: progress and tables. With those of a study in study/, the only place that prints."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from multitask.bench import Measurement, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.model.backbone import Backbone, BackboneSettings
-from multitask.reporting.study_progress import StudyProgress
+from multitask.reporting.study.progress import StudyProgress
 from multitask.run import run
 from multitask.settings import override, validate
 from multitask.shipped import config_file

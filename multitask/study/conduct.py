@@ -14,8 +14,8 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.files import to_json, write_atomically
 from multitask.material import Material
-from multitask.reporting.study_page import render_study
-from multitask.reporting.study_progress import StudyProgress
+from multitask.reporting.study.page import render_study
+from multitask.reporting.study.progress import StudyProgress
 from multitask.runs.folder import read_json
 from multitask.settings import validate
 from multitask.study.confirm import Confirmation, candidates

@@ -16,7 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.reporting.study_progress import RunningTrial, StudyProgress, StudyView
+from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
 from multitask.study import ledger
 from multitask.study.figures import figure
 from multitask.study.folder import StudyFolder

@@ -22,7 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from multitask.config import Config
-from multitask.reporting.study_progress import StudyProgress, StudyView
+from multitask.reporting.study.progress import StudyProgress, StudyView
 from multitask.settings import validate
 from multitask.study import ledger, pool
 from multitask.study.folder import StudyFolder

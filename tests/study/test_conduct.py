@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from multitask.config import load_config
 from multitask.errors import UserError
-from multitask.reporting.study_progress import StudyProgress
+from multitask.reporting.study.progress import StudyProgress
 from multitask.run import load_run_config, run
 from multitask.runs.folder import RunFolder
 from multitask.study import conduct as module

@@ -17,7 +17,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 
 from multitask.errors import UserError
-from multitask.reporting.study_progress import StudyProgress
+from multitask.reporting.study.progress import StudyProgress
 from multitask.study import ledger
 from multitask.study.folder import StudyFolder
 from multitask.study.launch import Interrupt, Search

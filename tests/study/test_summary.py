@@ -12,9 +12,10 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from rich.console import Console
 
-from multitask.reporting import console, study_console
-from multitask.reporting.study_console import show_study
-from multitask.reporting.study_page import render_study
+from multitask.reporting import console
+from multitask.reporting.study import console as study_console
+from multitask.reporting.study.console import show_study
+from multitask.reporting.study.page import render_study
 from multitask.study import ledger
 from multitask.study.settings import Plan
 from multitask.study.storage import queue

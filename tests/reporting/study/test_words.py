@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from multitask.reporting.study_progress import RunningTrial, StudyView
-from multitask.reporting.study_words import (
+from multitask.reporting.study.progress import RunningTrial, StudyView
+from multitask.reporting.study.words import (
     best_text,
     clock_text,
     counts_text,

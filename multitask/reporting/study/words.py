@@ -8,7 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from multitask.reporting.console import score
-from multitask.reporting.study_progress import StudyView
+from multitask.reporting.study.progress import StudyView
 from multitask.reporting.words import plural, shorten
 
 _HEAD_NAME = 9  # letters of a task's name above a column of scores

@@ -5,10 +5,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from multitask.reporting import study_space_plots
-from multitask.reporting.study_marks import Mark, ScoreRange
-from multitask.reporting.study_scales import SettingScale
-from multitask.reporting.study_space_plots import pareto_front
+from multitask.reporting.study import space_plots
+from multitask.reporting.study.marks import Mark, ScoreRange
+from multitask.reporting.study.scales import SettingScale
+from multitask.reporting.study.space_plots import pareto_front
 from multitask.reporting.svg import WIDTH_PX
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,7 +27,7 @@ LOSS = {
 def draw_slice(key="slice", param=LOSS, values=("$a$", "<focal>", "d"), marks=MARKS):
     trials = list(zip(marks, values, strict=True))
     scale = SettingScale(param, values)
-    return study_space_plots.setting_slice(scale, trials, SCORES, ylabel="joint macro-F1", key=key, label="slice")
+    return space_plots.setting_slice(scale, trials, SCORES, ylabel="joint macro-F1", key=key, label="slice")
 
 
 def draw_number_slice(key="slice"):
@@ -40,14 +40,12 @@ def draw_parallel(key="lines", settings=({"lr": 1e-3, "loss": "d"}, {"lr": 0}, {
         for name, param in (("lr", LR), ("loss", LOSS))
     }
     trials = list(zip(MARKS, settings, strict=True))
-    return study_space_plots.parallel(scales, trials, SCORES, ylabel="joint macro-F1", key=key, label="lines")
+    return space_plots.parallel(scales, trials, SCORES, ylabel="joint macro-F1", key=key, label="lines")
 
 
 def draw_trade_off(key="trade", scores=SCORES, points=((0.9, 0.5), (0.95, 0.55), (0.8, 0.6)), maximize=(True, True)):
     trials = [(mark, *point) for mark, point in zip(MARKS, points, strict=True)]
-    return study_space_plots.trade_off(
-        trials, scores, xlabel="mask", ylabel="age", key=key, label="trade", maximize=maximize
-    )
+    return space_plots.trade_off(trials, scores, xlabel="mask", ylabel="age", key=key, label="trade", maximize=maximize)
 
 
 DRAWN = [draw_slice, draw_number_slice, draw_parallel, draw_trade_off]
@@ -122,8 +120,8 @@ def test_a_line_passes_below_the_axes_that_its_trial_lacks():
 
 
 def test_parallel_coordinates_widen_with_their_settings():
-    assert study_space_plots.parallel_width(1) == WIDTH_PX
-    widths = [study_space_plots.parallel_width(number) for number in (5, 6, 20)]
+    assert space_plots.parallel_width(1) == WIDTH_PX
+    widths = [space_plots.parallel_width(number) for number in (5, 6, 20)]
     assert widths[1] - widths[0] == pytest.approx((widths[2] - widths[1]) / 14)
 
 

@@ -6,7 +6,7 @@ from importlib import resources
 import numpy as np
 import pytest
 
-from multitask.reporting.study_marks import Mark, ScoreRange, draw_marks
+from multitask.reporting.study.marks import Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import INK, PALETTE, PAPER, SCALE
 
 USUAL = [0.50, 0.51, 0.52, 0.53, 0.54, 0.55, 0.56, 0.57]

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from multitask.reporting.console import make_table, out, say, score, with_interval
-from multitask.reporting.study_live import LiveStudyProgress, PlainStudyProgress
-from multitask.reporting.study_progress import StudyProgress
-from multitask.reporting.study_words import heads_that_fit, metric_heading, short_names, time_text, value_text
+from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
+from multitask.reporting.study.progress import StudyProgress
+from multitask.reporting.study.words import heads_that_fit, metric_heading, short_names, time_text, value_text
 from multitask.reporting.words import plural, shorten
 
 _BEST = 5  # trials that are shown beside the base

@@ -12,8 +12,8 @@ from typing import Any
 
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
-from multitask.reporting.study_marks import TITLE, Mark, ScoreRange, draw_marks
-from multitask.reporting.study_scales import SettingScale
+from multitask.reporting.study.marks import TITLE, Mark, ScoreRange, draw_marks
+from multitask.reporting.study.scales import SettingScale
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,

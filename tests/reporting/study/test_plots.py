@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from multitask.reporting import study_plots
-from multitask.reporting.study_marks import Mark, ScoreRange
-from multitask.reporting.study_plots import Curve, Interval
+from multitask.reporting.study import plots
+from multitask.reporting.study.marks import Mark, ScoreRange
+from multitask.reporting.study.plots import Curve, Interval
 from multitask.reporting.svg import PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -38,19 +38,19 @@ ROWS = [
 
 def draw_history(key="history", marks=MARKS, maximize=True):
     scores = ScoreRange.of([mark.score for mark in marks], maximize)
-    return study_plots.history(marks, scores, ylabel="joint macro-F1", key=key, label="history")
+    return plots.history(marks, scores, ylabel="joint macro-F1", key=key, label="history")
 
 
 def draw_curves(key="curves", trials=CURVES):
-    return study_plots.curves(trials, ylabel="macro-F1", key=key, label="curves")
+    return plots.curves(trials, ylabel="macro-F1", key=key, label="curves")
 
 
 def draw_importances(key="shares"):
-    return study_plots.importances({"training.lr": 0.25, "$<a>&$": 0.7, "x" * 90: 0.05}, key=key, label="shares")
+    return plots.importances({"training.lr": 0.25, "$<a>&$": 0.7, "x" * 90: 0.05}, key=key, label="shares")
 
 
 def draw_intervals(key="pooled", zero=False):
-    return study_plots.intervals(ROWS, xlabel="score", key=key, label="intervals", zero=zero)
+    return plots.intervals(ROWS, xlabel="score", key=key, label="intervals", zero=zero)
 
 
 DRAWN = [draw_history, draw_curves, draw_importances, draw_intervals]

@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
 from multitask.reporting.plots import JOINT, Line, name_ends
-from multitask.reporting.study_marks import TITLE, Mark, ScoreRange, draw_marks
+from multitask.reporting.study.marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,

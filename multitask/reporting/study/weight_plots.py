@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from multitask.reporting.study_marks import TITLE, Mark, ScoreRange, draw_marks
+from multitask.reporting.study.marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,

@@ -7,12 +7,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from multitask.reporting import study_plots, study_sections
 from multitask.reporting.pages import render
-from multitask.reporting.study_plots import Interval
-from multitask.reporting.study_sections import trial_name
-from multitask.reporting.study_trials import StudyTrials, finite, key_breaks
-from multitask.reporting.study_words import time_text, value_text
+from multitask.reporting.study import plots, sections
+from multitask.reporting.study.plots import Interval
+from multitask.reporting.study.sections import trial_name
+from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
+from multitask.reporting.study.words import time_text, value_text
 from multitask.reporting.words import count_text, interval_text, moment_text, plural, score_text, shorten
 
 _SIGNS = {"finished": "●", "pruned": "▽", "failed": "✕"}
@@ -29,8 +29,8 @@ def render_study(report: Mapping[str, Any]) -> str:
         The page. The same report gives the same characters.
     """
     study = StudyTrials(report)
-    weights = study_sections.weights(study)
-    sections = {
+    weights = sections.weights(study)
+    titles = {
         "history": "History",
         "confirmation": "Confirmation",
         "learning": "Learning",
@@ -48,19 +48,19 @@ def render_study(report: Mapping[str, Any]) -> str:
         created=moment_text(report["created"]),
         aim=_aim(report, study),
         cards=_cards(report, study),
-        sections=sections,
+        sections=titles,
         states={mark.state for mark, _ in study.scored},
         objective=study.objectives[0].name,
         several=len(study.objectives) > 1,
-        history=study_sections.history(study),
+        history=sections.history(study),
         chosen=_chosen(study),
         confirmation=_confirmation(report["confirmation"], study),
-        learning=study_sections.learning(study),
-        importances=study_sections.importances(study, report),
-        slices=study_sections.slices(study),
-        parallel=study_sections.parallel(study),
+        learning=sections.learning(study),
+        importances=sections.importances(study, report),
+        slices=sections.slices(study),
+        parallel=sections.parallel(study),
         weights=weights,
-        trade_offs=study_sections.trade_offs(study),
+        trade_offs=sections.trade_offs(study),
         table=_table(study),
     )
 
@@ -170,9 +170,7 @@ def _intervals(rows: Sequence[Interval], xlabel: str, key: str, zero: bool) -> M
     if all(row.value is None for row in rows):
         return None
     words = "; ".join(f"{row.name} {score_text(row.value)}" for row in rows)
-    return Markup(
-        study_plots.intervals(rows, xlabel=xlabel, key=key, label=f"{xlabel} with intervals: {words}", zero=zero)
-    )
+    return Markup(plots.intervals(rows, xlabel=xlabel, key=key, label=f"{xlabel} with intervals: {words}", zero=zero))
 
 
 def _table(study: StudyTrials) -> dict[str, Any]:

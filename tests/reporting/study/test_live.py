@@ -14,9 +14,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from multitask.reporting import study_live
-from multitask.reporting.study_live import LiveStudyProgress, PlainStudyProgress
-from multitask.reporting.study_progress import RunningTrial, StudyView
+from multitask.reporting.study import live
+from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
+from multitask.reporting.study.progress import RunningTrial, StudyView
 
 TASKS = ("mask", "gender", "age", "colour_of_the_hair", "glasses", "expression_of_the_face")
 NOW = 1000.0
@@ -26,7 +26,7 @@ NOW = 1000.0
 def clock(monkeypatch):
     """Time that stands still until a test moves it."""
     found = SimpleNamespace(now=NOW)
-    monkeypatch.setattr(study_live, "time", SimpleNamespace(monotonic=lambda: found.now))
+    monkeypatch.setattr(live, "time", SimpleNamespace(monotonic=lambda: found.now))
     return found
 
 
@@ -360,8 +360,8 @@ class TestPlain:
 
 PLAYED = """
 import time
-from multitask.reporting.study_console import make_study_progress
-from multitask.reporting.study_progress import RunningTrial, StudyView
+from multitask.reporting.study.console import make_study_progress
+from multitask.reporting.study.progress import RunningTrial, StudyView
 
 progress = make_study_progress(False)
 view = StudyView("demo", ("joint.macro_f1",), total=3, num_workers=1)

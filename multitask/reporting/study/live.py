@@ -13,8 +13,8 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from multitask.reporting.console import score
-from multitask.reporting.study_progress import RunningTrial, StudyProgress, StudyView
-from multitask.reporting.study_words import (
+from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
+from multitask.reporting.study.words import (
     best_text,
     clock_text,
     counts,

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from multitask.reporting.study_scales import SettingScale
+from multitask.reporting.study.scales import SettingScale
 
 
 def number(low, high, log=False, kind="float"):

@@ -14,8 +14,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from multitask.reporting import study_plots, study_space_plots, study_weight_plots
-from multitask.reporting.study_page import render_study
+from multitask.reporting.study import plots, space_plots, weight_plots
+from multitask.reporting.study.page import render_study
 
 SECTIONS = [
     "history",
@@ -318,9 +318,9 @@ def drawn(monkeypatch):
     """Leaves the plots out, and holds what each of them was asked to show: by key, its arguments."""
     asked = {}
     for module, names in (
-        (study_plots, ("history", "curves", "importances", "intervals")),
-        (study_space_plots, ("setting_slice", "parallel", "trade_off")),
-        (study_weight_plots, ("head_weights",)),
+        (plots, ("history", "curves", "importances", "intervals")),
+        (space_plots, ("setting_slice", "parallel", "trade_off")),
+        (weight_plots, ("head_weights",)),
     ):
         for name in names:
 
@@ -588,7 +588,7 @@ def test_parallel_coordinates_hold_the_finished_trials_alone(drawn):
     (scales, trials, _), _ = drawn["lines"]
     assert [mark.number for mark, _ in trials] == [t["number"] for t in report["trials"] if t["state"] == "finished"]
     assert set(scales) == {param["name"] for param in PARAMS}
-    width = study_space_plots.parallel_width(len(PARAMS))
+    width = space_plots.parallel_width(len(PARAMS))
     assert page.one("figure", class_="broad")["attrs"]["style"] == f"--least:{width}px"
 
 
@@ -718,8 +718,8 @@ def test_a_large_study_makes_a_page_that_a_browser_still_likes():
 
 def test_another_process_gives_the_same_page_without_pyplot():
     code = (
-        "import hashlib, sys; sys.path.insert(0, sys.argv[1]); import test_study_page\n"
-        "page = test_study_page.render_study(test_study_page.make_study(12))\n"
+        "import hashlib, sys; sys.path.insert(0, sys.argv[1]); import test_page\n"
+        "page = test_page.render_study(test_page.make_study(12))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
         "print(hashlib.sha256(page.encode()).hexdigest())"
     )

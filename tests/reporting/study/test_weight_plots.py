@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from multitask.reporting import study_weight_plots
-from multitask.reporting.study_marks import Mark, ScoreRange
+from multitask.reporting.study import weight_plots
+from multitask.reporting.study.marks import Mark, ScoreRange
 from multitask.reporting.svg import WIDTH_PX
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -17,7 +17,7 @@ WEIGHTS = [(1, 1, 1, 1), (0.4, 0.2, 2, 1.4), (1.5, 0.5, 0.7, 0.3)]
 
 def draw(tasks, trials, key="k"):
     rows = [(mark, dict(zip(tasks, weights, strict=True))) for mark, weights in trials]
-    return study_weight_plots.head_weights(tasks, rows, SCORES, ylabel="joint macro-F1", key=key, label="weights")
+    return weight_plots.head_weights(tasks, rows, SCORES, ylabel="joint macro-F1", key=key, label="weights")
 
 
 def draw_some(number, key):

@@ -8,12 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from multitask.reporting import study_plots, study_space_plots, study_weight_plots
-from multitask.reporting.study_marks import Mark, ScoreRange
-from multitask.reporting.study_plots import Curve
-from multitask.reporting.study_scales import SettingScale
-from multitask.reporting.study_trials import StudyTrials, finite, key_breaks
-from multitask.reporting.study_words import value_text
+from multitask.reporting.study import plots, space_plots, weight_plots
+from multitask.reporting.study.marks import Mark, ScoreRange
+from multitask.reporting.study.plots import Curve
+from multitask.reporting.study.scales import SettingScale
+from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
+from multitask.reporting.study.words import value_text
 from multitask.reporting.words import plural, score_text
 
 _COLUMNS = {1: "two", 2: "two", 4: "two"}  # how many plots stand in a row, by their number; "three" for all others
@@ -23,13 +23,13 @@ _MOST_SHARES = 12  # settings whose importance is drawn
 
 def history(study: StudyTrials) -> dict[str, Any]:
     """Scores trial by trial, a plot per objective, and with several objectives each two of them against each other."""
-    plots = []
+    drawings = []
     for place, objective in enumerate(study.objectives):
         marks = [study.mark(number, study.score(number, place)) for number in study.trials]
         scores = ScoreRange.of((mark.score for mark in marks), objective.maximize)
         if not any(mark.score is not None for mark in marks):
             continue
-        plot = study_plots.history(
+        plot = plots.history(
             marks,
             scores,
             ylabel=objective.name,
@@ -37,7 +37,7 @@ def history(study: StudyTrials) -> dict[str, Any]:
             label=f"{objective.name} of every trial, with the best so far; {objective.better}",
         )
         title = f"{objective.name} ({objective.better})"
-        plots.append({"title": title, "words": _outside(scores), "plot": Markup(plot)})
+        drawings.append({"title": title, "words": _outside(scores), "plot": Markup(plot)})
     fronts = []
     for x, y in itertools.combinations(range(len(study.objectives)), 2):
         first, second = study.objectives[x], study.objectives[y]
@@ -46,12 +46,12 @@ def history(study: StudyTrials) -> dict[str, Any]:
         if drawn := _against(points, None, names, f"front-{x}-{y}", maximize):
             words = f"{first.name}: {first.better}; {second.name}: {second.better}. On the line: the best of these two."
             fronts.append({"title": " and ".join(names), "words": words, "plot": drawn})
-    return {"plots": plots, "fronts": fronts, "columns": columns(len(plots) + len(fronts))}
+    return {"plots": drawings, "fronts": fronts, "columns": columns(len(drawings) + len(fronts))}
 
 
 def learning(study: StudyTrials) -> dict[str, Any]:
     """Learning curves of all trials: the joint score, then each task's."""
-    plots = []
+    drawings = []
     for place, name in enumerate(["joint", *study.tasks]):
         trials = []
         for number, trial in study.trials.items():
@@ -63,9 +63,9 @@ def learning(study: StudyTrials) -> dict[str, Any]:
                 trials.append(Curve(study.marks[number], *zip(*values, strict=True)))
         if trials:
             label = f"{name} macro-F1 of {plural(len(trials), 'trial', 'trials')} after each epoch"
-            plot = study_plots.curves(trials, ylabel="macro-F1 on validation", key=f"curves-{place}", label=label)
-            plots.append({"title": name, "words": "", "plot": Markup(plot)})
-    return {"plots": plots, "columns": columns(len(plots))}
+            plot = plots.curves(trials, ylabel="macro-F1 on validation", key=f"curves-{place}", label=label)
+            drawings.append({"title": name, "words": "", "plot": Markup(plot)})
+    return {"plots": drawings, "columns": columns(len(drawings))}
 
 
 def importances(study: StudyTrials, report: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -80,18 +80,18 @@ def importances(study: StudyTrials, report: Mapping[str, Any]) -> dict[str, Any]
     if rest:
         have = plural(len(rest), "more setting has", "more settings have")
         words = f"{have} {sum(shares[name] for name in rest):.0%} together: {', '.join(rest)}."
-    plot = study_plots.importances({name: shares[name] for name in shown}, key="shares", label=label)
+    plot = plots.importances({name: shares[name] for name in shown}, key="shares", label=label)
     return {"plot": Markup(plot), "words": words}
 
 
 def slices(study: StudyTrials) -> dict[str, Any]:
     """Score against each setting."""
-    plots = []
+    drawings = []
     for place, (name, param) in enumerate(study.params.items()):
         trials = [(mark, trial["params"][name]) for mark, trial in study.scored if name in trial["params"]]
         if not trials:
             continue
-        plot = study_space_plots.setting_slice(
+        plot = space_plots.setting_slice(
             SettingScale(param, (value for _, value in trials)),
             trials,
             study.scores,
@@ -102,8 +102,8 @@ def slices(study: StudyTrials) -> dict[str, Any]:
         words = range_text(param)
         if len(trials) < len(study.scored):
             words += f"; {len(trials):,} of {plural(len(study.scored), 'trial has', 'trials have')} it"
-        plots.append({"title": key_breaks(name), "words": words, "plot": Markup(plot)})
-    return {"plots": plots, "columns": columns(len(plots)), "outside": _outside(study.scores)}
+        drawings.append({"title": key_breaks(name), "words": words, "plot": Markup(plot)})
+    return {"plots": drawings, "columns": columns(len(drawings)), "outside": _outside(study.scores)}
 
 
 def parallel(study: StudyTrials) -> dict[str, Any] | None:
@@ -121,8 +121,8 @@ def parallel(study: StudyTrials) -> dict[str, Any] | None:
     scores = ScoreRange.of((mark.score for mark, _ in trials), study.objectives[0].maximize)
     name = study.objectives[0].name
     label = f"{name} and the settings of {plural(len(trials), 'trial', 'trials')}: {', '.join(scales)}"
-    plot = study_space_plots.parallel(scales, trials, scores, ylabel=name, key="lines", label=label)
-    return {"plot": Markup(plot), "ends": scores.ends, "width": study_space_plots.parallel_width(len(scales))}
+    plot = space_plots.parallel(scales, trials, scores, ylabel=name, key="lines", label=label)
+    return {"plot": Markup(plot), "ends": scores.ends, "width": space_plots.parallel_width(len(scales))}
 
 
 def weights(study: StudyTrials) -> dict[str, Any] | None:
@@ -137,7 +137,7 @@ def weights(study: StudyTrials) -> dict[str, Any] | None:
     if len(heads) < 2 or not trials or (len(trials) > 1 and len(divisions) == 1):
         return None
     name = study.objectives[0].name
-    plot = study_weight_plots.head_weights(
+    plot = weight_plots.head_weights(
         heads,
         trials,
         study.colours,
@@ -162,15 +162,15 @@ def trade_offs(study: StudyTrials) -> dict[str, Any]:
     trials = study.trials.items()
     found = {number: trial["scores"] for number, trial in trials if trial["scores"] and trial["state"] == "finished"}
     joint = ScoreRange.of(finite(scores["joint"]) for scores in found.values())
-    plots = []
+    drawings = []
     for place, (first, second) in enumerate(itertools.combinations(study.tasks, 2)):
         points = [
             (study.mark(number, finite(scores["joint"])), scores["tasks"].get(first), scores["tasks"].get(second))
             for number, scores in found.items()
         ]
         if plot := _against(points, joint, (f"{first} macro-F1", f"{second} macro-F1"), f"trade-off-{place}"):
-            plots.append({"title": f"{first} and {second}", "words": "", "plot": plot})
-    return {"plots": plots, "columns": columns(len(plots)), "ends": joint.ends}
+            drawings.append({"title": f"{first} and {second}", "words": "", "plot": plot})
+    return {"plots": drawings, "columns": columns(len(drawings)), "ends": joint.ends}
 
 
 def trial_name(mark: Mark) -> str:
@@ -207,9 +207,7 @@ def _against(
         return None
     label = f"{names[1]} against {names[0]} of {plural(len(known), 'trial', 'trials')}"
     return Markup(
-        study_space_plots.trade_off(
-            known, scores, xlabel=names[0], ylabel=names[1], key=key, label=label, maximize=maximize
-        )
+        space_plots.trade_off(known, scores, xlabel=names[0], ylabel=names[1], key=key, label=label, maximize=maximize)
     )
 
 

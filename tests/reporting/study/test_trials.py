@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from multitask.reporting.study_trials import Objective, StudyTrials, finite, key_breaks
+from multitask.reporting.study.trials import Objective, StudyTrials, finite, key_breaks
 
 
 def make_trial(number, state="finished", values=(0.5,), **more):

@@ -17,7 +17,7 @@ import pytest
 from optuna.trial import TrialState
 
 from multitask.study import ledger
-from multitask.study.messages import Failed, Job, Lost
+from multitask.study.messages import Done, Failed, Job, Lost
 from multitask.study.record import record_of
 from multitask.study.settings import Plan
 from multitask.study.storage import give_up, open_storage, open_study, queue
@@ -122,6 +122,21 @@ def test_a_trial_that_lives_elsewhere_is_left_alone_and_waited_for(
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
     assert study.trials[3].user_attrs[ledger.RETRY_OF] == 0
     assert study.trials[3].user_attrs[ledger.ORIGIN] == "base"
+
+
+def test_a_launch_that_was_held_up_does_not_take_its_own_trials_for_lost(
+    shared: Make, search: Make, trained: Make
+) -> None:
+    there = shared(budget={"trials": 1})
+    began = datetime.now()
+
+    def held_up(job: Job, epoch: int) -> Done | None:
+        there.silent_for(there.study.trials[0], 100)
+        done = Done(dict.fromkeys(job.metrics, 0.5), {"joint": 0.5, "tasks": {}}, 1.0)
+        return done if datetime.now() > began + timedelta(seconds=2) else None  # it looks for the lost every second
+
+    study = search(there.plan, trained(lambda config: [0.5] * 10_000, held_up), url=there.url)
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
 
 
 def test_a_trial_that_ends_elsewhere_counts(shared: Make, search: Make, trained: Make, watcher: Any) -> None:

@@ -316,23 +316,24 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
 def show_bench(rows: Sequence[Any]) -> None:
     """Measured ratios with their range over the rounds, and what they should at least be."""
     say()
-    units = dict.fromkeys(row.unit for row in rows)
-    columns = ("measured", "ratio", "half of rounds", "at least", *(units if len(units) == 1 else ("ours",)), "other")
-    table = make_table("", columns)
+    table = make_table("", ("measured", "ratio", "half of rounds", "at least", "ours", "other", ""))
     table.title = None
     for row in rows:
-        unit = "" if len(units) == 1 else f" {row.unit}"
         missed = row.bound is not None and row.ratio < row.bound
         table.add_row(
-            row.name + (f" ({row.note})" if row.note else ""),
+            row.name,
             f"{row.ratio:.3f}",
             "-" if row.low is None else f"{row.low:.2f} to {row.high:.2f}",
             "-" if row.bound is None else f"{row.bound:g}",
-            f"{row.ours:,.3g}{unit}" if unit else f"{row.ours:,.0f}",
-            f"{row.other:,.3g}{unit}" if unit else f"{row.other:,.0f}",
+            f"{row.ours:,.0f}" if row.ours >= 10 else f"{row.ours:.2g}",
+            f"{row.other:,.0f}" if row.other >= 10 else f"{row.other:.2g}",
+            row.unit,
             style="bold red" if missed else "",
         )
     out.print(table)
+    for row in rows:
+        if row.note:
+            say(f"{row.name}: {row.note}")
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:

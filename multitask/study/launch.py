@@ -129,8 +129,8 @@ class Search:
         self.progress.begin(self.view)
         if len(self.settings.objective) > 1 and self.settings.chosen_pruner.name == "dominated":
             self.progress.say(
-                "several objectives, which Optuna does not prune: a trial is stopped when a finished one was better in "
-                "every head by the same epoch"
+                "several objectives, which Optuna does not prune: a trial is stopped when a finished one was at least "
+                "as good in every head, and better in one, by the same epoch"
             )
         if self._is_spent(trials := self._trials()) and not self._elsewhere(trials):
             return  # without a wait for workers

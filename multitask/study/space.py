@@ -20,6 +20,8 @@ Params = dict[str, Any]
 
 _NUM_DRAWS = 64
 """Random points of the space that must be valid configs, beside its ends."""
+_WHO_IS_JUDGED = ("seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold")
+"""Settings that no space can hold."""
 
 
 class Suggester(Protocol):
@@ -132,6 +134,10 @@ class Space:
                 clash = [key for key in self.entries if key.startswith("heads.") and key.endswith(".weight")]
                 if clash:
                     raise UserError(f"space.{clash[0]}: is one of the weights that space.heads sets")
+            elif path in _WHO_IS_JUDGED:
+                raise UserError(
+                    f"space.{path}: decides on whom a trial is judged; the scores of its trials would not compare"
+                )
             elif below := [key for key in self._flat if key.startswith(f"{path}.")]:
                 raise UserError(f"space.{path}: is a section; name one of its settings, as {below[0]}")
             self._check_condition(path, entry)

@@ -60,7 +60,6 @@ def test_twenty_killed_workers_cost_no_trial(
     plan = make_plan(SPACE, {"training.epochs": 6}, budget={"trials": trials}, workers=3, pruner="none", retries=kills)
     rng = random.Random(0)
     killed: list[Worker] = []
-    hit = set()
     due = 0.0
 
     def on_tick() -> None:
@@ -70,8 +69,6 @@ def test_twenty_killed_workers_cost_no_trial(
         # Not all trials may end before all kills are done.
         if alive and len(killed) < kills and (now >= due or watcher.view.finished > trials // 2):
             worker = rng.choice(alive)
-            if worker.number in watcher.view.running:
-                hit.add(watcher.view.running[worker.number].name)
             worker.process.kill()
             killed.append(worker)
             due = now + rng.uniform(0, 1.5)
@@ -82,8 +79,7 @@ def test_twenty_killed_workers_cost_no_trial(
     found = read(f"sqlite:///{tmp_path}/out/study.db")
     check(found, trials, places)
     lost = [trial for trial in found if trial.state == TrialState.FAIL]
-    assert len(hit) >= 10  # the others had no trial yet
-    assert len(hit) <= len(lost) <= kills
+    assert kills // 2 <= len(lost) <= kills  # the others had no trial yet, or had just ended it
     assert {trial.user_attrs[ledger.FAILURE] for trial in lost} == {
         "the worker was killed by SIGKILL (out of memory, perhaps)"
     }

@@ -29,6 +29,18 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """``<<`` replaced by what it merges, each key once: PyYAML 6.0.4 tells keys that stand twice by the identity of
+        their texts, which letters share, and would then keep the value that is overridden."""
+        merges = any(key_node.tag == "tag:yaml.org,2002:merge" for key_node, _ in node.value)
+        super().flatten_mapping(node)
+        if merges:
+            last = {
+                (key.tag, key.value if isinstance(key, yaml.ScalarNode) else id(key)): (key, value)
+                for key, value in node.value
+            }
+            node.value = list(last.values())
+
 
 _RESOLVERS = [
     ("float", r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?|[-+]?\.(inf|Inf)|\.(nan|NaN)", "-+0123456789."),

@@ -174,7 +174,7 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: _Served
     device = trainer.device
     steps = _Served(list(served.epoch(1))[:STEPS])
     backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
-    plain = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.num_features, material.space.num_classes))
+    plain = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, material.space.num_classes))
     plain = plain.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(plain.parameters(), lr=config.training.lr)
     criterion = nn.CrossEntropyLoss()

@@ -15,8 +15,9 @@ from multitask.data.images import AnyCrop, WholeSettings
 from multitask.data.sources import AnySource, CompetitionSettings
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
-from multitask.labels import LabelSettings, LabelSpace
+from multitask.labels import JOINT, LabelSettings, LabelSpace
 from multitask.model.heads import AnyNet, LinearSettings
+from multitask.model.joint import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.network import ModelSettings
 from multitask.objective.balance import AnyBalancer, FixedSettings
 from multitask.objective.losses import AnyLoss, CrossEntropySettings, ExplicitWeights
@@ -26,6 +27,7 @@ from multitask.settings import (
     Float,
     Located,
     NonNegativeFloat,
+    PositiveFloat,
     PositiveInt,
     Settings,
     override,
@@ -84,6 +86,16 @@ class HeadSettings(Settings):
     net: AnyNet = LinearSettings()
 
 
+class JointSettings(Settings):
+    """The ``joint`` section: what is learned of the classes as a whole, beside what each head learns."""
+
+    term: AnyTerm = LowRankSettings()
+    loss: AnyLoss = CrossEntropySettings()
+    """Of the classes that can occur."""
+    weight: PositiveFloat = 1.0
+    """As a head's."""
+
+
 class Config(Settings):
     """A run, whole."""
 
@@ -94,6 +106,8 @@ class Config(Settings):
     augment: AugmentSettings = AugmentSettings()
     model: ModelSettings = ModelSettings()
     heads: dict[str, HeadSettings] = {}
+    joint: JointSettings | None = None
+    """None: every head speaks for itself."""
     balancer: AnyBalancer = FixedSettings()
     training: TrainingSettings = TrainingSettings()
     decode: AnyDecode = IndependentSettings()
@@ -117,6 +131,8 @@ class Config(Settings):
                     f"{', '.join(task.classes[:6])}{', ...' if task.num_classes > 6 else ''}; "
                     f"found {len(weights.values)}"
                 )
+        if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
+            raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
         metrics = scored_metrics(self.space())
         if self.training.monitor not in metrics:
             raise ValueError(
@@ -133,6 +149,11 @@ class Config(Settings):
     def learned_space(self) -> LabelSpace:
         """The label space that the heads learn, of the same classes."""
         return self.model.sharing.learned(self.space())
+
+    def loss_weights(self) -> dict[str, float]:
+        """Every loss and what it counts: the heads', and the joint term's where there is one."""
+        weights = {name: head.weight for name, head in self.heads.items()}
+        return weights if self.joint is None else {**weights, JOINT: self.joint.weight}
 
     def to_yaml(self) -> str:
         """The whole config, defaults and all; it can be run as it is."""

@@ -22,7 +22,7 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.files import write_atomically
 from multitask.labels import MISSING
-from multitask.material import Material, learned_labels, preprocessing
+from multitask.material import Material, preprocessing, what_is_learned
 from multitask.model.network import Network
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
@@ -98,8 +98,8 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
 def _batches(samples: Samples, config: Config, preprocess: Preprocessing, progress: Progress) -> Batches:
     done = progress.stage("reading pictures", len(samples), "images")
     pictures = Pictures(samples.paths(), preprocess, config.data.cache, done)
-    labels = learned_labels(samples, config.space(), config.learned_space())
-    return Batches(samples, labels, pictures, np.arange(len(samples)), config.training.batch_size)
+    learned = what_is_learned(samples, config)
+    return Batches(samples, learned, pictures, np.arange(len(samples)), config.training.batch_size)
 
 
 def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, progress: Progress) -> int:

@@ -24,7 +24,10 @@ from multitask.settings import Float, Settings, variants
 MISSING = -1
 """The index of a label, or of a class, that is not known."""
 
-RESERVED = ("class", "group", "image", "joint", "predicted")
+JOINT = "joint"
+"""What belongs to the classes as a whole rather than to a task, wherever it stands beside the tasks."""
+
+RESERVED = ("class", "group", "image", JOINT, "predicted")
 """No task's name: tables and reports use them beside the tasks'."""
 
 MAX_CLASSES = 10_000

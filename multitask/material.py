@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from multitask.config import Config
 from multitask.data.augment import Augmentation, changes_pictures
 from multitask.data.images import Normaliser, Pictures, Preprocessing, SharedPixels, pixels_key
-from multitask.data.loading import Batches
+from multitask.data.loading import Batches, Learned
 from multitask.data.samples import Samples
 from multitask.data.splits import Split, fold, hold_out
 from multitask.files import content_digest
-from multitask.labels import LabelSpace
 from multitask.model.backbone import Backbone
 from multitask.model.features import Features, compute_features, features_key
 from multitask.runs.environment import fingerprint, machine
@@ -50,9 +49,9 @@ class Material:
         self._pictures: Pictures | None = None
         self._features: Features | None = None
 
-    def learned_labels(self, samples: Samples) -> NDArray[np.int64]:
-        """(N, H) the labels that each head learns."""
-        return learned_labels(samples, self.space, self.learned)
+    def what_is_learned(self, samples: Samples) -> Learned:
+        """A column for each loss: of every head and, where there is one, of the joint term."""
+        return what_is_learned(samples, self.config)
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """The samples of ``train``, ``val`` or ``all``."""
@@ -144,7 +143,7 @@ class Material:
         config = self.config
         return Batches(
             self.samples,
-            self.learned_labels(self.samples),
+            self.what_is_learned(self.samples),
             self.pictures(progress) if self._features is None else self._features,
             self.indices(split) if indices is None else indices,
             config.training.batch_size,
@@ -188,9 +187,16 @@ def _stage(progress: Progress, name: str, num_images: int) -> Callable[[int], No
     return lambda done: begun()(done)
 
 
-def learned_labels(samples: Samples, space: LabelSpace, learned: LabelSpace) -> NDArray[np.int64]:
-    """(N, H) the labels that each head learns: those of the tasks, or the class where one head learns it whole."""
-    return samples.labels if learned == space else samples.classes[:, None]
+def what_is_learned(samples: Samples, config: Config) -> Learned:
+    """A column for each loss, in the order of ``Config.loss_weights``."""
+    classes = samples.classes[:, None]
+    unknown = np.full_like(classes, np.nan, dtype=np.float32)
+    labels, numbers = samples.labels, samples.numbers.astype(np.float32)
+    if config.learned_space() != config.space():  # one head learns the classes whole
+        labels, numbers = classes, unknown
+    if config.joint is not None:
+        labels, numbers = np.hstack([labels, classes]), np.hstack([numbers, unknown])
+    return Learned(labels, numbers)
 
 
 def _split(config: Config, samples: Samples) -> Split:

@@ -24,11 +24,11 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
-from multitask.labels import MISSING
+from multitask.labels import JOINT, MISSING, Task
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
-from multitask.objective.losses import TaskLoss
+from multitask.objective.losses import JointLoss, TaskLoss, training_labels
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.seeds import derive
@@ -68,7 +68,8 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
     torch.manual_seed(derive(config.seed, "weights"))
     backbone = Backbone(config.model.backbone, config.data.image_size, pretrained)
     nets = {name: head.net for name, head in config.heads.items()}
-    network = Network(backbone, config.learned_space(), nets)
+    term = None if config.joint is None else config.joint.term
+    network = Network(backbone, config.learned_space(), nets, term)
     return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
 
 
@@ -83,7 +84,7 @@ def answer(
     """What a network in evaluation mode says of samples.
 
     Args:
-        network: the heads' logits of a batch.
+        network: the heads' log-probabilities of a batch.
         config: the run's.
         samples: those that ``batches`` serves, in that order.
         batches: unshuffled.
@@ -92,8 +93,27 @@ def answer(
     """
     learned = config.learned_space()
     log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
+    log_probs.pop(JOINT, None)
     classes = config.decode.decode(log_probs, learned)
     return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
+
+
+def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
+    """The losses of the heads, and of the joint term where there is one, by name."""
+    learned = config.learned_space()
+    train = material.what_is_learned(material.samples.take(material.split.train))
+    losses: dict[str, nn.Module] = {}
+    for column, task in enumerate(learned.tasks):
+        data = training_labels(task, train.labels[:, column], train.numbers[:, column])
+        losses[task.name] = TaskLoss(config.heads[task.name].loss, data)
+    if config.joint is not None:
+        possible = np.flatnonzero(learned.possible)
+        classes = Task(JOINT, tuple(learned.class_names[index] for index in possible))
+        found = train.labels[:, -1]
+        found = np.where(found == MISSING, MISSING, np.searchsorted(possible, found))
+        data = training_labels(classes, found, train.numbers[:, -1])
+        losses[JOINT] = JointLoss(TaskLoss(config.joint.loss, data), learned.possible)
+    return losses
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
@@ -102,15 +122,10 @@ def build_trainer(config: Config, material: Material, network: Network, num_batc
     Where the batches hold features, the trainer's network is what comes after the backbone of this one.
     """
     device = next(network.parameters()).device
-    labels = material.learned_labels(material.samples.take(material.split.train))
-    losses: dict[str, nn.Module] = {}
-    for task, column in zip(material.learned.tasks, labels.T, strict=True):
-        counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
-        losses[task.name] = TaskLoss(config.heads[task.name].loss, counts)
-    balancer = config.balancer.build({name: head.weight for name, head in config.heads.items()})
+    balancer = config.balancer.build(config.loss_weights())
     return Trainer(
         network.after_backbone() if material.serves_features else network,
-        ByTask(losses).to(device),
+        ByTask(build_losses(config, material)).to(device),
         balancer.to(device),
         config.training,
         material.normaliser,

@@ -39,22 +39,40 @@ class Batch:
         images: (B, H, W, 3) uint8; or (B, F), the features that stand for them.
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) float32.
+        numbers: (B, T) float32, the raw numbers that labels were made of, NaN where there is none.
     """
 
     images: Tensor
     labels: Tensor
     weights: Tensor
+    numbers: Tensor
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device) -> Batch:
         """The same on a device, while the host goes on."""
-        return Batch(*(part.to(device, non_blocking=True) for part in (self.images, self.labels, self.weights)))
+        return Batch(*(part.to(device, non_blocking=True) for part in self._parts()))
 
     def pin_memory(self) -> Batch:
         """The same in page-locked memory, which a GPU can fetch while it computes."""
-        return Batch(self.images.pin_memory(), self.labels.pin_memory(), self.weights.pin_memory())
+        return Batch(*(part.pin_memory() for part in self._parts()))
+
+    def _parts(self) -> tuple[Tensor, ...]:
+        return self.images, self.labels, self.weights, self.numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What is learned of N samples: a column for each loss.
+
+    Attributes:
+        labels: (N, T) int64, ``MISSING`` where unknown.
+        numbers: (N, T) float32, the raw numbers that labels were made of, NaN where there is none.
+    """
+
+    labels: NDArray[np.int64]
+    numbers: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -68,10 +86,8 @@ class _Order:
 class _Maker(Dataset[Batch | UserError]):
     """Makes the batch that an order names; it holds no state, so any worker may."""
 
-    def __init__(
-        self, samples: Samples, labels: NDArray[np.int64], pictures: Inputs, augmentation: Augmentation | None
-    ) -> None:
-        self.labels = labels
+    def __init__(self, samples: Samples, learned: Learned, pictures: Inputs, augmentation: Augmentation | None) -> None:
+        self.learned = learned
         self.weights = samples.weights
         self.pictures = pictures
         self.augmentation = augmentation
@@ -86,8 +102,9 @@ class _Maker(Dataset[Batch | UserError]):
         images = self.augmentation(pictures, order.seed) if self.augmentation else np.stack(pictures)
         return Batch(
             torch.from_numpy(images),
-            torch.from_numpy(self.labels[order.indices]),
+            torch.from_numpy(self.learned.labels[order.indices]),
             torch.from_numpy(self.weights[order.indices]),
+            torch.from_numpy(self.learned.numbers[order.indices]),
         )
 
 
@@ -96,7 +113,7 @@ class Batches:
 
     Args:
         samples: all samples.
-        labels: (N, T) the labels that are learned, of all samples.
+        learned: what is learned of them.
         pictures: all pictures, or the features that stand for them, in the same order.
         indices: which samples are served.
         batch_size: at most so many in a batch. The batches of an epoch differ by at most one sample in size: none is
@@ -111,7 +128,7 @@ class Batches:
     def __init__(
         self,
         samples: Samples,
-        labels: NDArray[np.int64],
+        learned: Learned,
         pictures: Inputs,
         indices: NDArray[np.int64],
         batch_size: int,
@@ -122,7 +139,7 @@ class Batches:
         workers: int = 0,
         pin: bool = False,
     ) -> None:
-        self._maker = _Maker(samples, labels, pictures, augmentation)
+        self._maker = _Maker(samples, learned, pictures, augmentation)
         self._indices = indices
         self._shuffle = shuffle
         self._seed = seed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -44,24 +44,27 @@ class Targets:
     Attributes:
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) how much each sample counts.
+        numbers: (B, T) the raw numbers that labels were made of, NaN where there is none.
         partner: (B,) the place in the batch of each picture mixed in; None if none are.
         lam: the share of a picture's own pixels.
     """
 
     labels: Tensor
     weights: Tensor
+    numbers: Tensor
     partner: Tensor | None = None
     lam: float = 1.0
 
-    def sides(self) -> list[tuple[float, Tensor, Tensor]]:
-        """Share, (B, T) labels and (B,) weights of each side of the mixture."""
-        own = (self.lam, self.labels, self.weights)
+    def sides(self) -> list[tuple[float, Targets]]:
+        """Share and unmixed targets of each side of the mixture."""
+        own = (self.lam, Targets(self.labels, self.weights, self.numbers))
         if self.partner is None:
             return [own]
-        return [own, (1.0 - self.lam, self.labels[self.partner], self.weights[self.partner])]
+        other = Targets(self.labels[self.partner], self.weights[self.partner], self.numbers[self.partner])
+        return [own, (1.0 - self.lam, other)]
 
 
-def mix(images: Tensor, labels: Tensor, weights: Tensor, settings: MixSettings, seed: int) -> tuple[Tensor, Targets]:
+def mix(images: Tensor, targets: Targets, settings: MixSettings, seed: int) -> tuple[Tensor, Targets]:
     """A batch mixed with a permutation of itself by mixup or CutMix, or left as it is.
 
     mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. CutMix: Yun et al. 2019,
@@ -69,21 +72,19 @@ def mix(images: Tensor, labels: Tensor, weights: Tensor, settings: MixSettings, 
 
     Args:
         images: (B, 3, H, W) float.
-        labels: (B, T) int64.
-        weights: (B,) float.
+        targets: of each, unmixed.
         settings: which, how often, how evenly.
         seed: of everything random here.
 
     Returns:
         (B, 3, H, W) images and their targets.
     """
-    plain = Targets(labels, weights)
     if settings.mixup_prob == settings.cutmix_prob == 0:
-        return images, plain
+        return images, targets
     rng = np.random.default_rng(seed)
     draw = rng.random()
     if draw >= settings.mixup_prob + settings.cutmix_prob:
-        return images, plain
+        return images, targets
     partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     if draw < settings.mixup_prob:
         lam = float(rng.beta(settings.mixup_alpha, settings.mixup_alpha))
@@ -95,7 +96,7 @@ def mix(images: Tensor, labels: Tensor, weights: Tensor, settings: MixSettings, 
         mixed = images.clone()
         mixed[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
         lam = 1 - (bottom - top) * (right - left) / (height * width)
-    return mixed, Targets(labels, weights, partner, lam)
+    return mixed, replace(targets, partner=partner, lam=lam)
 
 
 def _box(height: int, width: int, lam: float, vertical: bool, rng: np.random.Generator) -> tuple[int, int, int, int]:

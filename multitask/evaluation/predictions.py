@@ -157,18 +157,19 @@ def predict(
     """What a network in evaluation mode says of every picture.
 
     Args:
-        network: (B, 3, H, W) to {head: (B, C_t) logits}.
+        network: (B, 3, H, W) to {head: (B, C_t) log-probabilities}.
         batches: the pictures, in order.
         preprocessing: the network's; its ``normalise`` turns what a batch holds into the network's input.
         device: the network's.
         learned: the heads' label space.
 
     Returns:
-        Per head, (N, C_t) float64 log-probabilities on the CPU.
+        Per head, (N, C_t) float64 log-probabilities on the CPU; and (N, C) ``joint`` where there is a joint term.
     """
-    logits: dict[str, list[Tensor]] = {name: [] for name in learned.task_names}
+    answers: dict[str, list[Tensor]] = {name: [] for name in learned.task_names}
     for batch in batches:
         images = preprocessing.normalise(batch.images.to(device, non_blocking=True))
         for name, values in network(images).items():
-            logits[name].append(values.float())
-    return {name: torch.cat(values).cpu().double().log_softmax(dim=1) for name, values in logits.items()}
+            answers.setdefault(name, []).append(values.float())
+    # Normalised anew: float32 rows sum to 1 only to seven digits.
+    return {name: torch.cat(values).cpu().double().log_softmax(dim=1) for name, values in answers.items()}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 import multitask.model.vision_ops  # noqa: F401  (before timm)
 from multitask.errors import UserError, nearest
+from multitask.model.encoded import Encoded, Widths
 from multitask.settings import Count, Float, PositiveFloat, Settings, resolve_path
 
 import timm  # isort: skip
@@ -199,8 +200,7 @@ class Backbone(nn.Module):
         super().__init__()
         body: Any = _create(settings, image_size, pretrained)  # timm's models share methods but no type
         self.body: Any = body
-        self.num_features: int = body.head_hidden_size
-        """F, the width of the pooled features."""
+        self.widths = Widths(body.head_hidden_size, body.num_features)
         self._freeze(settings)
         self._try(settings, image_size)
 
@@ -243,18 +243,27 @@ class Backbone(nn.Module):
             module.eval()
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Pooled features.
+    def encode(self, images: Tensor) -> Encoded:
+        """The pooled features and the map that they are pooled from.
 
         Args:
             images: (B, 3, H, W), normalised.
-
-        Returns:
-            (B, F).
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features: Tensor = self.body.forward_head(self.body.forward_features(images), pre_logits=True)
-        return features
+            features: Tensor = self.body.forward_features(images)
+            pooled: Tensor = self.body.forward_head(features, pre_logits=True)
+        return Encoded(pooled, self._places(features))
+
+    def _places(self, features: Tensor) -> Tensor:
+        """(B, N, D) of a model's own order of axes."""
+        if features.ndim == 4:
+            last = getattr(self.body, "output_fmt", "NCHW") == "NHWC"
+            return features.flatten(1, 2) if last else features.flatten(2).transpose(1, 2)
+        return features if features.ndim == 3 else features.unsqueeze(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features: (B, 3, H, W), normalised, to (B, F)."""
+        return self.encode(images).pooled
 
     def state_digest(self) -> str:
         """A digest of weights and statistics: of what was loaded, wherever it came from."""

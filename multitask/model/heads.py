@@ -1,13 +1,16 @@
-"""Heads: from pooled features to one task's logits."""
+"""Heads: from what the backbone makes of a picture to the log-probabilities of one task's labels."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
+import torch.nn.functional as F
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
+from multitask.labels import Task
+from multitask.model.encoded import Encoded, Widths
 from multitask.settings import Float, PositiveInt, Settings, variants
 
 Dropout = Annotated[Float, Field(ge=0, lt=1)]
@@ -17,10 +20,20 @@ class NetSettings(Settings):
     """A head: its settings, and how it is built."""
 
     name: str
+    reads_map: ClassVar[bool] = False
+    """Whether the head looks at the last feature map, and not only at what is pooled of it."""
 
     @abstractmethod
-    def build(self, num_features: int, num_classes: int) -> nn.Module:
-        """A module from (B, F) features to (B, C_t) logits."""
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """A module from ``Encoded`` pictures to (B, C_t) float32 log-probabilities, whose exponentials sum to 1."""
+
+
+class PooledLogits(nn.Sequential):
+    """Layers from pooled features to logits."""
+
+    def forward(self, encoded: Encoded) -> Tensor:
+        """(B, C_t) log-probabilities. In float32: a log-probability loses its meaning in half precision."""
+        return F.log_softmax(super().forward(encoded.pooled).float(), dim=1)
 
 
 class LinearSettings(NetSettings):
@@ -29,9 +42,9 @@ class LinearSettings(NetSettings):
     name: Literal["linear"] = "linear"
     dropout: Dropout = 0.0
 
-    def build(self, num_features: int, num_classes: int) -> nn.Module:
-        """(B, F) to (B, C_t)."""
-        return nn.Sequential(nn.Dropout(self.dropout), nn.Linear(num_features, num_classes))
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        return PooledLogits(nn.Dropout(self.dropout), nn.Linear(widths.pooled, task.num_classes))
 
 
 class MLPSettings(NetSettings):
@@ -41,14 +54,14 @@ class MLPSettings(NetSettings):
     hidden: PositiveInt = 256
     dropout: Dropout = 0.0
 
-    def build(self, num_features: int, num_classes: int) -> nn.Module:
-        """(B, F) to (B, C_t)."""
-        return nn.Sequential(
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        return PooledLogits(
             nn.Dropout(self.dropout),
-            nn.Linear(num_features, self.hidden),
+            nn.Linear(widths.pooled, self.hidden),
             nn.GELU(),
             nn.Dropout(self.dropout),
-            nn.Linear(self.hidden, num_classes),
+            nn.Linear(self.hidden, task.num_classes),
         )
 
 

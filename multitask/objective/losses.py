@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from multitask.labels import MISSING
+from multitask.labels import MISSING, Task
 from multitask.settings import Float, NonNegativeFloat, Settings, variants
 
 # --- class weights ----------------------------------------------------------------------------------------------
@@ -126,53 +126,111 @@ AnyLoss = Annotated[CrossEntropySettings | FocalSettings, *variants("cross_entro
 """The table of losses: a new one is a class above, and a name here."""
 
 
+@dataclass(frozen=True, eq=False)
+class TrainingLabels:
+    """What a loss may know of the labels it is trained on.
+
+    Attributes:
+        task: whose labels they are; for the joint loss, the classes that can occur as one task.
+        counts: (C_t,) training pictures of each label.
+        centres: (C_t,) the mean raw number of the training pictures of each label, in the number's unit; NaN where
+            there is none.
+    """
+
+    task: Task
+    counts: NDArray[np.float64]
+    centres: NDArray[np.float64]
+
+
+def training_labels(task: Task, labels: NDArray[np.int64], numbers: NDArray[np.floating]) -> TrainingLabels:
+    """What a loss may know, from the training pictures: (N,) labels, and (N,) raw numbers, NaN where there is none."""
+    known = labels != MISSING
+    counts = np.bincount(labels[known], minlength=task.num_classes).astype(float)
+    known &= ~np.isnan(numbers)
+    sums = np.bincount(labels[known], numbers[known], minlength=task.num_classes)
+    sizes = np.bincount(labels[known], minlength=task.num_classes)
+    return TrainingLabels(task, counts, np.where(sizes > 0, sums / np.maximum(sizes, 1), np.nan))
+
+
 class TaskLoss(nn.Module):
     """The loss of one head.
 
     Args:
         settings: which loss, class weights, smoothing.
-        counts: (C_t,) training pictures of each class, for the class weights.
+        data: the labels that it is trained on.
     """
 
     weights: Tensor
 
-    def __init__(self, settings: LossSettings, counts: NDArray[np.float64]) -> None:
+    def __init__(self, settings: LossSettings, data: TrainingLabels) -> None:
         super().__init__()
         self.settings = settings
         # Not saved: it follows from the config and the training pictures.
-        self.register_buffer("weights", settings.weights(counts), persistent=False)
+        self.register_buffer("weights", settings.weights(data.counts), persistent=False)
 
-    def per_sample(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
+        """Told before each epoch, from 1, which one it is: some losses change as training goes on."""
+
+    def per_sample(self, log_probs: Tensor, labels: Tensor) -> Tensor:
         """The loss of each sample, not reduced.
 
         With smoothing e the target is 1 - e on the label and e / C_t on every class; each class's part carries that
         class's weight, as in ``torch.nn.functional.cross_entropy``.
 
         Args:
-            logits: (B, C_t).
+            log_probs: (B, C_t) float32.
             labels: (B,) int64, ``MISSING`` where unknown.
 
         Returns:
             (B,), exactly 0 and still part of the graph where the label is missing.
         """
-        # Half precision is for the network; a log-probability loses its meaning in it.
-        weighted = self.settings.per_class(F.log_softmax(logits.float(), dim=1)) * self.weights
+        weighted = self.settings.per_class(log_probs) * self.weights
         known = labels != MISSING
         loss = weighted.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
         if self.settings.smoothing:
             loss = (1 - self.settings.smoothing) * loss + self.settings.smoothing * weighted.mean(dim=1)
         return loss * known
 
-    def forward(self, logits: Tensor, labels: Tensor, sample_weights: Tensor) -> Tensor:
+    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
         """The mean over the samples whose label is known, each counting by its weight.
 
         Args:
-            logits: (B, C_t).
+            log_probs: (B, C_t) float32.
             labels: (B,) int64, ``MISSING`` where unknown.
             sample_weights: (B,).
+            numbers: (B,) float32, the raw number that the label was made of; NaN where there is none.
 
         Returns:
             A scalar; an exact zero, still part of the graph, where no label is known.
         """
         num_known = (labels != MISSING).sum().clamp(min=1)
-        return (self.per_sample(logits, labels) * sample_weights).sum() / num_known
+        return (self.per_sample(log_probs, labels) * sample_weights).sum() / num_known
+
+
+class JointLoss(nn.Module):
+    """A loss of the classes that can occur.
+
+    Args:
+        loss: over those, in class order.
+        possible: (C,) bool.
+    """
+
+    columns: Tensor
+    places: Tensor
+
+    def __init__(self, loss: TaskLoss, possible: NDArray[np.bool_]) -> None:
+        super().__init__()
+        self.loss = loss
+        columns = torch.from_numpy(np.flatnonzero(possible))
+        places = torch.full((len(possible) + 1,), MISSING)  # the last is that of a missing class
+        places[columns] = torch.arange(len(columns))
+        self.register_buffer("columns", columns, persistent=False)
+        self.register_buffer("places", places, persistent=False)
+
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
+        """Told before each epoch, from 1, which one it is."""
+        self.loss.begin_epoch(epoch, num_epochs)
+
+    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
+        """As of ``TaskLoss``, of (B, C) log-probabilities and (B,) classes."""
+        return self.loss(log_probs[:, self.columns], self.places[labels], sample_weights, numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,8 +16,9 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batch, Batches
 from multitask.data.mix import MixSettings, Targets, mix
 from multitask.errors import UserError
+from multitask.labels import JOINT
 from multitask.model.network import Heads
-from multitask.objective.balance import Balancer
+from multitask.objective.balance import Balancer, Step
 from multitask.seeds import derive
 from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
@@ -83,7 +84,8 @@ class Trainer:
 
     Args:
         network: on its device.
-        losses: per head, (logits, labels, sample weights) to a scalar.
+        losses: by name, as ``TaskLoss``: (log-probabilities, labels, sample weights, raw numbers) to a scalar; in the
+            order of the batches' columns.
         balancer: how they become one step.
         settings: the ``training`` section.
         preprocessing: its ``normalise`` turns what a batch holds into the network's input.
@@ -117,6 +119,8 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
 
+        self._last_layer = network.last_layer()
+        self._losses_again: Callable[[], Mapping[str, Tensor]] = dict
         groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
         if learned := list(balancer.parameters()):
             groups.append({"params": learned, "weight_decay": 0.0, "lr_scale": 1.0})
@@ -159,6 +163,9 @@ class Trainer:
         # resumed run draws what an uninterrupted one does.
         torch.manual_seed(derive(self.seed, "epoch", epoch))
         self.network.train()
+        told: Iterable[Any] = (*self.losses.values(), self.balancer)
+        for listener in told:
+            listener.begin_epoch(epoch, self.settings.epochs)
         started = time.perf_counter()
         sums = _Means(tuple(self.losses), self.device)
         num_images = 0
@@ -179,32 +186,42 @@ class Trainer:
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
             "seconds": seconds,
             "images_per_s": num_images / seconds,
-            "train": sums.record(),
+            "train": {**sums.record(), "weights": self.balancer.current_weights()},
         }
 
     def _batch(self, batch: Batch, seed: int, in_step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Adds the gradients of one batch; the losses, detached."""
         batch = batch.to(self.device)
-        labels, weights = batch.labels, batch.weights
         images = self.preprocessing.normalise(batch.images)
-        images, targets = mix(images, labels, weights, self.mixing, seed)
+        images, targets = mix(images, Targets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
         with self.autocast():
-            logits = self.network(images)
-        losses = {head: self._loss(head, column, logits, targets) for column, head in enumerate(self.losses)}
+            encoded = self.network.encode(images)
+            answers = self.network.answer(encoded)
+        losses = self._losses(answers, targets)
 
         def walk_back(scalar: Tensor) -> None:
             self.scaler.scale(scalar / in_step).backward()
 
-        total = self.balancer.backward(losses, walk_back)
-        return total, {head: loss.detach() for head, loss in losses.items()}
+        def losses_again() -> dict[str, Tensor]:
+            with torch.no_grad():
+                with self.autocast():
+                    answers = self.network(images)
+                return self._losses(answers, targets)
 
-    def _loss(self, head: str, column: int, logits: Mapping[str, Tensor], targets: Targets) -> Tensor:
-        sides = [
-            share * self.losses[head](logits[head], labels[:, column], weights)
-            for share, labels, weights in targets.sides()
-        ]
-        loss: Tensor = sum(sides[1:], start=sides[0])
-        return loss
+        self._losses_again = losses_again
+        features = encoded.pooled if encoded.pooled.requires_grad else None
+        total = self.balancer.backward(losses, Step(walk_back, features, self._last_layer))
+        return total, {name: loss.detach() for name, loss in losses.items()}
+
+    def _losses(self, answers: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:
+        losses = {}
+        for column, (name, loss) in enumerate(self.losses.items()):
+            sides = [
+                share * loss(answers[name], side.labels[:, column], side.weights, side.numbers[:, column])
+                for share, side in targets.sides()
+            ]
+            losses[name] = sum(sides[1:], start=sides[0])
+        return losses
 
     def _step(self, update: int) -> None:
         """One step of the optimiser, the schedule and the average; ``update`` counts from 1."""
@@ -214,6 +231,7 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.balancer.after_step(self._losses_again)
         self.schedule.step_update(update)
         if self.ema:
             self.ema.update(self.network, step=update)
@@ -223,7 +241,7 @@ class Trainer:
         if found is not None:
             batch, head, value = found
             raise DivergedError(
-                f"heads.{head}: the loss is {value} at batch {batch} of epoch {epoch}; "
+                f"{head if head == JOINT else f'heads.{head}'}: the loss is {value} at batch {batch} of epoch {epoch}; "
                 f"lower training.lr ({self.settings.lr:g}) or set training.clip_norm"
             )
 

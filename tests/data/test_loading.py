@@ -17,7 +17,7 @@ import torch
 from multitask.config import Config
 from multitask.data.augment import Augmentation, AugmentSettings
 from multitask.data.images import Pictures, Preprocessing
-from multitask.data.loading import Batches
+from multitask.data.loading import Batches, Learned
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 
@@ -40,8 +40,9 @@ def make(
 ) -> Batches:
     # A sample's label is its own number, so that batches tell who is in them.
     labels = np.arange(len(samples))[:, None]
+    learned = Learned(labels, np.full(labels.shape, np.nan, dtype=np.float32))
     chosen = np.arange(len(samples)) if indices is None else indices
-    return Batches(samples, labels, pictures, chosen, size, **more)  # type: ignore[arg-type]
+    return Batches(samples, learned, pictures, chosen, size, **more)  # type: ignore[arg-type]
 
 
 def who(batches: Batches, epoch: int) -> list[int]:

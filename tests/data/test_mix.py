@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,10 +13,14 @@ from hypothesis import strategies as st
 
 from multitask.data.mix import MixSettings, Targets, mix
 from multitask.labels import LabelSpace, Task
-from multitask.objective.losses import AnyLoss, TaskLoss
+from multitask.objective.losses import AnyLoss, TaskLoss, TrainingLabels
 from multitask.settings import variant_classes
 
 SPACE = LabelSpace([Task("a", ("0", "1", "2")), Task("b", ("0", "1"))])
+
+
+def targets_of(labels: torch.Tensor, weights: torch.Tensor, *mixed: Any) -> Targets:
+    return Targets(labels, weights, labels * 10.0, *mixed)
 
 
 def batch(size: int = 6, height: int = 12, width: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -36,7 +42,7 @@ CASES = {
 @settings(deadline=None, max_examples=40)
 def test_lam_is_the_share_of_a_pictures_own_pixels(case: str, seed: int) -> None:
     images, labels, weights = batch()
-    mixed, targets = mix(images, labels, weights, CASES[case], seed)
+    mixed, targets = mix(images, targets_of(labels, weights), CASES[case], seed)
     assert targets.partner is not None
     assert 0 <= targets.lam <= 1
     expected = targets.lam * images.mean((1, 2, 3)) + (1 - targets.lam) * images[targets.partner].mean((1, 2, 3))
@@ -47,7 +53,7 @@ def test_lam_is_the_share_of_a_pictures_own_pixels(case: str, seed: int) -> None
 @settings(deadline=None, max_examples=40)
 def test_vertical_cutmix_pastes_a_band_of_full_height_at_one_side(seed: int) -> None:
     images, labels, weights = batch()
-    mixed, _ = mix(images, labels, weights, CASES["vertical"], seed)
+    mixed, _ = mix(images, targets_of(labels, weights), CASES["vertical"], seed)
     for picture, own in zip(mixed[:, 0], images[:, 0], strict=True):
         pasted = (picture != own).numpy()
         columns = pasted.any(axis=0)
@@ -58,24 +64,26 @@ def test_vertical_cutmix_pastes_a_band_of_full_height_at_one_side(seed: int) -> 
 
 def test_what_is_mixed_in_is_the_partners() -> None:
     images, labels, weights = batch()
-    _, targets = mix(images, labels, weights, CASES["cutmix"], 3)
+    _, targets = mix(images, targets_of(labels, weights), CASES["cutmix"], 3)
     assert targets.partner is not None
-    (own, first, w1), (rest, second, w2) = targets.sides()
+    (own, first), (rest, second) = targets.sides()
     assert own + rest == pytest.approx(1)
-    torch.testing.assert_close(first, labels)
-    torch.testing.assert_close(second, labels[targets.partner])
-    torch.testing.assert_close(w1, weights)
-    torch.testing.assert_close(w2, weights[targets.partner])
+    torch.testing.assert_close(first.labels, labels)
+    torch.testing.assert_close(second.labels, labels[targets.partner])
+    torch.testing.assert_close(first.weights, weights)
+    torch.testing.assert_close(second.weights, weights[targets.partner])
+    torch.testing.assert_close(first.numbers, labels * 10.0)
+    torch.testing.assert_close(second.numbers, labels[targets.partner] * 10.0)
     assert sorted(targets.partner.tolist()) == list(range(6))
 
 
 def test_the_joint_target_has_two_cells_not_the_product_of_the_marginals() -> None:
     """The loss of one head over all cells: -(lam log p(cell a) + (1 - lam) log p(cell b)), and nothing else."""
     labels = torch.tensor([[0, 0], [1, 1]])
-    targets = Targets(labels, torch.ones(2), torch.tensor([1, 0]), 0.7)
+    targets = targets_of(labels, torch.ones(2), torch.tensor([1, 0]), 0.7)
     joint = torch.zeros(2, SPACE.num_classes)
-    for share, side, _ in targets.sides():
-        joint += share * F.one_hot(torch.from_numpy(SPACE.encode(side.numpy())), SPACE.num_classes)
+    for share, side in targets.sides():
+        joint += share * F.one_hot(torch.from_numpy(SPACE.encode(side.labels.numpy())), SPACE.num_classes)
     expected = torch.zeros(2, 6)
     expected[0, 0], expected[0, 3] = 0.7, 0.3  # (0, 0) and (1, 1); none on (0, 1) and (1, 0)
     expected[1, 3], expected[1, 0] = 0.7, 0.3
@@ -83,7 +91,7 @@ def test_the_joint_target_has_two_cells_not_the_product_of_the_marginals() -> No
     # Its marginals are the heads' targets, so that heads trained apart see the same mixture.
     for column, name in enumerate(SPACE.task_names):
         marginal = sum(
-            share * F.one_hot(side[:, column], SPACE.sizes[column]).float() for share, side, _ in targets.sides()
+            share * F.one_hot(side.labels[:, column], SPACE.sizes[column]).float() for share, side in targets.sides()
         )
         torch.testing.assert_close(SPACE.marginal_probs(expected)[name], marginal)
 
@@ -91,15 +99,17 @@ def test_the_joint_target_has_two_cells_not_the_product_of_the_marginals() -> No
 @pytest.mark.parametrize("name", variant_classes(AnyLoss))
 def test_weighing_each_sides_loss_is_the_loss_of_the_two_cells(name: str) -> None:
     """What the loop adds up, for one head over the product: per class the loss, times the joint target."""
-    loss = TaskLoss(variant_classes(AnyLoss)[name](), np.ones(SPACE.num_classes))  # type: ignore[arg-type]
+    ones = np.ones(SPACE.num_classes)
+    data = TrainingLabels(SPACE.flattened().tasks[0], ones, ones)
+    loss = TaskLoss(variant_classes(AnyLoss)[name](), data)  # type: ignore[arg-type]
     _, labels, _ = batch()
-    targets = Targets(labels, torch.ones(6), torch.tensor([1, 2, 3, 4, 5, 0]), 0.3)
-    logits = torch.randn(6, SPACE.num_classes, generator=torch.Generator().manual_seed(0))
+    targets = targets_of(labels, torch.ones(6), torch.tensor([1, 2, 3, 4, 5, 0]), 0.3)
+    logits = torch.randn(6, SPACE.num_classes, generator=torch.Generator().manual_seed(0)).log_softmax(1)
     found = torch.zeros(())
     joint = torch.zeros(6, SPACE.num_classes)
-    for share, side, weights in targets.sides():
-        cells = torch.from_numpy(SPACE.encode(side.numpy()))
-        found = found + share * loss(logits, cells, weights)
+    for share, side in targets.sides():
+        cells = torch.from_numpy(SPACE.encode(side.labels.numpy()))
+        found = found + share * loss(logits, cells, side.weights, torch.full((6,), torch.nan))
         joint[torch.arange(6), cells] += share
     expected = (joint * loss.settings.per_class(logits.log_softmax(1))).sum(1).mean()
     torch.testing.assert_close(found, expected)
@@ -111,16 +121,16 @@ def test_weighing_each_sides_loss_is_the_loss_of_the_two_cells(name: str) -> Non
 def test_probability(prob: float) -> None:
     images, labels, weights = batch()
     chosen = MixSettings(mixup_prob=prob / 2, cutmix_prob=prob / 2)
-    mixed = [mix(images, labels, weights, chosen, seed)[1].partner is not None for seed in range(400)]
+    mixed = [mix(images, targets_of(labels, weights), chosen, seed)[1].partner is not None for seed in range(400)]
     assert np.mean(mixed) == pytest.approx(prob, abs=0.08 if 0 < prob < 1 else 0)
 
 
 def test_probability_0_is_the_batch_itself() -> None:
     images, labels, weights = batch()
-    same, targets = mix(images, labels, weights, MixSettings(), 1)
+    same, targets = mix(images, targets_of(labels, weights), MixSettings(), 1)
     assert same is images
     assert targets.partner is None
-    assert [share for share, *_ in targets.sides()] == [1.0]
+    assert [share for share, _ in targets.sides()] == [1.0]
 
 
 def test_the_same_seed_mixes_alike_and_the_input_is_kept() -> None:
@@ -128,6 +138,9 @@ def test_the_same_seed_mixes_alike_and_the_input_is_kept() -> None:
     before = images.clone()
     for chosen in CASES.values():
         torch.testing.assert_close(
-            mix(images, labels, weights, chosen, 7)[0], mix(images, labels, weights, chosen, 7)[0], rtol=0, atol=0
+            mix(images, targets_of(labels, weights), chosen, 7)[0],
+            mix(images, targets_of(labels, weights), chosen, 7)[0],
+            rtol=0,
+            atol=0,
         )
     torch.testing.assert_close(images, before, rtol=0, atol=0)

@@ -151,7 +151,9 @@ def test_predict_puts_batches_in_order_and_normalises_rows() -> None:
     images = torch.randint(0, 256, (5, 4, 4, 3), dtype=torch.uint8)
     network = nn.Sequential(nn.Flatten(), nn.Linear(48, 2)).eval()
     labels, weights = torch.zeros(5, 1, dtype=torch.int64), torch.ones(5)
-    batches = [Batch(images[:3], labels[:3], weights[:3]), Batch(images[3:], labels[3:], weights[3:])]
+    whole = Batch(images, labels, weights, torch.full((5, 1), torch.nan))
+    parts = ((part[:3], part[3:]) for part in (whole.images, whole.labels, whole.weights, whole.numbers))
+    batches = [Batch(*part) for part in zip(*parts, strict=True)]
     space = LabelSpace([Task("a", ("x", "y"))])
     preprocessing = Preprocessing((4, 4))
     with torch.inference_mode():

@@ -78,7 +78,7 @@ def error_of(name: str, path: str | Path, size: tuple[int, int] = (32, 24)) -> s
 def test_family_at_a_size_not_its_own_gives_features_and_finite_gradients(name: str, size: tuple[int, int]) -> None:
     backbone = build(name, size, options=FAMILIES[name]).train()
     output = backbone(pictures(size))
-    assert output.shape == (4, backbone.num_features)
+    assert output.shape == (4, backbone.widths.pooled)
     assert torch.isfinite(output).all()
     output.square().sum().backward()
     for key, parameter in backbone.named_parameters():
@@ -313,7 +313,7 @@ def test_zip_with_foreign_members_is_refused(tmp_path: Path) -> None:
 def _trained_state(backbone: Backbone) -> dict[str, Tensor]:
     """The state after a step with the statistics updated."""
     backbone.train()
-    head = nn.Linear(backbone.num_features, 2)
+    head = nn.Linear(backbone.widths.pooled, 2)
     optimizer = torch.optim.SGD([*(p for p in backbone.parameters() if p.requires_grad), *head.parameters()], lr=0.1)
     head(backbone(pictures())).square().sum().backward()
     optimizer.step()

@@ -34,7 +34,7 @@ def batches() -> list[Batch]:
     images = torch.randint(0, 256, (10, *SIZE, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     sizes = (4, 3, 3)
     parts = images.split(sizes), torch.zeros(10, 1, dtype=torch.int64).split(sizes), torch.ones(10).split(sizes)
-    return [Batch(*part) for part in zip(*parts, strict=True)]
+    return [Batch(*part, torch.zeros(len(part[0]), 1)) for part in zip(*parts, strict=True)]
 
 
 def autocast(dtype: torch.dtype) -> torch.autocast:

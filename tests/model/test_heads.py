@@ -4,28 +4,48 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from multitask.errors import UserError
+from multitask.labels import Task
+from multitask.model.encoded import Encoded, Widths
 from multitask.model.heads import AnyNet
 from multitask.settings import validate, variant_classes
 
 NETS = variant_classes(AnyNet)
 
 
-def build(name: str, num_features: int = 12, num_classes: int = 5, **changes: Any) -> nn.Module:
+TASK = Task("task", tuple("abcde"))
+
+
+def build(name: str, **changes: Any) -> nn.Module:
     torch.manual_seed(0)
-    return validate(NETS[name], {"name": name, **changes}).build(num_features, num_classes)  # type: ignore[attr-defined]
+    net: nn.Module = validate(NETS[name], {"name": name, **changes}).build(Widths(12, 8), TASK)  # type: ignore[attr-defined]
+    return OnPooled(net)
+
+
+class OnPooled(nn.Module):
+    """A head as of pooled features alone."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        answer: Tensor = self.net(Encoded(pooled, pooled[:, None, :8]))
+        return answer
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("name", NETS)
-def test_gives_logits_and_finite_gradients_to_every_parameter(name: str, batch: int) -> None:
+def test_gives_log_probs_and_finite_gradients_to_every_parameter(name: str, batch: int) -> None:
     net = build(name)
     features = torch.randn(batch, 12, requires_grad=True)
-    logits = net(features)
-    assert logits.shape == (batch, 5)
-    logits.square().sum().backward()
+    log_probs = net(features)
+    assert log_probs.shape == (batch, 5)
+    assert log_probs.dtype == torch.float32
+    assert torch.allclose(log_probs.exp().sum(dim=1), torch.ones(batch))
+    log_probs.square().sum().backward()
     for tensor in (features, *net.parameters()):
         assert tensor.grad is not None
         assert torch.isfinite(tensor.grad).all()
@@ -55,4 +75,5 @@ def test_linear_is_linear_and_mlp_is_not() -> None:
     for name, linear in (("linear", True), ("mlp", False)):
         net = build(name)
         middle = net((one + other) / 2)
-        assert torch.allclose(middle, (net(one) + net(other)) / 2, atol=1e-6) == linear
+        between = ((net(one) + net(other)) / 2).log_softmax(dim=1)
+        assert torch.allclose(middle, between, atol=1e-6) == linear

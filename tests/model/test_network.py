@@ -28,7 +28,7 @@ def build(sharing: str = "shared", **backbone: Any) -> tuple[Network, LabelSpace
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
-def test_gives_logits_of_every_head_that_is_learned(sharing: str) -> None:
+def test_gives_log_probs_of_every_head_that_is_learned(sharing: str) -> None:
     network, learned = build(sharing)
     logits = network(torch.randn(2, 3, 32, 24))
     assert {name: tuple(values.shape) for name, values in logits.items()} == {

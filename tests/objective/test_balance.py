@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from multitask.objective.balance import AnyBalancer, Balancer
+from multitask.objective.balance import AnyBalancer, Balancer, Step
 from multitask.settings import variant_classes
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -23,8 +23,11 @@ def losses_of(shared: Tensor) -> dict[str, Tensor]:
     return {"mask": (shared**2).sum(), "gender": (3 * shared).sum(), "age": shared.exp().sum()}
 
 
-def walk_back(scalar: Tensor) -> None:
+def back(scalar: Tensor) -> None:
     scalar.backward()
+
+
+walk_back = Step(back)
 
 
 @every_balancer
@@ -43,7 +46,7 @@ def test_gives_finite_gradients_and_a_detached_finite_total(name: str) -> None:
 def test_walks_back_only_through_what_it_is_given(name: str) -> None:
     scaled = torch.tensor([1.0, -2.0], requires_grad=True)
     plain = torch.tensor([1.0, -2.0], requires_grad=True)
-    build(name).backward(losses_of(scaled), lambda scalar: (scalar / 4).backward())
+    build(name).backward(losses_of(scaled), Step(lambda scalar: (scalar / 4).backward()))
     build(name).backward(losses_of(plain), walk_back)
     assert scaled.grad is not None
     assert plain.grad is not None

@@ -12,8 +12,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from multitask.errors import UserError
-from multitask.labels import MISSING
-from multitask.objective.losses import AnyClassWeights, AnyLoss, LossSettings, TaskLoss
+from multitask.labels import MISSING, Task
+from multitask.objective.losses import (
+    AnyClassWeights,
+    AnyLoss,
+    JointLoss,
+    LossSettings,
+    TaskLoss,
+    TrainingLabels,
+    training_labels,
+)
 from multitask.settings import validate, variant_classes
 
 LOSSES = variant_classes(AnyLoss)
@@ -33,8 +41,26 @@ def chosen(loss: str, class_weights: str = "none", smoothing: float = 0.0, **cha
     return validate(LOSSES[loss], {"name": loss, "class_weights": weights, "smoothing": smoothing, **changes})
 
 
-def build(*args: Any, counts: Any = COUNTS, **changes: Any) -> TaskLoss:
-    return TaskLoss(chosen(*args, **changes), np.asarray(counts, dtype=float))
+class OnLogits:
+    """A loss as of logits, from which heads make log-probabilities."""
+
+    def __init__(self, loss: TaskLoss) -> None:
+        self.loss = loss
+        self.weights = loss.weights
+
+    def per_sample(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return self.loss.per_sample(F.log_softmax(logits.float(), dim=1), labels)
+
+    def __call__(self, logits: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
+        numbers = torch.full(labels.shape, math.nan)
+        value: Tensor = self.loss(F.log_softmax(logits.float(), dim=1), labels, weights, numbers)
+        return value
+
+
+def build(*args: Any, counts: Any = COUNTS, **changes: Any) -> OnLogits:
+    counts = np.asarray(counts, dtype=float)
+    task = Task("task", tuple("abcdefghij"[: len(counts)]))
+    return OnLogits(TaskLoss(chosen(*args, **changes), TrainingLabels(task, counts, np.full(len(counts), np.nan))))
 
 
 def logits_of(batch: int = 6, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -133,7 +159,7 @@ def test_sample_weights_scale_each_sample(loss: str, class_weights: str, smoothi
 
 @every_loss
 def test_has_no_state_to_save(loss: str) -> None:
-    criterion = build(loss, "inverse_frequency")
+    criterion = build(loss, "inverse_frequency").loss
     assert criterion.state_dict() == {}
     assert list(criterion.parameters()) == []
 
@@ -266,3 +292,29 @@ def test_explicit_weights_keep_their_ratios() -> None:
 def test_impossible_settings_are_refused(data: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
         validate(LOSSES[data.get("name", "cross_entropy")], data)
+
+
+def test_a_joint_loss_is_that_of_the_classes_that_can_occur() -> None:
+    possible = np.array([True, False, True, True])
+    task = Task("joint", ("a", "c", "d"))
+    data = TrainingLabels(task, np.array([3.0, 1.0, 2.0]), np.full(3, np.nan))
+    loss = TaskLoss(chosen("cross_entropy", smoothing=0.1), data)
+    joint = torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
+    joint[:, 1] = -math.inf
+    joint = joint.log_softmax(1).requires_grad_()
+    unknown = torch.full((4,), math.nan)
+    found = JointLoss(loss, possible)(joint, torch.tensor([0, 2, MISSING, 3]), torch.ones(4), unknown)
+    expected = F.cross_entropy(
+        joint[:, [0, 2, 3]], torch.tensor([0, 1, -100, 2]), label_smoothing=0.1, ignore_index=-100
+    )
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert joint.grad is not None
+    assert torch.isfinite(joint.grad).all()
+
+
+def test_centres_are_the_mean_numbers_of_each_label() -> None:
+    labels = np.array([0, 0, 1, MISSING, 2])
+    data = training_labels(Task("age", ("a", "b", "c")), labels, np.array([10.0, 20.0, 40.0, 50.0, np.nan]))
+    np.testing.assert_array_equal(data.counts, [2, 1, 1])
+    np.testing.assert_array_equal(data.centres, [15.0, 40.0, np.nan])

@@ -240,7 +240,8 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     else:
         folder.create(config.to_yaml(), {**environment(), **facts})
     write_atomically(folder.data, to_json(data))
-    side = np.full(len(material.samples), "train", dtype=object)
+    side = np.full(len(material.samples), "unused", dtype=object)
+    side[material.split.train] = "train"
     side[material.split.val] = "val"
     rows = zip(material.samples.images, material.samples.groups, side, strict=True)
     write_atomically(folder.split, _csv(("image", "group", "split"), rows))
@@ -296,7 +297,9 @@ def write_report(
         "run": folder.name,
         "split": split,
         "created": began["created"],
-        **summarise(predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample")),
+        **summarise(
+            predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample"), config.unseen()
+        ),
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
             for name, indices in parts.items()

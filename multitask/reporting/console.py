@@ -251,6 +251,8 @@ def show_report(report: Mapping[str, Any]) -> None:
         )
     out.print(table)
     say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
+    if report.get("unseen"):
+        say(unseen_in_words(report["unseen"]))
     absent = report["joint"]["absent_classes"]
     if absent:
         say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")
@@ -258,6 +260,17 @@ def show_report(report: Mapping[str, Any]) -> None:
         if len(figures["classes"]) <= JOINT_ROWS:
             say()
             _show_classes(name, figures)
+
+
+def unseen_in_words(unseen: Mapping[str, Any]) -> str:
+    """How classes that were held out of training are answered, in a line."""
+    num = len(unseen["classes"])
+    which = unseen["classes"][0]["name"] if num == 1 else f"{num} classes"
+    return (
+        f"never trained on ({which}, {unseen['num_images']} images): macro-F1 "
+        f"{with_interval(unseen['macro_f1'], unseen['macro_f1_ci'])}; of the other classes "
+        f"{with_interval(unseen['seen_macro_f1'], unseen['seen_macro_f1_ci'])}"
+    )
 
 
 def _show_classes(name: str, figures: Mapping[str, Any]) -> None:

@@ -65,6 +65,7 @@ def render_report(
         rows=_rows(report),
         attribution=_attribution(report),
         lost=_lost(report),
+        unseen=_unseen(report.get("unseen")),
         learning=_learning(report, history, _best_epoch(training, history)),
         distributions=_distributions(report),
         splits=_splits(report.get("class_distribution") or {}),
@@ -146,6 +147,28 @@ def _attribution(report: Mapping[str, Any]) -> Markup | None:
             label=f"Joint macro-F1 lost by each task: {words}",
         )
     )
+
+
+def _unseen(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """How the classes that were held out of training are answered; None where none was."""
+    if not found:
+        return None
+    num = len(found["classes"])
+    pictures = (
+        f"{plural(found['num_images'], 'picture', 'pictures')} of {plural(found['num_groups'], 'group', 'groups')}"
+    )
+    words = f"{plural(num, 'class', 'classes')} had no picture to train on; here {pictures} belong to "
+    words += f"{'it' if num == 1 else 'them'}. "
+    if found["macro_f1"] is None:
+        words += "So there is no score of what was never trained on."
+    else:
+        words += f"A network that learns only whole classes cannot answer {'it' if num == 1 else 'them'}; "
+        words += "one that learns the factors may."
+    scores = [
+        {"name": name, "score": found[f"{key}macro_f1"], "interval": interval_text(found[f"{key}macro_f1_ci"])}
+        for name, key in (("never trained on", ""), ("trained on", "seen_"))
+    ]
+    return {"words": words, "scores": scores, "classes": found["classes"]}
 
 
 def _learning(

@@ -18,6 +18,7 @@ _TRAINING_FACTS = {
     "backbone": "Backbone",
     "num_parameters": "Parameters",
     "sharing": "Sharing",
+    "num_folds": "Folds",
     "device": "Device",
     "seed": "Seed",
     "num_epochs": "Epochs",
@@ -33,15 +34,17 @@ def render_report(
     *,
     augmented: Sequence[Picture] = (),
     mistakes: Sequence[Mistake] = (),
+    fold_histories: Sequence[Sequence[Mapping[str, Any]]] = (),
 ) -> str:
     """One run's report as a complete HTML page that needs no other file.
 
     Args:
         report: what RUN/report.json holds; any metric in it can be None. ``pictures_missing``, where it
             is there, says in a line why no picture can be shown.
-        history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated.
+        history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated, or in folds.
         augmented: training pictures as the network sees them.
         mistakes: wrongly predicted pictures; shown by falling confidence.
+        fold_histories: each fold's history, of a run in folds.
 
     Returns:
         The page. The same arguments give the same characters.
@@ -66,6 +69,7 @@ def render_report(
         attribution=_attribution(report),
         lost=_lost(report),
         unseen=_unseen(report.get("unseen")),
+        folds=_folds(report, fold_histories),
         learning=_learning(report, history, _best_epoch(training, history)),
         distributions=_distributions(report),
         splits=_splits(report.get("class_distribution") or {}),
@@ -169,6 +173,41 @@ def _unseen(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
         for name, key in (("never trained on", ""), ("trained on", "seen_"))
     ]
     return {"words": words, "scores": scores, "classes": found["classes"]}
+
+
+def _folds(report: Mapping[str, Any], histories: Sequence[Sequence[Mapping[str, Any]]]) -> dict[str, Any] | None:
+    """Each fold's scores on its own people, and how they came about; None where there are no folds."""
+    rows = report.get("folds")
+    if not rows:
+        return None
+    num_epochs = max(map(len, histories), default=0)
+    lines = []
+    for place, history in enumerate(histories):
+        values = [_find(row, ("val", "joint", "macro_f1")) for row in history]
+        lines.append(Line(f"fold {place}", (*values, *[None] * (num_epochs - len(values))), place))
+    plot = None
+    if any(value is not None for line in lines for value in line.values):
+        plot = Markup(
+            plots.learning_curves(
+                range(1, num_epochs + 1),
+                lines,
+                ylabel="joint macro-F1 on validation",
+                key="folds",
+                label="Joint macro-F1 of each fold after each epoch",
+            )
+        )
+    return {
+        "rows": [
+            {
+                "fold": row["fold"],
+                "counts": [count_text(row[key]) for key in ("num_groups", "num_images")],
+                "scores": [score_text(value) for value in (row["macro_f1"], *row["tasks"].values())],
+                "epochs": f"{count_text(row['best_epoch'])} of {count_text(row['num_epochs'])}",
+            }
+            for row in rows
+        ],
+        "plot": plot,
+    }
 
 
 def _learning(

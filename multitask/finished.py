@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +19,7 @@ from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.files import write_atomically
+from multitask.files import csv_text, write_atomically
 from multitask.folds import fold_configs, members, write_ensemble_report, write_out_of_fold
 from multitask.labels import MISSING
 from multitask.material import Material, learned_labels, preprocessing
@@ -168,11 +166,8 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
     with loaded(folder, config) as (network, device):
         batches = _batches(samples, config, preprocess, progress)
         predictions = answer(network, config, samples, batches, preprocess, device)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("ImageID", "ans"))
-    writer.writerows(zip(queries.ids, predictions.predicted.tolist(), strict=True))
-    write_atomically(out, text.getvalue())
+    rows = zip(queries.ids, predictions.predicted.tolist(), strict=True)
+    write_atomically(out, csv_text(("ImageID", "ans"), rows))
     return num
 
 

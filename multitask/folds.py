@@ -17,9 +17,9 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution
-from multitask.files import to_json, write_atomically
+from multitask.files import csv_text, to_json, write_atomically
 from multitask.material import Material
-from multitask.run import RunResult, check_same, csv_text, run, write_figures
+from multitask.run import RunResult, check_same, run, write_figures
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import override, validate

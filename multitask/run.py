@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +21,7 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
-from multitask.files import to_json, write_atomically
+from multitask.files import csv_text, to_json, write_atomically
 from multitask.labels import MISSING
 from multitask.material import Material
 from multitask.model.backbone import Backbone
@@ -259,15 +257,6 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
         )
     if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
         raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
-
-
-def csv_text(header: tuple[str, ...], rows: Iterable[Iterable[Any]]) -> str:
-    """A table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def load_run_config(folder: RunFolder) -> Config:

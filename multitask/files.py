@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import glob
 import hashlib
+import io
 import json
 import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -123,3 +125,12 @@ def plain(value: Any) -> Any:
 def to_json(value: Any, indent: int | None = 2) -> str:
     """``value`` as strict JSON with a line's end."""
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

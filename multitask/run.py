@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import tempfile
 from collections.abc import Callable, Mapping
@@ -23,7 +21,7 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
-from multitask.files import to_json, write_atomically
+from multitask.files import csv_text, to_json, write_atomically
 from multitask.labels import JOINT, MISSING, Task
 from multitask.material import Material
 from multitask.model.backbone import Backbone
@@ -235,17 +233,7 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     """
     data = material.fingerprint()
     if folder.exists():
-        began = load_run_config(folder)
-        old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
-        changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        if changed:
-            key = changed[0]
-            raise UserError(
-                f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
-                + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
-            )
-        if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
-            raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
+        check_same(folder, config, data)
         frozen = read_json(folder.environment).get("frozen_backbone")
         if frozen is not None and frozen != facts["frozen_backbone"]:
             raise UserError(
@@ -255,18 +243,35 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     else:
         folder.create(config.to_yaml(), {**environment(), **facts})
     write_atomically(folder.data, to_json(data))
-    side = np.full(len(material.samples), "train", dtype=object)
+    side = np.full(len(material.samples), "unused", dtype=object)
+    side[material.split.train] = "train"
     side[material.split.val] = "val"
     rows = zip(material.samples.images, material.samples.groups, side, strict=True)
-    write_atomically(folder.split, _csv(("image", "group", "split"), rows))
+    write_atomically(folder.split, csv_text(("image", "group", "split"), rows))
 
 
-def _csv(header: tuple[str, ...], rows: Any) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
+    """Checks that a run in a folder is of this config and of this data.
+
+    Args:
+        folder: there is a run in it.
+        config: what it should have begun with.
+        data: the material's fingerprint.
+
+    Raises:
+        UserError: it began with others.
+    """
+    began = load_run_config(folder)
+    old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if changed:
+        key = changed[0]
+        raise UserError(
+            f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
+            + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
+        )
+    if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
+        raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
 
 
 def load_run_config(folder: RunFolder) -> Config:
@@ -307,11 +312,7 @@ def write_report(
     samples = material.samples
     parts = {"train": material.split.train, "val": material.split.val}
     began = read_json(folder.environment)
-    report = {
-        "run": folder.name,
-        "split": split,
-        "created": began["created"],
-        **summarise(predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample")),
+    facts = {
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
             for name, indices in parts.items()
@@ -328,6 +329,22 @@ def write_report(
             "num_parameters": began["num_parameters"],
             "device": began["device"],
         },
+    }
+    return write_figures(folder, split, predictions, config, facts)
+
+
+def write_figures(
+    folder: RunFolder, split: str, predictions: Predictions, config: Config, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Writes the predictions of one split, and a report of their figures and of ``facts``; returns the report."""
+    report = {
+        "run": folder.name,
+        "split": split,
+        "created": read_json(folder.environment)["created"],
+        **summarise(
+            predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample"), config.unseen()
+        ),
+        **facts,
     }
     write_atomically(folder.predictions(split), predictions.to_csv())
     write_atomically(folder.report(split), to_json(report))

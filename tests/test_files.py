@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from multitask import files
 from multitask.errors import UserError
-from multitask.files import content_digest, is_part, plain, remove_parts, replacing, to_json, write_atomically
+from multitask.files import content_digest, csv_text, is_part, plain, remove_parts, replacing, to_json, write_atomically
 
 
 def names(folder: Path) -> list[str]:
@@ -195,3 +195,7 @@ class TestToJson:
 
     def test_names_stay_readable(self) -> None:
         assert to_json("Zoë", indent=None) == '"Zoë"\n'
+
+
+def test_a_table_as_csv_quotes_what_it_must() -> None:
+    assert csv_text(("a", "b"), [("x,y", 1), ('"', "")]) == 'a,b\n"x,y",1\n"""",\n'

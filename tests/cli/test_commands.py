@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -118,6 +119,40 @@ class TestTrain:
         assert call("train", path, "-q").code == 0
         (run,) = (tmp_path / "runs").iterdir()
         assert run.name.startswith("mine-")
+
+
+class TestFolds:
+    def test_trains_reports_and_answers(
+        self, call: Call, config_file: Callable[..., Path], drawn: Path, tmp_path: Path, trained: Path
+    ) -> None:
+        once = {"training.epochs": 1, "training.schedule.warmup_epochs": 0, "data.val_fraction": 0.2}
+        out = tmp_path / "runs" / "folded"
+        done = call(
+            "train", config_file(once), "--folds", 2, "--set", "data.held_out=[{mask: incorrect, gender: female}]",
+            "--out", out,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        assert "fold 1, 2 of 2" in done.out
+        assert "84 images of 12 groups" in done.out
+        for text in (done.out, call("report", out).out):
+            rows = re.search(r"macro-F1 by fold +\nfold +groups +joint +mask +gender +age *\n(.+\n)(.+\n)", text)
+            assert rows, text
+            assert [row.split()[:2] for row in rows.groups()] == [["0", "6"], ["1", "6"]]
+            assert re.search(r"^never trained on \(3 classes, 6 images\): macro-F1 \.?\d", text, re.M), text
+        assert "Fold by fold" in (out / "report.html").read_text()
+        before = (out / "report.json").read_text()
+        assert call("evaluate", out, "-q").code == 0
+        assert (out / "report.json").read_text() == before
+        assert call("evaluate", out, "--split", "eval", "-q").code == 0
+        assert json.loads((out / "report-eval.json").read_text())["num_groups"] == 3
+        assert "--split train" in call("evaluate", out, "--split", "train").refusal()
+        assert call("predict", out, "--data", drawn, "-o", tmp_path / "s.csv", "-q").code == 0
+        assert "2 of 2 folds" in call("runs", out.parent).out
+        assert "folds/1" in call("runs", out).out
+        compared = call("compare", out, trained / "shared")
+        assert compared.code == 0, compared.err
+        assert re.search(r"--folds +2 +-", compared.out), compared.out
+        assert "noise" in compared.out
 
 
 class TestEvaluateAndReport:

@@ -289,6 +289,62 @@ def test_reading_and_cards_say_what_the_data_say(undrawn):
     assert {".880", "95%: .800 to .920", "mask macro-F1", "350", "of 50 groups", "2", "of 3"} <= set(cards)
 
 
+def in_folds(num_folds, tasks=MASK):
+    """What is given to the page of a run in folds, with classes that were never trained on."""
+    report = make_report(tasks)
+    report["folds"] = [
+        {
+            "fold": index,
+            "num_groups": 10 + index,
+            "num_images": 1070 + index,
+            "macro_f1": 0.5 + index / 100,
+            "tasks": dict.fromkeys(tasks, 0.6 + index / 100),
+            "best_epoch": index + 1,
+            "num_epochs": index + 2,
+        }
+        for index in range(num_folds)
+    ]
+    report["training"] |= {"num_folds": num_folds, "best_epoch": None}
+    report["unseen"] = {
+        "num_images": 12,
+        "num_groups": 1,
+        "classes": report["joint"]["classes"][3:5],
+        "macro_f1": 0.25,
+        "macro_f1_ci": [0.1, 0.4],
+        "seen_macro_f1": 0.75,
+        "seen_macro_f1_ci": None,
+    }
+    histories = [make_history(tasks, num_epochs=index + 2) for index in range(num_folds)]
+    return {"report": report, "history": [], "fold_histories": histories}
+
+
+def test_folds_have_a_row_and_a_curve_each(curves):
+    page = Page(render(MASK, **in_folds(2)))
+    text = page.section("folds")
+    assert "0101,070.500.600.600.6001 of 2 1111,071.510.610.610.6102 of 3" in text
+    epochs, values, _ = curves["folds"]
+    assert epochs == [1, 2, 3]
+    assert values == {"fold 0": (0.25, 0.5, None), "fold 1": (0.25, 0.5, 0.75)}
+    assert "Each fold has learning curves of its own" in page.section("learning")
+    assert "Folds2" in page.section("training").replace(" ", "")
+    links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
+    assert links[1:5] == ["#attribution", "#folds", "#unseen", "#learning"]
+    assert [section["attrs"]["id"] for section in page.all("section")][1:5] == [link[1:] for link in links[1:5]]
+
+
+def test_classes_never_trained_on_are_scored_beside_the_others(undrawn):
+    given = in_folds(2)
+    text = Page(render(MASK, **given)).section("unseen")
+    assert "2 classes had no picture to train on; here 12 pictures of 1 group belong to them." in text
+    assert "never trained on.250.100 to .400" in text
+    assert "trained on.750–" in text
+    assert "wear/female/<30.900.800.850" in text
+    given["report"]["unseen"] |= {"num_images": 0, "macro_f1": None, "macro_f1_ci": None}
+    text = Page(render(MASK, **given)).section("unseen")
+    assert "So there is no score of what was never trained on." in text
+    assert "never trained on––" in text
+
+
 def test_many_absent_classes_are_counted_and_the_first_named(undrawn):
     report = make_report(TINY)
     report["joint"]["absent_classes"] = [f"absent {number}" for number in range(20)]
@@ -508,8 +564,9 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
         text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));
     </script>"""
     frames = ""
-    for name in SPACES:
-        (tmp_path / f"{name}.html").write_text(full_page(name).replace("<head>", watch, 1), encoding="utf-8")
+    pages = {**{name: full_page(name) for name in SPACES}, "folds": render(MASK, **in_folds(12))}
+    for name, source in pages.items():
+        (tmp_path / f"{name}.html").write_text(source.replace("<head>", watch, 1), encoding="utf-8")
         for width in (1280, 390):
             frames += (
                 f'<iframe src="{name}.html#{name}-{width}" width="{width}" height="900" style="border:0"></iframe>'
@@ -525,7 +582,7 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
     command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     found = {row["name"]: row for row in json.loads(Page(dom).one("pre")["text"])}
-    assert set(found) == {f"{name}-{width}" for name in SPACES for width in (1280, 390)}
+    assert set(found) == {f"{name}-{width}" for name in pages for width in (1280, 390)}
     for name, row in found.items():
         width = int(name.rpartition("-")[2])
         assert width - 20 <= row["window"] <= width, row  # a scroll bar may take some of it

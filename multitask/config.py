@@ -97,6 +97,8 @@ class Config(Settings):
     balancer: AnyBalancer = FixedSettings()
     training: TrainingSettings = TrainingSettings()
     decode: AnyDecode = IndependentSettings()
+    """Fitted after training, on the people who validate; after each epoch a rule that must be fitted is the joint
+    arg-max, so that epochs stay cheap."""
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -124,6 +126,10 @@ class Config(Settings):
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
             raise ValueError("training.patience: needs somebody to validate on, but data.val_fraction is 0")
+        if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_people:
+            raise ValueError(
+                f"decode.name: {self.decode.name!r} needs somebody to validate on, but data.val_fraction is 0"
+            )
         return self
 
     def space(self) -> LabelSpace:

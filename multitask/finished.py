@@ -26,7 +26,7 @@ from multitask.material import Material, learned_labels, preprocessing
 from multitask.model.network import Network
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
-from multitask.run import answer, build_network, load_run_config, load_weights, write_report
+from multitask.run import answer, build_network, load_run_config, load_weights, read_rules, write_report
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.settings import override, validate
@@ -136,9 +136,11 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
         np.full(num, "query", dtype=object),
     )
     preprocess = preprocessing(config)
+    kept = read_rules(folder, config)
+    rule = kept.rule() if kept else None
     with _loaded(folder, config) as (network, device):
         batches = _batches(samples, config, preprocess, progress)
-        predictions = answer(network, config, samples, batches, preprocess, device)
+        predictions = answer(network, config, samples, batches, preprocess, device, rule)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("ImageID", "ans"))

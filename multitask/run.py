@@ -8,7 +8,7 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,10 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
+from multitask.evaluation.decode import Evidence, Fitted, Priors
+from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.rules import Kept, decide, decide_and_fit, joint_term
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
 from multitask.labels import MISSING
@@ -79,6 +82,7 @@ def answer(
     batches: Batches,
     preprocess: Normaliser,
     device: torch.device,
+    rule: Fitted | None = None,
 ) -> Predictions:
     """What a network in evaluation mode says of samples.
 
@@ -89,11 +93,40 @@ def answer(
         batches: unshuffled.
         preprocess: makes the network's input of what they hold.
         device: the network's.
+        rule: the decode rule with its parameters; None: the config's before it was fitted.
     """
     learned = config.learned_space()
     log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
-    classes = config.decode.decode(log_probs, learned)
+    classes = (rule or config.decode.unfitted()).decode(Evidence.of(log_probs, learned))
     return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
+
+
+def decode_priors(config: Config, material: Material) -> Priors:
+    """The priors in the outputs of a network trained on this material, and those of the people it was trained on."""
+    learned = material.learned
+    labels = material.learned_labels(material.samples.take(material.split.train))
+    natural = frequencies(labels, learned)
+    implied = dict(natural)
+    for task, column in zip(learned.tasks, labels.T, strict=True):
+        counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
+        # A class counts by its pictures times their weight; next to nothing, where that is 0.
+        said = np.exp(natural[task.name]) * config.heads[task.name].loss.weights(counts).double().numpy()
+        said = np.maximum(said / said.sum(), 1e-4)
+        implied[task.name] = np.log(said / said.sum())
+    return Priors(implied, natural)
+
+
+def read_rules(folder: RunFolder, config: Config) -> Kept | None:
+    """The decode rules that were fitted when the run was scored; None where it was not and none is needed.
+
+    Raises:
+        UserError: the file is damaged, or is missing and the run's rule must be fitted.
+    """
+    if folder.decode.is_file():
+        return Kept.read(folder.decode, config.learned_space())
+    if config.decode.needs_people:
+        raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
+    return None
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
@@ -288,7 +321,21 @@ def write_report(
     material: Material,
     history: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Writes the predictions and the report of one split; returns the report."""
+    """Writes the predictions and the report of one split; returns the report.
+
+    On the people who validate, the decode rules are fitted and cross-fitted, and kept for whoever is answered next; on
+    others, those that were kept decide.
+    """
+    resample_seed = derive(config.seed, "resample")
+    rules: dict[str, Any] | None = None
+    if split == "val":
+        priors = decode_priors(config, material)
+        decided = decide_and_fit(predictions, config.decode, priors, derive(config.seed, "decode"), resample_seed)
+        write_atomically(folder.decode, decided.kept.to_json())
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
+    elif (kept := read_rules(folder, config)) is not None:
+        decided = decide(predictions, kept, resample_seed)
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
     samples = material.samples
     parts = {"train": material.split.train, "val": material.split.val}
     began = read_json(folder.environment)
@@ -296,7 +343,9 @@ def write_report(
         "run": folder.name,
         "split": split,
         "created": began["created"],
-        **summarise(predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample")),
+        **summarise(predictions, config.decode.model_dump(mode="json"), resample_seed),
+        "decode_rules": rules,
+        "joint_term": joint_term(predictions, resample_seed),
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
             for name, indices in parts.items()

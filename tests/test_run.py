@@ -107,6 +107,7 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         "data.json",
         "split.csv",
         "metrics.jsonl",
+        "decode.json",
         "report.json",
         "predictions-val.csv",
         "checkpoints/best.safetensors",

@@ -137,7 +137,7 @@ def decide_and_fit(
         for name, rule in rules.items()
     }
     in_sample = {name: fitted[name].decode(known.evidence) for name in rules}
-    picked, sentence = _picked(answers, known, used, decode) if count > 1 else (None, "")
+    picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
     kept = Kept(
         used=used,
         rules=fitted,  # type: ignore[arg-type]  # every Fitted is one of the table's
@@ -158,7 +158,7 @@ def decide(predictions: Predictions, kept: Kept, resample_seed: int) -> Decided:
     return Decided(answers[kept.used], kept, _section(kept, predictions, answers, resample_seed, None))
 
 
-def _picked(answers: Mapping[str, IntArray], known: Known, used: str, decode: DecodeSettings) -> tuple[str, str]:
+def _picked(answers: Mapping[str, IntArray], known: Known, used: str) -> tuple[str, str]:
     """The rule that ``auto`` picks, and why, in a sentence."""
     rows = np.flatnonzero(known.classes >= 0)
     choice = {rule.name: answers[rule.name][rows] for rule in candidates(known.space)}
@@ -171,6 +171,8 @@ def _picked(answers: Mapping[str, IntArray], known: Known, used: str, decode: De
             f"{found.name} is the simplest rule within a standard error of the best, {found.best}, which is "
             f"{found.gap:.3f} ahead (standard error over people {found.error:.3f})"
         )
+    if used not in ("auto", found.name):
+        why += f"; used is {used}, which the config names"
     return found.name, why
 
 

@@ -12,14 +12,18 @@ from multitask.evaluation.decode.base import DecodeSettings, Known, Priors
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
 NUM_FOLDS = 5
+MANY = 5000
+"""With more pictures than this two folds do: half of them teach a rule as much as four fifths, in a quarter of the
+time."""
 
 
 def num_folds(known: Known) -> int:
     """How many folds the groups are dealt into: as many as there are groups with a class, at most ``NUM_FOLDS``.
 
-    Fewer than two mean that nothing can be cross-fitted.
+    With more than ``MANY`` pictures at most two; fewer than two mean that nothing can be cross-fitted.
     """
-    return min(NUM_FOLDS, len(set(known.groups[known.classes >= 0])))
+    most = NUM_FOLDS if len(known) <= MANY else 2
+    return min(most, len(set(known.groups[known.classes >= 0])))
 
 
 def deal(known: Known, seed: int) -> IntArray:

@@ -80,6 +80,8 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     Raises:
         UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing.
     """
+    if split != "val":
+        read_rules(folder, config)  # what is wrong with them is said before any picture is read
     material = Material(config)
     if split == "eval":
         samples = config.data.source.answered(Path(config.data.root), material.space)

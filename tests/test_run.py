@@ -120,6 +120,8 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         "joint",
         "tasks",
         "decode",
+        "decode_rules",
+        "joint_term",
         "num_images",
         "num_groups",
         "attribution",

@@ -48,6 +48,20 @@ def test_the_simplest_within_a_standard_error_of_the_best_is_picked(errors: dict
     assert found.gap <= found.error or found.name == found.best
 
 
+def test_a_lead_within_a_standard_error_is_not_followed() -> None:
+    """Each rule is right where the other is wrong: of two hundred people on one side and 190 on the other."""
+    space = LabelSpace([Task("size", ("s", "l"))])
+    classes = np.arange(1000) % 2
+    simple, free = classes.copy(), classes.copy()
+    simple[:200] = 1 - simple[:200]
+    free[200:390] = 1 - free[200:390]
+    found = pick({"simple": simple, "free": free}, classes, np.arange(1000), space)
+    assert (found.name, found.best) == ("simple", "free")
+    # 10 pictures of 1000 ahead, and the difference of 390 coins has a standard deviation of 390 ** .5 = 19.7.
+    assert found.gap == pytest.approx(0.01, abs=1e-3)
+    assert found.error == pytest.approx(0.0197, abs=1e-3)
+
+
 def test_equal_answers_are_the_simplest_rules(make_known: Callable[..., Known]) -> None:
     known = make_known()
     same = known.evidence.scores().argmax(axis=0)

@@ -630,7 +630,7 @@ def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) 
     priors = decode_priors(config, Material(config))
     share = 7  # pictures of a person: five with a mask, one worn wrongly, one without
     natural = np.exp(priors.natural["mask"])
-    assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.02)
-    assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.03)
+    assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.05)
+    assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.05)
     assert priors.implied["gender"] == pytest.approx(priors.natural["gender"])
     assert [*priors.shifts(("mask", "gender", "age"))] == ["mask"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +20,13 @@ from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
 from multitask.errors import UserError
+from multitask.evaluation.decode import AnyDecode, Evidence, Known
+from multitask.labels import LabelSpace
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.run import build_network, build_trainer
 from multitask.seeds import derive
+from multitask.settings import variant_classes
 from multitask.shipped import config_file
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
@@ -37,6 +41,9 @@ STEP_ROUNDS = 21
 STEPS = 3
 """Of the comparison of single steps, whose difference is a hundredth and drowns in longer turns' noise."""
 PICTURES = 300
+DECODED = 20_000
+DECODE_S = 2.0
+"""How long fitting a decode rule on ``DECODED`` pictures may take."""
 PEOPLE = 40
 
 
@@ -161,11 +168,13 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         from_files = material.batches("train", progress, device, train=True, indices=indices)
         served = _Served(list(from_files.epoch(1)))
         trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
-        done = progress.stage("measuring", 3, "ratios")
+        done = progress.stage("measuring", 4, "ratios")
         found = []
         for count, one in enumerate((_heads, _feeding, _loading), start=1):
             found.append(one(config, material, trainer, served, from_files))
             done(count)
+        found.append(decode_fitting(material.space))
+        done(4)
         return found
 
 
@@ -210,6 +219,38 @@ def _feeding(config: Config, material: Material, trainer: Trainer, served: _Serv
         lambda: _train(trainer, next(epochs), from_files),
         lambda: _train(trainer, 1, served),
         ROUNDS,
+    )
+
+
+def decode_fitting(space: LabelSpace) -> Measurement:
+    """Fitting the slowest decode rule on drawn answers, against the time it may take."""
+    rng = np.random.default_rng(0)
+    labels = space.decode(rng.choice(np.flatnonzero(space.possible), DECODED))
+    log_probs = {
+        task.name: torch.from_numpy(rng.normal(size=(DECODED, task.num_classes)) + 2 * np.eye(task.num_classes)[column])
+        for task, column in zip(space.tasks, labels.T, strict=True)
+    }
+    evidence = Evidence.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
+    groups = np.array([f"person {row // 7}" for row in range(DECODED)], dtype=object)
+    known = Known(evidence, labels, groups)
+    took = {}
+    for name, settings in variant_classes(AnyDecode).items():
+        rule: Any = settings()
+        started = time.perf_counter()
+        rule.fit(known, None, 0)
+        took[name] = time.perf_counter() - started
+    slowest = max(took, key=lambda name: took[name])
+    seconds = took[slowest]
+    return Measurement(
+        f"decode fitting, {DECODED:,} pictures and {space.num_classes} classes, to {DECODE_S:g} s",
+        DECODE_S / seconds,
+        None,
+        None,
+        1.0,
+        seconds,
+        DECODE_S,
+        "s",
+        f"the slowest rule, {slowest}; " + ", ".join(f"{name} {value:.2f} s" for name, value in took.items()),
     )
 
 

@@ -118,6 +118,8 @@ class Config(Settings):
     balancer: AnyBalancer = FixedSettings()
     training: TrainingSettings = TrainingSettings()
     decode: AnyDecode = IndependentSettings()
+    """Fitted after training, on the people who validate; after each epoch a rule that must be fitted is the joint
+    arg-max, so that epochs stay cheap."""
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -151,6 +153,10 @@ class Config(Settings):
             space, unseen = self.space(), self.unseen()
             check_learnable(
                 space, *(space.decode(np.flatnonzero(cells)) for cells in (space.possible, space.possible & ~unseen))
+            )
+        if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_people:
+            raise ValueError(
+                f"decode.name: {self.decode.name!r} needs somebody to validate on, but data.val_fraction is 0"
             )
         return self
 

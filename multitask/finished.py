@@ -26,7 +26,7 @@ from multitask.material import Material, preprocessing, what_is_learned
 from multitask.model.ensemble import Ensemble
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
-from multitask.run import answer, build_network, load_run_config, load_weights, write_report
+from multitask.run import answer, build_network, load_run_config, load_weights, read_rules, write_report
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.settings import override, validate
@@ -95,6 +95,8 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     """
     if folder.num_folds is not None and split != "eval":
         return _evaluate_folds(folder, config, split, progress)
+    if split != "val":
+        read_rules(folder, config)  # what is wrong with them is said before any picture is read
     material = _material(folder, config)
     if split == "eval":
         samples = config.data.source.answered(Path(config.data.root), material.space)
@@ -163,9 +165,11 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
         np.full(num, "query", dtype=object),
     )
     preprocess = preprocessing(config)
+    kept = read_rules(folder, config)
+    rule = kept.rule() if kept else None
     with loaded(folder, config) as (network, device):
         batches = _batches(samples, config, preprocess, progress)
-        predictions = answer(network, config, samples, batches, preprocess, device)
+        predictions = answer(network, config, samples, batches, preprocess, device, rule)
     rows = zip(queries.ids, predictions.predicted.tolist(), strict=True)
     write_atomically(out, csv_text(("ImageID", "ans"), rows))
     return num

@@ -222,4 +222,4 @@ def write_ensemble_report(
             "device": read_json(folder.environment)["device"],
         },
     }
-    return write_figures(folder, split, predictions, config, {**(more or {}), **facts})
+    return write_figures(folder, split, predictions, config, samples, {**(more or {}), **facts})

@@ -6,7 +6,7 @@ import math
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,14 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
+from multitask.evaluation.decode import Evidence, Fitted, Priors
+from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.rules import Kept, decide, decide_and_fit, joint_term
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import csv_text, to_json, write_atomically
 from multitask.labels import JOINT, MISSING, Task
-from multitask.material import Material
+from multitask.material import Material, what_is_learned
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
 from multitask.objective.losses import JointLoss, TaskLoss, training_labels
@@ -78,6 +81,7 @@ def answer(
     batches: Batches,
     preprocess: Normaliser,
     device: torch.device,
+    rule: Fitted | None = None,
 ) -> Predictions:
     """What a network in evaluation mode says of samples.
 
@@ -88,12 +92,17 @@ def answer(
         batches: unshuffled.
         preprocess: makes the network's input of what they hold.
         device: the network's.
+        rule: the decode rule with its parameters; None: the config's before it was fitted.
     """
     learned = config.learned_space()
     log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
-    log_probs.pop(JOINT, None)
-    classes = config.decode.decode(log_probs, learned)
-    return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
+    joint = log_probs.pop(JOINT, None)
+    if config.joint is None or config.joint.term.name == "none":
+        joint = None  # nothing but what the heads say
+    classes = (rule or config.decode.unfitted()).decode(Evidence.of(log_probs, learned, joint))
+    return Predictions(
+        config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes, joint
+    )
 
 
 def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
@@ -112,6 +121,34 @@ def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
         data = training_labels(classes, found, train.numbers[:, -1])
         losses[JOINT] = JointLoss(TaskLoss(config.joint.loss, data), learned.possible)
     return losses
+
+
+def decode_priors(config: Config, samples: Samples) -> Priors:
+    """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
+    learned = config.learned_space()
+    labels = what_is_learned(samples, config).labels[:, : learned.num_tasks]
+    natural = frequencies(labels, learned)
+    implied = dict(natural)
+    for task, column in zip(learned.tasks, labels.T, strict=True):
+        counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
+        # A class counts by its pictures times their weight; next to nothing, where that is 0.
+        said = np.exp(natural[task.name]) * config.heads[task.name].loss.weights(counts).double().numpy()
+        said = np.maximum(said / said.sum(), 1e-4)
+        implied[task.name] = np.log(said / said.sum())
+    return Priors(implied, natural)
+
+
+def read_rules(folder: RunFolder, config: Config) -> Kept | None:
+    """The decode rules that were fitted when the run was scored; None where it was not and none is needed.
+
+    Raises:
+        UserError: the file is damaged, or is missing and the run's rule must be fitted.
+    """
+    if folder.decode.is_file():
+        return Kept.read(folder.decode, config.learned_space())
+    if config.decode.needs_people:
+        raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
+    return None
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
@@ -308,7 +345,7 @@ def write_report(
     material: Material,
     history: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Writes the predictions and the report of one split; returns the report."""
+    """Writes the predictions and the report of one split, as ``write_figures``; returns the report."""
     samples = material.samples
     parts = {"train": material.split.train, "val": material.split.val}
     began = read_json(folder.environment)
@@ -330,20 +367,48 @@ def write_report(
             "device": began["device"],
         },
     }
-    return write_figures(folder, split, predictions, config, facts)
+    return write_figures(folder, split, predictions, config, samples.take(material.split.train), facts)
 
 
 def write_figures(
-    folder: RunFolder, split: str, predictions: Predictions, config: Config, facts: Mapping[str, Any]
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    config: Config,
+    train: Samples,
+    facts: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Writes the predictions of one split, and a report of their figures and of ``facts``; returns the report."""
+    """Writes the predictions of one split, and a report of their figures and of ``facts``; returns the report.
+
+    On the people who validate, the decode rules are fitted and cross-fitted, and kept for whoever is answered next; on
+    others, those that were kept decide.
+
+    Args:
+        folder: the run.
+        split: of the predictions.
+        predictions: as the network gave them.
+        config: the run's.
+        train: the samples that trained.
+        facts: to stand in the report too.
+    """
+    seed = derive(config.seed, "resample")
+    rules: dict[str, Any] | None = None
+    if split == "val":
+        decided = decide_and_fit(
+            predictions, config.decode, decode_priors(config, train), derive(config.seed, "decode"), seed
+        )
+        write_atomically(folder.decode, decided.kept.to_json())
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
+    elif (kept := read_rules(folder, config)) is not None:
+        decided = decide(predictions, kept, seed)
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
     report = {
         "run": folder.name,
         "split": split,
         "created": read_json(folder.environment)["created"],
-        **summarise(
-            predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample"), config.unseen()
-        ),
+        **summarise(predictions, config.decode.model_dump(mode="json"), seed, config.unseen()),
+        "decode_rules": rules,
+        "joint_term": joint_term(predictions, seed),
         **facts,
     }
     write_atomically(folder.predictions(split), predictions.to_csv())

@@ -138,7 +138,12 @@ class TestImpossible:
                 {"training.patience": 3, "data.val_fraction": 0},
                 "training.patience: needs somebody to validate on, but data.val_fraction is 0",
             ),
+            (
+                {"decode.name": "class_bias", "data.val_fraction": 0},
+                "decode.name: 'class_bias' needs somebody to validate on, but data.val_fraction is 0",
+            ),
             # the rest
+            ({"decode.strength": 1.0}, "decode.strength: unknown key (of 'independent')"),
             ({"decode.name": "independant"}, "decode.name: unknown name 'independant'; did you mean 'independent'?"),
             ({"balancer.name": "fixd"}, "balancer.name: unknown name 'fixd'; did you mean 'fixed'?"),
             ({"sed": 1}, "sed: unknown key; did you mean 'seed'?"),

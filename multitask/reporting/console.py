@@ -268,6 +268,10 @@ def show_report(report: Mapping[str, Any]) -> None:
         )
     out.print(table)
     say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
+    _show_rules(report.get("decode_rules"))
+    if report.get("joint_term"):
+        say()
+        say(report["joint_term"]["sentence"])
     if report.get("folds"):
         say()
         _show_folds(report["folds"], list(report["tasks"]))
@@ -281,6 +285,34 @@ def show_report(report: Mapping[str, Any]) -> None:
         if len(figures["classes"]) <= JOINT_ROWS:
             say()
             _show_classes(name, figures)
+
+
+def _show_rules(found: Mapping[str, Any] | None) -> None:
+    """Every decode rule's score on the same people, and which is used."""
+    if not found:
+        return
+    say()
+    how = f"cross-fitted over {found['num_folds']} folds of people" if found["cross_fitted"] else "fitted before"
+    table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
+    for row in found["rules"]:
+        difference = "-"
+        if row["difference"] is not None:
+            low, high = row["difference_ci"]
+            difference = f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+        marks = [mark for mark in ("used", "picked") if found[mark] == row["name"]]
+        table.add_row(
+            row["name"],
+            with_interval(row["macro_f1"], row["macro_f1_ci"]),
+            difference,
+            ", ".join(marks),
+            style="bold" if "used" in marks else "",
+        )
+    out.print(table)
+    for sentence in (found["sentence"], found["note"]):
+        if sentence:
+            say(sentence)
+    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found["temperatures"].items())
+    say(f"temperatures (above 1: surer than right): {temperatures}")
 
 
 def _show_folds(folds: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from multitask.reporting import plots
 from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.plots import JOINT, Line
+from multitask.reporting.rules import rules_view
 from multitask.reporting.run_parts import fold_scores, unseen_scores
 from multitask.reporting.words import count_text, duration_text, interval_text, moment_text, plural, score_text
 
@@ -68,6 +69,8 @@ def render_report(
         tasks=tasks,
         rows=_rows(report),
         attribution=_attribution(report),
+        rules=rules_view(report),
+        term=report.get("joint_term"),
         lost=_lost(report),
         unseen=unseen_scores(report.get("unseen")),
         folds=fold_scores(report.get("folds"), fold_histories),

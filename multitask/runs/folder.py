@@ -25,6 +25,7 @@ class RunFolder:
         self.environment = path / "environment.json"
         self.data = path / "data.json"
         self.split = path / "split.csv"
+        self.decode = path / "decode.json"
         self.metrics = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.safetensors"

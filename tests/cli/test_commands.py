@@ -87,7 +87,7 @@ class TestTrain:
         files = {path.name for path in out.iterdir()}
         assert {
             "config.yaml", "environment.json", "data.json", "split.csv", "metrics.jsonl", "checkpoints",
-            "predictions-val.csv", "report.json", "report.html",
+            "decode.json", "predictions-val.csv", "report.json", "report.html",
         } == files  # fmt: skip
         environment = json.loads((out / "environment.json").read_text())
         assert {"versions", "commit", "machine", "seed", "command", "created"} <= set(environment)
@@ -249,10 +249,16 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
     monkeypatch.setattr("multitask.bench.ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.PICTURES", 5)
+    monkeypatch.setattr("multitask.bench.DECODED", 200)
     done = call("bench", config_file())
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
-    for name in ("training, 3 heads", "training from files", "loading JPEG"):
+    for name in (
+        "training, 3 heads",
+        "training from files",
+        "loading JPEG",
+        "decode fitting, 200 pictures and 18 classes",
+    ):
         assert name in words
 
 

@@ -29,7 +29,7 @@ NASTY = {
     "<script>alert(1)</script>": ["a&b", "$x_1$ or $y$", "<script>"],
     "a task whose name goes on and on without mercy": ["x" * 90, "words " * 12 + "end", "\"q'uote"],
 }
-SECTIONS = ["tasks", "attribution", "learning", "joint", "distribution", "augmented", "mistakes", "training"]
+SECTIONS = ["tasks", "attribution", "rules", "learning", "joint", "distribution", "augmented", "mistakes", "training"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -59,6 +59,18 @@ def make_scores(rng, names, num_images):
     }
 
 
+def make_rule(name, value, gap, in_sample):
+    return {
+        "name": name,
+        "macro_f1": value,
+        "macro_f1_ci": [value - 0.07, value + 0.05],
+        "difference": None if gap is None else value - 0.88,
+        "difference_ci": gap,
+        "beyond_noise": None if gap is None else gap[0] > 0 or gap[1] < 0,
+        "in_sample": in_sample,
+    }
+
+
 def make_report(tasks, num_images=350):
     rng = np.random.default_rng(0)
     names = ["/".join(parts) for parts in itertools.product(*tasks.values())]
@@ -82,6 +94,31 @@ def make_report(tasks, num_images=350):
             "perfect": {task: 0.9 + 0.01 * place for place, task in enumerate(tasks)},
             "lost": {task: 0.03 + 0.02 * place for place, task in enumerate(tasks)},
             "absent": 0.0,
+        },
+        "decode_rules": {
+            "used": "independent",
+            "picked": "expected_f1",
+            "sentence": "expected_f1 has the best cross-fitted score; used is independent, which the config names",
+            "note": "",
+            "cross_fitted": True,
+            "num_folds": 5,
+            "fitted_on": {"num_groups": 50, "num_images": num_images},
+            "temperatures": dict(zip(tasks, (0.5, 1.0, 2.25), strict=False)),
+            "rules": [
+                make_rule("independent", 0.88, None, None),
+                make_rule("expected_f1", 0.91, [0.01, 0.05], 0.92),
+                make_rule("class_bias", 0.86, [-0.06, 0.02], 0.95),
+            ],
+        },
+        "joint_term": {
+            "heads_only": 0.87,
+            "heads_only_ci": [0.8, 0.9],
+            "with_term": 0.88,
+            "with_term_ci": [0.81, 0.91],
+            "difference": 0.01,
+            "difference_ci": [-0.01, 0.03],
+            "beyond_noise": False,
+            "sentence": "The joint term is not shown to be needed.",
         },
         "class_distribution": {"train": split, "val": split},
         "training": {
@@ -233,7 +270,7 @@ def test_page_needs_nothing_outside_itself(rendered):
 def test_sections_stand_in_order_and_are_linked(rendered):
     tasks, source = rendered
     page = Page(source)
-    expected = [*SECTIONS[:3], *(f"task-{place}" for place in range(len(tasks))), *SECTIONS[3:]]
+    expected = [*SECTIONS[:4], *(f"task-{place}" for place in range(len(tasks))), *SECTIONS[4:]]
     assert [section["attrs"]["id"] for section in page.all("section")] == expected
     links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
     assert links == [f"#{anchor}" for anchor in expected]
@@ -256,7 +293,7 @@ def test_plots_tables_and_pictures_are_described(rendered):
     drawn = page.all("svg")
     assert len(drawn) == 2 + len(tasks) + 2 * (len(tasks) + 1)  # scores, attribution; losses; reliability, distribution
     assert all(plot["attrs"]["role"] == "img" and plot["attrs"]["aria-label"] for plot in drawn)
-    assert len(page.all("caption")) == len(page.all("table")) == 2 + 2 * (len(tasks) + 1)
+    assert len(page.all("caption")) == len(page.all("table")) == 4 + 2 * (len(tasks) + 1)
     assert all("scope" in cell["attrs"] for cell in page.all("th"))
     assert all(picture["attrs"]["alt"] for picture in page.all("img"))
     scrollers = [each for each in page.all("div") if "scroll" in each["attrs"].get("class", "").split()]
@@ -359,6 +396,37 @@ def test_task_table_shows_each_tasks_figures_and_the_whole_loss(undrawn):
     for task, perfect, lost in (("mask", ".900", ".030"), ("gender", ".910", ".050"), ("age", ".920", ".070")):
         assert re.search(rf"{task}\.900\.880\.800 to \.920\.040\{perfect}\{lost}", text), text
     assert "joint.900.880.800 to .920.040–.120" in text
+
+
+def test_decode_rules_stand_side_by_side_and_the_used_one_is_marked(undrawn):
+    section = Page(render(TINY)).section("rules")
+    assert "expected_f1 has the best cross-fitted score; used is independent, which the config names." in section
+    rows = section.replace(" ", "")  # cells stand side by side, whatever is between them
+    assert "independenteachhead’smostprobablelabel.880.810to.930–––used" in rows
+    assert "expected_f1promisesthebestmacro-F1.910.840to.960+.030+.010to+.050.920picked" in rows
+    assert "class_biasatunedbiasforeachclass.860.790to.910−.020−.060to+.020.950" in rows
+    assert "cross-fitted" in section
+    assert "mask0.50notsureenoughgender1.00assureasright" in rows
+    assert "The joint term is not shown to be needed." in section
+    assert "has a joint macro-F1 of .870, with the joint term .880" in section
+
+
+def test_rules_that_were_fitted_before_are_said_to_be(undrawn):
+    report = make_report(TINY)
+    report["decode_rules"] |= {"cross_fitted": False}
+    for row in report["decode_rules"]["rules"]:
+        row["in_sample"] = None
+    section = Page(render(TINY, report=report | {"joint_term": None})).section("rules")
+    assert "were fitted on the run’s validating 50 groups (350 pictures)" in section
+    assert "in sample" not in section.lower()
+    assert "joint term" not in section
+
+
+def test_a_report_from_before_there_were_rules_has_no_such_section(undrawn):
+    report = make_report(TINY)
+    for missing in ({"decode_rules": None}, {}):
+        old = {key: value for key, value in report.items() if key not in ("decode_rules", "joint_term")} | missing
+        assert not Page(render(TINY, report=old)).all("section", id="rules")
 
 
 def test_confusion_rows_are_given_and_columns_predicted(undrawn):

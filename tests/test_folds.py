@@ -364,6 +364,7 @@ def test_resumed_run_is_that_of_one_never_stopped(index: int, folded: Path, tmp_
     assert_same_folds(folded, out)
 
 
+@pytest.mark.timeout(900)  # six processes one after the other, on a machine that may be busy
 def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, tmp_path: Path) -> None:
     config = tiny({**FOLDS, "training.epochs": 4, "training.ema": {"decay": 0.9}})
     whole, parts, file = tmp_path / "whole", tmp_path / "parts", tmp_path / "config.yaml"

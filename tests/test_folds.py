@@ -83,6 +83,7 @@ def assert_same_folds(one: Path, other: Path) -> None:
 def test_folder_is_a_run_folder_with_one_for_every_fold_below(folded: Path) -> None:
     assert {path.name for path in folded.iterdir()} == {
         "config.yaml", "environment.json", "data.json", "split.csv", "predictions-val.csv", "report.json", "folds",
+        "decode.json",
     }  # fmt: skip
     assert {path.name for path in (folded / "folds").iterdir()} == {"0", "1", "2"}
     folder, config = read_run(folded)

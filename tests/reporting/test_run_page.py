@@ -365,8 +365,8 @@ def test_folds_have_a_row_and_a_curve_each(curves):
     assert "Each fold has learning curves of its own" in page.section("learning")
     assert "Folds2" in page.section("training").replace(" ", "")
     links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
-    assert links[1:5] == ["#attribution", "#folds", "#unseen", "#learning"]
-    assert [section["attrs"]["id"] for section in page.all("section")][1:5] == [link[1:] for link in links[1:5]]
+    assert links[1:6] == ["#attribution", "#rules", "#folds", "#unseen", "#learning"]
+    assert [section["attrs"]["id"] for section in page.all("section")][1:6] == [link[1:] for link in links[1:6]]
 
 
 def test_classes_never_trained_on_are_scored_beside_the_others(undrawn):

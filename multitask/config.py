@@ -53,6 +53,8 @@ class DataSettings(Settings):
     fold: Count = 0
     split_seed: Count | None = None
     """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
+    train_groups: PositiveInt | None = None
+    """How many of the groups that may train do; a smaller number's are among a larger one's. None: all."""
     image_size: ImageSize = (128, 96)
     """Height and width in pixels; one number for a square."""
     crop: AnyCrop = WholeSettings()

@@ -17,7 +17,7 @@ from multitask.data.augment import Augmentation, changes_pictures
 from multitask.data.images import Normaliser, Pictures, Preprocessing, SharedPixels, pixels_key
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out
+from multitask.data.splits import Split, fewer, fold, hold_out
 from multitask.files import content_digest
 from multitask.labels import LabelSpace
 from multitask.model.backbone import Backbone
@@ -196,8 +196,10 @@ def learned_labels(samples: Samples, space: LabelSpace, learned: LabelSpace) -> 
 def _split(config: Config, samples: Samples) -> Split:
     seed = derive(config.seed if config.data.split_seed is None else config.data.split_seed, "split")
     if config.data.folds is not None:
-        return fold(samples, config.data.fold, config.data.folds, seed)
-    return hold_out(samples, config.data.val_fraction, seed)
+        split = fold(samples, config.data.fold, config.data.folds, seed)
+    else:
+        split = hold_out(samples, config.data.val_fraction, seed)
+    return split if config.data.train_groups is None else fewer(samples, split, config.data.train_groups, seed)
 
 
 def preprocessing(config: Config) -> Preprocessing:

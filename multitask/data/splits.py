@@ -85,6 +85,31 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
     return _split(samples, assign_groups(samples, [1 / count] * count, seed) == index, "data.folds")
 
 
+def fewer(samples: Samples, split: Split, num_groups: int, seed: int) -> Split:
+    """The split with only some of the groups that train; the samples of the others are left out.
+
+    Every class keeps about its share, and the groups of a smaller number are among those of a larger one.
+
+    Raises:
+        UserError: there are fewer groups to train.
+    """
+    names, group_of = np.unique(samples.groups[split.train].astype(str), return_inverse=True)
+    if num_groups > len(names):
+        raise UserError(f"data.train_groups: is {num_groups}, but only {len(names)} groups can train")
+    # A group counts as its rarest class; the groups of each class are spread evenly over the order.
+    _, class_of = np.unique(samples.labels[split.train], axis=0, return_inverse=True)
+    class_of = class_of.ravel()
+    sizes = np.bincount(class_of)
+    kinds = np.array([min(class_of[group_of == group], key=lambda kind: sizes[kind]) for group in range(len(names))])
+    rng = np.random.default_rng(seed)
+    places = np.empty(len(names))
+    for kind in np.unique(kinds):
+        members = rng.permutation(np.flatnonzero(kinds == kind))
+        places[members] = (np.arange(len(members)) + rng.random()) / len(members)
+    chosen = np.argsort(places, kind="stable")[:num_groups]
+    return Split(split.train[np.isin(group_of, chosen)], split.val)
+
+
 def _split(samples: Samples, validates: NDArray[np.bool_], key: str) -> Split:
     split = Split(np.flatnonzero(~validates), np.flatnonzero(validates))
     if not len(split.train) or not len(split.val):

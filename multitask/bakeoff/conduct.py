@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
 from multitask.bakeoff.folder import BakeoffFolder
@@ -23,6 +24,7 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.material import Material
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.study.progress import StudyProgress, StudyView
+from multitask.run import build_network, build_trainer
 from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import validate
 from multitask.training.loop import lookup
@@ -78,6 +80,7 @@ class _Bakeoff:
         base = self._material(plan.base)
         self.data = base.fingerprint()["fingerprint"]
         self._check_same()
+        self._build()
         seconds = settings.budget is not None and settings.budget.seconds is not None
         for tuned in plan.combinations:
             for contender in plan.contenders:
@@ -87,6 +90,16 @@ class _Bakeoff:
                     if not seconds:
                         self._with_epochs(contender, tuned, place)
                     self._check_people(contender, config, place)
+
+    def _build(self) -> None:
+        """Builds every contender once, with losses, balancer and optimiser: what only that shows fails here."""
+        device = torch.device("cpu")
+        for contender in self.plan.contenders:
+            config = self.plan.config(contender, self.plan.combinations[0], self._first())
+            try:
+                build_trainer(config, self._material(config), build_network(config, device, pretrained=False), 1)
+            except UserError as error:
+                raise UserError(f"contenders.{contender.name}: {error}") from None
 
     def _check_people(self, contender: Contender, config: Config, place: Mapping[str, Any]) -> None:
         first = self.plan.contenders[0]
@@ -119,7 +132,11 @@ class _Bakeoff:
         seed = config.seed if config.data.split_seed is None else config.data.split_seed
         key = f"{config.data.model_dump_json()} {seed}"
         if key not in self._materials:
-            self._materials[key] = Material(config)
+            try:
+                self._materials[key] = Material(config)
+            except UserError as error:
+                on_axis = self.settings.axis is not None and str(error).startswith("data.train_groups")
+                raise UserError(f"axis.groups: {error}" if on_axis else str(error)) from None
         return self._materials[key]
 
     # --- the budget -------------------------------------------------------------------------------------------------
@@ -160,7 +177,6 @@ class _Bakeoff:
         settings, plan = self.settings, self.plan
         costs = _Costs(self.folder.costs)
         firsts = {row.name: plan.config(row, {**plan.combinations[0]}, self._first()) for row in plan.contenders}
-        # First of all, since it builds each network and takes one step: what only that shows fails here.
         self._each("counting memory", firsts, costs, "memory", training_memory)
         if settings.budget is not None and settings.budget.seconds is not None:
             self.speeds = self._each("measuring an epoch", firsts, costs, "speed", training_speed)

@@ -116,6 +116,9 @@ class Plan:
 
     def _checked(self, contender: Contender) -> Config:
         """The contender's config at its first run, every combination of tuned values having been tried on it."""
+        alone = self.config(contender, {}, {}).data
+        if self.settings.folds is None and alone.folds is None and alone.val_fraction == 0:
+            raise UserError(f"contenders.{contender.name}: data.val_fraction: somebody must validate, but it is 0")
         place = self.place(self.settings.points[0], 0)
         return [self.config(contender, tuned, place) for tuned in reversed(self.combinations)][-1]
 
@@ -154,8 +157,6 @@ class Plan:
                         f"{where}: data.{key} is another than {reference}'s; they would not be scored on "
                         "the same people"
                     )
-            if config.data.folds is None and config.data.val_fraction == 0:
-                raise UserError("data.val_fraction: a bake-off needs people who validate, but it is 0")
             digest = digest_of(config, decode=True)
             if digest in seen:
                 raise UserError(f"{where}: has the same settings as {seen[digest]}")

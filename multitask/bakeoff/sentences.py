@@ -58,13 +58,13 @@ def axis_sentence(name: str, reference: str, found: Mapping[int, Difference]) ->
     changes = [place for place in range(1, len(sizes)) if ahead[place] != ahead[place - 1]]
     if not changes:
         sure = [size for size in sizes if found[size]["beyond_noise"]]
-        noise = "never beyond noise"
-        if sure:
-            noise = "beyond noise at each" if sure == sizes else f"beyond noise at {listed(sure)}"
-        side = "ahead of" if ahead[0] else "not ahead of"
-        end = "the lead is never lost" if ahead[0] else "there is no lead to lose"
-        between = f"From {sizes[0]} to {sizes[-1]} training groups"
-        return f"{between} {name} is {side} {reference} at every size, {noise}: {end}."
+        between = f"from {sizes[0]} to {sizes[-1]} training groups"
+        at = "at each" if sure == sizes else f"at {listed(sure)}"
+        if ahead[0]:
+            end = f"beyond noise {at}: the lead is not lost" if sure else "but never beyond noise"
+            return f"{name} is ahead of {reference} at every size {between}, {end}."
+        end = f"and behind beyond noise {at}" if sure else "but never behind beyond noise"
+        return f"{name} is ahead of {reference} at no size {between}, {end}."
     if len(changes) == 1:
         before, after = sizes[changes[0] - 1], sizes[changes[0]]
         gap = f"{_gap(found[after])} points there, {'' if found[after]['beyond_noise'] else 'not '}beyond noise"

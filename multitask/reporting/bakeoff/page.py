@@ -59,6 +59,7 @@ def render_bakeoff(report: Mapping[str, Any]) -> str:
         terms=terms_text(report),
         people=people_text(report),
         metric=metric_text(report["metric"]),
+        heading=(name := metric_text(report["metric"]))[:1].upper() + name[1:],
         at="" if report["axis"] is None else f" with {_point(last)} to train",
         sections=titles,
         cards=_cards(report, rows),

@@ -27,7 +27,7 @@ from multitask.reporting.svg import (
 )
 from multitask.reporting.words import shorten
 
-_DODGE = 0.012  # of the axis, between two contenders' intervals at one size
+_DODGE = 0.02  # of the axis, between two contenders' intervals at one size
 
 
 @dataclass(frozen=True)

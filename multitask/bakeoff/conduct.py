@@ -97,7 +97,7 @@ class _Bakeoff:
         for contender in self.plan.contenders:
             config = self.plan.config(contender, self.plan.combinations[0], self._first())
             try:
-                build_trainer(config, self._material(config), build_network(config, device, pretrained=False), 1)
+                build_trainer(config, Material(config), build_network(config, device, pretrained=False), 1)
             except UserError as error:
                 raise UserError(f"contenders.{contender.name}: {error}") from None
 

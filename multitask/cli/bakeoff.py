@@ -32,10 +32,14 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: boo
     folder = BakeoffFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report = None
     try:
         report = conduct(plan, folder, progress)
     except KeyboardInterrupt:
+        pass  # and with it goes all that was under way, the thread that makes batches too, before the process does
+    finally:
         progress.close()
+    if report is None:
         if folder.exists():
             fail(
                 f"interrupted; all finished epochs are saved in {folder.path}. The same line goes on with the bake-off"
@@ -43,8 +47,6 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: boo
         else:
             fail("interrupted before the first run; nothing was written")
         sys.exit(130)
-    finally:
-        progress.close()
     if not quiet:
         show_bakeoff(report)
         show_paths({"bake-off": folder.path, "page": folder.page})

@@ -61,7 +61,7 @@ def by_size(curves: Sequence[SizeCurve], *, ylabel: str, key: str, label: str, h
         label: the plot in words, for those who do not see it.
         height_px: the plot's height.
     """
-    right = 24 + (CHARACTER_PX + 0.4) * max(len(shorten(curve.name, 16)) for curve in curves)
+    right = 24 + (CHARACTER_PX + 1.2) * max(len(shorten(curve.name, 16)) for curve in curves)
     sizes = sorted({size for curve in curves for size in curve.sizes})
     spread = math.log(sizes[-1] / sizes[0]) or 1.0
     with drawing():

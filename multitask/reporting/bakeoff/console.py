@@ -75,7 +75,7 @@ def _show_scores(report: Mapping[str, Any], rows: Mapping[str, Any], at: str) ->
         table.add_row(*cells, style="bold" if name == report["reference"] else "")
     _show(table)
     if len(heads) < len(report["tasks"]):
-        say(f"not shown for want of room: {', '.join(report['tasks'][len(heads) :])}")
+        _say_wrapped(f"not shown for want of room: {', '.join(report['tasks'][len(heads) :])}")
 
 
 def _show_differences(report: Mapping[str, Any], rows: Mapping[str, Any], at: str) -> None:
@@ -117,11 +117,11 @@ def _show_costs(report: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
             rate_text(contender["inference_images_per_s"]),
         )
     _show(table)
-    say("memory: of a training step, counted; train, answer: images per second on this machine")
+    _say_wrapped("memory: of a training step, counted; train, answer: images per second on this machine")
     again = {row["name"]: row["answered_from"] for row in report["contenders"] if row["answered_from"]}
     for name, source in again.items():
-        say(f"{name}: the networks of {source}, answered by another rule")
+        _say_wrapped(f"{name}: the networks of {source}, answered by another rule")
     for contender in report["contenders"]:
         if contender["tuned"]:
             values = ", ".join(f"{key} {value}" for key, value in contender["tuned"].items())
-            say(f"{contender['name']}: tuned to {values}")
+            _say_wrapped(f"{contender['name']}: tuned to {values}")

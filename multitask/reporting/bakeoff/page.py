@@ -21,7 +21,7 @@ from multitask.reporting.pages import render
 from multitask.reporting.study import plots
 from multitask.reporting.study.plots import Interval
 from multitask.reporting.study.words import time_text, value_text
-from multitask.reporting.words import count_text, interval_text, moment_text, score_text, shorten
+from multitask.reporting.words import count_text, interval_text, moment_text, score_text
 
 _LETTERS = 24  # of a contender's name in a plot
 
@@ -135,7 +135,7 @@ def _differences(report: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str
     matrix = report["points"][-1]["matrix"]
     names = list(matrix)
     return {
-        "plot": _intervals(shown, f"points, less {shorten(report['reference'], 18)}", "forest", zero=True),
+        "plot": _intervals(shown, "points", "forest", zero=True),
         "rows": table,
         "matrix": None
         if len(names) < 3

@@ -213,7 +213,8 @@ class _Screen:
         yield _row(*_with_commas(counts(self.view)))
         running = [trial for _, trial in sorted(self.view.running.items())]
         if not running:
-            yield _row((f"no {'run is being trained' if self.view.counts_runs else 'trial is running'}", "dim"))
+            idle = "no run is being trained" if self.view.phase == "comparing" else "no trial is running"
+            yield _row((idle, "dim"))
             return
         room = max(console.size.height - 6, 1)  # for the bar, the lines above, the table's head and its end
         yield from self._table(running[:room], options.max_width, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import glob
 import hashlib
 import io
@@ -103,6 +104,25 @@ def content_digest(path: Path) -> bytes:
     if found.st_ctime + _SETTLED_S < began:
         _CONTENTS[path] = seen, digest
     return digest
+
+
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Holds a file as a sign to other processes on this machine, made if it is not there; gone when the holder is.
+
+    Yields:
+        Whether it could be had: False if another process holds it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,18 @@ class Predictions:
             {name: torch.cat([part.log_probs[name] for part in parts]) for name in first.learned.task_names},
             np.concatenate([part.predicted for part in parts]),
             torch.cat(joints) if joints else None,
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """Those of some rows, in the order of ``rows``."""
+        where = torch.from_numpy(rows)
+        return replace(
+            self,
+            images=self.images[rows],
+            groups=self.groups[rows],
+            labels=self.labels[rows],
+            log_probs={name: values[where] for name, values in self.log_probs.items()},
+            predicted=self.predicted[rows],
         )
 
     @property

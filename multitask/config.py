@@ -133,6 +133,7 @@ class Config(Settings):
                 )
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
+        self.balancer.check(self.loss_weights(), self._unshared())
         metrics = scored_metrics(self.space())
         if self.training.monitor not in metrics:
             raise ValueError(
@@ -141,6 +142,12 @@ class Config(Settings):
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
             raise ValueError("training.patience: needs somebody to validate on, but data.val_fraction is 0")
         return self
+
+    def _unshared(self) -> str | None:
+        """Why the heads share no network that is trained; None: they do."""
+        if str(self.model.sharing.name) in ("separate", "branch"):
+            return f"model.sharing is {self.model.sharing.name}"
+        return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
 
     def space(self) -> LabelSpace:
         """The label space."""

@@ -6,7 +6,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def side_by_side(
     return Measurement(name, statistics.median(ratios), low, high, bound, mine, theirs, unit)
 
 
-class _Served(Batches):
+class Served(Batches):
     """Batches that were made before: training from these is compute alone."""
 
     def __init__(self, batches: list[Batch]) -> None:
@@ -130,6 +130,47 @@ class _Served(Batches):
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The same ones at every epoch."""
         yield from self._batches
+
+
+@contextmanager
+def benched(config_path: Path | None) -> Iterator[Config]:
+    """The config that is measured.
+
+    Args:
+        config_path: its file; None: three heads on MobileNetV2 at 128 x 96 px, and pictures that are drawn for as long.
+
+    Raises:
+        UserError: the config is not as it must be.
+    """
+    if config_path is not None:
+        yield load_config(config_path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "set"
+        draw_set(root, people=PEOPLE)
+        yield load_config(
+            config_file("demo"),
+            [
+                f"data.root={root}",
+                "data.image_size=[128, 96]",
+                "model.backbone={name: mobilenetv2_100, weights: none}",
+                "training.batch_size=64",
+                "training.ema=null",  # which the plain loop has not either
+            ],
+        )
+
+
+def some_batches(config: Config, material: Material, progress: Progress) -> Batches:
+    """The first batches' worth of training pictures, from files.
+
+    Raises:
+        UserError: there are less than a batch.
+    """
+    size = config.training.batch_size
+    indices = material.split.train[: BATCHES * size]
+    if len(indices) < size:
+        raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
+    return material.batches("train", progress, resolve_device(config.device), train=True, indices=indices)
 
 
 def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
@@ -143,30 +184,11 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
     Raises:
         UserError: the config or its data are not as they must be.
     """
-    with ExitStack() as stack:
-        if config_path is None:
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "set"
-            draw_set(root, people=PEOPLE)
-            config = load_config(
-                config_file("demo"),
-                [
-                    f"data.root={root}",
-                    "data.image_size=[128, 96]",
-                    "model.backbone={name: mobilenetv2_100, weights: none}",
-                    "training.batch_size=64",
-                    "training.ema=null",  # which the plain loop has not either
-                ],
-            )
-        else:
-            config = load_config(config_path)
+    with benched(config_path) as config:
         device = resolve_device(config.device)
         material = Material(config)
-        size = config.training.batch_size
-        indices = material.split.train[: BATCHES * size]
-        if len(indices) < size:
-            raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
-        from_files = material.batches("train", progress, device, train=True, indices=indices)
-        served = _Served(list(from_files.epoch(1)))
+        from_files = some_batches(config, material, progress)
+        served = Served(list(from_files.epoch(1)))
         trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
         done = progress.stage("measuring", 4, "ratios")
         found = []
@@ -178,10 +200,10 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         return found
 
 
-def _heads(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+def _heads(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """A step of the trainer against a plain loop over the bare backbone with one linear layer."""
     device = trainer.device
-    steps = _Served(list(served.epoch(1))[:STEPS])
+    steps = Served(list(served.epoch(1))[:STEPS])
     backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
     plain = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, material.space.num_classes))
     plain = plain.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
@@ -209,7 +231,7 @@ def _classes(batch: Batch, material: Material) -> torch.Tensor:
     return torch.from_numpy(material.learned.encode(batch.labels.numpy()))
 
 
-def _feeding(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+def _feeding(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """An epoch from files after the first one, with augmentation, against the same epoch from batches in memory."""
     epochs = iter(range(2, 10_000))
     return side_by_side(
@@ -258,7 +280,7 @@ def _train(trainer: Trainer, epoch: int, batches: Batches) -> None:
     trainer.train_epoch(epoch, batches, Progress())
 
 
-def _loading(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+def _loading(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """JPEG files to pixels of the network's size, one thread, against Pillow with torchvision's Resize and ToTensor."""
     jpegs = [path for path in material.samples.paths() if path.suffix.lower() in (".jpg", ".jpeg")]
     order = np.random.default_rng(derive(config.seed, "bench")).permutation(len(jpegs))[:PICTURES]

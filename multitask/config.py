@@ -142,6 +142,7 @@ class Config(Settings):
                 )
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
+        self.balancer.check(self.loss_weights(), self._unshared())
         metrics = scored_metrics(self.space())
         if self.training.monitor not in metrics:
             raise ValueError(
@@ -159,6 +160,12 @@ class Config(Settings):
                 f"decode.name: {self.decode.name!r} needs somebody to validate on, but data.val_fraction is 0"
             )
         return self
+
+    def _unshared(self) -> str | None:
+        """Why the heads share no network that is trained; None: they do."""
+        if str(self.model.sharing.name) in ("separate", "branch"):
+            return f"model.sharing is {self.model.sharing.name}"
+        return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
 
     def space(self) -> LabelSpace:
         """The label space."""

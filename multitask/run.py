@@ -207,6 +207,7 @@ def run(
         # A checkpoint to go on from does not hold what is frozen.
         pretrained = config.model.backbone.freeze != "none" or not (resume and folder.last.exists())
         network = build_network(config, device, pretrained)
+        _check_balancer(config, network)
         material.use_features(network.backbone, progress)
         train_batches = material.batches("train", progress, device, train=True)
         facts = {
@@ -249,6 +250,19 @@ def run(
                 predictions = validate(trainer.network)
             report = write_report(folder, "val", predictions, config, material, trainer.history)
         return RunResult(folder, report, trainer.history)
+
+
+def _check_balancer(config: Config, network: Network) -> None:
+    """What only the network tells: that every one of its stages is frozen.
+
+    Raises:
+        UserError: the balancer needs a network that is shared and trained, and there is none.
+    """
+    if config.balancer.needs_features and network.backbone.frozen:
+        raise UserError(
+            f"balancer: {config.balancer.name} needs features that all heads share and train, but "
+            f"model.backbone.freeze is {config.model.backbone.freeze}, all stages of {config.model.backbone.name}"
+        )
 
 
 def _validator(

@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from multitask.reporting import plots
+from multitask.reporting.balance_view import balance_view
 from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.plots import JOINT, Line
@@ -75,6 +76,7 @@ def render_report(
         unseen=unseen_scores(report.get("unseen")),
         folds=fold_scores(report.get("folds"), fold_histories),
         learning=_learning(report, history, _best_epoch(training, history)),
+        balance=balance_view(history, {name: place for place, name in enumerate(report["tasks"])}),
         distributions=_distributions(report),
         splits=_splits(report.get("class_distribution") or {}),
         pictures_missing=report.get("pictures_missing"),

@@ -17,6 +17,8 @@ import yaml
 
 from multitask.cli import COMMANDS
 from multitask.config import Config
+from multitask.objective.balance import AnyBalancer
+from multitask.settings import variant_classes
 
 Call = Callable[..., Any]
 
@@ -260,6 +262,19 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
         "decode fitting, 200 pictures and 18 classes",
     ):
         assert name in words
+
+
+def test_bench_of_the_balancers_measures_each_to_fixed_weights(
+    call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.bench_balancers.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench_balancers.STEPS", 1)
+    done = call("bench", config_file({"heads.age.weight": 0.5}), "--balancers")
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    for name in set(variant_classes(AnyBalancer)) - {"fixed"}:
+        assert f" {name}, to" in words
+    assert "one at a time" in call("bench", "--study", "--balancers").err
 
 
 def test_help_is_quick() -> None:

@@ -78,10 +78,8 @@ class TestConfigs:
 
 
 class TestDigest:
-    def test_tells_what_is_trained_from_how_it_is_answered(
-        self, tiny: Callable[..., Config], shifted_rule: None
-    ) -> None:
-        one, other = tiny(), tiny({"decode.name": "shifted"})
+    def test_tells_what_is_trained_from_how_it_is_answered(self, tiny: Callable[..., Config]) -> None:
+        one, other = tiny(), tiny({"decode.name": "class_bias"})
         assert digest_of(one) == digest_of(other)
         assert digest_of(one, decode=True) != digest_of(other, decode=True)
         assert digest_of(one) != digest_of(tiny({"seed": 1}))

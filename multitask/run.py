@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.config import Config, load_config
@@ -24,11 +25,12 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
-from multitask.labels import JOINT, MISSING, Task
+from multitask.labels import JOINT, MISSING
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
-from multitask.objective.losses import JointLoss, TaskLoss, training_labels
+from multitask.objective.losses import JointLoss
+from multitask.objective.training_labels import TrainingLabels, training_labels
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.seeds import derive
@@ -98,22 +100,46 @@ def answer(
     return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
 
 
-def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
-    """The losses of the heads, and of the joint term where there is one, by name."""
+def trained_labels(config: Config, material: Material) -> dict[str, TrainingLabels]:
+    """What is known of the labels that each loss is trained on, the heads' and the joint term's, by name."""
     learned = config.learned_space()
     train = material.what_is_learned(material.samples.take(material.split.train))
-    losses: dict[str, nn.Module] = {}
-    for column, task in enumerate(learned.tasks):
-        data = training_labels(task, train.labels[:, column], train.numbers[:, column])
-        losses[task.name] = TaskLoss(config.heads[task.name].loss, data)
+    tasks, labels = list(learned.tasks), train.labels
     if config.joint is not None:
-        possible = np.flatnonzero(learned.possible)
-        classes = Task(JOINT, tuple(learned.class_names[index] for index in possible))
-        found = train.labels[:, -1]
-        found = np.where(found == MISSING, MISSING, np.searchsorted(possible, found))
-        data = training_labels(classes, found, train.numbers[:, -1])
-        losses[JOINT] = JointLoss(TaskLoss(config.joint.loss, data), learned.possible)
+        tasks.append(config.joint_task())
+        places = np.full(learned.num_classes + 1, MISSING)  # the last is that of a missing class
+        places[np.flatnonzero(learned.possible)] = np.arange(learned.possible.sum())
+        labels = np.hstack([labels[:, :-1], places[labels[:, -1:]]])
+    return {
+        task.name: training_labels(task, labels[:, column], train.numbers[:, column])
+        for column, task in enumerate(tasks)
+    }
+
+
+def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
+    """The losses of the heads, and of the joint term where there is one, by name."""
+    labels = trained_labels(config, material)
+    losses: dict[str, nn.Module] = {name: head.loss.build(labels[name]) for name, head in config.heads.items()}
+    if config.joint is not None:
+        losses[JOINT] = JointLoss(config.joint.loss.build(labels[JOINT]), config.learned_space().possible)
     return losses
+
+
+def implied_log_priors(config: Config, material: Material) -> dict[str, NDArray[np.float64]]:
+    """The prior that each trained head's probabilities contain, by name, as ``LossSettings.implied_log_prior`` says.
+
+    Returns:
+        Per head, (C_t,); and (C,) ``joint`` where there is a joint loss, in which a class that cannot occur has the
+        rarest one's, so that all are finite.
+    """
+    labels = trained_labels(config, material)
+    priors = {name: head.loss.implied_log_prior(labels[name].counts) for name, head in config.heads.items()}
+    if config.joint is not None:
+        found = config.joint.loss.implied_log_prior(labels[JOINT].counts)
+        possible = config.learned_space().possible
+        priors[JOINT] = np.full(len(possible), found.min())
+        priors[JOINT][possible] = found
+    return priors
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:

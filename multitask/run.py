@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.config import Config, load_config
@@ -25,12 +24,11 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
-from multitask.labels import JOINT, MISSING
+from multitask.labels import JOINT
+from multitask.losses import build_losses, number_centres
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
-from multitask.objective.losses import JointLoss
-from multitask.objective.training_labels import TrainingLabels, training_labels
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.seeds import derive
@@ -97,49 +95,16 @@ def answer(
     log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
     log_probs.pop(JOINT, None)
     classes = config.decode.decode(log_probs, learned)
-    return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
-
-
-def trained_labels(config: Config, material: Material) -> dict[str, TrainingLabels]:
-    """What is known of the labels that each loss is trained on, the heads' and the joint term's, by name."""
-    learned = config.learned_space()
-    train = material.what_is_learned(material.samples.take(material.split.train))
-    tasks, labels = list(learned.tasks), train.labels
-    if config.joint is not None:
-        tasks.append(config.joint_task())
-        places = np.full(learned.num_classes + 1, MISSING)  # the last is that of a missing class
-        places[np.flatnonzero(learned.possible)] = np.arange(learned.possible.sum())
-        labels = np.hstack([labels[:, :-1], places[labels[:, -1:]]])
-    return {
-        task.name: training_labels(task, labels[:, column], train.numbers[:, column])
-        for column, task in enumerate(tasks)
-    }
-
-
-def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
-    """The losses of the heads, and of the joint term where there is one, by name."""
-    labels = trained_labels(config, material)
-    losses: dict[str, nn.Module] = {name: head.loss.build(labels[name]) for name, head in config.heads.items()}
-    if config.joint is not None:
-        losses[JOINT] = JointLoss(config.joint.loss.build(labels[JOINT]), config.learned_space().possible)
-    return losses
-
-
-def implied_log_priors(config: Config, material: Material) -> dict[str, NDArray[np.float64]]:
-    """The prior that each trained head's probabilities contain, by name, as ``LossSettings.implied_log_prior`` says.
-
-    Returns:
-        Per head, (C_t,); and (C,) ``joint`` where there is a joint loss, in which a class that cannot occur has the
-        rarest one's, so that all are finite.
-    """
-    labels = trained_labels(config, material)
-    priors = {name: head.loss.implied_log_prior(labels[name].counts) for name, head in config.heads.items()}
-    if config.joint is not None:
-        found = config.joint.loss.implied_log_prior(labels[JOINT].counts)
-        possible = config.learned_space().possible
-        priors[JOINT] = np.full(len(possible), found.min())
-        priors[JOINT][possible] = found
-    return priors
+    return Predictions(
+        config.space(),
+        learned,
+        samples.images,
+        samples.groups,
+        samples.labels,
+        log_probs,
+        classes,
+        numbers=samples.numbers,
+    )
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
@@ -259,7 +224,7 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     Raises:
         UserError: config or data are not those that the run in the folder began with.
     """
-    data = material.fingerprint()
+    data = {**material.fingerprint(), "centres": number_centres(material)}
     if folder.exists():
         began = load_run_config(folder)
         old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
@@ -337,7 +302,12 @@ def write_report(
         "run": folder.name,
         "split": split,
         "created": began["created"],
-        **summarise(predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample")),
+        **summarise(
+            predictions,
+            config.decode.model_dump(mode="json"),
+            derive(config.seed, "resample"),
+            read_json(folder.data).get("centres"),
+        ),
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
             for name, indices in parts.items()

@@ -31,6 +31,7 @@ class Predictions:
         labels: (N, T) int64, ``MISSING`` where unknown.
         log_probs: per head of ``learned``, (N, C_t) float64.
         predicted: (N,) the decoded classes.
+        numbers: (N, T) float64, the raw numbers that labels were made of, NaN where there is none; None: no label was.
     """
 
     space: LabelSpace
@@ -40,6 +41,7 @@ class Predictions:
     labels: NDArray[np.int64]
     log_probs: dict[str, Tensor]
     predicted: NDArray[np.int64]
+    numbers: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,6 +72,7 @@ class Predictions:
             np.concatenate([part.labels for part in parts]),
             {name: torch.cat([part.log_probs[name] for part in parts]) for name in first.learned.task_names},
             np.concatenate([part.predicted for part in parts]),
+            numbers=_joined_numbers(parts),
         )
 
     @property
@@ -95,7 +98,10 @@ class Predictions:
         return np.unique(self.groups.astype(str), return_inverse=True)[1].astype(np.int64)
 
     def to_csv(self) -> str:
-        """A table: image, group, the given labels and class, the predicted class, every head's probabilities."""
+        """A table: image, group, the given labels and class, the predicted class, every head's probabilities.
+
+        Last, the raw numbers that labels were made of, where any is known.
+        """
         columns: dict[str, object] = {"image": self.images, "group": self.groups}
         for column, task in enumerate(self.space.tasks):
             names = np.array([*task.classes, ""], dtype=object)  # MISSING is the last
@@ -106,6 +112,9 @@ class Predictions:
         for task in self.learned.tasks:
             probs = self.log_probs[task.name].exp().numpy()
             columns |= {f"p({task.name}={name})": probs[:, index] for index, name in enumerate(task.classes)}
+        for column, task in enumerate(self.space.tasks):
+            if self.numbers is not None and not np.isnan(self.numbers[:, column]).all():
+                columns[f"number({task.name})"] = self.numbers[:, column]
         return pd.DataFrame(columns).to_csv(index=False, float_format="%.9g", lineterminator="\n")
 
     @classmethod
@@ -132,11 +141,24 @@ class Predictions:
                 labels,
                 log_probs,
                 _indices(table["predicted"], space.class_names),
+                numbers=_numbers(table, space),
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; `multitask evaluate` writes it") from None
         except (KeyError, ValueError, OSError) as error:
             raise UserError(f"{path}: holds no predictions of this label space: {error}") from None
+
+
+def _numbers(table: pd.DataFrame, space: LabelSpace) -> NDArray[np.float64] | None:
+    """(N, T) the raw numbers that a table holds; ValueError if one is no number."""
+    named = [f"number({task.name})" for task in space.tasks]
+    if not any(name in table for name in named):
+        return None
+    unknown = np.full(len(table), np.nan)
+    return np.stack(
+        [table[name].replace("", "nan").to_numpy(dtype=np.float64) if name in table else unknown for name in named],
+        axis=1,
+    )
 
 
 def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:
@@ -145,6 +167,15 @@ def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:
     if (found < 0).any():
         raise ValueError(f"{column.name} holds {column[int(np.argmax(found < 0))]!r}")
     return found.astype(np.int64)
+
+
+def _joined_numbers(parts: Sequence[Predictions]) -> NDArray[np.float64] | None:
+    """The raw numbers of several predictions of one label space; None where no part has any."""
+    if all(part.numbers is None for part in parts):
+        return None
+    return np.concatenate(
+        [np.full(part.labels.shape, np.nan) if part.numbers is None else part.numbers for part in parts]
+    )
 
 
 def predict(

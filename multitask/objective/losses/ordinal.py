@@ -120,7 +120,8 @@ class SoftLabelLoss(ClasswiseLoss):
         ends = (torch.zeros_like(below[:, :1]), torch.ones_like(below[:, :1]))
         soft = torch.cat([below, ends[1]], dim=1) - torch.cat([ends[0], below], dim=1)
         hard = nn.functional.one_hot(labels.clamp(min=0), len(self.edges) + 1).to(soft.dtype)
-        agrees = ~numbers.isnan() & (torch.bucketize(numbers, self.edges, right=True) == labels)
+        made = (numbers.unsqueeze(1) >= self.edges).sum(dim=1)
+        agrees = ~numbers.isnan() & (made == labels)
         return torch.where(agrees.unsqueeze(1), soft, hard)
 
     def per_sample(self, log_probs: Tensor, labels: Tensor, numbers: Tensor) -> Tensor:

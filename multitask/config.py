@@ -18,12 +18,12 @@ from multitask.data.sources import AnySource, CompetitionSettings
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
-from multitask.labels import JOINT, LabelSettings, LabelSpace
+from multitask.labels import JOINT, LabelSettings, LabelSpace, Task
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.joint import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.network import ModelSettings
 from multitask.objective.balance import AnyBalancer, FixedSettings
-from multitask.objective.losses import AnyLoss, CrossEntropySettings, ExplicitWeights
+from multitask.objective.losses import AnyLoss, CrossEntropySettings
 from multitask.settings import (
     ConfigPath,
     Count,
@@ -133,13 +133,11 @@ class Config(Settings):
         if not any(head.weight for head in self.heads.values()):
             raise ValueError("heads: at least one weight must be above 0")
         for task in self.learned_space().tasks:
-            weights = self.heads[task.name].loss.class_weights
-            if isinstance(weights, ExplicitWeights) and len(weights.values) != task.num_classes:
-                raise ValueError(
-                    f"heads.{task.name}.loss.class_weights.values: must be {task.num_classes}, one for each of "
-                    f"{', '.join(task.classes[:6])}{', ...' if task.num_classes > 6 else ''}; "
-                    f"found {len(weights.values)}"
-                )
+            for line in self.heads[task.name].loss.problems(task):
+                raise ValueError(f"heads.{task.name}.loss.{line}")
+        if self.joint is not None:
+            for line in self.joint.loss.problems(self.joint_task()):
+                raise ValueError(f"joint.loss.{line}")
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
         self.balancer.check(self.loss_weights(), self._unshared())
@@ -174,6 +172,12 @@ class Config(Settings):
     def learned_space(self) -> LabelSpace:
         """The label space that the heads learn, of the same classes."""
         return self.model.sharing.learned(self.space())
+
+    def joint_task(self) -> Task:
+        """The classes that can occur, as the labels of one task: what a joint loss is trained on."""
+        learned = self.learned_space()
+        names = learned.class_names
+        return Task(JOINT, tuple(name for name, here in zip(names, learned.possible, strict=True) if here))
 
     def loss_weights(self) -> dict[str, float]:
         """Every loss and what it counts: the heads', and the joint term's where there is one."""

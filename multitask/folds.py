@@ -18,6 +18,7 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution
 from multitask.files import csv_text, to_json, write_atomically
+from multitask.losses import number_centres
 from multitask.material import Material
 from multitask.run import RunResult, check_same, run, write_figures
 from multitask.runs.environment import environment
@@ -86,7 +87,7 @@ def run_folds(
     folder.claim(resume, num_folds)
     device = resolve_device(config.device)
     materials = [Material(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
-    data = materials[0].fingerprint()
+    data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].samples)}
     existed, begun = out.exists(), folder.exists()
     if begun:
         check_same(folder, config, data)

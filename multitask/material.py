@@ -49,6 +49,10 @@ class Material:
         self._pictures: Pictures | None = None
         self._features: Features | None = None
 
+    def training_samples(self) -> Samples:
+        """The samples that train."""
+        return self.samples.take(self.split.train)
+
     def what_is_learned(self, samples: Samples) -> Learned:
         """A column for each loss: of every head and, where there is one, of the joint term."""
         return what_is_learned(samples, self.config)

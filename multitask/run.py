@@ -25,11 +25,11 @@ from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.rules import Kept, decide, decide_and_fit, joint_term
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import csv_text, to_json, write_atomically
-from multitask.labels import JOINT, MISSING, Task
+from multitask.labels import JOINT
+from multitask.losses import build_losses, number_centres, prior_shifts
 from multitask.material import Material, what_is_learned
 from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
-from multitask.objective.losses import JointLoss, TaskLoss, training_labels
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.seeds import derive
@@ -101,26 +101,16 @@ def answer(
         joint = None  # nothing but what the heads say
     classes = (rule or config.decode.unfitted()).decode(Evidence.of(log_probs, learned, joint))
     return Predictions(
-        config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes, joint
+        config.space(),
+        learned,
+        samples.images,
+        samples.groups,
+        samples.labels,
+        log_probs,
+        classes,
+        joint,
+        samples.numbers,
     )
-
-
-def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
-    """The losses of the heads, and of the joint term where there is one, by name."""
-    learned = config.learned_space()
-    train = material.what_is_learned(material.samples.take(material.split.train))
-    losses: dict[str, nn.Module] = {}
-    for column, task in enumerate(learned.tasks):
-        data = training_labels(task, train.labels[:, column], train.numbers[:, column])
-        losses[task.name] = TaskLoss(config.heads[task.name].loss, data)
-    if config.joint is not None:
-        possible = np.flatnonzero(learned.possible)
-        classes = Task(JOINT, tuple(learned.class_names[index] for index in possible))
-        found = train.labels[:, -1]
-        found = np.where(found == MISSING, MISSING, np.searchsorted(possible, found))
-        data = training_labels(classes, found, train.numbers[:, -1])
-        losses[JOINT] = JointLoss(TaskLoss(config.joint.loss, data), learned.possible)
-    return losses
 
 
 def decode_priors(config: Config, samples: Samples) -> Priors:
@@ -128,14 +118,8 @@ def decode_priors(config: Config, samples: Samples) -> Priors:
     learned = config.learned_space()
     labels = what_is_learned(samples, config).labels[:, : learned.num_tasks]
     natural = frequencies(labels, learned)
-    implied = dict(natural)
-    for task, column in zip(learned.tasks, labels.T, strict=True):
-        counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
-        # A class counts by its pictures times their weight; next to nothing, where that is 0.
-        said = np.exp(natural[task.name]) * config.heads[task.name].loss.weights(counts).double().numpy()
-        said = np.maximum(said / said.sum(), 1e-4)
-        implied[task.name] = np.log(said / said.sum())
-    return Priors(implied, natural)
+    shifts = prior_shifts(config, samples)
+    return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
 
 
 def read_rules(folder: RunFolder, config: Config) -> Kept | None:
@@ -160,7 +144,7 @@ def build_trainer(config: Config, material: Material, network: Network, num_batc
     balancer = config.balancer.build(config.loss_weights())
     return Trainer(
         network.after_backbone() if material.serves_features else network,
-        ByTask(build_losses(config, material)).to(device),
+        ByTask(build_losses(config, material.training_samples())).to(device),
         balancer.to(device),
         config.training,
         material.normaliser,
@@ -282,7 +266,7 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     Raises:
         UserError: config or data are not those that the run in the folder began with.
     """
-    data = material.fingerprint()
+    data = {**material.fingerprint(), "centres": number_centres(material.training_samples())}
     if folder.exists():
         check_same(folder, config, data)
         frozen = read_json(folder.environment).get("frozen_backbone")
@@ -381,7 +365,7 @@ def write_report(
             "device": began["device"],
         },
     }
-    return write_figures(folder, split, predictions, config, samples.take(material.split.train), facts)
+    return write_figures(folder, split, predictions, config, material.training_samples(), facts)
 
 
 def write_figures(
@@ -420,7 +404,13 @@ def write_figures(
         "run": folder.name,
         "split": split,
         "created": read_json(folder.environment)["created"],
-        **summarise(predictions, config.decode.model_dump(mode="json"), seed, config.unseen()),
+        **summarise(
+            predictions,
+            config.decode.model_dump(mode="json"),
+            seed,
+            config.unseen(),
+            read_json(folder.data).get("centres"),
+        ),
         "decode_rules": rules,
         "joint_term": joint_term(predictions, seed),
         **facts,

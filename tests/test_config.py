@@ -110,6 +110,68 @@ class TestImpossible:
                 "heads.age.loss.class_weights: values must not all be 0",
             ),
             ({"heads.age.loss.class_weights": "explicit"}, "heads.age.loss.class_weights.values: "),
+            (
+                {
+                    "heads.age.loss": {
+                        "name": "sum",
+                        "second": {"class_weights": {"name": "explicit", "values": [1, 2]}},
+                    }
+                },
+                "heads.age.loss.second.class_weights.values: must be 3, one for each of <30, 30-60, >=60; found 2",
+            ),
+            (
+                {"joint": {"loss": {"class_weights": {"name": "explicit", "values": [1, 2]}}}},
+                "joint.loss.class_weights.values: must be 18, one for each of wear/male/<30, wear/male/30-60, ",
+            ),
+            (
+                {"heads.age.loss": {"name": "soft_macro_f1", "smoothing": 0.1}},
+                "heads.age.loss.smoothing: unknown key (of",
+            ),
+            (
+                {"heads.age.loss": {"name": "class_balanced_focal", "class_weights": "none"}},
+                "heads.age.loss.class_weights: unknown key (of 'class_balanced_focal')",
+            ),
+            (
+                {"heads.age.loss.deferred": 0.5},
+                "heads.age.loss.deferred: 0.5 would be ignored, since class_weights is none",
+            ),
+            (
+                {"heads.mask.loss": "cumulative"},
+                "heads.mask.loss.name: cumulative needs classes in order; mask is nominal",
+            ),
+            (
+                {"heads.mask.loss": "mean_variance"},
+                "heads.mask.loss.name: mean_variance needs raw numbers, which only a binned task has; mask is nominal",
+            ),
+            (
+                {
+                    "labels.tasks.mask.kind": "ordinal",
+                    "labels.tasks.mask.classes": ["a", "b"],
+                    "heads.mask.loss": "soft_labels",
+                },
+                "heads.mask.loss.name: soft_labels needs raw numbers, which only a binned task has; mask is ordinal",
+            ),
+            (
+                {"heads.gender.loss": {"name": "sum", "second": "soft_labels"}},
+                "heads.gender.loss.second.name: soft_labels needs raw numbers, which only a binned task has; ",
+            ),
+            (
+                {"model.sharing": "flat", "heads.class.loss": "soft_labels"},
+                "heads.class.loss.name: soft_labels needs raw numbers, which only a binned task has; ",
+            ),
+            ({"joint.loss": "cumulative"}, "joint.loss.name: cumulative needs classes in order; joint is nominal"),
+            (
+                {"joint.loss": "soft_labels"},
+                "joint.loss.name: soft_labels needs raw numbers, which only a binned task has; ",
+            ),
+            (
+                {"joint.loss": "mean_variance"},
+                "joint.loss.name: mean_variance needs raw numbers, which only a binned task has; ",
+            ),
+            (
+                {"joint.loss": {"name": "sum", "first": "cumulative"}},
+                "joint.loss.first.name: cumulative needs classes in order; joint is",
+            ),
             ({"heads.age.loss.gamma": 2}, "heads.age.loss.gamma: unknown key (of 'cross_entropy')"),
             ({"heads.age.loss.name": "focall"}, "heads.age.loss.name: unknown name 'focall'; did you mean 'focal'?"),
             # model

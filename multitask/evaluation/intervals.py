@@ -80,6 +80,21 @@ def resample(
     return Resampled(np.concatenate(macro_f1), np.concatenate(accuracy))
 
 
+def resample_mean(values: FloatArray, groups: IntArray, seed: int) -> FloatArray:
+    """The mean of ``NUM_RESAMPLES`` resamples of the groups.
+
+    Args:
+        values: (N,).
+        groups: (N,) group indices, every one below G in use.
+        seed: of the draws, the same as those of ``resample``.
+
+    Returns:
+        (R,).
+    """
+    sums, sizes = np.bincount(groups, values), np.bincount(groups).astype(float)
+    return np.concatenate([(weights @ sums) / (weights @ sizes) for weights in _weights(len(sizes), seed)])
+
+
 def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     """The middle of the values that holds a share of ``level`` of them, NaNs left aside: (low, high)."""
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])

@@ -34,6 +34,7 @@ class Predictions:
         predicted: (N,) the decoded classes.
         joint: (N, C) float64 log-probabilities of the classes, where a joint term is learned; None: the heads are taken
             as independent.
+        numbers: (N, T) float64, the raw numbers that labels were made of, NaN where there is none; None: no label was.
     """
 
     space: LabelSpace
@@ -44,6 +45,7 @@ class Predictions:
     log_probs: dict[str, Tensor]
     predicted: NDArray[np.int64]
     joint: Tensor | None = None
+    numbers: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -79,6 +81,7 @@ class Predictions:
             {name: torch.cat([part.log_probs[name] for part in parts]) for name in first.learned.task_names},
             np.concatenate([part.predicted for part in parts]),
             torch.cat(joints) if joints else None,
+            _joined_numbers(parts),
         )
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
@@ -91,6 +94,8 @@ class Predictions:
             labels=self.labels[rows],
             log_probs={name: values[where] for name, values in self.log_probs.items()},
             predicted=self.predicted[rows],
+            joint=None if self.joint is None else self.joint[where],
+            numbers=None if self.numbers is None else self.numbers[rows],
         )
 
     @property
@@ -128,7 +133,8 @@ class Predictions:
     def to_csv(self) -> str:
         """A table: image, group, the given labels and class, the predicted class, every head's probabilities.
 
-        Where a joint term is learned, the classes' probabilities too.
+        Where a joint term is learned, the classes' probabilities too. Last, the raw numbers that labels were made of,
+        where any is known.
         """
         columns: dict[str, object] = {"image": self.images, "group": self.groups}
         for column, task in enumerate(self.space.tasks):
@@ -142,6 +148,9 @@ class Predictions:
             columns |= {f"p({task.name}={name})": probs[:, index] for index, name in enumerate(task.classes)}
         if self.joint is not None:
             columns |= dict(zip(_joint_columns(self.space), self.joint.exp().numpy().T, strict=True))
+        for column, task in enumerate(self.space.tasks):
+            if self.numbers is not None and not np.isnan(self.numbers[:, column]).all():
+                columns[f"number({task.name})"] = self.numbers[:, column]
         return pd.DataFrame(columns).to_csv(index=False, float_format="%.9g", lineterminator="\n")
 
     @classmethod
@@ -173,6 +182,7 @@ class Predictions:
                 log_probs,
                 _indices(table["predicted"], space.class_names),
                 joint,
+                _numbers(table, space),
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; `multitask evaluate` writes it") from None
@@ -185,12 +195,33 @@ def _joint_columns(space: LabelSpace) -> list[str]:
     return [f"p(joint={name})" for name in space.class_names]
 
 
+def _numbers(table: pd.DataFrame, space: LabelSpace) -> NDArray[np.float64] | None:
+    """(N, T) the raw numbers that a table holds; ValueError if one is no number."""
+    named = [f"number({task.name})" for task in space.tasks]
+    if not any(name in table for name in named):
+        return None
+    unknown = np.full(len(table), np.nan)
+    return np.stack(
+        [table[name].replace("", "nan").to_numpy(dtype=np.float64) if name in table else unknown for name in named],
+        axis=1,
+    )
+
+
 def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:
     """The place of each of N names; ValueError if one is not among them."""
     found = pd.Index(names).get_indexer(pd.Index(column))
     if (found < 0).any():
         raise ValueError(f"{column.name} holds {column[int(np.argmax(found < 0))]!r}")
     return found.astype(np.int64)
+
+
+def _joined_numbers(parts: Sequence[Predictions]) -> NDArray[np.float64] | None:
+    """The raw numbers of several predictions of one label space; None where no part has any."""
+    if all(part.numbers is None for part in parts):
+        return None
+    return np.concatenate(
+        [np.full(part.labels.shape, np.nan) if part.numbers is None else part.numbers for part in parts]
+    )
 
 
 def predict(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from torch import Tensor
 from multitask.evaluation.attribution import attribute
 from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray, Scores, calibration_error, reliability
+from multitask.evaluation.numbers import number_figures
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING, LabelSpace
 
@@ -104,7 +106,11 @@ def _figures(
 
 
 def summarise(
-    predictions: Predictions, decode: dict[str, Any], seed: int, unseen: NDArray[np.bool_] | None = None
+    predictions: Predictions,
+    decode: dict[str, Any],
+    seed: int,
+    unseen: NDArray[np.bool_] | None = None,
+    centres: Mapping[str, Sequence[float]] | None = None,
 ) -> dict[str, Any]:
     """The figures of ``report.json``: joint, per task, and the attribution of what is lost.
 
@@ -115,6 +121,8 @@ def summarise(
         decode: the rule and its settings, for the record.
         seed: of the resampling.
         unseen: (C,) bool, the classes that were held out of training; None: none was.
+        centres: per task whose labels are made of numbers, (C_t,) the number that stands for each label. Where a raw
+            number is known of a picture, the task has a ``number``: how far the expected value is from it.
     """
     space = predictions.space
     groups = predictions.group_indices()
@@ -133,6 +141,10 @@ def summarise(
             declared_labels(space, column),
             seed,
         )
+        if centres and task in centres and predictions.numbers is not None:
+            values, numbers = np.array(centres[task], dtype=float), predictions.numbers[:, column]
+            if number := number_figures(log_probs.exp().numpy(), values, numbers, groups, seed):
+                tasks[task]["number"] = number
     known = classes != MISSING
     return {
         "num_images": len(predictions),

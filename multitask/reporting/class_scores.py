@@ -9,7 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from multitask.reporting import plots
-from multitask.reporting.words import interval_text, plural, score_text
+from multitask.reporting.words import amount_text, error_text, interval_text, plural, score_text
 
 NUMBERED_CLASSES = 60  # a matrix beyond this many classes is drawn without numbers
 LONG_CLASSES = 24  # a list beyond this many classes scrolls by itself
@@ -75,7 +75,19 @@ def _scores_in_words(scores: Mapping[str, Any]) -> str:
     for name, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
         interval = interval_text(scores[f"{key}_ci"])
         words += f"; {name} {score_text(scores[key])}" + (f" (95% {interval})" if interval else "")
-    return words + "."
+    return words + "." + _number_in_words(scores.get("number"))
+
+
+def _number_in_words(number: Mapping[str, Any] | None) -> str:
+    if number is None:
+        return ""
+    bias = number["bias"]
+    side = f"{amount_text(abs(bias))} too {'high' if bias > 0 else 'low'} in the mean" if bias else "right in the mean"
+    pictures = plural(number["num_images"], "picture", "pictures")
+    return (
+        f" The number that the answer amounts to (each class’s probability times its mean number among the training "
+        f"pictures) is {error_text(number)} off, and {side}, on the {pictures} whose number is known."
+    )
 
 
 def _layout(num_classes: int) -> str:

@@ -17,6 +17,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
+from multitask.reporting.words import amount_text, error_text
 from multitask.training.progress import Progress
 
 out = Console(highlight=False)
@@ -252,15 +253,18 @@ def show_report(report: Mapping[str, Any]) -> None:
     attribution = report["attribution"]
     lost = attribution["lost"] or {}
     say()
+    errors = {task: figures["number"] for task, figures in report["tasks"].items() if "number" in figures}
+    mae = ("MAE",) if errors else ()
     table = make_table(
         f"{report['run']}, {report['split']}: {report['num_images']} images of {report['num_groups']} groups",
-        ("", "macro-F1 (95%)", "accuracy (95%)", "ECE", "if perfect", "loses"),
+        ("", "macro-F1 (95%)", "accuracy (95%)", *mae, "ECE", "if perfect", "loses"),
     )
     for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
         table.add_row(
             name,
             with_interval(figures["macro_f1"], figures["macro_f1_ci"]),
             with_interval(figures["accuracy"], figures["accuracy_ci"]),
+            *(amount_text(errors[name]["mae"]) if name in errors else "" for _ in mae),
             score(figures["ece"]),
             score(attribution["perfect"].get(name)) if name != "joint" else "",
             score(lost.get(name)) if name != "joint" else score(1 - figures["macro_f1"]),
@@ -268,6 +272,9 @@ def show_report(report: Mapping[str, Any]) -> None:
         )
     out.print(table)
     say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
+    if errors:
+        found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())
+        say(f"MAE: mean absolute error of the number that the answer amounts to, in its unit: {found}")
     _show_rules(report.get("decode_rules"))
     if report.get("joint_term"):
         say()

@@ -15,7 +15,15 @@ from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.plots import JOINT, Line
 from multitask.reporting.rules import rules_view
 from multitask.reporting.run_parts import fold_scores, unseen_scores
-from multitask.reporting.words import count_text, duration_text, interval_text, moment_text, plural, score_text
+from multitask.reporting.words import (
+    count_text,
+    duration_text,
+    error_text,
+    interval_text,
+    moment_text,
+    plural,
+    score_text,
+)
 
 _TRAINING_FACTS = {
     "backbone": "Backbone",
@@ -132,6 +140,7 @@ def _rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for name, scores, if_perfect, share in measured:
         row = {"name": name, "scores": scores, "perfect": if_perfect, "lost": share, "floor": floor}
+        row |= {"error": error_text(scores.get("number"))}
         row |= {"dot": None if scores["macro_f1"] is None else percent(scores["macro_f1"]), "bar": None}
         if interval_text(scores["macro_f1_ci"]):
             low, high = map(percent, scores["macro_f1_ci"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 
 def score_text(value: float | None, digits: int = 3) -> str:
@@ -25,6 +26,20 @@ def interval_text(interval: Sequence[float | None] | None) -> str:
     if interval is None or None in interval:
         return ""
     return f"{score_text(interval[0])} to {score_text(interval[1])}"
+
+
+def amount_text(value: float) -> str:
+    """An amount in its own unit, to three figures: ``8.31``, ``1,240``, ``−0.52``."""
+    digits = max(0, 2 - math.floor(math.log10(abs(value)))) if value else 2
+    return f"{value:,.{digits}f}".replace("-", "−")
+
+
+def error_text(number: Mapping[str, Any] | None) -> str:
+    """A mean absolute error and its interval, in the number's unit; empty where there is none."""
+    if number is None:
+        return ""
+    low, high = map(amount_text, number["mae_ci"])
+    return f"{amount_text(number['mae'])} (95% {low} to {high})"
 
 
 def plural(number: int, one: str, many: str) -> str:

@@ -24,8 +24,9 @@ def report_metrics(space: LabelSpace) -> tuple[str, ...]:
         for task, column in zip(space.tasks, labels.T, strict=True)
     }
     names = np.array([str(index) for index in classes], dtype=object)
-    predictions = Predictions(space, space, names, names, labels, log_probs, classes)
-    return tuple(_numbers(plain(summarise(predictions, {}, 0)), ""))
+    predictions = Predictions(space, space, names, names, labels, log_probs, classes, numbers=labels.astype(float))
+    centres = {task.name: range(task.num_classes) for task in space.tasks if task.kind == "binned"}
+    return tuple(_numbers(plain(summarise(predictions, {}, 0, centres=centres)), ""))
 
 
 def _numbers(value: Any, path: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ from multitask.study.space import Space
 from multitask.yaml_text import read_yaml
 
 Direction = Literal["maximize", "minimize"]
-_LOWER_IS_BETTER = ("loss", "ece")
+_LOWER_IS_BETTER = ("loss", "ece", "mae")
 _LOSSES = ("attribution.lost.", "attribution.absent")
 
 

@@ -179,6 +179,7 @@ class TestEvaluateAndReport:
         done = call("report", trained / "shared")
         assert done.code == 0, done.err
         assert "if perfect" in done.out
+        assert re.search(r"MAE: mean absolute error of .*: age [\d.]+ \(95% [\d.]+ to [\d.]+\)", done.out)
         assert page.read_text() == before
 
     def test_report_holds_what_scripts_rely_on(self, trained: Path) -> None:

@@ -185,3 +185,33 @@ def test_a_joint_term_is_kept_in_the_table_and_joined(tmp_path: Path) -> None:
     assert torch.equal(joined, torch.cat([joint, joint]))
     with pytest.raises(UserError, match="with and without a joint term cannot be joined"):
         Predictions.concatenate([one, replace(again, joint=None)])
+
+
+@pytest.mark.parametrize("known", ["all", "some", "none"])
+def test_raw_numbers_go_round(known: str, tmp_path: Path) -> None:
+    numbers = np.full((12, 3), np.nan)
+    numbers[:, 0] = {"all": np.linspace(0.25, 80, 12), "some": [58.5, *[np.nan] * 11], "none": np.nan}[known]
+    one = replace(make(), numbers=numbers)
+    path = tmp_path / "predictions.csv"
+    path.write_text(one.to_csv(), encoding="utf-8")
+    other = Predictions.from_csv(path, SPACE, SPACE)
+    assert ("number(age)" in one.to_csv()) == (known != "none")
+    if known == "none":
+        assert other.numbers is None
+    else:
+        assert other.numbers == pytest.approx(numbers, nan_ok=True)
+    path.write_text(one.to_csv().replace("58.5", "old"), encoding="utf-8")
+    if known == "some":
+        with pytest.raises(UserError, match="holds no predictions of this label space"):
+            Predictions.from_csv(path, SPACE, SPACE)
+
+
+def test_parts_keep_their_numbers() -> None:
+    numbers = np.arange(36.0).reshape(12, 3)
+    whole = make()
+    parts = [replace(rows(whole, 0, 5), numbers=numbers[:5]), rows(whole, 5, 12)]
+    joined = Predictions.concatenate(parts).numbers
+    assert joined is not None
+    assert (joined[:5] == numbers[:5]).all()
+    assert np.isnan(joined[5:]).all()
+    assert Predictions.concatenate([rows(whole, 0, 5), rows(whole, 5, 12)]).numbers is None

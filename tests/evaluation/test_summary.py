@@ -165,3 +165,31 @@ def test_no_picture_of_an_unseen_class_gives_it_no_score() -> None:
 def test_nothing_held_out_gives_no_unseen_figures() -> None:
     assert summarise(make(LABELS), {}, 0)["unseen"] is None
     assert summarise(make(LABELS), {}, 0, np.zeros(6, dtype=bool))["unseen"] is None
+
+
+@pytest.mark.parametrize("learned", ["shared", "flat"])
+def test_a_task_made_of_a_number_says_how_far_its_expected_value_is_off(learned: str) -> None:
+    space = LabelSpace([Task("age", ("<30", "30-60", ">=60"), "binned", (30.0, 60.0)), SPACE.tasks[1]])
+    predictions = replace(make(LABELS), space=space, learned=space)
+    predictions.log_probs["age"] = predictions.log_probs.pop("colour")
+    if learned == "flat":
+        flat = space.flattened()
+        joint = predictions.joint_log_probs()
+        predictions = replace(predictions, learned=flat, log_probs={flat.task_names[0]: joint})
+    numbers = np.full((30, 2), np.nan)
+    numbers[:20, 0] = np.linspace(10, 70, 20)
+    predictions = replace(predictions, numbers=numbers)
+    report = summarise(predictions, {}, 0, centres={"age": [20.0, 45.0, 65.0]})
+    expected = predictions.task_log_probs()["age"].exp().numpy()[:20] @ [20.0, 45.0, 65.0] - numbers[:20, 0]
+    number = report["tasks"]["age"]["number"]
+    assert number["num_images"] == 20
+    assert number["mae"] == pytest.approx(np.abs(expected).mean())
+    assert number["bias"] == pytest.approx(expected.mean())
+    assert number["mae_ci"][0] < number["mae"] < number["mae_ci"][1]
+    assert "number" not in report["tasks"]["shape"]
+    for without in (
+        summarise(predictions, {}, 0),
+        summarise(replace(predictions, numbers=None), {}, 0, centres={"age": [1.0, 2.0, 3.0]}),
+    ):
+        assert "number" not in without["tasks"]["age"]
+        assert without["joint"] == report["joint"]

@@ -659,3 +659,16 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
         assert row["pictures"] == 4, row
         assert row["broken"] == 0, row
         assert row["errors"] == [], row
+
+
+def test_a_number_stands_where_a_task_is_made_of_one(undrawn):
+    report = make_report(MASK)
+    assert "mean error" not in Page(render(MASK, report=report)).section("tasks")
+    report["tasks"]["age"]["number"] = {"num_images": 340, "mae": 8.312, "mae_ci": [7.5, 9.25], "bias": -0.521}
+    page = Page(render(MASK, report=report))
+    tasks = page.section("tasks")
+    assert "number’s mean error" in tasks
+    assert tasks.count("8.31 (95% 7.50 to 9.25)") == 1
+    words = page.section("task-2")
+    assert "is 8.31 (95% 7.50 to 9.25) off, and 0.521 too low in the mean, on the 340 pictures" in words
+    assert "off, and" not in page.section("task-0")

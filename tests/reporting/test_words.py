@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from multitask.reporting.words import (
+    amount_text,
     count_text,
     duration_text,
     interval_text,
@@ -60,3 +61,11 @@ def test_moment_text(moment, text):
 @pytest.mark.parametrize(("seconds", "text"), [(22.8, "23 s"), (59.6, "1 min 0 s"), (81, "1 min 21 s")])
 def test_duration_text(seconds, text):
     assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(8.312, "8.31"), (18.04, "18.0"), (1240.4, "1,240"), (-0.5213, "−0.521"), (0.0, "0.00"), (0.00123, "0.00123")],
+)
+def test_amount_text(value, text):
+    assert amount_text(value) == text

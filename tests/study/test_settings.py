@@ -120,6 +120,7 @@ class TestStudySettings:
             ("joint.classes.0.recall", "maximize"),
             ("joint.ece", "minimize"),
             ("tasks.age.ece", "minimize"),
+            ("tasks.age.number.mae", "minimize"),
             ("joint.loss", "minimize"),
             ("tasks.age.loss", "minimize"),
             ("attribution.lost.age", "minimize"),

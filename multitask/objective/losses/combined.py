@@ -1,0 +1,67 @@
+"""The weighted sum of two losses of the same head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from multitask.labels import Task
+from multitask.objective.losses.base import LossSettings, TaskLoss
+from multitask.objective.losses.likelihood import CrossEntropySettings
+from multitask.objective.losses.macro_f1 import SoftMacroF1Settings
+from multitask.objective.losses.single import AnySingleLoss
+from multitask.objective.training_labels import FloatArray, TrainingLabels
+from multitask.settings import NonNegativeFloat
+
+
+class SumLoss(TaskLoss):
+    """The first loss, and the second times its weight.
+
+    Args:
+        first: counts whole.
+        second: counts by its weight.
+        second_weight: not negative.
+    """
+
+    def __init__(self, first: TaskLoss, second: TaskLoss, second_weight: float) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+        self.second_weight = second_weight
+
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
+        """Tells both."""
+        self.first.begin_epoch(epoch, num_epochs)
+        self.second.begin_epoch(epoch, num_epochs)
+
+    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
+        """A scalar."""
+        first = self.first(log_probs, labels, sample_weights, numbers)
+        return first + self.second_weight * self.second(log_probs, labels, sample_weights, numbers)
+
+
+class SumSettings(LossSettings):
+    """Two losses at once, as cross entropy and soft macro-F1."""
+
+    name: Literal["sum"] = "sum"
+    first: AnySingleLoss = CrossEntropySettings()
+    second: AnySingleLoss = SoftMacroF1Settings()
+    second_weight: NonNegativeFloat = 1.0
+
+    def build(self, data: TrainingLabels) -> TaskLoss:
+        """Both, of the same labels."""
+        return SumLoss(self.first.build(data), self.second.build(data), self.second_weight)
+
+    def problems(self, task: Task) -> Iterator[str]:
+        """Of either."""
+        for key in ("first", "second"):
+            yield from (f"{key}.{line}" for line in getattr(self, key).problems(task))
+
+    def implied_log_prior(self, counts: FloatArray) -> FloatArray:
+        """(C_t,): between those of the two, by their weights in the sum; an approximation."""
+        one, other = self.first.implied_log_prior(counts), self.second.implied_log_prior(counts)
+        mean = (one + self.second_weight * other) / (1 + self.second_weight)
+        return np.asarray(mean - np.logaddexp.reduce(mean))

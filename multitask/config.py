@@ -18,7 +18,7 @@ from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.labels import JOINT, LabelSettings, LabelSpace
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.joint import AnyTerm, LowRankSettings, NoTermSettings
-from multitask.model.network import ModelSettings
+from multitask.model.sharing import ModelSettings
 from multitask.objective.balance import AnyBalancer, FixedSettings
 from multitask.objective.losses import AnyLoss, CrossEntropySettings, ExplicitWeights
 from multitask.settings import (
@@ -115,6 +115,7 @@ class Config(Settings):
     @model_validator(mode="after")
     def _check(self) -> Config:
         names = self.learned_space().task_names
+        self.model.sharing.check(self.learned_space())
         for name in self.heads:
             if name not in names:
                 flat = " (model.sharing is flat)" if self.model.sharing.name == "flat" else ""
@@ -124,6 +125,7 @@ class Config(Settings):
         if not any(head.weight for head in self.heads.values()):
             raise ValueError("heads: at least one weight must be above 0")
         for task in self.learned_space().tasks:
+            self.heads[task.name].net.check(task)
             weights = self.heads[task.name].loss.class_weights
             if isinstance(weights, ExplicitWeights) and len(weights.values) != task.num_classes:
                 raise ValueError(

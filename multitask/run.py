@@ -26,7 +26,6 @@ from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.files import to_json, write_atomically
 from multitask.labels import JOINT, MISSING, Task
 from multitask.material import Material
-from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
 from multitask.objective.losses import JointLoss, TaskLoss, training_labels
 from multitask.runs.environment import environment
@@ -66,10 +65,11 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
         UserError: the backbone cannot be built, or its weights do not fit.
     """
     torch.manual_seed(derive(config.seed, "weights"))
-    backbone = Backbone(config.model.backbone, config.data.image_size, pretrained)
+    learned = config.learned_space()
+    backbone = config.model.sharing.build(config.model.backbone, config.data.image_size, learned.task_names, pretrained)
     nets = {name: head.net for name, head in config.heads.items()}
     term = None if config.joint is None else config.joint.term
-    network = Network(backbone, config.learned_space(), nets, term)
+    network = Network(backbone, learned, nets, term)
     return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
 
 

@@ -209,8 +209,7 @@ class Trainer:
                 return self._losses(answers, targets)
 
         self._losses_again = losses_again
-        features = encoded.pooled if encoded.pooled.requires_grad else None
-        total = self.balancer.backward(losses, Step(walk_back, features, self._last_layer))
+        total = self.balancer.backward(losses, Step(walk_back, self.network.shared(encoded), self._last_layer))
         return total, {name: loss.detach() for name, loss in losses.items()}
 
     def _losses(self, answers: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:

@@ -6,8 +6,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.run import build_network, build_trainer
 from multitask.seeds import derive
+from multitask.settings import override, validate
 from multitask.shipped import config_file
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
@@ -136,29 +139,10 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
     Raises:
         UserError: the config or its data are not as they must be.
     """
-    with ExitStack() as stack:
-        if config_path is None:
-            root = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "set"
-            draw_set(root, people=PEOPLE)
-            config = load_config(
-                config_file("demo"),
-                [
-                    f"data.root={root}",
-                    "data.image_size=[128, 96]",
-                    "model.backbone={name: mobilenetv2_100, weights: none}",
-                    "training.batch_size=64",
-                    "training.ema=null",  # which the plain loop has not either
-                ],
-            )
-        else:
-            config = load_config(config_path)
+    with _config(config_path) as config:
         device = resolve_device(config.device)
         material = Material(config)
-        size = config.training.batch_size
-        indices = material.split.train[: BATCHES * size]
-        if len(indices) < size:
-            raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
-        from_files = material.batches("train", progress, device, train=True, indices=indices)
+        from_files = _from_files(config, material, progress)
         served = _Served(list(from_files.epoch(1)))
         trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
         done = progress.stage("measuring", 3, "ratios")
@@ -167,6 +151,76 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
             found.append(one(config, material, trainer, served, from_files))
             done(count)
         return found
+
+
+@contextmanager
+def _config(path: Path | None) -> Iterator[Config]:
+    """A config to measure; None: the standard network on drawn pictures, which go away at the end."""
+    with ExitStack() as stack:
+        if path is not None:
+            yield load_config(path)
+            return
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "set"
+        draw_set(root, people=PEOPLE)
+        yield load_config(
+            config_file("demo"),
+            [
+                f"data.root={root}",
+                "data.image_size=[128, 96]",
+                "model.backbone={name: mobilenetv2_100, weights: none}",
+                "training.batch_size=64",
+                "training.ema=null",  # which the plain loop has not either
+            ],
+        )
+
+
+def _from_files(config: Config, material: Material, progress: Progress) -> Batches:
+    """Batches to train on, ``BATCHES`` of an epoch or as many as there are."""
+    size = config.training.batch_size
+    indices = material.split.train[: BATCHES * size]
+    if len(indices) < size:
+        raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
+    return material.batches("train", progress, resolve_device(config.device), train=True, indices=indices)
+
+
+def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measurement]:
+    """The speed of training one backbone with a head for each task, to one head over all classes, and to a network for
+    each task. All heads are linear, and nothing else than how the tasks share differs.
+
+    Args:
+        config_path: as ``measure`` has it.
+        progress: hears of each measurement.
+
+    Raises:
+        UserError: the config or its data are not as they must be.
+    """
+    with _config(config_path) as config:
+        ways = {}
+        for way in ("shared", "flat", "separate"):
+            plain = {"model.sharing": {"name": way}, "heads": {}, "joint": None}
+            ways[way] = _trained_as(validate(Config, override(Config, config.model_dump(mode="json"), plain)), progress)
+        done = progress.stage("measuring", 2, "ratios")
+        num_images = ways["shared"][1].num_images
+        num_tasks, num_classes = config.space().num_tasks, config.space().num_classes
+        rows = (
+            ("flat", f"training, {num_tasks} heads, to one of {num_classes}", 0.97, STEP_ROUNDS),
+            # As many networks cost as much as there are of them, less what they have in common.
+            ("separate", f"training, shared, to {num_tasks} networks", 0.9 * num_tasks, ROUNDS),
+        )
+        found = []
+        for count, (way, name, bound, rounds) in enumerate(rows, start=1):
+            ours, other = (partial(_train, trainer, 1, steps) for trainer, steps in (ways["shared"], ways[way]))
+            found.append(side_by_side(name, bound, num_images, ours, other, rounds))
+            done(count)
+        return found
+
+
+def _trained_as(config: Config, progress: Progress) -> tuple[Trainer, _Served]:
+    """The trainer of a config, and the batches of a turn."""
+    material = Material(config)
+    network = build_network(config, resolve_device(config.device), pretrained=False)
+    steps = _Served(list(islice(_from_files(config, material, progress).epoch(1), STEPS)))
+    return build_trainer(config, material, network, steps.num_batches), steps
 
 
 def _heads(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:

@@ -12,8 +12,11 @@ from multitask.cli.options import FilePath
 @click.command()
 @click.argument("config", type=FilePath, required=False)
 @click.option("--study", is_flag=True, help="What a study costs beside its runs, and what it saves; about ten minutes.")
-def command(config: Path | None, study: bool) -> None:
+@click.option("--sharing", is_flag=True, help="One backbone to one flat head and to a network per task; ten minutes.")
+def command(config: Path | None, study: bool, sharing: bool) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
+    if study and sharing:
+        raise click.UsageError("--study and --sharing are measured one at a time")
     from multitask.reporting.console import make_progress, say, show_bench
     from multitask.runs.environment import machine
 
@@ -23,6 +26,10 @@ def command(config: Path | None, study: bool) -> None:
             from multitask.study.bench import measure_study
 
             found = measure_study(config, progress)
+        elif sharing:
+            from multitask.bench import measure_sharing
+
+            found = measure_sharing(config, progress)
         else:
             from multitask.bench import measure
 

@@ -221,6 +221,19 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
         assert name in words
 
 
+def test_bench_of_sharing_prints_its_ratios(
+    call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.bench.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
+    done = call("bench", config_file({"heads.age.net": "coral", "joint": {}}), "--sharing")
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    for name in ("training, 3 heads", "training, shared"):
+        assert name in words
+    assert call("bench", "--sharing", "--study").code == 2
+
+
 def test_help_is_quick() -> None:
     """No bound on the clock, which the machine's other work moves: against an interpreter that does nothing."""
 

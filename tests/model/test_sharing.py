@@ -29,7 +29,7 @@ STAGES: dict[str, str] = {
     "test_vit": "blocks.3",
     "mobilenetv2_035": "blocks.4",
     "test_convnext": "stages.1",
-    "test_nfnet": "stem.conv3",  # what follows works in place on what it is given
+    "test_nfnet": "stem.conv3",
     "swin_tiny_patch4_window7_224": "layers.0",
     "beit_base_patch16_224": "blocks.0",
 }
@@ -234,6 +234,24 @@ def test_state_goes_round(name: str) -> None:
         assert torch.equal(one.encode(pictures()).pooled, other.encode(pictures()).pooled)
 
 
+class Halve(nn.Module):
+    """In place."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mul_(0.5)
+
+
+@torch.no_grad()
+def test_what_one_branch_does_in_place_is_not_seen_by_another() -> None:
+    torch.manual_seed(0)
+    whole = Backbone(backbone(), SIZE).eval()
+    whole.body.layer3.insert(0, Halve())
+    expected = whole(pictures())
+    encoded = Branched(whole, "layer2", [[task] for task in TASKS], SIZE).eval().encode(pictures())
+    for task in TASKS:
+        torch.testing.assert_close(encoded.of(task).pooled, expected)
+
+
 def test_the_trunk_runs_once_and_its_statistics_move_once() -> None:
     encoder = branched().train()
     whole = deepcopy(encoder.trunks[0]).train()
@@ -246,6 +264,14 @@ def test_the_trunk_runs_once_and_its_statistics_move_once() -> None:
         torch.testing.assert_close(encoder.trunks[0].get_buffer(key), value)
     shared = [key for key, _ in encoder.trunks[1].named_buffers() if key.startswith(("body.conv1", "body.layer1"))]
     assert shared == []
+
+
+def test_what_the_trunk_lends_a_branch_moves_with_it() -> None:
+    encoder = branched("test_vit").double().eval()
+    assert {value.dtype for value in encoder.state_dict().values()} == {torch.float64}
+    found = encoder.encode(pictures().double())
+    torch.testing.assert_close(found.of("age").pooled, found.of("mask").pooled)
+    assert found.pooled.dtype == torch.float64
 
 
 def test_nothing_is_held_after_a_pass() -> None:

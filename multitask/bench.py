@@ -6,11 +6,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +20,13 @@ from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
 from multitask.errors import UserError
+from multitask.evaluation.decode import AnyDecode, Evidence, Known
+from multitask.labels import LabelSpace
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.run import build_network, build_trainer
 from multitask.seeds import derive
-from multitask.settings import override, validate
+from multitask.settings import variant_classes
 from multitask.shipped import config_file
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
@@ -40,6 +41,9 @@ STEP_ROUNDS = 21
 STEPS = 3
 """Of the comparison of single steps, whose difference is a hundredth and drowns in longer turns' noise."""
 PICTURES = 300
+DECODED = 20_000
+DECODE_S = 2.0
+"""How long fitting a decode rule on ``DECODED`` pictures may take."""
 PEOPLE = 40
 
 
@@ -115,7 +119,7 @@ def side_by_side(
     return Measurement(name, statistics.median(ratios), low, high, bound, mine, theirs, unit)
 
 
-class _Served(Batches):
+class Served(Batches):
     """Batches that were made before: training from these is compute alone."""
 
     def __init__(self, batches: list[Batch]) -> None:
@@ -128,39 +132,21 @@ class _Served(Batches):
         yield from self._batches
 
 
-def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
-    """The speed of training and loading.
+@contextmanager
+def benched(config_path: Path | None) -> Iterator[Config]:
+    """The config that is measured.
 
     Args:
-        config_path: whose network, data and settings; None: three heads on MobileNetV2 at 128 x 96 px, and drawn
-            pictures.
-        progress: hears of each measurement.
+        config_path: its file; None: three heads on MobileNetV2 at 128 x 96 px, and pictures that are drawn for as long.
 
     Raises:
-        UserError: the config or its data are not as they must be.
+        UserError: the config is not as it must be.
     """
-    with _config(config_path) as config:
-        device = resolve_device(config.device)
-        material = Material(config)
-        from_files = _from_files(config, material, progress)
-        served = _Served(list(from_files.epoch(1)))
-        trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
-        done = progress.stage("measuring", 3, "ratios")
-        found = []
-        for count, one in enumerate((_heads, _feeding, _loading), start=1):
-            found.append(one(config, material, trainer, served, from_files))
-            done(count)
-        return found
-
-
-@contextmanager
-def _config(path: Path | None) -> Iterator[Config]:
-    """A config to measure; None: the standard network on drawn pictures, which go away at the end."""
-    with ExitStack() as stack:
-        if path is not None:
-            yield load_config(path)
-            return
-        root = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "set"
+    if config_path is not None:
+        yield load_config(config_path)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "set"
         draw_set(root, people=PEOPLE)
         yield load_config(
             config_file("demo"),
@@ -174,8 +160,12 @@ def _config(path: Path | None) -> Iterator[Config]:
         )
 
 
-def _from_files(config: Config, material: Material, progress: Progress) -> Batches:
-    """Batches to train on, ``BATCHES`` of an epoch or as many as there are."""
+def some_batches(config: Config, material: Material, progress: Progress) -> Batches:
+    """The first batches' worth of training pictures, from files.
+
+    Raises:
+        UserError: there are less than a batch.
+    """
     size = config.training.batch_size
     indices = material.split.train[: BATCHES * size]
     if len(indices) < size:
@@ -183,50 +173,37 @@ def _from_files(config: Config, material: Material, progress: Progress) -> Batch
     return material.batches("train", progress, resolve_device(config.device), train=True, indices=indices)
 
 
-def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measurement]:
-    """The speed of training one backbone with a head for each task, to one head over all classes, and to a network for
-    each task. All heads are linear, and nothing else than how the tasks share differs.
+def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
+    """The speed of training and loading.
 
     Args:
-        config_path: as ``measure`` has it.
+        config_path: whose network, data and settings; None: three heads on MobileNetV2 at 128 x 96 px, and drawn
+            pictures.
         progress: hears of each measurement.
 
     Raises:
         UserError: the config or its data are not as they must be.
     """
-    with _config(config_path) as config:
-        ways = {}
-        for way in ("shared", "flat", "separate"):
-            plain = {"model.sharing": {"name": way}, "heads": {}, "joint": None}
-            ways[way] = _trained_as(validate(Config, override(Config, config.model_dump(mode="json"), plain)), progress)
-        done = progress.stage("measuring", 2, "ratios")
-        num_images = ways["shared"][1].num_images
-        num_tasks, num_classes = config.space().num_tasks, config.space().num_classes
-        rows = (
-            ("flat", f"training, {num_tasks} heads, to one of {num_classes}", 0.97, STEP_ROUNDS),
-            # As many networks cost as much as there are of them, less what they have in common.
-            ("separate", f"training, shared, to {num_tasks} networks", 0.9 * num_tasks, ROUNDS),
-        )
+    with benched(config_path) as config:
+        device = resolve_device(config.device)
+        material = Material(config)
+        from_files = some_batches(config, material, progress)
+        served = Served(list(from_files.epoch(1)))
+        trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
+        done = progress.stage("measuring", 4, "ratios")
         found = []
-        for count, (way, name, bound, rounds) in enumerate(rows, start=1):
-            ours, other = (partial(_train, trainer, 1, steps) for trainer, steps in (ways["shared"], ways[way]))
-            found.append(side_by_side(name, bound, num_images, ours, other, rounds))
+        for count, one in enumerate((_heads, _feeding, _loading), start=1):
+            found.append(one(config, material, trainer, served, from_files))
             done(count)
+        found.append(decode_fitting(material.space))
+        done(4)
         return found
 
 
-def _trained_as(config: Config, progress: Progress) -> tuple[Trainer, _Served]:
-    """The trainer of a config, and the batches of a turn."""
-    material = Material(config)
-    network = build_network(config, resolve_device(config.device), pretrained=False)
-    steps = _Served(list(islice(_from_files(config, material, progress).epoch(1), STEPS)))
-    return build_trainer(config, material, network, steps.num_batches), steps
-
-
-def _heads(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+def _heads(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """A step of the trainer against a plain loop over the bare backbone with one linear layer."""
     device = trainer.device
-    steps = _Served(list(served.epoch(1))[:STEPS])
+    steps = Served(list(served.epoch(1))[:STEPS])
     backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
     plain = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, material.space.num_classes))
     plain = plain.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
@@ -254,7 +231,7 @@ def _classes(batch: Batch, material: Material) -> torch.Tensor:
     return torch.from_numpy(material.learned.encode(batch.labels.numpy()))
 
 
-def _feeding(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+def _feeding(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """An epoch from files after the first one, with augmentation, against the same epoch from batches in memory."""
     epochs = iter(range(2, 10_000))
     return side_by_side(
@@ -267,11 +244,43 @@ def _feeding(config: Config, material: Material, trainer: Trainer, served: _Serv
     )
 
 
+def decode_fitting(space: LabelSpace) -> Measurement:
+    """Fitting the slowest decode rule on drawn answers, against the time it may take."""
+    rng = np.random.default_rng(0)
+    labels = space.decode(rng.choice(np.flatnonzero(space.possible), DECODED))
+    log_probs = {
+        task.name: torch.from_numpy(rng.normal(size=(DECODED, task.num_classes)) + 2 * np.eye(task.num_classes)[column])
+        for task, column in zip(space.tasks, labels.T, strict=True)
+    }
+    evidence = Evidence.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
+    groups = np.array([f"person {row // 7}" for row in range(DECODED)], dtype=object)
+    known = Known(evidence, labels, groups)
+    took = {}
+    for name, settings in variant_classes(AnyDecode).items():
+        rule: Any = settings()
+        started = time.perf_counter()
+        rule.fit(known, None, 0)
+        took[name] = time.perf_counter() - started
+    slowest = max(took, key=lambda name: took[name])
+    seconds = took[slowest]
+    return Measurement(
+        f"decode fitting, {DECODED:,} pictures and {space.num_classes} classes, to {DECODE_S:g} s",
+        DECODE_S / seconds,
+        None,
+        None,
+        1.0,
+        seconds,
+        DECODE_S,
+        "s",
+        f"the slowest rule, {slowest}; " + ", ".join(f"{name} {value:.2f} s" for name, value in took.items()),
+    )
+
+
 def _train(trainer: Trainer, epoch: int, batches: Batches) -> None:
     trainer.train_epoch(epoch, batches, Progress())
 
 
-def _loading(config: Config, material: Material, trainer: Trainer, served: _Served, from_files: Batches) -> Measurement:
+def _loading(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """JPEG files to pixels of the network's size, one thread, against Pillow with torchvision's Resize and ToTensor."""
     jpegs = [path for path in material.samples.paths() if path.suffix.lower() in (".jpg", ".jpeg")]
     order = np.random.default_rng(derive(config.seed, "bench")).permutation(len(jpegs))[:PICTURES]

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.data.augment import AugmentSettings
 from multitask.data.images import AnyCrop, WholeSettings
 from multitask.data.sources import AnySource, CompetitionSettings
+from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.labels import JOINT, LabelSettings, LabelSpace
@@ -53,6 +56,10 @@ class DataSettings(Settings):
     folds: Annotated[PositiveInt, Field(ge=2)] | None = None
     """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
     fold: Count = 0
+    train_groups: PositiveInt | None = None
+    """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
+    held_out: tuple[dict[str, str], ...] = ()
+    """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
     split_seed: Count | None = None
     """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
     image_size: ImageSize = (128, 96)
@@ -72,7 +79,7 @@ class DataSettings(Settings):
                 raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
             if self.val_fraction != type(self).model_fields["val_fraction"].default:
                 raise ValueError(f"val_fraction: {self.val_fraction} would be ignored beside folds: {self.folds}")
-        elif self.val_fraction == 0 and self.split_seed is not None:
+        elif self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None:
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self
 
@@ -111,6 +118,8 @@ class Config(Settings):
     balancer: AnyBalancer = FixedSettings()
     training: TrainingSettings = TrainingSettings()
     decode: AnyDecode = IndependentSettings()
+    """Fitted after training, on the people who validate; after each epoch a rule that must be fitted is the joint
+    arg-max, so that epochs stay cheap."""
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -135,6 +144,7 @@ class Config(Settings):
                 )
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
+        self.balancer.check(self.loss_weights(), self._unshared())
         metrics = scored_metrics(self.space())
         if self.training.monitor not in metrics:
             raise ValueError(
@@ -142,7 +152,25 @@ class Config(Settings):
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
             raise ValueError("training.patience: needs somebody to validate on, but data.val_fraction is 0")
+        if self.data.held_out:
+            space, unseen = self.space(), self.unseen()
+            check_learnable(
+                space, *(space.decode(np.flatnonzero(cells)) for cells in (space.possible, space.possible & ~unseen))
+            )
+        if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_people:
+            raise ValueError(
+                f"decode.name: {self.decode.name!r} needs somebody to validate on, but data.val_fraction is 0"
+            )
         return self
+
+    def _unshared(self) -> str | None:
+        """Why the heads share no network that is trained; None: they do."""
+        if self.model.sharing.name in ("separate", "branch"):
+            return f"model.sharing is {self.model.sharing.name}"
+        for name, head in self.heads.items():
+            if head.net.reads_map:
+                return f"heads.{name}.net is {head.net.name}, which reads the map beside them"
+        return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
 
     def space(self) -> LabelSpace:
         """The label space."""
@@ -156,6 +184,11 @@ class Config(Settings):
         """Every loss and what it counts: the heads', and the joint term's where there is one."""
         weights = {name: head.weight for name, head in self.heads.items()}
         return weights if self.joint is None else {**weights, JOINT: self.joint.weight}
+
+    def unseen(self) -> NDArray[np.bool_]:
+        """(C,) bool, the classes that are held out of training."""
+        space = self.space()
+        return space.cells(self.data.held_out, "data.held_out") & space.possible
 
     def to_yaml(self) -> str:
         """The whole config, defaults and all; it can be run as it is."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
+import fcntl
 import glob
 import hashlib
+import io
 import json
 import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -103,6 +106,25 @@ def content_digest(path: Path) -> bytes:
     return digest
 
 
+@contextmanager
+def held(path: Path) -> Iterator[bool]:
+    """Holds a file as a sign to other processes on this machine, made if it is not there; gone when the holder is.
+
+    Yields:
+        Whether it could be had: False if another process holds it.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(handle)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -123,3 +145,12 @@ def plain(value: Any) -> Any:
 def to_json(value: Any, indent: int | None = 2) -> str:
     """``value`` as strict JSON with a line's end."""
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    """A table as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

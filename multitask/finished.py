@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
@@ -20,13 +19,14 @@ from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.files import write_atomically
+from multitask.files import csv_text, write_atomically
+from multitask.folds import fold_configs, members, write_ensemble_report, write_out_of_fold
 from multitask.labels import MISSING
 from multitask.material import Material, preprocessing, what_is_learned
-from multitask.model.network import Network
+from multitask.model.ensemble import Ensemble
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
-from multitask.run import answer, build_network, load_run_config, load_weights, write_report
+from multitask.run import answer, build_network, load_run_config, load_weights, read_rules, write_report
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.settings import override, validate
@@ -53,15 +53,28 @@ def read_run(path: Path, data: Path | None = None) -> tuple[RunFolder, Config]:
 
 
 @contextmanager
-def _loaded(folder: RunFolder, config: Config) -> Iterator[tuple[Network, torch.device]]:
-    """The run's network with its best weights, ready to answer."""
+def loaded(
+    folder: RunFolder, config: Config
+) -> Iterator[tuple[Callable[[Tensor], Mapping[str, Tensor]], torch.device]]:
+    """What a run answers pictures with, and the device it is on: its network, or those of its folds as an ensemble.
+
+    Raises:
+        UserError: a fold is not finished; a checkpoint is missing or damaged.
+    """
     device = resolve_device(config.device)
-    network = build_network(config, device, pretrained=False)
-    load_weights(network, folder.best)
-    network.eval()
+    networks = []
+    for member, own_config in members(folder, config):
+        network = build_network(own_config, device, pretrained=False)
+        load_weights(network, member.best)
+        networks.append(network.eval())
     dtype = resolve_precision(config.training.precision, device)
     with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-        yield network, device
+        yield networks[0] if folder.num_folds is None else Ensemble(networks), device
+
+
+def _material(folder: RunFolder, config: Config) -> Material:
+    """A run's material; of a run in folds, the first fold's."""
+    return Material(config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0])
 
 
 def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
@@ -71,7 +84,7 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
         folder: the run.
         config: its config.
         split: ``val``, ``train``, ``all``, or ``eval``: the pictures of the source's queries, where an answer file
-            stands beside them.
+            stands beside them. Of a run in folds ``val`` is everybody, each answered by the fold's network.
         progress: hears how it goes.
 
     Returns:
@@ -80,7 +93,11 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     Raises:
         UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing.
     """
-    material = Material(config)
+    if folder.num_folds is not None and split != "eval":
+        return _evaluate_folds(folder, config, split, progress)
+    if split != "val":
+        read_rules(folder, config)  # what is wrong with them is said before any picture is read
+    material = _material(folder, config)
     if split == "eval":
         samples = config.data.source.answered(Path(config.data.root), material.space)
         indices = np.arange(len(samples))
@@ -89,10 +106,22 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
         if not len(indices):
             raise UserError(f"--split {split}: nobody is in it (data.val_fraction is {config.data.val_fraction:g})")
         samples = material.samples.take(indices)
-    with _loaded(folder, config) as (network, device):
+    with loaded(folder, config) as (network, device):
         batches = _batches(samples, config, material.preprocessing, progress)
         predictions = answer(network, config, samples, batches, material.preprocessing, device)
+    if folder.num_folds is not None:
+        return write_ensemble_report(folder, split, predictions, config, material.samples)
     return write_report(folder, split, predictions, config, material, folder.read_history())
+
+
+def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
+    """Scores every fold's run again, and from what they answered the whole."""
+    if split != "val":
+        raise UserError(f"--split {split}: in folds everybody trains and validates; val is everybody, unseen")
+    for index, (member, own_config) in enumerate(members(folder, config)):
+        progress.fold(index, folder.num_folds or 0, False)
+        evaluate(member, own_config, split, progress)
+    return write_out_of_fold(folder, config, _material(folder, config).samples)
 
 
 def _batches(samples: Samples, config: Config, preprocess: Preprocessing, progress: Progress) -> Batches:
@@ -136,14 +165,13 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
         np.full(num, "query", dtype=object),
     )
     preprocess = preprocessing(config)
-    with _loaded(folder, config) as (network, device):
+    kept = read_rules(folder, config)
+    rule = kept.rule() if kept else None
+    with loaded(folder, config) as (network, device):
         batches = _batches(samples, config, preprocess, progress)
-        predictions = answer(network, config, samples, batches, preprocess, device)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("ImageID", "ans"))
-    writer.writerows(zip(queries.ids, predictions.predicted.tolist(), strict=True))
-    write_atomically(out, text.getvalue())
+        predictions = answer(network, config, samples, batches, preprocess, device, rule)
+    rows = zip(queries.ids, predictions.predicted.tolist(), strict=True)
+    write_atomically(out, csv_text(("ImageID", "ans"), rows))
     return num
 
 
@@ -162,13 +190,16 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
     try:
         if not Path(config.data.root).is_dir():  # a synthetic source would draw it
             raise UserError(f"{config.data.root}: no such folder")
-        material = Material(config)
+        material = _material(folder, config)
         augmented = _augmented(material)
         mistakes = _mistakes(predictions, Path(config.data.root), material.preprocessing)
     except UserError as error:
         report = {**report, "pictures_missing": str(error)}
     path = folder.report(split, "html")
-    page = render_report(report, folder.read_history(), augmented=augmented, mistakes=mistakes)
+    histories = [folder.fold(index).read_history() for index in range(folder.num_folds or 0)]
+    page = render_report(
+        report, folder.read_history(), augmented=augmented, mistakes=mistakes, fold_histories=histories
+    )
     write_atomically(path, page)
     return path
 

@@ -172,12 +172,9 @@ class LabelSpace:
             raise UserError(f"labels.tasks: a name stands twice in {list(names)}")
         if self.num_classes > MAX_CLASSES:
             raise UserError(f"labels.tasks: at most {MAX_CLASSES} classes in the product, found {self.num_classes}")
-        possible = np.ones(self.sizes, dtype=bool)
-        for cell in impossible:
-            possible[self._select(cell)] = False
+        possible = ~self.cells(impossible, "labels.impossible")
         if possible.sum() < 2:
             raise UserError(f"labels.impossible: leaves {possible.sum()} classes that can occur; two are needed")
-        possible = possible.ravel()
         possible.setflags(write=False)
         object.__setattr__(self, "possible", possible)
 
@@ -206,16 +203,28 @@ class LabelSpace:
                 tasks.append(Task(name, task.classes, task.kind))
         return cls(tasks, settings.impossible)
 
-    def _select(self, cell: Mapping[str, str]) -> tuple[int | slice, ...]:
-        """An index into the product that selects the cells with these labels."""
-        unknown = [name for name in cell if name not in self.task_names]
-        if unknown:
-            raise UserError(f"labels.impossible: unknown task {unknown[0]!r}{nearest(unknown[0], self.task_names)}")
-        for task in self.tasks:
-            if task.name in cell and cell[task.name] not in task.classes:
-                near = nearest(cell[task.name], task.classes)
-                raise UserError(f"labels.impossible: {task.name} has no class {cell[task.name]!r}{near}")
-        return tuple(task.classes.index(cell[task.name]) if task.name in cell else slice(None) for task in self.tasks)
+    def cells(self, selections: Sequence[Mapping[str, str]], key: str) -> NDArray[np.bool_]:
+        """(C,) bool, the cells that have all labels of one of the selections; an empty selection has them all.
+
+        Args:
+            selections: per task, the name of a class; of a task that is not named, every class.
+            key: the setting that they stand in, for the error.
+
+        Raises:
+            UserError: there is no such task, or no such class.
+        """
+        found = np.zeros(self.sizes, dtype=bool)
+        for cell in selections:
+            unknown = [name for name in cell if name not in self.task_names]
+            if unknown:
+                raise UserError(f"{key}: unknown task {unknown[0]!r}{nearest(unknown[0], self.task_names)}")
+            for task in self.tasks:
+                if task.name in cell and cell[task.name] not in task.classes:
+                    near = nearest(cell[task.name], task.classes)
+                    raise UserError(f"{key}: {task.name} has no class {cell[task.name]!r}{near}")
+            index = (task.classes.index(cell[task.name]) if task.name in cell else slice(None) for task in self.tasks)
+            found[tuple(index)] = True
+        return found.ravel()
 
     @property
     def task_names(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from multitask.data.augment import Augmentation, changes_pictures
 from multitask.data.images import Normaliser, Pictures, Preprocessing, SharedPixels, pixels_key
 from multitask.data.loading import Batches, Learned
 from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out
+from multitask.data.splits import Split, fold, hold_out, limit_groups, without_classes
 from multitask.files import content_digest
 from multitask.model.encoded import Encoder
 from multitask.model.features import Features, compute_features, features_key
@@ -205,8 +205,14 @@ def what_is_learned(samples: Samples, config: Config) -> Learned:
 def _split(config: Config, samples: Samples) -> Split:
     seed = derive(config.seed if config.data.split_seed is None else config.data.split_seed, "split")
     if config.data.folds is not None:
-        return fold(samples, config.data.fold, config.data.folds, seed)
-    return hold_out(samples, config.data.val_fraction, seed)
+        split = fold(samples, config.data.fold, config.data.folds, seed)
+    else:
+        split = hold_out(samples, config.data.val_fraction, seed)
+    if config.data.held_out:
+        split = without_classes(samples, split, config.unseen())
+    if config.data.train_groups is not None:
+        split = limit_groups(samples, split, config.data.train_groups, seed)
+    return split
 
 
 def preprocessing(config: Config) -> Preprocessing:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +19,14 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
+from multitask.evaluation.decode import Evidence, Fitted, Priors
+from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.rules import Kept, decide, decide_and_fit, joint_term
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
-from multitask.files import to_json, write_atomically
+from multitask.files import csv_text, to_json, write_atomically
 from multitask.labels import JOINT, MISSING, Task
-from multitask.material import Material
+from multitask.material import Material, what_is_learned
 from multitask.model.network import ByTask, Network
 from multitask.objective.losses import JointLoss, TaskLoss, training_labels
 from multitask.runs.environment import environment
@@ -80,6 +81,7 @@ def answer(
     batches: Batches,
     preprocess: Normaliser,
     device: torch.device,
+    rule: Fitted | None = None,
 ) -> Predictions:
     """What a network in evaluation mode says of samples.
 
@@ -90,12 +92,17 @@ def answer(
         batches: unshuffled.
         preprocess: makes the network's input of what they hold.
         device: the network's.
+        rule: the decode rule with its parameters; None: the config's before it was fitted.
     """
     learned = config.learned_space()
     log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
-    log_probs.pop(JOINT, None)
-    classes = config.decode.decode(log_probs, learned)
-    return Predictions(config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes)
+    joint = log_probs.pop(JOINT, None)
+    if config.joint is None or config.joint.term.name == "none":
+        joint = None  # nothing but what the heads say
+    classes = (rule or config.decode.unfitted()).decode(Evidence.of(log_probs, learned, joint))
+    return Predictions(
+        config.space(), learned, samples.images, samples.groups, samples.labels, log_probs, classes, joint
+    )
 
 
 def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
@@ -114,6 +121,34 @@ def build_losses(config: Config, material: Material) -> dict[str, nn.Module]:
         data = training_labels(classes, found, train.numbers[:, -1])
         losses[JOINT] = JointLoss(TaskLoss(config.joint.loss, data), learned.possible)
     return losses
+
+
+def decode_priors(config: Config, samples: Samples) -> Priors:
+    """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
+    learned = config.learned_space()
+    labels = what_is_learned(samples, config).labels[:, : learned.num_tasks]
+    natural = frequencies(labels, learned)
+    implied = dict(natural)
+    for task, column in zip(learned.tasks, labels.T, strict=True):
+        counts = np.bincount(column[column != MISSING], minlength=task.num_classes).astype(float)
+        # A class counts by its pictures times their weight; next to nothing, where that is 0.
+        said = np.exp(natural[task.name]) * config.heads[task.name].loss.weights(counts).double().numpy()
+        said = np.maximum(said / said.sum(), 1e-4)
+        implied[task.name] = np.log(said / said.sum())
+    return Priors(implied, natural)
+
+
+def read_rules(folder: RunFolder, config: Config) -> Kept | None:
+    """The decode rules that were fitted when the run was scored; None where it was not and none is needed.
+
+    Raises:
+        UserError: the file is damaged, or is missing and the run's rule must be fitted.
+    """
+    if folder.decode.is_file():
+        return Kept.read(folder.decode, config.learned_space())
+    if config.decode.needs_people:
+        raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
+    return None
 
 
 def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
@@ -172,6 +207,7 @@ def run(
         # A checkpoint to go on from does not hold what is frozen.
         pretrained = config.model.backbone.freeze != "none" or not (resume and folder.last.exists())
         network = build_network(config, device, pretrained)
+        _check_balancer(config, network)
         material.use_features(network.backbone, progress)
         train_batches = material.batches("train", progress, device, train=True)
         facts = {
@@ -216,6 +252,19 @@ def run(
         return RunResult(folder, report, trainer.history)
 
 
+def _check_balancer(config: Config, network: Network) -> None:
+    """What only the network tells: that every one of its stages is frozen.
+
+    Raises:
+        UserError: the balancer needs a network that is shared and trained, and there is none.
+    """
+    if config.balancer.needs_features and network.backbone.frozen:
+        raise UserError(
+            f"balancer: {config.balancer.name} needs features that all heads share and train, but "
+            f"model.backbone.freeze is {config.model.backbone.freeze}, all stages of {config.model.backbone.name}"
+        )
+
+
 def _validator(
     config: Config, material: Material, device: torch.device, progress: Progress
 ) -> Callable[[Callable[[Tensor], Mapping[str, Tensor]]], Predictions] | None:
@@ -235,17 +284,7 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     """
     data = material.fingerprint()
     if folder.exists():
-        began = load_run_config(folder)
-        old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
-        changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        if changed:
-            key = changed[0]
-            raise UserError(
-                f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
-                + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
-            )
-        if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
-            raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
+        check_same(folder, config, data)
         frozen = read_json(folder.environment).get("frozen_backbone")
         if frozen is not None and frozen != facts["frozen_backbone"]:
             raise UserError(
@@ -255,18 +294,35 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
     else:
         folder.create(config.to_yaml(), {**environment(), **facts})
     write_atomically(folder.data, to_json(data))
-    side = np.full(len(material.samples), "train", dtype=object)
+    side = np.full(len(material.samples), "unused", dtype=object)
+    side[material.split.train] = "train"
     side[material.split.val] = "val"
     rows = zip(material.samples.images, material.samples.groups, side, strict=True)
-    write_atomically(folder.split, _csv(("image", "group", "split"), rows))
+    write_atomically(folder.split, csv_text(("image", "group", "split"), rows))
 
 
-def _csv(header: tuple[str, ...], rows: Any) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
+    """Checks that a run in a folder is of this config and of this data.
+
+    Args:
+        folder: there is a run in it.
+        config: what it should have begun with.
+        data: the material's fingerprint.
+
+    Raises:
+        UserError: it began with others.
+    """
+    began = load_run_config(folder)
+    old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if changed:
+        key = changed[0]
+        raise UserError(
+            f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
+            + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
+        )
+    if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
+        raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
 
 
 def load_run_config(folder: RunFolder) -> Config:
@@ -303,15 +359,11 @@ def write_report(
     material: Material,
     history: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """Writes the predictions and the report of one split; returns the report."""
+    """Writes the predictions and the report of one split, as ``write_figures``; returns the report."""
     samples = material.samples
     parts = {"train": material.split.train, "val": material.split.val}
     began = read_json(folder.environment)
-    report = {
-        "run": folder.name,
-        "split": split,
-        "created": began["created"],
-        **summarise(predictions, config.decode.model_dump(mode="json"), derive(config.seed, "resample")),
+    facts = {
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
             for name, indices in parts.items()
@@ -328,6 +380,50 @@ def write_report(
             "num_parameters": began["num_parameters"],
             "device": began["device"],
         },
+    }
+    return write_figures(folder, split, predictions, config, samples.take(material.split.train), facts)
+
+
+def write_figures(
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    config: Config,
+    train: Samples,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Writes the predictions of one split, and a report of their figures and of ``facts``; returns the report.
+
+    On the people who validate, the decode rules are fitted and cross-fitted, and kept for whoever is answered next; on
+    others, those that were kept decide.
+
+    Args:
+        folder: the run.
+        split: of the predictions.
+        predictions: as the network gave them.
+        config: the run's.
+        train: the samples that trained.
+        facts: to stand in the report too.
+    """
+    seed = derive(config.seed, "resample")
+    rules: dict[str, Any] | None = None
+    if split == "val":
+        decided = decide_and_fit(
+            predictions, config.decode, decode_priors(config, train), derive(config.seed, "decode"), seed
+        )
+        write_atomically(folder.decode, decided.kept.to_json())
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
+    elif (kept := read_rules(folder, config)) is not None:
+        decided = decide(predictions, kept, seed)
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
+    report = {
+        "run": folder.name,
+        "split": split,
+        "created": read_json(folder.environment)["created"],
+        **summarise(predictions, config.decode.model_dump(mode="json"), seed, config.unseen()),
+        "decode_rules": rules,
+        "joint_term": joint_term(predictions, seed),
+        **facts,
     }
     write_atomically(folder.predictions(split), predictions.to_csv())
     write_atomically(folder.report(split), to_json(report))

@@ -237,7 +237,7 @@ def _locate(model: type[Settings], steps: tuple[int | str, ...]) -> tuple[str, A
         elif get_origin(annotation) in (list, tuple) and isinstance(step, int):
             path.append(str(step))
             annotation = _item_type(annotation, step)
-    return ".".join(path), annotation
+    return ".".join(path), _unwrap(annotation)[0]
 
 
 # --- overrides --------------------------------------------------------------------------------------------------------

@@ -11,10 +11,16 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
+from hypothesis import settings
 
 from multitask.config import Config
 from multitask.data.drawing import draw_set
 from multitask.settings import override, validate
+
+# The gate tries the same examples each time; whoever develops tries new ones.
+settings.register_profile("gate", derandomize=True)
+if os.environ.get("CI"):
+    settings.load_profile("gate")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +60,21 @@ class TestImpossible:
                 {"data.val_fraction": 0, "data.split_seed": 3},
                 "data.split_seed: 3 would be ignored, since val_fraction is 0",
             ),
+            ({"data.train_groups": 0}, "data.train_groups: input should be greater than or equal to 1, found 0"),
+            ({"data.held_out": [{"gendr": "male"}]}, "data.held_out: unknown task 'gendr'; did you mean 'gender'?"),
+            ({"data.held_out": [{"gender": "mal"}]}, "data.held_out: gender has no class 'mal'; did you mean 'male'"),
+            ({"data.held_out": [{}]}, "data.held_out: leaves nothing to train on"),
+            (
+                {"data.held_out": [{"gender": "male"}]},
+                "data.held_out: leaves no picture of gender 'male' to train on; every label must be seen in some other",
+            ),
+            (
+                {
+                    "labels.impossible": [{"age": ">=60", "gender": "male"}],
+                    "data.held_out": [{"gender": "female", "age": ">=60"}],
+                },
+                "data.held_out: leaves no picture of age '>=60' to train on",
+            ),
             ({"data.split_seed": -1}, "data.split_seed: input should be greater than or equal to 0, found -1"),
             ({"data.val_fraction": 1}, "data.val_fraction: input should be less than 1, found 1"),
             ({"data.image_size": [7, 64]}, "data.image_size.0: input should be greater than or equal to 8, found 7"),
@@ -102,6 +118,11 @@ class TestImpossible:
             ({"model.backbone.weights": "/no/file.pth"}, "model.backbone: weights must be none, hub or a file; there"),
             ({"model.backbone.freeze": "all"}, "model.backbone.freeze: all would keep random weights; load"),
             ({"model.backbone.freeze": "some"}, "model.backbone.freeze: input should be 'none' or 'all', or a valid"),
+            (
+                {"heads.age.net": "attention", "balancer": "pcgrad"},
+                "balancer: pcgrad needs features that all heads share and train, but heads.age.net is attention, which",
+            ),
+            ({"model.sharing": "separate", "balancer": "gradnorm"}, "balancer: gradnorm needs features that all heads"),
             ({"model.sharing": "branch"}, "model.sharing.at: Field required"),
             (
                 {"model.sharing": {"name": "branch", "at": "layer1", "groups": [["mask"], ["sex", "age"]]}},
@@ -144,7 +165,12 @@ class TestImpossible:
                 {"training.patience": 3, "data.val_fraction": 0},
                 "training.patience: needs somebody to validate on, but data.val_fraction is 0",
             ),
+            (
+                {"decode.name": "class_bias", "data.val_fraction": 0},
+                "decode.name: 'class_bias' needs somebody to validate on, but data.val_fraction is 0",
+            ),
             # the rest
+            ({"decode.strength": 1.0}, "decode.strength: unknown key (of 'independent')"),
             ({"decode.name": "independant"}, "decode.name: unknown name 'independant'; did you mean 'independent'?"),
             ({"balancer.name": "fixd"}, "balancer.name: unknown name 'fixd'; did you mean 'fixed'?"),
             ({"sed": 1}, "sed: unknown key; did you mean 'seed'?"),
@@ -185,6 +211,27 @@ class TestResolved:
         assert resolved({"data.image_size": 64}).data.image_size == (64, 64)
         assert resolved({"data.image_size": [64, 48]}).data.image_size == (64, 48)
 
+    def test_unseen_are_the_cells_that_are_held_out_and_can_occur(self) -> None:
+        assert not resolved({}).unseen().any()
+        config = resolved(
+            {
+                "labels.impossible": [{"mask": "incorrect", "gender": "female", "age": ">=60"}],
+                "data.held_out": [
+                    {"gender": "female", "age": ">=60"},
+                    {"mask": "wear", "gender": "male", "age": "<30"},
+                ],
+            }
+        )
+        names = config.space().class_names
+        assert [names[index] for index in np.flatnonzero(config.unseen())] == [
+            "wear/male/<30",
+            "wear/female/>=60",
+            "not_worn/female/>=60",
+        ]
+
+    def test_a_split_seed_is_used_where_only_some_groups_train(self) -> None:
+        assert resolved({"data.val_fraction": 0, "data.train_groups": 5, "data.split_seed": 3}).data.split_seed == 3
+
     def test_scores_that_may_be_monitored_are_those_of_the_space(self) -> None:
         for metric in scored_metrics(resolved({}).space()):
             assert found({"training.monitor": metric}) == []
@@ -200,6 +247,7 @@ class TestResolved:
         "data.source": st.sampled_from(
             ["competition", {"name": "synthetic"}, {"name": "synthetic", "draw": {"people": 9}}]
         ),
+        "data.train_groups": st.none() | st.integers(1, 10**6),
         "labels.impossible": st.sampled_from([[], [{"mask": "wear", "gender": "male"}]]),
         "labels.tasks.age": st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=4, unique=True).map(
             lambda edges: {"kind": "binned", "edges": sorted(edges)}

@@ -17,7 +17,17 @@ from hypothesis import strategies as st
 
 from multitask import files
 from multitask.errors import UserError
-from multitask.files import content_digest, is_part, plain, remove_parts, replacing, to_json, write_atomically
+from multitask.files import (
+    content_digest,
+    csv_text,
+    held,
+    is_part,
+    plain,
+    remove_parts,
+    replacing,
+    to_json,
+    write_atomically,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -195,3 +205,17 @@ class TestToJson:
 
     def test_names_stay_readable(self) -> None:
         assert to_json("Zoë", indent=None) == '"Zoë"\n'
+
+
+def test_a_table_as_csv_quotes_what_it_must() -> None:
+    assert csv_text(("a", "b"), [("x,y", 1), ('"', "")]) == 'a,b\n"x,y",1\n"""",\n'
+
+
+def test_a_file_is_held_by_one_at_a_time_and_let_go_of_by_who_ends(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with held(path) as mine:
+        assert mine
+        with held(path) as too:
+            assert not too
+    with held(path) as again:
+        assert again

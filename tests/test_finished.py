@@ -14,6 +14,7 @@ import torch
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.rules import Kept
 from multitask.finished import evaluate, read_run, write_page, write_submission
 from multitask.run import run
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
@@ -201,6 +202,79 @@ def test_place_that_cannot_be_written_to_is_refused_before_anything_is_read(trai
     for out, rule in ((tmp_path, "is a folder; name a file"), (tmp_path / "no" / "a.csv", "there is no folder")):
         with pytest.raises(UserError, match=rule):
             write_submission(folder, config, tmp_path / "absent", out, Progress())
+
+
+# --- decode rules -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def fitted(tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run whose decode rule was fitted; not to be written to."""
+    path = tmp_path_factory.mktemp("fitted") / "run"
+    run(tiny({"decode.name": "class_bias", "training.epochs": 1, "data.val_fraction": 0.5}), path)
+    return path
+
+
+def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(fitted, tmp_path / "run"))
+    folder, config = read_run(copy)
+    space = config.space()
+    kept = Kept.read(folder.decode, space)
+    assert kept.used == "class_bias"
+    report = evaluate(folder, config, "eval", Progress())
+    predictions = Predictions.from_csv(folder.predictions("eval"), space, space)
+    assert predictions.predicted.tolist() == kept.rule().decode(predictions.evidence()).tolist()
+    assert report["decode_rules"]["cross_fitted"] is False
+    used = next(row for row in report["decode_rules"]["rules"] if row["name"] == "class_bias")
+    assert used["macro_f1"] == pytest.approx(report["joint"]["macro_f1"])
+
+    # Another bias for one class, and it is all that is ever answered.
+    data = json.loads(folder.decode.read_text())
+    data["rules"]["class_bias"]["biases"] = [1000.0 * (index == 7) for index in range(18)]
+    folder.decode.write_text(json.dumps(data))
+    out = tmp_path / "answers.csv"
+    write_submission(folder, config, drawn, out, Progress())
+    assert {row["ans"] for row in answers(out)} == {"7"}
+    confusion = np.array(evaluate(folder, config, "train", Progress())["joint"]["confusion"])
+    assert confusion[:, 7].sum() == confusion.sum() > 0
+
+    # Validation people are answered cross-fitted, and the rules fitted anew.
+    before = (fitted / "report.json").read_text()
+    evaluate(folder, config, "val", Progress())
+    assert folder.report().read_text() == before
+    assert folder.decode.read_text() == (fitted / "decode.json").read_text()
+
+
+def test_rules_that_are_damaged_or_missing_are_named_and_nothing_is_written(
+    fitted: Path, drawn: Path, tmp_path: Path
+) -> None:
+    copy = Path(shutil.copytree(fitted, tmp_path / "run"))
+    folder, config = read_run(copy)
+    out = tmp_path / "answers.csv"
+    for content, match in (("{", "is damaged"), (None, r"no such file; `multitask evaluate .*run` writes it")):
+        folder.decode.unlink() if content is None else folder.decode.write_text(content)
+        before = contents(copy)
+        for act in (
+            lambda: evaluate(folder, config, "eval", Progress()),
+            lambda: write_submission(folder, config, drawn, out, Progress()),
+        ):
+            with pytest.raises(UserError, match=f"^{folder.decode}: {match}"):
+                act()
+        assert contents(copy) == before
+        assert not out.exists()
+    evaluate(folder, config, "val", Progress())
+    assert folder.decode.read_text() == (fitted / "decode.json").read_text()
+
+
+def test_a_run_from_before_rules_were_kept_still_answers(copy: Path, drawn: Path, tmp_path: Path) -> None:
+    folder, config = read_run(copy)
+    out, other = tmp_path / "answers.csv", tmp_path / "other.csv"
+    write_submission(folder, config, drawn, out, Progress())
+    folder.decode.unlink()
+    write_submission(folder, config, drawn, other, Progress())
+    assert other.read_text() == out.read_text()
+    assert evaluate(folder, config, "eval", Progress())["decode_rules"] is None
+    write_page(folder, config, "eval")
 
 
 # --- report -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,7 +22,7 @@ from multitask.errors import UserError
 from multitask.finished import evaluate
 from multitask.material import Material
 from multitask.model.backbone import Backbone
-from multitask.run import RunResult, run
+from multitask.run import RunResult, decode_priors, run
 from multitask.runs.folder import RunFolder
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import DivergedError
@@ -107,6 +108,7 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         "data.json",
         "split.csv",
         "metrics.jsonl",
+        "decode.json",
         "report.json",
         "predictions-val.csv",
         "checkpoints/best.safetensors",
@@ -119,6 +121,8 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         "joint",
         "tasks",
         "decode",
+        "decode_rules",
+        "joint_term",
         "num_images",
         "num_groups",
         "attribution",
@@ -202,6 +206,44 @@ def test_flat_run_reports_every_task(tiny: MakeConfig) -> None:
     assert set(result.report["tasks"]) == {"mask", "gender", "age"}
     assert set(result.history[0]["train"]["tasks"]) == {"class"}
     assert set(result.history[0]["val"]["tasks"]) == {"mask", "gender", "age"}
+
+
+def test_only_some_groups_train_and_the_others_are_written_down_as_unused(tiny: MakeConfig, tmp_path: Path) -> None:
+    once = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
+    run(tiny({**once, "data.train_groups": 4}), tmp_path / "run")
+    rows = [line.split(",") for line in (tmp_path / "run" / "split.csv").read_text().splitlines()[1:]]
+    groups = {side: {group for _, group, where in rows if where == side} for side in ("train", "val", "unused")}
+    assert len(groups["train"]) == 4
+    assert len(set.union(*groups.values())) == sum(map(len, groups.values())) == 12
+    assert len(groups["unused"]) == 3
+    assert groups["val"] == set(Material(tiny()).samples.groups[Material(tiny()).split.val])
+    distribution = json.loads((tmp_path / "run" / "report.json").read_text())["class_distribution"]
+    assert distribution["train"]["num_groups"] == 4
+    with pytest.raises(UserError, match=r"^data\.train_groups: 99 were asked for, but there are 7 to train$"):
+        run(tiny({"data.train_groups": 99}), tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("sharing", ["shared", "flat"])
+@pytest.mark.parametrize("weights", ["inverse_frequency", "effective_number"])
+def test_held_out_cells_do_not_train_and_are_reported(
+    sharing: str, weights: str, tiny: MakeConfig, tmp_path: Path
+) -> None:
+    head = "class" if sharing == "flat" else "age"
+    cell = {"mask": "incorrect", "gender": "female"}
+    loss = {"class_weights": weights, "smoothing": 0.1}
+    config = tiny({"model.sharing.name": sharing, f"heads.{head}.loss": loss, "data.held_out": [cell]})
+    report = run(config, tmp_path / "run").report
+    assert report is not None
+    unseen, names = report["unseen"], config.space().class_names
+    assert [row["name"] for row in unseen["classes"]] == [names[index] for index in (6 + 3, 6 + 4, 6 + 5)]
+    assert unseen["num_images"] == sum(row["support"] for row in unseen["classes"]) > 0
+    assert report["class_distribution"]["train"]["joint"][9:12] == [0, 0, 0]
+    assert sum(report["class_distribution"]["val"]["joint"][9:12]) == unseen["num_images"]
+    assert 0 <= unseen["macro_f1"] <= 1
+    f1 = [row["f1"] for row in report["joint"]["classes"]]
+    assert unseen["macro_f1"] == pytest.approx(sum(f1[9:12]) / 3)
+    assert unseen["seen_macro_f1"] == pytest.approx((sum(f1) - sum(f1[9:12])) / 15)
 
 
 # --- how a run ends ---------------------------------------------------------------------------------------------
@@ -631,3 +673,15 @@ def test_on_real_pictures_a_pretrained_network_scores_the_same(tmp_path: Path) -
     assert one["joint"] == other["joint"]
     assert one["tasks"] == other["tasks"]
     assert history(tmp_path / "plain") == history(tmp_path / "run")
+
+
+def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) -> None:
+    config = tiny({"heads.mask.loss.class_weights": {"name": "inverse_frequency"}})
+    material = Material(config)
+    priors = decode_priors(config, material.samples.take(material.split.train))
+    share = 7  # pictures of a person: five with a mask, one worn wrongly, one without
+    natural = np.exp(priors.natural["mask"])
+    assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.05)
+    assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.05)
+    assert priors.implied["gender"] == pytest.approx(priors.natural["gender"])
+    assert [*priors.shifts(("mask", "gender", "age"))] == ["mask"]

@@ -16,6 +16,7 @@ COMMANDS = {
     "synth": "Draw a synthetic set in the competition's layout.",
     "train": "Train a config's run and report on the people who validate.",
     "study": "Tune settings with Optuna, and confirm that the gain is real.",
+    "bakeoff": "Compare contenders on equal terms, person by person.",
     "evaluate": "Score a run on one of its splits.",
     "predict": "Answer new pictures with a run.",
     "report": "Show a run's report and draw its page.",

@@ -38,5 +38,9 @@ def command(runs: tuple[Path, ...], split: str) -> None:
         scores[f"tasks.{task}.macro_f1"] = [
             with_interval(r["tasks"][task]["macro_f1"], r["tasks"][task]["macro_f1_ci"]) for r in reports
         ]
-    show_comparison(names, differing_settings([config for _, config in opened]), scores)
+    settings = differing_settings([config for _, config in opened])
+    num_folds = [folder.num_folds for folder, _ in opened]
+    if len(set(num_folds)) > 1:
+        settings = {"--folds": num_folds, **settings}
+    show_comparison(names, settings, scores)
     show_differences(names[0], differences)

@@ -15,7 +15,10 @@ from multitask.cli.options import data_option, run_argument
 @click.option("--split", type=click.Choice(["val", "train", "all", "eval"]), default="val", show_default=True)
 @data_option
 def command(run: Path, storage: str | None, split: str, data: Path | None) -> None:
-    """Show the report of RUN, a run folder or a study's, and draw its page anew."""
+    """Show the report of RUN, a run folder, a study's or a bake-off's, and draw its page anew."""
+    if (run / "bakeoff.yaml").is_file():
+        _report_bakeoff(run)
+        return
     if (run / "study.yaml").is_file():
         _report_study(run, storage)
         return
@@ -37,3 +40,13 @@ def _report_study(path: Path, storage: str | None) -> None:
     folder, plan, study = read_study(path, storage)
     show_study(write_study_report(study, plan, folder))
     show_paths({"page": folder.page, "best config": folder.best})
+
+
+def _report_bakeoff(path: Path) -> None:
+    from multitask.bakeoff.conduct import read_bakeoff_report
+    from multitask.reporting.bakeoff.console import show_bakeoff
+    from multitask.reporting.console import show_paths
+
+    folder, report = read_bakeoff_report(path)
+    show_bakeoff(report)
+    show_paths({"page": folder.page})

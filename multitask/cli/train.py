@@ -6,20 +6,31 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from multitask.cli.options import FilePath, config_argument, quiet_option, set_option
 
+if TYPE_CHECKING:
+    from multitask.runs.folder import RunFolder
+
 
 @click.command()
 @config_argument
 @set_option
+@click.option("--folds", type=int, metavar="N", help="Train N networks on folds, so that all validate; see below.")
 @click.option("--out", type=FilePath, help="The run folder.  [default: runs/CONFIG-DATE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last finished epoch of the run in --out.")
 @quiet_option
-def command(config: Path, overrides: tuple[str, ...], out: Path | None, resume: bool, quiet: bool) -> None:
-    """Train the run of CONFIG, a YAML file, and report on the people who validate."""
+def command(
+    config: Path, overrides: tuple[str, ...], folds: int | None, out: Path | None, resume: bool, quiet: bool
+) -> None:
+    """Train the run of CONFIG, a YAML file, and report on the people who validate.
+
+    With --folds the people are dealt into N folds, and a network is trained for each on the others. The report is then
+    on everybody, each answered by the one network that never saw them; new pictures are answered by all N together.
+    """
     from multitask.config import load_config
     from multitask.errors import UserError
     from multitask.runs.folder import new_folder
@@ -27,14 +38,15 @@ def command(config: Path, overrides: tuple[str, ...], out: Path | None, resume: 
     if resume and out is None:
         raise UserError("--resume: needs --out, the folder of the run to go on with")
     settings = load_config(config, overrides)
-    train_and_report(settings, out or new_folder(Path("runs"), config.stem), resume, quiet)
+    train_and_report(settings, out or new_folder(Path("runs"), config.stem), resume, quiet, folds)
 
 
-def train_and_report(settings: object, out: Path, resume: bool, quiet: bool) -> None:
+def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, folds: int | None = None) -> None:
     """Trains with progress, shows the report and draws its page; stops cleanly on Ctrl-C and on SIGTERM."""
     from multitask.config import Config
     from multitask.finished import write_page
-    from multitask.reporting.console import command_line, fail, make_progress, show_paths, show_report
+    from multitask.folds import run_folds
+    from multitask.reporting.console import fail, make_progress, show_paths, show_report
     from multitask.run import run
     from multitask.runs.folder import RunFolder
 
@@ -42,16 +54,13 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool) -> 
     signal.signal(signal.SIGTERM, _interrupt)
     progress = make_progress(quiet)
     try:
-        result = run(settings, out, resume=resume, progress=progress)
+        if folds is None:
+            result = run(settings, out, resume=resume, progress=progress)
+        else:
+            result = run_folds(settings, folds, out, resume=resume, progress=progress)
     except KeyboardInterrupt:
         progress.close()
-        folder = RunFolder(out)
-        if not folder.exists():
-            fail("interrupted before training began; nothing was written")
-        else:
-            done = len(folder.read_history())
-            again = command_line("multitask", "train", folder.config, "--out", out, "--resume")
-            fail(f"interrupted; {done} finished epochs are saved. Go on with: {again}")
+        fail(_interrupted(RunFolder(out)))
         sys.exit(130)
     finally:
         progress.close()
@@ -62,6 +71,24 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool) -> 
             show_paths({"run": out, "report": page})
     elif not quiet:
         show_paths({"run": out})
+
+
+def _interrupted(folder: RunFolder) -> str:
+    """What an interrupt left, and how to go on."""
+    from multitask.reporting.console import command_line
+
+    if not folder.exists():
+        return "interrupted before training began; nothing was written"
+    num_folds, in_folds = folder.num_folds, []
+    done = f"{len(folder.read_history())} finished epochs"
+    if num_folds is not None:
+        in_folds = ["--folds", num_folds]
+        runs = [folder.fold(index) for index in range(num_folds)]
+        finished = [run.report().is_file() for run in runs]
+        now = len(runs[finished.index(False)].read_history()) if False in finished else 0
+        done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of the next"
+    again = command_line("multitask", "train", folder.config, *in_folds, "--out", folder.path, "--resume")
+    return f"interrupted; {done} are saved. Go on with: {again}"
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
 from multitask.errors import UserError
+from multitask.labels import MISSING, LabelSpace
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which samples train and which validate; no group is on both sides.
+    """Which samples train and which validate; no group is on both sides, and a sample may be on neither.
 
     Attributes:
         train: indices into the samples, ascending.
-        val: likewise; empty where all samples train.
+        val: likewise; empty where nobody validates.
     """
 
     train: NDArray[np.int64]
@@ -83,6 +84,84 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
         UserError: there are fewer groups than folds.
     """
     return _split(samples, assign_groups(samples, [1 / count] * count, seed) == index, "data.folds")
+
+
+def without_classes(samples: Samples, split: Split, unseen: NDArray[np.bool_]) -> Split:
+    """The split with no picture of some classes to train on; those that validate stay.
+
+    A picture whose labels are not all known is left out too where it may be of one of these classes.
+
+    Args:
+        samples: N samples.
+        split: theirs.
+        unseen: (C,) bool, the classes that are held out of training.
+
+    Raises:
+        UserError: nothing is left to train on, or a label that was there has no picture left, so that no network can
+            know it.
+    """
+    product = unseen.reshape(samples.space.sizes)
+    kinds, kind_of = np.unique(samples.labels[split.train], axis=0, return_inverse=True)
+    may_be = [product[tuple(slice(None) if label == MISSING else label for label in kind)].any() for kind in kinds]
+    train = split.train[~np.array(may_be, dtype=bool)[kind_of.ravel()]]
+    check_learnable(samples.space, samples.labels[split.train], samples.labels[train])
+    return Split(train, split.val)
+
+
+def check_learnable(space: LabelSpace, before: NDArray[np.int64], after: NDArray[np.int64]) -> None:
+    """Checks that what is held out leaves something of every label: a label that is never seen cannot be learned.
+
+    Args:
+        space: the label space.
+        before: (N, T) labels, those held out among them.
+        after: (M, T) labels without them.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not len(after):
+        raise UserError("data.held_out: leaves nothing to train on")
+    for column, task in enumerate(space.tasks):
+        lost = set(before[:, column].tolist()) - set(after[:, column].tolist()) - {MISSING}
+        if lost:
+            raise UserError(
+                f"data.held_out: leaves no picture of {task.name} {task.classes[min(lost)]!r} to train on; "
+                "every label must be seen in some other cell"
+            )
+
+
+def limit_groups(samples: Samples, split: Split, num_groups: int, seed: int) -> Split:
+    """The split with only so many groups to train; those that validate stay.
+
+    The groups are dealt into halves, these into halves, and so on, which puts them in an order whose every beginning
+    has about its share of each class. So with one seed the groups of a smaller number are among those of a larger one.
+
+    Args:
+        samples: N samples.
+        split: theirs.
+        num_groups: how many are to train.
+        seed: of the dealing.
+
+    Raises:
+        UserError: there are not that many.
+    """
+    train = samples.take(split.train)
+    if num_groups > train.num_groups:
+        raise UserError(f"data.train_groups: {num_groups} were asked for, but there are {train.num_groups} to train")
+    order = _in_order(train, np.arange(len(train)), seed)
+    names = train.groups.astype(str)
+    _, first = np.unique(names[order], return_index=True)
+    chosen = names[order[np.sort(first)[:num_groups]]]
+    return Split(split.train[np.isin(names, chosen)], split.val)
+
+
+def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """The samples at ``indices``, group after group, the first half of them a stratified half, and so on within it."""
+    half = samples.take(indices)
+    if half.num_groups == 1:
+        return indices
+    part = assign_groups(half, (0.5, 0.5), seed)
+    return np.concatenate([_in_order(samples, indices[part == index], seed) for index in (0, 1)])
 
 
 def _split(samples: Samples, validates: NDArray[np.bool_], key: str) -> Split:

@@ -19,7 +19,7 @@ class Resampled:
     """Scores of R resamples of the groups.
 
     Attributes:
-        macro_f1: (R,).
+        macro_f1: (R,); NaN where a resample has nobody of the declared classes, and so says nothing of them.
         accuracy: (R,).
     """
 
@@ -73,13 +73,14 @@ def resample(
         drawn_hits, drawn_support = weights @ hits, weights @ support
         f1 = f1_scores(drawn_hits, drawn_support, weights @ guesses)
         drawn = (drawn_support > 0) & declared
-        mean = (f1 * drawn).sum(axis=1) / np.maximum(drawn.sum(axis=1), 1)
+        num_drawn = drawn.sum(axis=1)
+        mean = (f1 * drawn).sum(axis=1) / np.where(num_drawn > 0, num_drawn, np.nan)
         macro_f1.append(mean * present.sum() / declared.sum())
         accuracy.append(drawn_hits.sum(axis=1) / drawn_support.sum(axis=1))
     return Resampled(np.concatenate(macro_f1), np.concatenate(accuracy))
 
 
 def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
-    """The middle of the values that holds a share of ``level`` of them: (low, high)."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    """The middle of the values that holds a share of ``level`` of them, NaNs left aside: (low, high)."""
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
 from multitask.errors import UserError
+from multitask.evaluation.decode import Evidence, Known
 from multitask.labels import MISSING, LabelSpace
 
 
@@ -31,6 +32,8 @@ class Predictions:
         labels: (N, T) int64, ``MISSING`` where unknown.
         log_probs: per head of ``learned``, (N, C_t) float64.
         predicted: (N,) the decoded classes.
+        joint: (N, C) float64 log-probabilities of the classes, where a joint term is learned; None: the heads are taken
+            as independent.
     """
 
     space: LabelSpace
@@ -40,6 +43,7 @@ class Predictions:
     labels: NDArray[np.int64]
     log_probs: dict[str, Tensor]
     predicted: NDArray[np.int64]
+    joint: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -52,12 +56,16 @@ class Predictions:
             parts: at least one; of the same label spaces, no picture in two of them.
 
         Raises:
-            UserError: the label spaces differ, or a picture is in two parts.
+            UserError: the label spaces differ, a joint term was learned in some parts only, or a picture is in two
+                parts.
         """
         assert parts, "there must be something to concatenate"
         first = parts[0]
         if any(part.space != first.space or part.learned != first.learned for part in parts):
             raise UserError("predictions of different label spaces cannot be joined")
+        joints = [part.joint for part in parts if part.joint is not None]
+        if joints and len(joints) < len(parts):
+            raise UserError("predictions with and without a joint term cannot be joined")
         images = np.concatenate([part.images for part in parts])
         names, counts = np.unique(images.astype(str), return_counts=True)
         if (counts > 1).any():
@@ -70,6 +78,19 @@ class Predictions:
             np.concatenate([part.labels for part in parts]),
             {name: torch.cat([part.log_probs[name] for part in parts]) for name in first.learned.task_names},
             np.concatenate([part.predicted for part in parts]),
+            torch.cat(joints) if joints else None,
+        )
+
+    def take(self, rows: NDArray[np.int64]) -> Predictions:
+        """Those of some rows, in the order of ``rows``."""
+        where = torch.from_numpy(rows)
+        return replace(
+            self,
+            images=self.images[rows],
+            groups=self.groups[rows],
+            labels=self.labels[rows],
+            log_probs={name: values[where] for name, values in self.log_probs.items()},
+            predicted=self.predicted[rows],
         )
 
     @property
@@ -84,7 +105,17 @@ class Predictions:
 
     def joint_log_probs(self) -> Tensor:
         """(N, C)."""
-        return self.learned.joint_log_probs(self.log_probs)
+        return self.learned.joint_log_probs(self.log_probs) if self.joint is None else self.joint
+
+    def evidence(self) -> Evidence:
+        """What a decode rule sees."""
+        return Evidence.of(self.log_probs, self.learned, self.joint)
+
+    def known(self) -> Known:
+        """What a decode rule is fitted on."""
+        # Where one head learns the classes whole, they are its labels.
+        labels = self.labels if self.learned == self.space else self.classes[:, None]
+        return Known(self.evidence(), labels, self.groups)
 
     def task_log_probs(self) -> dict[str, Tensor]:
         """Per task of ``space``, (N, C_t): the marginals of the joint, whatever the heads are."""
@@ -95,7 +126,10 @@ class Predictions:
         return np.unique(self.groups.astype(str), return_inverse=True)[1].astype(np.int64)
 
     def to_csv(self) -> str:
-        """A table: image, group, the given labels and class, the predicted class, every head's probabilities."""
+        """A table: image, group, the given labels and class, the predicted class, every head's probabilities.
+
+        Where a joint term is learned, the classes' probabilities too.
+        """
         columns: dict[str, object] = {"image": self.images, "group": self.groups}
         for column, task in enumerate(self.space.tasks):
             names = np.array([*task.classes, ""], dtype=object)  # MISSING is the last
@@ -106,6 +140,8 @@ class Predictions:
         for task in self.learned.tasks:
             probs = self.log_probs[task.name].exp().numpy()
             columns |= {f"p({task.name}={name})": probs[:, index] for index, name in enumerate(task.classes)}
+        if self.joint is not None:
+            columns |= dict(zip(_joint_columns(self.space), self.joint.exp().numpy().T, strict=True))
         return pd.DataFrame(columns).to_csv(index=False, float_format="%.9g", lineterminator="\n")
 
     @classmethod
@@ -124,6 +160,10 @@ class Predictions:
                 for task in learned.tasks
             }
             log_probs = {name: torch.from_numpy(values).log() for name, values in probs.items()}
+            columns = _joint_columns(space)
+            joint = None
+            if columns[0] in table:
+                joint = torch.from_numpy(table[columns].to_numpy(dtype=np.float64)).log()
             return cls(
                 space,
                 learned,
@@ -132,11 +172,17 @@ class Predictions:
                 labels,
                 log_probs,
                 _indices(table["predicted"], space.class_names),
+                joint,
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; `multitask evaluate` writes it") from None
         except (KeyError, ValueError, OSError) as error:
             raise UserError(f"{path}: holds no predictions of this label space: {error}") from None
+
+
+def _joint_columns(space: LabelSpace) -> list[str]:
+    """The columns of the classes' probabilities."""
+    return [f"p(joint={name})" for name in space.class_names]
 
 
 def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:

@@ -59,6 +59,13 @@ def declared_labels(space: LabelSpace, column: int) -> NDArray[np.bool_]:
     return np.asarray(space.possible.reshape(space.sizes).any(axis=others))
 
 
+def _class_rows(scores: Scores, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "support": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
+        for name, n, p, r, f in zip(names, scores.support, scores.precision, scores.recall, scores.f1, strict=True)
+    ]
+
+
 def _figures(
     given: IntArray,
     predicted: IntArray,
@@ -85,10 +92,7 @@ def _figures(
         "absent_classes": [
             name for name, count, here in zip(names, scores.support, declared, strict=True) if here and not count
         ],
-        "classes": [
-            {"name": name, "support": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
-            for name, n, p, r, f in zip(names, scores.support, scores.precision, scores.recall, scores.f1, strict=True)
-        ],
+        "classes": _class_rows(scores, names),
         "confusion": scores.matrix.tolist(),
         "reliability": bins,
     }
@@ -99,7 +103,9 @@ def _figures(
     return figures
 
 
-def summarise(predictions: Predictions, decode: dict[str, Any], seed: int) -> dict[str, Any]:
+def summarise(
+    predictions: Predictions, decode: dict[str, Any], seed: int, unseen: NDArray[np.bool_] | None = None
+) -> dict[str, Any]:
     """The figures of ``report.json``: joint, per task, and the attribution of what is lost.
 
     A task's own scores are those of its marginal arg-max; the joint scores are those of the decoded classes.
@@ -108,6 +114,7 @@ def summarise(predictions: Predictions, decode: dict[str, Any], seed: int) -> di
         predictions: N answered pictures.
         decode: the rule and its settings, for the record.
         seed: of the resampling.
+        unseen: (C,) bool, the classes that were held out of training; None: none was.
     """
     space = predictions.space
     groups = predictions.group_indices()
@@ -134,7 +141,44 @@ def summarise(predictions: Predictions, decode: dict[str, Any], seed: int) -> di
         "joint": _figures(classes, predicted, confidence, groups, space.class_names, space.possible, seed),
         "tasks": tasks,
         "attribution": attribute(classes[known], predicted[known], space),
+        "unseen": None if unseen is None or not unseen.any() else unseen_scores(predictions, unseen, seed),
     }
+
+
+def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+    """How the classes that were held out of training are answered, beside those that were not.
+
+    Both macro-F1s are of all pictures: to answer an unseen class where another one is right costs the unseen class's
+    precision. Only the mean is over these classes, or over those.
+
+    Args:
+        predictions: N answered pictures.
+        unseen: (C,) bool, the classes that were held out; at least one.
+        seed: of the resampling.
+
+    Returns:
+        ``num_images`` and ``num_groups`` of the unseen classes; ``classes``, a row for each of them; ``macro_f1`` with
+        its interval over groups, None where no picture is of an unseen class; ``seen_macro_f1`` likewise.
+    """
+    known = predictions.classes != MISSING
+    given, predicted = predictions.classes[known], predictions.predicted[known]
+    groups = np.unique(predictions.group_indices()[known], return_inverse=True)[1]
+    inside = unseen[given]
+    scores = Scores.of(given, predicted, unseen)
+    figures: dict[str, Any] = {
+        "num_images": int(inside.sum()),
+        "num_groups": len(np.unique(groups[inside])),
+        "classes": [
+            row for row, held in zip(_class_rows(scores, predictions.space.class_names), unseen, strict=True) if held
+        ],
+    }
+    for key, which in (("", unseen), ("seen_", predictions.space.possible & ~unseen)):
+        there = which[given].any()
+        figures[f"{key}macro_f1"] = Scores.of(given, predicted, which).macro_f1 if there else None
+        figures[f"{key}macro_f1_ci"] = (
+            list(interval(resample(given, predicted, groups, which, seed).macro_f1)) if there else None
+        )
+    return figures
 
 
 def distribution(labels: IntArray, groups: NDArray[np.object_], space: LabelSpace) -> dict[str, Any]:

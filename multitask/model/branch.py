@@ -21,7 +21,7 @@ from multitask.model.backbone import Backbone
 from multitask.model.encoded import Encoded, Trunks
 
 
-class Again(nn.Module):
+class StandIn(nn.Module):
     """Stands where the trunk's module of the same name has run already, and gives what that gave.
 
     Args:
@@ -148,7 +148,7 @@ def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]
 def _giving(body: nn.Module, outputs: Mapping[str, Any]) -> Iterator[None]:
     """The stand-ins of a branch have these values; afterwards nobody holds them for longer than the graph does."""
     modules = {name: body.get_submodule(name) for name in outputs}
-    standins = {name: module for name, module in modules.items() if isinstance(module, Again)}
+    standins = {name: module for name, module in modules.items() if isinstance(module, StandIn)}
     assert len(standins) == len(modules)
     try:
         for name, module in standins.items():
@@ -198,7 +198,7 @@ def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[st
     branch = deepcopy(whole)
     for name in (*before, at):
         parent, _, leaf = name.rpartition(".")
-        setattr(branch.body.get_submodule(parent), leaf, Again(whole.body.get_submodule(name), clone=name == at))
+        setattr(branch.body.get_submodule(parent), leaf, StandIn(whole.body.get_submodule(name), clone=name == at))
     used = _used(branch, outputs, pictures)
     for name, _ in list(branch.body.named_parameters()):
         if name not in used:

@@ -73,6 +73,10 @@ def _scores_of(record: Mapping[str, Any], tasks: Iterable[str]) -> list[tuple[st
     return [joint, *((task, val["tasks"][task]["macro_f1"] if val else None) for task in tasks)]
 
 
+def _fold_in_words(index: int, num_folds: int, done: bool) -> str:
+    return f"fold {index}, {index + 1} of {num_folds}{': finished before' if done else ''}"
+
+
 class PlainProgress(Progress):
     """Plain lines: one a stage, one an epoch, and one a minute within a long epoch."""
 
@@ -91,6 +95,10 @@ class PlainProgress(Progress):
         """Says what begins."""
         self._print(f"{name}: {total} {unit}")
         return lambda done: None
+
+    def fold(self, index: int, num_folds: int, done: bool) -> None:
+        """Says which."""
+        self._print(_fold_in_words(index, num_folds, done))
 
     def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
         """Says how much there is to do."""
@@ -152,6 +160,7 @@ class LiveProgress(Progress):
         self._started = self._drawn = 0.0
         self._num_epochs = self._num_batches = 0
         self._run = self._epoch_bar = self._batch_bar = TaskID(0)
+        self._training_bars: tuple[TaskID, ...] = ()
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A bar of its own."""
@@ -163,6 +172,13 @@ class LiveProgress(Progress):
                 self._bars.remove_task(bar)
 
         return done
+
+    def fold(self, index: int, num_folds: int, done: bool) -> None:
+        """A line above the fold's table; the bars of the fold before go."""
+        for bar in self._training_bars:
+            self._bars.remove_task(bar)
+        self._training_bars = ()
+        self._console.print(Text(_fold_in_words(index, num_folds, done), style="bold"), soft_wrap=True)
 
     def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
         """Three bars and the head of the table."""
@@ -176,6 +192,7 @@ class LiveProgress(Progress):
         self._run = self._bars.add_task("run", total=num_epochs, completed=first_epoch - 1)
         self._epoch_bar = self._bars.add_task("epoch", total=None)
         self._batch_bar = self._bars.add_task("batch", total=num_batches)
+        self._training_bars = (self._run, self._epoch_bar, self._batch_bar)
         names = [f"{name[:8]:>8}" for name in ("joint", *self._tasks)]
         self._console.print(
             Text(f"{'epoch':>9} {'loss':>7} {' '.join(names)} {'s':>6} {'images/s':>9}", style="bold"), soft_wrap=True
@@ -251,6 +268,16 @@ def show_report(report: Mapping[str, Any]) -> None:
         )
     out.print(table)
     say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
+    _show_rules(report.get("decode_rules"))
+    if report.get("joint_term"):
+        say()
+        say(report["joint_term"]["sentence"])
+    if report.get("folds"):
+        say()
+        _show_folds(report["folds"], list(report["tasks"]))
+        say()
+    if report.get("unseen"):
+        say(unseen_in_words(report["unseen"]))
     absent = report["joint"]["absent_classes"]
     if absent:
         say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")
@@ -258,6 +285,53 @@ def show_report(report: Mapping[str, Any]) -> None:
         if len(figures["classes"]) <= JOINT_ROWS:
             say()
             _show_classes(name, figures)
+
+
+def _show_rules(found: Mapping[str, Any] | None) -> None:
+    """Every decode rule's score on the same people, and which is used."""
+    if not found:
+        return
+    say()
+    how = f"cross-fitted over {found['num_folds']} folds of people" if found["cross_fitted"] else "fitted before"
+    table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
+    for row in found["rules"]:
+        difference = "-"
+        if row["difference"] is not None:
+            low, high = row["difference_ci"]
+            difference = f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
+        marks = [mark for mark in ("used", "picked") if found[mark] == row["name"]]
+        table.add_row(
+            row["name"],
+            with_interval(row["macro_f1"], row["macro_f1_ci"]),
+            difference,
+            ", ".join(marks),
+            style="bold" if "used" in marks else "",
+        )
+    out.print(table)
+    for sentence in (found["sentence"], found["note"]):
+        if sentence:
+            say(sentence)
+    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found["temperatures"].items())
+    say(f"temperatures (above 1: surer than right): {temperatures}")
+
+
+def _show_folds(folds: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
+    table = make_table("macro-F1 by fold", ("fold", "groups", "joint", *tasks))
+    for row in folds:
+        scores = (score(value) for value in (row["macro_f1"], *(row["tasks"][task] for task in tasks)))
+        table.add_row(str(row["fold"]), str(row["num_groups"]), *scores)
+    out.print(table)
+
+
+def unseen_in_words(unseen: Mapping[str, Any]) -> str:
+    """How classes that were held out of training are answered, in a line."""
+    num = len(unseen["classes"])
+    which = unseen["classes"][0]["name"] if num == 1 else f"{num} classes"
+    return (
+        f"never trained on ({which}, {unseen['num_images']} images): macro-F1 "
+        f"{with_interval(unseen['macro_f1'], unseen['macro_f1_ci'])}; of the other classes "
+        f"{with_interval(unseen['seen_macro_f1'], unseen['seen_macro_f1_ci'])}"
+    )
 
 
 def _show_classes(name: str, figures: Mapping[str, Any]) -> None:

@@ -65,6 +65,7 @@ def learning_curves(
     key: str,
     label: str,
     best_epoch: int | None = None,
+    level: float | None = None,
     height_px: int = 264,
 ) -> str:
     """Values against epochs, every line named at its end, the best epoch marked.
@@ -76,6 +77,7 @@ def learning_curves(
         key: a prefix for the SVG's ids, unique on the page.
         label: the plot in words, for those who do not see it.
         best_epoch: where to draw the mark, if anywhere.
+        level: a value to compare with, where a thin line is drawn.
         height_px: the plot's height.
     """
     lines = [line for line in lines if any(value is not None for value in line.values)]
@@ -104,6 +106,8 @@ def learning_curves(
             )
             last = int(np.flatnonzero(np.isfinite(values))[-1])
             ends.append((line, colour, float(epochs[last]), float(values[last])))
+        if level is not None:
+            axes.axhline(level, color=INK, linewidth=0.9, alpha=0.6, zorder=1)
         low, high = axes.get_ylim()
         axes.set_ylim(low, high)
         axes.set_xlim(min(epochs) - 0.2, max(epochs) + 0.2)

@@ -9,15 +9,19 @@ import numpy as np
 from markupsafe import Markup
 
 from multitask.reporting import plots
+from multitask.reporting.balance_view import balance_view
 from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.plots import JOINT, Line
+from multitask.reporting.rules import rules_view
+from multitask.reporting.run_parts import fold_scores, unseen_scores
 from multitask.reporting.words import count_text, duration_text, interval_text, moment_text, plural, score_text
 
 _TRAINING_FACTS = {
     "backbone": "Backbone",
     "num_parameters": "Parameters",
     "sharing": "Sharing",
+    "num_folds": "Folds",
     "device": "Device",
     "seed": "Seed",
     "num_epochs": "Epochs",
@@ -33,15 +37,17 @@ def render_report(
     *,
     augmented: Sequence[Picture] = (),
     mistakes: Sequence[Mistake] = (),
+    fold_histories: Sequence[Sequence[Mapping[str, Any]]] = (),
 ) -> str:
     """One run's report as a complete HTML page that needs no other file.
 
     Args:
         report: what RUN/report.json holds; any metric in it can be None. ``pictures_missing``, where it
             is there, says in a line why no picture can be shown.
-        history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated.
+        history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated, or in folds.
         augmented: training pictures as the network sees them.
         mistakes: wrongly predicted pictures; shown by falling confidence.
+        fold_histories: each fold's history, of a run in folds.
 
     Returns:
         The page. The same arguments give the same characters.
@@ -64,8 +70,13 @@ def render_report(
         tasks=tasks,
         rows=_rows(report),
         attribution=_attribution(report),
+        rules=rules_view(report),
+        term=report.get("joint_term"),
         lost=_lost(report),
+        unseen=unseen_scores(report.get("unseen")),
+        folds=fold_scores(report.get("folds"), fold_histories),
         learning=_learning(report, history, _best_epoch(training, history)),
+        balance=balance_view(history, {name: place for place, name in enumerate(report["tasks"])}),
         distributions=_distributions(report),
         splits=_splits(report.get("class_distribution") or {}),
         pictures_missing=report.get("pictures_missing"),

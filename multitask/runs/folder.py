@@ -25,15 +25,31 @@ class RunFolder:
         self.environment = path / "environment.json"
         self.data = path / "data.json"
         self.split = path / "split.csv"
+        self.decode = path / "decode.json"
         self.metrics = path / "metrics.jsonl"
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.safetensors"
         self.last = self.checkpoints / "last.safetensors"
+        self.folds = path / "folds"
 
     @property
     def name(self) -> str:
-        """What lists and reports call it."""
-        return self.path.resolve().name
+        """What lists and reports call it: a fold is called after its run."""
+        parts = self.path.resolve().parts
+        return "/".join(parts[-3:]) if parts[-2:-1] == (self.folds.name,) else parts[-1]
+
+    @property
+    def num_folds(self) -> int | None:
+        """How many folds the run has; None where it is no run in folds.
+
+        Raises:
+            UserError: what the run began with cannot be read.
+        """
+        return read_json(self.environment).get("num_folds") if self.folds.is_dir() else None
+
+    def fold(self, index: int) -> RunFolder:
+        """The run of one fold."""
+        return RunFolder(self.folds / str(index))
 
     def report(self, split: str = "val", suffix: str = "json") -> Path:
         """The report of a split; that of the validation pictures is plainly ``report``."""
@@ -56,28 +72,33 @@ class RunFolder:
         if not self.exists():
             raise UserError(f"{self.path}: is no run folder: it has no config.yaml")
 
-    def claim(self, resume: bool) -> None:
-        """Checks that a run may be written here, before anything is done.
+    def claim(self, resume: bool, num_folds: int | None = None) -> None:
+        """Checks that a run, or a run in so many folds, may be written here, before anything is done.
 
         Raises:
-            UserError: there is a run and it is not to be resumed, or there is something else.
+            UserError: there is a run and it is not to be resumed, or not as such; or there is something else.
         """
         if self.exists():
             if not resume:
                 raise UserError(f"{self.path}: holds a run already; continue it with --resume or name another --out")
+            if self.num_folds != num_folds:
+                held = "a run that is not in folds" if self.num_folds is None else f"a run in {self.num_folds} folds"
+                how = "without --folds" if self.num_folds is None else f"with --folds {self.num_folds}"
+                raise UserError(f"{self.path}: holds {held}; continue it {how} or name another --out")
         elif self.path.exists() and (not self.path.is_dir() or any(map(self._foreign, self.path.iterdir()))):
             raise UserError(f"{self.path}: exists and is no run folder; name another --out")
 
     def _foreign(self, entry: Path) -> bool:
         """Whether a file is none of those that a run killed within ``create`` leaves."""
-        if entry == self.checkpoints:
+        if entry in (self.checkpoints, self.folds):
             return not entry.is_dir() or any(entry.iterdir())
         return entry != self.environment and not is_part(entry)
 
-    def create(self, config_yaml: str, environment: Mapping[str, Any]) -> None:
-        """Makes the folder; the config is written last, so that what has one is a run."""
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        write_atomically(self.environment, to_json(environment))
+    def create(self, config_yaml: str, environment: Mapping[str, Any], num_folds: int | None = None) -> None:
+        """Makes the folder, of a run in folds if so; the config is written last, so that what has one is a run."""
+        (self.checkpoints if num_folds is None else self.folds).mkdir(parents=True, exist_ok=True)
+        facts = environment if num_folds is None else {**environment, "num_folds": num_folds}
+        write_atomically(self.environment, to_json(facts))
         write_atomically(self.config, config_yaml)
 
     def write_history(self, history: Iterable[Mapping[str, Any]]) -> None:
@@ -159,9 +180,13 @@ def overview(run: RunFolder, parent: Path) -> dict[str, Any]:
     history = run.read_history()
     report = run.read_report() if run.report().is_file() else None
     best = max((row["epoch"] for row in history if row["best"]), default=0)
+    epochs = f"{len(history)}, best {best}" if best else str(len(history))
+    if run.num_folds is not None:
+        done = sum(run.fold(index).report().is_file() for index in range(run.num_folds))
+        epochs = f"{done} of {run.num_folds} folds"
     return {
         "name": str(run.path.relative_to(parent)) if run.path != parent else run.name,
-        "epochs": f"{len(history)}, best {best}" if best else str(len(history)),
+        "epochs": epochs,
         "macro_f1": report["joint"]["macro_f1"] if report else None,
         "macro_f1_ci": report["joint"]["macro_f1_ci"] if report else None,
         "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()} if report else {},

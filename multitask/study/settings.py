@@ -173,6 +173,9 @@ def load_study(path: Path, overrides: Iterable[str] = (), budget: Mapping[str, A
     given = {name: value for name, value in (budget or {}).items() if value is not None}
     changes = {name if name == "workers" else f"budget.{name}": value for name, value in given.items()}
     folder = path.parent.resolve()
-    settings = validate(StudySettings, override(StudySettings, read_yaml(path), changes), folder)
+    data = read_yaml(path)
+    if "contenders" in data and "space" not in data:
+        raise UserError(f"{path}: is a bake-off, as it has contenders and no space; use `multitask bakeoff`")
+    settings = validate(StudySettings, override(StudySettings, data, changes), folder)
     from_file = located(settings.overrides, folder)
     return Plan(settings, load_config(Path(settings.base), overrides, from_file))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,7 +22,9 @@ from multitask.model.network import Heads
 from multitask.objective.balance import Balancer, Step
 from multitask.seeds import derive
 from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings
+from multitask.training.again import Again
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
+from multitask.training.conflict import Conflict
 from multitask.training.device import Precision, resolve_precision
 from multitask.training.optimisation import AnySchedule, CosineSettings, OptimizerSettings
 from multitask.training.progress import Progress
@@ -168,12 +171,14 @@ class Trainer:
             listener.begin_epoch(epoch, self.settings.epochs)
         started = time.perf_counter()
         sums = _Means(tuple(self.losses), self.device)
+        conflict = Conflict(batches.num_batches)
         num_images = 0
         for number, batch in enumerate(batches.epoch(epoch)):
             last = number + 1 == batches.num_batches
             place = number % self.settings.accumulate
             in_step = min(self.settings.accumulate, batches.num_batches - (number - place))  # the last may be shorter
-            total, losses = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step)
+            look = partial(conflict.look, number)
+            total, losses = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step, look)
             sums.add(total, losses, len(batch))
             if self.device.type == "cpu" or last or (number + 1) % 20 == 0:  # a look costs a GPU its head start
                 self._check(sums, epoch)
@@ -186,30 +191,40 @@ class Trainer:
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
             "seconds": seconds,
             "images_per_s": num_images / seconds,
-            "train": {**sums.record(), "weights": self.balancer.current_weights()},
+            "train": {
+                **sums.record(),
+                "weights": self.balancer.current_weights(),
+                "conflict": conflict.record(),
+            },
         }
 
-    def _batch(self, batch: Batch, seed: int, in_step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        """Adds the gradients of one batch; the losses, detached."""
+    def _batch(
+        self, batch: Batch, seed: int, in_step: int, look: Callable[[Mapping[str, Tensor], Step], None]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Adds the gradients of one batch, after ``look``, which changes nothing; the losses, detached."""
         batch = batch.to(self.device)
         images = self.preprocessing.normalise(batch.images)
         images, targets = mix(images, Targets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
+        again = Again(self.device)
         with self.autocast():
             encoded = self.network.encode(images)
             answers = self.network.answer(encoded)
-        losses = self._losses(answers, targets)
 
-        def walk_back(scalar: Tensor) -> None:
-            self.scaler.scale(scalar / in_step).backward()
+        def scaled(scalar: Tensor) -> Tensor:
+            found: Tensor = self.scaler.scale(scalar / in_step)
+            return found
 
         def losses_again() -> dict[str, Tensor]:
-            with torch.no_grad():
+            with torch.no_grad(), again(self.network):
                 with self.autocast():
                     answers = self.network(images)
                 return self._losses(answers, targets)
 
         self._losses_again = losses_again
-        total = self.balancer.backward(losses, Step(walk_back, self.network.shared(encoded), self._last_layer))
+        features = self.network.shared(encoded)
+        losses, step = self._losses(answers, targets), Step(scaled, features, self._last_layer)
+        look(losses, step)
+        total = self.balancer.backward(losses, step)
         return total, {name: loss.detach() for name, loss in losses.items()}
 
     def _losses(self, answers: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:

@@ -22,6 +22,9 @@ class Progress:
         """
         return lambda done: None
 
+    def fold(self, index: int, num_folds: int, done: bool) -> None:
+        """A fold's run begins, or was finished before."""
+
     def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
         """Training begins, perhaps not at the first epoch. ``tasks``: those that are scored after each."""
 

@@ -80,6 +80,12 @@ class TestConfig:
             ("model.sharing={name: branch, at: layer4}", ("model.sharing.at", "nothing", "'layer4'", "layer3")),
             ("heads.mask.net=corn", ("heads.mask.net", "corn", "nominal")),
             ("data.fold=1", ("data.fold", "folds")),
+            ("data.train_groups=99", ("data.train_groups", "99", "there are 7 to train")),
+            ("data.held_out=[{gendr: female}]", ("data.held_out", "'gendr'", "'gender'")),
+            ("data.held_out=[{gender: femal}]", ("data.held_out", "'femal'", "'female'")),
+            ("data.held_out=[{gender: female}]", ("data.held_out", "no picture of gender 'female'")),
+            ("data.held_out={gender: female}", ("data.held_out",)),
+            ("data.held_out=[{}]", ("data.held_out", "nothing to train on")),
             ("training.monitor=joint.f1", ("training.monitor", "joint.f1", "joint.macro_f1")),
             ("training.schedule.warmup_epochs=9", ("warmup_epochs", "9")),
             ("augment.mix={mixup_prob: 0.7, cutmix_prob: 0.7}", ("mixup_prob", "cutmix_prob", "0.7")),
@@ -95,6 +101,32 @@ class TestConfig:
         self, call: Call, config_file: Callable[..., Path], tmp_path: Path, setting: str, parts: tuple[str, ...]
     ) -> None:
         line = call("train", config_file(), "--set", setting, "--out", tmp_path / "run").refusal()
+        for part in parts:
+            assert part in line, line
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize(
+        ("folds", "setting", "parts"),
+        [
+            (1, "seed=0", ("--folds", "at least 2", "found 1")),
+            (-3, "seed=0", ("--folds", "found -3")),
+            (3, "data.folds=3", ("data.folds", "--folds 3", "leave it out")),
+            (3, "data.val_fraction=0.1", ("data.val_fraction", "0.1", "--folds 3", "--set data.val_fraction=0.2")),
+            (3, "data.val_fraction=0", ("data.val_fraction", "--folds 3")),
+            (13, "seed=0", ("data.folds", "12 groups")),
+        ],
+    )
+    def test_folds_that_cannot_be(
+        self,
+        call: Call,
+        config_file: Callable[..., Path],
+        tmp_path: Path,
+        folds: int,
+        setting: str,
+        parts: tuple[str, ...],
+    ) -> None:
+        config = config_file({"data.val_fraction": 0.2})
+        line = call("train", config, "--folds", folds, "--set", setting, "--out", tmp_path / "run").refusal()
         for part in parts:
             assert part in line, line
         assert not (tmp_path / "run").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ import yaml
 
 from multitask.cli import COMMANDS
 from multitask.config import Config
+from multitask.objective.balance import AnyBalancer
+from multitask.settings import variant_classes
 
 Call = Callable[..., Any]
 
@@ -86,7 +89,7 @@ class TestTrain:
         files = {path.name for path in out.iterdir()}
         assert {
             "config.yaml", "environment.json", "data.json", "split.csv", "metrics.jsonl", "checkpoints",
-            "predictions-val.csv", "report.json", "report.html",
+            "decode.json", "predictions-val.csv", "report.json", "report.html",
         } == files  # fmt: skip
         environment = json.loads((out / "environment.json").read_text())
         assert {"versions", "commit", "machine", "seed", "command", "created"} <= set(environment)
@@ -118,6 +121,40 @@ class TestTrain:
         assert call("train", path, "-q").code == 0
         (run,) = (tmp_path / "runs").iterdir()
         assert run.name.startswith("mine-")
+
+
+class TestFolds:
+    def test_trains_reports_and_answers(
+        self, call: Call, config_file: Callable[..., Path], drawn: Path, tmp_path: Path, trained: Path
+    ) -> None:
+        once = {"training.epochs": 1, "training.schedule.warmup_epochs": 0, "data.val_fraction": 0.2}
+        out = tmp_path / "runs" / "folded"
+        done = call(
+            "train", config_file(once), "--folds", 2, "--set", "data.held_out=[{mask: incorrect, gender: female}]",
+            "--out", out,
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        assert "fold 1, 2 of 2" in done.out
+        assert "84 images of 12 groups" in done.out
+        for text in (done.out, call("report", out).out):
+            rows = re.search(r"macro-F1 by fold +\nfold +groups +joint +mask +gender +age *\n(.+\n)(.+\n)", text)
+            assert rows, text
+            assert [row.split()[:2] for row in rows.groups()] == [["0", "6"], ["1", "6"]]
+            assert re.search(r"^never trained on \(3 classes, 6 images\): macro-F1 \.?\d", text, re.M), text
+        assert "Fold by fold" in (out / "report.html").read_text()
+        before = (out / "report.json").read_text()
+        assert call("evaluate", out, "-q").code == 0
+        assert (out / "report.json").read_text() == before
+        assert call("evaluate", out, "--split", "eval", "-q").code == 0
+        assert json.loads((out / "report-eval.json").read_text())["num_groups"] == 3
+        assert "--split train" in call("evaluate", out, "--split", "train").refusal()
+        assert call("predict", out, "--data", drawn, "-o", tmp_path / "s.csv", "-q").code == 0
+        assert "2 of 2 folds" in call("runs", out.parent).out
+        assert "folds/1" in call("runs", out).out
+        compared = call("compare", out, trained / "shared")
+        assert compared.code == 0, compared.err
+        assert re.search(r"--folds +2 +-", compared.out), compared.out
+        assert "noise" in compared.out
 
 
 class TestEvaluateAndReport:
@@ -214,24 +251,43 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
     monkeypatch.setattr("multitask.bench.ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.PICTURES", 5)
+    monkeypatch.setattr("multitask.bench.DECODED", 200)
     done = call("bench", config_file())
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
-    for name in ("training, 3 heads", "training from files", "loading JPEG"):
+    for name in (
+        "training, 3 heads",
+        "training from files",
+        "loading JPEG",
+        "decode fitting, 200 pictures and 18 classes",
+    ):
         assert name in words
 
 
 def test_bench_of_sharing_prints_its_ratios(
     call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.bench.ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench_sharing.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench_sharing.STEP_ROUNDS", 1)
     done = call("bench", config_file({"heads.age.net": "coral", "joint": {}}), "--sharing")
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
     for name in ("training, 3 heads", "training, shared"):
         assert name in words
-    assert call("bench", "--sharing", "--study").code == 2
+    assert "one at a time" in call("bench", "--study", "--sharing").err
+
+
+def test_bench_of_the_balancers_measures_each_to_fixed_weights(
+    call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.bench_balancers.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench_balancers.STEPS", 1)
+    done = call("bench", config_file({"heads.age.weight": 0.5}), "--balancers")
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    for name in set(variant_classes(AnyBalancer)) - {"fixed"}:
+        assert f" {name}, to" in words
+    assert "one at a time" in call("bench", "--study", "--balancers").err
 
 
 def test_help_is_quick() -> None:

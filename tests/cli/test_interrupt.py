@@ -72,21 +72,88 @@ def test_an_interrupt_saves_and_says_how_to_go_on(
     assert f"training: epochs {int(found[1]) + 1} to 2000" in printed.decode()
 
 
-def test_an_interrupt_before_training_leaves_nothing(config_file: Callable[..., Path], tmp_path: Path) -> None:
+def test_an_interrupt_between_folds_saves_and_says_how_to_go_on(
+    config_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    config = config_file({"training.epochs": 3, "data.val_fraction": 0.2})
+    process = subprocess.Popen(
+        [*MULTITASK, "train", str(config), "--folds", "3", "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    wait_for((out / "folds" / "1" / "metrics.jsonl").exists, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    text = errors.decode().strip()
+    found = re.fullmatch(
+        r"error: interrupted; 1 finished folds of 3 and (\d) finished epochs of the next are saved\. Go on with: (.+)",
+        text,
+    )
+    assert found, text
+    assert int(found[1]) >= 1
+    program, *words = shlex.split(found[2])
+    assert program == "multitask"
+    again = subprocess.run([*MULTITASK, *words], capture_output=True, env=environment(), timeout=240, check=True)
+    printed = again.stdout.decode()
+    assert "fold 0, 1 of 3: finished before" in printed
+    assert "fold 2, 3 of 3\n" in printed
+    assert "macro-F1 by fold" in printed
+
+
+@pytest.mark.parametrize("folds", [(), ("--folds", "3")], ids=["one run", "folds"])
+def test_an_interrupt_before_training_leaves_nothing(
+    folds: tuple[str, ...], config_file: Callable[..., Path], tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen(
-        [*MULTITASK, "train", str(config_file()), "--out", str(out)],
+        [*MULTITASK, "train", str(config_file({"data.val_fraction": 0.2})), *folds, "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(PYTHONUNBUFFERED="1"),
     )
     assert process.stdout is not None
-    assert b"reading pictures" in process.stdout.readline()
+    while b"reading pictures" not in (line := process.stdout.readline()):
+        assert line, "the process ended early"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"Traceback" not in errors
-    assert b"interrupted" in errors
+    assert b"interrupted before training began; nothing was written" in errors
+    assert not out.exists()
+
+
+def test_a_terminal_gets_a_table_for_every_fold(config_file: Callable[..., Path], tmp_path: Path) -> None:
+    screen = pyte.Screen(100, 90)
+    stream = pyte.ByteStream(screen)
+    master, slave = pty.openpty()
+    config = config_file({"data.val_fraction": 0.2})
+    process = subprocess.Popen(
+        [*MULTITASK, "train", str(config), "--folds", "2", "--out", "run"],
+        stdout=slave,
+        stderr=slave,
+        stdin=slave,
+        cwd=tmp_path,
+        env=environment(COLUMNS="100", LINES="90", TERM="xterm-256color"),
+    )
+    os.close(slave)
+    while True:
+        try:
+            part = os.read(master, 4096)
+        except OSError:  # the other side is closed
+            break
+        stream.feed(part)
+        # However many folds there were, there is one bar of each kind.
+        assert sum("batch    ━" in line for line in screen.display) <= 1
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    after = "\n".join(line.rstrip() for line in screen.display)
+    assert "━" not in after
+    assert len(re.findall(r"^fold [01], [12] of 2\n +epoch +loss +joint", after, re.M)) == 2, after
+    assert len(re.findall(r"^ +[12]/2 +\d\.\d+", after, re.M)) == 4, after
+    assert "macro-F1 by fold" in after
 
 
 @pytest.mark.parametrize("columns", [80, 120])

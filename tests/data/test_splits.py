@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.data.samples import Samples
-from multitask.data.splits import fold, hold_out
+from multitask.data.splits import Split, fold, hold_out, limit_groups, without_classes
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 
@@ -174,3 +174,103 @@ class TestFold:
         held = [set(samples.groups[fold(samples, index, 3, 5).val]) for index in (0, 1, 2, 0)]
         assert held[0] == held[3]
         assert held[0] | held[1] | held[2] == set(samples.groups)
+
+
+def everybody(samples: Samples) -> Split:
+    return Split(np.arange(len(samples)), np.empty(0, dtype=np.int64))
+
+
+class TestLimitGroups:
+    @given(tables(), st.integers(0, 10**6), st.data())
+    @settings(deadline=None, max_examples=80)
+    def test_so_many_groups_train_whole_and_smaller_numbers_are_nested(
+        self, samples: Samples, seed: int, data: st.DataObject
+    ) -> None:
+        try:
+            split = hold_out(samples, 0.3, seed)
+        except UserError:  # too few groups for both sides
+            split = everybody(samples)
+        there = samples.take(split.train).num_groups
+        small, large = sorted(data.draw(st.lists(st.integers(1, there), min_size=2, max_size=2)))
+        found = [limit_groups(samples, split, num, seed) for num in (small, large)]
+        for num, limited in zip((small, large), found, strict=True):
+            chosen = set(samples.groups[limited.train])
+            assert len(chosen) == num
+            assert limited.train.tolist() == [row for row in split.train if samples.groups[row] in chosen]
+            assert limited.val is split.val
+        assert set(found[0].train.tolist()) <= set(found[1].train.tolist())
+
+    @pytest.mark.parametrize("num", [20, 33, 75, 128])
+    def test_every_class_has_about_its_share(self, num: int) -> None:
+        of_person = np.repeat([5, 1, 1], 6)
+        worst = []
+        for seed in range(5):
+            samples = people(200, seed)
+            train = limit_groups(samples, everybody(samples), num, seed).train
+            counts = np.bincount(samples.classes[train], minlength=18)
+            wanted = np.bincount(samples.classes, minlength=18) * num / 200
+            worst.append((np.abs(counts - wanted) / of_person).max())
+        # In people. Drawn by chance the numbers are off by up to 2.6, and by 6.6 where 75 of 200 are drawn.
+        assert max(worst) <= 2.1, worst
+
+    def test_the_seed_decides_and_the_order_of_pictures_does_not(self) -> None:
+        samples = people(60)
+        shuffled = samples.take(np.random.default_rng(0).permutation(len(samples)))
+
+        def chosen(table: Samples, seed: int) -> set[str]:
+            return set(table.groups[limit_groups(table, everybody(table), 20, seed).train])
+
+        assert chosen(samples, 0) == chosen(shuffled, 0) != chosen(samples, 1)
+
+    def test_more_than_there_are_is_refused(self) -> None:
+        samples = people(5)
+        with pytest.raises(UserError, match=r"^data\.train_groups: 6 were asked for, but there are 5 to train$"):
+            limit_groups(samples, everybody(samples), 6, 0)
+
+
+class TestWithoutClasses:
+    def test_pictures_of_held_out_cells_do_not_train_and_nothing_else_changes(self) -> None:
+        samples = people(60)
+        split = hold_out(samples, 0.2, 0)
+        unseen = SPACE.cells([{"gender": "female", "age": ">=60"}, {"mask": "incorrect", "age": "<30"}], "x")
+        found = without_classes(samples, split, unseen)
+        assert found.val is split.val
+        assert unseen[samples.classes[split.train]].any()
+        assert found.train.tolist() == [row for row in split.train if not unseen[samples.classes[row]]]
+
+    @given(tables(), st.integers(0, 5), st.integers(0, 1))
+    @settings(deadline=None, max_examples=80)
+    def test_a_picture_that_may_be_of_a_held_out_cell_does_not_train(
+        self, samples: Samples, cell: int, more: int
+    ) -> None:
+        unseen = np.isin(np.arange(6), [cell, (cell + more) % 6])
+        cells = samples.space.decode(np.flatnonzero(unseen))
+        kept = [
+            row
+            for row, labels in enumerate(samples.labels)
+            if not any(all(a in (b, MISSING) for a, b in zip(labels, held, strict=True)) for held in cells)
+        ]
+        lost = [
+            set(samples.labels[:, column].tolist()) - set(samples.labels[kept, column].tolist()) - {MISSING}
+            for column in (0, 1)
+        ]
+        if any(lost) or not kept:
+            with pytest.raises(UserError, match=r"^data\.held_out: leaves no"):
+                without_classes(samples, everybody(samples), unseen)
+        else:
+            assert without_classes(samples, everybody(samples), unseen).train.tolist() == kept
+
+    def test_a_label_that_only_held_out_pictures_have_is_named(self) -> None:
+        samples = people(60)
+        rows = np.flatnonzero((samples.labels[:, 2] != 2) | (samples.labels[:, 1] == 1))  # the old are all female
+        samples = samples.take(rows)
+        unseen = SPACE.cells([{"gender": "female", "age": ">=60"}], "x")
+        line = r"^data\.held_out: leaves no picture of age '>=60' to train on; every label must be seen in some other"
+        with pytest.raises(UserError, match=line):
+            without_classes(samples, everybody(samples), unseen)
+
+    def test_a_label_that_nobody_has_is_nothing_that_was_lost(self) -> None:
+        samples = people(60)
+        samples = samples.take(np.flatnonzero(samples.labels[:, 2] != 2))
+        unseen = SPACE.cells([{"gender": "female", "mask": "incorrect"}], "x")
+        assert len(without_classes(samples, everybody(samples), unseen).train)

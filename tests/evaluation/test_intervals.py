@@ -108,3 +108,14 @@ def test_interval_is_the_middle_95_percent() -> None:
 def test_interval_of_another_level_is_the_middle_of_that_share(level: float, ends: tuple[int, int]) -> None:
     values = np.random.default_rng(0).permutation(np.arange(1001.0))
     assert interval(values, level) == pytest.approx(ends)
+
+
+def test_a_resample_without_anybody_of_the_declared_classes_says_nothing_of_them() -> None:
+    # Class 3 is one person's alone, who is answered right: whoever is drawn, its F1 is 1 or is not known.
+    truth, groups = np.array([0, 1, 2, 3]), np.arange(4)
+    only = np.arange(4) == 3
+    found = resample(truth, truth, groups, only, 0).macro_f1
+    assert 0.2 < np.isnan(found).mean() < 0.45  # (3 / 4)**4 = .32
+    assert (found[~np.isnan(found)] == 1).all()
+    assert interval(found) == (1, 1)
+    assert interval(found - found) == (0, 0)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -161,3 +162,26 @@ def test_predict_puts_batches_in_order_and_normalises_rows() -> None:
         expected = network(preprocessing.normalise(images)).double().log_softmax(dim=1)
     assert found.dtype == torch.float64
     assert torch.allclose(found, expected, atol=1e-6)
+
+
+def test_a_joint_term_is_kept_in_the_table_and_joined(tmp_path: Path) -> None:
+    plain = make()
+    joint = torch.randn(len(plain), SPACE.num_classes, generator=torch.Generator().manual_seed(0)).double()
+    joint = joint.masked_fill(torch.from_numpy(~SPACE.possible), -torch.inf).log_softmax(1)
+    one = replace(plain, joint=joint)
+    assert torch.equal(one.joint_log_probs(), joint)
+    path = tmp_path / "predictions.csv"
+    path.write_text(one.to_csv(), encoding="utf-8")
+    other = Predictions.from_csv(path, SPACE, SPACE)
+    assert other.joint is not None
+    torch.testing.assert_close(other.joint.exp(), joint.exp(), atol=1e-8, rtol=1e-6)
+    assert (other.evidence().scores().argmax(axis=0) == joint.argmax(1).numpy()).all()
+    path.write_text(plain.to_csv(), encoding="utf-8")
+    assert Predictions.from_csv(path, SPACE, SPACE).joint is None
+
+    again = replace(one, images=np.array([f"b{name}" for name in one.images], dtype=object))
+    joined = Predictions.concatenate([one, again]).joint
+    assert joined is not None
+    assert torch.equal(joined, torch.cat([joint, joint]))
+    with pytest.raises(UserError, match="with and without a joint term cannot be joined"):
+        Predictions.concatenate([one, replace(again, joint=None)])

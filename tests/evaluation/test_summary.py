@@ -136,3 +136,32 @@ def test_distribution_counts_known_labels() -> None:
         "joint": [2, 1, 0, 0, 0, 0],
         "tasks": {"colour": [3, 0, 1], "shape": [2, 1]},
     }
+
+
+def test_unseen_classes_are_scored_among_all_pictures() -> None:
+    # red/square (1) was held out. Of its two pictures one is right; a third picture is taken for it.
+    given, predicted = np.array([1, 1, 0, 0, 2, 3]), np.array([1, 0, 1, 0, 2, 3])
+    predictions = replace(make(SPACE.decode(given), groups=list("aabbcd")), predicted=predicted)
+    unseen = np.arange(6) == 1
+    found = summarise(predictions, {}, 0, unseen)["unseen"]
+    assert (found["num_images"], found["num_groups"]) == (2, 1)
+    assert found["classes"] == [{"name": "red/square", "support": 2, "precision": 0.5, "recall": 0.5, "f1": 0.5}]
+    assert found["macro_f1"] == 0.5
+    # red/round .5, green/round 1, green/square 1, blue/round 0, which nobody has; blue/square cannot occur.
+    assert found["seen_macro_f1"] == pytest.approx(2.5 / 4)
+    for key, value in (("macro_f1_ci", 0.5), ("seen_macro_f1_ci", 2.5 / 4)):
+        low, high = found[key]
+        assert 0 <= low <= value <= high <= 1
+    to_json(found)
+
+
+def test_no_picture_of_an_unseen_class_gives_it_no_score() -> None:
+    labels = LABELS[SPACE.encode(LABELS) != 1]
+    found = summarise(make(labels), {}, 0, np.arange(6) == 1)["unseen"]
+    assert (found["num_images"], found["macro_f1"], found["macro_f1_ci"]) == (0, None, None)
+    assert found["seen_macro_f1"] is not None
+
+
+def test_nothing_held_out_gives_no_unseen_figures() -> None:
+    assert summarise(make(LABELS), {}, 0)["unseen"] is None
+    assert summarise(make(LABELS), {}, 0, np.zeros(6, dtype=bool))["unseen"] is None

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 from multitask.model.backbone import Backbone, BackboneSettings
-from multitask.model.branch import Again, Branched
+from multitask.model.branch import Branched, StandIn
 from multitask.model.encoded import Encoder, Trunks
 from multitask.model.sharing import AnySharing, ModelSettings, SharingSettings
 from multitask.settings import validate, variant_classes
@@ -277,7 +277,7 @@ def test_what_the_trunk_lends_a_branch_moves_with_it() -> None:
 def test_nothing_is_held_after_a_pass() -> None:
     encoder = branched()
     encoder(pictures())
-    held = [module.value for module in encoder.modules() if isinstance(module, Again)]
+    held = [module.value for module in encoder.modules() if isinstance(module, StandIn)]
     assert held
     assert not any(held)
     assert not any(module._forward_hooks for module in encoder.modules())
@@ -347,7 +347,7 @@ def test_separate_networks_of_nothing_but_frozen_stages_are_refused(tmp_path: Pa
 
 
 def test_a_model_that_cannot_be_branched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Again, "forward", lambda self, *args, **kwargs: self.value[0] * 1.1)
+    monkeypatch.setattr(StandIn, "forward", lambda self, *args, **kwargs: self.value[0] * 1.1)
     line = r"^model\.sharing\.at: the backbone cannot be branched at 'layer2': a branch gives other features than"
     with pytest.raises(UserError, match=line):
         branched()

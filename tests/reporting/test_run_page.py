@@ -29,7 +29,7 @@ NASTY = {
     "<script>alert(1)</script>": ["a&b", "$x_1$ or $y$", "<script>"],
     "a task whose name goes on and on without mercy": ["x" * 90, "words " * 12 + "end", "\"q'uote"],
 }
-SECTIONS = ["tasks", "attribution", "learning", "joint", "distribution", "augmented", "mistakes", "training"]
+SECTIONS = ["tasks", "attribution", "rules", "learning", "joint", "distribution", "augmented", "mistakes", "training"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -59,6 +59,18 @@ def make_scores(rng, names, num_images):
     }
 
 
+def make_rule(name, value, gap, in_sample):
+    return {
+        "name": name,
+        "macro_f1": value,
+        "macro_f1_ci": [value - 0.07, value + 0.05],
+        "difference": None if gap is None else value - 0.88,
+        "difference_ci": gap,
+        "beyond_noise": None if gap is None else gap[0] > 0 or gap[1] < 0,
+        "in_sample": in_sample,
+    }
+
+
 def make_report(tasks, num_images=350):
     rng = np.random.default_rng(0)
     names = ["/".join(parts) for parts in itertools.product(*tasks.values())]
@@ -82,6 +94,31 @@ def make_report(tasks, num_images=350):
             "perfect": {task: 0.9 + 0.01 * place for place, task in enumerate(tasks)},
             "lost": {task: 0.03 + 0.02 * place for place, task in enumerate(tasks)},
             "absent": 0.0,
+        },
+        "decode_rules": {
+            "used": "independent",
+            "picked": "expected_f1",
+            "sentence": "expected_f1 has the best cross-fitted score; used is independent, which the config names",
+            "note": "",
+            "cross_fitted": True,
+            "num_folds": 5,
+            "fitted_on": {"num_groups": 50, "num_images": num_images},
+            "temperatures": dict(zip(tasks, (0.5, 1.0, 2.25), strict=False)),
+            "rules": [
+                make_rule("independent", 0.88, None, None),
+                make_rule("expected_f1", 0.91, [0.01, 0.05], 0.92),
+                make_rule("class_bias", 0.86, [-0.06, 0.02], 0.95),
+            ],
+        },
+        "joint_term": {
+            "heads_only": 0.87,
+            "heads_only_ci": [0.8, 0.9],
+            "with_term": 0.88,
+            "with_term_ci": [0.81, 0.91],
+            "difference": 0.01,
+            "difference_ci": [-0.01, 0.03],
+            "beyond_noise": False,
+            "sentence": "The joint term is not shown to be needed.",
         },
         "class_distribution": {"train": split, "val": split},
         "training": {
@@ -233,7 +270,7 @@ def test_page_needs_nothing_outside_itself(rendered):
 def test_sections_stand_in_order_and_are_linked(rendered):
     tasks, source = rendered
     page = Page(source)
-    expected = [*SECTIONS[:3], *(f"task-{place}" for place in range(len(tasks))), *SECTIONS[3:]]
+    expected = [*SECTIONS[:4], *(f"task-{place}" for place in range(len(tasks))), *SECTIONS[4:]]
     assert [section["attrs"]["id"] for section in page.all("section")] == expected
     links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
     assert links == [f"#{anchor}" for anchor in expected]
@@ -256,7 +293,7 @@ def test_plots_tables_and_pictures_are_described(rendered):
     drawn = page.all("svg")
     assert len(drawn) == 2 + len(tasks) + 2 * (len(tasks) + 1)  # scores, attribution; losses; reliability, distribution
     assert all(plot["attrs"]["role"] == "img" and plot["attrs"]["aria-label"] for plot in drawn)
-    assert len(page.all("caption")) == len(page.all("table")) == 2 + 2 * (len(tasks) + 1)
+    assert len(page.all("caption")) == len(page.all("table")) == 4 + 2 * (len(tasks) + 1)
     assert all("scope" in cell["attrs"] for cell in page.all("th"))
     assert all(picture["attrs"]["alt"] for picture in page.all("img"))
     scrollers = [each for each in page.all("div") if "scroll" in each["attrs"].get("class", "").split()]
@@ -289,6 +326,62 @@ def test_reading_and_cards_say_what_the_data_say(undrawn):
     assert {".880", "95%: .800 to .920", "mask macro-F1", "350", "of 50 groups", "2", "of 3"} <= set(cards)
 
 
+def in_folds(num_folds, tasks=MASK):
+    """What is given to the page of a run in folds, with classes that were never trained on."""
+    report = make_report(tasks)
+    report["folds"] = [
+        {
+            "fold": index,
+            "num_groups": 10 + index,
+            "num_images": 1070 + index,
+            "macro_f1": 0.5 + index / 100,
+            "tasks": dict.fromkeys(tasks, 0.6 + index / 100),
+            "best_epoch": index + 1,
+            "num_epochs": index + 2,
+        }
+        for index in range(num_folds)
+    ]
+    report["training"] |= {"num_folds": num_folds, "best_epoch": None}
+    report["unseen"] = {
+        "num_images": 12,
+        "num_groups": 1,
+        "classes": report["joint"]["classes"][3:5],
+        "macro_f1": 0.25,
+        "macro_f1_ci": [0.1, 0.4],
+        "seen_macro_f1": 0.75,
+        "seen_macro_f1_ci": None,
+    }
+    histories = [make_history(tasks, num_epochs=index + 2) for index in range(num_folds)]
+    return {"report": report, "history": [], "fold_histories": histories}
+
+
+def test_folds_have_a_row_and_a_curve_each(curves):
+    page = Page(render(MASK, **in_folds(2)))
+    text = page.section("folds")
+    assert "0101,070.500.600.600.6001 of 2 1111,071.510.610.610.6102 of 3" in text
+    epochs, values, _ = curves["folds"]
+    assert epochs == [1, 2, 3]
+    assert values == {"fold 0": (0.25, 0.5, None), "fold 1": (0.25, 0.5, 0.75)}
+    assert "Each fold has learning curves of its own" in page.section("learning")
+    assert "Folds2" in page.section("training").replace(" ", "")
+    links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
+    assert links[1:6] == ["#attribution", "#rules", "#folds", "#unseen", "#learning"]
+    assert [section["attrs"]["id"] for section in page.all("section")][1:6] == [link[1:] for link in links[1:6]]
+
+
+def test_classes_never_trained_on_are_scored_beside_the_others(undrawn):
+    given = in_folds(2)
+    text = Page(render(MASK, **given)).section("unseen")
+    assert "2 classes had no picture to train on; here 12 pictures of 1 group belong to them." in text
+    assert "never trained on.250.100 to .400" in text
+    assert "trained on.750–" in text
+    assert "wear/female/<30.900.800.850" in text
+    given["report"]["unseen"] |= {"num_images": 0, "macro_f1": None, "macro_f1_ci": None}
+    text = Page(render(MASK, **given)).section("unseen")
+    assert "So there is no score of what was never trained on." in text
+    assert "never trained on––" in text
+
+
 def test_many_absent_classes_are_counted_and_the_first_named(undrawn):
     report = make_report(TINY)
     report["joint"]["absent_classes"] = [f"absent {number}" for number in range(20)]
@@ -303,6 +396,37 @@ def test_task_table_shows_each_tasks_figures_and_the_whole_loss(undrawn):
     for task, perfect, lost in (("mask", ".900", ".030"), ("gender", ".910", ".050"), ("age", ".920", ".070")):
         assert re.search(rf"{task}\.900\.880\.800 to \.920\.040\{perfect}\{lost}", text), text
     assert "joint.900.880.800 to .920.040–.120" in text
+
+
+def test_decode_rules_stand_side_by_side_and_the_used_one_is_marked(undrawn):
+    section = Page(render(TINY)).section("rules")
+    assert "expected_f1 has the best cross-fitted score; used is independent, which the config names." in section
+    rows = section.replace(" ", "")  # cells stand side by side, whatever is between them
+    assert "independenteachhead’smostprobablelabel.880.810to.930–––used" in rows
+    assert "expected_f1promisesthebestmacro-F1.910.840to.960+.030+.010to+.050.920picked" in rows
+    assert "class_biasatunedbiasforeachclass.860.790to.910−.020−.060to+.020.950" in rows
+    assert "cross-fitted" in section
+    assert "mask0.50notsureenoughgender1.00assureasright" in rows
+    assert "The joint term is not shown to be needed." in section
+    assert "has a joint macro-F1 of .870, with the joint term .880" in section
+
+
+def test_rules_that_were_fitted_before_are_said_to_be(undrawn):
+    report = make_report(TINY)
+    report["decode_rules"] |= {"cross_fitted": False}
+    for row in report["decode_rules"]["rules"]:
+        row["in_sample"] = None
+    section = Page(render(TINY, report=report | {"joint_term": None})).section("rules")
+    assert "were fitted on the run’s validating 50 groups (350 pictures)" in section
+    assert "in sample" not in section.lower()
+    assert "joint term" not in section
+
+
+def test_a_report_from_before_there_were_rules_has_no_such_section(undrawn):
+    report = make_report(TINY)
+    for missing in ({"decode_rules": None}, {}):
+        old = {key: value for key, value in report.items() if key not in ("decode_rules", "joint_term")} | missing
+        assert not Page(render(TINY, report=old)).all("section", id="rules")
 
 
 def test_confusion_rows_are_given_and_columns_predicted(undrawn):
@@ -508,8 +632,9 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
         text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));
     </script>"""
     frames = ""
-    for name in SPACES:
-        (tmp_path / f"{name}.html").write_text(full_page(name).replace("<head>", watch, 1), encoding="utf-8")
+    pages = {**{name: full_page(name) for name in SPACES}, "folds": render(MASK, **in_folds(12))}
+    for name, source in pages.items():
+        (tmp_path / f"{name}.html").write_text(source.replace("<head>", watch, 1), encoding="utf-8")
         for width in (1280, 390):
             frames += (
                 f'<iframe src="{name}.html#{name}-{width}" width="{width}" height="900" style="border:0"></iframe>'
@@ -525,7 +650,7 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
     command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
     dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
     found = {row["name"]: row for row in json.loads(Page(dom).one("pre")["text"])}
-    assert set(found) == {f"{name}-{width}" for name in SPACES for width in (1280, 390)}
+    assert set(found) == {f"{name}-{width}" for name in pages for width in (1280, 390)}
     for name, row in found.items():
         width = int(name.rpartition("-")[2])
         assert width - 20 <= row["window"] <= width, row  # a scroll bar may take some of it

@@ -49,8 +49,9 @@ def test_file_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("resume", [False, True])
 @pytest.mark.parametrize("writes", [0, 1])
+@pytest.mark.parametrize("num_folds", [None, 3])
 def test_what_a_kill_within_create_leaves_can_be_claimed_again(
-    writes: int, resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    writes: int, num_folds: int | None, resume: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, count = folder_module.write_atomically, 0
 
@@ -65,11 +66,11 @@ def test_what_a_kill_within_create_leaves_can_be_claimed_again(
     monkeypatch.setattr(folder_module, "write_atomically", dying)
     run = RunFolder(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
-        run.create("seed: 0\n", {})
+        run.create("seed: 0\n", {}, num_folds)
     monkeypatch.undo()
     assert not run.exists()
-    run.claim(resume)
-    run.create("seed: 0\n", {})
+    run.claim(resume, num_folds)
+    run.create("seed: 0\n", {}, num_folds)
     assert run.exists()
 
 
@@ -144,3 +145,36 @@ def test_overview_of_unfinished_and_finished_runs(tmp_path: Path) -> None:
     row = overview(run, run.path)
     assert (row["name"], row["epochs"], row["macro_f1"], row["state"]) == ("run", "2, best 1", 0.5, "reported")
     assert row["tasks"] == {"mask": 0.5}
+
+
+def test_run_in_folds_is_told_from_one_that_is_not(tmp_path: Path) -> None:
+    plain = started(tmp_path / "plain")
+    assert plain.num_folds is None
+    run = RunFolder(tmp_path / "folded")
+    run.create("seed: 0\n", {"created": "now"}, 3)
+    assert run.num_folds == 3
+    assert not run.checkpoints.exists()
+    assert run.fold(2).path == tmp_path / "folded" / "folds" / "2"
+    assert (run.name, run.fold(2).name) == ("folded", "folded/folds/2")
+    run.claim(True, 3)
+    for folder, num_folds, line in (
+        (run, None, r"holds a run in 3 folds; continue it with --folds 3 or name another --out$"),
+        (run, 2, r"holds a run in 3 folds; continue it with --folds 3 or name another --out$"),
+        (plain, 3, r"holds a run that is not in folds; continue it without --folds or name another --out$"),
+    ):
+        with pytest.raises(UserError, match=line):
+            folder.claim(True, num_folds)
+        with pytest.raises(UserError, match="holds a run already; continue it with --resume"):
+            folder.claim(False, num_folds)
+
+
+def test_folds_are_listed_below_their_run_and_not_beside_it(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.create("seed: 0\n", {}, 2)
+    fold = run.fold(0)
+    fold.create("seed: 0\n", {})
+    assert [found.name for found in list_runs(tmp_path)] == ["run"]
+    assert {found.name for found in list_runs(run.path)} == {"run", "run/folds/0"}
+    assert overview(run, tmp_path)["epochs"] == "0 of 2 folds"
+    fold.report().write_text("{}")
+    assert overview(run, tmp_path)["epochs"] == "1 of 2 folds"

@@ -62,7 +62,8 @@ class PlainStudyProgress(StudyProgress):
         words = [_budget(view), plural(view.num_workers, "worker", "workers")]
         if view.ended:
             words.append(counts_text(view))
-        self.say(f"{'confirming' if view.phase == 'confirming' else f'study {view.name}'}: {', '.join(words)}")
+        what = {"searching": f"study {view.name}", "comparing": f"bake-off {view.name}"}.get(view.phase, view.phase)
+        self.say(f"{what}: {', '.join(words)}")
 
     def tick(self) -> None:
         """Says where the running trials are, once a minute."""
@@ -170,7 +171,7 @@ class LiveStudyProgress(StudyProgress):
         if view is None or self._bar is None:
             return
         now = time.monotonic()
-        confirming, deadline = view.phase == "confirming", deadline_of(view)
+        deadline = deadline_of(view)
         total, completed = (None if view.total is None else float(view.total)), float(view.ended)
         count = f"{view.ended:,}" if view.total is None else f"{view.ended:,}/{view.total:,}"
         if total is None and deadline is not None:
@@ -178,7 +179,7 @@ class LiveStudyProgress(StudyProgress):
             count = plural(view.ended, "trial", "trials")
         self._bars.update(
             self._bar,
-            description="confirming" if confirming else "trials",
+            description=view.phase if view.counts_runs else "trials",
             total=total,
             completed=completed,
             count=count,
@@ -212,7 +213,8 @@ class _Screen:
         yield _row(*_with_commas(counts(self.view)))
         running = [trial for _, trial in sorted(self.view.running.items())]
         if not running:
-            yield _row(("no trial is running", "dim"))
+            idle = "no run is being trained" if self.view.phase == "comparing" else "no trial is running"
+            yield _row((idle, "dim"))
             return
         room = max(console.size.height - 6, 1)  # for the bar, the lines above, the table's head and its end
         yield from self._table(running[:room], options.max_width, now)
@@ -276,7 +278,7 @@ def _one_line(text: str) -> str:
 def _budget(view: StudyView) -> str:
     """How much there is to do: ``40 trials or 2 h, whichever is sooner``."""
     deadline = deadline_of(view)
-    one, many = ("run", "runs") if view.phase == "confirming" else ("trial", "trials")
+    one, many = ("run", "runs") if view.counts_runs else ("trial", "trials")
     limits = [] if view.total is None else [plural(view.total, one, many)]
     if deadline is not None:
         limits.append(time_text(deadline - time.monotonic()))

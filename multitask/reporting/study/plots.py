@@ -167,7 +167,9 @@ def importances(shares: Mapping[str, float], *, key: str, label: str) -> str:
         return to_svg(fig, key, label)
 
 
-def intervals(rows: Sequence[Interval], *, xlabel: str, key: str, label: str, zero: bool = False) -> str:
+def intervals(
+    rows: Sequence[Interval], *, xlabel: str, key: str, label: str, zero: bool = False, letters: int = 18
+) -> str:
     """Values with their intervals, a row each, the first one topmost.
 
     Args:
@@ -176,8 +178,9 @@ def intervals(rows: Sequence[Interval], *, xlabel: str, key: str, label: str, ze
         key: a prefix for the SVG's ids, unique on the page.
         label: the plot in words.
         zero: draw the line at 0, on which there is no difference.
+        letters: of a row's name at most.
     """
-    names = [shorten(row.name, 18) for row in rows]
+    names = [shorten(row.name, letters) for row in rows]
     left = 12 + (CHARACTER_PX + 0.4) * max(map(len, names))
     with drawing():
         fig = new_figure(WIDTH_PX, 36 * len(rows) + 50)

@@ -45,7 +45,7 @@ class StudyView:
         objectives: metrics, as ``joint.macro_f1``.
         total: trials that the study is to have (or confirming runs, while it confirms); None where time is the limit.
         deadline: ``time.monotonic()`` at which no new trial begins; None: there is none.
-        phase: ``searching`` or ``confirming``.
+        phase: ``searching``, or ``confirming`` or ``comparing``, where runs are counted rather than trials.
         finished: trials with a score (or confirming runs done).
         pruned: trials stopped early.
         failed: trials that ended in an error.
@@ -75,6 +75,11 @@ class StudyView:
     mean_seconds: float | None = None
     num_workers: int = 1
     running: dict[int, RunningTrial] = field(default_factory=dict)
+
+    @property
+    def counts_runs(self) -> bool:
+        """Whether what ends are single runs, of a confirmation or of a bake-off."""
+        return self.phase != "searching"
 
     @property
     def ended(self) -> int:

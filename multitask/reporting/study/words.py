@@ -93,7 +93,7 @@ def heads_that_fit(tasks: Iterable[str], room: int) -> dict[str, tuple[str, int]
 
 def best_text(view: StudyView, now: float) -> str:
     """The best so far, whose it is, and since when: ``best .512, trial 7, 3 min ago``; nothing of runs that confirm."""
-    if view.phase == "confirming":
+    if view.counts_runs:
         return ""
     if len(view.objectives) > 1 and view.front:
         return f"front of {plural(view.front, 'trial', 'trials')}"
@@ -105,8 +105,9 @@ def best_text(view: StudyView, now: float) -> str:
 
 def counts(view: StudyView) -> list[tuple[str, str]]:
     """How many trials ended how, each as words and the style for them."""
-    if view.phase == "confirming":
+    if view.counts_runs:
         found = [(f"{plural(view.finished, 'run', 'runs')} done", "")]
+        found += [(f"{view.failed:,} failed", "red")] if view.failed else []
     else:
         found = [
             (f"{view.finished:,} finished", ""),
@@ -125,7 +126,7 @@ def counts_text(view: StudyView) -> str:
 
 def deadline_of(view: StudyView) -> float | None:
     """When no new trial begins; a study that confirms is past its search, and has none."""
-    return None if view.phase == "confirming" else view.deadline
+    return None if view.counts_runs else view.deadline
 
 
 def seconds_left(view: StudyView, now: float) -> float | None:

@@ -311,6 +311,7 @@ class TestPlain:
             ({"total": None}, "study demo: no limit, 1 worker"),
             ({"finished": 3}, "study demo: 40 trials, 1 worker, 3 finished, 0 pruned, 0 failed"),
             ({"phase": "confirming", "total": 12, "deadline": NOW - 1}, "confirming: 12 runs, 1 worker"),
+            ({"phase": "comparing", "total": 12}, "bake-off demo: 12 runs, 1 worker"),
         ],
     )
     def test_begin_says_how_much_there_is_to_do(self, progress, written, more, line):

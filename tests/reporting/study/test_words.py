@@ -169,3 +169,9 @@ def test_counts_name_what_was_queued_again_only_if_there_is_any():
 
 def test_counts_of_a_study_that_confirms_are_of_runs():
     assert counts_text(view(phase="confirming", finished=1)) == "1 run done"
+
+
+def test_a_bake_off_counts_runs_and_those_that_failed():
+    assert counts_text(view(phase="comparing", finished=1)) == "1 run done"
+    assert counts_text(view(phase="comparing", finished=2, failed=1)) == "2 runs done, 1 failed"
+    assert best_text(view(phase="comparing", best=0.5), 0.0) == ""

@@ -1,0 +1,221 @@
+"""A bake-off file made out: every contender's config, checked whole before anything is trained."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from multitask.bakeoff.settings import BakeoffSettings, Point, read_bakeoff, slug_of
+from multitask.config import Config, DataSettings, load_config
+from multitask.errors import UserError, nearest
+from multitask.evaluation.passes import resampled_metrics
+from multitask.labels import LabelSpace
+from multitask.seeds import derive
+from multitask.settings import located, parse_override
+
+_ALL_HEADS = "heads.*."
+
+
+@dataclass(frozen=True)
+class Contender:
+    """Who competes.
+
+    Attributes:
+        name: as the file calls it.
+        config: the config that it changes.
+        changes: dotted key -> value, over that config.
+        own: the part of the changes that is this contender's alone.
+    """
+
+    name: str
+    config: Path
+    changes: dict[str, Any]
+    own: dict[str, Any]
+
+    @property
+    def slug(self) -> str:
+        """Its folder's name."""
+        return slug_of(self.name)
+
+
+class Plan:
+    """A bake-off file made out.
+
+    Args:
+        settings: the file.
+        contenders: in the file's order.
+
+    Raises:
+        UserError: a contender's config is refused, or does not compare with the others'.
+    """
+
+    def __init__(self, settings: BakeoffSettings, contenders: list[Contender]) -> None:
+        self.settings = settings
+        self.contenders = contenders
+        self._configs: dict[str, Config] = {}
+        self.combinations: list[dict[str, Any]] = [
+            dict(zip(settings.tune, values, strict=True)) for values in itertools.product(*settings.tune.values())
+        ]
+        """Of the values that are tried for each contender; one that changes nothing where nothing is tuned."""
+        self._refuse_reserved()
+        configs = [self._checked(contender) for contender in contenders]
+        self.base = configs[self._reference]
+        self._refuse_unlike(configs)
+
+    @property
+    def _reference(self) -> int:
+        return next(place for place, row in enumerate(self.contenders) if row.name == self.settings.compared_with)
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space, which all contenders have."""
+        return self.base.space()
+
+    def place(self, point: Point, index: int) -> dict[str, Any]:
+        """What run ``index`` at a point of the axis has in common for all contenders."""
+        settings = self.settings
+        found = {"seed": settings.seeds[index], "data.split_seed": settings.split_seed, **self._fold(index)}
+        return found if settings.axis is None else {**found, "data.train_groups": None if point == "all" else point}
+
+    def tuning_place(self) -> dict[str, Any]:
+        """What the tuning runs have in common: a seed and a split that no other run has."""
+        seed = self.settings.seed
+        return {"seed": derive(seed, "tune"), "data.split_seed": derive(seed, "tune split"), **self._fold(0)}
+
+    def _fold(self, index: int) -> dict[str, Any]:
+        folds = self.settings.folds
+        if folds is None:
+            return {}
+        usual = DataSettings.model_fields["val_fraction"].default
+        return {"data.folds": folds, "data.fold": index % folds, "data.val_fraction": usual}
+
+    def config(self, contender: Contender, tuned: Mapping[str, Any], place: Mapping[str, Any]) -> Config:
+        """A contender's config with tuned values at a place.
+
+        Raises:
+            UserError: it is refused; the line names the contender.
+        """
+        key = json.dumps([contender.name, tuned, place], default=str)
+        if key not in self._configs:
+            self._configs[key] = self._made(contender, {**contender.changes, **tuned, **place})
+        return self._configs[key]
+
+    def _made(self, contender: Contender, changes: dict[str, Any]) -> Config:
+        try:
+            if any(key.startswith(_ALL_HEADS) for key in changes):
+                plain = {key: value for key, value in changes.items() if not key.startswith(_ALL_HEADS)}
+                changes = _spelt(changes, load_config(contender.config, (), plain).heads)
+            return load_config(contender.config, (), changes)
+        except UserError as error:
+            raise UserError(f"contenders.{contender.name}: {error}") from None
+
+    def _checked(self, contender: Contender) -> Config:
+        """The contender's config at its first run, every combination of tuned values having been tried on it."""
+        alone = self.config(contender, {}, {}).data
+        if self.settings.folds is None and alone.folds is None and alone.val_fraction == 0:
+            raise UserError(f"contenders.{contender.name}: data.val_fraction: somebody must validate, but it is 0")
+        place = self.place(self.settings.points[0], 0)
+        return [self.config(contender, tuned, place) for tuned in reversed(self.combinations)][-1]
+
+    def _refuse_reserved(self) -> None:
+        """Nobody may set what the bake-off sets, since it would be ignored, nor what is tuned."""
+        settings = self.settings
+        taken = dict.fromkeys([*self.place(settings.points[0], 0), "data.fold"], "")
+        taken |= {"seed": "seeds", "data.split_seed": "split_seed", "data.folds": "folds", "data.fold": "folds"}
+        if settings.folds is not None:
+            taken["data.val_fraction"] = "folds"
+        if settings.axis is not None:
+            taken["data.train_groups"] = "axis"
+        if settings.budget is not None:
+            taken["training.epochs"] = "budget"
+        for contender in self.contenders:
+            for key in contender.changes:
+                where = f"contenders.{contender.name}.overrides" if key in contender.own else "overrides"
+                if key in taken:
+                    raise UserError(f"{where}.{key}: is set by the bake-off itself, from {taken[key]}")
+                if clash := next((tuned for tuned in settings.tune if _overlap(tuned, key)), None):
+                    raise UserError(f"tune.{clash}: {where}.{key} sets it too, and would be ignored")
+        for key in settings.tune:
+            if key in taken:
+                raise UserError(f"tune.{key}: is set by the bake-off itself, from {taken[key]}")
+
+    def _refuse_unlike(self, configs: list[Config]) -> None:
+        reference = self.contenders[self._reference].name
+        seen: dict[str, str] = {}
+        for contender, config in zip(self.contenders, configs, strict=True):
+            where = f"contenders.{contender.name}"
+            if config.space() != self.base.space():
+                raise UserError(f"{where}: has another label space than {reference}; their scores would not compare")
+            for key in ("root", "source", "val_fraction", "folds", "fold"):
+                if getattr(config.data, key) != getattr(self.base.data, key):
+                    raise UserError(
+                        f"{where}: data.{key} is another than {reference}'s; they would not be scored on "
+                        "the same people"
+                    )
+            digest = digest_of(config, decode=True)
+            if digest in seen:
+                raise UserError(f"{where}: has the same settings as {seen[digest]}")
+            seen[digest] = contender.name
+        metrics = resampled_metrics(self.space)
+        if self.settings.metric not in metrics:
+            raise UserError(
+                f"metric: {self.settings.metric!r} cannot be compared by resampling people"
+                f"{nearest(self.settings.metric, metrics)}"
+            )
+
+
+def _spelt(changes: Mapping[str, Any], heads: Iterable[str]) -> dict[str, Any]:
+    """The changes with ``heads.*.`` written out; what was set later stands."""
+    found: dict[str, Any] = {}
+    heads = list(heads)
+    for key, value in changes.items():
+        rest = key.removeprefix(_ALL_HEADS)
+        for name in [key] if rest == key else [f"heads.{head}.{rest}" for head in heads]:
+            found.pop(name, None)
+            found[name] = value
+    return found
+
+
+def _overlap(key: str, other: str) -> bool:
+    """Whether setting one touches the other, ``heads.*`` being every head."""
+    if key.startswith("heads.") and other.startswith("heads.") and "*" in (key.split(".")[1], other.split(".")[1]):
+        key, other = (".".join(word.split(".")[:1] + word.split(".")[2:]) for word in (key, other))
+    return key == other or other.startswith(f"{key}.")
+
+
+def digest_of(config: Config, decode: bool = False, ignore: Iterable[str] = ()) -> str:
+    """What a config trains, in a few letters; with ``decode``, what it answers too."""
+    data = config.model_dump(mode="json")
+    for key in ignore if decode else ("decode", *ignore):
+        *path, last = key.split(".")
+        section = data
+        for name in path:
+            section = section[name]
+        section.pop(last)
+    return hashlib.blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def load_bakeoff(path: Path, overrides: Iterable[str] = ()) -> Plan:
+    """A bake-off file, checked whole.
+
+    Args:
+        path: the file.
+        overrides: ``key=value`` for all contenders alike; they go before the file's own, a contender's before them.
+
+    Raises:
+        UserError: as one line, with the key at fault.
+    """
+    settings = read_bakeoff(path)
+    folder = path.parent.resolve()
+    given = dict(parse_override(text) for text in overrides)
+    contenders = []
+    for name, found in settings.contenders.items():
+        own = located(found.overrides, folder)
+        changes = {**located(settings.overrides, folder), **given, **own}
+        contenders.append(Contender(name, Path(found.config or settings.base), changes, own))
+    return Plan(settings, contenders)

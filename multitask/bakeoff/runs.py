@@ -1,0 +1,212 @@
+"""The runs of a bake-off: done once, kept while their settings stand, answered again for other decode rules."""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from multitask.bakeoff.folder import BakeoffFolder
+from multitask.bakeoff.plan import Contender, digest_of
+from multitask.bakeoff.settings import Point
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.evaluation.predictions import Predictions
+from multitask.files import to_json, write_atomically
+from multitask.material import Material
+from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
+from multitask.run import load_run_config, run, write_report
+from multitask.runs.folder import RunFolder, read_json
+from multitask.training.loop import DivergedError
+from multitask.training.progress import Progress
+
+
+@dataclass(frozen=True)
+class BakeoffRun:
+    """A contender's run.
+
+    Attributes:
+        contender: whose.
+        name: as people are told.
+        config: whole.
+        folder: its own.
+        point: the place on the axis.
+        index: the run's number, which says its seed and its fold.
+        source: the run that trains the same and is only answered again; None: this one is trained.
+    """
+
+    contender: Contender
+    name: str
+    config: Config
+    folder: RunFolder
+    point: Point
+    index: int
+    source: BakeoffRun | None = None
+
+    @property
+    def _diverged(self) -> Path:
+        return self.folder.path / "diverged.json"
+
+    @property
+    def _peak(self) -> Path:
+        return self.folder.path / "peak.json"
+
+    def is_done(self) -> bool:
+        """Whether a run of exactly these settings came to its end, be it that its loss was no number any more."""
+        return self._is_same() and (self.folder.report().is_file() or self.failure() is not None)
+
+    def _is_same(self) -> bool:
+        if not self.folder.exists():
+            return False
+        try:
+            return load_run_config(self.folder) == self.config
+        except UserError:
+            return False
+
+    def failure(self) -> str | None:
+        """Why there is no report: its loss was no number any more."""
+        return str(read_json(self._diverged)["message"]) if self._diverged.is_file() else None
+
+    def predictions(self) -> Predictions:
+        """Its answers.
+
+        Raises:
+            UserError: the files are gone or damaged.
+        """
+        config = self.config
+        return Predictions.from_csv(self.folder.predictions(), config.space(), config.learned_space())
+
+    def peak_bytes(self) -> int | None:
+        """The most that CUDA had given out while it was trained; None without CUDA."""
+        return int(read_json(self._peak)["bytes"]) if self._peak.is_file() else None
+
+    def perform(
+        self, reuse: Path, on_epoch: Callable[[dict[str, Any]], None], progress: Progress, keep_checkpoints: bool
+    ) -> None:
+        """Trains it, goes on with it, or answers its source's pictures by its own rule.
+
+        Raises:
+            UserError: something is not as it must be.
+        """
+        path = self.folder.path
+        if path.exists() and not self._is_same():
+            shutil.rmtree(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if self.source is not None:
+            self._answer_again(self.source)
+            return
+        cuda = torch.cuda.is_available()
+        if cuda:
+            torch.cuda.reset_peak_memory_stats()
+        try:
+            run(self.config, path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
+        except DivergedError as error:
+            write_atomically(self._diverged, to_json({"message": str(error)}))
+        if cuda:
+            write_atomically(self._peak, to_json({"bytes": torch.cuda.max_memory_allocated()}))
+        if not keep_checkpoints:
+            shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
+
+    def _answer_again(self, source: BakeoffRun) -> None:
+        """A run folder of the source's network, its pictures answered by this run's decode rule."""
+        theirs, own, config = source.folder, self.folder, self.config
+        answers = source.predictions() if source.failure() is None else None
+        own.path.mkdir(exist_ok=True)
+        for path in (theirs.data, theirs.split, theirs.metrics):
+            if path.is_file():
+                write_atomically(own.path / path.name, path.read_bytes())
+        own.create(config.to_yaml(), read_json(theirs.environment))
+        if answers is None:
+            write_atomically(self._diverged, to_json({"message": source.failure()}))
+            return
+        write_report(own, "val", answers, config, Material(config), own.read_history())
+
+
+def with_sources(runs: list[BakeoffRun]) -> list[BakeoffRun]:
+    """The runs, each that trains what an earlier one trains being answered from that one."""
+    first: dict[str, BakeoffRun] = {}
+    found = []
+    for one in runs:
+        source = first.setdefault(digest_of(one.config), one)
+        found.append(one if source is one else replace(one, source=source))
+    return found
+
+
+class Course:
+    """Does runs one after the other and tells how it goes.
+
+    Args:
+        folder: the bake-off's.
+        progress: hears of it.
+        view: how the bake-off stands; it is changed.
+        keep_checkpoints: whether the weights of every run are kept.
+    """
+
+    def __init__(self, folder: BakeoffFolder, progress: StudyProgress, view: StudyView, keep_checkpoints: bool) -> None:
+        self._folder = folder
+        self._progress = progress
+        self._view = view
+        self._keep_checkpoints = keep_checkpoints
+        self._seconds: list[float] = []
+
+    def do(self, one: BakeoffRun, in_words: Callable[[Mapping[str, Any]], str]) -> None:
+        """Does what is not done yet of a run.
+
+        Args:
+            one: the run.
+            in_words: a report to what is told of it.
+
+        Raises:
+            UserError: it fails; the line names the run.
+        """
+        view, progress = self._view, self._progress
+        if one.is_done():
+            view.failed += one.failure() is not None
+            view.finished += one.failure() is None
+            progress.tick()
+            return
+        shown = RunningTrial(one.name, one.config.training.epochs, one.contender.own)
+        view.running = {0: shown}
+
+        def on_epoch(record: dict[str, Any]) -> None:
+            shown.take(record)
+            progress.epoch(shown)
+
+        try:
+            one.perform(self._folder.reuse, on_epoch, Ticking(progress), self._keep_checkpoints)
+        except UserError as error:
+            raise UserError(f"{one.name}: {error}") from None
+        finally:
+            view.running = {}
+        if one.source is None:
+            self._seconds.append(time.monotonic() - shown.started)
+            view.mean_seconds = statistics.fmean(self._seconds)
+        failure = one.failure()
+        if failure is not None:
+            view.failed += 1
+            progress.ended(f"{one.name}: failed, {failure}", "failed")
+        else:
+            view.finished += 1
+            again = ", answered again" if one.source is not None else ""
+            progress.ended(f"{one.name}: {in_words(one.folder.read_report())}{again}", "finished")
+
+
+class Ticking(Progress):
+    """Moves the clock of what is shown at every batch of a run."""
+
+    def __init__(self, progress: StudyProgress) -> None:
+        self._progress = progress
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """As it is."""
+        return self._progress.stage(name, total, unit)
+
+    def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        """Draws."""
+        self._progress.tick()

@@ -1,0 +1,70 @@
+"""What each balancer costs: its training step beside that of fixed weights, in turns."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+from multitask.bench import Measurement, Served, benched, side_by_side, some_batches
+from multitask.config import Config
+from multitask.material import Material
+from multitask.objective.balance import AnyBalancer, BalancerSettings
+from multitask.run import build_network, build_trainer
+from multitask.settings import override, validate, variant_classes
+from multitask.training.device import resolve_device
+from multitask.training.loop import Trainer
+from multitask.training.progress import Progress
+
+ROUNDS = 11
+STEPS = 2
+BOUND = 0.8
+"""Of the methods that look at each loss's gradient: at most 1.25 times the step."""
+
+
+def measure_balancers(config_path: Path | None, progress: Progress) -> list[Measurement]:
+    """The speed of training with each balancer, to training with fixed weights.
+
+    Args:
+        config_path: whose network, data and settings, but for the balancer and the weights; None: as of ``measure``.
+        progress: hears of each measurement.
+
+    Raises:
+        UserError: the config or its data are not as they must be, or it has one loss.
+    """
+    rows = {name: row for name, row in variant_classes(AnyBalancer).items() if name != "fixed"}
+    with benched(config_path) as config:
+        fixed = _with(config, "fixed")
+        configs = {name: _with(config, name) for name in rows}  # what cannot be is told before anything is measured
+        material = Material(fixed)
+        steps = Served(list(islice(some_batches(fixed, material, progress).epoch(1), STEPS)))
+        other = _trainer(fixed, material, steps)
+        done = progress.stage("measuring", len(rows), "ratios")
+        found = []
+        for count, (name, row) in enumerate(rows.items(), start=1):
+            assert issubclass(row, BalancerSettings)
+            ours = _trainer(configs[name], material, steps)
+            found.append(
+                side_by_side(
+                    f"{name}, to fixed",
+                    BOUND if row.needs_features else None,
+                    steps.num_images,
+                    lambda ours=ours: ours.train_epoch(1, steps, Progress()),  # type: ignore[misc]
+                    lambda: other.train_epoch(1, steps, Progress()),
+                    ROUNDS,
+                )
+            )
+            done(count)
+        return found
+
+
+def _with(config: Config, balancer: str) -> Config:
+    """The config with a balancer, every loss counting the same."""
+    weights = {f"heads.{name}.weight": 1.0 for name in config.heads}
+    if config.joint is not None:
+        weights["joint.weight"] = 1.0
+    return validate(Config, override(Config, config.model_dump(mode="json"), {**weights, "balancer": balancer}))
+
+
+def _trainer(config: Config, material: Material, steps: Served) -> Trainer:
+    network = build_network(config, resolve_device(config.device), pretrained=False)
+    return build_trainer(config, material, network, steps.num_batches)

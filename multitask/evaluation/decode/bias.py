@@ -1,0 +1,196 @@
+"""Biases that are fitted to the joint macro-F1: one for each label of a head, or one for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+
+from multitask.errors import UserError
+from multitask.evaluation.decode.base import Evidence, Fitted, Known, Priors, best_cell, check_widths, macro_f1, product
+from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
+from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
+from multitask.labels import LabelSpace
+from multitask.settings import Float
+
+LIMIT = 6.0
+"""No bias is further from 0 than a factor of 400 in the probability: what needs more has not been learned."""
+SWEEPS = 3
+
+
+class HeadBias(Tempered):
+    """A bias for every label of every head."""
+
+    name: Literal["head_bias"] = "head_bias"
+    biases: dict[str, tuple[Float, ...]]
+
+    def decode(self, evidence: Evidence) -> IntArray:
+        """(N,) classes."""
+        offset = product({name: np.array(values) for name, values in self.biases.items()}, evidence.space)
+        return best_cell(evidence.scores(self.temperatures) + offset[:, None])[0]
+
+    def check(self, space: LabelSpace) -> None:
+        """Checks that there is a bias for each label.
+
+        Raises:
+            UserError: there is not.
+        """
+        super().check(space)
+        if {*self.biases} != {*space.task_names}:
+            raise UserError(f"biases: must be of {', '.join(space.task_names)}, found {[*self.biases]}")
+        check_widths("biases", self.biases, space)
+
+
+class ClassBias(Tempered):
+    """A bias for every class."""
+
+    name: Literal["class_bias"] = "class_bias"
+    biases: tuple[Float, ...]
+
+    def decode(self, evidence: Evidence) -> IntArray:
+        """(N,) classes."""
+        return best_cell(evidence.scores(self.temperatures) + np.array(self.biases)[:, None])[0]
+
+    def check(self, space: LabelSpace) -> None:
+        """Checks that there is a bias for each class.
+
+        Raises:
+            UserError: there is not.
+        """
+        super().check(space)
+        if len(self.biases) != space.num_classes:
+            raise UserError(f"biases: must be {space.num_classes} numbers, found {len(self.biases)}")
+
+
+class HeadBiasSettings(FittedSettings):
+    """A bias for every label of every head, by coordinate ascent on the joint macro-F1."""
+
+    name: Literal["head_bias"] = "head_bias"
+
+    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+        """Each bias in turn at its best place, the others held."""
+        space = known.space
+        temperatures = fit_temperatures(known, priors)
+        cells = [
+            np.flatnonzero(space.decode(np.arange(space.num_classes))[:, place] == label)
+            for place, task in enumerate(space.tasks)
+            for label in range(task.num_classes)
+        ]
+        found = iter(ascend(known.whole(), temperatures, cells))
+        biases = {task.name: np.array([next(found) for _ in task.classes]) for task in space.tasks}
+        return HeadBias(
+            temperatures=temperatures,
+            biases={name: tuple(map(float, values - values.mean())) for name, values in biases.items()},
+        )
+
+
+class ClassBiasSettings(FittedSettings):
+    """A bias for every class, by coordinate ascent on the macro-F1: the rule that over-fits the most."""
+
+    name: Literal["class_bias"] = "class_bias"
+
+    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+        """Each bias in turn at its best place, the others held."""
+        temperatures = fit_temperatures(known, priors)
+        possible = np.flatnonzero(known.space.possible)
+        biases = np.zeros(known.space.num_classes)
+        found = np.array(ascend(known.whole(), temperatures, [np.array([cell]) for cell in possible]))
+        biases[possible] = found - found.mean()
+        return ClassBias(temperatures=temperatures, biases=tuple(map(float, biases)))
+
+
+def ascend(known: Known, temperatures: dict[str, float], cells: Sequence[IntArray]) -> list[float]:
+    """Coordinate ascent on the macro-F1, from no bias at all.
+
+    Args:
+        known: N pictures with classes.
+        temperatures: what scores are divided by.
+        cells: per bias, the classes that it is added to; not all of them.
+
+    Returns:
+        The biases.
+    """
+    scores = known.evidence.scores(temperatures)
+    classes, possible = known.classes, known.space.possible
+    num_possible = possible.sum()
+    others = [np.setdiff1d(np.flatnonzero(possible), inside) for inside in cells]
+    biases = [0.0] * len(cells)
+    value = macro_f1(classes, best_cell(scores)[0], possible) * num_possible
+    for _ in range(SWEEPS):
+        began = value
+        for place, (inside, outside) in enumerate(zip(cells, others, strict=True)):
+            inside = inside[possible[inside]]
+            if not len(inside) or not len(outside):
+                continue
+            after, high = best_cell(scores, inside)
+            before, low = best_cell(scores, outside)
+            moved, reached = best_move(classes, before, after, low - high, biases[place], len(possible))
+            if reached > value + 1e-9:
+                value = reached
+                biases[place] += moved
+                scores[inside] += moved
+        if value <= began + 1e-9:
+            break
+    return biases
+
+
+def best_move(
+    classes: IntArray, before: IntArray, after: IntArray, thresholds: FloatArray, bias: float, num_classes: int
+) -> tuple[float, float]:
+    """Where one bias is best: every place is looked at that makes a difference.
+
+    As the bias rises, pictures pass from one class to another, each at its threshold. Sorted by it, the F1 of every
+    class follows from running counts, and so does their sum at every step.
+
+    Args:
+        classes: (N,) the given classes.
+        before: (N,) what a picture is below its threshold.
+        after: (N,) what it is above; never a class that any picture is before.
+        thresholds: (N,) by how much the bias must rise for the picture to pass.
+        bias: where it is, for it may not leave the limits.
+        num_classes: C.
+
+    Returns:
+        By how much the bias should rise, and the sum of the F1s there; of equals the nearest.
+    """
+    num = len(classes)
+    order = np.argsort(thresholds)
+    levels, given = thresholds[order], np.bincount(classes, minlength=num_classes)
+    before, after, truth = before[order], after[order], classes[order]
+    guesses = np.bincount(before, minlength=num_classes)
+    hits = np.bincount(truth[before == truth], minlength=num_classes)
+    first = f1_scores(hits, given, guesses)
+
+    # Two events at each step: a class loses the picture, another gains it. In order of class, and within it of time.
+    concerned = np.concatenate([before, after])
+    by_class = np.argsort(concerned.astype(np.int16), kind="stable")  # for which numpy has the linear radix sort
+    concerned = concerned[by_class]
+    time = np.concatenate([np.arange(num)] * 2)[by_class]
+    sign = np.repeat([-1, 1], num)[by_class]
+    hit = sign * (truth[time] == concerned)
+    starts = np.flatnonzero(np.diff(concerned, prepend=-1))
+    lengths = np.diff(np.append(starts, 2 * num))
+
+    def running(steps: IntArray, initial: IntArray) -> IntArray:
+        total = np.cumsum(steps)
+        at_start = total[starts] - steps[starts]
+        return total + np.repeat(initial[concerned[starts]] - at_start, lengths)
+
+    f1 = f1_scores(running(hit, hits), given[concerned], running(sign, guesses))
+    previous = np.concatenate([[0.0], f1[:-1]])
+    previous[starts] = first[concerned[starts]]
+    change = np.bincount(time, weights=f1 - previous, minlength=num)
+    sums = first.sum() + np.concatenate([[0.0], np.cumsum(change)])
+
+    moves = np.concatenate([[levels[0] - 1], (levels[:-1] + levels[1:]) / 2, [levels[-1] + 1]])
+    # Equal thresholds are passed together, as are those that only rounding tells apart.
+    between = np.concatenate([[True], np.diff(levels) > 1e-9, [True]])
+    allowed = between & (np.abs(bias + moves) <= LIMIT)
+    if not allowed.any():
+        return 0.0, -np.inf
+    sums, moves = sums[allowed], moves[allowed]
+    best = sums.max()
+    level = np.flatnonzero(sums >= best - 1e-9)
+    chosen = level[np.argmin(np.abs(moves[level]))]
+    return float(moves[chosen]), float(sums[chosen])

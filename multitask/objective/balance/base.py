@@ -1,0 +1,160 @@
+"""What every balancer is: how the losses become one backward step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from multitask.labels import JOINT
+from multitask.settings import Settings
+
+
+@dataclass(frozen=True)
+class Step:
+    """One backward step, as a balancer may take it.
+
+    Attributes:
+        scaled: a scalar to what is walked back from in its place; it knows of loss scaling and accumulation.
+        features: (B, F) what all losses share, a part of the graph: where gradients that conflict meet. None where the
+            heads share no network, or nothing of it is trained.
+        last_layer: the weights of the last layer that all losses share; none where there is none.
+    """
+
+    scaled: Callable[[Tensor], Tensor]
+    features: Tensor | None = None
+    last_layer: Sequence[Tensor] = ()
+
+    def back(self, scalar: Tensor) -> None:
+        """Walks back from a scalar: adds to the gradients of everything below it."""
+        self.scaled(scalar).backward()
+
+    def rows(self, losses: Tensor) -> Tensor:
+        """The gradient of each loss at the features, scaled; the graph stays, and no gradient of a parameter changes.
+
+        Args:
+            losses: (K,) scalars of the graph.
+
+        Returns:
+            (K, B * F) float32.
+        """
+        assert self.features is not None, "the losses share no features"
+        rows = []
+        for loss in losses.unbind():
+            (row,) = torch.autograd.grad(self.scaled(loss), self.features, retain_graph=True, allow_unused=True)
+            rows.append(torch.zeros_like(self.features) if row is None else row)
+        return torch.stack(rows).flatten(1).float()
+
+
+class Balancer(nn.Module):
+    """Turns the losses of the heads, and of the joint term, into gradients.
+
+    Its parameters join the optimiser without decay and its state goes into the checkpoint, so that a balancer that
+    learns or remembers is resumed like everything else. Weights are scaled so that their mean is about 1, whatever the
+    method: then the learning rate means the same as with the plain sum.
+    """
+
+    @abstractmethod
+    def backward(self, losses: Mapping[str, Tensor], step: Step) -> Tensor:
+        """Adds the gradients of one batch.
+
+        Args:
+            losses: by name, a scalar that is part of the graph; exactly 0 where no label of the batch is known.
+            step: how to walk back.
+
+        Returns:
+            The scalar that is logged as the batch's loss, detached.
+        """
+
+    def after_step(self, losses: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Told after a step of the optimiser.
+
+        Args:
+            losses: evaluates those of the last batch again, without a graph.
+        """
+
+    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
+        """Told before each epoch, from 1, which one it is."""
+
+    @abstractmethod
+    def current_weights(self) -> dict[str, float]:
+        """What each loss counts at present, by name, for the record; empty where a method has no weights."""
+
+
+class WeightedBalancer(Balancer):
+    """A weighted sum of the losses.
+
+    Args:
+        names: of the losses.
+    """
+
+    weights: Tensor
+
+    def __init__(self, names: Iterable[str]) -> None:
+        super().__init__()
+        self.names = tuple(names)
+        self.register_buffer("weights", torch.ones(len(self.names)))
+
+    @abstractmethod
+    def weigh(self, losses: Tensor, step: Step) -> Tensor:
+        """(K,) the weights of one batch, without a graph.
+
+        Args:
+            losses: (K,) of the graph, in the order of ``names``.
+            step: how to walk back.
+        """
+
+    def backward(self, losses: Mapping[str, Tensor], step: Step) -> Tensor:
+        """One walk back from the weighted sum."""
+        stacked = torch.stack([losses[name] for name in self.names])
+        total = (stacked * self.weigh(stacked, step)).sum()
+        step.back(total)
+        return total.detach()
+
+    def current_weights(self) -> dict[str, float]:
+        """As the last batch left them."""
+        return dict(zip(self.names, self.weights.tolist(), strict=True))
+
+
+class BalancerSettings(Settings):
+    """A balancer: its settings, and how it is built."""
+
+    name: str
+    needs_features: ClassVar[bool] = False
+    """Whether it needs features that all losses share and that are trained."""
+    needs_several: ClassVar[bool] = True
+    """Whether it needs several losses, there being nothing to balance in one."""
+    takes_weights: ClassVar[bool] = False
+    """Whether the config may weight the losses; where the method finds the weights itself they would be ignored."""
+
+    @abstractmethod
+    def build(self, weights: Mapping[str, float]) -> Balancer:
+        """A balancer of losses by name, with the weights that the config gives them."""
+
+    def check(self, weights: Mapping[str, float], unshared: str | None) -> None:
+        """Refuses what the method cannot do with a config.
+
+        Args:
+            weights: of the losses by name, as the config gives them.
+            unshared: why no network that is trained is shared by all losses; None: one is.
+
+        Raises:
+            ValueError: in one line.
+        """
+        if self.needs_several and len(weights) == 1:
+            raise ValueError(
+                f"balancer: {self.name} needs several losses, but there is one, {next(iter(weights))!r}; use fixed"
+            )
+        if self.needs_features and unshared is not None:
+            raise ValueError(f"balancer: {self.name} needs features that all heads share and train, but {unshared}")
+        for name, weight in weights.items():
+            if not self.takes_weights and weight != 1:
+                key = "joint.weight" if name == JOINT else f"heads.{name}.weight"
+                raise ValueError(
+                    f"{key}: {weight:g} would be ignored, since the balancer {self.name} finds the weights itself; "
+                    "leave it at 1, or use the balancer fixed"
+                )

@@ -1,0 +1,1 @@
+"""A bake-off on the console and as a page."""

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from multitask.evaluation.decode import DecodeSettings, Fitted, JointSettings, Known, Priors
+from multitask.evaluation.decode.base import macro_f1
+from multitask.evaluation.decode.bias import ClassBiasSettings
+from multitask.evaluation.decode.crossfit import NUM_FOLDS, cross_fit, deal, influences, num_folds
+from multitask.evaluation.intervals import resample
+from multitask.labels import LabelSpace
+
+
+def shuffled(known: Known, seed: int) -> Known:
+    """The same pictures with the labels of others."""
+    order = np.random.default_rng(seed).permutation(len(known))
+    return Known(known.evidence, known.labels[order], known.groups)
+
+
+def test_people_stay_together_and_every_class_is_shared_out(
+    make_known: Callable[..., Known], space: LabelSpace
+) -> None:
+    known = make_known(space, rows=200, missing=0.1)
+    folds = deal(known, 0)
+    assert set(folds) == set(range(NUM_FOLDS))
+    assert all(len(set(folds[known.groups == group])) == 1 for group in set(known.groups))
+    assert deal(known, 0).tolist() == folds.tolist()
+    assert deal(known, 1).tolist() != folds.tolist()
+    order = np.random.default_rng(0).permutation(len(known))
+    assert deal(known.take(order), 0).tolist() == folds[order].tolist()
+
+
+def test_with_few_people_there_are_fewer_folds_and_each_has_somebody_with_a_class(
+    make_known: Callable[..., Known],
+) -> None:
+    known = make_known(rows=40)
+    for people in (1, 2, 3, 5, 6):
+        names = np.array([f"p{place % people}" for place in range(40)], dtype=object)
+        some = Known(known.evidence, known.labels, names)
+        assert num_folds(some) == min(people, NUM_FOLDS)
+        if people > 1:
+            assert len(set(deal(some, 0))) == num_folds(some)
+    # Of six only two have a class.
+    names = np.array([f"p{place % 6}" for place in range(40)], dtype=object)
+    labels = np.where(np.isin(names, ["p0", "p3"])[:, None], known.labels, -1)
+    half = Known(known.evidence, labels, names)
+    folds = deal(half, 0)
+    assert num_folds(half) == 2
+    assert set(folds[half.classes >= 0]) == {0, 1}
+    assert num_folds(Known(known.evidence, np.full_like(labels, -1), names)) == 0
+
+
+class Spy(DecodeSettings):
+    name: str = "spy"
+
+    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+        seen.append(set(known.groups))
+        return JointSettings().fit(known, priors, seed)
+
+    def unfitted(self) -> Fitted:
+        raise AssertionError
+
+
+seen: list[set[str]] = []
+
+
+def test_nobody_is_answered_by_a_rule_that_saw_them(make_known: Callable[..., Known]) -> None:
+    known = make_known()
+    folds = deal(known, 0)
+    seen.clear()
+    cross_fit(Spy(), known, None, folds, 0)
+    assert len(seen) == NUM_FOLDS
+    for fold, groups in enumerate(seen):
+        assert groups == set(known.groups) - set(known.groups[folds == fold])
+
+
+def test_labels_that_say_nothing_are_not_learned_by_cross_fitting_though_they_are_in_sample(
+    make_known: Callable[..., Known],
+) -> None:
+    """The leak test: on shuffled labels class biases gain in sample and nothing on whom they were not fitted on."""
+    rule = ClassBiasSettings()
+    gains = []
+    for seed in range(8):
+        known = shuffled(make_known(rows=160, seed=seed), seed)
+        possible = known.space.possible
+        joint = macro_f1(known.classes, JointSettings().fit(known, None, 0).decode(known.evidence), possible)
+        inside = macro_f1(known.classes, rule.fit(known, None, 0).decode(known.evidence), possible)
+        crossed = macro_f1(known.classes, cross_fit(rule, known, None, deal(known, seed), 0), possible)
+        gains.append((inside - joint, crossed - joint))
+    in_sample, cross_fitted = np.mean(gains, axis=0)
+    assert in_sample > 0.05
+    assert cross_fitted < 0.02
+
+
+def test_influences_give_the_standard_error_that_resampling_gives(make_known: Callable[..., Known]) -> None:
+    known = make_known(rows=2000, signal=1.5)
+    groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
+    possible = known.space.possible
+    first = known.evidence.scores().argmax(axis=0)
+    second = np.where(np.random.default_rng(0).random(2000) < 0.2, known.classes, first)
+    moved = [influences(known.classes, answers, groups, len(possible)) for answers in (first, second)]
+    drawn = [resample(known.classes, answers, groups, possible, 0).macro_f1 for answers in (first, second)]
+    assert sum(moved[0]) == pytest.approx(0, abs=1e-12)
+    for one, other in ((moved[0], drawn[0]), (moved[1] - moved[0], drawn[1] - drawn[0])):
+        assert np.sqrt((one**2).sum()) == pytest.approx(np.std(other), rel=0.1)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from multitask.reporting import console
+from multitask.reporting.bakeoff import console as bakeoff_console
+from multitask.reporting.bakeoff.console import show_bakeoff
+from multitask.reporting.bakeoff.words import budget_text, rate_text, size_text
+
+Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """What a terminal of so many columns shows of a report."""
+
+    def shown(report: dict[str, Any], columns: int) -> str:
+        written = io.StringIO()
+        out = Console(file=written, width=columns, highlight=False, force_terminal=True, color_system=None)
+        monkeypatch.setattr(console, "out", out)
+        monkeypatch.setattr(bakeoff_console, "out", out)
+        show_bakeoff(report)
+        return written.getvalue()
+
+    return shown
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"points": (40, 80, "all"), "tune": True, "unseen": True},
+        {"failed": ("shared",)},
+        {"tasks": tuple(f"task_{n}" for n in range(9)), "seeds": 9},
+    ],
+)
+def test_it_fits_the_terminal_and_says_all(
+    make_report: Make, show: Callable[..., str], columns: int, settings: dict[str, Any]
+) -> None:
+    report = make_report(**settings)
+    text = show(report, columns)
+    rows = [line for line in text.splitlines() if "not shown for want of room" not in line]
+    assert max(map(cell_len, rows)) <= columns
+    assert "shared + logit adjustment beats flat by 6.0 points" in " ".join(text.split())
+    for part in ("+6.0", "2.0 to 10.0", "beyond noise", "159.4 MB", "2.23 M", "1,234"):
+        assert part in text
+    if settings.get("tune"):
+        assert "tuned to training.lr 0.003" in text
+        assert "unseen" in text
+
+
+def test_words() -> None:
+    assert budget_text(None) == "each its config's epochs"
+    assert budget_text({"images": 6000}) == "6,000 training images a run"
+    assert budget_text({"seconds": 120.0}) == "2 min of training a run"
+    assert (size_text(159.44e6), size_text(2.5e9)) == ("159.4 MB", "2.50 GB")
+    assert (rate_text(None), rate_text(1234.5), rate_text(12.34)) == ("–", "1,234", "12.3")

@@ -1,0 +1,168 @@
+"""Every balancer in the loop; and that looking at conflict changes nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from multitask.data.images import Preprocessing
+from multitask.data.loading import Batch
+from multitask.data.mix import MixSettings
+from multitask.labels import LabelSpace, Task
+from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.heads import LinearSettings
+from multitask.model.network import ByTask, Network
+from multitask.objective.balance import AnyBalancer
+from multitask.objective.losses import CrossEntropySettings, TaskLoss, training_labels
+from multitask.settings import validate, variant_classes
+from multitask.training.conflict import Conflict
+from multitask.training.loop import Trainer, TrainingSettings
+from multitask.training.progress import Progress
+
+SIZE = (32, 32)
+SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("size", ("s", "l")), Task("type", ("a", "b"))])
+ROWS = variant_classes(AnyBalancer)
+
+every_balancer = pytest.mark.parametrize("name", ROWS)
+
+
+class FixedBatches:
+    """The same batches in every epoch; in the second no label of the last task is known."""
+
+    def __init__(self, num: int = 3, size: int = 6) -> None:
+        generator = torch.Generator().manual_seed(11)
+        self.batches = []
+        for number in range(num):
+            images = torch.randint(0, 256, (size, *SIZE, 3), generator=generator, dtype=torch.uint8)
+            columns = [torch.randint(0, classes, (size,), generator=generator) for classes in SPACE.sizes]
+            labels = torch.stack(columns, dim=1)
+            if number == 1:
+                labels[:, -1] = -1
+            self.batches.append(Batch(images, labels, torch.ones(size), torch.full(labels.shape, math.nan)))
+        self.num_batches, self.num_images = num, num * size
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        return iter(self.batches)
+
+
+def build(name: str, backbone: str = "test_resnet", **changes: Any) -> Trainer:
+    torch.manual_seed(0)
+    body = Backbone(BackboneSettings(name=backbone, weights="none", drop_path=0.2), SIZE)
+    network = Network(body, SPACE, dict.fromkeys(SPACE.task_names, LinearSettings()))
+    losses = {}
+    for column, task in enumerate(SPACE.tasks):
+        labels = torch.cat([batch.labels[:, column] for batch in FixedBatches().batches]).numpy()
+        losses[task.name] = TaskLoss(CrossEntropySettings(), training_labels(task, labels, labels * math.nan))
+    balancer = ROWS[name]().build(dict.fromkeys(SPACE.task_names, 1.0))  # type: ignore[attr-defined]
+    settings = validate(TrainingSettings, {"epochs": 4, "lr": 0.01, "accumulate": 2, **changes})
+    return Trainer(network, ByTask(losses), balancer, settings, Preprocessing(SIZE), MixSettings(), 7, 3)
+
+
+def everything(trainer: Trainer) -> dict[str, torch.Tensor]:
+    state = {**trainer.network.state_dict(), **trainer.balancer.state_dict()}
+    return {key: value.clone() for key, value in state.items()}
+
+
+def assert_same(one: Trainer, other: Trainer) -> None:
+    found, wanted = everything(one), everything(other)
+    assert found.keys() == wanted.keys()
+    assert not [key for key, value in found.items() if not torch.allclose(value, wanted[key], 0, 0, equal_nan=True)]
+
+
+def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: row[key] for key in ("epoch", "lr", "train")} for row in history]
+
+
+class StopError(Exception):
+    pass
+
+
+@every_balancer
+def test_resumed_training_is_that_which_was_never_stopped(name: str, tmp_path: Path) -> None:
+    whole, half, rest = build(name), build(name), build(name)
+    for folder in ("whole", "half"):
+        (tmp_path / folder).mkdir()
+    whole.fit(FixedBatches(), None, tmp_path / "whole")  # type: ignore[arg-type]
+
+    def stop(record: dict[str, Any]) -> None:
+        if record["epoch"] == 3:
+            raise StopError
+
+    with pytest.raises(StopError):
+        half.fit(FixedBatches(), None, tmp_path / "half", on_epoch=stop)  # type: ignore[arg-type]
+    rest.resume(tmp_path / "half" / "last.safetensors")
+    rest.fit(FixedBatches(), None, tmp_path / "half")  # type: ignore[arg-type]
+    assert_same(rest, whole)
+    assert timeless(rest.history) == timeless(whole.history)
+    assert all(math.isfinite(weight) for row in whole.history for weight in row["train"]["weights"].values())
+
+
+@every_balancer
+def test_looking_at_conflict_changes_no_number(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, blind = build(name), build(name)
+    record = looked.train_epoch(1, FixedBatches(), Progress())  # type: ignore[arg-type]
+    monkeypatch.setattr(Conflict, "look", lambda *args: None)
+    other = blind.train_epoch(1, FixedBatches(), Progress())  # type: ignore[arg-type]
+    assert_same(looked, blind)
+    assert record["train"]["loss"] == other["train"]["loss"]
+    assert list(record["train"]["conflict"]) == ["colour", "size"]
+    assert all(-1 <= cosine <= 1 for row in record["train"]["conflict"].values() for cosine in row.values())
+    assert other["train"]["conflict"] is None
+
+
+@every_balancer
+def test_batch_norms_count_each_batch_once(name: str) -> None:
+    trainer = build(name)
+    trainer.train_epoch(1, FixedBatches(), Progress())  # type: ignore[arg-type]
+    counts = {int(value) for key, value in trainer.network.state_dict().items() if key.endswith("num_batches_tracked")}
+    assert counts == {3}
+
+
+@every_balancer
+def test_training_lowers_the_losses(name: str) -> None:
+    trainer = build(name, epochs=12, accumulate=1, schedule={"name": "step", "factor": 1.0, "warmup_epochs": 0})
+    first = trainer.train_epoch(1, FixedBatches(), Progress())["train"]["tasks"]  # type: ignore[arg-type]
+    for epoch in range(2, 13):
+        last = trainer.train_epoch(epoch, FixedBatches(), Progress())["train"]["tasks"]  # type: ignore[arg-type]
+    assert sum(row["loss"] for row in last.values()) < 0.9 * sum(row["loss"] for row in first.values())
+
+
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if name in ("fixed", "pcgrad", "upgrad", "mgda")])
+def test_accumulated_batches_add_up(name: str) -> None:
+    """Of the same batch twice, which is combined the same way each time, it is the step of the batch once."""
+    found = []
+    for accumulate in (1, 2):
+        trainer = build(
+            name,
+            "test_vit",
+            accumulate=accumulate,
+            optimizer={"name": "momentum", "weight_decay": 0.0, "options": {"momentum": 0.0}},
+            clip_norm=None,
+            schedule={"name": "step", "factor": 1.0, "warmup_epochs": 0},
+        )
+        trainer.network.backbone.eval()  # type: ignore[union-attr,operator]  (no draws, that both be the same)
+        batches = FixedBatches()
+        batches.batches = batches.batches[:1] * accumulate
+        batches.num_batches = accumulate
+        for module in trainer.network.modules():
+            if isinstance(module, nn.Module) and hasattr(module, "drop_prob"):
+                module.drop_prob = 0.0
+        torch.manual_seed(0)
+        trainer.train_epoch(1, batches, Progress())  # type: ignore[arg-type]
+        found.append(everything(trainer))
+    one, other = found
+    assert all(torch.allclose(one[key], other[key], atol=1e-5) for key in one)
+
+
+def test_frozen_backbone_shares_nothing_to_look_at() -> None:
+    trainer = build("fixed")
+    for parameter in trainer.network.backbone.parameters():  # type: ignore[union-attr]
+        parameter.requires_grad = False
+    trainer.network.backbone.frozen = True  # type: ignore[union-attr]
+    assert trainer.train_epoch(1, FixedBatches(), Progress())["train"]["conflict"] is None  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.labels import JOINT, LabelSettings, LabelSpace, Task
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.joint import AnyTerm, LowRankSettings, NoTermSettings
-from multitask.model.network import ModelSettings
+from multitask.model.sharing import ModelSettings
 from multitask.objective.balance import AnyBalancer, FixedSettings
 from multitask.objective.losses import AnyLoss, CrossEntropySettings
 from multitask.settings import (
@@ -124,6 +124,7 @@ class Config(Settings):
     @model_validator(mode="after")
     def _check(self) -> Config:
         names = self.learned_space().task_names
+        self.model.sharing.check(self.learned_space())
         for name in self.heads:
             if name not in names:
                 flat = " (model.sharing is flat)" if self.model.sharing.name == "flat" else ""
@@ -133,6 +134,7 @@ class Config(Settings):
         if not any(head.weight for head in self.heads.values()):
             raise ValueError("heads: at least one weight must be above 0")
         for task in self.learned_space().tasks:
+            self.heads[task.name].net.check(task)
             for line in self.heads[task.name].loss.problems(task):
                 raise ValueError(f"heads.{task.name}.loss.{line}")
         if self.joint is not None:
@@ -161,8 +163,11 @@ class Config(Settings):
 
     def _unshared(self) -> str | None:
         """Why the heads share no network that is trained; None: they do."""
-        if str(self.model.sharing.name) in ("separate", "branch"):
+        if self.model.sharing.name in ("separate", "branch"):
             return f"model.sharing is {self.model.sharing.name}"
+        for name, head in self.heads.items():
+            if head.net.reads_map:
+                return f"heads.{name}.net is {head.net.name}, which reads the map beside them"
         return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
 
     def space(self) -> LabelSpace:

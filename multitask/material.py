@@ -19,7 +19,7 @@ from multitask.data.loading import Batches, Learned
 from multitask.data.samples import Samples
 from multitask.data.splits import Split, fold, hold_out, limit_groups, without_classes
 from multitask.files import content_digest
-from multitask.model.backbone import Backbone
+from multitask.model.encoded import Encoder
 from multitask.model.features import Features, compute_features, features_key
 from multitask.runs.environment import fingerprint, machine
 from multitask.seeds import derive
@@ -96,10 +96,11 @@ class Material:
         """
         return [content_digest(path) for path in self.samples.paths()]
 
-    def use_features(self, backbone: Backbone, progress: Progress) -> None:
+    def use_features(self, backbone: Encoder, progress: Progress) -> None:
         """Puts pooled features in the pictures' place, if they can be reused and nothing can change them.
 
-        Nothing can where the whole backbone is frozen and pictures are neither augmented nor mixed.
+        Nothing can where the whole backbone is frozen and pictures are neither augmented nor mixed. A head that looks
+        at the map needs more than what is kept.
 
         Args:
             backbone: the run's, on its device.
@@ -110,6 +111,8 @@ class Material:
         """
         config = self.config
         if self.reuse is None or not backbone.frozen or changes_pictures(config.augment):
+            return
+        if any(head.net.reads_map for head in config.heads.values()):
             return
         device = next(backbone.parameters()).device
         dtype = resolve_precision(config.training.precision, device)

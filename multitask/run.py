@@ -28,7 +28,6 @@ from multitask.files import csv_text, to_json, write_atomically
 from multitask.labels import JOINT
 from multitask.losses import build_losses, number_centres, prior_shifts
 from multitask.material import Material, what_is_learned
-from multitask.model.backbone import Backbone
 from multitask.model.network import ByTask, Network
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
@@ -67,10 +66,11 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
         UserError: the backbone cannot be built, or its weights do not fit.
     """
     torch.manual_seed(derive(config.seed, "weights"))
-    backbone = Backbone(config.model.backbone, config.data.image_size, pretrained)
+    learned = config.learned_space()
+    backbone = config.model.sharing.build(config.model.backbone, config.data.image_size, learned.task_names, pretrained)
     nets = {name: head.net for name, head in config.heads.items()}
     term = None if config.joint is None else config.joint.term
-    network = Network(backbone, config.learned_space(), nets, term)
+    network = Network(backbone, learned, nets, term)
     return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
 
 

@@ -180,6 +180,33 @@ class TestImpossible:
             ({"model.backbone.weights": "/no/file.pth"}, "model.backbone: weights must be none, hub or a file; there"),
             ({"model.backbone.freeze": "all"}, "model.backbone.freeze: all would keep random weights; load"),
             ({"model.backbone.freeze": "some"}, "model.backbone.freeze: input should be 'none' or 'all', or a valid"),
+            (
+                {"heads.age.net": "attention", "balancer": "pcgrad"},
+                "balancer: pcgrad needs features that all heads share and train, but heads.age.net is attention, which",
+            ),
+            ({"model.sharing": "separate", "balancer": "gradnorm"}, "balancer: gradnorm needs features that all heads"),
+            ({"model.sharing": "branch"}, "model.sharing.at: Field required"),
+            (
+                {"model.sharing": {"name": "branch", "at": "layer1", "groups": [["mask"], ["sex", "age"]]}},
+                "model.sharing.groups: there is no task 'sex'; it can be 'mask', 'gender', 'age'",
+            ),
+            (
+                {"model.sharing.name": "seperate"},
+                "model.sharing.name: unknown name 'seperate'; did you mean 'separate'?",
+            ),
+            (
+                {"heads.gender.net": "corn"},
+                "heads.gender.net: corn needs classes in order, but gender is nominal; use another net, or say kind: ",
+            ),
+            (
+                {"model.sharing": "flat", "heads.class.net": "coral"},
+                "heads.class.net: coral needs classes in order, but class is nominal; use another net, or say kind: ",
+            ),
+            ({"heads.age.net": {"name": "attention", "num_heads": 3}}, "heads.age.net: width must be a multiple of "),
+            (
+                {"heads.age.net": {"name": "cosine", "scale": 100}},
+                "heads.age.net.scale: must be below 100 to be learned",
+            ),
             # training
             ({"training.epochs": 3.5}, "training.epochs: input should be a valid integer, found 3.5"),
             ({"training.lr": "fast"}, "training.lr: input should be a valid number, found 'fast'"),

@@ -23,11 +23,12 @@ from multitask.training.progress import Progress
 MakeConfig = Callable[..., Config]
 
 
-@pytest.fixture(scope="module", params=["shared", "flat"])
+@pytest.fixture(scope="module", params=["shared", "flat", "separate", "branch"])
 def trained(request: pytest.FixtureRequest, tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; not to be written to."""
     path = tmp_path_factory.mktemp("trained") / "run"
-    run(tiny({"model.sharing.name": request.param, "training.ema": {"decay": 0.5}}), path)
+    needed = {"branch": {"model.sharing.at": "layer2"}}.get(request.param, {})
+    run(tiny({"model.sharing.name": request.param, "training.ema": {"decay": 0.5}, **needed}), path)
     return path
 
 

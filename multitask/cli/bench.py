@@ -13,13 +13,14 @@ from multitask.cli.options import FilePath
 @click.argument("config", type=FilePath, required=False)
 @click.option("--study", is_flag=True, help="What a study costs beside its runs, and what it saves; about ten minutes.")
 @click.option("--balancers", is_flag=True, help="What a step costs with each balancer; about five minutes.")
-def command(config: Path | None, study: bool, balancers: bool) -> None:
+@click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
+def command(config: Path | None, study: bool, balancers: bool, sharing: bool) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
     from multitask.reporting.console import make_progress, say, show_bench
     from multitask.runs.environment import machine
 
-    if study and balancers:
-        raise click.UsageError("--study and --balancers: one at a time")
+    if study + balancers + sharing > 1:
+        raise click.UsageError("--study, --balancers and --sharing: one at a time")
     progress = make_progress(quiet=False)
     try:
         if study:
@@ -30,6 +31,10 @@ def command(config: Path | None, study: bool, balancers: bool) -> None:
             from multitask.bench_balancers import measure_balancers
 
             found = measure_balancers(config, progress)
+        elif sharing:
+            from multitask.bench_sharing import measure_sharing
+
+            found = measure_sharing(config, progress)
         else:
             from multitask.bench import measure
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import pickle
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import multitask.model.vision_ops  # noqa: F401  (before timm)
 from multitask.errors import UserError, nearest
-from multitask.model.encoded import Encoded, Widths
+from multitask.model.encoded import Encoded, Encoder, Widths
 from multitask.settings import Count, Float, PositiveFloat, Settings, resolve_path
 
 import timm  # isort: skip
@@ -184,8 +184,8 @@ def _first_line(error: Exception) -> str:
     return text if len(text) <= 300 else text[:297] + "..."
 
 
-class Backbone(nn.Module):
-    """Pictures to pooled features.
+class Backbone(Encoder):
+    """One trunk: a timm model without its classifier.
 
     Args:
         settings: which model, weights, frozen stages.
@@ -200,9 +200,9 @@ class Backbone(nn.Module):
         super().__init__()
         body: Any = _create(settings, image_size, pretrained)  # timm's models share methods but no type
         self.body: Any = body
-        self.widths = Widths(body.head_hidden_size, body.num_features)
         self._freeze(settings)
-        self._try(settings, image_size)
+        places = self._try(settings, image_size).map
+        self.widths = Widths(body.head_hidden_size, 0 if places is None else places.shape[2])
 
     def _freeze(self, settings: BackboneSettings) -> None:
         stages = group_parameters(self.body, self.body.group_matcher(coarse=True))
@@ -213,21 +213,24 @@ class Backbone(nn.Module):
         names = {name for stage in sorted(stages)[:frozen] for name in stages[stage]}
         for name, parameter in self.body.named_parameters():
             parameter.requires_grad = name not in names
+        self.note_frozen()
+
+    def note_frozen(self) -> None:
+        """Takes note of what is not trained, after it has changed."""
         self._frozen_modules = [
             module
             for module in self.body.modules()
             if (own := list(module.parameters())) and not any(parameter.requires_grad for parameter in own)
         ]
         self.frozen = not any(parameter.requires_grad for parameter in self.body.parameters())
-        """Whether nothing in the backbone is trained, so that a picture's features never change."""
 
-    def _try(self, settings: BackboneSettings, image_size: tuple[int, int]) -> None:
+    def _try(self, settings: BackboneSettings, image_size: tuple[int, int]) -> Encoded:
         """One picture through: the sizes that a model cannot take are known only to its own code."""
         training = self.training
         self.eval()
         try:
             with torch.no_grad():
-                self(torch.zeros(1, 3, *image_size))
+                return self.encode(torch.zeros(1, 3, *image_size))
         except (RuntimeError, AssertionError, ValueError) as error:
             height, width = image_size
             raise UserError(
@@ -250,20 +253,18 @@ class Backbone(nn.Module):
             images: (B, 3, H, W), normalised.
         """
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features: Tensor = self.body.forward_features(images)
+            features: Tensor | Sequence[Tensor] = self.body.forward_features(images)
             pooled: Tensor = self.body.forward_head(features, pre_logits=True)
         return Encoded(pooled, self._places(features))
 
-    def _places(self, features: Tensor) -> Tensor:
-        """(B, N, D) of a model's own order of axes."""
+    def _places(self, features: Tensor | Sequence[Tensor]) -> Tensor | None:
+        """(B, N, D) of a model's own order of axes; None of several maps, which some models pool together."""
+        if not isinstance(features, Tensor):
+            return None
         if features.ndim == 4:
             last = getattr(self.body, "output_fmt", "NCHW") == "NHWC"
             return features.flatten(1, 2) if last else features.flatten(2).transpose(1, 2)
         return features if features.ndim == 3 else features.unsqueeze(1)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Pooled features: (B, 3, H, W), normalised, to (B, F)."""
-        return self.encode(images).pooled
 
     def state_digest(self) -> str:
         """A digest of weights and statistics: of what was loaded, wherever it came from."""
@@ -274,13 +275,7 @@ class Backbone(nn.Module):
         return digest.hexdigest()
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterator[dict[str, Any]]:
-        """Optimiser groups of what is trained; biases and norms are not decayed.
-
-        Args:
-            weight_decay: of the others.
-            layer_decay: the factor from each layer to the one before it in learning rate, as the groups' ``lr_scale``
-                (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). None: one rate for all.
-        """
+        """As timm groups the model's layers."""
         keep = self.body.no_weight_decay() if hasattr(self.body, "no_weight_decay") else ()
         if layer_decay is None:
             groups = param_groups_weight_decay(self.body, weight_decay, no_weight_decay_list=keep)

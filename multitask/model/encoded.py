@@ -1,10 +1,14 @@
-"""What lies between a backbone and its heads."""
+"""What lies between pictures and the heads."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class Widths:
 
     Attributes:
         pooled: F.
-        map: D, of each place of the last feature map.
+        map: D, of each place of the last feature map; 0 where the backbone has not one map but several.
     """
 
     pooled: int
@@ -22,12 +26,105 @@ class Widths:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What a backbone makes of B pictures.
+    """What pictures become before the heads see them.
 
     Attributes:
-        pooled: (B, F).
-        map: (B, N, D), the N places of the last feature map; None where only pooled features were kept.
+        pooled: (B, F); of several trunks side by side, (B, the number of trunks times F).
+        map: (B, N, D), the N places of the last feature map; None where only pooled features were kept, where there is
+            not one map but several, and of several trunks side by side.
+        trunks: per task, what its own trunk makes of the pictures; empty where all tasks read the same.
     """
 
     pooled: Tensor
     map: Tensor | None = None
+    trunks: Mapping[str, Encoded] = field(default_factory=dict)
+
+    @classmethod
+    def side_by_side(cls, trunks: Sequence[Encoded], tasks: Sequence[Sequence[str]]) -> Encoded:
+        """Of several trunks.
+
+        Args:
+            trunks: what each makes of the pictures.
+            tasks: per trunk, the names of the tasks that read it.
+        """
+        read = {name: trunk for trunk, names in zip(trunks, tasks, strict=True) for name in names}
+        return cls(torch.cat([trunk.pooled for trunk in trunks], dim=1), None, read)
+
+    def of(self, task: str) -> Encoded:
+        """What the head of a task reads."""
+        return self.trunks.get(task, self)
+
+
+class Encoder(nn.Module):
+    """Pictures to what the heads read: one trunk for all tasks, or several.
+
+    Attributes:
+        widths: of each trunk.
+        num_trunks: how many there are.
+        frozen: whether nothing in it is trained, so that a picture's features never change.
+    """
+
+    widths: Widths
+    num_trunks: int = 1
+    frozen: bool = False
+
+    @abstractmethod
+    def encode(self, images: Tensor) -> Encoded:
+        """(B, 3, H, W) pictures, normalised, as the heads see them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Pooled features: (B, 3, H, W), normalised, to (B, F), of several trunks side by side."""
+        return self.encode(images).pooled
+
+    @property
+    def all_widths(self) -> Widths:
+        """Of all trunks side by side."""
+        return Widths(self.num_trunks * self.widths.pooled, self.widths.map)
+
+    @abstractmethod
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:
+        """Optimiser groups of what is trained; biases and norms are not decayed.
+
+        Args:
+            weight_decay: of the others.
+            layer_decay: the factor from each layer to the one before it in learning rate, as the groups' ``lr_scale``
+                (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). None: one rate for all.
+        """
+
+    @abstractmethod
+    def state_digest(self) -> str:
+        """A digest of weights and statistics: of what was loaded, wherever it came from."""
+
+
+class Trunks(Encoder):
+    """Several trunks of one kind, each read by some of the tasks.
+
+    Args:
+        trunks: of the same widths.
+        tasks: per trunk, the names of the tasks that read it.
+    """
+
+    def __init__(self, trunks: Sequence[Encoder], tasks: Sequence[Sequence[str]]) -> None:
+        super().__init__()
+        self.trunks = nn.ModuleList(trunks)
+        self.tasks = tuple(tuple(names) for names in tasks)
+        self.widths = trunks[0].widths
+        self.num_trunks = len(trunks)
+        assert len({trunk.widths for trunk in trunks}) == 1
+        assert len(self.tasks) == len(trunks)
+
+    def encode(self, images: Tensor) -> Encoded:
+        """Each trunk sees the pictures for itself."""
+        return Encoded.side_by_side([trunk.encode(images) for trunk in self._each()], self.tasks)
+
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:
+        """Those of each trunk."""
+        for trunk in self._each():
+            yield from trunk.parameter_groups(weight_decay, layer_decay)
+
+    def state_digest(self) -> str:
+        """Those of the trunks, joined."""
+        return "-".join(trunk.state_digest() for trunk in self._each())
+
+    def _each(self) -> list[Encoder]:
+        return list(self.trunks)  # type: ignore[arg-type]

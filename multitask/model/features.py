@@ -16,7 +16,8 @@ from torch import Tensor
 from multitask.arrays import kept
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import BackboneSettings
+from multitask.model.encoded import Encoder
 
 _VERSION = 1
 """Of how features are computed and kept; with another, those that were kept are not used any more."""
@@ -45,7 +46,7 @@ class Features:
 
 
 def compute_features(
-    backbone: Backbone,
+    backbone: Encoder,
     batches: Callable[[], Iterable[Batch]],
     num_images: int,
     preprocessing: Preprocessing,

@@ -1,51 +1,19 @@
-"""The network: a shared backbone and a head for every task that is learned."""
+"""The network: what the tasks share, and a head for every task that is learned."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
 from multitask.labels import JOINT, LabelSpace
-from multitask.model.backbone import Backbone, BackboneSettings
-from multitask.model.encoded import Encoded
+from multitask.model.encoded import Encoded, Encoder
 from multitask.model.heads import NetSettings
 from multitask.model.joint import TermSettings
-from multitask.settings import Settings, variants
 
-import timm  # isort: skip  (after backbone, which makes it importable)
-
-
-class SharedSettings(Settings):
-    """One backbone, one head per task."""
-
-    name: Literal["shared"] = "shared"
-
-    def learned(self, space: LabelSpace) -> LabelSpace:
-        """The label space that the heads learn: a head for each of its tasks."""
-        return space
-
-
-class FlatSettings(Settings):
-    """One backbone, one head over all classes of the product."""
-
-    name: Literal["flat"] = "flat"
-
-    def learned(self, space: LabelSpace) -> LabelSpace:
-        """The classes as one task; its classes' indices are those of ``space``."""
-        return space.flattened()
-
-
-AnySharing = Annotated[SharedSettings | FlatSettings, *variants("shared")]
-"""The table of ways to share a network between tasks."""
-
-
-class ModelSettings(Settings):
-    """The ``model`` section."""
-
-    backbone: BackboneSettings = BackboneSettings()
-    sharing: AnySharing = SharedSettings()
+import multitask.model.vision_ops  # noqa: F401  # isort: skip  (before timm)
+import timm  # isort: skip
 
 
 class ByTask(nn.ModuleDict):
@@ -85,7 +53,7 @@ class Heads(nn.Module):
 
     def answer(self, encoded: Encoded) -> dict[str, Tensor]:
         """Log-probabilities: per head (B, C_t), and (B, C) ``joint`` where there is a joint term."""
-        answers: dict[str, Tensor] = {name: head(encoded) for name, head in self.heads.items()}
+        answers: dict[str, Tensor] = {name: head(encoded.of(name)) for name, head in self.heads.items()}
         if self.joint is not None:
             answers[JOINT] = self.joint(encoded, answers)
         return answers
@@ -93,6 +61,12 @@ class Heads(nn.Module):
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
         """``encode`` and ``answer``."""
         return self.answer(self.encode(inputs))
+
+    def shared(self, encoded: Encoded) -> Tensor | None:
+        """(B, F) the features that are all that any head reads, and that a gradient goes on from; None where there are
+        none.
+        """
+        return None
 
     def last_layer(self) -> Sequence[Tensor]:
         """The weights of the last layer that all heads share and that is trained; none where there is none."""
@@ -116,21 +90,27 @@ class Network(Heads):
     """
 
     def __init__(
-        self, backbone: Backbone, space: LabelSpace, nets: Mapping[str, NetSettings], joint: TermSettings | None = None
+        self, backbone: Encoder, space: LabelSpace, nets: Mapping[str, NetSettings], joint: TermSettings | None = None
     ) -> None:
-        widths = backbone.widths
         super().__init__(
-            ByTask({task.name: nets[task.name].build(widths, task) for task in space.tasks}),
-            None if joint is None else joint.build(widths, space),
+            ByTask({task.name: nets[task.name].build(backbone.widths, task) for task in space.tasks}),
+            None if joint is None else joint.build(backbone.all_widths, space),
         )
         self.backbone = backbone
+        self._one_meeting = backbone.num_trunks == 1 and not any(nets[name].reads_map for name in space.task_names)
 
     def encode(self, inputs: Tensor) -> Encoded:
         """(B, 3, H, W) pictures, normalised, as the backbone sees them."""
         return self.backbone.encode(inputs)
 
+    def shared(self, encoded: Encoded) -> Tensor | None:
+        """The pooled ones. A trunk of its own, or the map, leads a head past them."""
+        return encoded.pooled if self._one_meeting and encoded.pooled.requires_grad else None
+
     def last_layer(self) -> Sequence[Tensor]:
-        """The backbone's."""
+        """The backbone's, where its pooled features are all that any head reads."""
+        if not self._one_meeting:
+            return []
         return [weight for weight in self.backbone.parameters() if weight.requires_grad and weight.ndim > 1][-1:]
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[dict[str, Any]]:

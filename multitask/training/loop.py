@@ -221,7 +221,7 @@ class Trainer:
                 return self._losses(answers, targets)
 
         self._losses_again = losses_again
-        features = encoded.pooled if encoded.pooled.requires_grad else None
+        features = self.network.shared(encoded)
         losses, step = self._losses(answers, targets), Step(scaled, features, self._last_layer)
         look(losses, step)
         total = self.balancer.backward(losses, step)

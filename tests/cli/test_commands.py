@@ -265,6 +265,19 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
         assert name in words
 
 
+def test_bench_of_sharing_prints_its_ratios(
+    call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.bench_sharing.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench_sharing.STEP_ROUNDS", 1)
+    done = call("bench", config_file({"heads.age.net": "coral", "joint": {}}), "--sharing")
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    for name in ("training, 3 heads", "training, shared"):
+        assert name in words
+    assert "one at a time" in call("bench", "--study", "--sharing").err
+
+
 def test_bench_of_the_balancers_measures_each_to_fixed_weights(
     call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

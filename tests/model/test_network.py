@@ -8,12 +8,17 @@ import torch
 from torch import nn
 
 from multitask.labels import LabelSpace, Task
-from multitask.model.backbone import Backbone, BackboneSettings
-from multitask.model.heads import LinearSettings, MLPSettings
-from multitask.model.network import AnySharing, ByTask, Network
+from multitask.model.backbone import BackboneSettings
+from multitask.model.encoded import Encoded
+from multitask.model.heads import AttentionSettings, LinearSettings, MLPSettings
+from multitask.model.joint import LowRankSettings
+from multitask.model.network import ByTask, Network
+from multitask.model.sharing import AnySharing
 from multitask.settings import variant_classes
 
 SHARINGS = variant_classes(AnySharing)
+NEEDED: dict[str, dict[str, Any]] = {"branch": {"at": "layer2"}}
+ONE_TRUNK = ("shared", "flat")
 SPACE = LabelSpace(
     [Task("colour", ("red", "green", "blue")), Task("type", ("a", "b"))], [{"colour": "red", "type": "b"}]
 )
@@ -21,10 +26,12 @@ SPACE = LabelSpace(
 
 def build(sharing: str = "shared", **backbone: Any) -> tuple[Network, LabelSpace]:
     torch.manual_seed(0)
-    learned = SHARINGS[sharing]().learned(SPACE)  # type: ignore[attr-defined]
+    row = SHARINGS[sharing](**NEEDED.get(sharing, {}))
+    learned = row.learned(SPACE)  # type: ignore[attr-defined]
     nets = dict.fromkeys(learned.task_names, MLPSettings(hidden=8))
     settings = BackboneSettings(name="test_resnet", weights="none", **backbone)
-    return Network(Backbone(settings, (32, 24)), learned, nets), learned
+    encoder = row.build(settings, (32, 24), learned.task_names)  # type: ignore[attr-defined]
+    return Network(encoder, learned, nets), learned
 
 
 @pytest.mark.parametrize("sharing", SHARINGS)
@@ -40,7 +47,7 @@ def test_gives_log_probs_of_every_head_that_is_learned(sharing: str) -> None:
 
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_learned_space_has_the_same_classes_and_the_same_cells(sharing: str) -> None:
-    learned = SHARINGS[sharing]().learned(SPACE)  # type: ignore[attr-defined]
+    learned = SHARINGS[sharing](**NEEDED.get(sharing, {})).learned(SPACE)  # type: ignore[attr-defined]
     assert learned.num_classes == SPACE.num_classes
     assert learned.class_names == SPACE.class_names
     assert (learned.possible == SPACE.possible).all()
@@ -70,7 +77,7 @@ def test_heads_can_differ() -> None:
     assert len(list(other.heads["type"].parameters())) == 4
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
+@pytest.mark.parametrize("sharing", ONE_TRUNK)
 def test_after_the_backbone_come_the_same_heads(sharing: str) -> None:
     network, _ = build(sharing)
     network.eval()
@@ -86,6 +93,43 @@ def test_after_the_backbone_come_the_same_heads(sharing: str) -> None:
     for group, of_network in zip(own, all_groups[-len(own) :], strict=True):
         assert list(map(id, group.pop("params"))) == list(map(id, of_network.pop("params")))
         assert group == of_network
+
+
+@pytest.mark.parametrize("sharing", SHARINGS)
+def test_features_and_last_layer_are_shared_where_all_heads_read_one_trunk(sharing: str) -> None:
+    network, _ = build(sharing)
+    encoded = network.encode(torch.randn(2, 3, 32, 24))
+    shared, last = network.shared(encoded), network.last_layer()
+    if sharing in ONE_TRUNK:
+        assert shared is encoded.pooled
+        assert [weight is list(network.backbone.parameters())[-3] for weight in last] == [True]
+        assert network.after_backbone().shared(Encoded(encoded.pooled.detach())) is None
+        with torch.no_grad():
+            assert network.shared(network.encode(torch.randn(2, 3, 32, 24))) is None
+    else:
+        assert shared is None
+        assert list(last) == []
+
+
+def test_a_head_that_reads_the_map_leaves_nothing_that_all_share() -> None:
+    backbone = build()[0].backbone
+    network = Network(backbone, SPACE, {"colour": AttentionSettings(), "type": LinearSettings()})
+    assert network.shared(network.encode(torch.randn(2, 3, 32, 24))) is None
+    assert list(network.last_layer()) == []
+
+
+@pytest.mark.parametrize("sharing", ["shared", "separate", "branch"])
+def test_a_joint_term_reads_all_trunks(sharing: str) -> None:
+    encoder = build(sharing)[0].backbone
+    network = Network(encoder, SPACE, dict.fromkeys(SPACE.task_names, LinearSettings()), LowRankSettings())
+    with torch.no_grad():
+        network.joint.residual[1].weight.normal_()  # type: ignore[union-attr, index, operator]
+    joint = network(torch.randn(2, 3, 32, 24))["joint"]
+    assert joint.shape == (2, SPACE.num_classes)
+    weight = network.joint.residual[0].weight  # type: ignore[union-attr, index]
+    (-joint[:, 0]).sum().backward()
+    assert weight.shape[1] == encoder.num_trunks * encoder.widths.pooled
+    assert (weight.grad.abs().sum(dim=0) > 0).all()  # type: ignore[union-attr]
 
 
 def test_what_is_fixed_is_all_of_a_backbone_that_is_frozen_whole() -> None:

@@ -1,31 +1,16 @@
-"""Heads: from what the backbone makes of a picture to the log-probabilities of one task's labels."""
+"""Heads of plain layers on pooled features."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import Annotated, ClassVar, Literal
+from typing import Literal
 
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
 from multitask.labels import Task
 from multitask.model.encoded import Encoded, Widths
-from multitask.settings import Float, PositiveInt, Settings, variants
-
-Dropout = Annotated[Float, Field(ge=0, lt=1)]
-
-
-class NetSettings(Settings):
-    """A head: its settings, and how it is built."""
-
-    name: str
-    reads_map: ClassVar[bool] = False
-    """Whether the head looks at the last feature map, and not only at what is pooled of it."""
-
-    @abstractmethod
-    def build(self, widths: Widths, task: Task) -> nn.Module:
-        """A module from ``Encoded`` pictures to (B, C_t) float32 log-probabilities, whose exponentials sum to 1."""
+from multitask.model.heads.base import NetSettings
+from multitask.settings import PositiveInt
 
 
 class PooledLogits(nn.Sequential):
@@ -40,7 +25,6 @@ class LinearSettings(NetSettings):
     """Dropout and one linear layer."""
 
     name: Literal["linear"] = "linear"
-    dropout: Dropout = 0.0
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
         """Reads what is pooled."""
@@ -52,7 +36,6 @@ class MLPSettings(NetSettings):
 
     name: Literal["mlp"] = "mlp"
     hidden: PositiveInt = 256
-    dropout: Dropout = 0.0
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
         """Reads what is pooled."""
@@ -63,7 +46,3 @@ class MLPSettings(NetSettings):
             nn.Dropout(self.dropout),
             nn.Linear(self.hidden, task.num_classes),
         )
-
-
-AnyNet = Annotated[LinearSettings | MLPSettings, *variants("linear")]
-"""The table of heads: a new one is a class above, and a name here."""

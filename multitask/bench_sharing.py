@@ -1,0 +1,62 @@
+"""What sharing costs and saves: training one backbone for all tasks beside the other ways, in turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+from multitask.bench import Measurement, Served, benched, side_by_side, some_batches
+from multitask.config import Config
+from multitask.material import Material
+from multitask.run import build_network, build_trainer
+from multitask.settings import override, validate
+from multitask.training.device import resolve_device
+from multitask.training.progress import Progress
+
+ROUNDS = 9
+STEP_ROUNDS = 21
+"""Of the comparison with one flat head, whose difference is small."""
+STEPS = 3
+
+
+def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measurement]:
+    """The speed of training one backbone with a head for each task, to one head over all classes, and to a network for
+    each task. All heads are linear and there is no joint term: nothing differs but how the tasks share.
+
+    Args:
+        config_path: whose backbone, data and training; None: as of ``measure``.
+        progress: hears of each measurement.
+
+    Raises:
+        UserError: the config or its data are not as they must be, or it has one task.
+    """
+    with benched(config_path) as config:
+        configs = {way: _with(config, way) for way in ("shared", "flat", "separate")}  # what cannot be is told first
+        ours, flat, separate = (_turn(each, progress) for each in configs.values())
+        num_images = configs["shared"].training.batch_size * STEPS
+        tasks, classes = config.space().num_tasks, config.space().num_classes
+        done = progress.stage("measuring", 2, "ratios")
+        name = f"training, {tasks} heads, to one of {classes}"
+        found = [side_by_side(name, 0.97, num_images, ours, flat, STEP_ROUNDS)]
+        done(1)
+        # As many networks cost as much as there are of them, less what they have in common.
+        name = f"training, shared, to {tasks} networks"
+        found.append(side_by_side(name, 0.9 * tasks, num_images, ours, separate, ROUNDS))
+        done(2)
+        return found
+
+
+def _with(config: Config, way: str) -> Config:
+    plain = {"model.sharing": {"name": way}, "heads": {}, "joint": None, "balancer": "fixed"}
+    return validate(Config, override(Config, config.model_dump(mode="json"), plain))
+
+
+def _turn(config: Config, progress: Progress) -> Callable[[], object]:
+    """A few steps of training, to be done again and again."""
+    material = Material(config)
+    network = build_network(config, resolve_device(config.device), pretrained=False)
+    steps = Served(list(islice(some_batches(config, material, progress).epoch(1), STEPS)))
+    trainer = build_trainer(config, material, network, steps.num_batches)
+    return partial(trainer.train_epoch, 1, steps, Progress())

@@ -1,0 +1,142 @@
+"""How the tasks share a network: the ``model`` section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from multitask.errors import UserError, nearest
+from multitask.labels import LabelSpace
+from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.branch import Branched
+from multitask.model.encoded import Encoder, Trunks
+from multitask.settings import Settings, variants
+
+
+class SharingSettings(Settings):
+    """A way to share a network: its settings, and how what the heads read is built."""
+
+    name: str
+
+    def learned(self, space: LabelSpace) -> LabelSpace:
+        """The label space that the heads learn, a head for each of its tasks: here the tasks' own."""
+        return space
+
+    def check(self, space: LabelSpace) -> None:
+        """Whether the tasks of a label space can share in this way.
+
+        Raises:
+            ValueError: they cannot.
+        """
+
+    def build(
+        self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
+    ) -> Encoder:
+        """What the heads of the tasks read: here one backbone.
+
+        Args:
+            backbone: the ``model.backbone`` section.
+            image_size: height and width in pixels.
+            tasks: the names of what is learned.
+            pretrained: False where a checkpoint's weights follow.
+
+        Raises:
+            UserError: the backbone cannot be built, or not in this way, or its weights do not fit.
+        """
+        return Backbone(backbone, image_size, pretrained)
+
+
+class SharedSettings(SharingSettings):
+    """One backbone, one head per task."""
+
+    name: Literal["shared"] = "shared"
+
+
+class FlatSettings(SharingSettings):
+    """One backbone, one head over all classes of the product."""
+
+    name: Literal["flat"] = "flat"
+
+    def learned(self, space: LabelSpace) -> LabelSpace:
+        """The classes as one task; its classes' indices are those of ``space``."""
+        return space.flattened()
+
+
+class ApartSettings(SharingSettings):
+    """Tasks that read trunks of their own."""
+
+    def check(self, space: LabelSpace) -> None:
+        """Several tasks are needed."""
+        if space.num_tasks < 2:
+            raise ValueError(f"model.sharing: {self.name} needs several tasks, found {space.num_tasks}; use shared")
+
+
+class SeparateSettings(ApartSettings):
+    """A network per task, each from the same weights (from random ones of its own where there are none)."""
+
+    name: Literal["separate"] = "separate"
+
+    def build(
+        self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
+    ) -> Encoder:
+        """A backbone for each task."""
+        trunks = [Backbone(backbone, image_size, pretrained) for _ in tasks]
+        if trunks[0].frozen:
+            raise UserError(f"model.backbone.freeze: {backbone.freeze} leaves nothing to train in separate networks")
+        return Trunks(trunks, [(task,) for task in tasks])
+
+
+class BranchSettings(ApartSettings):
+    """One backbone up to a stage, and a copy of the rest for each task, or for each group of tasks."""
+
+    name: Literal["branch"] = "branch"
+    at: Annotated[str, Field(min_length=1)]
+    """The last stage that is shared, as timm names it: a ``module`` of the model's ``feature_info``."""
+    groups: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] | None = None
+    """The tasks that share a branch, as ``[[mask], [gender, age]]``; None: every task has its own."""
+
+    def check(self, space: LabelSpace) -> None:
+        """Every task must be in one group."""
+        super().check(space)
+        if self.groups is None:
+            return
+        named = [name for group in self.groups for name in group]
+        for name in named:
+            if name not in space.task_names:
+                raise ValueError(f"model.sharing.groups: there is no task {name!r}{nearest(name, space.task_names)}")
+            if named.count(name) > 1:
+                raise ValueError(f"model.sharing.groups: {name} stands twice")
+        for name in space.task_names:
+            if name not in named:
+                raise ValueError(f"model.sharing.groups: {name} is in none of them")
+        if len(self.groups) == 1:
+            raise ValueError("model.sharing.groups: one group has nothing to branch off from; use shared")
+
+    def build(
+        self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
+    ) -> Encoder:
+        """A trunk with a branch for each group."""
+        groups = self.groups or [(task,) for task in tasks]
+        return Branched(Backbone(backbone, image_size, pretrained), self.at, groups, image_size)
+
+
+AnySharing = Annotated[SharedSettings | FlatSettings | SeparateSettings | BranchSettings, *variants("shared")]
+"""The table of ways to share a network between tasks."""
+
+
+class ModelSettings(Settings):
+    """The ``model`` section."""
+
+    backbone: BackboneSettings = BackboneSettings()
+    sharing: AnySharing = SharedSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelSettings:
+        if self.backbone.freeze == "all" and isinstance(self.sharing, ApartSettings):
+            raise ValueError(
+                f"sharing: {self.sharing.name} would be ignored, since backbone.freeze is all and copies would "
+                "stay alike; use shared"
+            )
+        return self

@@ -244,7 +244,7 @@ def test_an_entry_without_the_condition_that_it_needs_is_found(space_of: MakeSpa
     assert line.startswith("space: 'heads.age.loss.name=cross_entropy, heads.age.loss.gamma=")
     assert line.endswith(
         "makes a config that is refused: heads.age.loss.gamma: unknown key (of 'cross_entropy'); it can be 'name', "
-        "'class_weights', 'smoothing'"
+        "'class_weights', 'deferred', 'smoothing'"
     )
 
 

@@ -12,7 +12,15 @@ from multitask.reporting import plots
 from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.plots import JOINT, Line
-from multitask.reporting.words import count_text, duration_text, interval_text, moment_text, plural, score_text
+from multitask.reporting.words import (
+    count_text,
+    crop_text,
+    duration_text,
+    interval_text,
+    moment_text,
+    plural,
+    score_text,
+)
 
 _TRAINING_FACTS = {
     "backbone": "Backbone",
@@ -96,6 +104,8 @@ def _reading(report: Mapping[str, Any]) -> list[str]:
         if attribution.get("absent"):
             shares.append(f"classes without a picture for {score_text(attribution['absent'])}")
         sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
+    if report.get("crop"):
+        sentences.append(crop_text(report["crop"]))
     if joint["absent_classes"]:
         sentences.append(absent_in_words(joint["absent_classes"]))
     return sentences

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 
 def score_text(value: float | None, digits: int = 3) -> str:
@@ -50,3 +51,16 @@ def shorten(name: str, limit: int = 22) -> str:
     name = " ".join(name.split())
     tail = limit // 3
     return name if len(name) <= limit else f"{name[: limit - 1 - tail]}…{name[-tail:]}"
+
+
+def crop_text(crop: Mapping[str, Any]) -> str:
+    """A report's ``crop`` in a sentence: to how many pictures a box of their own was there to crop to."""
+    what = "a face" if crop["name"] == "face" else "a box of its own"
+    num = crop["found"] + crop["fallback"]
+    if not crop["fallback"]:
+        return f"Every picture was cropped to {what}."
+    return (
+        f"{crop['found']:,} of {plural(num, 'picture', 'pictures')} {'was' if crop['found'] == 1 else 'were'} cropped "
+        f"to {what}; {crop['fallback']:,} had none and {'was' if crop['fallback'] == 1 else 'were'} cropped as "
+        "data.crop.fallback says."
+    )

@@ -12,15 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multitask.data.images import (
-    AnyCrop,
-    CentreSettings,
-    Pictures,
-    Preprocessing,
-    SharedPixels,
-    _cover,
-    pixels_key,
-)
+from multitask.data.crop import AnyCrop, CentreSettings
+from multitask.data.images import Preprocessing, _cover, pixels_key
+from multitask.data.pictures import Pictures, SharedPixels
 from multitask.errors import UserError
 from multitask.files import content_digest
 from multitask.settings import variant_classes
@@ -208,7 +202,7 @@ class TestPictures:
         class Memory:
             available = 5 * SIZE[0] * SIZE[1] * 3 * 2 - 1
 
-        monkeypatch.setattr("multitask.data.images.psutil.virtual_memory", Memory)
+        monkeypatch.setattr("multitask.data.pictures.psutil.virtual_memory", Memory)
         read = Pictures(paths, Preprocessing(SIZE), "auto")
         paths[2].unlink()
         with pytest.raises(UserError, match="no such file"):
@@ -256,7 +250,7 @@ class TestSharedPictures:
         class Memory:
             available = 0
 
-        monkeypatch.setattr("multitask.data.images.psutil.virtual_memory", Memory)
+        monkeypatch.setattr("multitask.data.pictures.psutil.virtual_memory", Memory)
         kept = Pictures(paths, Preprocessing(SIZE), "auto", None, shared)
         paths[2].unlink()
         assert kept[2].shape == (*SIZE, 3)

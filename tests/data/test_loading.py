@@ -16,8 +16,9 @@ import torch
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation, AugmentSettings
-from multitask.data.images import Pictures, Preprocessing
+from multitask.data.images import Preprocessing
 from multitask.data.loading import Batches
+from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -70,7 +71,9 @@ def _loading(config: Config, material: Material, chosen: NDArray[np.int64], roun
         for path in paths:
             plain(path)
 
-    return side_by_side("loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other, rounds)
+    return side_by_side(
+        "loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other, rounds, clock=time.process_time
+    )
 
 
 def _plain(config: Config, *more: object) -> Callable[[Path], torch.Tensor]:
@@ -110,7 +113,7 @@ def _cached(config: Config, material: Material, chosen: NDArray[np.int64], round
                 torch.stack([plain(paths[index]) for index in part])
 
         name = "batches from the cache with flips, to Pillow + torchvision"
-        return side_by_side(name, 30.0, len(paths), ours, other, rounds, repeats=EPOCHS)
+        return side_by_side(name, 30.0, len(paths), ours, other, rounds, repeats=EPOCHS, clock=time.process_time)
 
 
 def _augmenting(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
@@ -130,4 +133,4 @@ def _augmenting(config: Config, material: Material, chosen: NDArray[np.int64], r
             np.stack([plain(image=picture)["image"] for picture in pictures])
 
     name = "augmentation at strength 1, to Albumentations called plainly"
-    return side_by_side(name, 0.95, len(pixels), ours, other, rounds)
+    return side_by_side(name, 0.95, len(pixels), ours, other, rounds, clock=time.process_time)

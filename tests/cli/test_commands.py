@@ -214,10 +214,18 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
     monkeypatch.setattr("multitask.bench.ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.PICTURES", 5)
+    monkeypatch.setattr("multitask.bench_data.EPOCHS", 1)
     done = call("bench", config_file())
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
-    for name in ("training, 3 heads", "training from files", "loading JPEG"):
+    for name in (
+        "training, 3 heads",
+        "training from files",
+        "waits for data",
+        "loading JPEG",
+        "batches from the cache",
+        "augmentation at strength 1",
+    ):
         assert name in words
 
 

@@ -152,30 +152,33 @@ class _File:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._image: Image.Image | None = None
-        if data.startswith(_JPEG) and _EXIF not in data[:_HEADER_BYTES]:
+        """As opened, for the first that wants it: a PNG is decoded to find its EXIF, and should not be again."""
+        self._fast = data.startswith(_JPEG) and _EXIF not in data[:_HEADER_BYTES]
+        if self._fast:
             try:
                 self.height, self.width, *_ = simplejpeg.decode_jpeg_header(data)
             except ValueError:
-                self._open()  # which reads it or says what is wrong
-        else:
-            self._open()
+                self._fast = False
+        if not self._fast:
+            self._image = self._open()
         if self.width * self.height > MAX_PIXELS:
             raise ValueError(f"{self.width} x {self.height} pixels are more than the limit of {MAX_PIXELS:,} pixels")
 
     def _open(self) -> Image.Image:
-        self._image = Image.open(io.BytesIO(self._data))
-        self._orientation = self._image.getexif().get(_ORIENTATION, 1)
-        self.width, self.height = self._image.size[:: -1 if self._orientation in _SIDEWAYS else 1]
-        return self._image
+        image = Image.open(io.BytesIO(self._data))
+        self._orientation = image.getexif().get(_ORIENTATION, 1)
+        self.width, self.height = image.size[:: -1 if self._orientation in _SIDEWAYS else 1]
+        return image
 
     def decode(self, width: int, height: int) -> Image.Image:
         """The whole picture as RGB, upright; a JPEG at the smallest scale that still covers ``width`` x ``height``."""
-        if self._image is None:
+        if self._fast:
             try:
                 return Image.fromarray(simplejpeg.decode_jpeg(self._data, min_height=height, min_width=width))
             except ValueError:
-                pass  # CMYK, say, or damaged: Pillow reads it or says why not
-        with self._open() as image:  # anew, since a picture can be decoded at one scale only
+                self._fast = False  # CMYK, say, or damaged: Pillow reads it or says why not
+        with self._image or self._open() as image:
+            self._image = None  # a picture is decoded at one scale only
             image.draft("RGB", (height, width) if self._orientation in _SIDEWAYS else (width, height))
             image.load()
             return _rgb(ImageOps.exif_transpose(image) if self._orientation != 1 else image)

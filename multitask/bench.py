@@ -5,17 +5,16 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import nn
 
+from multitask.bench_data import NUM_DATA, measure_data
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
@@ -25,14 +24,12 @@ from multitask.labels import LabelSpace
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.run import build_network, build_trainer
-from multitask.seeds import derive
 from multitask.settings import variant_classes
 from multitask.shipped import config_file
+from multitask.timing import Measurement, side_by_side
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 from multitask.training.progress import Progress
-
-from torchvision import transforms  # isort: skip  (after backbone, which makes it importable)
 
 ROUNDS = 9
 BATCHES = 6
@@ -45,78 +42,6 @@ DECODED = 20_000
 DECODE_S = 2.0
 """How long fitting a decode rule on ``DECODED`` pictures may take."""
 PEOPLE = 40
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """Two ways of doing the same, side by side.
-
-    Attributes:
-        name: what was measured.
-        ratio: our speed over the other's; the median over the rounds.
-        low: a quarter of the rounds are below; None where there was one round.
-        high: a quarter are above.
-        bound: what the ratio should at least be; None: there is no bound.
-        ours: our speed, the median, in ``unit``.
-        other: likewise.
-        unit: of both.
-        note: what else should be known.
-    """
-
-    name: str
-    ratio: float
-    low: float | None
-    high: float | None
-    bound: float | None
-    ours: float
-    other: float
-    unit: str = "images/s"
-    note: str = ""
-
-
-def side_by_side(
-    name: str,
-    bound: float | None,
-    amount: int,
-    ours: Callable[[], object],
-    other: Callable[[], object],
-    rounds: int,
-    unit: str = "images/s",
-) -> Measurement:
-    """Times two ways of doing the same in turns.
-
-    Args:
-        name: what is measured.
-        bound: what the ratio of the speeds should at least be; None: there is no bound.
-        amount: how much either does at a time.
-        ours: one way.
-        other: the other.
-        rounds: turns of each.
-        unit: of the speeds, amount per second.
-    """
-
-    def timed(work: Callable[[], object]) -> float:
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        started = time.perf_counter()
-        work()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        return time.perf_counter() - started
-
-    timed(ours), timed(other)  # both once unmeasured: caches, memory pools, threads
-    took = []
-    for number in range(rounds):
-        # Who goes first alternates, so that neither always follows the other's heat.
-        if number % 2:
-            late = timed(other)
-            took.append((timed(ours), late))
-        else:
-            took.append((timed(ours), timed(other)))
-    ratios = [theirs / mine for mine, theirs in took]
-    mine, theirs = (statistics.median(amount / seconds for seconds in side) for side in zip(*took, strict=True))
-    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    return Measurement(name, statistics.median(ratios), low, high, bound, mine, theirs, unit)
 
 
 class Served(Batches):
@@ -190,13 +115,16 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         from_files = some_batches(config, material, progress)
         served = Served(list(from_files.epoch(1)))
         trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
-        done = progress.stage("measuring", 4, "ratios")
+        done = progress.stage("measuring", 4 + NUM_DATA, "ratios")
         found = []
-        for count, one in enumerate((_heads, _feeding, _loading), start=1):
+        for one in (_heads, _feeding, _waiting):
             found.append(one(config, material, trainer, served, from_files))
-            done(count)
+            done(len(found))
+        for measured in measure_data(config, material, PICTURES, ROUNDS):
+            found.append(measured)
+            done(len(found))
         found.append(decode_fitting(material.space))
-        done(4)
+        done(len(found))
         return found
 
 
@@ -280,27 +208,37 @@ def _train(trainer: Trainer, epoch: int, batches: Batches) -> None:
     trainer.train_epoch(epoch, batches, Progress())
 
 
-def _loading(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
-    """JPEG files to pixels of the network's size, one thread, against Pillow with torchvision's Resize and ToTensor."""
-    jpegs = [path for path in material.samples.paths() if path.suffix.lower() in (".jpg", ".jpeg")]
-    order = np.random.default_rng(derive(config.seed, "bench")).permutation(len(jpegs))[:PICTURES]
-    if not len(order):
-        raise UserError(f"bench: there is no JPEG file in {config.data.root}")
-    paths = [jpegs[index] for index in order]
-    plain = transforms.Compose([transforms.Resize(config.data.image_size), transforms.ToTensor()])
+class _Watched(Batches):
+    """Batches whose consumer is timed while it waits for one."""
 
-    def other() -> None:
-        for path in paths:
-            with Image.open(path) as image:
-                plain(image.convert("RGB"))
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self.num_batches, self.num_images = batches.num_batches, batches.num_images
+        self.waited_s = 0.0
 
-    def ours() -> None:
-        for path in paths:
-            material.preprocessing.load(path)
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Those of the other."""
+        batches = self._batches.epoch(epoch)
+        while True:
+            began = time.perf_counter()
+            batch = next(batches, None)
+            self.waited_s += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return side_by_side("loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other, ROUNDS)
-    finally:
-        torch.set_num_threads(threads)
+
+def _waiting(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
+    """What waiting for data leaves of the speed of training; an epoch's first batch, which nothing hides, with it."""
+    speeds = []
+    for epoch in range(2, 2 + ROUNDS):
+        watched = _Watched(from_files)
+        began = time.perf_counter()
+        _train(trainer, epoch, watched)
+        took = time.perf_counter() - began
+        speeds.append((watched.num_images / took, watched.num_images / (took - watched.waited_s)))
+    ratios = [mine / ideal for mine, ideal in speeds]
+    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    mine, ideal = (statistics.median(side) for side in zip(*speeds, strict=True))
+    name = "training with its waits for data, to training without them"
+    return Measurement(name, statistics.median(ratios), low, high, 0.98, mine, ideal)

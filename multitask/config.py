@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.data.augment import AugmentSettings
-from multitask.data.images import AnyCrop, WholeSettings
+from multitask.data.crop import AnyCrop, WholeSettings
+from multitask.data.pictures import CacheName
 from multitask.data.sources import AnySource, CompetitionSettings
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
@@ -65,13 +66,18 @@ class DataSettings(Settings):
     image_size: ImageSize = (128, 96)
     """Height and width in pixels; one number for a square."""
     crop: AnyCrop = WholeSettings()
-    cache: Literal["auto", "memory", "none"] = "auto"
-    """Whether decoded pictures stay in memory; auto: if they take at most half of what is free."""
+    cache: CacheName = "auto"
+    """Where decoded pictures stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
+    they take at most half of what is free, else on disk if they take at most half of what is free there."""
+    cache_dir: ConfigPath | None = None
+    """The folder for what stays on disk; None: ``$XDG_CACHE_HOME/multitask``."""
     workers: Count | Literal["auto"] = "auto"
     """Processes that make batches; 0: a thread; auto: a thread on a CPU, up to 8 processes beside a GPU."""
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
+        if self.cache_dir is not None and self.cache in ("memory", "none"):
+            raise ValueError(f"cache_dir: would be ignored, since cache is {self.cache}")
         if self.folds is None and self.fold:
             raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
         if self.folds is not None:

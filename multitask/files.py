@@ -70,9 +70,14 @@ def is_part(path: Path) -> bool:
     return path.name.startswith(".") and path.suffix == _PART
 
 
+def parts(path: Path) -> list[Path]:
+    """What writers of ``path`` are writing, or left when they were killed."""
+    return list(path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"))
+
+
 def remove_parts(path: Path) -> None:
     """Removes what killed writers of ``path`` left; only for who knows that nobody else is writing it."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*{_PART}"):
+    for part in parts(path):
         part.unlink(missing_ok=True)
 
 
@@ -123,6 +128,16 @@ def held(path: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(handle)
+
+
+def size_text(num_bytes: int) -> str:
+    """A size as people say it: ``1.2 GB``."""
+    size = float(num_bytes)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} GB"
 
 
 def _umask() -> int:

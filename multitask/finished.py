@@ -14,13 +14,13 @@ from torch import Tensor
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
-from multitask.data.images import Pictures, Preprocessing
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.files import csv_text, write_atomically
 from multitask.folds import fold_configs, members, write_ensemble_report, write_out_of_fold
+from multitask.gallery import Gallery
 from multitask.labels import MISSING
 from multitask.material import Material, preprocessing, what_is_learned
 from multitask.model.ensemble import Ensemble
@@ -107,11 +107,18 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
             raise UserError(f"--split {split}: nobody is in it (data.val_fraction is {config.data.val_fraction:g})")
         samples = material.samples.take(indices)
     with loaded(folder, config) as (network, device):
-        batches = _batches(samples, config, material.preprocessing, progress)
+        if split != "eval" and material.gallery.cache == "disk":  # which holds the run's pictures, whole
+            batches = material.batches(split, progress, device)
+            crop = material.crop_counts(split, progress)
+        else:
+            gallery = Gallery(config, samples, material.preprocessing)
+            batches = _batches(samples, config, gallery, progress)
+            crop = gallery.crop_counts(np.arange(len(samples)), progress)
         predictions = answer(network, config, samples, batches, material.preprocessing, device)
     if folder.num_folds is not None:
-        return write_ensemble_report(folder, split, predictions, config, material.samples)
-    return write_report(folder, split, predictions, config, material, folder.read_history())
+        more = {} if crop is None else {"crop": crop}
+        return write_ensemble_report(folder, split, predictions, config, material.samples, more)
+    return write_report(folder, split, predictions, config, material, folder.read_history(), crop)
 
 
 def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
@@ -124,11 +131,9 @@ def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Pro
     return write_out_of_fold(folder, config, _material(folder, config).samples)
 
 
-def _batches(samples: Samples, config: Config, preprocess: Preprocessing, progress: Progress) -> Batches:
-    done = progress.stage("reading pictures", len(samples), "images")
-    pictures = Pictures(samples.paths(), preprocess, config.data.cache, done)
-    learned = what_is_learned(samples, config)
-    return Batches(samples, learned, pictures, np.arange(len(samples)), config.training.batch_size)
+def _batches(samples: Samples, config: Config, gallery: Gallery, progress: Progress) -> Batches:
+    learned, indices = what_is_learned(samples, config), np.arange(len(samples))
+    return Batches(samples, learned, gallery.pictures(progress), indices, config.training.batch_size)
 
 
 def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, progress: Progress) -> int:
@@ -168,7 +173,7 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
     kept = read_rules(folder, config)
     rule = kept.rule() if kept else None
     with loaded(folder, config) as (network, device):
-        batches = _batches(samples, config, preprocess, progress)
+        batches = _batches(samples, config, Gallery(config, samples, preprocess), progress)
         predictions = answer(network, config, samples, batches, preprocess, device, rule)
     rows = zip(queries.ids, predictions.predicted.tolist(), strict=True)
     write_atomically(out, csv_text(("ImageID", "ans"), rows))
@@ -192,7 +197,10 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
             raise UserError(f"{config.data.root}: no such folder")
         material = _material(folder, config)
         augmented = _augmented(material)
-        mistakes = _mistakes(predictions, Path(config.data.root), material.preprocessing)
+        shown = material.samples
+        if split == "eval":
+            shown = config.data.source.answered(Path(config.data.root), material.space)
+        mistakes = _mistakes(predictions, shown, Gallery(config, shown, material.preprocessing))
     except UserError as error:
         report = {**report, "pictures_missing": str(error)}
     path = folder.report(split, "html")
@@ -211,19 +219,20 @@ def _augmented(material: Material) -> list[Picture]:
     order = np.random.default_rng(seed).permutation(material.split.train)
     _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
     chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
-    pictures = [material.preprocessing.load(path) for path in samples.take(chosen).paths()]
+    pictures = [material.gallery.picture(index, Progress()) for index in chosen]
     changed = Augmentation(config.augment)(pictures, seed)
     names = (*material.space.class_names, "not labelled whole")  # MISSING is the last
     return [Picture(pixels, names[index]) for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)]
 
 
-def _mistakes(predictions: Predictions, root: Path, preprocess: Preprocessing) -> list[Mistake]:
+def _mistakes(predictions: Predictions, samples: Samples, gallery: Gallery) -> list[Mistake]:
     """The wrong answers of the highest probability, at most ``MISTAKES_PER_GROUP`` of one group."""
     space = predictions.space
     given, guess = predictions.classes, predictions.predicted
     confidence = predictions.joint_log_probs().exp().numpy()[np.arange(len(predictions)), guess]
     wrong = np.flatnonzero((given != MISSING) & (given != guess))
     labels, guesses = space.decode(given), space.decode(guess)
+    places = {image: index for index, image in enumerate(samples.images)}
     shown: dict[str, int] = {}
     mistakes = []
     for row in _by_confidence(wrong, confidence):
@@ -232,9 +241,12 @@ def _mistakes(predictions: Predictions, root: Path, preprocess: Preprocessing) -
             continue
         shown[group] = shown.get(group, 0) + 1
         tasks = [task.name for task, a, b in zip(space.tasks, labels[row], guesses[row], strict=True) if a != b]
+        image = predictions.images[row]
+        if image not in places:
+            raise UserError(f"{samples.root / image}: is not in the data any more")
         mistakes.append(
             Mistake(
-                preprocess.load(root / predictions.images[row]),
+                gallery.picture(places[image], Progress()),
                 predictions.images[row],
                 group,
                 space.class_names[given[row]],

@@ -103,6 +103,8 @@ def run_folds(
             progress.fold(index, num_folds, done)
             if not done:
                 run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
+            if (crop := read_json(member.data).get("crop")) is not None:  # all pictures', and so alike in every fold
+                write_atomically(folder.data, to_json({**data, "crop": crop}))
     except BaseException:
         if not begun and not folder.fold(0).exists():
             _undo(folder, existed)
@@ -173,8 +175,8 @@ def write_out_of_fold(folder: RunFolder, config: Config, samples: Samples) -> di
         [Predictions.from_csv(member.predictions(), space, learned) for member, _ in runs]
     )
     rows = []
-    for index, (member, _) in enumerate(runs):
-        report = member.read_report()
+    reports = [member.read_report() for member, _ in runs]
+    for index, report in enumerate(reports):
         rows.append(
             {
                 "fold": index,
@@ -186,7 +188,10 @@ def write_out_of_fold(folder: RunFolder, config: Config, samples: Samples) -> di
                 "num_epochs": report["training"]["num_epochs"],
             }
         )
-    return write_ensemble_report(folder, "val", predictions, config, samples, {"folds": rows})
+    more: dict[str, Any] = {"folds": rows}
+    if crops := [report["crop"] for report in reports if "crop" in report]:
+        more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
+    return write_ensemble_report(folder, "val", predictions, config, samples, more)
 
 
 def write_ensemble_report(

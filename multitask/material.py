@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,13 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation, changes_pictures
-from multitask.data.images import Normaliser, Pictures, Preprocessing, SharedPixels, pixels_key
+from multitask.data.images import Normaliser, Preprocessing, pixels_key
 from multitask.data.loading import Batches, Learned
+from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
 from multitask.data.splits import Split, fold, hold_out, limit_groups, without_classes
 from multitask.files import content_digest
+from multitask.gallery import Gallery, stage_if_begun
 from multitask.model.encoded import Encoder
 from multitask.model.features import Features, compute_features, features_key
 from multitask.runs.environment import fingerprint, machine
@@ -46,7 +47,7 @@ class Material:
         self.samples: Samples = config.data.source.samples(Path(config.data.root), self.space)
         self.split: Split = _split(config, self.samples)
         self.preprocessing = preprocessing(config)
-        self._pictures: Pictures | None = None
+        self.gallery = Gallery(config, self.samples, self.preprocessing, reuse, lambda: self.contents)
         self._features: Features | None = None
 
     def training_samples(self) -> Samples:
@@ -77,15 +78,17 @@ class Material:
         Raises:
             UserError: one of them cannot be read.
         """
-        if self._pictures is None:
-            self._pictures = Pictures(
-                self.samples.paths(),
-                self.preprocessing,
-                self.config.data.cache,
-                _stage(progress, "reading pictures", len(self.samples)),
-                None if self.reuse is None else SharedPixels(self.reuse, self.contents),
-            )
-        return self._pictures
+        return self.gallery.pictures(progress)
+
+    def crop_counts(self, split: str, progress: Progress) -> dict[str, Any] | None:
+        """How many pictures of a split were cropped to a box of their own, and how many to the fallback.
+
+        None where the crop is the same for all.
+
+        Raises:
+            UserError: a picture cannot be read.
+        """
+        return self.gallery.crop_counts(self.indices(split), progress)
 
     @cached_property
     def contents(self) -> list[bytes]:
@@ -117,7 +120,7 @@ class Material:
         device = next(backbone.parameters()).device
         dtype = resolve_precision(config.training.precision, device)
         key = features_key(
-            pixels_key(self.contents, self.preprocessing),
+            pixels_key(self.contents, self.preprocessing, self.gallery.boxes(progress)),
             config.model.backbone,
             backbone.state_digest(),
             _processor(device),
@@ -131,7 +134,7 @@ class Material:
             self.preprocessing,
             torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32),
             self.reuse / f"features-{key}.npy",
-            _stage(progress, "computing features", len(self.samples)),
+            stage_if_begun(progress, "computing features", len(self.samples)),
         )
 
     def batches(
@@ -170,10 +173,11 @@ class Material:
     def fingerprint(self) -> dict[str, Any]:
         """What data this is: a digest of pictures, labels, groups and weights, and how much there is of it."""
         samples = self.samples
+        boxes = [""] * len(samples) if samples.boxes is None else [f"\t{box.tolist()}" for box in samples.boxes]
         texts = (
-            f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}"
-            for image, group, labels, numbers, weight in zip(
-                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, strict=True
+            f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}{box}"
+            for image, group, labels, numbers, weight, box in zip(
+                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, boxes, strict=True
             )
         )
         return {
@@ -182,16 +186,6 @@ class Material:
             "num_images": len(samples),
             "num_groups": samples.num_groups,
         }
-
-
-def _stage(progress: Progress, name: str, num_images: int) -> Callable[[int], None]:
-    """A piece of work that begins when its first picture is done: there is none where all is kept from before."""
-
-    @cache
-    def begun() -> Callable[[int], None]:
-        return progress.stage(name, num_images, "images")
-
-    return lambda done: begun()(done)
 
 
 def what_is_learned(samples: Samples, config: Config) -> Learned:

@@ -200,7 +200,7 @@ def run(
             "num_parameters": sum(weight.numel() for weight in network.parameters()),
             "frozen_backbone": network.backbone.state_digest() if network.backbone.frozen else None,
         }
-        _open_folder(folder, config, material, facts)
+        _open_folder(folder, config, material, facts, progress)
 
         trainer = build_trainer(config, material, network, train_batches.num_batches)
         if folder.last.exists():
@@ -232,7 +232,8 @@ def run(
             trainer.network.eval()  # the same, or its heads
             with torch.inference_mode(), trainer.autocast():
                 predictions = validate(trainer.network)
-            report = write_report(folder, "val", predictions, config, material, trainer.history)
+            crop = material.crop_counts("val", progress)
+            report = write_report(folder, "val", predictions, config, material, trainer.history, crop)
         return RunResult(folder, report, trainer.history)
 
 
@@ -260,7 +261,9 @@ def _validator(
     return lambda network: answer(network, config, samples, batches, material.normaliser, device)
 
 
-def _open_folder(folder: RunFolder, config: Config, material: Material, facts: dict[str, Any]) -> None:
+def _open_folder(
+    folder: RunFolder, config: Config, material: Material, facts: dict[str, Any], progress: Progress
+) -> None:
     """Writes what the run begins with, or checks that it is what a resumed run began with.
 
     Raises:
@@ -277,7 +280,8 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
             )
     else:
         folder.create(config.to_yaml(), {**environment(), **facts})
-    write_atomically(folder.data, to_json(data))
+    crop = material.crop_counts("all", progress)
+    write_atomically(folder.data, to_json(data if crop is None else {**data, "crop": crop}))
     side = np.full(len(material.samples), "unused", dtype=object)
     side[material.split.train] = "train"
     side[material.split.val] = "val"
@@ -342,8 +346,12 @@ def write_report(
     config: Config,
     material: Material,
     history: list[dict[str, Any]],
+    crop: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes the predictions and the report of one split, as ``write_figures``; returns the report."""
+    """Writes the predictions and the report of one split, as ``write_figures``; returns the report.
+
+    ``crop`` says how its pictures were cropped, where that is not alike for all: ``crop_counts``.
+    """
     samples = material.samples
     parts = {"train": material.split.train, "val": material.split.val}
     began = read_json(folder.environment)
@@ -364,6 +372,7 @@ def write_report(
             "num_parameters": began["num_parameters"],
             "device": began["device"],
         },
+        **({} if crop is None else {"crop": crop}),
     }
     return write_figures(folder, split, predictions, config, material.training_samples(), facts)
 

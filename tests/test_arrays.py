@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.arrays import kept
+from multitask.arrays import _locked, clear, default_folder, kept, kept_files
 from multitask.files import is_part
 
 FORK = multiprocessing.get_context("fork")
@@ -179,3 +179,94 @@ def test_a_child_process_of_the_maker_does_not_keep_the_lock(tmp_path: Path) -> 
     children[0].kill()
     children[0].join()
     assert again.exitcode == 0
+
+
+def test_damage_is_told_and_absence_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    told: list[str] = []
+    for _ in range(2):
+        kept(path, 5, rows(), lambda: told.append("damaged"))
+    assert told == []
+    path.unlink()
+    path.write_bytes(b"x" * 500)
+    kept(path, 5, rows(), lambda: told.append("damaged"))
+    assert told == ["damaged"]
+
+
+KEY = "0123456789abcdef" * 2
+OTHERS = ("pixels-mine.npy", f"other-{KEY}.npy", f"pixels-{KEY}.txt")
+
+
+class TestFolder:
+    def test_default_is_where_caches_belong(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for value, expected in {"": tmp_path / ".cache", "a": tmp_path / ".cache", "/there": Path("/there")}.items():
+            monkeypatch.setenv("XDG_CACHE_HOME", value)
+            assert default_folder() == expected / "multitask"
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        assert default_folder() == tmp_path / ".cache" / "multitask"
+
+    def test_lists_what_is_kept_and_nothing_else(self, tmp_path: Path) -> None:
+        assert kept_files(tmp_path / "nowhere") == []
+        kept(tmp_path / f"pixels-{KEY}.npy", 5, rows())
+        kept(tmp_path / f"boxes-{KEY}.npy", 5, rows(np.zeros((5, 4))))
+        (tmp_path / f"features-{KEY}.npy").write_bytes(b"damaged")
+        for name in OTHERS:
+            (tmp_path / name).write_text("not ours")
+        found = {file.kind: file for file in kept_files(tmp_path)}
+        shapes = {kind: file.shape for kind, file in found.items()}
+        assert shapes == {"pixels": (5, 4, 3), "boxes": (5, 4), "features": None}
+        assert all(file.num_bytes == file.path.stat().st_size for file in found.values())
+
+    def test_clear_removes_what_is_kept_and_nothing_else(self, tmp_path: Path) -> None:
+        assert clear(tmp_path / "nowhere") == (0, [])
+        path = tmp_path / f"pixels-{KEY}.npy"
+        mapped = kept(path, 5, rows())
+        (tmp_path / f".{path.name}.abc.part").write_bytes(b"x" * 1000)  # by a maker that was killed
+        for name in OTHERS:
+            (tmp_path / name).write_text("not ours")
+        size = path.stat().st_size
+        assert clear(tmp_path) == (size + 1000, [])
+        assert sorted(file.name for file in tmp_path.iterdir()) == sorted(OTHERS)
+        np.testing.assert_array_equal(mapped, ROWS)  # whoever has it goes on
+
+    def test_clear_leaves_what_is_being_made(self, tmp_path: Path) -> None:
+        path = tmp_path / f"pixels-{KEY}.npy"
+        process = FORK.Process(target=_hang, args=(path,))
+        process.start()
+        try:
+            wait_for(lambda: [part for part in parts(tmp_path) if part.stat().st_size])
+            assert clear(tmp_path) == (0, [path])
+            assert len(parts(tmp_path)) == 1
+        finally:
+            process.kill()
+            process.join()
+        freed, busy = clear(tmp_path)
+        assert freed > 1 << 19
+        assert busy == []
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_lock_that_was_removed_while_one_waited_for_it_is_not_trusted(self, tmp_path: Path) -> None:
+        """Else two would hold locks of one name, and remove each other's work."""
+        lock = tmp_path / "x.lock"
+        waiting, holding = FORK.Event(), FORK.Event()
+
+        def wait() -> None:
+            waiting.set()
+            with _locked(lock):
+                holding.set()
+                time.sleep(600)
+
+        process = FORK.Process(target=wait)
+        with _locked(lock):
+            process.start()
+            assert waiting.wait(60)
+            time.sleep(0.2)
+            lock.unlink()
+        try:
+            assert holding.wait(60)
+            with pytest.raises(BlockingIOError), _locked(lock, wait=False):
+                pass
+        finally:
+            process.kill()
+            process.join()

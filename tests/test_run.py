@@ -458,9 +458,9 @@ def count_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[int, int]]
     done = [0, 0]
     load, forward = Preprocessing.load, Backbone.forward
 
-    def counted_load(self: Preprocessing, path: Path) -> Any:
+    def counted_load(self: Preprocessing, path: Path, *box: Any) -> Any:
         done[0] += 1
-        return load(self, path)
+        return load(self, path, *box)
 
     def counted_forward(self: Backbone, images: torch.Tensor) -> torch.Tensor:
         done[1] += len(images)

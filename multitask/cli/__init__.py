@@ -23,6 +23,7 @@ COMMANDS = {
     "runs": "List runs with their scores.",
     "compare": "Show what differs between runs, in settings and in scores.",
     "config": "Print a config resolved, or what is wrong with it.",
+    "cache": "Show or clear what is kept on disk of decoded pictures.",
     "bench": "Measure speed on this machine, as ratios.",
 }
 """The table of commands: each is ``command`` in the module of its name."""

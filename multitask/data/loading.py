@@ -27,8 +27,8 @@ class Inputs(Protocol):
     def __len__(self) -> int:
         """N."""
 
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        """(H, W, 3) uint8, or (F,); not to be written to."""
+    def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
+        """(B, H, W, 3) uint8, or (B, F), of the samples at B indices; a copy."""
 
 
 @dataclass(frozen=True)
@@ -96,10 +96,11 @@ class _Maker(Dataset[Batch | UserError]):
         # OpenCV counts threads per process, and a batch is one worker's job.
         cv2.setNumThreads(0)
         try:
-            pictures = [self.pictures[index] for index in order.indices]
+            images: NDArray[Any] = self.pictures.take(order.indices)
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
-        images = self.augmentation(pictures, order.seed) if self.augmentation else np.stack(pictures)
+        if self.augmentation is not None:
+            images = self.augmentation(images, order.seed)
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(self.learned.labels[order.indices]),

@@ -27,6 +27,8 @@ class Samples:
         numbers: (N, T) float64, the raw number of a binned task (an age), NaN where unknown or not binned.
         weights: (N,) float32, how much each counts in the loss.
         sources: (N,) str, where each came from.
+        boxes: (N, 4) float64, left, top, right, bottom of what matters in the picture, in its pixels; NaN where
+            unknown. None where the source has none.
     """
 
     space: LabelSpace
@@ -37,9 +39,11 @@ class Samples:
     numbers: NDArray[np.float64]
     weights: NDArray[np.float32]
     sources: NDArray[np.object_]
+    boxes: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         num = len(self)
+        assert self.boxes is None or self.boxes.shape == (num, 4)
         assert self.labels.shape == self.numbers.shape == (num, self.space.num_tasks)
         assert len(self.groups) == len(self.weights) == len(self.sources) == num
 
@@ -71,6 +75,7 @@ class Samples:
             self.numbers[indices],
             self.weights[indices],
             self.sources[indices],
+            None if self.boxes is None else self.boxes[indices],
         )
 
     @classmethod

@@ -36,9 +36,9 @@ class Features:
     def __len__(self) -> int:
         return len(self._values)
 
-    def __getitem__(self, index: int) -> NDArray[np.float32 | np.float16 | np.int16]:
-        """(F,); not to be written to."""
-        return self._values[index]
+    def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32 | np.float16 | np.int16]:
+        """(B, F), those of the pictures at B indices; a copy."""
+        return self._values[indices]
 
     def normalise(self, images: Tensor) -> Tensor:
         """(B, F) features of a batch, as the backbone gave them."""

@@ -6,6 +6,7 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 from rich.text import Text
 
-from multitask.reporting.words import amount_text, error_text
+from multitask.files import size_text
+from multitask.reporting.words import amount_text, crop_text, error_text, moment_text
 from multitask.training.progress import Progress
 
 out = Console(highlight=False)
@@ -92,6 +94,10 @@ class PlainProgress(Progress):
     def _print(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
+    def note(self, text: str) -> None:
+        """Says it."""
+        self._print(text)
+
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """Says what begins."""
         self._print(f"{name}: {total} {unit}")
@@ -162,6 +168,10 @@ class LiveProgress(Progress):
         self._num_epochs = self._num_batches = 0
         self._run = self._epoch_bar = self._batch_bar = TaskID(0)
         self._training_bars: tuple[TaskID, ...] = ()
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A bar of its own."""
@@ -285,6 +295,8 @@ def show_report(report: Mapping[str, Any]) -> None:
         say()
     if report.get("unseen"):
         say(unseen_in_words(report["unseen"]))
+    if report.get("crop"):
+        say(crop_text(report["crop"]))
     absent = report["joint"]["absent_classes"]
     if absent:
         say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")
@@ -415,6 +427,23 @@ def show_bench(rows: Sequence[Any]) -> None:
     for row in rows:
         if row.note:
             say(f"{row.name}: {row.note}")
+
+
+def show_cache(folder: Path, files: Sequence[Any]) -> None:
+    """The arrays that are kept in a folder, with what they take."""
+    total = sum(file.num_bytes for file in files)
+    say(f"{folder}: {len(files)} {'file' if len(files) == 1 else 'files'}, {size_text(total)}")
+    if not files:
+        return
+    table = make_table("", ("kind", "file", "made", "images", "of each", "size"), left=3)
+    table.title = None
+    for file in files:
+        shape = ("?", "damaged") if file.shape is None else (f"{file.shape[0]:,}", " x ".join(map(str, file.shape[1:])))
+        made = moment_text(datetime.fromtimestamp(file.made, UTC).isoformat())
+        table.add_row(
+            file.kind, file.path.stem.removeprefix(f"{file.kind}-")[:12], made, *shape, size_text(file.num_bytes)
+        )
+    out.print(table)
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:

@@ -17,6 +17,7 @@ from multitask.reporting.rules import rules_view
 from multitask.reporting.run_parts import fold_scores, unseen_scores
 from multitask.reporting.words import (
     count_text,
+    crop_text,
     duration_text,
     error_text,
     interval_text,
@@ -115,6 +116,8 @@ def _reading(report: Mapping[str, Any]) -> list[str]:
         if attribution.get("absent"):
             shares.append(f"classes without a picture for {score_text(attribution['absent'])}")
         sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
+    if report.get("crop"):
+        sentences.append(crop_text(report["crop"]))
     if joint["absent_classes"]:
         sentences.append(absent_in_words(joint["absent_classes"]))
     return sentences

@@ -65,3 +65,16 @@ def shorten(name: str, limit: int = 22) -> str:
     name = " ".join(name.split())
     tail = limit // 3
     return name if len(name) <= limit else f"{name[: limit - 1 - tail]}…{name[-tail:]}"
+
+
+def crop_text(crop: Mapping[str, Any]) -> str:
+    """A report's ``crop`` in a sentence: to how many pictures a box of their own was there to crop to."""
+    what = "a face" if crop["name"] == "face" else "a box of its own"
+    num = crop["found"] + crop["fallback"]
+    if not crop["fallback"]:
+        return f"Every picture was cropped to {what}."
+    return (
+        f"{crop['found']:,} of {plural(num, 'picture', 'pictures')} {'was' if crop['found'] == 1 else 'were'} cropped "
+        f"to {what}; {crop['fallback']:,} had none and {'was' if crop['fallback'] == 1 else 'were'} cropped as "
+        "data.crop.fallback says."
+    )

@@ -39,7 +39,7 @@ def record_of(plan: Plan, fingerprint: str) -> dict[str, Any]:
     return {"format": FORMAT, "version": multitask.__version__, "data": fingerprint, "began": began}
 
 
-_OF_THE_MACHINE = ("base.device", "base.data.root", "base.data.workers", "base.data.cache")
+_OF_THE_MACHINE = ("base.device", "base.data.root", "base.data.workers", "base.data.cache", "base.data.cache_dir")
 
 
 def _without_folder(value: Any) -> Any:

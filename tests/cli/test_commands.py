@@ -253,13 +253,17 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
     monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.PICTURES", 5)
     monkeypatch.setattr("multitask.bench.DECODED", 200)
+    monkeypatch.setattr("multitask.bench_data.EPOCHS", 1)
     done = call("bench", config_file())
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
     for name in (
         "training, 3 heads",
         "training from files",
+        "training with its",
         "loading JPEG",
+        "batches from the",
+        "augmentation at",
         "decode fitting, 200 pictures and 18 classes",
     ):
         assert name in words

@@ -122,6 +122,38 @@ def test_flip_can_be_left_out() -> None:
     assert "Affine" in names
 
 
+class TestFlipsAlone:
+    SETTINGS = AugmentSettings(strength=1.0, flip="alone", **{**OFF, "geometry": 1.0})
+
+    def changed(self, **changes: Any) -> AugmentSettings:
+        return self.SETTINGS.model_copy(update=changes)
+
+    def test_every_picture_is_as_it_was_or_its_mirror_image(self, pictures: list[np.ndarray]) -> None:
+        augmentation, before = Augmentation(self.SETTINGS), np.stack(pictures)
+        flipped = []
+        for seed in range(40):
+            for old, new in zip(before, augmentation(before, seed), strict=True):
+                flipped.append(not np.array_equal(old, new))
+                np.testing.assert_array_equal(new, old[:, ::-1] if flipped[-1] else old)
+        assert np.mean(flipped) == pytest.approx(0.5, abs=0.07)
+        np.testing.assert_array_equal(before, np.stack(pictures))  # the input is not written to
+
+    def test_they_are_as_often_as_beside_other_transforms(self) -> None:
+        for strength in (0.1, 0.3, 0.8):
+            [alone] = transforms(self.changed(strength=strength))
+            assert alone.to_dict() == transforms(self.changed(strength=strength, flip=True))[0].to_dict()
+        assert transforms(self.changed(geometry=0.0)) == []
+
+    def test_the_same_seed_gives_the_same_flips_and_another_others(self, pictures: list[np.ndarray]) -> None:
+        augmentation = Augmentation(self.SETTINGS)
+        np.testing.assert_array_equal(augmentation(pictures, 3), augmentation(np.stack(pictures), 3))
+        assert (augmentation(pictures, 3) != augmentation(pictures, 4)).any()
+
+    def test_other_families_are_done_beside_them(self) -> None:
+        names = [type(t).__name__ for t in transforms(self.changed(noise=1.0))]
+        assert names == ["HorizontalFlip", "GaussianBlur", "GaussNoise", "ImageCompression"]
+
+
 def test_the_same_seed_gives_the_same_batch_and_another_another(pictures: list[np.ndarray]) -> None:
     first, second = Augmentation(AugmentSettings(strength=0.8)), Augmentation(AugmentSettings(strength=0.8))
     first(pictures, 99)  # what came before does not matter

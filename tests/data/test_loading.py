@@ -16,10 +16,12 @@ import torch
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation, AugmentSettings
-from multitask.data.images import Pictures, Preprocessing
-from multitask.data.loading import Batches, Learned
+from multitask.data.images import Preprocessing
+from multitask.data.loading import Batches, Inputs, Learned
+from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
 from multitask.errors import UserError
+from multitask.model.features import Features
 
 SIZE = (24, 18)
 
@@ -36,7 +38,7 @@ def pictures(samples: Samples) -> Pictures:
 
 
 def make(
-    samples: Samples, pictures: Pictures, indices: np.ndarray | None = None, size: int = 16, **more: object
+    samples: Samples, pictures: Inputs, indices: np.ndarray | None = None, size: int = 16, **more: object
 ) -> Batches:
     # A sample's label is its own number, so that batches tell who is in them.
     labels = np.arange(len(samples))[:, None]
@@ -88,7 +90,7 @@ def test_features_are_served_in_the_pictures_place(samples: Samples, dtype: Any,
     values = np.random.default_rng(0).normal(scale=100, size=(len(samples), 7)).astype(dtype)
     values.flags.writeable = False
     nothing = Augmentation(AugmentSettings(strength=0))
-    batches = make(samples, values, shuffle=True, augmentation=nothing, workers=workers)  # type: ignore[arg-type]
+    batches = make(samples, Features(values), shuffle=True, augmentation=nothing, workers=workers)
     for batch in batches.epoch(1):
         np.testing.assert_array_equal(batch.images.numpy(), values[batch.labels[:, 0].numpy()])
         assert batch.images.numpy().dtype == dtype

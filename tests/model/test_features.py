@@ -64,7 +64,7 @@ def test_features_are_the_backbones_to_the_bit_and_computed_once(
     assert expected.dtype == dtype
     for found in (first, again):
         assert len(found) == 10
-        served = found.normalise(torch.from_numpy(np.stack([found[index] for index in range(10)])))
+        served = found.normalise(torch.from_numpy(found.take(np.arange(10))))
         assert served.dtype == dtype
         assert torch.equal(served, expected)
 

@@ -181,7 +181,7 @@ def test_a_setting_that_two_entries_set_is_refused(entries: dict[str, Any], line
         (
             {"augment.flip": {"kind": "categorical", "choices": [True, False, "no"]}},
             "space.augment.flip: 'no' makes a config that is refused: augment.flip: input should be a valid boolean, "
-            "found 'no'",
+            "or 'alone', found 'no'",
         ),
         (
             {"heads.*.loss.name": {"kind": "categorical", "choices": ["cross_entropy", "focl", "focal"]}},

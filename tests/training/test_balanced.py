@@ -19,7 +19,8 @@ from multitask.model.backbone import Backbone, BackboneSettings
 from multitask.model.heads import LinearSettings
 from multitask.model.network import ByTask, Network
 from multitask.objective.balance import AnyBalancer
-from multitask.objective.losses import CrossEntropySettings, TaskLoss, training_labels
+from multitask.objective.losses import CrossEntropySettings
+from multitask.objective.training_labels import training_labels
 from multitask.settings import validate, variant_classes
 from multitask.training.conflict import Conflict
 from multitask.training.loop import Trainer, TrainingSettings
@@ -58,7 +59,7 @@ def build(name: str, backbone: str = "test_resnet", **changes: Any) -> Trainer:
     losses = {}
     for column, task in enumerate(SPACE.tasks):
         labels = torch.cat([batch.labels[:, column] for batch in FixedBatches().batches]).numpy()
-        losses[task.name] = TaskLoss(CrossEntropySettings(), training_labels(task, labels, labels * math.nan))
+        losses[task.name] = CrossEntropySettings().build(training_labels(task, labels, labels * math.nan))
     balancer = ROWS[name]().build(dict.fromkeys(SPACE.task_names, 1.0))  # type: ignore[attr-defined]
     settings = validate(TrainingSettings, {"epochs": 4, "lr": 0.01, "accumulate": 2, **changes})
     return Trainer(network, ByTask(losses), balancer, settings, Preprocessing(SIZE), MixSettings(), 7, 3)

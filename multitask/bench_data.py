@@ -1,0 +1,135 @@
+"""The speed of what comes before training, as ratios on one core: reading, the cache, augmentation."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import albumentations as A
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from multitask.config import Config
+from multitask.data.augment import Augmentation, AugmentSettings, transforms
+from multitask.data.loading import Batches
+from multitask.data.pictures import Pictures, SharedPixels
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+from multitask.files import content_digest
+from multitask.material import Material
+from multitask.seeds import derive
+from multitask.timing import Measurement, one_core, side_by_side
+
+from torchvision import transforms as plain_transforms  # isort: skip  (after material, which makes it importable)
+
+NUM_DATA = 3
+"""How many ratios ``measure_data`` gives."""
+EPOCHS = 20
+"""From the cache, for one of the other side: one alone takes a few milliseconds."""
+FLIPS = AugmentSettings(strength=1.0, flip="alone", colour=0.0, noise=0.0, occlusion=0.0)
+
+
+def measure_data(config: Config, material: Material, num_pictures: int, rounds: int) -> Iterator[Measurement]:
+    """The ratios, one after the other.
+
+    Args:
+        config: whose size of pictures and batches.
+        material: whose pictures; of these, JPEG files.
+        num_pictures: at most so many.
+        rounds: turns of each side.
+
+    Raises:
+        UserError: there is no JPEG file among the pictures.
+    """
+    suffixes = [Path(image).suffix.lower() for image in material.samples.images]
+    jpegs = np.flatnonzero(np.isin(suffixes, [".jpg", ".jpeg"]))
+    chosen = np.random.default_rng(derive(config.seed, "bench")).permutation(jpegs)[:num_pictures]
+    if not len(chosen):
+        raise UserError(f"bench: there is no JPEG file in {config.data.root}")
+    with one_core():
+        yield _loading(config, material, chosen, rounds)
+        yield _cached(config, material, chosen, rounds)
+        yield _augmenting(config, material, chosen, rounds)
+
+
+def _loading(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+    """JPEG files to pixels of the network's size, against Pillow with torchvision's Resize and ToTensor."""
+    paths = list(material.samples.take(chosen).paths())
+    plain = _plain(config)
+
+    def ours() -> None:
+        for path in paths:
+            material.preprocessing.load(path)
+
+    def other() -> None:
+        for path in paths:
+            plain(path)
+
+    return side_by_side(
+        "loading JPEG, to Pillow + torchvision", 3.0, len(paths), ours, other, rounds, clock=time.process_time
+    )
+
+
+def _plain(config: Config, *more: object) -> Callable[[Path], torch.Tensor]:
+    """A picture as most loaders read it."""
+    resize = plain_transforms.Resize(config.data.image_size)
+    chain = plain_transforms.Compose([resize, *more, plain_transforms.ToTensor()])
+
+    def load(path: Path) -> torch.Tensor:
+        with Image.open(path) as image:
+            tensor: torch.Tensor = chain(image.convert("RGB"))
+        return tensor
+
+    return load
+
+
+def _cached(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+    """Batches from the cache on disk, flipped at random, against the same from files, one core."""
+    samples: Samples = material.samples.take(chosen)
+    paths, size = list(samples.paths()), config.training.batch_size
+    plain = _plain(config, plain_transforms.RandomHorizontalFlip())
+    with tempfile.TemporaryDirectory() as folder:
+        shared = SharedPixels(Path(folder), [content_digest(path) for path in paths])
+        pictures = Pictures(paths, material.preprocessing, "disk", shared=shared)
+        indices = np.arange(len(paths))
+        learned = material.what_is_learned(samples)
+        batches = Batches(samples, learned, pictures, indices, size, augmentation=Augmentation(FLIPS), shuffle=True)
+        epochs = count(1)
+
+        def ours() -> None:
+            for _ in range(EPOCHS):
+                for _ in batches.epoch(next(epochs)):
+                    pass
+
+        def other() -> None:
+            for part in np.array_split(indices, batches.num_batches):
+                torch.stack([plain(paths[index]) for index in part])
+
+        name = "batches from the cache with flips, to Pillow + torchvision"
+        return side_by_side(name, 30.0, len(paths), ours, other, rounds, repeats=EPOCHS, clock=time.process_time)
+
+
+def _augmenting(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+    """All families at strength 1, against Albumentations called plainly with the same transforms and draws."""
+    settings = AugmentSettings(strength=1.0)
+    augmentation, plain = Augmentation(settings), A.Compose(transforms(settings))
+    pixels = np.stack([material.preprocessing.load(path) for path in material.samples.take(chosen).paths()])
+    batches = np.array_split(pixels, -(-len(pixels) // config.training.batch_size))
+
+    def ours() -> None:
+        for seed, pictures in enumerate(batches):
+            augmentation(pictures, seed)
+
+    def other() -> None:
+        for seed, pictures in enumerate(batches):
+            plain.set_random_state(np.random.default_rng(seed), random.Random(seed))
+            np.stack([plain(image=picture)["image"] for picture in pictures])
+
+    name = "augmentation at strength 1, to Albumentations called plainly"
+    return side_by_side(name, 0.95, len(pixels), ours, other, rounds, clock=time.process_time)

@@ -1,0 +1,40 @@
+"""``multitask cache``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, set_option
+
+
+@click.command()
+@click.argument("place", type=FilePath, required=False, metavar="[CONFIG|DIR]")
+@set_option
+@click.option("--clear", "clearing", is_flag=True, help="Remove it all; runs that use it go on.")
+def command(place: Path | None, overrides: tuple[str, ...], clearing: bool) -> None:
+    """Show what is kept on disk of decoded pictures: in the folder DIR, in that of CONFIG, or in the default one."""
+    from multitask.arrays import clear, default_folder, kept_files
+    from multitask.config import load_config
+    from multitask.errors import UserError
+    from multitask.files import size_text
+    from multitask.reporting.console import say, show_cache
+
+    folder = default_folder()
+    if place is not None and place.is_dir():
+        folder = place
+        if overrides:
+            raise UserError(f"--set: needs a config, and {place} is a folder")
+    elif place is not None:
+        config = load_config(place, overrides)
+        folder = Path(config.data.cache_dir) if config.data.cache_dir else folder
+    elif overrides:
+        raise UserError("--set: needs a config")
+    if not clearing:
+        show_cache(folder, kept_files(folder))
+        return
+    freed, busy = clear(folder)
+    say(f"{folder}: {size_text(freed)} freed")
+    for path in busy:
+        say(f"{path}: is being made, and was left")

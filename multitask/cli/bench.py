@@ -28,15 +28,15 @@ def command(config: Path | None, study: bool, balancers: bool, sharing: bool) ->
 
             found = measure_study(config, progress)
         elif balancers:
-            from multitask.bench_balancers import measure_balancers
+            from multitask.bench.balancers import measure_balancers
 
             found = measure_balancers(config, progress)
         elif sharing:
-            from multitask.bench_sharing import measure_sharing
+            from multitask.bench.sharing import measure_sharing
 
             found = measure_sharing(config, progress)
         else:
-            from multitask.bench import measure
+            from multitask.bench.training import measure
 
             found = measure(config, progress)
     finally:

@@ -12,6 +12,7 @@ import torch
 from optuna.study import Study
 from safetensors.torch import save_file
 
+from multitask.bench.timing import Measurement, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.model.backbone import Backbone, BackboneSettings
@@ -28,7 +29,6 @@ from multitask.study.record import record_of
 from multitask.study.samplers import quieten
 from multitask.study.settings import Plan, StudySettings, load_study
 from multitask.study.storage import folder_url, open_storage, open_study
-from multitask.timing import Measurement, side_by_side
 from multitask.training.progress import Progress
 
 PEOPLE = 100

@@ -249,11 +249,11 @@ class TestConfig:
 
 
 def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multitask.bench.ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench.STEP_ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench.PICTURES", 5)
-    monkeypatch.setattr("multitask.bench.DECODED", 200)
-    monkeypatch.setattr("multitask.bench_data.EPOCHS", 1)
+    monkeypatch.setattr("multitask.bench.training.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.training.STEP_ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.training.PICTURES", 5)
+    monkeypatch.setattr("multitask.bench.decoding.DECODED", 200)
+    monkeypatch.setattr("multitask.bench.data.EPOCHS", 1)
     done = call("bench", config_file())
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
@@ -272,8 +272,8 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
 def test_bench_of_sharing_prints_its_ratios(
     call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.bench_sharing.ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench_sharing.STEP_ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.sharing.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.sharing.STEP_ROUNDS", 1)
     done = call("bench", config_file({"heads.age.net": "coral", "joint": {}}), "--sharing")
     assert done.code == 0, done.err
     words = " ".join(done.out.split())
@@ -285,8 +285,8 @@ def test_bench_of_sharing_prints_its_ratios(
 def test_bench_of_the_balancers_measures_each_to_fixed_weights(
     call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.bench_balancers.ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench_balancers.STEPS", 1)
+    monkeypatch.setattr("multitask.bench.balancers.ROUNDS", 1)
+    monkeypatch.setattr("multitask.bench.balancers.STEPS", 1)
     done = call("bench", config_file({"heads.age.weight": 0.5}), "--balancers")
     assert done.code == 0, done.err
     words = " ".join(done.out.split())

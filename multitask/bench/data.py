@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from multitask.bench.timing import Measurement, one_core, side_by_side
 from multitask.config import Config
 from multitask.data.augment import Augmentation, AugmentSettings, transforms
 from multitask.data.loading import Batches
@@ -24,7 +25,6 @@ from multitask.errors import UserError
 from multitask.files import content_digest
 from multitask.material import Material
 from multitask.seeds import derive
-from multitask.timing import Measurement, one_core, side_by_side
 
 from torchvision import transforms as plain_transforms  # isort: skip  (after material, which makes it importable)
 

@@ -1,4 +1,4 @@
-"""Speed on the machine at hand, as ratios measured side by side: what a machine is worth cancels out."""
+"""Training beside a plain loop, and feeding it; with the other measurements that ``multitask bench`` makes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,21 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from multitask.bench_data import NUM_DATA, measure_data
+from multitask.bench.data import NUM_DATA, measure_data
+from multitask.bench.decoding import decode_fitting
+from multitask.bench.timing import Measurement, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
 from multitask.errors import UserError
-from multitask.evaluation.decode import AnyDecode, Evidence, Known
-from multitask.labels import LabelSpace
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.run import build_network, build_trainer
-from multitask.settings import variant_classes
 from multitask.shipped import config_file
-from multitask.timing import Measurement, side_by_side
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 from multitask.training.progress import Progress
@@ -38,9 +34,6 @@ STEP_ROUNDS = 21
 STEPS = 3
 """Of the comparison of single steps, whose difference is a hundredth and drowns in longer turns' noise."""
 PICTURES = 300
-DECODED = 20_000
-DECODE_S = 2.0
-"""How long fitting a decode rule on ``DECODED`` pictures may take."""
 PEOPLE = 40
 
 
@@ -169,38 +162,6 @@ def _feeding(config: Config, material: Material, trainer: Trainer, served: Serve
         lambda: _train(trainer, next(epochs), from_files),
         lambda: _train(trainer, 1, served),
         ROUNDS,
-    )
-
-
-def decode_fitting(space: LabelSpace) -> Measurement:
-    """Fitting the slowest decode rule on drawn answers, against the time it may take."""
-    rng = np.random.default_rng(0)
-    labels = space.decode(rng.choice(np.flatnonzero(space.possible), DECODED))
-    log_probs = {
-        task.name: torch.from_numpy(rng.normal(size=(DECODED, task.num_classes)) + 2 * np.eye(task.num_classes)[column])
-        for task, column in zip(space.tasks, labels.T, strict=True)
-    }
-    evidence = Evidence.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
-    groups = np.array([f"person {row // 7}" for row in range(DECODED)], dtype=object)
-    known = Known(evidence, labels, groups)
-    took = {}
-    for name, settings in variant_classes(AnyDecode).items():
-        rule: Any = settings()
-        started = time.perf_counter()
-        rule.fit(known, None, 0)
-        took[name] = time.perf_counter() - started
-    slowest = max(took, key=lambda name: took[name])
-    seconds = took[slowest]
-    return Measurement(
-        f"decode fitting, {DECODED:,} pictures and {space.num_classes} classes, to {DECODE_S:g} s",
-        DECODE_S / seconds,
-        None,
-        None,
-        1.0,
-        seconds,
-        DECODE_S,
-        "s",
-        f"the slowest rule, {slowest}; " + ", ".join(f"{name} {value:.2f} s" for name, value in took.items()),
     )
 
 

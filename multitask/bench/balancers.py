@@ -5,13 +5,13 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from multitask.bench import Served, benched, some_batches
+from multitask.bench.timing import Measurement, side_by_side
+from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.material import Material
 from multitask.objective.balance import AnyBalancer, BalancerSettings
 from multitask.run import build_network, build_trainer
 from multitask.settings import override, validate, variant_classes
-from multitask.timing import Measurement, side_by_side
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 from multitask.training.progress import Progress

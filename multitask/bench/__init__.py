@@ -1,0 +1,1 @@
+"""Speed on the machine at hand, as ratios measured side by side: what a machine is worth cancels out."""

@@ -1,0 +1,50 @@
+"""How long decode rules take to be fitted."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from multitask.bench.timing import Measurement
+from multitask.evaluation.decode import AnyDecode, Evidence, Known
+from multitask.labels import LabelSpace
+from multitask.settings import variant_classes
+
+DECODED = 20_000
+DECODE_S = 2.0
+"""How long fitting a decode rule on ``DECODED`` pictures may take."""
+
+
+def decode_fitting(space: LabelSpace) -> Measurement:
+    """Fitting the slowest decode rule on drawn answers, against the time it may take."""
+    rng = np.random.default_rng(0)
+    labels = space.decode(rng.choice(np.flatnonzero(space.possible), DECODED))
+    log_probs = {
+        task.name: torch.from_numpy(rng.normal(size=(DECODED, task.num_classes)) + 2 * np.eye(task.num_classes)[column])
+        for task, column in zip(space.tasks, labels.T, strict=True)
+    }
+    evidence = Evidence.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
+    groups = np.array([f"person {row // 7}" for row in range(DECODED)], dtype=object)
+    known = Known(evidence, labels, groups)
+    took = {}
+    for name, settings in variant_classes(AnyDecode).items():
+        rule: Any = settings()
+        started = time.perf_counter()
+        rule.fit(known, None, 0)
+        took[name] = time.perf_counter() - started
+    slowest = max(took, key=lambda name: took[name])
+    seconds = took[slowest]
+    return Measurement(
+        f"decode fitting, {DECODED:,} pictures and {space.num_classes} classes, to {DECODE_S:g} s",
+        DECODE_S / seconds,
+        None,
+        None,
+        1.0,
+        seconds,
+        DECODE_S,
+        "s",
+        f"the slowest rule, {slowest}; " + ", ".join(f"{name} {value:.2f} s" for name, value in took.items()),
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import cache, cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation, changes_pictures
+from multitask.data.corrections import correct
 from multitask.data.images import Normaliser, Pictures, Preprocessing, SharedPixels, pixels_key
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out
+from multitask.data.splits import Split, fold, hold_out, told
+from multitask.errors import UserError
 from multitask.files import content_digest
-from multitask.labels import LabelSpace
+from multitask.labels import MISSING, LabelSpace
 from multitask.model.backbone import Backbone
 from multitask.model.features import Features, compute_features, features_key
 from multitask.runs.environment import fingerprint, machine
@@ -45,10 +48,34 @@ class Material:
         self.space = config.space()
         self.learned = config.learned_space()
         self.samples: Samples = config.data.source.samples(Path(config.data.root), self.space)
+        self.corrections: dict[str, Any] | None = None
+        if config.data.corrections is not None:
+            corrected = correct(self.samples, config.data.corrections)
+            self.samples, self.corrections = corrected.samples, corrected.record
         self.split: Split = _split(config, self.samples)
+        self._check_labelled()
         self.preprocessing = preprocessing(config)
         self._pictures: Pictures | None = None
         self._features: Features | None = None
+
+    def _check_labelled(self) -> None:
+        """Checks that there is something to learn, and to pick the best epoch by."""
+        train = self.samples.take(self.split.train)
+        for task, column in zip(self.learned.tasks, self.learned_labels(train).T, strict=True):
+            if self.config.heads[task.name].weight and (column == MISSING).all():
+                raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")
+        scored, _, name = self.config.training.monitor.rpartition(".")
+        if not len(self.split.val):
+            return
+        val = self.samples.take(self.split.val)
+        labels = dict(zip([f"tasks.{task}" for task in self.space.task_names], val.labels.T, strict=True))
+        if (labels.get(scored, val.classes) == MISSING).all():
+            other = next((task for task, column in labels.items() if (column != MISSING).any()), None)
+            raise UserError(
+                f"training.monitor: {scored}.{name} is unknown: none of the {len(val)} pictures that validate has "
+                + ("all its labels" if scored == "joint" else "that label")
+                + (f"; monitor {other}.{name}" if other else "")
+            )
 
     def learned_labels(self, samples: Samples) -> NDArray[np.int64]:
         """(N, H) the labels that each head learns."""
@@ -150,6 +177,7 @@ class Material:
             config.training.batch_size,
             augmentation=Augmentation(config.augment) if train else None,
             shuffle=train,
+            sampler=config.data.sampler,
             seed=derive(config.seed, "batches"),
             workers=self._workers(device) if train and self._features is None else 0,
             pin=device.type == "cuda",
@@ -164,17 +192,20 @@ class Material:
     def fingerprint(self) -> dict[str, Any]:
         """What data this is: a digest of pictures, labels, groups and weights, and how much there is of it."""
         samples = self.samples
+        boxes = repeat("") if samples.boxes is None else (f"\t{box.tolist()}" for box in samples.boxes)
         texts = (
-            f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}"
-            for image, group, labels, numbers, weight in zip(
-                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, strict=True
+            f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}{box}"
+            for image, group, labels, numbers, weight, box in zip(
+                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, boxes, strict=False
             )
         )
         return {
             "root": str(samples.root),
+            **({} if samples.roots is None else {"roots": {name: str(root) for name, root in samples.roots.items()}}),
             "fingerprint": fingerprint(zip(texts, self.contents, strict=True)),
             "num_images": len(samples),
             "num_groups": samples.num_groups,
+            **({} if self.corrections is None else {"corrections": self.corrections}),
         }
 
 
@@ -194,6 +225,12 @@ def learned_labels(samples: Samples, space: LabelSpace, learned: LabelSpace) -> 
 
 
 def _split(config: Config, samples: Samples) -> Split:
+    if samples.sides is not None:
+        return told(samples, lambda rest: _dealt(config, rest))
+    return _dealt(config, samples)
+
+
+def _dealt(config: Config, samples: Samples) -> Split:
     seed = derive(config.seed if config.data.split_seed is None else config.data.split_seed, "split")
     if config.data.folds is not None:
         return fold(samples, config.data.fold, config.data.folds, seed)

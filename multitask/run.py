@@ -230,7 +230,8 @@ def _open_folder(folder: RunFolder, config: Config, material: Material, facts: d
                 + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
             )
         if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
-            raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
+            where = config.data.root or "data.source"
+            raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
         frozen = read_json(folder.environment).get("frozen_backbone")
         if frozen is not None and frozen != facts["frozen_backbone"]:
             raise UserError(

@@ -1,0 +1,62 @@
+"""Reads a table of many rows, splits it, and goes through two epochs' batches; prints the most memory that it took.
+
+A process of its own, for ``test_index.py``: python index_of_many.py TABLE
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from multitask.config import Config
+from multitask.data.loading import Batches
+from multitask.data.samplers import ClassWeightedSettings
+from multitask.material import _split, learned_labels
+from multitask.settings import validate
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    table = Path(sys.argv[1])
+    started, imported = time.monotonic(), peak_mib()
+    config = validate(
+        Config,
+        {
+            "labels": {
+                "tasks": {
+                    "garment": {"classes": ["shirt", "skirt", "trousers"]},
+                    "colour": {"classes": ["red", "green", "blue"]},
+                    "price": {"kind": "binned", "edges": [20, 50]},
+                }
+            },
+            "data": {
+                "root": str(table.parent),
+                "source": {"name": "table", "file": table.name, **({"group": "product"} if len(sys.argv) < 3 else {})},
+            },
+            "model": {"backbone": {"name": "test_resnet", "weights": "none"}},
+        },
+    )
+    samples = config.data.source.samples(table.parent, config.space())
+    told = [time.monotonic() - started]
+    split = _split(config, samples)
+    told.append(time.monotonic() - started)
+    # Of the pictures nothing is kept here: this is about the index.
+    pictures = np.broadcast_to(np.zeros((1, 2, 2, 3), dtype=np.uint8), (len(samples), 2, 2, 3))
+    labels = learned_labels(samples, config.space(), config.learned_space())
+    for sampler in (None, ClassWeightedSettings()):
+        batches = Batches(samples, labels, pictures, split.train, 256, shuffle=True, sampler=sampler)
+        served = sum(len(batch) for batch in batches.epoch(1))
+        assert served == len(split.train)
+    assert samples.paths()[len(samples) - 1].is_relative_to(table.parent)
+    told.append(time.monotonic() - started)
+    print(len(samples), samples.num_groups, round(imported), round(peak_mib()), *(round(item, 1) for item in told))
+
+
+main()

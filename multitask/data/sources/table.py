@@ -41,7 +41,7 @@ class TableSettings(SourceSettings):
     file: str = "train.csv"
     """The table, in the data root; ``.csv`` or ``.parquet``."""
     query_file: str = "queries.csv"
-    """A table of the pictures to be answered, in the data root; where it holds the tasks' columns, the answers too."""
+    """A table of the pictures to be answered, in the data root; where their answers are known, those and groups too."""
     path: Column = "path"
     """The column of the pictures' paths, relative to the data root."""
     tasks: dict[str, ColumnSettings] = {}
@@ -100,7 +100,7 @@ class TableSettings(SourceSettings):
         return Queries(tuple(rows.images), paths, self.path, "names", rows.box_array())
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
-        """The rows of ``query_file``, which must have the tasks' columns too."""
+        """The rows of ``query_file``, which must have the columns of labels and groups too."""
         settings = self.model_copy(update={"weight": None, "split": None})
         rows = _Rows(root / self.query_file, settings._columns(space), settings, space)
         samples = rows.samples(root, space)

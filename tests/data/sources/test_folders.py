@@ -71,7 +71,7 @@ def test_what_is_no_picture_and_what_is_hidden_is_passed_over(tmp_path: Path) ->
     [
         (
             "redshirt/1.jpg",
-            "train/redshirt: holds pictures, but its name does not match the pattern '{colour}_{garment}'",
+            "train/redshirt: holds pictures, but its name does not match the pattern '{colour}_{g",
         ),
         ("red_shirt/more/1.jpg", "train/red_shirt/more: holds pictures, but its name does not match the pattern"),
         ("1.jpg", "train: holds pictures, but its name does not match the pattern"),

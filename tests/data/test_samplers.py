@@ -137,3 +137,9 @@ def test_draws_are_fair_in_the_long_run() -> None:
     rng = np.random.default_rng(0)
     drawn = np.concatenate([draw(np.arange(4), chances, rng) for _ in range(5000)])
     np.testing.assert_allclose(np.bincount(drawn) / len(drawn), chances, atol=0.01)
+
+
+def test_what_is_drawn_is_shuffled() -> None:
+    epoch = served(GroupsBalancedSettings(), 1)
+    assert epoch != sorted(epoch)
+    assert abs(np.corrcoef(epoch, np.arange(len(epoch)))[0, 1]) < 0.5

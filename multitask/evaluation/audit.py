@@ -112,7 +112,7 @@ class Audit:
 
     Attributes:
         heads: a row for each task and for ``joint``.
-        suspects: the most suspect first, the tasks' before those of the joint class, whose probabilities are smaller; of
+        suspects: the most suspect first; the joint class's, whose probabilities are smaller, after the tasks', and of
             these only those that change something which no task's do.
         constant: the tasks that were judged group by group.
         nearly: tasks that are constant in most groups but not in all: the share in which they are.

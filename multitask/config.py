@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.data.augment import AugmentSettings
+from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, WholeSettings
 from multitask.data.pictures import CacheName
-from multitask.data.sources import AnySource, CompetitionSettings
+from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
+from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
@@ -36,6 +38,7 @@ from multitask.settings import (
     Settings,
     override,
     parse_override,
+    resolve_path,
     validate,
 )
 from multitask.training.loop import TrainingSettings
@@ -50,8 +53,12 @@ ImageSize = Annotated[
 class DataSettings(Settings):
     """The ``data`` section: where the pictures are, who validates, and what the network sees of them."""
 
-    root: ConfigPath
+    root: Annotated[str, BeforeValidator(resolve_path)] = ""
+    """The folder that the source reads; empty only where several sources have roots of their own."""
     source: AnySource = CompetitionSettings()
+    corrections: CorrectionsSettings | None = None
+    """Files of label corrections that are made to what the source says."""
+    sampler: AnySampler = UniformSettings()
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
     """The share of the groups that validates; 0: all of them train."""
     folds: Annotated[PositiveInt, Field(ge=2)] | None = None
@@ -78,6 +85,22 @@ class DataSettings(Settings):
     def _check(self) -> DataSettings:
         if self.cache_dir is not None and self.cache in ("memory", "none"):
             raise ValueError(f"cache_dir: would be ignored, since cache is {self.cache}")
+        several = isinstance(self.source, SeveralSettings)
+        if several and self.root:
+            raise ValueError(f"root: {self.root} would be ignored: each of several sources has a root of its own")
+        if not several and not self.root:
+            raise ValueError("root: must name the folder that the pictures are in")
+        if isinstance(self.sampler, PerSourceSettings):
+            if not isinstance(self.source, SeveralSettings):
+                raise ValueError(f"sampler: per_source needs several sources, found {self.source.name}")
+            for name in self.sampler.weights:
+                if name not in self.source.sources:
+                    near = nearest(name, self.source.sources)
+                    raise ValueError(f"sampler.weights.{name}: there is no source of that name{near}")
+        if self.source.says_sides:
+            for key in ("folds", "split_seed", "val_fraction"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: {getattr(self, key)} would be ignored: the source says who validates")
         if self.folds is None and self.fold:
             raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
         if self.folds is not None:
@@ -88,6 +111,13 @@ class DataSettings(Settings):
         elif self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None:
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that the source reads."""
+        if isinstance(self.source, SeveralSettings):
+            return tuple(Path(part.root) for part in self.source.sources.values())
+        return (Path(self.root),)
 
 
 class HeadSettings(Settings):
@@ -129,6 +159,10 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
+        try:
+            self.data.source.check(self.space())
+        except UserError as error:
+            raise UserError(f"data.source.{error}") from None
         names = self.learned_space().task_names
         self.model.sharing.check(self.learned_space())
         for name in self.heads:

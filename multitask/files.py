@@ -83,6 +83,8 @@ def remove_parts(path: Path) -> None:
 
 _CONTENTS: dict[Path, tuple[tuple[int, ...], bytes]] = {}
 """What files looked like when they were digested, and their digests: a study's runs read the same ones again."""
+_MAX_CONTENTS = 200_000
+"""How many are remembered, in some 150 MB; the files of larger sets are read again."""
 _SETTLED_S = 2.0
 """A file that changed less than so long ago may change again without a trace, since file systems' clocks are coarse."""
 
@@ -106,7 +108,7 @@ def content_digest(path: Path) -> bytes:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    if found.st_ctime + _SETTLED_S < began:
+    if found.st_ctime + _SETTLED_S < began and len(_CONTENTS) < _MAX_CONTENTS:
         _CONTENTS[path] = seen, digest
     return digest
 
@@ -162,7 +164,7 @@ def to_json(value: Any, indent: int | None = 2) -> str:
     return json.dumps(plain(value), indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def csv_text(header: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+def csv_text(header: Sequence[object], rows: Iterable[Iterable[Any]]) -> str:
     """A table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

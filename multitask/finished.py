@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,8 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
         folder: the run.
         config: its config.
         root: a data root in the layout of the run's source.
-        out: the CSV file, ``ImageID,ans``; written only when every picture was answered.
+        out: the CSV file, with the columns that the source's layout asks for; written only when every picture was
+            answered.
         progress: hears how it goes.
 
     Returns:
@@ -157,27 +159,17 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}")
     queries = config.data.source.queries(root)
-    num = len(queries.ids)
-    space = config.space()
-    samples = Samples(
-        space,
-        root,
-        np.array([str(path.relative_to(root)) for path in queries.paths], dtype=object),
-        np.array(queries.ids, dtype=object),
-        np.full((num, space.num_tasks), MISSING, dtype=np.int64),
-        np.full((num, space.num_tasks), np.nan),
-        np.ones(num, dtype=np.float32),
-        np.full(num, "query", dtype=object),
-    )
+    images = [str(path.relative_to(root)) for path in queries.paths]
+    samples = replace(Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes)
     preprocess = preprocessing(config)
     kept = read_rules(folder, config)
     rule = kept.rule() if kept else None
     with loaded(folder, config) as (network, device):
         batches = _batches(samples, config, Gallery(config, samples, preprocess), progress)
         predictions = answer(network, config, samples, batches, preprocess, device, rule)
-    rows = zip(queries.ids, predictions.predicted.tolist(), strict=True)
-    write_atomically(out, csv_text(("ImageID", "ans"), rows))
-    return num
+    header, *rows = queries.table(predictions.predicted, samples.space)
+    write_atomically(out, csv_text(header, rows))
+    return len(samples)
 
 
 def write_page(folder: RunFolder, config: Config, split: str) -> Path:
@@ -193,8 +185,9 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
     augmented: list[Picture] = []
     mistakes: list[Mistake] = []
     try:
-        if not Path(config.data.root).is_dir():  # a synthetic source would draw it
-            raise UserError(f"{config.data.root}: no such folder")
+        for root in config.data.roots:
+            if not root.is_dir():  # a synthetic source would draw it
+                raise UserError(f"{root}: no such folder")
         material = _material(folder, config)
         augmented = _augmented(material)
         shown = material.samples

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,16 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation, changes_pictures
+from multitask.data.corrections import correct
 from multitask.data.images import Normaliser, Preprocessing, pixels_key
 from multitask.data.loading import Batches, Learned
 from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out, limit_groups, without_classes
+from multitask.data.splits import Split, fold, hold_out, limit_groups, told, without_classes
+from multitask.errors import UserError
 from multitask.files import content_digest
 from multitask.gallery import Gallery, stage_if_begun
+from multitask.labels import MISSING
 from multitask.model.encoded import Encoder
 from multitask.model.features import Features, compute_features, features_key
 from multitask.runs.environment import fingerprint, machine
@@ -45,7 +50,17 @@ class Material:
         self.space = config.space()
         self.learned = config.learned_space()
         self.samples: Samples = config.data.source.samples(Path(config.data.root), self.space)
-        self.split: Split = _split(config, self.samples)
+        self.corrections: dict[str, Any] | None = None
+        self.corrected = np.zeros(self.samples.labels.shape, dtype=bool)
+        """(N, T), whether a correction changed the label."""
+        given, kept = self.samples, np.arange(len(self.samples))
+        if config.data.corrections is not None:
+            corrected = correct(given, config.data.corrections)
+            self.samples, self.corrections = corrected.samples, corrected.record
+            kept = corrected.kept
+            self.corrected = self.samples.labels != given.labels[kept]
+        self.split: Split = _split(config, self.samples, given, kept)
+        self._check_labelled()
         self.preprocessing = preprocessing(config)
         self.gallery = Gallery(config, self.samples, self.preprocessing, reuse, lambda: self.contents)
         self._features: Features | None = None
@@ -57,6 +72,25 @@ class Material:
     def what_is_learned(self, samples: Samples) -> Learned:
         """A column for each loss: of every head and, where there is one, of the joint term."""
         return what_is_learned(samples, self.config)
+
+    def _check_labelled(self) -> None:
+        """Checks that there is something to learn, and to pick the best epoch by."""
+        train = self.samples.take(self.split.train)
+        for task, column in zip(self.learned.tasks, self.what_is_learned(train).labels.T, strict=False):
+            if self.config.heads[task.name].weight and (column == MISSING).all():
+                raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")
+        scored, _, name = self.config.training.monitor.rpartition(".")
+        if not len(self.split.val):
+            return
+        val = self.samples.take(self.split.val)
+        labels = dict(zip([f"tasks.{task}" for task in self.space.task_names], val.labels.T, strict=True))
+        if (labels.get(scored, val.classes) == MISSING).all():
+            other = next((task for task, column in labels.items() if (column != MISSING).any()), None)
+            raise UserError(
+                f"training.monitor: {scored}.{name} is unknown: none of the {len(val)} pictures that validate has "
+                + ("all its labels" if scored == "joint" else "that label")
+                + (f"; monitor {other}.{name}" if other else "")
+            )
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """The samples of ``train``, ``val`` or ``all``."""
@@ -159,6 +193,7 @@ class Material:
             config.training.batch_size,
             augmentation=Augmentation(config.augment) if train else None,
             shuffle=train,
+            sampler=config.data.sampler,
             seed=derive(config.seed, "batches"),
             workers=self._workers(device) if train and self._features is None else 0,
             pin=device.type == "cuda",
@@ -173,18 +208,20 @@ class Material:
     def fingerprint(self) -> dict[str, Any]:
         """What data this is: a digest of pictures, labels, groups and weights, and how much there is of it."""
         samples = self.samples
-        boxes = [""] * len(samples) if samples.boxes is None else [f"\t{box.tolist()}" for box in samples.boxes]
+        boxes = repeat("") if samples.boxes is None else (f"\t{box.tolist()}" for box in samples.boxes)
         texts = (
             f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}{box}"
             for image, group, labels, numbers, weight, box in zip(
-                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, boxes, strict=True
+                samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, boxes, strict=False
             )
         )
         return {
             "root": str(samples.root),
+            **({} if samples.roots is None else {"roots": {name: str(root) for name, root in samples.roots.items()}}),
             "fingerprint": fingerprint(zip(texts, self.contents, strict=True)),
             "num_images": len(samples),
             "num_groups": samples.num_groups,
+            **({} if self.corrections is None else {"corrections": self.corrections}),
         }
 
 
@@ -200,17 +237,27 @@ def what_is_learned(samples: Samples, config: Config) -> Learned:
     return Learned(labels, numbers)
 
 
-def _split(config: Config, samples: Samples) -> Split:
+def _split(config: Config, samples: Samples, given: Samples, kept: NDArray[np.int64]) -> Split:
+    """The split of samples: ``given`` before corrections, ``kept`` those of them that no correction drops.
+
+    Groups are dealt as their given labels would have it. So a correction moves nobody, and runs with and without it
+    compare person by person.
+    """
     seed = derive(config.seed if config.data.split_seed is None else config.data.split_seed, "split")
-    if config.data.folds is not None:
-        split = fold(samples, config.data.fold, config.data.folds, seed)
-    else:
-        split = hold_out(samples, config.data.val_fraction, seed)
+    split = _dealt(config, given, seed) if given.sides is None else told(given, lambda rest: _dealt(config, rest, seed))
+    if len(kept) < len(given):
+        split = split.kept(kept)
     if config.data.held_out:
         split = without_classes(samples, split, config.unseen())
     if config.data.train_groups is not None:
-        split = limit_groups(samples, split, config.data.train_groups, seed)
+        split = limit_groups(replace(samples, labels=given.labels[kept]), split, config.data.train_groups, seed)
     return split
+
+
+def _dealt(config: Config, samples: Samples, seed: int) -> Split:
+    if config.data.folds is not None:
+        return fold(samples, config.data.fold, config.data.folds, seed)
+    return hold_out(samples, config.data.val_fraction, seed)
 
 
 def preprocessing(config: Config) -> Preprocessing:

@@ -310,7 +310,8 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
             + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
         )
     if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
-        raise UserError(f"{config.data.root}: is not the data that the run in {folder.path} began with")
+        where = config.data.root or "data.source"
+        raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
 
 
 def load_run_config(folder: RunFolder) -> Config:

@@ -144,7 +144,7 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
             return
         inner = rows[name]
     if isinstance(inner, type) and issubclass(inner, Settings) and isinstance(value, Mapping):
-        fields = inner.model_fields
+        fields = {field.alias or name: field for name, field in inner.model_fields.items()}
         for key, item in value.items():
             where = f"{path}.{key}" if path else str(key)
             if key in fields:

@@ -485,7 +485,8 @@ class TestShippedConfigs:
                 raise
             monkeypatch.setenv(needed[1], str(tmp_path))
             config = load_config(path)
-        assert config.space().num_classes == 18
+        if path.name.startswith("mask18"):
+            assert config.space().num_classes == 18
         assert validate(Config, parse_yaml(config.to_yaml(), path.name)) == config
 
     @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

@@ -125,7 +125,9 @@ class _Bakeoff:
         if space != self.plan.space:
             raise UserError(f"{where}: its bake-off is of other tasks or classes; name another --out")
         if data != self.data:
-            raise UserError(f"{self.plan.base.data.root}: is not the data that the bake-off in {where} began with")
+            raise UserError(
+                f"{self.plan.base.data.root or 'data.source'}: is not the data that the bake-off in {where} began with"
+            )
         self.created = created
 
     def _material(self, config: Config) -> Material:

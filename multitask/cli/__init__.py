@@ -18,6 +18,7 @@ COMMANDS = {
     "study": "Tune settings with Optuna, and confirm that the gain is real.",
     "bakeoff": "Compare contenders on equal terms, person by person.",
     "evaluate": "Score a run on one of its splits.",
+    "audit": "Find labels that are probably wrong, and train again on corrections.",
     "predict": "Answer new pictures with a run.",
     "report": "Show a run's report and draw its page.",
     "runs": "List runs with their scores.",

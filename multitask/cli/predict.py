@@ -12,7 +12,7 @@ from multitask.cli.options import FilePath, quiet_option, run_argument
 @click.command()
 @run_argument
 @click.option("--data", type=FilePath, required=True, help="The data root that holds the pictures to answer.")
-@click.option("-o", "--output", type=FilePath, required=True, help="The CSV file to write: ImageID,ans.")
+@click.option("-o", "--output", type=FilePath, required=True, help="The CSV file to write.")
 @quiet_option
 def command(run: Path, data: Path, output: Path, quiet: bool) -> None:
     """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""

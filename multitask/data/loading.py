@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from multitask.data.augment import Augmentation
+from multitask.data.samplers import SamplerSettings, draw
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.seeds import derive
@@ -121,6 +122,7 @@ class Batches:
             dropped, and no small rest disturbs the batch statistics.
         augmentation: None to serve the pictures as they are; features can be served in no other way.
         shuffle: whether every epoch has an order of its own.
+        sampler: which samples a shuffled epoch serves; it is as long as ``indices`` whatever they are.
         seed: of order and augmentation.
         workers: processes that make batches; 0 makes them in a thread beside the training.
         pin: whether batches go to page-locked memory.
@@ -136,6 +138,7 @@ class Batches:
         *,
         augmentation: Augmentation | None = None,
         shuffle: bool = False,
+        sampler: SamplerSettings | None = None,
         seed: int = 0,
         workers: int = 0,
         pin: bool = False,
@@ -143,6 +146,7 @@ class Batches:
         self._maker = _Maker(samples, learned, pictures, augmentation)
         self._indices = indices
         self._shuffle = shuffle
+        self._chances = sampler.chances(samples.take(indices)) if shuffle and sampler else None
         self._seed = seed
         self._pin = pin
         self._orders: list[_Order] = []
@@ -171,7 +175,7 @@ class Batches:
         """
         indices = self._indices
         if self._shuffle:
-            indices = np.random.default_rng(derive(self._seed, "order", epoch)).permutation(indices)
+            indices = draw(indices, self._chances, np.random.default_rng(derive(self._seed, "order", epoch)))
         self._orders[:] = [
             _Order(part, derive(self._seed, "augment", epoch, number))
             for number, part in enumerate(np.array_split(indices, self.num_batches))

@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
-from multitask.labels import LabelSpace
+from multitask.labels import MISSING, LabelSpace
+
+SIDES = ("train", "val")
+"""What a source may say of whom a picture helps: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
+
+
+class Files(Sequence[Path]):
+    """The pictures' files, each made when it is asked for: a path takes more memory than all the rest of its row."""
+
+    def __init__(self, samples: Samples) -> None:
+        self._samples = samples
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Path]: ...
+    def __getitem__(self, index: int | slice) -> Path | list[Path]:
+        images: Any = self._samples.images[index]
+        if isinstance(index, slice):
+            return [self._samples.path(image) for image in images]
+        return self._samples.path(images)
+
+    def __iter__(self) -> Iterator[Path]:
+        return (self._samples.path(image) for image in self._samples.images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +54,14 @@ class Samples:
         numbers: (N, T) float64, the raw number of a binned task (an age), NaN where unknown or not binned.
         weights: (N,) float32, how much each counts in the loss.
         sources: (N,) str, where each came from.
+        ids: (N,) str, what the source calls each or its group, by which corrections may find them; not always unique.
+            None where the source has none.
+        sides: (N,) int64, indices into ``SIDES`` where the source says who trains and who validates, ``MISSING`` where
+            it does not; alike within a group. None where it says nothing.
         boxes: (N, 4) float64, left, top, right, bottom of what matters in the picture, in its pixels; NaN where
             unknown. None where the source has none.
+        roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
+            is the one folder.
     """
 
     space: LabelSpace
@@ -39,13 +72,16 @@ class Samples:
     numbers: NDArray[np.float64]
     weights: NDArray[np.float32]
     sources: NDArray[np.object_]
+    ids: NDArray[np.object_] | None = None
+    sides: NDArray[np.int64] | None = None
     boxes: NDArray[np.float64] | None = None
+    roots: Mapping[str, Path] | None = None
 
     def __post_init__(self) -> None:
         num = len(self)
-        assert self.boxes is None or self.boxes.shape == (num, 4)
         assert self.labels.shape == self.numbers.shape == (num, self.space.num_tasks)
-        assert len(self.groups) == len(self.weights) == len(self.sources) == num
+        assert self.boxes is None or self.boxes.shape == (num, 4)
+        assert all(len(column) == num for column in self.columns().values())
 
     def __len__(self) -> int:
         return len(self.images)
@@ -55,27 +91,57 @@ class Samples:
         """How many groups there are."""
         return len(set(self.groups))
 
+    def group_indices(self) -> NDArray[np.int64]:
+        """(N,) the groups as numbers from 0, in the order in which they appear."""
+        return pd.factorize(self.groups)[0].astype(np.int64)
+
     @property
     def classes(self) -> NDArray[np.int64]:
         """(N,) class indices, ``MISSING`` where a task's label is."""
         return self.space.encode(self.labels)
 
-    def paths(self) -> list[Path]:
+    @property
+    def kinds(self) -> NDArray[np.int64]:
+        """(N,) numbers, alike where all labels are alike: classes where those of incomplete labels are told apart."""
+        kinds = np.zeros(len(self), dtype=np.int64)
+        for column, size in zip(self.labels.T, self.space.sizes, strict=True):
+            kinds = kinds * (size + 1) + (column - MISSING)
+        return kinds
+
+    def columns(self) -> dict[str, NDArray[Any]]:
+        """The columns that there are, by their attribute's name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+
+    def path(self, image: str) -> Path:
+        """The file of one of ``images``."""
+        if self.roots is None:
+            return self.root / image
+        part, _, rest = image.partition("/")
+        return self.roots[part] / rest
+
+    def paths(self) -> Files:
         """The pictures' files."""
-        return [self.root / image for image in self.images]
+        return Files(self)
 
     def take(self, indices: NDArray[np.int64]) -> Samples:
         """The samples at ``indices``, in that order."""
-        return Samples(
-            self.space,
-            self.root,
-            self.images[indices],
-            self.groups[indices],
-            self.labels[indices],
-            self.numbers[indices],
-            self.weights[indices],
-            self.sources[indices],
-            None if self.boxes is None else self.boxes[indices],
+        taken: dict[str, Any] = {name: column[indices] for name, column in self.columns().items()}
+        return replace(self, **taken)
+
+    @classmethod
+    def unlabelled(cls, space: LabelSpace, root: Path, images: Sequence[str], groups: Sequence[str]) -> Samples:
+        """Pictures of which nothing is known."""
+        num = len(images)
+        return cls(
+            space,
+            root,
+            np.array(images, dtype=object),
+            np.array(groups, dtype=object),
+            np.full((num, space.num_tasks), MISSING, dtype=np.int64),
+            np.full((num, space.num_tasks), np.nan),
+            np.ones(num, dtype=np.float32),
+            np.full(num, "query", dtype=object),
         )
 
     @classmethod
@@ -127,16 +193,21 @@ class Samples:
             np.ones(num, dtype=np.float32),
             np.full(num, source, dtype=object),
         )
-        samples._check_possible()
+        samples.check_possible()
         return samples
 
-    def _check_possible(self) -> None:
+    def check_possible(self) -> None:
+        """Checks that no picture has a class that cannot occur.
+
+        Raises:
+            UserError: one has.
+        """
         classes = self.classes
         wrong = np.flatnonzero((classes >= 0) & ~self.space.possible[classes])
         if len(wrong):
             name = self.space.class_names[classes[wrong[0]]]
             raise UserError(
-                f"{self.root / self.images[wrong[0]]}: is labelled {name!r}, which labels.impossible says cannot occur"
+                f"{self.path(self.images[wrong[0]])}: is labelled {name!r}, which labels.impossible says cannot occur"
             )
 
 
@@ -147,7 +218,25 @@ class Queries:
     Attributes:
         ids: what the answer file calls them.
         paths: their files, one for each id.
+        id_column: what the answer file calls the ids.
+        answers: ``index``: a column ``ans`` of class indices; ``names``: a column of names for every task, and one of
+            the class.
+        boxes: as those of ``Samples``.
     """
 
     ids: tuple[str, ...]
     paths: tuple[Path, ...]
+    id_column: str = "ImageID"
+    answers: Literal["index", "names"] = "index"
+    boxes: NDArray[np.float64] | None = None
+
+    def table(self, classes: NDArray[np.int64], space: LabelSpace) -> Iterator[tuple[object, ...]]:
+        """The answer file's header, and a row for each of the (N,) classes that are the answers."""
+        if self.answers == "index":
+            yield self.id_column, "ans"
+            yield from zip(self.ids, classes.tolist(), strict=True)
+            return
+        yield self.id_column, *space.task_names, "class"
+        for name, index, labels in zip(self.ids, classes, space.decode(classes), strict=True):
+            names = (task.classes[label] for task, label in zip(space.tasks, labels, strict=True))
+            yield name, *names, space.class_names[index]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from multitask.data.samples import Samples
+from multitask.data.samples import SIDES, Samples
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 
@@ -24,6 +25,20 @@ class Split:
 
     train: NDArray[np.int64]
     val: NDArray[np.int64]
+
+    def kept(self, indices: NDArray[np.int64]) -> Split:
+        """The split of only the samples at ``indices``, which ascend.
+
+        Raises:
+            UserError: nobody of those who train, or who validate, is left.
+        """
+        sides = []
+        for name, side in (("train", self.train), ("validate", self.val)):
+            left = np.flatnonzero(np.isin(indices, side))
+            if len(side) and not len(left):
+                raise UserError(f"data.corrections: drop everybody who would {name}")
+            sides.append(left)
+        return Split(*sides)
 
 
 def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
@@ -41,13 +56,13 @@ def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArr
     Returns:
         (N,) the part of each sample.
     """
-    names, group_of = np.unique(samples.groups.astype(str), return_inverse=True)
+    group_of, names = pd.factorize(samples.groups, sort=True)
     # A sample with a missing label is a class of its own kind, so that it is shared out too.
-    _, class_of = np.unique(samples.labels, axis=0, return_inverse=True)
-    counts = np.zeros((len(names), class_of.max() + 1))
-    np.add.at(counts, (group_of, class_of.ravel()), 1)
+    kinds, class_of = np.unique(samples.kinds, return_inverse=True)
+    counts = np.zeros((len(names), len(kinds) + 1))
+    np.add.at(counts, (group_of, class_of), 1)
     # Where the classes leave a choice, as between parts that have none of them yet, the parts' sizes decide.
-    counts = np.hstack([counts, counts.sum(axis=1, keepdims=True)])
+    counts[:, -1] = counts[:, :-1].sum(axis=1)
     counts /= counts.sum(axis=0)
 
     order = np.random.default_rng(seed).permutation(len(names))
@@ -162,6 +177,27 @@ def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArra
         return indices
     part = assign_groups(half, (0.5, 0.5), seed)
     return np.concatenate([_in_order(samples, indices[part == index], seed) for index in (0, 1)])
+
+
+def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
+    """The split that the source says; what it says nothing of is dealt.
+
+    Args:
+        samples: with ``sides``.
+        deal: splits the samples of which nothing is said.
+
+    Raises:
+        UserError: nobody is told to train or to validate, or a group is told both.
+    """
+    assert samples.sides is not None
+    validates = samples.sides == SIDES.index("val")
+    rest = np.flatnonzero(samples.sides == MISSING)
+    if len(rest):
+        validates[rest[deal(samples.take(rest)).val]] = True
+    both = set(samples.groups[validates]) & set(samples.groups[~validates])
+    if both:
+        raise UserError(f"data.source: group {min(both)!r} is in train and in val; a group cannot be in both")
+    return _split(samples, validates, "data.source")
 
 
 def _split(samples: Samples, validates: NDArray[np.bool_], key: str) -> Split:

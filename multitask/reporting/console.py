@@ -406,6 +406,51 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
         out.print(table)
 
 
+def show_audit(audit: Any, num_sure: int) -> None:
+    """What an audit found, head by head, and the most suspect."""
+    say()
+    table = make_table("suspect labels", ("head", "judged by", "labels", "suspect", "wrong, as fitted"), left=2)
+    for row in audit.heads:
+        fitted = f"{row.pooling.noise:.1%}"
+        table.add_row(row.head, row.unit, f"{row.num_units:,}", f"{row.num_suspects:,}", fitted)
+    out.print(table)
+    for task, share in audit.nearly.items():
+        shares = f"in {share:.1%} of the groups {task} is the same in all pictures"
+        say(f"{shares}; if it should be in all: --constant {task}")
+    if audit.suspects:
+        say()
+        table = make_table("the most suspect", ("label of", "given", "suggested", "confidence"), left=3)
+        for suspect in audit.suspects[:10]:
+            whose = suspect.images[0] if len(suspect.images) == 1 else suspect.group
+            given, suggested = suspect.given, suspect.suggested
+            table.add_row(f"{suspect.head} of {whose}", given, suggested, score(suspect.confidence))
+        out.print(table)
+        say(f"{num_sure} of {len(audit.suspects)} are more probably wrong than right, errors being as rare as fitted")
+
+
+def show_applied(report: Mapping[str, Any], differences: Callable[[Mapping[str, Any]], Iterable[Any]]) -> None:
+    """Scores before and after corrections, under the corrected labels and under the given ones."""
+    changed = ", ".join(f"{number} {name}" for name, number in report["num_changed"].items() if number)
+    say()
+    say(f"pictures whose labels the corrections changed: {changed or 'none'}")
+    for labels in ("corrected", "given"):
+        part = report[labels]
+        say()
+        title = f"under the {labels} labels: {part['num_images']} images of {part['num_groups']} groups"
+        table = make_table(title, ("macro-F1 (95%)", "before", "after", "after less before (95%)"))
+        found = {row.metric: row for row in differences(part)}
+        for metric, pair in part["scores"].items():
+            row = found[metric]
+            texts = (with_interval(pair[side]["value"], pair[side]["ci"]) for side in ("before", "after"))
+            table.add_row(
+                metric.removeprefix("tasks.").removesuffix(".macro_f1"),
+                *texts,
+                f"{row.value:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
+                style="bold" if row.beyond_noise else "",
+            )
+        out.print(table)
+
+
 def show_bench(rows: Sequence[Any]) -> None:
     """Measured ratios with their range over the rounds, and what they should at least be."""
     say()

@@ -1,7 +1,8 @@
 """What every HTML page shares: how it is put together, and how pictures lie inside it.
 
-A page is one file that opens from disk, without a script and without any address outside itself. The templates compute
-nothing: every figure they print is prepared in Python, and every plot is an inline SVG.
+A page is one file that opens from disk, without any address outside itself and, but for the audit's, which is worked
+with, without a script. The templates compute nothing: every figure they print is prepared in Python, and every plot is
+an inline SVG.
 """
 
 from __future__ import annotations

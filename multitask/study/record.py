@@ -43,6 +43,8 @@ _OF_THE_MACHINE = ("base.device", "base.data.root", "base.data.workers", "base.d
 
 
 def _without_folder(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_folder(item) for item in value]
     return os.path.basename(value) if isinstance(value, str) and os.path.isabs(value) else value
 
 

@@ -134,7 +134,7 @@ class Space:
                 clash = [key for key in self.entries if key.startswith("heads.") and key.endswith(".weight")]
                 if clash:
                     raise UserError(f"space.{clash[0]}: is one of the weights that space.heads sets")
-            elif path in _WHO_IS_JUDGED:
+            elif path in _WHO_IS_JUDGED or path.startswith(("data.source.", "data.corrections.")):
                 raise UserError(
                     f"space.{path}: decides on whom a trial is judged; the scores of its trials would not compare"
                 )

@@ -119,7 +119,7 @@ def test_batches_do_not_depend_on_who_makes_them(samples: Samples, cache: str) -
 def test_a_bad_picture_is_named_as_it_is(samples: Samples, tmp_path: Path, workers: int) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
-    paths = samples.paths()
+    paths = list(samples.paths())
     paths[40] = bad
     batches = make(samples, Pictures(paths, Preprocessing(SIZE), "none"), workers=workers)
     # Kept in no variable: the error would hold this frame, and it the workers, longer than they can be told to stop.

@@ -93,6 +93,8 @@ class Told:
         ("training.lr.x", "space.training.lr.x: 0.0 makes a config that is refused: training.lr.x: leads through a "),
         ("seed", "space.seed: decides on whom a trial is judged; "),
         ("data.val_fraction", "space.data.val_fraction: decides on whom a trial is judged; "),
+        ("data.source.name", "space.data.source.name: decides on whom a trial is judged; "),
+        ("data.corrections.tier", "space.data.corrections.tier: decides on whom a trial is judged; "),
         ("augment", "space.augment: is a section; name one of its settings, as augment.strength"),
         ("heads", "space.heads: is a section; name one of its settings, as heads.mask.weight"),
         ("heads.*.loss", "space.heads.mask.loss: is a section; name one of its settings, as heads.mask.loss.name"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -17,6 +19,18 @@ class SourceSettings(Settings):
     """A source: its settings, and how it reads a folder laid out its way."""
 
     name: str
+
+    @property
+    def says_sides(self) -> bool:
+        """Whether the source says of every picture if it trains or validates."""
+        return False
+
+    def check(self, space: LabelSpace) -> None:
+        """Checks the settings against the label space, before any file is read.
+
+        Raises:
+            UserError: they do not fit it; the line begins with the setting's own key.
+        """
 
     @abstractmethod
     def samples(self, root: Path, space: LabelSpace) -> Samples:
@@ -74,12 +88,18 @@ def read_csv(path: Path, required: Iterable[str]) -> Iterator[tuple[int, dict[st
         raise UserError(f"{path}: cannot be read as CSV: {error}") from None
 
 
+_PLAIN = re.compile(r"[^./\\:\0\s][^/\\:\0]*(/[^./\\:\0][^/\\:\0]*)*")
+"""Paths that ``inside`` gives back as they are: all but a few, and to look closely at a million takes a minute."""
+
+
 def inside(path: str, where: str) -> str:
     """``path`` in its plainest spelling (``./a//b/`` is ``a/b``), if it stays inside the folder it is relative to.
 
     Raises:
         UserError: it is empty, absolute, or leaves the folder; the line begins with ``where``.
     """
+    if _PLAIN.fullmatch(path):
+        return path
     parts = PurePosixPath(path).parts
     windows = PureWindowsPath(path)
     if not path.strip() or not parts or path.startswith(("/", "\\")) or windows.drive or "\0" in path:
@@ -87,3 +107,21 @@ def inside(path: str, where: str) -> str:
     if ".." in parts or ".." in windows.parts:
         raise UserError(f"{where}: leaves the data root: {path!r}")
     return "/".join(parts)
+
+
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+"""What is taken for a picture where a source looks through folders."""
+
+
+def all_there(paths: Iterable[Path], where: str) -> tuple[Path, ...]:
+    """``paths``, if there is a file at each.
+
+    Raises:
+        UserError: one is missing; ``where`` is what names them.
+    """
+    paths = tuple(paths)
+    missing = [path for path in paths if not os.path.isfile(path)]  # False, too, for a name too long to be one
+    if missing:
+        more = f" (and {len(missing) - 1} more of {where})" if len(missing) > 1 else ""
+        raise UserError(f"{missing[0]}: no such file{more}")
+    return paths

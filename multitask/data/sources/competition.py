@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import SourceSettings, inside, read_csv
+from multitask.data.sources.base import SourceSettings, all_there, inside, read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
 
@@ -42,6 +43,7 @@ class CompetitionLayout(SourceSettings):
         values: dict[str, list[Any]] = {field: [] for field in FIELDS}
         images: list[str] = []
         groups: list[str] = []
+        ids: list[str] = []
         lines: dict[str, int] = {}
         for line, row in read_csv(table, ("path", "gender", "race", "age")):
             where = f"{table}, line {line}"
@@ -60,12 +62,14 @@ class CompetitionLayout(SourceSettings):
             for stem, mask in MASK_OF_STEM.items():
                 images.append(f"train/images/{person}/{files[stem]}")
                 groups.append(person)
+                ids.append(row.get("id", ""))
                 values["mask"].append(mask)
                 for field, value in labels.items():
                     values[field].append(value)
         if not images:
             raise UserError(f"{table}: holds no people")
-        return Samples.from_values(space, root, images, groups, values, self.name)
+        samples = Samples.from_values(space, root, images, groups, values, self.name)
+        return replace(samples, ids=np.array(ids, dtype=object))
 
     def queries(self, root: Path) -> Queries:
         """The rows of ``eval/info.csv``, in its order."""
@@ -80,12 +84,7 @@ class CompetitionLayout(SourceSettings):
             ids.append(row["ImageID"])
         if not ids:
             raise UserError(f"{table}: holds no pictures to answer")
-        paths = tuple(root / "eval" / "images" / image for image in lines)
-        missing = [path for path in paths if not os.path.isfile(path)]  # False, too, for a name too long to be one
-        if missing:
-            more = f" (and {len(missing) - 1} more of {table})" if len(missing) > 1 else ""
-            raise UserError(f"{missing[0]}: no such file{more}")
-        return Queries(tuple(ids), paths)
+        return Queries(tuple(ids), all_there((root / "eval" / "images" / image for image in lines), str(table)))
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """``queries`` with the classes of ``answers.csv``, which only sets with known answers have."""

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 
 from multitask.data.samples import Samples
-from multitask.data.sources import AnySource, CompetitionSettings
+from multitask.data.sources import CompetitionSettings
 from multitask.data.sources.competition import MASK_OF_STEM
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.settings import variant_classes
 
 MINI = Path(__file__).parents[4] / "shared" / "data" / "mask18-mini"
 
@@ -318,33 +317,6 @@ class TestAnswered:
         (tmp_path / "eval" / "images" / "a.jpg").touch()
         with pytest.raises(UserError, match=r"answers\.csv: no such file$"):
             CompetitionSettings().answered(tmp_path, SPACE)
-
-
-class TestEverySource:
-    """What the rest relies on, whatever the layout."""
-
-    @pytest.mark.parametrize("name", variant_classes(AnySource))
-    def test_reads_the_drawn_set_and_its_answers(self, name: str, drawn: Path) -> None:
-        source = variant_classes(AnySource)[name]()
-        samples = source.samples(drawn, SPACE)
-        assert len(samples) == 12 * 7
-        assert samples.num_groups == 12
-        assert len(set(samples.images)) == len(samples)
-        assert set(samples.sources) == {name}
-        assert (samples.classes != MISSING).all()
-        assert all(path.is_file() for path in samples.paths())
-        queries = source.queries(drawn)
-        answered = source.answered(drawn, SPACE)
-        assert answered.paths() == list(queries.paths)
-        assert answered.num_groups == 3
-        assert Counter(answered.labels[:, 0]) == {0: 15, 1: 3, 2: 3}
-
-    @pytest.mark.parametrize("name", variant_classes(AnySource))
-    def test_an_empty_folder_is_an_error_in_one_line(self, name: str, tmp_path: Path) -> None:
-        source = variant_classes(AnySource)[name]()
-        for look in (lambda: source.samples(tmp_path, SPACE), lambda: source.queries(tmp_path)):
-            with pytest.raises(UserError, match=str(tmp_path)):
-                look()
 
 
 @pytest.mark.skipif(not MINI.is_dir(), reason="the folder shared/ with mask18-mini is not beside the project")

@@ -1,0 +1,126 @@
+"""``multitask audit``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, data_option, quiet_option, run_argument
+
+
+@click.command()
+@run_argument
+@click.option("--out", type=FilePath, help="Where to.  [default: RUN/audit]")
+@click.option(
+    "--constant",
+    multiple=True,
+    metavar="TASK",
+    help="A task that is the same in all pictures of a group.  [default: those that are in the given labels]",
+)
+@click.option(
+    "--rank",
+    type=click.Choice(["self_confidence", "normalized_margin"]),
+    default="self_confidence",
+    show_default=True,
+    help="What suspects are ranked by.",
+)
+@click.option("--most", type=click.IntRange(min=1), default=300, show_default=True, help="Suspects on the page.")
+@click.option(
+    "--apply",
+    "file",
+    type=FilePath,
+    is_flag=False,
+    flag_value=Path("-"),
+    metavar="[FILE]",
+    help="Train again with the corrections in FILE, as the page saves it.  [default: corrections.yaml in --out]",
+)
+@data_option
+@quiet_option
+def command(
+    run: Path,
+    out: Path | None,
+    constant: tuple[str, ...],
+    rank: str,
+    most: int,
+    file: Path | None,
+    data: Path | None,
+    quiet: bool,
+) -> None:
+    """Find the labels that the folds of RUN speak against: a page to review, and corrections to train again with.
+
+    RUN must have been trained with --folds, so that networks that never saw them answer everybody. What is the same in
+    all pictures of a group is judged on all of them together. With --apply the run is trained again, with the
+    corrections, on the same folds, and both are scored on the same people; where that is interrupted, the same line
+    goes on.
+    """
+    from multitask.audit import AuditFolder
+    from multitask.errors import UserError
+
+    folder = AuditFolder(out or run / "audit")
+    if file is None:
+        _find(run, folder, data, constant, rank, most, quiet)
+        return
+    if constant:
+        raise UserError("--constant: would be ignored beside --apply; leave it out")
+    if file == Path("-"):
+        file = folder.accepted
+        if not file.is_file():
+            raise UserError(
+                f"{file}: no such file; save the page's corrections there, or name a file: --apply {folder.suspects} "
+                "takes the surest suspects unreviewed"
+            )
+    _apply(run, folder, data, file, quiet)
+
+
+def _find(
+    run: Path, folder: object, data: Path | None, constant: tuple[str, ...], rank: str, most: int, quiet: bool
+) -> None:
+    from multitask.audit import SURE, AuditFolder, audit_run
+    from multitask.reporting.console import make_progress, show_audit, show_paths
+
+    assert isinstance(folder, AuditFolder)
+    progress = make_progress(quiet)
+    try:
+        found = audit_run(
+            run,
+            folder,
+            data=data,
+            constant=constant or None,
+            rank="normalized_margin" if rank == "normalized_margin" else "self_confidence",
+            most=most,
+            progress=progress,
+        )
+    finally:
+        progress.close()
+    if not quiet:
+        show_audit(found, sum(suspect.confidence >= SURE for suspect in found.suspects))
+        show_paths({"review": folder.page, "the surest": folder.suspects, "figures": folder.figures})
+
+
+def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool) -> None:
+    from multitask.audit import AuditFolder, apply_corrections, differences_of
+    from multitask.cli.train import _interrupt
+    from multitask.finished import read_run, write_page
+    from multitask.reporting.console import command_line, fail, make_progress, show_applied, show_paths
+
+    assert isinstance(folder, AuditFolder)
+    signal.signal(signal.SIGTERM, _interrupt)
+    progress = make_progress(quiet)
+    try:
+        report = apply_corrections(run, folder, file, data=data, progress=progress)
+    except KeyboardInterrupt:
+        progress.close()
+        words: list[object] = ["multitask", "audit", run, "--out", folder.path, "--apply", file]
+        words += [] if data is None else ["--data", data]
+        fail(f"interrupted; finished epochs are saved. Go on with: {command_line(*words)}")
+        sys.exit(130)
+    finally:
+        progress.close()
+    trained = folder.applied / "run"
+    page = write_page(*read_run(trained), "val")
+    if not quiet:
+        show_applied(report, differences_of)
+        show_paths({"run": trained, "report": page, "figures": folder.applied / "report.json"})

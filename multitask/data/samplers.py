@@ -1,0 +1,116 @@
+"""Samplers: which pictures an epoch serves, and in which order."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Annotated, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from multitask.data.samples import Samples
+from multitask.errors import UserError, nearest
+from multitask.settings import Float, PositiveFloat, Settings, variants
+
+
+class SamplerSettings(Settings):
+    """A sampler. An epoch is as long as the training samples are many, whatever draws them."""
+
+    name: str
+
+    @abstractmethod
+    def chances(self, samples: Samples) -> NDArray[np.float64] | None:
+        """How likely each of N training samples is in each draw of an epoch.
+
+        Returns:
+            (N,), which sum to 1, for draws with replacement; None where every sample is served once.
+
+        Raises:
+            UserError: a setting does not fit the samples.
+        """
+
+
+class UniformSettings(SamplerSettings):
+    """Every sample once."""
+
+    name: Literal["uniform"] = "uniform"
+
+    def chances(self, samples: Samples) -> None:
+        """None."""
+
+
+class ClassWeightedSettings(SamplerSettings):
+    """Samples of rare classes more often: 1 / n**power for a class of n; power 1 draws all classes equally often.
+
+    The classes are those of the product; samples that miss labels are classes by what they have.
+    """
+
+    name: Literal["class_weighted"] = "class_weighted"
+    power: Annotated[Float, Field(gt=0, le=1)] = 1.0
+
+    def chances(self, samples: Samples) -> NDArray[np.float64]:
+        """(N,) by the frequency of each sample's class."""
+        _, classes, counts = np.unique(samples.kinds, return_inverse=True, return_counts=True)
+        return _shares(counts[classes].astype(np.float64) ** -self.power)
+
+
+class PerSourceSettings(SamplerSettings):
+    """Each of several sources by its own weight, however many samples it has; within a source all alike."""
+
+    name: Literal["per_source"] = "per_source"
+    weights: dict[str, PositiveFloat] = {}
+    """By the source's name; 1 where none is given."""
+
+    def chances(self, samples: Samples) -> NDArray[np.float64]:
+        """(N,) by each sample's source."""
+        sources, names = pd.factorize(samples.sources)
+        for name in self.weights:
+            if name not in names:
+                raise UserError(f"data.sampler.weights.{name}: no source of that name trains{nearest(name, names)}")
+        weights = np.array([self.weights.get(name, 1.0) for name in names])
+        return _shares((weights / np.bincount(sources))[sources])
+
+
+class GroupsBalancedSettings(SamplerSettings):
+    """Each group equally often, however many samples it has."""
+
+    name: Literal["groups_balanced"] = "groups_balanced"
+
+    def chances(self, samples: Samples) -> NDArray[np.float64]:
+        """(N,) by the size of each sample's group."""
+        groups = samples.group_indices()
+        return _shares(1.0 / np.bincount(groups)[groups])
+
+
+AnySampler = Annotated[
+    UniformSettings | ClassWeightedSettings | PerSourceSettings | GroupsBalancedSettings, *variants("uniform")
+]
+"""The table of samplers: a new one is a class above, and a name here."""
+
+
+def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    return weights / weights.sum()
+
+
+def draw(
+    indices: NDArray[np.int64], chances: NDArray[np.float64] | None, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """The samples of one epoch, in order.
+
+    Args:
+        indices: (N,) the training samples.
+        chances: (N,) as ``SamplerSettings.chances`` gives them.
+        rng: of the order and, where samples are drawn, the draws.
+
+    Returns:
+        (N,) some of ``indices``.
+    """
+    if chances is None:
+        return rng.permutation(indices)
+    # One uniform number in each N-th of the line: as many draws of each sample as is its due, to within one or two,
+    # where independent draws would be off by the square root; then shuffled.
+    ends = np.cumsum(chances)
+    points = (np.arange(len(indices)) + rng.random(len(indices))) / len(indices) * ends[-1]
+    return rng.permutation(indices[np.searchsorted(ends, points, side="right").clip(max=len(indices) - 1)])

@@ -1,0 +1,98 @@
+"""The rows and cells of a table, as a CSV or a Parquet file has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from multitask.data.sources.base import read_csv
+from multitask.errors import UserError, nearest
+
+
+def box(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom; all NaN where all their cells are empty.
+
+    Raises:
+        UserError: they are no numbers, or no box.
+    """
+    left, top, right, bottom = (number(row, column) for column in columns)
+    if all(math.isnan(edge) for edge in (left, top, right, bottom)):
+        return left, top, right, bottom
+    if not (left < right and top < bottom):
+        names = ", ".join(columns)
+        raise UserError(
+            f"{names}: must be left < right and top < bottom, or all empty, found "
+            f"{', '.join(format(edge, 'g') for edge in (left, top, right, bottom))}"
+        )
+    return left, top, right, bottom
+
+
+def number(row: Mapping[str, Any], column: str) -> float:
+    """The number in a cell; NaN where it is empty.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    word = text(row[column])
+    if not word.strip():
+        return math.nan
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{column}: must be a number, found {word!r}")
+    return value
+
+
+def text(value: object) -> str:
+    """A cell as text: what a Parquet file has as a number is what a CSV file would write."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
+    return str(value)
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet"
+
+
+def unit(path: Path) -> str:
+    """What the rows of a table are called: an editor shows those of a CSV file as lines."""
+    return "row" if _is_parquet(path) else "line"
+
+
+def rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a table, each with its number: of its line in a CSV file, counted from 1 in a Parquet file.
+
+    Args:
+        path: the table.
+        columns: those that it must have; only they are sure to be read.
+
+    Raises:
+        UserError: the file is missing, is none of the two, or lacks a column.
+    """
+    if not _is_parquet(path):
+        yield from read_csv(path, columns)
+        return
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            header = file.schema_arrow.names
+            for column in columns:
+                if column not in header:
+                    raise UserError(f"{path}: has no column {column!r}{nearest(column, header)}")
+            count = 0
+            for batch in file.iter_batches(batch_size=8192, columns=list(dict.fromkeys(columns))):
+                for row in batch.to_pylist():
+                    count += 1
+                    yield count, row
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None

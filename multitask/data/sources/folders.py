@@ -1,0 +1,162 @@
+"""Samples from folders whose names carry the labels."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+from pydantic import model_validator
+
+from multitask.data.samples import Queries, Samples
+from multitask.data.sources.base import PICTURES, SourceSettings, inside
+from multitask.errors import UserError, nearest
+from multitask.labels import LabelSpace, Task
+
+GROUP = "group"
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+
+
+class FoldersSettings(SourceSettings):
+    """Every picture under a folder; the path of its own folder says its labels, as a pattern has it."""
+
+    name: Literal["folders"] = "folders"
+    pattern: str
+    """As ``{suit}/{rank}`` or ``{colour}_{garment}``: what folders are called, with a task's name in braces where its
+    label stands (of a binned task, a number). ``{group}`` is who must stay together; without it each picture is on its
+    own."""
+    folder: str = "train"
+    """Where the folders are, in the data root; ``.``: in the root itself."""
+    query_folder: str = "eval"
+    """Where the pictures to be answered are, in the data root, in whatever folders."""
+
+    @model_validator(mode="after")
+    def _check(self) -> FoldersSettings:
+        for key in ("folder", "query_folder"):
+            if getattr(self, key) != ".":
+                inside(getattr(self, key), key)
+        names = _PLACEHOLDER.findall(self.pattern)
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"pattern: {{{name}}} stands twice in {self.pattern!r}")
+        if re.search(r"[{}]", _PLACEHOLDER.sub("", self.pattern)):
+            raise ValueError(f"pattern: must have a task's name in each pair of braces, found {self.pattern!r}")
+        if self.pattern != self.pattern.strip("/") or not self.pattern:
+            raise ValueError(f"pattern: must be a path of folders such as {{suit}}/{{rank}}, found {self.pattern!r}")
+        return self
+
+    def check(self, space: LabelSpace) -> None:
+        """The pattern names every task, and nothing else but the group."""
+        names = _PLACEHOLDER.findall(self.pattern)
+        for name in names:
+            if name not in (*space.task_names, GROUP):
+                near = nearest(name, (*space.task_names, GROUP))
+                raise UserError(f"pattern: labels.tasks has no task {name!r}{near}")
+        for name in space.task_names:
+            if name not in names:
+                raise UserError(f"pattern: says nothing of {name}; {{{name}}} must stand in {self.pattern!r}")
+
+    def samples(self, root: Path, space: LabelSpace) -> Samples:
+        """The pictures under ``folder``, in the order of their paths."""
+        return self._labelled(root, self.folder, space)
+
+    def queries(self, root: Path) -> Queries:
+        """The pictures under ``query_folder``, in the order of their paths, which are what the answers call them."""
+        folder = root / self.query_folder
+        images = [f"{where}/{name}" if where else name for where, name in _pictures(folder)]
+        return Queries(tuple(images), tuple(folder / image for image in images), "path", "names")
+
+    def answered(self, root: Path, space: LabelSpace) -> Samples:
+        """The pictures under ``query_folder``, whose folders must say their labels."""
+        return self._labelled(root, self.query_folder, space)
+
+    def _labelled(self, root: Path, folder: str, space: LabelSpace) -> Samples:
+        prefix = "" if folder == "." else f"{inside(folder, 'folder')}/"
+        match = _Match(self.pattern, space)
+        known: dict[str, dict[str, str]] = {}
+        images: list[str] = []
+        groups: list[str] = []
+        values: dict[str, list[str]] = {task: [] for task in space.task_names}
+        for where, name in _pictures(root / folder):
+            if where not in known:
+                known[where] = match(where, root / folder)
+            image = f"{prefix}{where}/{name}"
+            images.append(image)
+            groups.append(known[where].get(GROUP, image))
+            for task, found in values.items():
+                found.append(known[where][task])
+        return Samples.from_values(space, root, images, groups, values, self.name)
+
+
+class _Match:
+    """What a folder's path says, by a pattern."""
+
+    def __init__(self, pattern: str, space: LabelSpace) -> None:
+        self.pattern = pattern
+        self.tasks = {task.name: task for task in space.tasks}
+        # First by the classes' own names, since {colour}_{garment} alone cannot tell what dark_blue_shirt is; then by
+        # anything, to say which label it is that nobody knows.
+        self._exact = self._compiled(exact=True)
+        self._loose = self._compiled(exact=False)
+
+    def _compiled(self, *, exact: bool) -> re.Pattern[str]:
+        parts = []
+        for index, part in enumerate(_PLACEHOLDER.split(self.pattern)):
+            if index % 2 == 0:
+                parts.append(re.escape(part))
+            else:
+                parts.append(f"(?P<{part}>{self._value(self.tasks.get(part), exact)})")
+        return re.compile("".join(parts))
+
+    @staticmethod
+    def _value(task: Task | None, exact: bool) -> str:
+        if task is None or not exact:
+            return "[^/]+?"
+        if task.kind == "binned":
+            return r"[-+]?\d+(?:\.\d+)?"
+        return "|".join(re.escape(name) for name in task.classes)
+
+    def __call__(self, where: str, root: Path) -> dict[str, str]:
+        """Per task, and for the group, what the folder says.
+
+        Raises:
+            UserError: it does not match the pattern, or a label is none of its task's.
+        """
+        found = self._exact.fullmatch(where) or self._loose.fullmatch(where)
+        if found is None:
+            folder = root / where if where else root
+            raise UserError(f"{folder}: holds pictures, but its name does not match the pattern {self.pattern!r}")
+        named = found.groupdict()
+        for name, task in self.tasks.items():
+            try:
+                task.index(named[name])
+            except UserError as error:
+                raise UserError(f"{root / where}: {error}") from None
+        return named
+
+
+def _pictures(root: Path) -> list[tuple[str, str]]:
+    """Folder and name of every picture under a folder, by path; hidden files and folders are passed over.
+
+    Raises:
+        UserError: there is no such folder, one in it cannot be read, or there are no pictures.
+    """
+    if not root.is_dir():
+        raise UserError(f"{root}: no such folder")
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f"{error.filename}: cannot be read: {error.strerror}")
+
+    found = []
+    for folder, below, names in os.walk(root, onerror=refuse):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        where = "" if folder == str(root) else Path(folder).relative_to(root).as_posix()
+        found += [
+            (where, name)
+            for name in sorted(names)
+            if not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURES
+        ]
+    if not found:
+        raise UserError(f"{root}: holds no pictures ({', '.join(PICTURES)})")
+    return found

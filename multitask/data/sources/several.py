@@ -1,0 +1,139 @@
+"""Several sources as one, each of which may label only some of the tasks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from multitask.data.samples import Queries, Samples
+from multitask.data.sources.base import SourceSettings
+from multitask.data.sources.single import AnySingle
+from multitask.errors import UserError, nearest
+from multitask.labels import MISSING, LabelSpace
+from multitask.settings import Bool, ConfigPath, Settings
+
+
+class PartSettings(Settings):
+    """One of several sources."""
+
+    root: ConfigPath
+    source: AnySingle
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Those that it labels; the others are missing in all its pictures. None: it labels all."""
+
+
+class SeveralSettings(SourceSettings):
+    """Named sources, each with a root of its own; how often each is drawn is said by ``data.sampler``."""
+
+    name: Literal["several"] = "several"
+    sources: Annotated[dict[str, PartSettings], Field(min_length=2)]
+    """By a name, which its pictures' paths begin with wherever they are told."""
+    query_source: str | None = None
+    """Whose layout the pictures to be answered are in; None: the first one's."""
+    shared_groups: Bool = False
+    """Whether a group of one name in two sources is one group; else each source's groups are its own."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SeveralSettings:
+        for name in self.sources:
+            if not name.isidentifier():
+                raise ValueError(f"sources: a name is made of letters, digits and _, found {name!r}")
+        if self.query_source is not None and self.query_source not in self.sources:
+            near = nearest(self.query_source, self.sources)
+            raise ValueError(f"query_source: there is no source {self.query_source!r}{near}")
+        return self
+
+    @property
+    def says_sides(self) -> bool:
+        """Whether all of them do."""
+        return all(part.source.says_sides for part in self.sources.values())
+
+    def check(self, space: LabelSpace) -> None:
+        """Each source's tasks are the label space's, and every task is labelled by one of them."""
+        for name, part in self.sources.items():
+            for task in part.tasks or ():
+                if task not in space.task_names:
+                    near = nearest(task, space.task_names)
+                    raise UserError(f"sources.{name}.tasks: labels.tasks has no task {task!r}{near}")
+            try:
+                part.source.check(_labelled(space, part))
+            except UserError as error:
+                raise UserError(f"sources.{name}.source.{error}") from None
+        for task in space.task_names:
+            if all(part.tasks is not None and task not in part.tasks for part in self.sources.values()):
+                raise UserError(f"sources: none of them labels {task!r}")
+
+    def samples(self, root: Path, space: LabelSpace) -> Samples:
+        """The samples of all, one source after the other; ``root`` is not theirs."""
+        parts = {
+            name: part.source.samples(Path(part.root), _labelled(space, part)) for name, part in self.sources.items()
+        }
+        return self._mixed(parts, space)
+
+    def queries(self, root: Path) -> Queries:
+        """The pictures under ``root`` that are to be answered, in the layout of ``query_source``."""
+        return self._queried[1].source.queries(root)
+
+    def answered(self, root: Path, space: LabelSpace) -> Samples:
+        """The pictures to be answered that ``query_source`` has in its own root."""
+        name, part = self._queried
+        return self._mixed({name: part.source.answered(Path(part.root), _labelled(space, part))}, space)
+
+    @property
+    def _queried(self) -> tuple[str, PartSettings]:
+        name = self.query_source or next(iter(self.sources))
+        return name, self.sources[name]
+
+    def _mixed(self, parts: dict[str, Samples], space: LabelSpace) -> Samples:
+        def told(column: str, unknown: Callable[[int], NDArray[Any]]) -> NDArray[Any] | None:
+            """A column that some of the sources may not have."""
+            found = {name: getattr(samples, column) for name, samples in parts.items()}
+            if all(values is None for values in found.values()):
+                return None
+            filled = [unknown(len(parts[name])) if values is None else values for name, values in found.items()]
+            return np.concatenate(filled)
+
+        roots = {name: samples.root for name, samples in parts.items()}
+        mixed = Samples(
+            space,
+            Path(os.path.commonpath(roots.values())),
+            np.concatenate([_prefixed(name, samples.images) for name, samples in parts.items()]),
+            np.concatenate([self._groups(name, samples) for name, samples in parts.items()]),
+            np.concatenate([_widened(samples, samples.labels, space, MISSING) for samples in parts.values()]),
+            np.concatenate([_widened(samples, samples.numbers, space, np.nan) for samples in parts.values()]),
+            np.concatenate([samples.weights for samples in parts.values()]),
+            np.repeat(np.array(list(parts), dtype=object), [len(samples) for samples in parts.values()]),
+            told("ids", lambda num: np.full(num, "", dtype=object)),
+            told("sides", lambda num: np.full(num, MISSING, dtype=np.int64)),
+            told("boxes", lambda num: np.full((num, 4), np.nan)),
+            roots,
+        )
+        mixed.check_possible()
+        return mixed
+
+    def _groups(self, name: str, samples: Samples) -> NDArray[np.object_]:
+        return samples.groups if self.shared_groups else _prefixed(name, samples.groups)
+
+
+def _labelled(space: LabelSpace, part: PartSettings) -> LabelSpace:
+    """The label space of the tasks that a source labels."""
+    return space if part.tasks is None else LabelSpace([task for task in space.tasks if task.name in part.tasks])
+
+
+def _prefixed(name: str, words: NDArray[np.object_]) -> NDArray[np.object_]:
+    """The words as one source's own; alike ones stay one object."""
+    known = {word: f"{name}/{word}" for word in words}
+    return np.array([known[word] for word in words], dtype=object)
+
+
+def _widened(samples: Samples, values: NDArray[Any], space: LabelSpace, unknown: float) -> NDArray[Any]:
+    """(N, T') columns of some tasks as (N, T) of all."""
+    wide = np.full((len(values), space.num_tasks), unknown, dtype=values.dtype)
+    wide[:, [space.task_names.index(name) for name in samples.space.task_names]] = values
+    return wide

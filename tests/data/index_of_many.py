@@ -1,0 +1,56 @@
+"""Reads a table of many rows, splits it, and goes through two epochs' batches; says how much memory it took at
+most, and after the imports alone, in MiB.
+
+A process of its own, for ``test_index.py``: python index_of_many.py TABLE
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from multitask.config import Config
+from multitask.data.loading import Batches
+from multitask.data.samplers import ClassWeightedSettings
+from multitask.material import _split, what_is_learned
+from multitask.settings import validate
+
+
+def peak_mib() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    table = Path(sys.argv[1])
+    imported = peak_mib()
+    config = validate(
+        Config,
+        {
+            "labels": {
+                "tasks": {
+                    "garment": {"classes": ["shirt", "skirt", "trousers"]},
+                    "colour": {"classes": ["red", "green", "blue"]},
+                    "price": {"kind": "binned", "edges": [20, 50]},
+                }
+            },
+            "data": {"root": str(table.parent), "source": {"name": "table", "file": table.name, "group": "product"}},
+            "model": {"backbone": {"name": "test_resnet", "weights": "none"}},
+        },
+    )
+    samples = config.data.source.samples(table.parent, config.space())
+    split = _split(config, samples, samples, np.arange(len(samples)))
+    # Of the pictures nothing is kept here: this is about the index.
+    pictures = np.broadcast_to(np.zeros((1, 2, 2, 3), dtype=np.uint8), (len(samples), 2, 2, 3))
+    learned = what_is_learned(samples, config)
+    for sampler in (None, ClassWeightedSettings()):
+        batches = Batches(samples, learned, pictures, split.train, 256, shuffle=True, sampler=sampler)
+        served = sum(len(batch) for batch in batches.epoch(1))
+        assert served == len(split.train)
+    assert samples.paths()[len(samples) - 1].is_relative_to(table.parent)
+    sys.stdout.write(f"{len(samples)} {imported:.0f} {peak_mib():.0f}")
+
+
+main()

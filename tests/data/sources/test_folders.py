@@ -1,0 +1,133 @@
+"""Folders whose names carry the labels: what matches is read, what does not is named with the pattern."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from multitask.data.samples import Samples
+from multitask.data.sources.folders import FoldersSettings
+from multitask.errors import UserError
+from multitask.labels import LabelSpace, Task
+from multitask.settings import problems
+
+SPACE = LabelSpace(
+    [
+        Task("garment", ("shirt", "blue_shirt", "skirt")),
+        Task("colour", ("red", "dark_blue", "dark")),
+    ]
+)
+
+
+def add(root: Path, *images: str) -> None:
+    for image in images:
+        (root / image).parent.mkdir(parents=True, exist_ok=True)
+        (root / image).touch()
+
+
+def read(root: Path, pattern: str = "{colour}_{garment}", space: LabelSpace = SPACE, folder: str = "train") -> Samples:
+    return FoldersSettings(pattern=pattern, folder=folder).samples(root, space)
+
+
+def refused(root: Path, pattern: str = "{colour}_{garment}", space: LabelSpace = SPACE) -> str:
+    with pytest.raises(UserError) as caught:
+        read(root, pattern, space)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_one_folder_says_two_labels_also_where_names_hold_what_parts_them(tmp_path: Path) -> None:
+    add(tmp_path / "train", "red_shirt/1.jpg", "red_shirt/2.PNG", "dark_blue_skirt/1.jpeg", "red_blue_shirt/1.webp")
+    samples = read(tmp_path)
+    assert samples.images.tolist() == [
+        "train/dark_blue_skirt/1.jpeg",
+        "train/red_blue_shirt/1.webp",
+        "train/red_shirt/1.jpg",
+        "train/red_shirt/2.PNG",
+    ]
+    assert samples.labels.tolist() == [[2, 1], [1, 0], [0, 0], [0, 0]]
+    assert samples.groups.tolist() == samples.images.tolist()
+    assert all(path.is_file() for path in samples.paths())
+
+
+def test_folders_in_folders_groups_and_numbers(tmp_path: Path) -> None:
+    space = LabelSpace([SPACE.tasks[1], Task("price", ("low", "high"), "binned", (20.0,))])
+    add(tmp_path, "anna/red-19.5/1.jpg", "anna/dark-20/1.jpg", "bert (2)/red-20/x/../1.jpg")
+    samples = read(tmp_path, "{group}/{colour}-{price}", space, folder=".")
+    assert samples.images[0] == "anna/dark-20/1.jpg"
+    assert samples.groups.tolist() == ["anna", "anna", "bert (2)"]
+    assert samples.labels.tolist() == [[2, 1], [0, 0], [0, 1]]
+    assert samples.numbers[:, 1].tolist() == [20, 19.5, 20]
+
+
+def test_what_is_no_picture_and_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+    add(tmp_path / "train", "red_shirt/1.jpg", "red_shirt/._1.jpg", ".cache/1.jpg", "notes/readme.txt", "Thumbs.db")
+    assert len(read(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "line"),
+    [
+        (
+            "redshirt/1.jpg",
+            "train/redshirt: holds pictures, but its name does not match the pattern '{colour}_{g",
+        ),
+        ("red_shirt/more/1.jpg", "train/red_shirt/more: holds pictures, but its name does not match the pattern"),
+        ("1.jpg", "train: holds pictures, but its name does not match the pattern"),
+        ("rd_shirt/1.jpg", "train/rd_shirt: colour: unknown class 'rd'; did you mean 'red'?"),
+        ("red_shrt/1.jpg", "train/red_shrt: garment: unknown class 'shrt'; did you mean 'shirt'"),
+    ],
+)
+def test_a_name_that_does_not_match_is_named(tmp_path: Path, image: str, line: str) -> None:
+    add(tmp_path / "train", "red_shirt/1.jpg", image)
+    assert refused(tmp_path).startswith(f"{tmp_path}/{line}")
+
+
+def test_dots_in_a_pattern_are_dots(tmp_path: Path) -> None:
+    add(tmp_path / "train", "v1.red_shirt/1.jpg")
+    assert len(read(tmp_path, "v1.{colour}_{garment}")) == 1
+    add(tmp_path / "train", "v1xred_shirt/1.jpg")
+    assert "v1xred_shirt: holds pictures" in refused(tmp_path, "v1.{colour}_{garment}")
+
+
+def test_no_folder_and_no_pictures(tmp_path: Path) -> None:
+    assert refused(tmp_path) == f"{tmp_path}/train: no such folder"
+    (tmp_path / "train" / "red_shirt").mkdir(parents=True)
+    assert refused(tmp_path).startswith(f"{tmp_path}/train: holds no pictures (.jpg, ")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "line"),
+    [
+        ("{colour}", "pattern: says nothing of garment; {garment} must stand in '{colour}'"),
+        ("{color}_{garment}", "pattern: labels.tasks has no task 'color'; did you mean 'colour'?"),
+    ],
+)
+def test_a_pattern_must_fit_the_label_space(pattern: str, line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        FoldersSettings(pattern=pattern).check(SPACE)
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"pattern": "{a}_{a}"}, "pattern: {a} stands twice in '{a}_{a}'"),
+        ({"pattern": "{a}_{b"}, "pattern: must have a task's name in each pair of braces"),
+        ({"pattern": "/{a}"}, "pattern: must be a path of folders"),
+        ({"pattern": ""}, "pattern: must be a path of folders"),
+        ({"pattern": "{a}", "folder": "../x"}, "folder: leaves the data root: '../x'"),
+        ({}, "pattern: field required"),
+    ],
+)
+def test_settings_that_cannot_be(settings: dict[str, str], line: str) -> None:
+    assert problems(FoldersSettings, settings)[0].lower().startswith(line.lower())
+
+
+def test_queries_are_all_pictures_of_another_folder_whatever_it_is_called(tmp_path: Path) -> None:
+    add(tmp_path / "eval", "x/2.jpg", "1.jpg")
+    queries = FoldersSettings(pattern="{colour}_{garment}").queries(tmp_path)
+    assert queries.ids == ("1.jpg", "x/2.jpg")
+    assert queries.paths == (tmp_path / "eval" / "1.jpg", tmp_path / "eval" / "x" / "2.jpg")
+    assert queries.answers == "names"

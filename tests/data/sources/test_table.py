@@ -1,0 +1,225 @@
+"""The table: cells as people write them, and a line that names file, row and column where one is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multitask.data.samples import Samples
+from multitask.data.sources.table import TableSettings
+from multitask.errors import UserError
+from multitask.labels import MISSING, LabelSpace, Task
+from multitask.settings import problems
+
+SPACE = LabelSpace(
+    [
+        Task("garment", ("shirt", "skirt", "trousers")),
+        Task("price", ("cheap", "dear"), "binned", (20.0,)),
+    ]
+)
+ROWS = ["a.jpg,shirt,19.9", "b/c.jpg,skirt,20", "d.jpg,,"]
+
+
+def write(root: Path, rows: list[str], header: str = "path,garment,price", name: str = "train.csv") -> None:
+    (root / name).write_text("\n".join([header, *rows]) + "\n")
+
+
+def read(root: Path, space: LabelSpace = SPACE, **settings: Any) -> Samples:
+    return TableSettings.model_validate(settings).samples(root, space)
+
+
+def refused(root: Path, **settings: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        read(root, **settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value).removeprefix(f"{root}/")
+
+
+class TestRows:
+    def test_names_numbers_and_what_is_missing(self, tmp_path: Path) -> None:
+        write(tmp_path, ROWS)
+        samples = read(tmp_path)
+        assert samples.images.tolist() == ["a.jpg", "b/c.jpg", "d.jpg"]
+        assert samples.labels.tolist() == [[0, 0], [1, 1], [MISSING, MISSING]]
+        np.testing.assert_array_equal(samples.numbers, [[np.nan, 19.9], [np.nan, 20], [np.nan, np.nan]])
+        assert samples.groups.tolist() == samples.images.tolist()  # each on its own
+        assert samples.weights.tolist() == [1, 1, 1]
+        assert samples.sides is samples.boxes is samples.ids is None
+        assert list(samples.paths()) == [tmp_path / "a.jpg", tmp_path / "b/c.jpg", tmp_path / "d.jpg"]
+
+    def test_every_column_that_there_can_be(self, tmp_path: Path) -> None:
+        write(
+            tmp_path,
+            ["a.jpg,2,18,A,0.5,train,1,2,30,40,x", "b.jpg,0,,A,2,train,,,,,x", "c.jpg,,5,B,0,val,0,0,1.5,1,y"],
+            header="file,kind,cm,who,w,part,l,t,r,b,code",
+        )
+        samples = read(
+            tmp_path,
+            path="file",
+            tasks={"garment": {"column": "kind", "indices": True, "number": "cm"}, "price": {"column": "cm"}},
+            group="who",
+            weight="w",
+            split="part",
+            box=["l", "t", "r", "b"],
+            id="code",
+        )
+        assert samples.labels.tolist() == [[2, 0], [0, MISSING], [MISSING, 0]]
+        np.testing.assert_array_equal(samples.numbers, [[18, 18], [np.nan, np.nan], [5, 5]])
+        assert samples.groups.tolist() == ["A", "A", "B"]
+        assert samples.weights.tolist() == [0.5, 2, 0]
+        assert samples.ids is not None
+        assert samples.ids.tolist() == ["x", "x", "y"]
+        assert samples.sides is not None
+        assert samples.sides.tolist() == [0, 0, 1]
+        np.testing.assert_array_equal(samples.boxes, [[1, 2, 30, 40], [np.nan] * 4, [0, 0, 1.5, 1]])
+        taken = samples.take(np.array([2, 0]))
+        np.testing.assert_array_equal(taken.boxes, [[0, 0, 1.5, 1], [1, 2, 30, 40]])
+        assert taken.sides is not None
+        assert taken.sides.tolist() == [1, 0]
+
+    def test_parquet_says_what_csv_says(self, tmp_path: Path) -> None:
+        write(tmp_path, ["a.jpg,1,19.9,7", "b.jpg,2,20,7", "c.jpg,,,8"], header="path,garment,price,who")
+        frame = pd.DataFrame(
+            {
+                "path": pd.Categorical(["a.jpg", "b.jpg", "c.jpg"]),
+                "garment": [1, 2, np.nan],  # whole numbers beside an empty cell become 1.0
+                "price": [19.9, 20.0, np.nan],
+                "who": [7, 7, 8],
+            }
+        )
+        frame.to_parquet(tmp_path / "train.parquet")
+        settings: dict[str, Any] = {"tasks": {"garment": {"indices": True}}, "group": "who"}
+        first, second = read(tmp_path, **settings), read(tmp_path, file="train.parquet", **settings)
+        for name, column in first.columns().items():
+            np.testing.assert_array_equal(column, getattr(second, name))
+
+    def test_numbers_that_are_all_different(self, tmp_path: Path) -> None:
+        prices = np.linspace(0, 40, 20_001)
+        write(tmp_path, [f"{row}.jpg,shirt,{price}" for row, price in enumerate(prices)])
+        samples = read(tmp_path)
+        np.testing.assert_array_equal(samples.numbers[:, 1], prices)
+        np.testing.assert_array_equal(samples.labels[:, 1], prices >= 20)
+
+
+class TestBadRows:
+    @pytest.mark.parametrize(
+        ("row", "line"),
+        [
+            ("x.jpg,shrt,1", "train.csv, line 3: garment: unknown class 'shrt'; did you mean 'shirt'"),
+            ("x.jpg,shirt,much", "train.csv, line 3: price: must be a number, found 'much'"),
+            ("x.jpg,shirt,inf", "train.csv, line 3: price: must be a number, found 'inf'"),
+            ("x.jpg,shirt", "train.csv, line 3: must have 3 cells, found 2"),
+            ("/x.jpg,shirt,1", "train.csv, line 3: path: must be a path inside the data root, found '/x.jpg'"),
+            ("../x.jpg,shirt,1", "train.csv, line 3: path: leaves the data root: '../x.jpg'"),
+            ("b/../../x.jpg,shirt,1", "train.csv, line 3: path: leaves the data root: 'b/../../x.jpg'"),
+            (",shirt,1", "train.csv, line 3: path: must be a path inside the data root, found ''"),
+            ("a.jpg,skirt,1", "train.csv, line 3: path 'a.jpg' stands in line 2 too"),
+            ("./a.jpg,skirt,1", "train.csv, line 3: path 'a.jpg' stands in line 2 too"),
+        ],
+    )
+    def test_is_named_with_its_line(self, tmp_path: Path, row: str, line: str) -> None:
+        write(tmp_path, [ROWS[0], row])
+        assert refused(tmp_path).startswith(line)
+
+    @pytest.mark.parametrize(
+        ("cell", "settings", "line"),
+        [
+            ("3", {"tasks": {"garment": {"column": "x", "indices": True}}}, "x: must be an index of garment's classes"),
+            ("-1", {"tasks": {"garment": {"column": "x", "indices": True}}}, "x: must be an index of garment's"),
+            ("no", {"weight": "x"}, "x: must be a number, found 'no'"),
+            ("-1", {"weight": "x"}, "x: must be a number of at least 0, found '-1'"),
+            ("", {"weight": "x"}, "x: must be a number of at least 0, found ''"),
+            ("test", {"split": "x"}, "x: must be train or val, found 'test'"),
+            ("", {"group": "x"}, "x: is empty"),
+            ("5", {"box": ["x", "price", "x", "price"]}, "x, price, x, price: must be left < right and top < bottom"),
+            ("", {"box": ["x", "price", "price", "price"]}, "x, price, price, price: must be left < right"),
+        ],
+    )
+    def test_in_a_column_that_a_setting_names(
+        self, tmp_path: Path, cell: str, settings: dict[str, Any], line: str
+    ) -> None:
+        write(tmp_path, [f"a.jpg,shirt,1,{cell}"], header="path,garment,price,x")
+        assert refused(tmp_path, **settings).startswith(f"train.csv, line 2: {line}")
+
+    def test_a_group_in_two_splits(self, tmp_path: Path) -> None:
+        rows = ["a.jpg,shirt,1,A,train", "b.jpg,shirt,1,B,val", "c.jpg,shirt,1,A,val"]
+        write(tmp_path, rows, header="path,garment,price,who,part")
+        assert refused(tmp_path, group="who", split="part") == (
+            "train.csv, line 4: group 'A' is in 'val' here and in 'train' in line 2; a group cannot be in both"
+        )
+
+    def test_columns_that_are_missing(self, tmp_path: Path) -> None:
+        write(tmp_path, ROWS, header="path,garmnt,price")
+        assert refused(tmp_path) == "train.csv: has no column 'garment'; did you mean 'garmnt'?"
+        write(tmp_path, ROWS)
+        assert refused(tmp_path, split="part").startswith("train.csv: has no column 'part'")
+
+    def test_files(self, tmp_path: Path) -> None:
+        assert refused(tmp_path) == "train.csv: no such file"
+        assert refused(tmp_path, file="t.parquet") == "t.parquet: no such file"
+        write(tmp_path, [])
+        assert refused(tmp_path) == "train.csv: holds no rows"
+        (tmp_path / "t.parquet").write_bytes(b"PAR1 no")
+        assert refused(tmp_path, file="t.parquet").startswith("t.parquet: cannot be read as Parquet: ")
+        pd.DataFrame({"path": ["a.jpg"], "garmnt": ["shirt"]}).to_parquet(tmp_path / "t.parquet")
+        assert refused(tmp_path, file="t.parquet").startswith("t.parquet: has no column 'garment'; did you mean")
+
+    def test_a_cell_that_cannot_occur(self, tmp_path: Path) -> None:
+        write(tmp_path, ROWS)
+        space = LabelSpace(SPACE.tasks, [{"garment": "skirt", "price": "dear"}])
+        with pytest.raises(UserError, match=r"b/c\.jpg: is labelled 'skirt/dear', which labels\.impossible"):
+            read(tmp_path, space)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("settings", "line"),
+        [
+            ({"file": "train.txt"}, "file: must end in .csv or .parquet, found 'train.txt'"),
+            ({"file": "../train.csv"}, "file: leaves the data root: '../train.csv'"),
+            ({"query_file": "/q.csv"}, "query_file: must be a path inside the data root, found '/q.csv'"),
+            ({"groups": "x"}, "groups: unknown key; did you mean 'group'?"),
+            ({"box": ["a", "b"]}, "box"),
+        ],
+    )
+    def test_that_cannot_be(self, settings: dict[str, Any], line: str) -> None:
+        lines = problems(TableSettings, settings)
+        assert lines[0].startswith(line)
+
+    def test_must_fit_the_label_space(self) -> None:
+        for tasks, line in (
+            ({"garmen": {}}, "tasks.garmen: labels.tasks has no such task; did you mean 'garment'?"),
+            ({"price": {"number": "x"}}, "tasks.price.number: 'x' would be ignored: a binned task's own column"),
+        ):
+            with pytest.raises(UserError) as caught:
+                TableSettings.model_validate({"tasks": tasks}).check(SPACE)
+            assert str(caught.value).startswith(line)
+
+
+class TestQueries:
+    def test_are_the_rows_of_a_table_with_paths(self, tmp_path: Path) -> None:
+        write(tmp_path, ["b.jpg,0,0,5,5", "a.jpg,,,,"], header="path,l,t,r,b", name="queries.csv")
+        for name in ("a.jpg", "b.jpg"):
+            (tmp_path / name).touch()
+        queries = TableSettings(box=("l", "t", "r", "b")).queries(tmp_path)
+        assert queries.ids == ("b.jpg", "a.jpg")
+        np.testing.assert_array_equal(queries.boxes, [[0, 0, 5, 5], [np.nan] * 4])
+        assert list(queries.table(np.array([3, 4]), SPACE)) == [
+            ("path", "garment", "price", "class"),
+            ("b.jpg", "skirt", "dear", "skirt/dear"),
+            ("a.jpg", "trousers", "cheap", "trousers/cheap"),
+        ]
+        (tmp_path / "a.jpg").unlink()
+        with pytest.raises(UserError, match=r"a\.jpg: no such file$"):
+            TableSettings().queries(tmp_path)
+
+    def test_are_answered_where_the_labels_stand_too(self, tmp_path: Path) -> None:
+        write(tmp_path, ROWS, name="queries.csv")
+        assert TableSettings(split="part").answered(tmp_path, SPACE).labels.tolist() == [[0, 0], [1, 1], [-1, -1]]
+        write(tmp_path, ["a.jpg"], header="path", name="queries.csv")
+        with pytest.raises(UserError, match=r"queries\.csv: has no column 'garment'"):
+            TableSettings().answered(tmp_path, SPACE)

@@ -23,6 +23,7 @@ SMALL_PX = 32
 """Side of the grey square by which pictures are compared."""
 HASH_BITS = 64
 _HASH_SIDE = 8
+_BLUR_PX = 2.0
 _AREA_PX = 128 * 96  # brightness and sharpness are comparable only at one size
 _WIDEST = 4.0  # longer strips than 4:1 are cut: they would be a few pixels high
 _HEADERS = 64
@@ -41,7 +42,7 @@ class Look:
         height_px: likewise.
         brightness: mean of the grey picture, from 0 to 255.
         sharpness: variance of the grey picture's Laplacian, at the common size.
-        small: (32, 32) uint8, grey.
+        detail: (32, 32) int8, the grey picture less its blur: what tells faces apart that are framed and lit alike.
         bits: (64,) bool, the perceptual hash.
         pixels: (H, W, 3) uint8, at the common size.
     """
@@ -52,7 +53,7 @@ class Look:
     height_px: int
     brightness: float
     sharpness: float
-    small: Pixels
+    detail: NDArray[np.int8]
     bits: NDArray[np.bool_]
     pixels: Pixels
 
@@ -68,7 +69,7 @@ class Looks:
         sizes_px: (N, 2) int64, width and height.
         brightness: (N,) float64.
         sharpness: (N,) float64.
-        small: (N, 32, 32) uint8.
+        details: (N, 32, 32) int8.
         bits: (N, 64) bool.
         means: (K, H, W, 3) uint8, the mean picture of each of the K keys, black where there is none.
         num_averaged: (K,) int64, of how many pictures.
@@ -80,7 +81,7 @@ class Looks:
     sizes_px: NDArray[np.int64]
     brightness: NDArray[np.float64]
     sharpness: NDArray[np.float64]
-    small: Pixels
+    details: NDArray[np.int8]
     bits: NDArray[np.bool_]
     means: Pixels
     num_averaged: NDArray[np.int64]
@@ -135,7 +136,7 @@ def look_at(
         np.zeros((num, 2), dtype=np.int64),
         np.full(num, np.nan),
         np.full(num, np.nan),
-        np.zeros((num, SMALL_PX, SMALL_PX), dtype=np.uint8),
+        np.zeros((num, SMALL_PX, SMALL_PX), dtype=np.int8),
         np.zeros((num, HASH_BITS), dtype=bool),
         np.zeros((num_keys, *preprocessing.size, 3), dtype=np.uint8),
         np.zeros(num_keys, dtype=np.int64),
@@ -149,7 +150,7 @@ def look_at(
             looks.contents[index], looks.forms[index] = look.content, look.form
             looks.sizes_px[index] = look.width_px, look.height_px
             looks.brightness[index], looks.sharpness[index] = look.brightness, look.sharpness
-            looks.small[index], looks.bits[index] = look.small, look.bits
+            looks.details[index], looks.bits[index] = look.detail, look.bits
             for key in keys[index]:
                 if key != MISSING:
                     sums[key] += look.pixels
@@ -182,7 +183,7 @@ def look(path: Path, preprocessing: Preprocessing) -> Look:
         height,
         float(cv2.mean(grey)[0]),
         float(deviation[0, 0]) ** 2,
-        small,
+        detail_of(small),
         perceptual_hash(small),
         pixels,
     )
@@ -200,6 +201,19 @@ def perceptual_hash(small: Pixels) -> NDArray[np.bool_]:
     low = cv2.dct(small.astype(np.float32))[:_HASH_SIDE, :_HASH_SIDE].ravel()
     found: NDArray[np.bool_] = low > np.median(low)
     return found
+
+
+def detail_of(small: Pixels) -> NDArray[np.int8]:
+    """What a blur takes away.
+
+    Args:
+        small: (32, 32) uint8, grey.
+
+    Returns:
+        (32, 32) int8.
+    """
+    grey = small.astype(np.float32)
+    return np.rint(grey - cv2.GaussianBlur(grey, (0, 0), _BLUR_PX)).clip(-127, 127).astype(np.int8)
 
 
 def _header(path: Path) -> tuple[str, int, int]:

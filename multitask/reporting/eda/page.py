@@ -64,8 +64,8 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         more_linked=max(0, len(found.linked) - MOST_LINKED),
         rule=(
             f"Candidates differ in at most {MOST_BITS} of the 64 bits of a perceptual hash; they count where their "
-            f"grey pixels, at 32 × 32, correlate by at least {LEAST_CORRELATION:g}. So a picture that was compressed, "
-            "scaled or lit anew is found, one that was mirrored or cut closer is not."
+            f"detail, at 32 × 32 pixels, correlates by at least {score_text(LEAST_CORRELATION, 2)}. So a picture that "
+            "was compressed, scaled or lit anew is found, one that was mirrored or cut closer is not."
         ),
         faults=faults[:_MOST_FAULTS],
         more_faults=max(0, len(faults) - _MOST_FAULTS),

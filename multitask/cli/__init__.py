@@ -14,6 +14,7 @@ from multitask.errors import UserError, nearest
 COMMANDS = {
     "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
     "synth": "Draw a synthetic set in the competition's layout.",
+    "eda": "Look at the data before anything is learned of it.",
     "train": "Train a config's run and report on the people who validate.",
     "study": "Tune settings with Optuna, and confirm that the gain is real.",
     "bakeoff": "Compare contenders on equal terms, person by person.",

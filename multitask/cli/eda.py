@@ -1,0 +1,53 @@
+"""``multitask eda``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, config_argument, quiet_option, set_option
+
+
+@click.command()
+@config_argument
+@set_option
+@click.option("--out", type=FilePath, default=Path("eda.html"), show_default=True, help="The page.")
+@quiet_option
+def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) -> None:
+    """Look at the data of CONFIG before anything is learned of it, and write what is found to a page.
+
+    Classes, numbers and pictures; the same picture under two groups; what cannot be read.
+    """
+    from datetime import UTC, datetime
+
+    from multitask.config import load_config
+    from multitask.data.eda import inspect
+    from multitask.errors import UserError
+    from multitask.files import write_atomically
+    from multitask.material import Material
+    from multitask.reporting.console import make_progress, show_paths
+    from multitask.reporting.eda.console import show_inspection
+    from multitask.reporting.eda.page import render_inspection
+    from multitask.seeds import derive
+
+    if out.is_dir():
+        raise UserError(f"--out: must be a file, found the folder {out}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: no such folder: {out.parent}")
+    settings = load_config(config, overrides)
+    material = Material(settings)
+    progress = make_progress(quiet)
+    try:
+        found = inspect(
+            material.samples,
+            material.split,
+            derive(settings.seed, "eda"),
+            lambda name, total: progress.stage(name, total, "images"),
+        )
+    finally:
+        progress.close()
+    write_atomically(out, render_inspection(found, config.stem, datetime.now(UTC).isoformat()))
+    if not quiet:
+        show_inspection(found)
+        show_paths({"page": out})

@@ -1,0 +1,255 @@
+"""All that is found out about a data set, in one object that pages and tables read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.data.eda.copies import Copies, Pair, find_copies, linked
+from multitask.data.eda.looks import Looks, common_size, look_at
+from multitask.data.images import Pixels, Preprocessing
+from multitask.data.samples import Samples
+from multitask.data.splits import Split
+from multitask.errors import UserError
+from multitask.labels import JOINT, MISSING
+
+MOST_CELLS = 60
+"""Classes that are shown in pictures, the commonest: a page holds a few megabytes, not a data set."""
+PER_CELL = 6
+EXTREMES = 6
+MOST_LINKED = 20
+EXAMPLES = 3
+"""Pairs of pictures that are shown of groups which are linked."""
+Stage = Callable[[str, int], Callable[[int], None]]
+"""Begins a piece of work of so many pictures; gives what is to be called with the number done."""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pictures and groups of each label of one task, or of each class.
+
+    Attributes:
+        names: the C labels.
+        pictures: per split, (C,).
+        groups: per split, (C,): a group counts wherever one of its pictures does.
+        unknown: per split, pictures without that label.
+    """
+
+    names: tuple[str, ...]
+    pictures: Mapping[str, NDArray[np.int64]]
+    groups: Mapping[str, NDArray[np.int64]]
+    unknown: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Groups that have pictures in common.
+
+    Attributes:
+        groups: their names.
+        splits: for each, where it is.
+        pairs: the pictures that they have in common, the surest first.
+        leak: whether they are on both sides of the split.
+        differ: tasks whose labels differ although the picture is the same.
+    """
+
+    groups: tuple[str, ...]
+    splits: tuple[str, ...]
+    pairs: tuple[Pair, ...]
+    leak: bool
+    differ: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """What is in a data set.
+
+    Attributes:
+        samples: N of them.
+        parts: the samples of each split: ``train``, ``val`` and, where some are in neither, ``neither``.
+        counts: per task and, as ``joint``, per class.
+        untrained: classes that can occur but that no group trains.
+        size: height and width in pixels at which pictures were looked at.
+        looks: what the pictures look like; its means are of the labels of each task in turn, then of ``cells``.
+        cells: classes that are shown in pictures.
+        copies: what is there twice.
+        linked: groups that have pictures in common, leaks first.
+        extremes: per kind, the indices of the most extreme pictures, one of a group at most.
+        grid: per class of ``cells``, some of its pictures, of as many groups as there are.
+        pixels: (H, W, 3) uint8 of every picture that is shown, by index.
+    """
+
+    samples: Samples
+    parts: Mapping[str, NDArray[np.int64]]
+    counts: Mapping[str, Counts]
+    untrained: tuple[str, ...]
+    size: tuple[int, int]
+    looks: Looks
+    cells: tuple[int, ...]
+    copies: Copies
+    linked: tuple[Linked, ...]
+    extremes: Mapping[str, tuple[int, ...]]
+    grid: Mapping[int, tuple[int, ...]]
+    pixels: Mapping[int, Pixels]
+
+    @property
+    def leaks(self) -> list[Linked]:
+        """Groups with pictures in common that are on both sides of the split."""
+        return [found for found in self.linked if found.leak]
+
+    def mean(self, task: str, label: int) -> tuple[Pixels, int] | None:
+        """The mean picture of a task's label, or of a class of ``cells``, and of how many; None if there is none."""
+        if task == JOINT:
+            key = sum(self.samples.space.sizes) + self.cells.index(label)
+        else:
+            place = self.samples.space.task_names.index(task)
+            key = sum(self.samples.space.sizes[:place]) + label
+        num = int(self.looks.num_averaged[key])
+        return (self.looks.means[key], num) if num else None
+
+
+def inspect(
+    samples: Samples, split: Split, seed: int, stage: Stage = lambda name, total: lambda done: None
+) -> Inspection:
+    """Looks at everything that is in a data set; a picture that cannot be read is listed and stops nothing.
+
+    Args:
+        samples: N samples.
+        split: theirs.
+        seed: of the choice of the pictures that are shown.
+        stage: hears how it goes.
+    """
+    paths = samples.paths()
+    preprocessing = Preprocessing(common_size(paths))
+    classes = samples.classes
+    cells = _commonest(classes)
+    # Counted as keys: the labels of one task after the other, then the classes that are shown.
+    starts = np.cumsum([0, *samples.space.sizes])
+    shown = np.full(samples.space.num_classes + 1, MISSING)  # its last place is that of MISSING
+    shown[list(cells)] = starts[-1] + np.arange(len(cells))
+    labels = np.where(samples.labels == MISSING, MISSING, samples.labels + starts[:-1])
+    keys = np.hstack([labels, shown[classes][:, None]])
+    looks = look_at(
+        paths, preprocessing, keys, int(starts[-1]) + len(cells), stage("looking at pictures", len(samples))
+    )
+    copies = find_copies(looks, samples.groups.tolist(), stage("looking for copies", len(samples)))
+    parts = _parts(len(samples), split)
+    found = _linked(copies, samples, parts)
+    extremes = _extremes(looks, samples.groups)
+    grid = _grid(cells, classes, samples.groups, looks.readable, seed)
+    counts = {JOINT: _count(samples.space.class_names, classes, samples.groups, parts)}
+    for place, task in enumerate(samples.space.tasks):
+        counts[task.name] = _count(task.classes, samples.labels[:, place], samples.groups, parts)
+    wanted = {index for indices in (*extremes.values(), *grid.values()) for index in indices}
+    for item in found[:MOST_LINKED]:
+        wanted |= {index for pair in item.pairs[:EXAMPLES] for index in (pair.first, pair.second)}
+    pixels = {}
+    for index in sorted(wanted):
+        try:
+            pixels[index] = preprocessing.load(paths[index])
+        except UserError:
+            continue  # gone since it was looked at: it is not shown
+    untrained = np.flatnonzero(samples.space.possible & (counts[JOINT].groups["train"] == 0))
+    return Inspection(
+        samples,
+        parts,
+        counts,
+        tuple(samples.space.class_names[index] for index in untrained),
+        preprocessing.size,
+        looks,
+        cells,
+        copies,
+        found,
+        extremes,
+        grid,
+        pixels,
+    )
+
+
+def _parts(num: int, split: Split) -> dict[str, NDArray[np.int64]]:
+    rest = np.setdiff1d(np.arange(num), np.concatenate([split.train, split.val]))
+    return {"train": split.train, "val": split.val, **({"neither": rest} if len(rest) else {})}
+
+
+def _count(
+    names: tuple[str, ...],
+    labels: NDArray[np.int64],
+    groups: NDArray[np.object_],
+    parts: Mapping[str, NDArray[np.int64]],
+) -> Counts:
+    pictures, people, unknown = {}, {}, {}
+    for part, indices in parts.items():
+        known = indices[labels[indices] != MISSING]
+        pictures[part] = np.bincount(labels[known], minlength=len(names))
+        pairs = set(zip(labels[known].tolist(), groups[known].tolist(), strict=True))
+        people[part] = np.bincount([label for label, _ in pairs], minlength=len(names)).astype(np.int64)
+        unknown[part] = len(indices) - len(known)
+    return Counts(names, pictures, people, unknown)
+
+
+def _commonest(classes: NDArray[np.int64]) -> tuple[int, ...]:
+    """The classes that are shown in pictures, in class order."""
+    found, nums = np.unique(classes[classes != MISSING], return_counts=True)
+    return tuple(sorted(found[np.argsort(-nums, kind="stable")[:MOST_CELLS]].tolist()))
+
+
+def _linked(copies: Copies, samples: Samples, parts: Mapping[str, NDArray[np.int64]]) -> tuple[Linked, ...]:
+    part_of = np.empty(len(samples), dtype=object)
+    for part, indices in parts.items():
+        part_of[indices] = part
+    found = []
+    for pairs in linked(copies.pairs, samples.groups.tolist()):
+        members = [index for pair in pairs for index in (pair.first, pair.second)]
+        where = {str(samples.groups[index]): str(part_of[index]) for index in members}
+        ones, twos = (samples.labels[[getattr(pair, side) for pair in pairs]] for side in ("first", "second"))
+        differ = ((ones != twos) & (ones != MISSING) & (twos != MISSING)).any(axis=0)
+        found.append(
+            Linked(
+                tuple(sorted(where)),
+                tuple(where[group] for group in sorted(where)),
+                tuple(pairs),
+                {"train", "val"} <= set(where.values()),
+                tuple(task for task, differs in zip(samples.space.task_names, differ, strict=True) if differs),
+            )
+        )
+    return tuple(sorted(found, key=lambda item: (not item.leak, -len(item.pairs))))
+
+
+def _extremes(looks: Looks, groups: NDArray[np.object_]) -> dict[str, tuple[int, ...]]:
+    """The most extreme pictures of each kind; of a group only the most extreme, lest one fills the row."""
+    found = {}
+    kinds: Sequence[tuple[str, NDArray[np.float64]]] = (
+        ("darkest", looks.brightness),
+        ("brightest", -looks.brightness),
+        ("least sharp", looks.sharpness),
+        ("sharpest", -looks.sharpness),
+    )
+    for kind, values in kinds:
+        chosen: dict[str, int] = {}
+        for index in np.argsort(values, kind="stable"):  # NaN comes last
+            if len(chosen) == EXTREMES or np.isnan(values[index]):
+                break
+            chosen.setdefault(str(groups[index]), int(index))
+        found[kind] = tuple(chosen.values())
+    return found
+
+
+def _grid(
+    cells: Sequence[int],
+    classes: NDArray[np.int64],
+    groups: NDArray[np.object_],
+    readable: NDArray[np.bool_],
+    seed: int,
+) -> dict[int, tuple[int, ...]]:
+    """Some pictures of each class, drawn at random, of different groups as far as there are."""
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(readable & (classes != MISSING)))
+    found: dict[int, tuple[int, ...]] = {}
+    for cell in cells:
+        drawn = order[classes[order] == cell]
+        firsts: dict[str, int] = {}
+        rest = [int(index) for index in drawn if firsts.setdefault(str(groups[index]), int(index)) != index]
+        found[cell] = tuple([*firsts.values(), *rest][:PER_CELL])
+    return found

@@ -1,0 +1,62 @@
+"""The console's part for data sets: what was found, in sentences and a table."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from multitask.data.eda import Inspection
+from multitask.labels import JOINT
+from multitask.reporting.console import JOINT_ROWS, make_table, out, say
+from multitask.reporting.eda.words import NAMED, forms, sentences
+
+_FORMS = 4
+
+
+def show_inspection(found: Inspection) -> None:
+    """What was found in a data set: sentences, groups and pictures of every class, what leaks, what cannot be read."""
+    say()
+    for sentence in sentences(found):
+        style = "red" if sentence.endswith("leak.") or "cannot be read" in sentence else ""
+        out.print(Text(sentence, style=style), soft_wrap=not out.is_terminal)
+    _show_counts(found)
+    _show_looks(found)
+    if found.leaks:
+        say()
+        say("groups with pictures in common, on both sides of the split:")
+        for item in found.leaks[:NAMED]:
+            where = [f"{group} ({part})" for group, part in zip(item.groups, item.splits, strict=True)]
+            say(f"  {' = '.join(where[:NAMED])}: {len(item.pairs)} pairs")
+    if found.looks.faults:
+        say()
+        say("cannot be read:")
+        for index in sorted(found.looks.faults)[:NAMED]:
+            say(f"  {found.samples.images[index]}: {found.looks.faults[index]}")
+        if len(found.looks.faults) > NAMED:
+            say(f"  and {len(found.looks.faults) - NAMED} more")
+
+
+def _show_counts(found: Inspection) -> None:
+    parts = [part for part, indices in found.parts.items() if len(indices)]
+    columns = [f"{part} {kind}" for part in parts for kind in ("groups", "pictures")]
+    for name, counts in found.counts.items():
+        if len(counts.names) > JOINT_ROWS:
+            continue  # left to the page
+        say()
+        table = make_table("classes" if name == JOINT else name, ("", *columns))
+        for index, label in enumerate(counts.names):
+            if name == JOINT and not found.samples.space.possible[index]:
+                continue
+            cells = [int(kind[part][index]) for part in parts for kind in (counts.groups, counts.pictures)]
+            untrained = not counts.groups["train"][index]
+            table.add_row(label, *(f"{cell:,}" for cell in cells), style="red" if untrained else "")
+        out.print(table)
+
+
+def _show_looks(found: Inspection) -> None:
+    rows = forms(found)
+    if not rows:
+        return
+    say()
+    named = [f"{num:,} {form} {size}" for form, size, num in rows[:_FORMS]]
+    more = len(rows) - _FORMS
+    say(f"formats and sizes: {', '.join(named)}{f' and {more} more' if more > 0 else ''}")

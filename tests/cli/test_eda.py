@@ -1,0 +1,92 @@
+"""``multitask eda``, as a user types it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitask.config import Config
+
+Call = Callable[..., Any]
+ConfigFile = Callable[..., Path]
+
+
+def test_writes_a_page_and_says_what_it_found(
+    call: Call, config_file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = call("eda", config_file())
+    assert done.code == 0, done.err
+    assert "looking at pictures: 84 images" in done.out
+    assert "looking for copies: 84 images" in done.out
+    assert "84 pictures of 12 groups" in done.out
+    assert "No picture is there under two groups." in done.out
+    assert "eda.html" in done.out
+    page = (tmp_path / "eda.html").read_text()
+    assert "<h1>tiny</h1>" in page
+    assert len(page) < 3_000_000
+
+
+def test_quiet_says_nothing_and_out_names_the_page(call: Call, config_file: ConfigFile, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    out.write_text("old")
+    done = call("eda", config_file(), "--out", out, "--quiet", "--set", "data.val_fraction=0")
+    assert (done.code, done.out, done.err) == (0, "", "")
+    assert out.read_text().startswith("<!doctype html>")
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_damaged_picture_is_listed_and_a_copy_is_a_leak(
+    call: Call, config_file: ConfigFile, drawn: Path, tmp_path: Path, tiny: Callable[..., Config]
+) -> None:
+    from multitask.material import Material
+
+    root = tmp_path / "data"
+    shutil.copytree(drawn, root)
+    config = config_file({"data.root": str(root)})
+    material = Material(tiny({"data.root": str(root)}))
+    trains, validates = (material.samples.take(part).paths() for part in (material.split.train, material.split.val))
+    source = next(path for path in trains if path.stem == "normal")
+    target = next(path for path in validates if path.stem == "normal")
+    target.unlink()
+    shutil.copy(source, target.with_suffix(source.suffix))
+    broken = next(path for path in trains if path.stem == "mask1")
+    broken.write_bytes(b"nothing")
+    done = call("eda", config, "--out", tmp_path / "page.html")
+    assert done.code == 0, done.err
+    assert "1 set is on both sides of the split: a leak." in done.out
+    assert f"{source.parent.name} (train)" in done.out
+    assert f"{target.parent.name} (val)" in done.out
+    assert f"{broken.relative_to(root)}: cannot be read as a picture" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--set", "data.val_fractoin=0.1"], ("data.val_fractoin", "'val_fraction'")),
+        (["--set", "data.root=/nowhere/at/all"], ("/nowhere/at/all",)),
+        (["--out", "/nowhere/at/all/eda.html"], ("--out", "no such folder", "/nowhere/at/all")),
+        (["--out", "/"], ("--out", "must be a file", "folder /")),
+    ],
+)
+def test_bad_input_is_refused_in_a_line(
+    call: Call,
+    config_file: ConfigFile,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    words: list[str],
+    parts: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = call("eda", config_file(), *words).refusal()
+    for part in parts:
+        assert part in line
+    assert not (tmp_path / "eda.html").exists()
+
+
+def test_a_config_that_is_not_there(call: Call, tmp_path: Path) -> None:
+    assert "nowhere.yaml" in call("eda", tmp_path / "nowhere.yaml", "--out", tmp_path / "e.html").refusal()

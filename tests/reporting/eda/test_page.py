@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from rich.console import Console
+
+from multitask.data.eda import Inspection, inspect
+from multitask.data.samples import Samples
+from multitask.data.splits import Split
+from multitask.labels import LabelSettings, LabelSpace
+from multitask.reporting.eda import console as eda_console
+from multitask.reporting.eda import page as eda_page
+from multitask.reporting.eda.page import render_inspection
+from multitask.reporting.eda.words import sentences
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+CREATED = "2026-11-25T10:00:00+00:00"
+SETTINGS = {
+    "tasks": {
+        "shape": {"classes": ["round", "<b>square"]},
+        "age": {"kind": "binned", "edges": [30, 60]},
+    }
+}
+SPACE = LabelSpace.from_settings(LabelSettings.model_validate(SETTINGS))
+
+
+def make_samples(root: Path, num: int = 12) -> Samples:
+    """Pictures of blurred noise, two in each of ``num // 2`` groups; each group is 10 years above the last."""
+    rng = np.random.default_rng(0)
+    images = []
+    for index in range(num):
+        noise = Image.fromarray(rng.integers(0, 256, (16, 12, 3), dtype=np.uint8)).resize((96, 128))
+        images.append(f"picture-{index}-of-the-{'longest_' * 4}name.png")
+        noise.save(root / images[-1])
+    return Samples.from_values(
+        SPACE,
+        root,
+        images,
+        [f"group-{index // 2}" for index in range(num)],
+        {"shape": ["round"] * num, "age": [20 + 10 * (index // 2) for index in range(num)]},
+        "test",
+    )
+
+
+def make(root: Path, *, leak: bool = True, broken: bool = True) -> Inspection:
+    samples = make_samples(root)
+    if leak:
+        shutil.copy(root / samples.images[0], root / samples.images[11])
+        Image.open(root / samples.images[2]).resize((60, 80)).save(root / samples.images[4])
+    if broken:
+        (root / samples.images[7]).write_bytes(b"nothing")
+    return inspect(samples, Split(np.arange(8), np.arange(8, 12)), 0)
+
+
+class Text(HTMLParser):
+    """The words of a page's sections, and the addresses of its pictures."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.sections: dict[str, str] = {}
+        self.pictures: dict[str, list[str]] = {}
+        self._section = "header"
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        if tag == "section":
+            self._section = found["id"]
+        if tag == "img":
+            self.pictures.setdefault(self._section, []).append(found["src"])
+
+    def handle_data(self, data):
+        self.sections[self._section] = f"{self.sections.get(self._section, '')} {data}"
+
+    def words(self, section: str) -> str:
+        return " ".join(self.sections[section].split())
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
+    return make(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
+    return make(tmp_path_factory.mktemp("clean"), leak=False, broken=False)
+
+
+def test_sentences_say_what_whoever_trains_must_know(found, clean):
+    assert sentences(found) == [
+        "12 pictures of 6 groups: 8 of 4 train, 4 of 2 validate.",
+        "1 picture cannot be read: training stops at the first of them.",
+        "4 pictures are there under two groups, in 2 sets of groups.",
+        "1 set is on both sides of the split: a leak.",
+        "Their labels contradict each other: age.",
+        "No group trains round/>=60, <b>square/<30, <b>square/30-60, <b>square/>=60.",
+    ]
+    assert sentences(clean)[1:3] == ["All of them can be read.", "No picture is there under two groups."]
+
+
+def test_the_page_shows_what_was_found_and_escapes_names(found):
+    page = render_inspection(found, "a <set>", CREATED)
+    assert page == render_inspection(found, "a <set>", CREATED)
+    text = Text(page)
+    assert "<b>square" not in page
+    assert "a <set>" in text.words("header")
+    assert "1 set is on both sides" in text.words("header")
+    assert "No group trains 4 of the classes" in text.words("classes")
+    # class; then groups and pictures that train and that validate
+    assert re.search(r"round/ <30 1 2 0 0 round/ 30-60 3 6 0 0 round/ >=60 0 0 2 4 ", text.words("classes"))
+    assert re.search(r"all 4 8 2 4$|all 4 8 2 4 ", text.words("classes"))
+    assert "From 20 (2 pictures) to 70 (2), half below 45." in text.words("numbers")
+    copies = text.words("copies")
+    assert (
+        "Leak: group-0 (train) = group-5 (val) 1 pair of pictures: 1 the same to the byte. Labels differ: age."
+        in copies
+    )
+    assert "group-1 (train) = group-2 (train) 1 pair of pictures: 1 nearly the same" in copies
+    assert copies.index("group-5") < copies.index("group-2")
+    assert len(text.pictures["copies"]) == 4
+    assert "cannot be read as a picture: not a picture" in text.words("unreadable")
+    assert "PNG RGB 96 × 128 10" in text.words("looks")
+    assert len(text.pictures["samples"]) == 11
+    assert len(text.pictures["means"]) == 1 + 3 + 3
+
+
+def test_the_page_needs_no_other_file(found):
+    page = render_inspection(found, "set", CREATED)
+    assert "<script" not in page
+    assert all(source.startswith("data:image/jpeg;base64,") for row in Text(page).pictures.values() for source in row)
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
+
+
+def test_a_page_of_a_clean_set_without_numbers(clean):
+    clean.samples.numbers[:] = np.nan
+    text = Text(render_inspection(clean, "set", CREATED))
+    assert "numbers" not in text.sections
+    assert text.words("copies").endswith("There is none.")
+    assert text.words("unreadable").endswith("There is none.")
+
+
+def test_a_page_of_pictures_none_of_which_can_be_read(tmp_path):
+    samples = make_samples(tmp_path, 4)
+    for path in samples.paths():
+        path.write_bytes(b"")
+    found = inspect(samples, Split(np.arange(4), np.arange(0)), 0)
+    text = Text(render_inspection(found, "set", CREATED))
+    assert text.pictures == {}
+    assert "4 pictures cannot be read" in text.words("header")
+
+
+def test_long_lists_are_cut_and_say_so(found, monkeypatch):
+    monkeypatch.setattr(eda_page, "MOST_LINKED", 1)
+    monkeypatch.setattr(eda_page, "_MOST_FAULTS", 0)
+    found = dataclasses.replace(found)
+    text = Text(render_inspection(found, "set", CREATED))
+    assert "1 more sets of groups" in text.words("copies")
+    assert "group-2" not in text.words("copies")
+
+
+def test_the_console_says_the_same(found, monkeypatch):
+    written = io.StringIO()
+    console = Console(file=written, width=100, highlight=False)
+    monkeypatch.setattr(eda_console, "out", console)
+    monkeypatch.setattr(eda_console, "say", lambda text="": console.print(text, markup=False, soft_wrap=True))
+    eda_console.show_inspection(found)
+    text = written.getvalue()
+    for sentence in sentences(found):
+        assert sentence in text
+    assert re.search(r"^round/30-60 +3 +6 +0 +0$", text, re.M)
+    assert "  group-0 (train) = group-5 (val): 1 pairs" in text
+    assert re.search(r"^  picture-7-.*name\.png: cannot be read as a picture", text, re.M)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: chromium, chromium-browser or google-chrome on the path")
+def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(tmp_path, found):
+    watch = """<head><script>
+    const errors = [];
+    addEventListener("error", event => errors.push(event.message || event.target.outerHTML.slice(0, 80)), true);
+    addEventListener("load", () => parent.postMessage({
+      name: location.hash.slice(1), window: document.documentElement.clientWidth,
+      page: document.documentElement.scrollWidth,
+      broken: [...document.images].filter(image => !image.naturalWidth).length,
+      letters: Math.min(...[...document.querySelectorAll("svg text")].map(
+        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));
+    </script>"""
+    page = render_inspection(found, "set", CREATED).replace("<head>", watch, 1)
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    # Chromium's own window is never narrower than 500 px, so each width is that of a frame.
+    wrapper = tmp_path / "wrapper.html"
+    wrapper.write_text(
+        "<meta charset=utf-8><pre></pre><script>const found = []; addEventListener('message', event => {"
+        "found.push(event.data); document.querySelector('pre').textContent = JSON.stringify(found)})</script>"
+        + "".join(f'<iframe src="page.html#{width}" width="{width}" height="900"></iframe>' for width in (1280, 390)),
+        encoding="utf-8",
+    )
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
+    shown = re.search(r"<pre>(.*?)</pre>", dom, re.DOTALL)
+    rows = {row["name"]: row for row in json.loads(shown.group(1))}
+    assert set(rows) == {"1280", "390"}
+    for row in rows.values():
+        assert row["page"] <= row["window"], row
+        assert row["letters"] >= 10.9, row
+        assert (row["broken"], row["errors"]) == (0, []), row

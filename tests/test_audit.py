@@ -76,7 +76,7 @@ def test_every_suspect_is_a_correction_that_fits_the_data(
     material = Material(
         validate(Config, override(Config, config.model_dump(mode="json"), {"data.corrections": section}))
     )
-    changed = {image: row for image, row in zip(material.samples.images, material.samples.labels, strict=True)}
+    changed = dict(zip(material.samples.images, material.samples.labels, strict=True))
     for suspect in audit.suspects:
         if suspect.head == "gender":
             assert all(changed[image][1] == predictions.space.tasks[1].classes.index(suspect.suggested)
@@ -111,8 +111,8 @@ def test_applied_corrections_train_again_on_the_same_folds_and_are_scored_both_w
     report = apply_corrections(folded, out, file)
     assert report == json.loads((out.applied / "report.json").read_text())
     assert report["num_changed"] == {"mask": 0, "gender": 7, "age": 0, "drop": 0}
-    _, old_config, before = read_folds(folded)
-    folder, config, after = read_folds(out.applied / "run")
+    _, old_config, _before = read_folds(folded)
+    folder, config, _after = read_folds(out.applied / "run")
     assert config.data.corrections is not None
     assert [path.rpartition("/")[2] for path in map(str, config.data.corrections.files)] == ["corrections.yaml"]
     assert config.model_copy(update={"data": old_config.data}) == old_config

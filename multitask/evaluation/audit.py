@@ -8,6 +8,7 @@ on the evidence of all the group's pictures together, and the suspect is then th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -312,7 +313,9 @@ class _Judged:
         kept = probs[known][:, there]
         kept = kept / kept.sum(axis=1, keepdims=True)
         labels = np.searchsorted(there, given[known])
-        self.flagged[known] = find_label_issues(labels, kept, filter_by=FILTER, n_jobs=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that of a rare label it may not flag all
+            self.flagged[known] = find_label_issues(labels, kept, filter_by=FILTER, n_jobs=1)
         self.scores[known] = get_label_quality_scores(labels, kept, method=rank)
 
     def suggested(self, unit: int) -> int:

@@ -84,6 +84,12 @@ class Browser:
         self.call("Page.navigate", url=path.as_uri())
         self.wait("!window.stale && document.readyState === 'complete'")
 
+    def reload(self) -> None:
+        """Loads the page again from inside it: what it has stored is then there, which takes a moment elsewhere."""
+        self.run("window.stale = true")
+        self.run("location.reload()")
+        self.wait("!window.stale && document.readyState === 'complete'")
+
     def size(self, width: int, height: int) -> None:
         """Makes the window so large, in CSS pixels."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)

@@ -95,7 +95,7 @@ def opened(chromium: Browser, page: Path) -> Browser:
     chromium.size(1280, 900)
     chromium.open(page)
     chromium.run("localStorage.clear()")
-    chromium.open(page)
+    chromium.reload()
     return chromium
 
 
@@ -186,10 +186,10 @@ def test_one_head_alone_is_gone_through(opened: Browser) -> None:
 
 
 @needs_chromium
-def test_decisions_are_there_again_when_the_page_is(opened: Browser, page: Path) -> None:
+def test_decisions_are_there_again_when_the_page_is(opened: Browser) -> None:
     opened.key("a")
     opened.key("r")
-    opened.open(page)
+    opened.reload()
     assert text_of(opened, "count") == "2 of 5 decided, 1 accepted in all"
     assert "3 of 5" in text_of(opened, "card")  # the first that is open
 

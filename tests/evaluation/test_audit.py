@@ -99,7 +99,8 @@ def test_confidence_is_how_often_the_suggestion_is_right() -> None:
             right.append(suspect.group in groups)
             said.append(suspect.confidence)
     assert np.mean(right) == pytest.approx(np.mean(said), abs=0.25)
-    assert np.corrcoef(right, said)[0, 1] > 0.2
+    surer = np.array(said) > np.median(said)
+    assert np.mean(np.array(right)[surer]) > np.mean(np.array(right)[~surer])
 
 
 def test_the_most_suspect_come_first_and_the_joint_class_last() -> None:

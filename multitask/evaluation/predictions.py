@@ -86,7 +86,7 @@ class Predictions:
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
         """Those of some rows, in the order of ``rows``."""
-        where = torch.from_numpy(rows)
+        where = torch.from_numpy(np.ascontiguousarray(rows))
         return replace(
             self,
             images=self.images[rows],

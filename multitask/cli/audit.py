@@ -102,23 +102,24 @@ def _find(
 
 def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool) -> None:
     from multitask.audit import AuditFolder, apply_corrections, differences_of
-    from multitask.cli.train import _interrupt
     from multitask.finished import read_run, write_page
     from multitask.reporting.console import command_line, fail, make_progress, show_applied, show_paths
 
     assert isinstance(folder, AuditFolder)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = make_progress(quiet)
+    report = None
     try:
         report = apply_corrections(run, folder, file, data=data, progress=progress)
     except KeyboardInterrupt:
+        pass  # and with it goes all that was under way, before the process does
+    finally:
         progress.close()
+    if report is None:
         words: list[object] = ["multitask", "audit", run, "--out", folder.path, "--apply", file]
         words += [] if data is None else ["--data", data]
         fail(f"interrupted; finished epochs are saved. Go on with: {command_line(*words)}")
         sys.exit(130)
-    finally:
-        progress.close()
     trained = folder.applied / "run"
     page = write_page(*read_run(trained), "val")
     if not quiet:

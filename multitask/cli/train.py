@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import click
@@ -51,19 +50,21 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.runs.folder import RunFolder
 
     assert isinstance(settings, Config)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = make_progress(quiet)
+    result = None
     try:
         if folds is None:
             result = run(settings, out, resume=resume, progress=progress)
         else:
             result = run_folds(settings, folds, out, resume=resume, progress=progress)
     except KeyboardInterrupt:
-        progress.close()
-        fail(_interrupted(RunFolder(out)))
-        sys.exit(130)
+        pass  # and with it goes all that was under way, the thread that makes batches too, before the process does
     finally:
         progress.close()
+    if result is None:
+        fail(_interrupted(RunFolder(out)))
+        sys.exit(130)
     if result.report is not None:
         page = write_page(result.folder, settings, "val")
         if not quiet:
@@ -89,7 +90,3 @@ def _interrupted(folder: RunFolder) -> str:
         done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of the next"
     again = command_line("multitask", "train", folder.config, *in_folds, "--out", folder.path, "--resume")
     return f"interrupted; {done} are saved. Go on with: {again}"
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -77,16 +77,16 @@ def conduct(
         study = open_study(kept, plan, record, extend)
         _write_settings(folder, plan, url)
         material.pictures(_Stages(progress))  # decoded once, before workers would wait for each other
-        pool = Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
-        try:
-            with Interrupt() as interrupt:
+        with Interrupt() as interrupt:  # before there are workers, so that none is left alone
+            pool = Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
+            try:
                 Search(study, plan, folder, pool, progress, alone=storage is None).run(interrupt)
                 if confirm:
                     write_study_report(study, plan, folder)  # should confirming fail
                     _confirm(study, plan, folder, pool, progress, interrupt, confirm, seeds)
-        finally:
-            pool.close()
-            progress.close()
+            finally:
+                pool.close()
+                progress.close()
         shutil.rmtree(folder.reuse, ignore_errors=True)
         return write_study_report(study, plan, folder)
 

@@ -158,7 +158,7 @@ def test_a_terminal_gets_a_table_for_every_fold(config_file: Callable[..., Path]
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_terminal_gets_bars_and_a_table(config_file: Callable[..., Path], tmp_path: Path, columns: int) -> None:
-    screen = pyte.Screen(columns, 60)
+    screen = pyte.Screen(columns, 120)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
     process = subprocess.Popen(
@@ -167,7 +167,7 @@ def test_a_terminal_gets_bars_and_a_table(config_file: Callable[..., Path], tmp_
         stderr=slave,
         stdin=slave,
         cwd=tmp_path,
-        env=environment(COLUMNS=str(columns), LINES="60", TERM="xterm-256color"),
+        env=environment(COLUMNS=str(columns), LINES="120", TERM="xterm-256color"),
     )
     os.close(slave)
     with_bars = []

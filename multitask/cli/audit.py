@@ -79,7 +79,8 @@ def _find(
     run: Path, folder: object, data: Path | None, constant: tuple[str, ...], rank: str, most: int, quiet: bool
 ) -> None:
     from multitask.audit import SURE, AuditFolder, audit_run
-    from multitask.reporting.console import make_progress, show_audit, show_paths
+    from multitask.reporting.console import show_audit, show_paths
+    from multitask.reporting.progress import make_progress
 
     assert isinstance(folder, AuditFolder)
     progress = make_progress(quiet)
@@ -103,7 +104,8 @@ def _find(
 def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool) -> None:
     from multitask.audit import AuditFolder, apply_corrections, differences_of
     from multitask.finished import read_run, write_page
-    from multitask.reporting.console import command_line, fail, make_progress, show_applied, show_paths
+    from multitask.reporting.console import command_line, fail, show_applied, show_paths
+    from multitask.reporting.progress import make_progress
 
     assert isinstance(folder, AuditFolder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -16,7 +16,8 @@ from multitask.cli.options import FilePath
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
 def command(config: Path | None, study: bool, balancers: bool, sharing: bool) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
-    from multitask.reporting.console import make_progress, say, show_bench
+    from multitask.reporting.console import say, show_bench
+    from multitask.reporting.progress import make_progress
     from multitask.runs.environment import machine
 
     if study + balancers + sharing > 1:

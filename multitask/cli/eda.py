@@ -26,9 +26,10 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
     from multitask.errors import UserError
     from multitask.files import write_atomically
     from multitask.material import Material
-    from multitask.reporting.console import make_progress, show_paths
+    from multitask.reporting.console import show_paths
     from multitask.reporting.eda.console import show_inspection
     from multitask.reporting.eda.page import render_inspection
+    from multitask.reporting.progress import make_progress
     from multitask.seeds import derive
 
     if out.is_dir():

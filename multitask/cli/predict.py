@@ -17,7 +17,8 @@ from multitask.cli.options import FilePath, quiet_option, run_argument
 def command(run: Path, data: Path, output: Path, quiet: bool) -> None:
     """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""
     from multitask.finished import read_run, write_submission
-    from multitask.reporting.console import make_progress, say
+    from multitask.reporting.console import say
+    from multitask.reporting.progress import make_progress
 
     folder, config = read_run(run)
     progress = make_progress(quiet)

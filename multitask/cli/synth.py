@@ -35,7 +35,7 @@ def command(folder: Path, people: int, seed: int, noise: float, quiet: bool) -> 
 def draw(folder: Path, people: int, *, seed: int = 0, noise: float = 0.0, quiet: bool) -> DrawnSet:
     """Draws a set and shows how it goes."""
     from multitask.data.drawing import draw_set
-    from multitask.reporting.console import make_progress
+    from multitask.reporting.progress import make_progress
 
     progress = make_progress(quiet)
     bar: Callable[[int], None] | None = None

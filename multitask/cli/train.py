@@ -45,7 +45,8 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.config import Config
     from multitask.finished import write_page
     from multitask.folds import run_folds
-    from multitask.reporting.console import fail, make_progress, show_paths, show_report
+    from multitask.reporting.console import fail, show_paths, show_report
+    from multitask.reporting.progress import make_progress
     from multitask.run import run
     from multitask.runs.folder import RunFolder
 

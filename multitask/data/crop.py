@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -25,6 +26,7 @@ class CropSettings(Settings):
     boxed: ClassVar[bool] = False
     """Whether each picture is cropped to a box of its own."""
 
+    @abstractmethod
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
         """The part of a picture that is used.
 
@@ -37,11 +39,10 @@ class CropSettings(Settings):
         Raises:
             UserError: the box is no part of the picture.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def key(self) -> str:
         """What the part depends on beside the picture, its box and its detector."""
-        raise NotImplementedError
 
     def detector(self) -> FaceDetector | None:
         """What finds the box of a picture; None: nothing does.

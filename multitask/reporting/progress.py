@@ -1,0 +1,201 @@
+"""How a run goes, for whoever watches: live bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from multitask.reporting.console import out, say, score
+from multitask.training.progress import Progress
+
+
+def make_progress(quiet: bool) -> Progress:
+    """Progress for whoever watches: live bars in a terminal, plain lines elsewhere, nothing if quiet."""
+    if quiet:
+        return Progress()
+    return LiveProgress(out) if out.is_terminal else PlainProgress(out)
+
+
+def _scores_of(record: Mapping[str, Any], tasks: Iterable[str]) -> list[tuple[str, float | None]]:
+    """Joint and per-task macro-F1 of an epoch, None where nobody validates."""
+    val = record["val"]
+    joint = ("joint", val["joint"]["macro_f1"] if val else None)
+    return [joint, *((task, val["tasks"][task]["macro_f1"] if val else None) for task in tasks)]
+
+
+def _fold_in_words(index: int, num_folds: int, done: bool) -> str:
+    return f"fold {index}, {index + 1} of {num_folds}{': finished before' if done else ''}"
+
+
+class PlainProgress(Progress):
+    """Plain lines: one a stage, one an epoch, and one a minute within a long epoch."""
+
+    EVERY_S = 60.0
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tasks: tuple[str, ...] = ()
+        self._num_epochs = self._num_batches = self._epoch = 0
+        self._said = 0.0
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Says it."""
+        self._print(text)
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """Says what begins."""
+        self._print(f"{name}: {total} {unit}")
+        return lambda done: None
+
+    def fold(self, index: int, num_folds: int, done: bool) -> None:
+        """Says which."""
+        self._print(_fold_in_words(index, num_folds, done))
+
+    def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
+        """Says how much there is to do."""
+        self._tasks, self._num_epochs, self._num_batches, self._epoch = tasks, num_epochs, num_batches, first_epoch
+        self._said = time.monotonic()
+        if first_epoch > num_epochs:
+            self._print(f"all {num_epochs} epochs are done")
+        else:
+            self._print(f"training: epochs {first_epoch} to {num_epochs}, {num_batches} batches each")
+
+    def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        """Says how far a long epoch is."""
+        if time.monotonic() - self._said >= self.EVERY_S:
+            self._said = time.monotonic()
+            means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
+            self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done}/{self._num_batches}, loss {means}")
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """Says what the epoch gave."""
+        self._said = time.monotonic()
+        self._epoch = record["epoch"] + 1
+        scores = " ".join(f"{name} {score(value)}" for name, value in _scores_of(record, self._tasks))
+        best = ", best so far" if record["best"] and record["val"] else ""
+        self._print(
+            f"epoch {record['epoch']}/{self._num_epochs}: loss {record['train']['loss']:.3f}, macro-F1 {scores}, "
+            f"{record['seconds']:.1f} s, {record['images_per_s']:.0f} images/s{best}"
+        )
+
+
+class _RateColumn(TextColumn):
+    """Images per second of the bars that count them."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+
+    def render(self, task: Task) -> Text:
+        return Text(task.fields.get("note", ""), style="cyan", overflow="ellipsis", no_wrap=True)
+
+
+class LiveProgress(Progress):
+    """Bars for run, epoch and batch below a table that grows by a row per epoch."""
+
+    REFRESH_S = 0.2
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bars = Bars(
+            TextColumn("{task.description:<8}", style="bold"),
+            BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            _RateColumn(),
+            console=console,
+            expand=True,
+        )
+        self._live = Live(Group(self._bars), console=console, refresh_per_second=8, transient=True)
+        self._live.start()
+        self._tasks: tuple[str, ...] = ()
+        self._started = self._drawn = 0.0
+        self._num_epochs = self._num_batches = 0
+        self._run = self._epoch_bar = self._batch_bar = TaskID(0)
+        self._training_bars: tuple[TaskID, ...] = ()
+
+    def note(self, text: str) -> None:
+        """A line above the bars."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """A bar of its own."""
+        bar = self._bars.add_task(name, total=total)
+
+        def done(count: int) -> None:
+            self._bars.update(bar, completed=count)
+            if count == total:
+                self._bars.remove_task(bar)
+
+        return done
+
+    def fold(self, index: int, num_folds: int, done: bool) -> None:
+        """A line above the fold's table; the bars of the fold before go."""
+        for bar in self._training_bars:
+            self._bars.remove_task(bar)
+        self._training_bars = ()
+        self._console.print(Text(_fold_in_words(index, num_folds, done), style="bold"), soft_wrap=True)
+
+    def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
+        """Three bars and the head of the table."""
+        self._num_epochs, self._num_batches = num_epochs, num_batches
+        # A table row must fit the narrowest terminal: heads that do not fit are left to the report.
+        room = (self._console.width - 36) // 9
+        self._tasks = tasks[: max(1, room - 1)]
+        if first_epoch > num_epochs:
+            say(f"all {num_epochs} epochs are done")
+            return
+        self._run = self._bars.add_task("run", total=num_epochs, completed=first_epoch - 1)
+        self._epoch_bar = self._bars.add_task("epoch", total=None)
+        self._batch_bar = self._bars.add_task("batch", total=num_batches)
+        self._training_bars = (self._run, self._epoch_bar, self._batch_bar)
+        names = [f"{name[:8]:>8}" for name in ("joint", *self._tasks)]
+        self._console.print(
+            Text(f"{'epoch':>9} {'loss':>7} {' '.join(names)} {'s':>6} {'images/s':>9}", style="bold"), soft_wrap=True
+        )
+        self._started = time.monotonic()
+
+    def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        """Moves the bars, at most a few times a second."""
+        now = time.monotonic()
+        if done > 1 and done < self._num_batches and now - self._drawn < self.REFRESH_S:
+            return
+        if done == 1:
+            self._bars.reset(self._epoch_bar, total=None)
+            self._bars.reset(self._batch_bar, total=self._num_batches)
+        self._drawn = now
+        elapsed = max(now - self._started, 1e-9)
+        per_batch = num_images / done
+        self._bars.update(
+            self._epoch_bar,
+            total=round(per_batch * self._num_batches),
+            completed=num_images,
+            note=f"{num_images / elapsed:.0f} images/s",
+        )
+        means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
+        self._bars.update(self._batch_bar, completed=done, note=means)
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """A row of the table."""
+        scores = [f"{score(value):>8}" for _, value in _scores_of(record, self._tasks)]
+        row = (
+            f"{record['epoch']:>4}/{self._num_epochs:<4} {record['train']['loss']:>7.3f} {' '.join(scores)} "
+            f"{record['seconds']:>6.1f} {record['images_per_s']:>9.0f}"
+        )
+        best = record["best"] and record["val"]
+        self._console.print(Text(row + (" ★" if best else ""), style="green" if best else ""), soft_wrap=True)
+        self._bars.update(self._run, completed=record["epoch"])
+        self._started = time.monotonic()
+
+    def close(self) -> None:
+        """The bars go; the table stays."""
+        self._live.stop()

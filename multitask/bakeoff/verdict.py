@@ -92,7 +92,8 @@ def _figure(score: PassScore | None) -> dict[str, Any] | None:
 def _scores(runs: Sequence[BakeoffRun], passes: Sequence[Predictions], settings: BakeoffSettings) -> dict[str, Any]:
     space = passes[0].space
     reports = [one.folder.read_report() for one in runs]
-    unseen = reports[0].get("unseen")
+    # Which classes were held out, the config says; the report of a run scores them on its own people alone.
+    unseen = [name for name, held in zip(space.class_names, runs[0].config.unseen(), strict=True) if held]
     histories = [one.folder.read_history() for one in runs]
     speeds = [row["images_per_s"] for history in histories for row in history]
     # Of an epoch's images, which a history does not count: what its seconds and its speed make.
@@ -105,7 +106,7 @@ def _scores(runs: Sequence[BakeoffRun], passes: Sequence[Predictions], settings:
         "tasks": {
             task: _figure(score_passes(passes, f"tasks.{task}.macro_f1", settings.seed)) for task in space.task_names
         },
-        "unseen": _figure(score_passes(passes, "joint.macro_f1", settings.seed, unseen["classes"])) if unseen else None,
+        "unseen": _figure(score_passes(passes, "joint.macro_f1", settings.seed, unseen)) if unseen else None,
         "class_f1": _class_f1(passes),
         "runs": [
             {

@@ -1,4 +1,4 @@
-"""What tests of bake-offs need: a file beside its base, on the drawn set, of runs of a second; a second decode rule."""
+"""What tests of bake-offs need: a file beside its base, on the drawn set, of runs of a second."""
 
 from __future__ import annotations
 

@@ -173,6 +173,16 @@ class TestTuning:
             assert tried.data.split_seed != used.data.split_seed
 
 
+def test_classes_never_trained_on_are_scored_over_all_people(bakeoff_file: Make, tmp_path: Path) -> None:
+    cell = {"mask": "incorrect", "gender": "female"}
+    report, _ = bake(bakeoff_file({"data.held_out": [cell], "data.val_fraction": 0.4}, seeds=1), tmp_path / "out")
+    for name, row in report["points"][0]["contenders"].items():
+        single = RunFolder(tmp_path / "out" / name / "all" / "0").read_report()["unseen"]
+        assert row["unseen"]["value"] == pytest.approx(single["macro_f1"])  # one run: its people are all there are
+    plain, _ = bake(bakeoff_file(name="plain"), tmp_path / "plain")
+    assert all(row["unseen"] is None for row in plain["points"][0]["contenders"].values())
+
+
 class TestDecodeRules:
     CONTENDERS = {"shared": None, "again": {"overrides": {"decode": {"name": "class_bias"}}}}
 

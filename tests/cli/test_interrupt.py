@@ -40,6 +40,38 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(HERE), **more}
 
 
+def watched(words: tuple[str, ...], folder: Path, columns: int) -> tuple[list[str], str]:
+    """What a terminal of ``columns`` showed each time that the bars were about to be drawn anew, and what it kept.
+
+    However the system cuts the bytes: rich begins a frame by going back to the start of the line before.
+    """
+    screen = pyte.Screen(columns, 120)
+    stream = pyte.ByteStream(screen)
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [*MULTITASK, *words, "--out", "run"],
+        stdout=slave,
+        stderr=slave,
+        stdin=slave,
+        cwd=folder,
+        env=environment(COLUMNS=str(columns), LINES="120", TERM="xterm-256color"),
+    )
+    os.close(slave)
+    shown = b""
+    while True:
+        try:
+            shown += os.read(master, 4096)
+        except OSError:  # the other side is closed
+            break
+    os.close(master)
+    assert process.wait(timeout=60) == 0
+    frames = []
+    for part in re.split(rb"(?=\r\x1b\[2K)", shown):
+        stream.feed(part)
+        frames.append("\n".join(line.rstrip() for line in screen.display).rstrip())
+    return [frame for frame in frames if "━" in frame], frames[-1]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_saves_and_says_how_to_go_on(
     config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals
@@ -126,30 +158,9 @@ def test_an_interrupt_before_training_leaves_nothing(
 
 
 def test_a_terminal_gets_a_table_for_every_fold(config_file: Callable[..., Path], tmp_path: Path) -> None:
-    screen = pyte.Screen(100, 90)
-    stream = pyte.ByteStream(screen)
-    master, slave = pty.openpty()
-    config = config_file({"data.val_fraction": 0.2})
-    process = subprocess.Popen(
-        [*MULTITASK, "train", str(config), "--folds", "2", "--out", "run"],
-        stdout=slave,
-        stderr=slave,
-        stdin=slave,
-        cwd=tmp_path,
-        env=environment(COLUMNS="100", LINES="90", TERM="xterm-256color"),
-    )
-    os.close(slave)
-    while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:  # the other side is closed
-            break
-        stream.feed(part)
-        # However many folds there were, there is one bar of each kind.
-        assert sum("batch    ━" in line for line in screen.display) <= 1
-    os.close(master)
-    assert process.wait(timeout=60) == 0
-    after = "\n".join(line.rstrip() for line in screen.display)
+    frames, after = watched(("train", str(config_file({"data.val_fraction": 0.2})), "--folds", "2"), tmp_path, 100)
+    # However many folds there were, there is one bar of each kind.
+    assert max(frame.count("batch    ━") for frame in frames) == 1
     assert "━" not in after
     assert len(re.findall(r"^fold [01], [12] of 2\n +epoch +loss +joint", after, re.M)) == 2, after
     assert len(re.findall(r"^ +[12]/2 +\d\.\d+", after, re.M)) == 4, after
@@ -158,39 +169,15 @@ def test_a_terminal_gets_a_table_for_every_fold(config_file: Callable[..., Path]
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_terminal_gets_bars_and_a_table(config_file: Callable[..., Path], tmp_path: Path, columns: int) -> None:
-    screen = pyte.Screen(columns, 120)
-    stream = pyte.ByteStream(screen)
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [*MULTITASK, "train", str(config_file()), "--out", "run"],
-        stdout=slave,
-        stderr=slave,
-        stdin=slave,
-        cwd=tmp_path,
-        env=environment(COLUMNS=str(columns), LINES="120", TERM="xterm-256color"),
-    )
-    os.close(slave)
-    with_bars = []
-    while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:  # the other side is closed
-            break
-        stream.feed(part)
-        if any("batch    ━" in line for line in screen.display):
-            with_bars.append("\n".join(screen.display))
-    os.close(master)
-    assert process.wait(timeout=60) == 0
-
-    # A read may end in the middle of a frame, so one whole frame among them is what is asked for.
+    frames, after = watched(("train", str(config_file())), tmp_path, columns)
+    # One whole frame among them is what is asked for: the run draws one with every row of its table.
     assert any(
         all(during.count(bar) == 1 for bar in ("run      ━", "epoch    ━", "batch    ━"))
         and re.search(r"epoch .* images/s", during)
         and re.search(r"batch .* mask \d\.\d+ gender \d", during)
-        for during in with_bars
-    ), with_bars[-1]
+        for during in frames
+    ), "\n\n".join(frames)
 
-    after = "\n".join(line.rstrip() for line in screen.display)
     assert "━" not in after  # the bars go, the table stays
     assert re.search(r"^ +epoch +loss +joint +mask +gender +age +s +images/s$", after, re.M), after
     assert len(re.findall(r"^ +[12]/2 +\d\.\d+( +\.\d+){4} +\d+\.\d +\d+( ★)?$", after, re.M)) == 2, after

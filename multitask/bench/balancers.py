@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from multitask.bench.timing import Measurement, side_by_side
+from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.material import Material
@@ -41,20 +41,22 @@ def measure_balancers(config_path: Path | None, progress: Progress) -> list[Meas
         other = _trainer(fixed, material, steps)
         done = progress.stage("measuring", len(rows), "ratios")
         found = []
-        for count, (name, row) in enumerate(rows.items(), start=1):
-            assert issubclass(row, BalancerSettings)
-            ours = _trainer(configs[name], material, steps)
-            found.append(
-                side_by_side(
-                    f"{name}, to fixed",
-                    BOUND if row.needs_features else None,
-                    steps.num_images,
-                    lambda ours=ours: ours.train_epoch(1, steps, Progress()),  # type: ignore[misc]
-                    lambda: other.train_epoch(1, steps, Progress()),
-                    ROUNDS,
+        with computing(other.device) as clock:
+            for count, (name, row) in enumerate(rows.items(), start=1):
+                assert issubclass(row, BalancerSettings)
+                ours = _trainer(configs[name], material, steps)
+                found.append(
+                    side_by_side(
+                        f"{name}, to fixed",
+                        BOUND if row.needs_features else None,
+                        steps.num_images,
+                        lambda ours=ours: ours.train_epoch(1, steps, Progress()),  # type: ignore[misc]
+                        lambda: other.train_epoch(1, steps, Progress()),
+                        ROUNDS,
+                        clock=clock,
+                    )
                 )
-            )
-            done(count)
+                done(count)
         return found
 
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from multitask.bench.data import NUM_DATA, measure_data
 from multitask.bench.decoding import decode_fitting
-from multitask.bench.timing import Measurement, side_by_side
+from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
@@ -144,7 +144,8 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: Served,
         trainer.train_epoch(1, steps, Progress())
 
     name = f"training, {len(trainer.losses)} heads, to one linear layer in a plain loop"
-    return side_by_side(name, 0.97, steps.num_images, ours, plain_loop, STEP_ROUNDS)
+    with computing(device) as clock:
+        return side_by_side(name, 0.97, steps.num_images, ours, plain_loop, STEP_ROUNDS, clock=clock)
 
 
 def _classes(batch: Batch, material: Material) -> torch.Tensor:

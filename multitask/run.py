@@ -24,7 +24,7 @@ from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.rules import Kept, decide, decide_and_fit, joint_term
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
-from multitask.files import csv_text, to_json, write_atomically
+from multitask.files import csv_text, plain, to_json, write_atomically
 from multitask.labels import JOINT
 from multitask.losses import build_losses, number_centres, prior_shifts
 from multitask.material import Material, what_is_learned
@@ -410,21 +410,23 @@ def write_figures(
     elif (kept := read_rules(folder, config)) is not None:
         decided = decide(predictions, kept, seed)
         predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
-    report = {
-        "run": folder.name,
-        "split": split,
-        "created": read_json(folder.environment)["created"],
-        **summarise(
-            predictions,
-            config.decode.model_dump(mode="json"),
-            seed,
-            config.unseen(),
-            read_json(folder.data).get("centres"),
-        ),
-        "decode_rules": rules,
-        "joint_term": joint_term(predictions, seed),
-        **facts,
-    }
+    report: dict[str, Any] = plain(
+        {
+            "run": folder.name,
+            "split": split,
+            "created": read_json(folder.environment)["created"],
+            **summarise(
+                predictions,
+                config.decode.model_dump(mode="json"),
+                seed,
+                config.unseen(),
+                read_json(folder.data).get("centres"),
+            ),
+            "decode_rules": rules,
+            "joint_term": joint_term(predictions, seed),
+            **facts,
+        }
+    )
     write_atomically(folder.predictions(split), predictions.to_csv())
     write_atomically(folder.report(split), to_json(report))
     return report

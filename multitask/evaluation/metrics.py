@@ -82,8 +82,8 @@ class Scores:
 
     @property
     def macro_f1(self) -> float:
-        """The mean F1 of the declared classes."""
-        return float(self.f1[self.declared].mean())
+        """The mean F1 of the declared classes; NaN without data."""
+        return float(self.f1[self.declared].mean()) if self.matrix.any() else float("nan")
 
     @property
     def accuracy(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +42,7 @@ def command_line(*words: object) -> str:
 
 def score(value: float | None) -> str:
     """A score in [0, 1] as ``.873``; a dash where there is none."""
-    if value is None:
+    if value is None or math.isnan(value):
         return "-"
     text = f"{value:.3f}"
     return text.replace("0.", ".", 1) if abs(value) < 1 else text
@@ -76,6 +77,7 @@ def show_report(report: Mapping[str, Any]) -> None:
         f"{report['run']}, {report['split']}: {report['num_images']} images of {report['num_groups']} groups",
         ("", "macro-F1 (95%)", "accuracy (95%)", *mae, "ECE", "if perfect", "loses"),
     )
+    lacking = None if report["joint"]["macro_f1"] is None else 1 - report["joint"]["macro_f1"]
     for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
         table.add_row(
             name,
@@ -84,7 +86,7 @@ def show_report(report: Mapping[str, Any]) -> None:
             *(amount_text(errors[name]["mae"]) if name in errors else "" for _ in mae),
             score(figures["ece"]),
             score(attribution["perfect"].get(name)) if name != "joint" else "",
-            score(lost.get(name)) if name != "joint" else score(1 - figures["macro_f1"]),
+            score(lost.get(name)) if name != "joint" else score(lacking),
             style="bold" if name == "joint" else "",
         )
     out.print(table)
@@ -105,10 +107,12 @@ def show_report(report: Mapping[str, Any]) -> None:
     if report.get("crop"):
         say(crop_text(report["crop"]))
     absent = report["joint"]["absent_classes"]
-    if absent:
+    if not report["joint"]["num_images"]:
+        say("joint: unknown, since no picture has all its labels")
+    elif absent:
         say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")
     for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
-        if len(figures["classes"]) <= JOINT_ROWS:
+        if figures["num_images"] and len(figures["classes"]) <= JOINT_ROWS:
             say()
             _show_classes(name, figures)
 

@@ -104,7 +104,7 @@ def _reading(report: Mapping[str, Any]) -> list[str]:
     where = f"on {plural(report['num_images'], 'picture', 'pictures')}"
     where += f" of {plural(report['num_groups'], 'group', 'groups')}"
     if macro_f1 is None:
-        return [f"Joint macro-F1 could not be computed {where}."]
+        return [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]
     interval = interval_text(joint["macro_f1_ci"])
     sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
     lost = {name: value for name, value in (attribution.get("lost") or {}).items() if value is not None}

@@ -144,7 +144,10 @@ def test_two_sources_of_which_none_has_a_whole_class(
     assert done.code == 0, done.err
     report = json.loads((run / "report.json").read_text())
     assert report["joint"]["num_images"] == 0
-    assert report["joint"]["accuracy"] is None
+    assert report["joint"]["accuracy"] is report["joint"]["macro_f1"] is None
+    assert "joint: unknown, since no picture has all its labels" in done.out
+    assert "nan" not in done.out
+    assert "macro-F1 joint - garment" in done.out
     assert {report["tasks"][task]["num_images"] > 0 for task in ("garment", "colour")} == {True}
     data_record = json.loads((run / "data.json").read_text())
     assert set(data_record["roots"]) == {"shapes", "colours"}
@@ -160,7 +163,7 @@ def test_two_sources_of_which_none_has_a_whole_class(
     assert call("predict", run, "--data", tmp_path / "more", "-o", out, "-q").code == 0
     assert len(read(out)) == 24
     assert "each of several sources has a root of its own" in call("evaluate", run, "--data", table).refusal()
-    assert call("report", run).code == 0
+    assert "joint: unknown" in call("report", run).out
 
 
 def test_a_resumed_run_draws_what_one_that_was_not_stopped_draws(

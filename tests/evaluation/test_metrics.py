@@ -43,10 +43,10 @@ def test_absent_declared_class_counts_as_0_and_an_impossible_one_not_at_all() ->
     assert Scores.of(truth, truth, np.array([True, True, False, False])).macro_f1 == 1.0
 
 
-def test_without_data_scores_are_0_and_accuracy_unknown() -> None:
+def test_without_data_classes_score_0_and_the_whole_is_unknown() -> None:
     empty = np.empty(0, dtype=np.int64)
     scores = Scores.of(empty, empty, np.ones(3, dtype=bool))
-    assert scores.macro_f1 == 0.0
+    assert math.isnan(scores.macro_f1)
     assert math.isnan(scores.accuracy)
     assert scores.precision.tolist() == scores.recall.tolist() == [0.0] * 3
 

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from multitask.assembly import build_network, load_weights
 from multitask.config import Config
 from multitask.data.augment import Augmentation
 from multitask.data.loading import Batches
@@ -25,9 +26,10 @@ from multitask.gallery import Gallery
 from multitask.labels import MISSING
 from multitask.material import Material, preprocessing, what_is_learned
 from multitask.model.ensemble import Ensemble
+from multitask.outcome import answer, read_rules, write_report
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
-from multitask.run import answer, build_network, load_run_config, load_weights, read_rules, write_report
+from multitask.run import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.settings import override, validate

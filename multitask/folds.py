@@ -20,7 +20,8 @@ from multitask.evaluation.summary import distribution
 from multitask.files import csv_text, to_json, write_atomically
 from multitask.losses import number_centres
 from multitask.material import Material
-from multitask.run import RunResult, check_same, run, write_figures
+from multitask.outcome import write_figures
+from multitask.run import RunResult, check_same, run
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import override, validate

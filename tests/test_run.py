@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -22,7 +21,7 @@ from multitask.errors import UserError
 from multitask.finished import evaluate
 from multitask.material import Material
 from multitask.model.backbone import Backbone
-from multitask.run import RunResult, decode_priors, run
+from multitask.run import RunResult, run
 from multitask.runs.folder import RunFolder
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import DivergedError
@@ -673,15 +672,3 @@ def test_on_real_pictures_a_pretrained_network_scores_the_same(tmp_path: Path) -
     assert one["joint"] == other["joint"]
     assert one["tasks"] == other["tasks"]
     assert history(tmp_path / "plain") == history(tmp_path / "run")
-
-
-def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) -> None:
-    config = tiny({"heads.mask.loss.class_weights": {"name": "inverse_frequency"}})
-    material = Material(config)
-    priors = decode_priors(config, material.training_samples())
-    share = 7  # pictures of a person: five with a mask, one worn wrongly, one without
-    natural = np.exp(priors.natural["mask"])
-    assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.05)
-    assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.05)
-    assert priors.implied["gender"] == pytest.approx(priors.natural["gender"])
-    assert [*priors.shifts(("mask", "gender", "age"))] == ["mask"]

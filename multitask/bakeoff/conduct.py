@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from multitask.assembly import build_network, build_trainer
 from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, Plan, digest_of
@@ -24,7 +25,6 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.material import Material
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.study.progress import StudyProgress, StudyView
-from multitask.run import build_network, build_trainer
 from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import validate
 from multitask.training.loop import lookup

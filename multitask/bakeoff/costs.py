@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from multitask.assembly import build_network, build_trainer
 from multitask.config import Config
 from multitask.data.loading import Batch, Batches
 from multitask.material import Material
-from multitask.run import build_network, build_trainer
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.progress import Progress
 

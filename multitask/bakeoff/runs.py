@@ -20,8 +20,9 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.files import to_json, write_atomically
 from multitask.material import Material
+from multitask.outcome import write_report
 from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
-from multitask.run import load_run_config, run, write_report
+from multitask.run import load_run_config, run
 from multitask.runs.folder import RunFolder, read_json
 from multitask.training.loop import DivergedError
 from multitask.training.progress import Progress

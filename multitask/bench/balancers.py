@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
+from multitask.assembly import build_network, build_trainer
 from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.material import Material
 from multitask.objective.balance import AnyBalancer, BalancerSettings
-from multitask.run import build_network, build_trainer
 from multitask.settings import override, validate, variant_classes
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer

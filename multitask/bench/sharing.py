@@ -7,11 +7,11 @@ from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 
+from multitask.assembly import build_network, build_trainer
 from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.material import Material
-from multitask.run import build_network, build_trainer
 from multitask.settings import override, validate
 from multitask.training.device import resolve_device
 from multitask.training.progress import Progress

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from multitask.assembly import build_network, build_trainer
 from multitask.bench.data import NUM_DATA, measure_data
 from multitask.bench.decoding import decode_fitting
 from multitask.bench.timing import Measurement, computing, side_by_side
@@ -21,7 +22,6 @@ from multitask.data.loading import Batch, Batches
 from multitask.errors import UserError
 from multitask.material import Material
 from multitask.model.backbone import Backbone
-from multitask.run import build_network, build_trainer
 from multitask.shipped import config_file
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer

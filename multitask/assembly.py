@@ -1,0 +1,70 @@
+"""The network and the trainer that a config describes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.losses import build_losses
+from multitask.material import Material
+from multitask.model.network import ByTask, Network
+from multitask.seeds import derive
+from multitask.training.checkpoint import load_checkpoint
+from multitask.training.loop import Trainer
+
+
+def build_network(config: Config, device: torch.device, pretrained: bool = True) -> Network:
+    """The network of a config.
+
+    Args:
+        config: the run's.
+        device: where it goes.
+        pretrained: False where a checkpoint's weights follow.
+
+    Raises:
+        UserError: the backbone cannot be built, or its weights do not fit.
+    """
+    torch.manual_seed(derive(config.seed, "weights"))
+    learned = config.learned_space()
+    backbone = config.model.sharing.build(config.model.backbone, config.data.image_size, learned.task_names, pretrained)
+    nets = {name: head.net for name, head in config.heads.items()}
+    term = None if config.joint is None else config.joint.term
+    network = Network(backbone, learned, nets, term)
+    return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
+
+
+def load_weights(network: nn.Module, path: Path) -> None:
+    """Puts a checkpoint's weights into a network.
+
+    Raises:
+        UserError: the checkpoint is missing, damaged, or another network's.
+    """
+    state = load_checkpoint(path)
+    try:
+        network.load_state_dict(state["network"])
+    except (RuntimeError, KeyError) as error:
+        raise UserError(f"{path}: does not fit the run's network: {str(error).splitlines()[0]}") from None
+
+
+def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
+    """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch.
+
+    Where the batches hold features, the trainer's network is what comes after the backbone of this one.
+    """
+    device = next(network.parameters()).device
+    balancer = config.balancer.build(config.loss_weights())
+    return Trainer(
+        network.after_backbone() if material.serves_features else network,
+        ByTask(build_losses(config, material.training_samples())).to(device),
+        balancer.to(device),
+        config.training,
+        material.normaliser,
+        config.augment.mix,
+        config.seed,
+        num_batches,
+        network.fixed_state(),
+    )

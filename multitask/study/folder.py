@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from multitask.errors import UserError
-from multitask.files import is_part
+from multitask.files import held, is_part
 
 
 class StudyFolder:
@@ -65,22 +63,17 @@ class StudyFolder:
             UserError: another launch has it.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+        with held(self._lock) as mine:
+            if not mine:
                 raise UserError(
                     f"{self.path}: another launch is at work on this study; use --workers for more of them, or --out "
                     "and --storage to share it"
-                ) from None
+                )
             try:
                 yield
             finally:
                 if not self.exists():
                     self._clear()
-        finally:
-            os.close(handle)
 
     def _clear(self) -> None:
         """Removes what a launch leaves that ended before there was a study."""

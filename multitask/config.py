@@ -41,7 +41,7 @@ from multitask.settings import (
     resolve_path,
     validate,
 )
-from multitask.training.loop import TrainingSettings
+from multitask.training.settings import TrainingSettings
 from multitask.yaml_text import dump_yaml, read_yaml
 
 Side = Annotated[PositiveInt, Field(ge=8)]

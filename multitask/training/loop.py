@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from multitask.data.images import Normaliser
@@ -21,53 +20,17 @@ from multitask.labels import JOINT
 from multitask.model.network import Heads
 from multitask.objective.balance import Balancer, Step
 from multitask.seeds import derive
-from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings
 from multitask.training.again import Again
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 from multitask.training.conflict import Conflict
-from multitask.training.device import Precision, resolve_precision
-from multitask.training.optimisation import AnySchedule, CosineSettings, OptimizerSettings
+from multitask.training.device import resolve_precision
+from multitask.training.means import Means
 from multitask.training.progress import Progress
+from multitask.training.settings import TrainingSettings
 
-from timm.utils import ModelEmaV3  # isort: skip  (after optimisation, which makes it importable)
+from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
 
 Validate = Callable[[nn.Module], Mapping[str, Any]]
-
-
-class EMASettings(Settings):
-    """The ``training.ema`` section: an exponential moving average of the weights, validated and kept in their place."""
-
-    decay: Annotated[Float, Field(gt=0, lt=1)] = 0.998
-    warmup: Bool = True
-    """Whether the average forgets faster at first, while the weights still move far."""
-
-
-class TrainingSettings(Settings):
-    """The ``training`` section."""
-
-    epochs: PositiveInt = 20
-    batch_size: PositiveInt = 64
-    lr: PositiveFloat = 1e-3
-    optimizer: OptimizerSettings = OptimizerSettings()
-    schedule: AnySchedule = CosineSettings()
-    clip_norm: PositiveFloat | None = 5.0
-    """The gradient is scaled down to this norm where it is longer."""
-    accumulate: PositiveInt = 1
-    """Batches per step."""
-    ema: EMASettings | None = None
-    precision: Precision = "auto"
-    patience: PositiveInt | None = None
-    """Epochs without a better score after which training stops; None: never."""
-    monitor: str = "joint.macro_f1"
-    """The score that picks the best epoch, as in ``metrics.jsonl`` below ``val``; losses are better when lower."""
-
-    @model_validator(mode="after")
-    def _check(self) -> TrainingSettings:
-        if self.schedule.warmup_epochs >= self.epochs > 1 or self.schedule.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"schedule.warmup_epochs must be less than epochs, found {self.schedule.warmup_epochs} of {self.epochs}"
-            )
-        return self
 
 
 class DivergedError(UserError):
@@ -170,7 +133,7 @@ class Trainer:
         for listener in told:
             listener.begin_epoch(epoch, self.settings.epochs)
         started = time.perf_counter()
-        sums = _Means(tuple(self.losses), self.device)
+        sums = Means(tuple(self.losses), self.device)
         conflict = Conflict(batches.num_batches)
         num_images = 0
         for number, batch in enumerate(batches.epoch(epoch)):
@@ -250,7 +213,7 @@ class Trainer:
         if self.ema:
             self.ema.update(self.network, step=update)
 
-    def _check(self, sums: _Means, epoch: int) -> None:
+    def _check(self, sums: Means, epoch: int) -> None:
         found = sums.first_not_finite()
         if found is not None:
             batch, head, value = found
@@ -363,46 +326,3 @@ class Trainer:
                     # In the parameter's memory layout, as the optimiser itself made it: same kernels, same bits.
                     kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
         self.schedule.step_update(len(self.history) * self.updates_per_epoch)
-
-
-class _Means:
-    """The losses of one epoch, on the device until somebody looks."""
-
-    def __init__(self, names: tuple[str, ...], device: torch.device) -> None:
-        self.names = names
-        self._rows: list[Tensor] = []
-        self._checked = 0
-        self._sums = torch.zeros(len(names) + 1, dtype=torch.float64, device=device)
-        self._num_images = 0
-
-    def add(self, total: Tensor, losses: Mapping[str, Tensor], num_images: int) -> None:
-        """The losses of one batch."""
-        row = torch.stack([total, *(losses[name] for name in self.names)])
-        self._rows.append(row)
-        self._sums += row * num_images
-        self._num_images += num_images
-
-    def first_not_finite(self) -> tuple[int, str, float] | None:
-        """The first batch (from 1) since the last look with a head whose loss is NaN or infinite."""
-        fresh = torch.stack(self._rows)
-        self._rows.clear()
-        start, self._checked = self._checked, self._checked + len(fresh)
-        wrong = (~torch.isfinite(fresh)).nonzero()
-        if not len(wrong):
-            return None
-        batch, column = wrong[0].tolist()
-        # The total is not finite too: name the head that made it so, if one did.
-        columns = [c for b, c in wrong.tolist() if b == batch and c > 0] or [column]
-        name = self.names[columns[0] - 1] if columns[0] > 0 else "all"
-        return start + batch + 1, name, float(fresh[batch, columns[0]])
-
-    def heads(self) -> dict[str, float]:
-        """The mean loss of each head so far."""
-        return dict(zip(self.names, (self._sums[1:] / max(self._num_images, 1)).tolist(), strict=True))
-
-    def record(self) -> dict[str, Any]:
-        """The epoch's means, as ``metrics.jsonl`` has them."""
-        return {
-            "loss": float(self._sums[0] / max(self._num_images, 1)),
-            "tasks": {name: {"loss": value} for name, value in self.heads().items()},
-        }

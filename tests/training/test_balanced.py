@@ -23,8 +23,9 @@ from multitask.objective.losses import CrossEntropySettings
 from multitask.objective.training_labels import training_labels
 from multitask.settings import validate, variant_classes
 from multitask.training.conflict import Conflict
-from multitask.training.loop import Trainer, TrainingSettings
+from multitask.training.loop import Trainer
 from multitask.training.progress import Progress
+from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)
 SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("size", ("s", "l")), Task("type", ("a", "b"))])

@@ -21,8 +21,9 @@ from multitask.model.network import ByTask, Network
 from multitask.objective.balance import FixedBalancer
 from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
-from multitask.training.loop import DivergedError, Trainer, TrainingSettings, lookup
+from multitask.training.loop import DivergedError, Trainer, lookup
 from multitask.training.progress import Progress
+from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)
 SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("type", ("a", "b"))])

@@ -79,17 +79,29 @@ class Material:
         for task, column in zip(self.learned.tasks, self.what_is_learned(train).labels.T, strict=False):
             if self.config.heads[task.name].weight and (column == MISSING).all():
                 raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")
-        scored, _, name = self.config.training.monitor.rpartition(".")
+        self.check_scored(self.config.training.monitor, "training.monitor")
+
+    def check_scored(self, metric: str, key: str) -> None:
+        """Checks that a score of those who validate, if there are any, can be known.
+
+        Args:
+            metric: as ``joint.macro_f1``.
+            key: the setting that names it.
+
+        Raises:
+            UserError: nobody has the label.
+        """
         if not len(self.split.val):
             return
         val = self.samples.take(self.split.val)
-        labels = dict(zip([f"tasks.{task}" for task in self.space.task_names], val.labels.T, strict=True))
+        labels = {f"tasks.{task}": column for task, column in zip(self.space.task_names, val.labels.T, strict=True)}
+        scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
         if (labels.get(scored, val.classes) == MISSING).all():
-            other = next((task for task, column in labels.items() if (column != MISSING).any()), None)
+            other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
             raise UserError(
-                f"training.monitor: {scored}.{name} is unknown: none of the {len(val)} pictures that validate has "
+                f"{key}: {metric} is unknown: none of the {len(val)} pictures that validate has "
                 + ("all its labels" if scored == "joint" else "that label")
-                + (f"; monitor {other}.{name}" if other else "")
+                + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
             )
 
     def indices(self, split: str) -> NDArray[np.int64]:

@@ -96,7 +96,7 @@ class _Bakeoff:
         device = torch.device("cpu")
         for contender in self.plan.contenders:
             config = self.plan.config(contender, self.plan.combinations[0], self._first())
-            self._material(config)  # what is wrong with the data is no contender's doing
+            self._material(config).check_scored(self.settings.metric, "metric")  # no contender's doing, as the data is
             try:
                 build_trainer(config, Material(config), build_network(config, device, pretrained=False), 1)
             except UserError as error:

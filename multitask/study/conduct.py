@@ -70,6 +70,8 @@ def conduct(
     # Before the folder is made, so that a storage that nobody answers for leaves nothing behind.
     remote = open_storage(url, settings.heartbeat) if storage else None
     material = Material(plan.base, folder.reuse)
+    for metric in settings.objective:
+        material.check_scored(metric, "objective")
     record = record_of(plan, material.fingerprint()["fingerprint"])
     with folder.locked(), reachable(url), ExitStack() as stack:
         kept = remote or open_storage(url, settings.heartbeat)

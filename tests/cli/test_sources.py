@@ -132,7 +132,7 @@ def test_two_sources_of_which_none_has_a_whole_class(
     }
     line = call("train", config(data), "--out", tmp_path / "run").refusal()
     assert line.startswith("training.monitor: joint.macro_f1 is unknown: none of the ")
-    assert line.endswith("; monitor tasks.garment.macro_f1")
+    assert line.endswith("; name tasks.garment.macro_f1")
     flat = config(data, model={**CONFIG["model"], "sharing": {"name": "flat"}})
     line = call("train", flat, "--out", tmp_path / "run").refusal()
     assert line.startswith("heads.class: none of the ")
@@ -140,6 +140,16 @@ def test_two_sources_of_which_none_has_a_whole_class(
 
     run, out = tmp_path / "run", tmp_path / "answers.csv"
     path = config(data, training={**CONFIG["training"], "monitor": "tasks.colour.macro_f1"})
+    for command, key, part in (
+        ("bakeoff", "metric", {"contenders": {"a": {}, "b": {"overrides": {"training.lr": 0.01}}}}),
+        ("study", "objective", {"space": {"training.lr": {"low": 0.001, "high": 0.1}}, "budget": {"trials": 1}}),
+    ):
+        file = tmp_path / f"{command}.yaml"
+        file.write_text(json.dumps({"name": command, "base": str(path), **part}))
+        line = call(command, file, "--out", tmp_path / command).refusal()
+        assert line.startswith(f"{key}: joint.macro_f1 is unknown: none of the ")
+        assert line.endswith("; name tasks.garment.macro_f1")
+        assert not (tmp_path / command).exists()
     done = call("train", path, "--out", run)
     assert done.code == 0, done.err
     report = json.loads((run / "report.json").read_text())

@@ -182,7 +182,7 @@ class Config(Settings):
                 raise ValueError(f"joint.loss.{line}")
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
-        self.balancer.check(self.loss_weights(), self._unshared())
+        self.balancer.check(self.loss_weights(), self._unshared(), self._past_pooling())
         metrics = scored_metrics(self.space())
         if self.training.monitor not in metrics:
             raise ValueError(
@@ -205,10 +205,14 @@ class Config(Settings):
         """Why the heads share no network that is trained; None: they do."""
         if self.model.sharing.name in ("separate", "branch"):
             return f"model.sharing is {self.model.sharing.name}"
+        return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
+
+    def _past_pooling(self) -> str | None:
+        """Why the pooled features are not all that the heads read; None: they are."""
         for name, head in self.heads.items():
             if head.net.reads_map:
-                return f"heads.{name}.net is {head.net.name}, which reads the map beside them"
-        return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
+                return f"heads.{name}.net is {head.net.name}, which reads the map that is pooled"
+        return None
 
     def space(self) -> LabelSpace:
         """The label space."""

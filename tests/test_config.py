@@ -185,8 +185,8 @@ class TestImpossible:
             ({"model.backbone.freeze": "all"}, "model.backbone.freeze: all would keep random weights; load"),
             ({"model.backbone.freeze": "some"}, "model.backbone.freeze: input should be 'none' or 'all', or a valid"),
             (
-                {"heads.age.net": "attention", "balancer": "pcgrad"},
-                "balancer: pcgrad needs features that all heads share and train, but heads.age.net is attention, which",
+                {"heads.age.net": "attention", "balancer": "gradnorm"},
+                "balancer: gradnorm needs a last layer that all heads share, but heads.age.net is attention, which",
             ),
             ({"model.sharing": "separate", "balancer": "gradnorm"}, "balancer: gradnorm needs features that all heads"),
             ({"model.sharing": "branch"}, "model.sharing.at: Field required"),

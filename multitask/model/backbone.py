@@ -255,7 +255,8 @@ class Backbone(Encoder):
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features: Tensor | Sequence[Tensor] = self.body.forward_features(images)
             pooled: Tensor = self.body.forward_head(features, pre_logits=True)
-        return Encoded(pooled, self._places(features))
+        places = self._places(features)
+        return Encoded(pooled) if places is None else Encoded(pooled, places, features)  # type: ignore[arg-type]
 
     def _places(self, features: Tensor | Sequence[Tensor]) -> Tensor | None:
         """(B, N, D) of a model's own order of axes; None of several maps, which some models pool together."""

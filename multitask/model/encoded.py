@@ -32,11 +32,13 @@ class Encoded:
         pooled: (B, F); of several trunks side by side, (B, the number of trunks times F).
         map: (B, N, D), the N places of the last feature map; None where only pooled features were kept, where there is
             not one map but several, and of several trunks side by side.
+        features: what ``pooled`` and ``map`` are both made of, as the backbone gives it; None where there is no map.
         trunks: per task, what its own trunk makes of the pictures; empty where all tasks read the same.
     """
 
     pooled: Tensor
     map: Tensor | None = None
+    features: Tensor | None = None
     trunks: Mapping[str, Encoded] = field(default_factory=dict)
 
     @classmethod
@@ -48,7 +50,7 @@ class Encoded:
             tasks: per trunk, the names of the tasks that read it.
         """
         read = {name: trunk for trunk, names in zip(trunks, tasks, strict=True) for name in names}
-        return cls(torch.cat([trunk.pooled for trunk in trunks], dim=1), None, read)
+        return cls(torch.cat([trunk.pooled for trunk in trunks], dim=1), trunks=read)
 
     def of(self, task: str) -> Encoded:
         """What the head of a task reads."""

@@ -63,8 +63,8 @@ class Heads(nn.Module):
         return self.answer(self.encode(inputs))
 
     def shared(self, encoded: Encoded) -> Tensor | None:
-        """(B, F) the features that are all that any head reads, and that a gradient goes on from; None where there are
-        none.
+        """The features that all the heads read comes from, (B, ...), and that a gradient goes on from; None where there
+        are none.
         """
         return None
 
@@ -97,19 +97,21 @@ class Network(Heads):
             None if joint is None else joint.build(backbone.all_widths, space),
         )
         self.backbone = backbone
-        self._one_meeting = backbone.num_trunks == 1 and not any(nets[name].reads_map for name in space.task_names)
+        self._one_trunk = backbone.num_trunks == 1
+        self._map_is_read = any(nets[name].reads_map for name in space.task_names)
 
     def encode(self, inputs: Tensor) -> Encoded:
         """(B, 3, H, W) pictures, normalised, as the backbone sees them."""
         return self.backbone.encode(inputs)
 
     def shared(self, encoded: Encoded) -> Tensor | None:
-        """The pooled ones. A trunk of its own, or the map, leads a head past them."""
-        return encoded.pooled if self._one_meeting and encoded.pooled.requires_grad else None
+        """The pooled ones; what they and the map are made of where a head reads the map; none of several trunks."""
+        features = encoded.features if self._map_is_read else encoded.pooled
+        return features if self._one_trunk and features is not None and features.requires_grad else None
 
     def last_layer(self) -> Sequence[Tensor]:
-        """The backbone's, where its pooled features are all that any head reads."""
-        if not self._one_meeting:
+        """The backbone's, where its pooled features are all that any head reads; a map leads past what pools it."""
+        if not self._one_trunk or self._map_is_read:
             return []
         return [weight for weight in self.backbone.parameters() if weight.requires_grad and weight.ndim > 1][-1:]
 

@@ -111,11 +111,22 @@ def test_features_and_last_layer_are_shared_where_all_heads_read_one_trunk(shari
         assert list(last) == []
 
 
-def test_a_head_that_reads_the_map_leaves_nothing_that_all_share() -> None:
+def test_where_a_head_reads_the_map_all_share_what_it_is_made_of() -> None:
     backbone = build()[0].backbone
     network = Network(backbone, SPACE, {"colour": AttentionSettings(), "type": LinearSettings()})
-    assert network.shared(network.encode(torch.randn(2, 3, 32, 24))) is None
+    encoded = network.encode(torch.randn(2, 3, 32, 24))
+    shared, answers = network.shared(encoded), network.answer(encoded)
+    assert shared is encoded.features
+    assert shared is not None
+    below = next(backbone.parameters())
+    for answer in answers.values():  # all of each head's gradient passes there
+        loss = answer.square().sum()
+        (there, whole) = torch.autograd.grad(loss, [shared, below], retain_graph=True)
+        (through,) = torch.autograd.grad(shared, below, there, retain_graph=True)
+        assert torch.allclose(through, whole, atol=1e-6)
     assert list(network.last_layer()) == []
+    with torch.no_grad():
+        assert network.shared(network.encode(torch.randn(2, 3, 32, 24))) is None
 
 
 @pytest.mark.parametrize("sharing", ["shared", "separate", "branch"])

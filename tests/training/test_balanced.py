@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from multitask.data.loading import Batch
 from multitask.data.mix import MixSettings
 from multitask.labels import LabelSpace, Task
 from multitask.model.backbone import Backbone, BackboneSettings
-from multitask.model.heads import LinearSettings
+from multitask.model.heads import AttentionSettings, LinearSettings, NetSettings
 from multitask.model.network import ByTask, Network
 from multitask.objective.balance import AnyBalancer
 from multitask.objective.losses import CrossEntropySettings
@@ -53,10 +53,10 @@ class FixedBatches:
         return iter(self.batches)
 
 
-def build(name: str, backbone: str = "test_resnet", **changes: Any) -> Trainer:
+def build(name: str, backbone: str = "test_resnet", nets: Mapping[str, NetSettings] = {}, **changes: Any) -> Trainer:
     torch.manual_seed(0)
     body = Backbone(BackboneSettings(name=backbone, weights="none", drop_path=0.2), SIZE)
-    network = Network(body, SPACE, dict.fromkeys(SPACE.task_names, LinearSettings()))
+    network = Network(body, SPACE, {**dict.fromkeys(SPACE.task_names, LinearSettings()), **nets})
     losses = {}
     for column, task in enumerate(SPACE.tasks):
         labels = torch.cat([batch.labels[:, column] for batch in FixedBatches().batches]).numpy()
@@ -116,6 +116,18 @@ def test_looking_at_conflict_changes_no_number(name: str, monkeypatch: pytest.Mo
     assert list(record["train"]["conflict"]) == ["colour", "size"]
     assert all(-1 <= cosine <= 1 for row in record["train"]["conflict"].values() for cosine in row.values())
     assert other["train"]["conflict"] is None
+
+
+NO_LAYER = [name for name, row in ROWS.items() if not row.needs_layer]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", NO_LAYER)
+def test_training_lowers_the_losses_where_a_head_reads_the_map(name: str) -> None:
+    trainer = build(name, nets={"size": AttentionSettings()}, epochs=12, accumulate=1)
+    records = [trainer.train_epoch(epoch, FixedBatches(), Progress())["train"] for epoch in range(1, 13)]  # type: ignore[arg-type]
+    first, last = (sum(row["loss"] for row in record["tasks"].values()) for record in (records[0], records[-1]))
+    assert last < 0.9 * first
+    assert list(records[0]["conflict"]) == ["colour", "size"]
 
 
 @every_balancer

@@ -20,8 +20,8 @@ class Step:
 
     Attributes:
         scaled: a scalar to what is walked back from in its place; it knows of loss scaling and accumulation.
-        features: (B, F) what all losses share, a part of the graph: where gradients that conflict meet. None where the
-            heads share no network, or nothing of it is trained.
+        features: (B, ...) what all losses share, a part of the graph: where gradients that conflict meet. None where
+            the heads share no network, or nothing of it is trained.
         last_layer: the weights of the last layer that all losses share; none where there is none.
     """
 
@@ -40,7 +40,7 @@ class Step:
             losses: (K,) scalars of the graph.
 
         Returns:
-            (K, B * F) float32.
+            (K, the features' size) float32.
         """
         assert self.features is not None, "the losses share no features"
         rows = []
@@ -126,6 +126,8 @@ class BalancerSettings(Settings):
     name: str
     needs_features: ClassVar[bool] = False
     """Whether it needs features that all losses share and that are trained."""
+    needs_layer: ClassVar[bool] = False
+    """Whether it needs a last layer that all losses share, which ends in pooled features."""
     needs_several: ClassVar[bool] = True
     """Whether it needs several losses, there being nothing to balance in one."""
     takes_weights: ClassVar[bool] = False
@@ -135,12 +137,13 @@ class BalancerSettings(Settings):
     def build(self, weights: Mapping[str, float]) -> Balancer:
         """A balancer of losses by name, with the weights that the config gives them."""
 
-    def check(self, weights: Mapping[str, float], unshared: str | None) -> None:
+    def check(self, weights: Mapping[str, float], unshared: str | None, past: str | None = None) -> None:
         """Refuses what the method cannot do with a config.
 
         Args:
             weights: of the losses by name, as the config gives them.
             unshared: why no network that is trained is shared by all losses; None: one is.
+            past: why a head reads past the pooled features; None: none does.
 
         Raises:
             ValueError: in one line.
@@ -151,6 +154,8 @@ class BalancerSettings(Settings):
             )
         if self.needs_features and unshared is not None:
             raise ValueError(f"balancer: {self.name} needs features that all heads share and train, but {unshared}")
+        if self.needs_layer and past is not None:
+            raise ValueError(f"balancer: {self.name} needs a last layer that all heads share, but {past}")
         for name, weight in weights.items():
             if not self.takes_weights and weight != 1:
                 key = "joint.weight" if name == JOINT else f"heads.{name}.weight"

@@ -18,10 +18,10 @@ INSTALL = 'pip install "multitask[torchjd]"'
 class GradientBalancer(Balancer):
     """Combines the gradients that the losses have at the features they share, and walks back from there once.
 
-    The Jacobian at the features, (K, B * F), is had by walking back through the heads alone. All these methods make of
-    it a sum of its rows whose coefficients follow from the rows' inner products, a K x K matrix: so no solver ever sees
-    the long rows. The sum takes the place of the gradient at the features on its way into the backbone, while the heads
-    themselves are trained by the plain sum of the losses.
+    The Jacobian at the features, a row for each loss, is had by walking back through the heads alone. All these methods
+    make of it a sum of its rows whose coefficients follow from the rows' inner products, a K x K matrix: so no solver
+    ever sees the long rows. The sum takes the place of the gradient at the features on its way into the backbone, while
+    the heads themselves are trained by the plain sum of the losses.
 
     The config's weights multiply the losses beforehand, for the heads and for the method alike. Accumulated batches are
     combined one by one.
@@ -115,9 +115,9 @@ class TorchJDSettings(GradientSettings):
     packages: ClassVar[tuple[str, ...]] = ("torchjd",)
     """What must be installed."""
 
-    def check(self, weights: Mapping[str, float], unshared: str | None) -> None:
+    def check(self, weights: Mapping[str, float], unshared: str | None, past: str | None = None) -> None:
         """Refuses also where a package is missing."""
-        super().check(weights, unshared)
+        super().check(weights, unshared, past)
         missing = [package for package in self.packages if find_spec(package) is None]
         if missing:
             raise ValueError(f"balancer: {self.name} needs {', '.join(missing)}, which is not installed; {INSTALL}")

@@ -69,6 +69,7 @@ class GradNormSettings(BalancerSettings):
 
     name: Literal["gradnorm"] = "gradnorm"
     needs_features: ClassVar[bool] = True
+    needs_layer: ClassVar[bool] = True
     alpha: NonNegativeFloat = 1.5
     lr: PositiveFloat = 0.025
 

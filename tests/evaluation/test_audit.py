@@ -133,6 +133,25 @@ def test_what_is_settled_is_no_suspect() -> None:
     assert found == {suspect.group for suspect in of_head(find_suspects(predictions), "gender")} - {one}
 
 
+def test_a_class_of_which_a_label_is_settled_is_no_suspect() -> None:
+    predictions, _, _ = made_up()
+    found = {suspect.images[0] for suspect in of_head(find_suspects(predictions), JOINT)}
+    one = sorted(found)[0]
+    for column in range(SPACE.num_tasks):
+        settled = np.zeros(predictions.labels.shape, dtype=bool)
+        settled[predictions.images == one, column] = True
+        left = {suspect.images[0] for suspect in of_head(find_suspects(predictions, settled=settled), JOINT)}
+        assert one not in left
+        assert found - left <= {one}
+
+
+def test_the_joint_class_has_the_evidence_of_the_whole_group() -> None:
+    predictions, groups, _ = made_up()
+    wrong = np.isin(predictions.groups, list(groups)).sum()
+    pooled, alone = (find_suspects(predictions, constant=constant).heads[-1].num_suspects for constant in (None, ()))
+    assert abs(pooled - wrong) < abs(alone - wrong) / 2
+
+
 def test_a_group_that_contradicts_itself_is_suspect_where_the_task_must_be_constant() -> None:
     predictions, groups, _ = made_up()
     labels = predictions.labels.copy()
@@ -149,6 +168,7 @@ def test_a_group_that_contradicts_itself_is_suspect_where_the_task_must_be_const
     assert suspect.disagrees
     assert suspect.given == "male and female"
     assert suspect.reason == "the pictures of the group are labelled differently"
+    assert suspect.suggested == SPACE.tasks[1].classes[labels[rows[2], 1]]  # the evidence is with most of the pictures
     assert {change.suggested for change in suspect.changes} == {suspect.suggested}
     assert [change.given for change in suspect.changes] == ["female" if suspect.suggested == "male" else "male"]
 

@@ -16,7 +16,7 @@ from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 from multitask.training.progress import Progress
 
-ROUNDS = 11
+ROUNDS = 7
 STEPS = 2
 BOUND = 0.8
 """Of the methods that look at each loss's gradient: at most 1.25 times the step."""

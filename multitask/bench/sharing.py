@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from itertools import cycle, islice
+from itertools import islice
 from pathlib import Path
 
 from multitask.assembly import build_network, build_trainer
-from multitask.bench.timing import Measurement, computing, side_by_side
+from multitask.bench.timing import Measurement, built_in_both_orders, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.material import Material
@@ -35,10 +35,7 @@ def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measur
     """
     with benched(config_path) as config:
         configs = {way: _with(config, way) for way in ("shared", "flat", "separate")}  # what cannot be is told first
-        # What is built first is slower by up to a fiftieth, whatever it is: the two that differ little are built in the
-        # order 1 2 2 1, and take turns.
-        built = [(way, _turn(configs[way], progress)) for way in ("shared", "flat", "flat", "shared")]
-        ours, flat = (_alternate([turn for other, turn in built if other == way]) for way in ("shared", "flat"))
+        ours, flat = built_in_both_orders(*(partial(_turn, configs[way], progress) for way in ("shared", "flat")))
         num_images = configs["shared"].training.batch_size * STEPS
         tasks, classes = config.space().num_tasks, config.space().num_classes
         done = progress.stage("measuring", 2, "ratios")
@@ -57,12 +54,6 @@ def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measur
 def _with(config: Config, way: str) -> Config:
     plain = {"model.sharing": {"name": way}, "heads": {}, "joint": None, "balancer": "fixed"}
     return validate(Config, override(Config, config.model_dump(mode="json"), plain))
-
-
-def _alternate(turns: Iterable[Callable[[], object]]) -> Callable[[], object]:
-    """One of them at a time."""
-    each = cycle(turns)
-    return lambda: next(each)()
 
 
 def _turn(config: Config, progress: Progress) -> Callable[[], object]:

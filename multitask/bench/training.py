@@ -5,8 +5,9 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from torch import nn
 from multitask.assembly import build_network, build_trainer
 from multitask.bench.data import NUM_DATA, measure_data
 from multitask.bench.decoding import decode_fitting
-from multitask.bench.timing import Measurement, computing, side_by_side
+from multitask.bench.timing import Measurement, built_in_both_orders, computing, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
@@ -30,8 +31,8 @@ from multitask.training.progress import Progress
 ROUNDS = 9
 BATCHES = 6
 """Of an epoch. A round's two sides take turns, so that a machine that slows down slows both."""
-STEP_ROUNDS = 21
-STEPS = 3
+STEP_ROUNDS = 32
+STEPS = 2
 """Of the comparison of single steps, whose difference is a hundredth and drowns in longer turns' noise."""
 PICTURES = 300
 PEOPLE = 40
@@ -125,27 +126,35 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: Served,
     """A step of the trainer against a plain loop over the bare backbone with one linear layer."""
     device = trainer.device
     steps = Served(list(served.epoch(1))[:STEPS])
-    backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
-    plain = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, material.space.num_classes))
-    plain = plain.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(plain.parameters(), lr=config.training.lr)
-    criterion = nn.CrossEntropyLoss()
     ready = [(batch.images.to(device), _classes(batch, material).to(device)) for batch in steps.epoch(1)]
 
-    def plain_loop() -> None:
-        for images, classes in ready:
-            optimizer.zero_grad()
-            with trainer.autocast():
-                logits = plain(material.preprocessing.normalise(images))  # both sides begin with the same bytes
-            criterion(logits.float(), classes).backward()
-            optimizer.step()
+    def ours() -> Callable[[], object]:
+        network = build_network(config, device, pretrained=False)
+        return partial(build_trainer(config, material, network, STEPS).train_epoch, 1, steps, Progress())
 
-    def ours() -> None:
-        trainer.train_epoch(1, steps, Progress())
+    def plain() -> Callable[[], object]:
+        backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
+        network = nn.Sequential(
+            backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, material.space.num_classes)
+        )
+        network = network.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
+        optimizer = torch.optim.AdamW(network.parameters(), lr=config.training.lr)
+        criterion = nn.CrossEntropyLoss()
+
+        def loop() -> None:
+            for images, classes in ready:
+                optimizer.zero_grad()
+                with trainer.autocast():
+                    logits = network(material.preprocessing.normalise(images))  # both sides begin with the same bytes
+                criterion(logits.float(), classes).backward()
+                optimizer.step()
+
+        return loop
 
     name = f"training, {len(trainer.losses)} heads, to one linear layer in a plain loop"
+    sides = built_in_both_orders(ours, plain)
     with computing(device) as clock:
-        return side_by_side(name, 0.97, steps.num_images, ours, plain_loop, STEP_ROUNDS, clock=clock)
+        return side_by_side(name, 0.97, steps.num_images, *sides, STEP_ROUNDS, clock=clock)
 
 
 def _classes(batch: Batch, material: Material) -> torch.Tensor:

@@ -100,7 +100,11 @@ class _RateColumn(TextColumn):
 
 
 class LiveProgress(Progress):
-    """Bars for run, epoch and batch below a table that grows by a row per epoch."""
+    """Bars for run, epoch and batch below a table that grows by a row per epoch.
+
+    They are drawn where something is heard of, and not by a thread of rich's: that and a row of the table could each
+    draw a frame, neither of which knows of the other's.
+    """
 
     REFRESH_S = 0.2
 
@@ -115,7 +119,7 @@ class LiveProgress(Progress):
             console=console,
             expand=True,
         )
-        self._live = Live(Group(self._bars), console=console, refresh_per_second=8, transient=True)
+        self._live = Live(Group(self._bars), console=console, auto_refresh=False, transient=True)
         self._live.start()
         self._tasks: tuple[str, ...] = ()
         self._started = self._drawn = 0.0
@@ -131,10 +135,14 @@ class LiveProgress(Progress):
         """A bar of its own."""
         bar = self._bars.add_task(name, total=total)
 
+        self._draw()
+
         def done(count: int) -> None:
             self._bars.update(bar, completed=count)
             if count == total:
                 self._bars.remove_task(bar)
+            if count == total or self._is_time():
+                self._draw()
 
         return done
 
@@ -166,14 +174,12 @@ class LiveProgress(Progress):
 
     def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
         """Moves the bars, at most a few times a second."""
-        now = time.monotonic()
-        if done > 1 and done < self._num_batches and now - self._drawn < self.REFRESH_S:
+        if 1 < done < self._num_batches and not self._is_time():
             return
         if done == 1:
             self._bars.reset(self._epoch_bar, total=None)
             self._bars.reset(self._batch_bar, total=self._num_batches)
-        self._drawn = now
-        elapsed = max(now - self._started, 1e-9)
+        elapsed = max(time.monotonic() - self._started, 1e-9)
         per_batch = num_images / done
         self._bars.update(
             self._epoch_bar,
@@ -183,6 +189,7 @@ class LiveProgress(Progress):
         )
         means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
         self._bars.update(self._batch_bar, completed=done, note=means)
+        self._draw()
 
     def epoch(self, record: Mapping[str, Any]) -> None:
         """A row of the table."""
@@ -192,9 +199,16 @@ class LiveProgress(Progress):
             f"{record['seconds']:>6.1f} {record['images_per_s']:>9.0f}"
         )
         best = record["best"] and record["val"]
-        self._console.print(Text(row + (" ★" if best else ""), style="green" if best else ""), soft_wrap=True)
         self._bars.update(self._run, completed=record["epoch"])
+        self._console.print(Text(row + (" ★" if best else ""), style="green" if best else ""), soft_wrap=True)
         self._started = time.monotonic()
+
+    def _is_time(self) -> bool:
+        return time.monotonic() - self._drawn >= self.REFRESH_S
+
+    def _draw(self) -> None:
+        self._drawn = time.monotonic()
+        self._live.refresh()
 
     def close(self) -> None:
         """The bars go; the table stays."""

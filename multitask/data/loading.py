@@ -197,8 +197,13 @@ def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | U
     made: queue.Queue[Batch | UserError | BaseException | None] = queue.Queue(maxsize=2)
     stopped = threading.Event()
 
+    def over() -> bool:
+        # An interrupt may come while the consumer stops this, or hold the consumer in its own traceback: at the
+        # process's end too nobody waits for batches any more.
+        return stopped.is_set() or not threading.main_thread().is_alive()
+
     def put(item: Batch | UserError | BaseException | None) -> None:
-        while not stopped.is_set():
+        while not over():
             try:
                 made.put(item, timeout=0.1)
                 return
@@ -208,7 +213,7 @@ def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | U
     def work() -> None:
         try:
             for order in orders:
-                if stopped.is_set():
+                if over():
                     return
                 batch = maker[order]
                 put(batch.pin_memory() if pin and isinstance(batch, Batch) else batch)
@@ -216,7 +221,8 @@ def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | U
         except BaseException as error:
             put(error)
 
-    thread = threading.Thread(target=work, name="batches", daemon=True)
+    # No daemon: the process waits for it, since one that still computes while the interpreter goes aborts it.
+    thread = threading.Thread(target=work, name="batches")
     thread.start()
     try:
         while (item := made.get()) is not None:

@@ -98,13 +98,12 @@ AnyFallback = Annotated[WholeSettings | CentreSettings, *variants("centre")]
 """What is used of a picture without a box."""
 
 
-class BoxSettings(CropSettings):
-    """The box that the table of samples has for a picture."""
+class BoxedSettings(CropSettings):
+    """A box of the picture's own, with a margin."""
 
     boxed: ClassVar[bool] = True
-    name: Literal["box"] = "box"
-    margin: NonNegativeFloat = 0.0
-    """What is added on each of the four sides, as a share of the box's width or height."""
+    name: str
+    margin: NonNegativeFloat
     fallback: AnyFallback = WholeSettings()
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
@@ -118,13 +117,20 @@ class BoxSettings(CropSettings):
         return repr((self.name, self.margin, self.fallback.key()))
 
 
-class FaceSettings(CropSettings):
+class BoxSettings(BoxedSettings):
+    """The box that the table of samples has for a picture."""
+
+    name: Literal["box"] = "box"
+    margin: NonNegativeFloat = 0.0
+    """What is added on each of the four sides, as a share of the box's width or height."""
+
+
+class FaceSettings(BoxedSettings):
     """The face, as OpenCV's YuNet finds it.
 
     Wu et al., "YuNet: A Tiny Millisecond-level Face Detector", Machine Intelligence Research 2023.
     """
 
-    boxed: ClassVar[bool] = True
     name: Literal["face"] = "face"
     model: ConfigPath
     """YuNet's ONNX file."""
@@ -136,17 +142,6 @@ class FaceSettings(CropSettings):
     """How sure of a face the detector must be; low, since it is little sure of a face behind a mask."""
     detect_px: Annotated[PositiveInt, Field(ge=32)] = 224
     """The longer side of what the detector sees; it misses faces of less than about 10 pixels there."""
-    fallback: AnyFallback = WholeSettings()
-
-    def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
-        """The face with its margin, or the fallback."""
-        if box is None or np.isnan(box).any():
-            return self.fallback.region(width, height, aspect, None)
-        return around(box, self.margin, width, height, aspect)
-
-    def key(self) -> str:
-        """Margin and fallback."""
-        return repr((self.name, self.margin, self.fallback.key()))
 
     def detector(self) -> FaceDetector:
         """What finds the face in a picture.

@@ -21,7 +21,7 @@ from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettin
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
-from multitask.labels import JOINT, LabelSettings, LabelSpace, Task
+from multitask.labels import JOINT, Cell, LabelSettings, LabelSpace, Task
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.joint import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
@@ -41,6 +41,7 @@ from multitask.settings import (
     resolve_path,
     validate,
 )
+from multitask.spelling import Name
 from multitask.training.settings import TrainingSettings
 from multitask.yaml_text import dump_yaml, read_yaml
 
@@ -66,7 +67,7 @@ class DataSettings(Settings):
     fold: Count = 0
     train_groups: PositiveInt | None = None
     """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
-    held_out: tuple[dict[str, str], ...] = ()
+    held_out: tuple[Cell, ...] = ()
     """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
     split_seed: Count | None = None
     """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
@@ -148,7 +149,7 @@ class Config(Settings):
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     model: ModelSettings = ModelSettings()
-    heads: dict[str, HeadSettings] = {}
+    heads: dict[Name, HeadSettings] = {}
     joint: JointSettings | None = None
     """None: every head speaks for itself."""
     balancer: AnyBalancer = FixedSettings()

@@ -20,6 +20,16 @@ from torch import Tensor
 
 from multitask.errors import UserError, nearest
 from multitask.settings import Float, Settings, variants
+from multitask.spelling import (
+    MAX_NUMBER,
+    Name,
+    canonical,
+    identifier_problem,
+    missing_hint,
+    number_hint,
+    parse_number,
+    without_fraction,
+)
 
 MISSING = -1
 """The index of a label, or of a class, that is not known."""
@@ -49,7 +59,7 @@ class NominalSettings(Settings):
     """A task whose classes have no order."""
 
     kind: Literal["nominal"] = "nominal"
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    classes: Annotated[tuple[Name, ...], Field(min_length=2)]
 
     @model_validator(mode="after")
     def _check(self) -> NominalSettings:
@@ -61,7 +71,7 @@ class OrdinalSettings(Settings):
     """A task whose classes are in order, lowest first."""
 
     kind: Literal["ordinal"] = "ordinal"
-    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+    classes: Annotated[tuple[Name, ...], Field(min_length=2)]
 
     @model_validator(mode="after")
     def _check(self) -> OrdinalSettings:
@@ -69,18 +79,32 @@ class OrdinalSettings(Settings):
         return self
 
 
+Edge = Annotated[Float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+
+
 class BinnedSettings(Settings):
     """A task whose classes are ranges of a number: with edges (30, 60), below 30, from 30 to below 60, and from 60."""
 
     kind: Literal["binned"] = "binned"
-    edges: Annotated[tuple[Float, ...], Field(min_length=1)]
-    classes: tuple[str, ...] = ()
+    edges: Annotated[tuple[Edge, ...], Field(min_length=1)]
+    classes: tuple[Name, ...] = ()
     """Names of the ranges, lowest first; made from the edges where none are given."""
+    lowest: Edge | None = None
+    """The lowest number that there can be; data with a lower one, as -1 for unknown, is refused. None: any can be."""
+    highest: Edge | None = None
+    """The highest, likewise."""
 
     @model_validator(mode="after")
     def _check(self) -> BinnedSettings:
         if any(low >= high for low, high in pairwise(self.edges)):
             raise ValueError(f"edges must rise, found {list(self.edges)}")
+        # Losses that read the number see it, and the edges, in single precision.
+        if any(np.float32(low) == np.float32(high) for low, high in pairwise(self.edges)):
+            raise ValueError(f"edges must differ by more than single precision rounds, found {list(self.edges)}")
+        if self.lowest is not None and self.lowest >= self.edges[0]:
+            raise ValueError(f"lowest: must be below the first edge ({self.edges[0]:g}), found {self.lowest:g}")
+        if self.highest is not None and self.highest < self.edges[-1]:
+            raise ValueError(f"highest: must be at least the last edge ({self.edges[-1]:g}), found {self.highest:g}")
         if self.classes and len(self.classes) != len(self.edges) + 1:
             raise ValueError(f"{len(self.edges)} edges make {len(self.edges) + 1} classes, found {len(self.classes)}")
         _distinct(self.classes)
@@ -98,11 +122,15 @@ class BinnedSettings(Settings):
 TaskSettings = Annotated[NominalSettings | OrdinalSettings | BinnedSettings, *variants("nominal", tag="kind")]
 
 
+Cell = dict[Name, Name]
+"""A class of each of some tasks, by the tasks' names."""
+
+
 class LabelSettings(Settings):
     """The ``labels`` section: the tasks, the slowest first, and the cells of their product that cannot occur."""
 
-    tasks: Annotated[dict[str, TaskSettings], Field(min_length=1)]
-    impossible: tuple[dict[str, str], ...] = ()
+    tasks: Annotated[dict[Name, TaskSettings], Field(min_length=1)]
+    impossible: tuple[Cell, ...] = ()
     """Each names labels that never go together, as ``{suit: hearts, colour: black}``."""
 
     @model_validator(mode="after")
@@ -120,12 +148,16 @@ class Task:
         classes: the labels' names, in the order of their indices.
         kind: ``nominal``, ``ordinal`` or ``binned``.
         edges: for a binned task, where one class ends and the next begins, in the number's unit.
+        lowest: for a binned task, the lowest number that there can be, in that unit.
+        highest: the highest.
     """
 
     name: str
     classes: tuple[str, ...]
     kind: Literal["nominal", "ordinal", "binned"] = "nominal"
     edges: tuple[float, ...] = ()
+    lowest: float = -math.inf
+    highest: float = math.inf
 
     @property
     def num_classes(self) -> int:
@@ -138,19 +170,47 @@ class Task:
         Raises:
             UserError: the value is no class of this task, or no number.
         """
-        if value is None or value == "" or (isinstance(value, float) and math.isnan(value)):
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return MISSING
+        text = canonical(str(value))
+        if not text:
             return MISSING
         if self.kind == "binned":
-            try:
-                number = float(value)  # type: ignore[arg-type]
-            except (TypeError, ValueError):
-                number = math.nan
-            if not math.isfinite(number):
-                raise UserError(f"{self.name}: must be a number, found {value!r}")
-            return int(np.searchsorted(self.edges, number, side="right"))
-        if value in self.classes:
-            return self.classes.index(str(value))
-        raise UserError(f"{self.name}: unknown class {value!r}{nearest(str(value), self.classes)}")
+            return int(np.searchsorted(self.edges, self.number(text), side="right"))
+        for name in (text, without_fraction(text)):
+            if name in self.classes:
+                return self.classes.index(name)
+        near = missing_hint(text) or nearest(text, self.classes)
+        raise UserError(f"{self.name}: unknown class {value!r}{near}")
+
+    def number(self, text: str) -> float:
+        """The number of a binned task that a text is.
+
+        Raises:
+            UserError: it is none, or none that the task can have.
+        """
+        number = parse_number(text)
+        if math.isnan(number):
+            raise UserError(f"{self.name}: must be a number, found {text!r}{number_hint(text)}")
+        self.check_number(number)
+        return number
+
+    def check_number(self, number: float) -> None:
+        """Checks that a binned task can have a number.
+
+        Raises:
+            UserError: it is beyond what the config says is the lowest or the highest.
+        """
+        for key, beyond, limit in (
+            ("lowest", number < self.lowest, self.lowest),
+            ("highest", number > self.highest, self.highest),
+        ):
+            if beyond:
+                bound = "at least" if key == "lowest" else "at most"
+                raise UserError(
+                    f"{self.name}: must be {bound} {limit:g} (labels.tasks.{self.name}.{key}), found {number:g}; "
+                    "leave the cell of an unknown number empty"
+                )
 
 
 @dataclass(frozen=True)
@@ -193,12 +253,14 @@ class LabelSpace:
         """The label space that a config declares."""
         tasks = []
         for name, task in settings.tasks.items():
-            if not name.isidentifier():
-                raise UserError(f"labels.tasks: a name is made of letters, digits and _, found {name!r}")
+            if problem := identifier_problem(name):
+                raise UserError(f"labels.tasks: {problem} (a table's column may keep its own: tasks.TASK.column)")
             if name in RESERVED:
                 raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
             if isinstance(task, BinnedSettings):
-                tasks.append(Task(name, task.names(), "binned", task.edges))
+                lowest = -math.inf if task.lowest is None else task.lowest
+                highest = math.inf if task.highest is None else task.highest
+                tasks.append(Task(name, task.names(), "binned", task.edges, lowest, highest))
             else:
                 tasks.append(Task(name, task.classes, task.kind))
         return cls(tasks, settings.impossible)
@@ -214,7 +276,8 @@ class LabelSpace:
             UserError: there is no such task, or no such class.
         """
         found = np.zeros(self.sizes, dtype=bool)
-        for cell in selections:
+        for selection in selections:
+            cell = {canonical(task): canonical(name) for task, name in selection.items()}
             unknown = [name for name in cell if name not in self.task_names]
             if unknown:
                 raise UserError(f"{key}: unknown task {unknown[0]!r}{nearest(unknown[0], self.task_names)}")

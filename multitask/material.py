@@ -20,6 +20,7 @@ from multitask.data.images import Normaliser, Preprocessing, pixels_key
 from multitask.data.loading import Batches, Learned
 from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
+from multitask.data.sentinels import sentinel_notes
 from multitask.data.splits import Split, fold, hold_out, limit_groups, told, without_classes
 from multitask.errors import UserError
 from multitask.files import content_digest
@@ -59,6 +60,7 @@ class Material:
             self.samples, self.corrections = corrected.samples, corrected.record
             kept = corrected.kept
             self.corrected = self.samples.labels != given.labels[kept]
+        self.samples = replace(self.samples, notes=(*self.samples.notes, *sentinel_notes(self.samples)))
         self.split: Split = _split(config, self.samples, given, kept)
         self._check_labelled()
         self.preprocessing = preprocessing(config)
@@ -234,6 +236,7 @@ class Material:
             "num_images": len(samples),
             "num_groups": samples.num_groups,
             **({} if self.corrections is None else {"corrections": self.corrections}),
+            **({"notes": list(samples.notes)} if samples.notes else {}),
         }
 
 

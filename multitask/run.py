@@ -78,6 +78,8 @@ def run(
         device = resolve_device(config.device)
         make_deterministic(device)
         material = Material(config, reuse)
+        for note in material.samples.notes:
+            progress.note(note)
         # A checkpoint to go on from does not hold what is frozen.
         pretrained = config.model.backbone.freeze != "none" or not (resume and folder.last.exists())
         network = build_network(config, device, pretrained)

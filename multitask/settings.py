@@ -190,7 +190,12 @@ def _lines(model: type[Settings], error: ValidationError) -> list[str]:
     """Pydantic's errors as ``key: rule, found value``, one line for each key."""
     rules: dict[str, list[str]] = {}
     found: dict[str, str] = {}
-    for item in error.errors():
+    items = error.errors()
+    for item in items:
+        if item["type"] == "too_short" and any(
+            len(o["loc"]) > len(loc := item["loc"]) and o["loc"][: len(loc)] == loc for o in items
+        ):
+            continue  # pydantic counts the items that are right: those that are wrong are named
         where, at = _locate(model, item["loc"])
         message = item["msg"].removeprefix("Value error, ")
         if item["type"] in ("value_error", "missing"):

@@ -195,7 +195,7 @@ class TestTask:
     def test_an_edge_belongs_to_the_bin_above_it(self, value: object, label: int) -> None:
         assert COMPETITION.tasks[2].index(value) == label
 
-    @given(st.floats(allow_nan=False, allow_infinity=False), st.lists(st.floats(-1e6, 1e6), min_size=1, unique=True))
+    @given(st.floats(-1e18, 1e18), st.lists(st.floats(-1e6, 1e6), min_size=1, unique=True))
     @quick
     def test_a_bin_is_the_number_of_edges_not_above(self, value: float, edges: list[float]) -> None:
         edges = sorted(edges)
@@ -204,13 +204,29 @@ class TestTask:
 
     def test_nothing_is_missing(self) -> None:
         for task in COMPETITION.tasks:
-            for value in (None, "", math.nan):
+            for value in (None, "", " ", "\u00a0\u200b", math.nan):
                 assert task.index(value) == MISSING
 
-    @pytest.mark.parametrize("value", ["x", "nan", "inf", math.inf, "30 years", " ", [30]])
+    @pytest.mark.parametrize(
+        "value", ["x", "nan", "inf", math.inf, "30 years", [30], "1_000", "19,90", "1e300", ">=30", "<30"]
+    )
     def test_what_is_no_number_is_refused(self, value: object) -> None:
         with pytest.raises(UserError, match=r"^age: must be a number, found"):
             COMPETITION.tasks[2].index(value)
+
+    def test_numbers_that_there_cannot_be(self) -> None:
+        age = Task("age", ("<30", ">=30"), "binned", (30.0,), 0.0, 120.0)
+        assert [age.index(number) for number in (0, 120, "29", None)] == [0, 1, 0, MISSING]
+        for number, line in (
+            (
+                -1,
+                "age: must be at least 0 (labels.tasks.age.lowest), found -1; leave the cell of an unknown number",
+            ),
+            ("999", "age: must be at most 120 (labels.tasks.age.highest), found 999; leave the cell"),
+        ):
+            with pytest.raises(UserError) as caught:
+                age.index(number)
+            assert str(caught.value).startswith(line)
 
     def test_an_unknown_class_is_named_with_the_nearest(self) -> None:
         with pytest.raises(UserError, match=r"^gender: unknown class 'femal'; did you mean 'female'"):
@@ -252,6 +268,23 @@ class TestSettings:
         [
             ({"age": {"kind": "binned", "edges": [60, 30]}}, "labels.tasks.age: edges must rise, found [60.0, 30.0]"),
             ({"age": {"kind": "binned", "edges": [30, 30]}}, "labels.tasks.age: edges must rise, found [30.0, 30.0]"),
+            (
+                {"age": {"kind": "binned", "edges": [1.0, 1.00000001]}},
+                "labels.tasks.age: edges must differ by more than single precision rounds, found [1.0, 1.00000001]",
+            ),
+            (
+                {"age": {"kind": "binned", "edges": [1e308]}},
+                "labels.tasks.age.edges.0: input should be less than or equal to",
+            ),
+            ({"age": {"kind": "binned", "edges": [math.nan]}}, "labels.tasks.age.edges.0: input should be a finite"),
+            (
+                {"age": {"kind": "binned", "edges": [30, 60], "lowest": 30}},
+                "labels.tasks.age.lowest: must be below the first edge (30), found 30",
+            ),
+            (
+                {"age": {"kind": "binned", "edges": [30, 60], "highest": 59}},
+                "labels.tasks.age.highest: must be at least the last edge (60), found 59",
+            ),
             (
                 {"age": {"kind": "binned", "edges": [30, 60], "classes": ["a", "b"]}},
                 "labels.tasks.age: 2 edges make 3 classes, found 2",

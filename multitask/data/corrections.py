@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.data.samples import Samples
-from multitask.data.sources.base import read_csv
+from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, Task
 from multitask.settings import ConfigPath, Settings, validate
+from multitask.spelling import Name, canonical_path, parse_number
 from multitask.yaml_text import read_yaml
 
 Tier = Literal["strong", "medium", "weak", "contested"]
@@ -26,9 +28,9 @@ TIERS: tuple[Tier, ...] = ("strong", "medium", "weak", "contested")
 DROP = "drop"
 """The field of a correction that takes pictures out."""
 
-Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, (int, float)) else value)]
+Text = Annotated[Name, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)]
 """A number is what it is written as."""
-Words = Annotated[str, Field(min_length=1)]
+Words = Annotated[Name, Field(min_length=1)]
 
 
 class CorrectionsSettings(Settings):
@@ -231,13 +233,14 @@ class _Value:
     def __init__(self, task: Task, text: str) -> None:
         self.task = task
         self.text = text
-        self._range = _range(text) if task.kind == "binned" and text not in task.classes else None
+        self._range: tuple[float, float] | None = None
         self._class: int | None = None
-        if self._range is None:
-            if text not in task.classes:
-                near = nearest(text, task.classes)
-                raise UserError(f"{task.name}: unknown class {text!r}{near}")
+        if text in task.classes:
             self._class = task.classes.index(text)
+        elif task.kind == "binned":
+            self._range = _range(task, text)
+        else:
+            raise UserError(f"{task.name}: unknown class {text!r}{nearest(text, task.classes)}")
         self.number = self._range[0] if self._range is not None and self._range[0] == self._range[1] else math.nan
 
     def label(self) -> int:
@@ -264,19 +267,34 @@ class _Value:
         return np.asarray(numbers == low if low == high else (numbers >= low) & (numbers < high))
 
 
-def _range(text: str) -> tuple[float, float] | None:
-    """From, and below which, numbers are meant; twice the same for one number; None where the text is none of these."""
-    try:
-        if text.startswith("<"):
-            return -math.inf, float(text[1:])
-        if text.startswith(">="):
-            return float(text[2:]), math.inf
-        low, dash, high = text.partition("-")
-        if dash and low.strip():
-            return float(low), float(high)
-        return float(text), float(text)
-    except ValueError:
-        return None
+_N = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)"
+_RANGE = re.compile(rf"<{_N}|>={_N}|{_N}\s*-{_N}|{_N}", re.ASCII)
+
+
+def _range(task: Task, text: str) -> tuple[float, float]:
+    """From, and below which, numbers of a binned task are meant; twice the same for one number.
+
+    Raises:
+        UserError: the text is none of these, or the task cannot have the number.
+    """
+    found = _RANGE.fullmatch(text)
+    numbers = [math.nan if part is None else parse_number(part) for part in found.groups()] if found else []
+    given = [number for number in numbers if not math.isnan(number)]
+    if not found or len(given) != 2 - (found[3] is None):  # what is too large for a float is no number
+        raise UserError(
+            f"{task.name}: unknown class {text!r}; it can be {', '.join(task.classes)}, a number, or a range as <30, "
+            ">=30 or 30-60"
+        )
+    below, at_least, low, high, one = numbers
+    if found[3] is not None and low >= high:
+        raise UserError(f"{task.name}: a range must rise, found {text!r}")
+    for number in given:
+        task.check_number(number)
+    if not math.isnan(below):
+        return -math.inf, below
+    if not math.isnan(at_least):
+        return at_least, math.inf
+    return (one, one) if found[3] is None else (low, high)
 
 
 class _Finder:
@@ -285,15 +303,15 @@ class _Finder:
     def __init__(self, samples: Samples, corrections: Sequence[Correction]) -> None:
         self.samples = samples
         # Only what is asked for: of a million pictures all folders, groups and ids would fill the memory.
-        asked = [(row.path or "").rstrip("/") for row in corrections]
+        asked = [_asked_path(row) for row in corrections]
         self._by_path: dict[str, list[int]] = {path: [] for path in asked if path}
         self._by_id: dict[str, list[int]] = {row.id: [] for row in corrections if row.id is not None}
         if self._by_path:
             for row, (image, group) in enumerate(zip(samples.images, samples.groups, strict=True)):
-                for name in {group, *_and_folders(image)} & self._by_path.keys():
+                for name in {group, *_and_folders(canonical_path(image))} & self._by_path.keys():
                     self._by_path[name].append(row)
         if self._by_id and samples.ids is not None:
-            for row, name in enumerate(samples.ids):
+            for row, name in enumerate(samples.ids):  # canonical, as groups are
                 if name in self._by_id:
                     self._by_id[name].append(row)
 
@@ -304,7 +322,7 @@ class _Finder:
             UserError: the data has no ids, or this one is of several groups.
         """
         if correction.path is not None:
-            return np.array(self._by_path[correction.path.rstrip("/")], dtype=np.int64)
+            return np.array(self._by_path[_asked_path(correction)], dtype=np.int64)
         assert correction.id is not None
         if self.samples.ids is None:
             raise UserError(f"{correction.about}: the data has no ids; name a path")
@@ -326,6 +344,10 @@ class _Finder:
         else:
             known = set(self.samples.groups) | set(self.samples.images)
         return f"the data has no {correction.about}{nearest(str(correction.path or correction.id), known)}"
+
+
+def _asked_path(correction: Correction) -> str:
+    return canonical_path((correction.path or "").rstrip("/"))
 
 
 def _and_folders(image: str) -> Iterator[str]:

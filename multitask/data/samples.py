@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
+from multitask.spelling import canonical, find_file
 
 SIDES = ("train", "val")
 """What a source may say of whom a picture helps: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
@@ -62,6 +63,7 @@ class Samples:
             unknown. None where the source has none.
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
             is the one folder.
+        notes: what whoever trains on these must be told once, a sentence each.
     """
 
     space: LabelSpace
@@ -76,6 +78,7 @@ class Samples:
     sides: NDArray[np.int64] | None = None
     boxes: NDArray[np.float64] | None = None
     roots: Mapping[str, Path] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         num = len(self)
@@ -116,9 +119,9 @@ class Samples:
     def path(self, image: str) -> Path:
         """The file of one of ``images``."""
         if self.roots is None:
-            return self.root / image
+            return find_file(self.root, image)
         part, _, rest = image.partition("/")
-        return self.roots[part] / rest
+        return find_file(self.roots[part], rest)
 
     def paths(self) -> Files:
         """The pictures' files."""
@@ -153,6 +156,7 @@ class Samples:
         groups: Sequence[str],
         values: Mapping[str, Sequence[Any]],
         source: str,
+        notes: Sequence[str] = (),
     ) -> Samples:
         """A table from raw values.
 
@@ -163,6 +167,7 @@ class Samples:
             groups: N groups.
             values: per task, N raw values: class names, numbers for a binned task, None where unknown.
             source: provenance of all of them.
+            notes: as the attribute.
 
         Raises:
             UserError: there is no sample; a value is no class of its task; a cell that cannot occur does.
@@ -182,7 +187,10 @@ class Samples:
                         raise UserError(f"{root / images[row]}: {error}") from None
                 labels[row, column] = indices[value]
             if task.kind == "binned":
-                numbers[:, column] = [np.nan if value in (None, "") else float(value) for value in values[task.name]]
+                known = {
+                    value: task.number(canonical(str(value))) for value, label in indices.items() if label != MISSING
+                }
+                numbers[:, column] = [known.get(value, np.nan) for value in values[task.name]]
         samples = cls(
             space,
             root,
@@ -192,6 +200,7 @@ class Samples:
             numbers,
             np.ones(num, dtype=np.float32),
             np.full(num, source, dtype=object),
+            notes=tuple(notes),
         )
         samples.check_possible()
         return samples

@@ -41,6 +41,7 @@ class PlainProgress(Progress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._notes: set[str] = set()
         self._tasks: tuple[str, ...] = ()
         self._num_epochs = self._num_batches = self._epoch = 0
         self._said = 0.0
@@ -49,8 +50,10 @@ class PlainProgress(Progress):
         self._console.print(text, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Says it."""
-        self._print(text)
+        """Says it, once."""
+        if text not in self._notes:
+            self._notes.add(text)
+            self._print(text)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """Says what begins."""
@@ -110,6 +113,7 @@ class LiveProgress(Progress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._notes: set[str] = set()
         self._bars = Bars(
             TextColumn("{task.description:<8}", style="bold"),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
@@ -128,8 +132,10 @@ class LiveProgress(Progress):
         self._training_bars: tuple[TaskID, ...] = ()
 
     def note(self, text: str) -> None:
-        """A line above the bars."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        """A line above the bars, once."""
+        if text not in self._notes:
+            self._notes.add(text)
+            self._console.print(text, markup=False, soft_wrap=True)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A bar of its own."""

@@ -10,7 +10,7 @@ class Progress:
     """Hears how the work goes; this one says nothing. The console's say it to people."""
 
     def note(self, text: str) -> None:
-        """Something that is worth a line."""
+        """Something that is worth a line; the same text is said once."""
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A piece of work begins.

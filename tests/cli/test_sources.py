@@ -111,6 +111,34 @@ def test_a_table_with_missing_labels_trains_reports_and_predicts(
     assert scored["joint"]["accuracy"] == pytest.approx(hits)
 
 
+def test_what_is_odd_in_a_table_is_said_once(
+    call: Call, config: Callable[..., Path], table: Path, tmp_path: Path
+) -> None:
+    rows = [
+        f"{row['path']},{row['garment']},red,{row['product']}{' ' * (number % 2)},{(-1, 20, 50)[number % 3]}"
+        for number, row in enumerate(read(table / "train.csv"))
+    ]
+    write(table / "train.csv", "path,garment,colour,product,price", rows)
+    tasks = {"garment": {"classes": list(GARMENTS)}, "price": {"kind": "binned", "edges": [30]}}
+    path, run = config({"val_fraction": None}, labels={"tasks": tasks}), tmp_path / "run"
+    spelt, coded = "train.csv, product: 24 names are typed in several ways", "price: the number of 16 pictures is -1"
+    for words in (("train", path, "--folds", 2, "--out", run), ("eda", path, "--out", tmp_path / "eda.html")):
+        done = call(*words)
+        assert done.code == 0, done.err
+        assert done.out.count(spelt) == done.out.count(coded) == 1
+    notes = json.loads((run / "data.json").read_text())["notes"]
+    assert [note.startswith(text) for note, text in zip(notes, (spelt, coded), strict=True)] == [True, True]
+    assert all(text in (tmp_path / "eda.html").read_text() for text in (spelt, coded))
+    groups = {row["group"]: row["fold"] for row in read(run / "split.csv")}
+    assert len(groups) == 24
+    assert all(groups[row["group"]] == row["fold"] for row in read(run / "split.csv"))
+    tasks["price"]["lowest"] = 0
+    line = call("train", config({}, labels={"tasks": tasks}), "--out", tmp_path / "other").refusal()
+    assert line.startswith(
+        f"{table}/train.csv, line 2: price: must be at least 0 (labels.tasks.price.lowest), found -1"
+    )
+
+
 def test_two_sources_of_which_none_has_a_whole_class(
     call: Call, config: Callable[..., Path], table: Path, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -124,12 +125,31 @@ class TestWhatIsDone:
             ("30-60", "<30", 0, np.nan),
             ("40-41", "25-30", 0, np.nan),
             ("<60", "60", 2, 60),
+            (" >= 30 ", "1e1 - 2e1", 0, np.nan),
+            ("40", "-5", 0, -5),
+            ("-5-41", "-7.5--5", 0, np.nan),
         ],
     )
     def test_numbers_and_ranges(self, tmp_path: Path, old: str, new: str, label: int, number: float) -> None:
         samples, _ = done(tmp_path, people("1"), entry(field="age", **{"from": old, "to": new}))
         assert set(samples.labels[:, 2]) == {label}
         np.testing.assert_array_equal(samples.numbers[:, 2], [number] * 3)
+
+    def test_names_however_they_are_typed(self, tmp_path: Path) -> None:
+        names = [unicodedata.normalize(form, "김") for form in ("NFC", "NFD")]
+        for written, asked in (names, reversed(names)):
+            images = [f"{written}/1 .jpg"]
+            space = LabelSpace([Task("who", (names[0], "b"))])
+            samples = Samples.from_values(space, Path("/"), images, ["anna"], {"who": [written]}, "test")
+            samples = replace(samples, ids=np.array([names[0]], dtype=object))
+            for place in (
+                {"path": f"{asked}/1\u00a0.jpg "},
+                {"path": f" {asked}/"},
+                {"path": "anna "},
+                {"id": f"{asked}\t"},
+            ):
+                fix = entry(**{"id": None, "field": "who", "from": f"{asked} ", "to": " b", **place})
+                assert done(tmp_path, samples, fix)[0].labels.tolist() == [[1]]
 
     def test_a_range_means_the_same_with_other_classes(self, tmp_path: Path) -> None:
         space = LabelSpace([Task("age", ("young", "old"), "binned", (30.0,))])
@@ -181,6 +201,18 @@ class TestWhatDoesNotMatch:
             ({"field": "age", "from": "30", "to": "29"}, "age of id '1' must be '30', found 40"),
             ({"field": "age", "from": "<30", "to": "40", "both": True}, "age: '<30' is"),
             ({"field": "age", "from": "40", "to": "old"}, "age: unknown class 'old'"),
+            (
+                {"field": "age", "from": "40", "to": "nan"},
+                "age: unknown class 'nan'; it can be <30, 30-60, >=60, a number",
+            ),
+            ({"field": "age", "from": "40", "to": ">=nan"}, "age: unknown class '>=nan'; it can be"),
+            ({"field": "age", "from": "40", "to": "<nan"}, "age: unknown class '<nan'"),
+            ({"field": "age", "from": "40", "to": "inf"}, "age: unknown class 'inf'"),
+            ({"field": "age", "from": "40", "to": "-inf"}, "age: unknown class '-inf'"),
+            ({"field": "age", "from": "40", "to": ">=1e999"}, "age: unknown class '>=1e999'"),
+            ({"field": "age", "from": "40", "to": "1_0"}, "age: unknown class '1_0'"),
+            ({"field": "age", "from": ">=nan", "to": "20"}, "age: unknown class '>=nan'"),
+            ({"field": "age", "from": "40", "to": "70-60"}, "age: a range must rise, found '70-60'"),
             ({"field": "age", "from": "40", "to": "<60"}, "age: '<60' is not inside one of <30, 30-60, >=60"),
         ],
     )
@@ -190,6 +222,13 @@ class TestWhatDoesNotMatch:
             assert set(samples.labels[:, 2]) == {0}
             return
         assert refused(tmp_path, people("1", "22"), entry(**changes)).startswith(f"corrections.0: {line}")
+
+    def test_a_number_that_the_task_cannot_have(self, tmp_path: Path) -> None:
+        space = LabelSpace([Task("age", ("young", "old"), "binned", (30.0,), 0.0, 120.0)])
+        samples = Samples.from_values(space, Path("/"), ["a.jpg"], ["a"], {"age": [45]}, "test")
+        for number in ("-1", "999", "100-130"):
+            fix = entry(id=None, path="a.jpg", field="age", **{"from": "45", "to": number})
+            assert refused(tmp_path, samples, fix).startswith("corrections.0: age: must be at ")
 
     def test_one_of_several_is_named_by_its_place(self, tmp_path: Path) -> None:
         fixes = [entry(), entry(id="2", **{"from": "female", "to": "male"})]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from multitask.data.samples import Queries, Samples
-from multitask.errors import UserError, nearest
+from multitask.errors import UserError
 from multitask.labels import LabelSpace
 from multitask.settings import Settings
 
@@ -55,37 +54,6 @@ class SourceSettings(Settings):
         Raises:
             UserError: there are no answers, or they do not fit the queries.
         """
-
-
-def read_csv(path: Path, required: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with their line numbers (the header is line 1).
-
-    Raises:
-        UserError: the file is missing, is no CSV text, lacks a column, or a row has too few or too many cells.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            header = next(reader, None)
-            if not header:
-                raise UserError(f"{path}: is empty; its first line must name the columns {', '.join(required)}")
-            for column in required:
-                if column not in header:
-                    raise UserError(f"{path}: has no column {column!r}{nearest(column, header)}")
-                if header.count(column) > 1:
-                    raise UserError(f"{path}: has {header.count(column)} columns {column!r}")
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise UserError(
-                        f"{path}, line {reader.line_num}: must have {len(header)} cells, found {len(cells)}"
-                    )
-                yield reader.line_num, dict(zip(header, cells, strict=True))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: cannot be read as CSV: {error}") from None
 
 
 _PLAIN = re.compile(r"[^./\\:\0\s][^/\\:\0]*(/[^./\\:\0][^/\\:\0]*)*")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from multitask.data.sources.base import read_csv
-from multitask.errors import UserError, nearest
+from multitask.data.sources.csv_file import check_columns, read_csv
+from multitask.errors import UserError
+from multitask.spelling import canonical, number_hint, parse_number
 
 
 def box(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, float, float]:
@@ -35,15 +36,12 @@ def number(row: Mapping[str, Any], column: str) -> float:
     Raises:
         UserError: it holds something else.
     """
-    word = text(row[column])
-    if not word.strip():
+    word = canonical(text(row[column]))
+    if not word:
         return math.nan
-    try:
-        value = float(word)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UserError(f"{column}: must be a number, found {word!r}")
+    value = parse_number(word)
+    if math.isnan(value):
+        raise UserError(f"{column}: must be a number, found {word!r}{number_hint(word)}")
     return value
 
 
@@ -65,18 +63,20 @@ def unit(path: Path) -> str:
     return "row" if _is_parquet(path) else "line"
 
 
-def rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The rows of a table, each with its number: of its line in a CSV file, counted from 1 in a Parquet file.
 
     Args:
         path: the table.
-        columns: those that it must have; only they are sure to be read.
+        columns: those that it must have, in canonical spelling; only they are sure to be read.
+        delimiter: what stands between the cells of a CSV file.
+        encoding: of a CSV file.
 
     Raises:
         UserError: the file is missing, is none of the two, or lacks a column.
     """
     if not _is_parquet(path):
-        yield from read_csv(path, columns)
+        yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
         return
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -84,14 +84,14 @@ def rows(path: Path, columns: list[str]) -> Iterator[tuple[int, Mapping[str, Any
     try:
         with pq.ParquetFile(path) as file:
             header = file.schema_arrow.names
-            for column in columns:
-                if column not in header:
-                    raise UserError(f"{path}: has no column {column!r}{nearest(column, header)}")
+            names = [canonical(name) for name in header]
+            check_columns(path, names, columns)
+            wanted = {header[names.index(column)]: column for column in columns}
             count = 0
-            for batch in file.iter_batches(batch_size=8192, columns=list(dict.fromkeys(columns))):
+            for batch in file.iter_batches(batch_size=8192, columns=list(wanted)):
                 for row in batch.to_pylist():
                     count += 1
-                    yield count, row
+                    yield count, {wanted[name]: value for name, value in row.items()}
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:

@@ -10,9 +10,11 @@ from typing import Any, Literal
 import numpy as np
 
 from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import SourceSettings, all_there, inside, read_csv
+from multitask.data.sources.base import SourceSettings, all_there, inside
+from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
+from multitask.spelling import canonical, canonical_path, find_file
 
 EXTENSIONS = (".jpg", ".jpeg", ".png")
 
@@ -47,7 +49,7 @@ class CompetitionLayout(SourceSettings):
         lines: dict[str, int] = {}
         for line, row in read_csv(table, ("path", "gender", "race", "age")):
             where = f"{table}, line {line}"
-            person = inside(row["path"], f"{where}: path")
+            person = canonical_path(inside(row["path"], f"{where}: path"))
             if person in lines:
                 raise UserError(f"{where}: path {person!r} stands in line {lines[person]} too")
             lines[person] = line
@@ -58,11 +60,12 @@ class CompetitionLayout(SourceSettings):
                         task.index(labels[task.name])
                     except UserError as error:
                         raise UserError(f"{where}: {error}") from None
-            files = find_pictures(root / "train" / "images" / person, where)
+            folder = find_file(root, f"train/images/{person}")
+            files = find_pictures(folder, where)
             for stem, mask in MASK_OF_STEM.items():
-                images.append(f"train/images/{person}/{files[stem]}")
+                images.append(f"{folder.relative_to(root).as_posix()}/{files[stem]}")
                 groups.append(person)
-                ids.append(row.get("id", ""))
+                ids.append(canonical(row.get("id", "")))
                 values["mask"].append(mask)
                 for field, value in labels.items():
                     values[field].append(value)
@@ -77,14 +80,14 @@ class CompetitionLayout(SourceSettings):
         ids: list[str] = []
         lines: dict[str, int] = {}
         for line, row in read_csv(table, ("ImageID",)):
-            image = inside(row["ImageID"], f"{table}, line {line}: ImageID")
+            image = canonical_path(inside(row["ImageID"], f"{table}, line {line}: ImageID"))
             if image in lines:
                 raise UserError(f"{table}, line {line}: {image!r} stands in line {lines[image]} too")
             lines[image] = line
             ids.append(row["ImageID"])
         if not ids:
             raise UserError(f"{table}: holds no pictures to answer")
-        return Queries(tuple(ids), all_there((root / "eval" / "images" / image for image in lines), str(table)))
+        return Queries(tuple(ids), all_there((find_file(root, f"eval/images/{image}") for image in lines), str(table)))
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """``queries`` with the classes of ``answers.csv``, which only sets with known answers have."""
@@ -97,18 +100,20 @@ class CompetitionLayout(SourceSettings):
                 raise UserError(
                     f"{table}, line {line}: ans must be a class from 0 to {space.num_classes - 1}, found {row['ans']!r}"
                 )
-            classes[row["ImageID"]] = int(row["ans"])
-            groups[row["ImageID"]] = row.get("group", row["ImageID"])
-        unanswered = [image for image in queries.ids if image not in classes]
+            image = canonical_path(row["ImageID"])
+            classes[image] = int(row["ans"])
+            groups[image] = canonical(row.get("group", image))
+        asked = [canonical_path(image) for image in queries.ids]
+        unanswered = [image for image in asked if image not in classes]
         if unanswered:
             raise UserError(f"{table}: has no answer for {unanswered[0]!r} ({len(unanswered)} lack one)")
-        labels = space.decode(np.array([classes[image] for image in queries.ids]))
+        labels = space.decode(np.array([classes[image] for image in asked]))
         num = len(labels)
         return Samples(
             space,
             root,
             np.array([path.relative_to(root).as_posix() for path in queries.paths], dtype=object),
-            np.array([groups[image] for image in queries.ids], dtype=object),
+            np.array([groups[image] for image in asked], dtype=object),
             labels,
             np.full(labels.shape, np.nan),
             np.ones(num, dtype=np.float32),

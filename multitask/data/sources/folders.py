@@ -13,6 +13,7 @@ from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import PICTURES, SourceSettings, inside
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace, Task
+from multitask.spelling import Spellings, canonical_path
 
 GROUP = "group"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -40,6 +41,7 @@ class FoldersSettings(SourceSettings):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"pattern: {{{name}}} stands twice in {self.pattern!r}")
+        object.__setattr__(self, "pattern", canonical_path(self.pattern))
         if re.search(r"[{}]", _PLACEHOLDER.sub("", self.pattern)):
             raise ValueError(f"pattern: must have a task's name in each pair of braces, found {self.pattern!r}")
         if self.pattern != self.pattern.strip("/") or not self.pattern:
@@ -74,19 +76,21 @@ class FoldersSettings(SourceSettings):
     def _labelled(self, root: Path, folder: str, space: LabelSpace) -> Samples:
         prefix = "" if folder == "." else f"{inside(folder, 'folder')}/"
         match = _Match(self.pattern, space)
+        spellings = Spellings("folders", tuple(name for task in space.tasks for name in task.classes))
         known: dict[str, dict[str, str]] = {}
         images: list[str] = []
         groups: list[str] = []
         values: dict[str, list[str]] = {task: [] for task in space.task_names}
         for where, name in _pictures(root / folder):
             if where not in known:
-                known[where] = match(where, root / folder)
+                spelt = "/".join(spellings.read(part) for part in where.split("/"))
+                known[where] = match(spelt, root / folder)
             image = f"{prefix}{where}/{name}"
             images.append(image)
             groups.append(known[where].get(GROUP, image))
             for task, found in values.items():
                 found.append(known[where][task])
-        return Samples.from_values(space, root, images, groups, values, self.name)
+        return Samples.from_values(space, root, images, groups, values, self.name, spellings.notes())
 
 
 class _Match:

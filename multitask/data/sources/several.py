@@ -17,6 +17,7 @@ from multitask.data.sources.single import AnySingle
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace
 from multitask.settings import Bool, ConfigPath, Settings
+from multitask.spelling import identifier_problem
 
 
 class PartSettings(Settings):
@@ -42,8 +43,8 @@ class SeveralSettings(SourceSettings):
     @model_validator(mode="after")
     def _check(self) -> SeveralSettings:
         for name in self.sources:
-            if not name.isidentifier():
-                raise ValueError(f"sources: a name is made of letters, digits and _, found {name!r}")
+            if problem := identifier_problem(name):
+                raise ValueError(f"sources: {problem}")
         if self.query_source is not None and self.query_source not in self.sources:
             near = nearest(self.query_source, self.sources)
             raise ValueError(f"query_source: there is no source {self.query_source!r}{near}")
@@ -113,6 +114,7 @@ class SeveralSettings(SourceSettings):
             told("sides", lambda num: np.full(num, MISSING, dtype=np.int64)),
             told("boxes", lambda num: np.full((num, 4), np.nan)),
             roots,
+            tuple(f"{name}: {note}" for name, samples in parts.items() for note in samples.notes),
         )
         mixed.check_possible()
         return mixed

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+import os
+import re
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -19,8 +22,10 @@ from multitask.data.sources.base import SourceSettings, all_there, inside
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.settings import Bool, Settings
+from multitask.spelling import Name, Spellings, canonical, canonical_path, find_file, missing_hint
 
-Column = Annotated[str, Field(min_length=1)]
+Column = Annotated[Name, Field(min_length=1)]
+FILES = (".csv", ".tsv", ".parquet")
 
 
 class ColumnSettings(Settings):
@@ -29,7 +34,7 @@ class ColumnSettings(Settings):
     column: Column | None = None
     """Its name; None: the task's."""
     indices: Bool = False
-    """Whether it holds indices of classes, from 0, in place of names or numbers."""
+    """Whether it holds indices of classes, from 0, in place of names or numbers; of two classes also False and True."""
     number: Column | None = None
     """A column with the raw number behind the label; a binned task's own column is that already."""
 
@@ -39,9 +44,13 @@ class TableSettings(SourceSettings):
 
     name: Literal["table"] = "table"
     file: str = "train.csv"
-    """The table, in the data root; ``.csv`` or ``.parquet``."""
+    """The table, in the data root; ``.csv``, ``.tsv`` or ``.parquet``."""
     query_file: str = "queries.csv"
     """A table of the pictures to be answered, in the data root; where their answers are known, those and groups too."""
+    delimiter: Literal[",", ";", "\t", "|"] = ","
+    """What stands between the cells of a CSV file."""
+    encoding: str = "utf-8"
+    """Of a CSV file that does not say it by a byte order mark, as ``cp1252`` or ``cp949``."""
     path: Column = "path"
     """The column of the pictures' paths, relative to the data root."""
     tasks: dict[str, ColumnSettings] = {}
@@ -62,8 +71,17 @@ class TableSettings(SourceSettings):
     def _check(self) -> TableSettings:
         for key in ("file", "query_file"):
             file = inside(getattr(self, key), key)
-            if not file.lower().endswith((".csv", ".parquet")):
-                raise ValueError(f"{key}: must end in .csv or .parquet, found {file!r}")
+            if not file.lower().endswith(FILES):
+                raise ValueError(f"{key}: must end in {', '.join(FILES[:-1])} or {FILES[-1]}, found {file!r}")
+        if self.file.lower().endswith(".parquet") and self.query_file.lower().endswith(".parquet"):
+            for key in ("delimiter", "encoding"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: {getattr(self, key)!r} would be ignored: a Parquet file says itself")
+        try:
+            "".encode(self.encoding)
+            codecs.lookup(self.encoding)
+        except (LookupError, ValueError):
+            raise ValueError(f"encoding: must be one that Python knows, as cp1252, found {self.encoding!r}") from None
         return self
 
     @property
@@ -83,8 +101,7 @@ class TableSettings(SourceSettings):
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``file``, in its order."""
-        table = root / self.file
-        rows = _Rows(table, self._columns(space), self, space)
+        rows = _Rows(root, self.file, self._columns(space), self, space)
         samples = rows.samples(root, space)
         if self.split is not None:
             samples = replace(samples, sides=rows.sides_by_group())
@@ -93,16 +110,15 @@ class TableSettings(SourceSettings):
 
     def queries(self, root: Path) -> Queries:
         """The rows of ``query_file``, in its order."""
-        table = root / self.query_file
         columns = [self.path, *(self.box or ())]
-        rows = _Rows(table, columns, self, None)
-        paths = all_there((root / image for image in rows.images), str(table))
+        rows = _Rows(root, self.query_file, columns, self, None)
+        paths = all_there((find_file(root, image) for image in rows.images), str(rows.table))
         return Queries(tuple(rows.images), paths, self.path, "names", rows.box_array())
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``query_file``, which must have the columns of labels and groups too."""
         settings = self.model_copy(update={"weight": None, "split": None})
-        rows = _Rows(root / self.query_file, settings._columns(space), settings, space)
+        rows = _Rows(root, self.query_file, settings._columns(space), settings, space)
         samples = rows.samples(root, space)
         samples.check_possible()
         return samples
@@ -120,7 +136,8 @@ class _Rows:
     """The rows of a table as columns: of a million, nothing is kept but what the columns hold.
 
     Args:
-        path: the table.
+        root: the folder of the pictures.
+        file: the table, in it.
         columns: those that it must have.
         settings: what they mean.
         space: what labels are read; None: none are, nor anything else that only labelled pictures have.
@@ -129,8 +146,11 @@ class _Rows:
         UserError: the file or a row of it is not as it must be.
     """
 
-    def __init__(self, path: Path, columns: list[str], settings: TableSettings, space: LabelSpace | None) -> None:
-        self.table = path
+    def __init__(
+        self, root: Path, file: str, columns: list[str], settings: TableSettings, space: LabelSpace | None
+    ) -> None:
+        self.root = root
+        self.table = find_file(root, file)
         self.columns = columns
         self.settings = settings
         self.space = space
@@ -143,7 +163,11 @@ class _Rows:
         self.weights = array("f")
         self.sides = array("q")
         self.boxes = array("d")
-        self._words: dict[str, str] = {}
+        self.num_backslashed = 0
+        self._tasks = (
+            [_Labels(task, settings.tasks.get(task.name), self.table.name) for task in space.tasks] if space else []
+        )
+        self._groups, self._ids = (Spellings(f"{self.table.name}, {name}") for name in (settings.group, settings.id))
         self._read()
 
     def where(self, line: int) -> str:
@@ -152,11 +176,10 @@ class _Rows:
 
     def _read(self) -> None:
         settings = self.settings
-        tasks = [_Labels(task, settings.tasks.get(task.name)) for task in self.space.tasks] if self.space else []
-        for line, row in cells.rows(self.table, self.columns):
+        for line, row in cells.rows(self.table, self.columns, settings.delimiter, settings.encoding):
             try:
-                self.images.append(inside(cells.text(row[settings.path]), settings.path))
-                for labels in tasks:
+                self.images.append(self._image(cells.text(row[settings.path])))
+                for labels in self._tasks:
                     label, number = labels.read(row)
                     self.labels.append(label)
                     self.numbers.append(number)
@@ -174,9 +197,14 @@ class _Rows:
     def _read_rest(self, row: Mapping[str, Any]) -> None:
         settings = self.settings
         if settings.group is not None:
-            self.groups.append(self._word(row, settings.group))
+            self.groups.append(_word(row, settings.group, self._groups))
+            if self.groups[-1] in _NOBODY:
+                raise UserError(
+                    f"{settings.group}: is {self.groups[-1]!r}, which is how programs write what is missing; give each "
+                    "of these pictures a group of its own"
+                )
         if settings.id is not None:
-            self.ids.append(self._word(row, settings.id))
+            self.ids.append(_word(row, settings.id, self._ids))
         if settings.weight is not None:
             weight = cells.number(row, settings.weight)
             if not weight >= 0:
@@ -188,22 +216,38 @@ class _Rows:
                 raise UserError(f"{settings.split}: must be {' or '.join(SIDES)}, found {side!r}")
             self.sides.append(SIDES.index(side))
 
-    def _word(self, row: Mapping[str, Any], column: str) -> str:
-        """The text of a cell that must not be empty, kept once however many rows have it."""
-        word = cells.text(row[column])
-        if not word.strip():
-            raise UserError(f"{column}: is empty")
-        return self._words.setdefault(word, word)
+    def _image(self, text: str) -> str:
+        """A picture's path: with the slashes of Windows, too, unless a file is really called so."""
+        image = inside(text, self.settings.path)
+        if "\\" in image and not os.path.lexists(self.root / image):
+            self.num_backslashed += 1
+            image = inside(image.replace("\\", "/"), self.settings.path)
+        return image
 
     def _check_distinct(self) -> None:
-        if len(set(self.images)) == len(self.images):
+        names = [canonical_path(image) for image in self.images]
+        if len(set(names)) == len(names):
             return
         seen: dict[str, int] = {}
-        for image, line in zip(self.images, self.lines, strict=True):
-            if image in seen:
-                first = f"{cells.unit(self.table)} {seen[image]}"
-                raise UserError(f"{self.where(line)}: {self.settings.path} {image!r} stands in {first} too")
-            seen[image] = line
+        for row, name in enumerate(names):
+            first = seen.setdefault(name, row)
+            if first != row and not self._both_there(first, row):
+                other = f"{cells.unit(self.table)} {self.lines[first]}"
+                raise UserError(
+                    f"{self.where(self.lines[row])}: {self.settings.path} {self.images[row]!r} stands in {other} too"
+                )
+
+    def _both_there(self, first: int, second: int) -> bool:
+        """Whether two paths that look alike are two files."""
+        files = [find_file(self.root, self.images[row]) for row in (first, second)]
+        return files[0] != files[1] and all(map(os.path.lexists, files))
+
+    def notes(self) -> Iterator[str]:
+        """What must be told once of how the table is written."""
+        for spellings in (self._groups, self._ids, *(labels.spellings for labels in self._tasks)):
+            yield from spellings.notes()
+        if self.num_backslashed:
+            yield f"{self.table.name}: {self.num_backslashed:,} paths are written with \\, which is read as /"
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows as samples of the label space that they were read with."""
@@ -220,6 +264,7 @@ class _Rows:
             np.full(num, self.settings.name, dtype=object),
             np.array(self.ids, dtype=object) if self.ids else None,
             boxes=self.box_array(),
+            notes=tuple(self.notes()),
         )
 
     def box_array(self) -> NDArray[np.float64] | None:
@@ -245,6 +290,21 @@ class _Rows:
         return np.array(self.sides, dtype=np.int64)
 
 
+_NOBODY = frozenset(("nan", "NaN", "<NA>", "None", "NULL", "null", "NaT", "#N/A"))
+"""Groups that are none: whoever is not known would be one person."""
+
+
+def _word(row: Mapping[str, Any], column: str, spellings: Spellings) -> str:
+    """The text of a cell that must not be empty, kept once however many rows have it."""
+    word = spellings.read(cells.text(row[column]))
+    if not word:
+        raise UserError(f"{column}: is empty")
+    return word
+
+
+_INDEX = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
+"""As pandas writes it, too, where a cell of the column is empty: 1.0."""
+_TRUTH = {"false": 0, "true": 1}
 _MANY = 10_000
 """Distinct labels of one task that are remembered: a measured number may be another in every row."""
 
@@ -252,11 +312,12 @@ _MANY = 10_000
 class _Labels:
     """Reads one task's cells, each distinct value once."""
 
-    def __init__(self, task: Task, settings: ColumnSettings | None) -> None:
+    def __init__(self, task: Task, settings: ColumnSettings | None, table: str) -> None:
         settings = settings or ColumnSettings()
         self.task = task
         self.settings = settings
         self.column = settings.column or task.name
+        self.spellings = Spellings(f"{table}, {self.column}", task.classes)
         self._known: dict[str, tuple[int, float]] = {}
 
     def read(self, row: Mapping[str, Any]) -> tuple[int, float]:
@@ -272,14 +333,24 @@ class _Labels:
         return known[0], cells.number(row, self.settings.number)
 
     def _read(self, word: str) -> tuple[int, float]:
-        if not word.strip():
+        name = canonical(word)
+        if not name:
             return MISSING, math.nan
-        if not self.settings.indices:
-            label = self.task.index(word)
-            return label, float(word) if self.task.kind == "binned" else math.nan
-        if not word.isdecimal() or int(word) >= self.task.num_classes:
+        if self.settings.indices:
+            return self._index(name), math.nan
+        label = self.task.index(name)
+        if self.task.kind == "binned":
+            return label, self.task.number(name)
+        self.spellings.read(word)
+        return label, math.nan
+
+    def _index(self, name: str) -> int:
+        found = _INDEX.fullmatch(name)
+        label = int(found[1]) if found else _TRUTH.get(name.lower(), -1) if self.task.num_classes == 2 else -1
+        if not 0 <= label < self.task.num_classes:
+            hint = missing_hint(name) or ("; leave the cell of an unknown label empty" if name.startswith("-") else "")
             raise UserError(
                 f"{self.column}: must be an index of {self.task.name}'s classes, from 0 to "
-                f"{self.task.num_classes - 1}, found {word!r}"
+                f"{self.task.num_classes - 1}, found {name!r}{hint}"
             )
-        return int(word), math.nan
+        return label

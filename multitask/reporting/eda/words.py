@@ -17,7 +17,14 @@ _DOES = {"train": "train", "val": "validate", "neither": "do neither"}
 
 def sentences(found: Inspection) -> list[str]:
     """What whoever trains on this must know, a sentence each."""
-    return [_sizes(found), _unreadable(found), *_copies(found), *_untrained(found), *_unknown(found)]
+    return [
+        _sizes(found),
+        _unreadable(found),
+        *_copies(found),
+        *_untrained(found),
+        *_unknown(found),
+        *(f"{note}." for note in found.samples.notes),
+    ]
 
 
 def some(names: tuple[str, ...]) -> str:

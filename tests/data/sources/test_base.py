@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from multitask.data.sources.base import inside, read_csv
+from multitask.data.sources.base import inside
+from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError
 
 
@@ -30,8 +31,23 @@ class TestReadCsv:
             b'id,path\n000020,p\nb,"q, r"',
             b'\xef\xbb\xbfid,path\r\n000020,p\r\nb,"q, r"\r\n',
             b'id,path\n\n000020,p\n\n\nb,"q, r"\n\n',
+            b'\xc2\xa0id , path\n000020,p\nb,"q, r"\n',
+            b'id,path\n000020,p\nb,"q, r"\n,\n , \n',
+            'id,path\n000020,p\nb,"q, r"\n'.encode("utf-16"),
+            'id,path\n000020,p\nb,"q, r"\n'.encode("utf-32"),
+            b'sep=,\nid,path\n000020,p\nb,"q, r"\n',
         ],
-        ids=["plain", "no last line end", "BOM and Windows line ends", "blank lines"],
+        ids=[
+            "plain",
+            "no last line end",
+            "BOM and Windows line ends",
+            "blank lines",
+            "a header with spaces",
+            "the empty rows that Excel leaves",
+            "UTF-16",
+            "UTF-32",
+            "Excel's line that names the delimiter",
+        ],
     )
     def test_text_as_people_write_it(self, table: Path, content: bytes) -> None:
         assert [row for _, row in rows(table, content)] == self.EXPECTED
@@ -47,11 +63,26 @@ class TestReadCsv:
         [
             (b"", ": is empty; its first line must name the columns id, path"),
             (b"id,pathh\n", ": has no column 'path'; did you mean 'pathh'?"),
-            (b"id;path\n", ": has no column 'id'; it can be 'id;path'"),
+            (b"id;path\n", ": its cells are separated by semicolons, not commas; save it with commas"),
+            (b"sep=;\nid;path\n", ": its cells are separated by semicolons, not commas; save it with commas"),
+            (b"x\tid\tpath, of it\n", ": its cells are separated by tabs, not commas"),
             (b"id,path,path\n1,2,3\n", ": has 2 columns 'path'"),
             (b"id,path\na,b\nc\n", ", line 3: must have 2 cells, found 1"),
             (b"id,path\na,b,c\n", ", line 2: must have 2 cells, found 3"),
-            (b"id,path\n\xff\xfe,b\n", ": cannot be read as CSV: 'utf-8' codec can't decode"),
+            (b"id, path\t,path\n1,2,3\n", ": has 2 columns 'path'"),
+            (
+                b"id,path\na,b\n\xe9,b\n",
+                ": is no UTF-8 text (byte 0xe9 in line 3); save it as UTF-8 (in Excel: 'CSV UTF",
+            ),
+            ("id,path\na,b\n".encode("utf-16-le"), ": is no CSV text, or UTF-16 without its mark: it holds zero bytes"),
+            (b"\xff\xfei", ": is no UTF-16 text"),
+            (
+                b"PK\x03\x04...",
+                ": is no CSV text but an Excel workbook (or another zip archive); save it as 'CSV UTF-8",
+            ),
+            (b"\xd0\xcf\x11\xe0...", ": is no CSV text but an old Excel workbook"),
+            (b"PAR1...", ": is no CSV text but a Parquet file; let its name end in .parquet"),
+            (b"<html><body>", ": is no CSV text but an HTML page"),
             (b'id,path\n"a"b,c\n', ": cannot be read as CSV: "),
             (b'id,path\n"a,b\n', ": cannot be read as CSV: "),
         ],
@@ -61,6 +92,17 @@ class TestReadCsv:
             rows(table, content)
         assert str(caught.value).startswith(f"{table}{line}")
         assert "\n" not in str(caught.value)
+
+    def test_other_delimiters_and_encodings_are_read_where_they_are_named(self, table: Path) -> None:
+        table.write_bytes("id;path\ncafé;김\n".encode())
+        assert list(read_csv(table, ("id", "path"), delimiter=";")) == [(2, {"id": "café", "path": "김"})]
+        table.write_bytes("id\tpath\n김\tp\n".encode("cp949"))
+        assert list(read_csv(table, ("id",), delimiter="\t", encoding="cp949")) == [(2, {"id": "김", "path": "p"})]
+        with pytest.raises(UserError, match=r"is no UTF-8 text \(byte .*, or set the source's encoding, as cp1252"):
+            list(read_csv(table, ("id",), delimiter="\t", configurable=True))
+        with pytest.raises(UserError) as caught:
+            list(read_csv(table, ("id",), encoding="cp949", configurable=True))
+        assert str(caught.value).endswith('separated by tabs, not commas; set the source\'s delimiter: "\\t"')
 
     def test_a_missing_file_is_named(self, table: Path) -> None:
         with pytest.raises(UserError, match=r"t\.csv: no such file$"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -129,6 +130,20 @@ class TestSamples:
         assert samples.num_groups == 4
         assert samples.labels[::7, 1].tolist() == [1, 0, 1, 0]
         assert samples.groups[0] == "003397_female_Asian_20"  # the id stays a word with its zeros
+
+    def test_names_however_they_are_typed(self, tmp_path: Path) -> None:
+        names = [unicodedata.normalize(form, "000003_male_김_20") for form in ("NFC", "NFD")]
+        for disk, typed in (names, reversed(names)):
+            root = tmp_path / str(disk == names[0])
+            add_person(root, f"000003,male ,김,20,{disk}")
+            write_table(root, f"000003 ,male ,김, 20,{typed} ")
+            samples = read(root)
+            assert set(samples.groups) == {names[0]}
+            assert samples.ids is not None
+            assert set(samples.ids) == {"000003"}
+            assert all(path.is_file() for path in samples.paths())
+            write_table(root, *(f"000003,male,김,20,{name}" for name in names))
+            assert refused(root).endswith("stands in line 2 too")
 
     def test_bom_windows_line_ends_and_blank_lines(self, root: Path) -> None:
         text = f"{HEADER}\r\n\r\n{ANNA}\r\n\r\n{BERT}\r\n\r\n"

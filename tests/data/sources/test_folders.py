@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,21 @@ def test_folders_in_folders_groups_and_numbers(tmp_path: Path) -> None:
     assert samples.groups.tolist() == ["anna", "anna", "bert (2)"]
     assert samples.labels.tolist() == [[2, 1], [0, 0], [0, 1]]
     assert samples.numbers[:, 1].tolist() == [20, 19.5, 20]
+
+
+def test_folders_however_they_are_typed(tmp_path: Path) -> None:
+    korean, decomposed = "김", unicodedata.normalize("NFD", "김")
+    space = LabelSpace([Task("garment", ("shirt", korean))])
+    add(
+        tmp_path, f"anna/{decomposed}/1.jpg", "anna /shirt/1.jpg", f"{decomposed}/shirt /1.jpg", f"{korean}/shirt/1.jpg"
+    )
+    samples = read(tmp_path, "{group}/{garment}", space, folder=".")
+    assert sorted(samples.groups) == ["anna", "anna", korean, korean]
+    assert sorted(samples.labels[:, 0]) == [0, 0, 0, 1]
+    assert all(path.is_file() for path in samples.paths())
+    assert len(set(samples.images)) == 4  # two files are two pictures, however alike their paths
+    (note,) = samples.notes
+    assert note.startswith("folders: 3 names are typed in several ways")
 
 
 def test_what_is_no_picture_and_what_is_hidden_is_passed_over(tmp_path: Path) -> None:

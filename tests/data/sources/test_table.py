@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,63 @@ class TestRows:
         np.testing.assert_array_equal(samples.numbers[:, 1], prices)
         np.testing.assert_array_equal(samples.labels[:, 1], prices >= 20)
 
+    def test_indices_as_pandas_writes_them(self, tmp_path: Path) -> None:
+        frame = pd.DataFrame({"path": list("abc"), "garment": [1, 2, None], "price": [True, False, None]})
+        frame.to_csv(tmp_path / "train.csv", index=False)
+        frame.to_parquet(tmp_path / "train.parquet")
+        assert "a,1.0,True" in (tmp_path / "train.csv").read_text()
+        tasks = {"garment": {"indices": True}, "price": {"indices": True}}
+        for file in ("train.csv", "train.parquet"):
+            assert read(tmp_path, file=file, tasks=tasks).labels.tolist() == [[1, 1], [2, 0], [MISSING, MISSING]]
+
+    def test_classes_that_are_numbers_as_pandas_writes_them(self, tmp_path: Path) -> None:
+        space = LabelSpace([Task("smiles", ("0", "1")), SPACE.tasks[1]])
+        write(tmp_path, ["a.jpg,1.0,", "b.jpg,0.0,", "c.jpg,,", "d.jpg,1,"], header="path,smiles,price")
+        assert read(tmp_path, space).labels[:, 0].tolist() == [1, 0, MISSING, 1]
+
+    def test_names_however_they_are_typed(self, tmp_path: Path) -> None:
+        korean, decomposed = "김", unicodedata.normalize("NFD", "김")
+        (tmp_path / decomposed).mkdir()
+        (tmp_path / decomposed / "1.jpg").touch()
+        rows = [
+            f"{korean}/1.jpg,shirt ,1,anna",
+            "a.jpg,\u00a0skirt,1,anna ",
+            f"b.jpg,skirt,1,{korean}",
+            "c.jpg,skirt,1,Anna",
+        ]
+        write(tmp_path, [*rows, f"d.jpg,skirt,1,{decomposed}"], header="\ufeffpath, garment,price\u00a0,who")
+        samples = read(tmp_path, group=" who")
+        assert samples.groups.tolist() == ["anna", "anna", korean, "Anna", korean]
+        assert samples.labels[:, 0].tolist() == [0, 1, 1, 1, 1]
+        assert samples.paths()[0] == tmp_path / decomposed / "1.jpg"
+        assert [note.partition(" typed")[0] for note in samples.notes] == [
+            "train.csv, who: 2 names are",
+            "train.csv, garment: 2 names are",
+        ]
+        write(tmp_path, [f"{korean}/1.jpg,shirt,1", f"{decomposed}/1.jpg,shirt,1"])
+        assert refused(tmp_path).endswith("stands in line 2 too")
+        (tmp_path / korean).mkdir()
+        (tmp_path / korean / "1.jpg").touch()
+        assert len(read(tmp_path)) == 2  # two files, however alike their names look
+
+    def test_paths_with_the_slashes_of_windows(self, tmp_path: Path) -> None:
+        write(tmp_path, ["p\\001.png,shirt,1", "p\\x\\2.png,shirt,1", "p/003.png,shirt,1"])
+        samples = read(tmp_path)
+        assert samples.images.tolist() == ["p/001.png", "p/x/2.png", "p/003.png"]
+        assert samples.notes == ("train.csv: 2 paths are written with \\, which is read as /",)
+        (tmp_path / "p\\001.png").touch()  # a file that is really called so
+        assert read(tmp_path).images[0] == "p\\001.png"
+
+    def test_other_delimiters_and_encodings(self, tmp_path: Path) -> None:
+        text = "path;garment;price\nä.jpg;shirt;1\n"
+        (tmp_path / "train.csv").write_bytes(text.encode("cp1252"))
+        assert read(tmp_path, delimiter=";", encoding="cp1252").images.tolist() == ["ä.jpg"]
+        (tmp_path / "train.tsv").write_text(text.replace(";", "\t"))
+        assert read(tmp_path, file="train.tsv", delimiter="\t").images.tolist() == ["ä.jpg"]
+        assert refused(tmp_path, file="train.tsv") == (
+            'train.tsv: its cells are separated by tabs, not commas; set the source\'s delimiter: "\\t"'
+        )
+
 
 class TestBadRows:
     @pytest.mark.parametrize(
@@ -118,6 +176,17 @@ class TestBadRows:
             ("b/../../x.jpg,shirt,1", "train.csv, line 3: path: leaves the data root: 'b/../../x.jpg'"),
             (",shirt,1", "train.csv, line 3: path: must be a path inside the data root, found ''"),
             ("a.jpg,skirt,1", "train.csv, line 3: path 'a.jpg' stands in line 2 too"),
+            ("a.jpg ,skirt,1", "train.csv, line 3: path 'a.jpg ' stands in line 2 too"),
+            (
+                'x.jpg,shirt,"19,90"',
+                "train.csv, line 3: price: must be a number, found '19,90'; write it with a decimal",
+            ),
+            ("x.jpg,shirt,NaN", "train.csv, line 3: price: must be a number, found 'NaN'; that is how programs write"),
+            (
+                "x.jpg,None,1",
+                "train.csv, line 3: garment: unknown class 'None'; that is how programs write what is missi",
+            ),
+            ("C:\\p\\x.jpg,shirt,1", "train.csv, line 3: path: must be a path inside the data root, found 'C:"),
             ("./a.jpg,skirt,1", "train.csv, line 3: path 'a.jpg' stands in line 2 too"),
         ],
     )
@@ -135,6 +204,10 @@ class TestBadRows:
             ("", {"weight": "x"}, "x: must be a number of at least 0, found ''"),
             ("test", {"split": "x"}, "x: must be train or val, found 'test'"),
             ("", {"group": "x"}, "x: is empty"),
+            ("\u00a0", {"group": "x"}, "x: is empty"),
+            ("nan", {"group": "x"}, "x: is 'nan', which is how programs write what is missing; give each of these"),
+            ("True", {"tasks": {"garment": {"column": "x", "indices": True}}}, "x: must be an index of garment's"),
+            ("1.5", {"tasks": {"garment": {"column": "x", "indices": True}}}, "x: must be an index of garment's"),
             ("5", {"box": ["x", "price", "x", "price"]}, "x, price, x, price: must be left < right and top < bottom"),
             ("", {"box": ["x", "price", "price", "price"]}, "x, price, price, price: must be left < right"),
         ],
@@ -179,7 +252,14 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "line"),
         [
-            ({"file": "train.txt"}, "file: must end in .csv or .parquet, found 'train.txt'"),
+            ({"file": "train.txt"}, "file: must end in .csv, .tsv or .parquet, found 'train.txt'"),
+            ({"encoding": "latin-9x"}, "encoding: must be one that Python knows, as cp1252, found 'latin-9x'"),
+            ({"encoding": "rot13"}, "encoding: must be one that Python knows, as cp1252, found 'rot13'"),
+            ({"delimiter": "x"}, "delimiter: input should be ',', ';', "),
+            (
+                {"file": "a.parquet", "query_file": "b.parquet", "delimiter": ";"},
+                "delimiter: ';' would be ignored: a Parquet file says itself",
+            ),
             ({"file": "../train.csv"}, "file: leaves the data root: '../train.csv'"),
             ({"query_file": "/q.csv"}, "query_file: must be a path inside the data root, found '/q.csv'"),
             ({"groups": "x"}, "groups: unknown key; did you mean 'group'?"),

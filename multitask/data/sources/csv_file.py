@@ -1,0 +1,141 @@
+"""Rows of a CSV file, and what it is instead where it is none that can be read."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from multitask.errors import UserError, nearest
+from multitask.spelling import canonical
+
+DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+_OTHER_FILES = {
+    b"PK\x03\x04": "an Excel workbook (or another zip archive); save it as 'CSV UTF-8 (comma delimited)'",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as 'CSV UTF-8 (comma delimited)'",
+    b"PAR1": "a Parquet file; let its name end in .parquet",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"<!DOCTYPE": "an HTML page",
+    b"<html": "an HTML page",
+    b"version https://git-lfs": "a pointer of Git LFS; fetch the file with `git lfs pull`",
+}
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"} | {
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""The encodings that a file says of itself; UTF-32's mark begins with that of UTF-16, and so stands first."""
+
+
+def read_csv(
+    path: Path, required: Iterable[str], *, delimiter: str = ",", encoding: str = "utf-8", configurable: bool = False
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with their line numbers (the header is line 1); rows of empty cells are passed over.
+
+    Args:
+        path: the file.
+        required: the columns that it must have, as ``canonical`` spells them; so are the keys of the rows.
+        delimiter: what stands between cells.
+        encoding: of the text, unless the file begins with a mark that says another.
+        configurable: whether ``delimiter`` and ``encoding`` are settings, for the errors to name.
+
+    Raises:
+        UserError: the file is missing, is no CSV text, lacks a column, or a row has too few or too many cells.
+    """
+    required = tuple(required)
+    try:
+        head = _head(path)
+        encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
+        if b"\0" in head and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
+            raise UserError(
+                f"{path}: is no CSV text, or UTF-16 without its mark: it holds zero bytes; save it as UTF-8"
+            )
+        with path.open(encoding=encoding, newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
+            header = next(reader, None)
+            if header and header[0].lower().startswith("sep="):  # which Excel writes, and reads, before the header
+                header = next(reader, None)
+            if not header:
+                raise UserError(f"{path}: is empty; its first line must name the columns {', '.join(required)}")
+            names = [canonical(name) for name in header]
+            _check_separated(path, header, names, required, delimiter, configurable)
+            check_columns(path, names, required)
+            for cells in reader:
+                if not any(cell and not cell.isspace() for cell in cells):
+                    continue
+                if len(cells) != len(names):
+                    raise UserError(f"{path}, line {reader.line_num}: must have {len(names)} cells, found {len(cells)}")
+                yield reader.line_num, dict(zip(names, cells, strict=True))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UnicodeError:
+        raise UserError(f"{path}: {_not_text(path, encoding, configurable)}") from None
+    except (OSError, csv.Error) as error:
+        raise UserError(f"{path}: cannot be read as CSV: {error}") from None
+
+
+def check_columns(path: Path, names: Sequence[str], required: Iterable[str]) -> None:
+    """Checks that a table has each of some columns, once.
+
+    Raises:
+        UserError: it has not.
+    """
+    for column in required:
+        if column not in names:
+            raise UserError(f"{path}: has no column {column!r}{nearest(column, names)}")
+        if names.count(column) > 1:
+            raise UserError(f"{path}: has {names.count(column)} columns {column!r}")
+
+
+def _head(path: Path) -> bytes:
+    """The file's first bytes.
+
+    Raises:
+        UserError: they are those of another kind of file.
+    """
+    with path.open("rb") as file:
+        head = file.read(1024)
+    for begin, what in _OTHER_FILES.items():
+        if head.startswith(begin):
+            raise UserError(f"{path}: is no CSV text but {what}")
+    return head
+
+
+def _check_separated(
+    path: Path, header: Sequence[str], names: Sequence[str], required: Sequence[str], delimiter: str, configurable: bool
+) -> None:
+    """Checks that no other delimiter gives the columns that this one does not."""
+    lacking = [column for column in required if column not in names]
+    if not lacking:
+        return
+    line = delimiter.join(header)
+    for other, words in DELIMITERS.items():
+        cells = [canonical(cell) for cell in next(csv.reader(io.StringIO(line), delimiter=other))]
+        if other != delimiter and lacking[0] in cells:
+            how = f"set the source's delimiter: {_quoted(other)}" if configurable else "save it with commas"
+            raise UserError(f"{path}: its cells are separated by {words}, not {DELIMITERS[delimiter]}; {how}")
+
+
+def _quoted(delimiter: str) -> str:
+    """As YAML has it."""
+    return '"\\t"' if delimiter == "\t" else f'"{delimiter}"'
+
+
+def _not_text(path: Path, encoding: str, configurable: bool) -> str:
+    """What is wrong with bytes that are no text of an encoding."""
+    data = path.read_bytes()
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        found = f"byte 0x{data[error.start]:02x} in line {line}" if error.start < len(data) else "it is cut"
+    except UnicodeError as error:
+        found = str(error)
+    else:
+        found = "it changed while it was read"
+    how = "save it as UTF-8 (in Excel: 'CSV UTF-8')"
+    if configurable:
+        how += ", or set the source's encoding, as cp1252 (Western Europe) or cp949 (Korea)"
+    return f"is no {encoding.upper()} text ({found}); {how}"

@@ -12,18 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from multitask.data.augment import AugmentSettings
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, WholeSettings
-from multitask.data.pictures import CacheName
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
+from multitask.data.settings import AugmentSettings, CacheName
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.labels import JOINT, Cell, LabelSettings, LabelSpace, Task
 from multitask.model.heads import AnyNet, LinearSettings
-from multitask.model.joint import AnyTerm, LowRankSettings, NoTermSettings
+from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
 from multitask.objective.balance import AnyBalancer, FixedSettings
 from multitask.objective.losses import AnyLoss, CrossEntropySettings

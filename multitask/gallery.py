@@ -14,8 +14,9 @@ from multitask.arrays import default_folder
 from multitask.config import Config
 from multitask.data.crop import crop_counts
 from multitask.data.images import Pixels, Preprocessing
-from multitask.data.pictures import CacheName, Pictures, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
+from multitask.data.pictures import Pictures, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
 from multitask.data.samples import Samples
+from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.files import content_digest
 from multitask.training.progress import Progress

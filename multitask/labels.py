@@ -10,13 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from multitask.errors import UserError, nearest
 from multitask.settings import Float, Settings, variants
@@ -30,6 +28,9 @@ from multitask.spelling import (
     parse_number,
     without_fraction,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MISSING = -1
 """The index of a label, or of a class, that is not known."""
@@ -382,6 +383,8 @@ class LabelSpace:
         joint = total.expand(-1, *self.sizes).reshape(-1, self.num_classes)
         if self.possible.all():
             return joint
+        import torch
+
         impossible = torch.from_numpy(~self.possible).to(joint.device)
         joint = joint.masked_fill(impossible, -math.inf)
         return joint - joint.logsumexp(dim=1, keepdim=True)

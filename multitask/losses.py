@@ -10,7 +10,8 @@ from multitask.config import Config
 from multitask.data.samples import Samples
 from multitask.labels import JOINT, MISSING
 from multitask.material import what_is_learned
-from multitask.objective.losses import JointLoss, LossSettings
+from multitask.objective.losses import LossSettings
+from multitask.objective.losses.task_losses import JointLoss
 from multitask.objective.training_labels import TrainingLabels, log_frequencies, training_labels
 
 

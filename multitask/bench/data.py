@@ -17,10 +17,11 @@ from PIL import Image
 
 from multitask.bench.timing import Measurement, one_core, side_by_side
 from multitask.config import Config
-from multitask.data.augment import Augmentation, AugmentSettings, transforms
+from multitask.data.augment import Augmentation, transforms
 from multitask.data.loading import Batches
 from multitask.data.pictures import Pictures, SharedPixels
 from multitask.data.samples import Samples
+from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.files import content_digest
 from multitask.material import Material

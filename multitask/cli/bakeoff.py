@@ -21,14 +21,17 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: boo
 
     --set changes a setting for all contenders alike.
     """
+    from multitask.bakeoff.plan import load_bakeoff
+
+    plan = load_bakeoff(file, overrides)
+
+    # Only now: what follows takes seconds to import.
     from multitask.bakeoff.conduct import conduct
     from multitask.bakeoff.folder import BakeoffFolder
-    from multitask.bakeoff.plan import load_bakeoff
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import fail, show_paths
     from multitask.reporting.study.console import make_study_progress
 
-    plan = load_bakeoff(file, overrides)
     folder = BakeoffFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

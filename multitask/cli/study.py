@@ -41,15 +41,18 @@ def command(
     --set changes a setting of the study's base config, for all trials alike.
     """
     from multitask.errors import UserError
-    from multitask.reporting.console import fail, show_paths
-    from multitask.reporting.study.console import make_study_progress, show_study
-    from multitask.study.conduct import conduct
-    from multitask.study.folder import StudyFolder
     from multitask.study.settings import load_study
 
     if confirm < 0 or seeds < 1:
         raise UserError("--confirm must be at least 0 and --seeds at least 1")
     plan = load_study(study, overrides, {"trials": trials, "hours": hours, "workers": workers})
+
+    # Only now: what follows takes seconds to import.
+    from multitask.reporting.console import fail, show_paths
+    from multitask.reporting.study.console import make_study_progress, show_study
+    from multitask.study.conduct import conduct
+    from multitask.study.folder import StudyFolder
+
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trials begin, which end in their own way

@@ -5,39 +5,19 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from multitask.settings import Bool, Fraction, NonNegativeFloat, Settings
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks the network for the newest version
 import albumentations as A
 import cv2
 
 from multitask.data.images import Pixels
-from multitask.data.mix import MixSettings
+from multitask.data.settings import AugmentSettings
 
 _FILL = cv2.BORDER_REFLECT_101
-
-
-class AugmentSettings(Settings):
-    """The ``augment`` section.
-
-    A family's own strength is ``strength`` times its share, at most 1. At 0 a picture is exactly what validation sees;
-    at 1 it is changed strongly; in between, probabilities and magnitudes rise together.
-    """
-
-    strength: Fraction = 0.4
-    geometry: NonNegativeFloat = 1.0
-    colour: NonNegativeFloat = 1.0
-    noise: NonNegativeFloat = 1.0
-    occlusion: NonNegativeFloat = 1.0
-    flip: Bool | Literal["alone"] = True
-    """Whether left and right may be swapped, as part of the geometry family; not for classes that differ by it.
-    ``alone``: they may, and nothing else of that family is done."""
-    mix: MixSettings = MixSettings()
 
 
 def _geometry(s: float) -> list[A.BasicTransform]:

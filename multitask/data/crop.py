@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from multitask.data.faces import FaceDetector
 from multitask.errors import UserError
 from multitask.settings import ConfigPath, Fraction, NonNegativeFloat, PositiveInt, Settings, variants
+
+if TYPE_CHECKING:
+    from multitask.data.faces import FaceDetector
 
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright picture's width and height."""
@@ -149,6 +151,8 @@ class FaceSettings(BoxedSettings):
         Raises:
             UserError: the model cannot be read, or is not YuNet.
         """
+        from multitask.data.faces import FaceDetector
+
         return FaceDetector.read(Path(self.model), self.choose, self.min_score, self.detect_px)
 
 

@@ -6,30 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from pydantic import model_validator
 from torch import Tensor
 
-from multitask.settings import Bool, Fraction, PositiveFloat, Settings
-
-
-class MixSettings(Settings):
-    """The ``augment.mix`` section: how often batches are mixed, and how evenly."""
-
-    mixup_prob: Fraction = 0.0
-    mixup_alpha: PositiveFloat = 0.2
-    """Both parameters of the Beta distribution of lambda; small: mostly one picture, large: half and half."""
-    cutmix_prob: Fraction = 0.0
-    cutmix_alpha: PositiveFloat = 1.0
-    cutmix_vertical: Bool = False
-    """Whether the pasted part is a band of full height (one side of a face) rather than a box."""
-
-    @model_validator(mode="after")
-    def _check(self) -> MixSettings:
-        if self.mixup_prob + self.cutmix_prob > 1:
-            raise ValueError(
-                f"mixup_prob and cutmix_prob must be at most 1 together, found {self.mixup_prob} and {self.cutmix_prob}"
-            )
-        return self
+from multitask.data.settings import MixSettings
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from multitask.arrays import kept
 from multitask.data.images import Pixels, Preprocessing, boxes_key, pixels_key
+from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.files import content_digest, size_text
 
-CacheName = Literal["auto", "memory", "disk", "none"]
 _AHEAD = 32
 """Pictures for each thread that are begun before they are asked for."""
 T = TypeVar("T")

@@ -6,7 +6,6 @@ from abc import abstractmethod
 from typing import Annotated, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
@@ -65,6 +64,8 @@ class PerSourceSettings(SamplerSettings):
 
     def chances(self, samples: Samples) -> NDArray[np.float64]:
         """(N,) by each sample's source."""
+        import pandas as pd
+
         sources, names = pd.factorize(samples.sources)
         for name in self.weights:
             if name not in names:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
@@ -96,6 +95,8 @@ class Samples:
 
     def group_indices(self) -> NDArray[np.int64]:
         """(N,) the groups as numbers from 0, in the order in which they appear."""
+        import pandas as pd
+
         return pd.factorize(self.groups)[0].astype(np.int64)
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from multitask.data.samples import SIDES, Samples
@@ -56,6 +55,8 @@ def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArr
     Returns:
         (N,) the part of each sample.
     """
+    import pandas as pd
+
     group_of, names = pd.factorize(samples.groups, sort=True)
     # A sample with a missing label is a class of its own kind, so that it is shared out too.
     kinds, class_of = np.unique(samples.kinds, return_inverse=True)

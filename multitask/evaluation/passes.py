@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,11 @@ from numpy.typing import NDArray
 from multitask.errors import UserError
 from multitask.evaluation.intervals import LEVEL, NUM_RESAMPLES, interval, resample
 from multitask.evaluation.metrics import FloatArray, Scores
-from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.summary import declared_labels
 from multitask.labels import MISSING, LabelSpace
 from multitask.seeds import derive
+
+if TYPE_CHECKING:
+    from multitask.evaluation.predictions import Predictions
 
 
 def resampled_metrics(space: LabelSpace) -> tuple[str, ...]:
@@ -118,6 +120,8 @@ def pass_weights(num_passes: int, seed: int) -> FloatArray:
 
 def _labelling(answers: Predictions, place: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Given and predicted labels of the joint or of ``tasks.<name>``, and which of them can occur."""
+    from multitask.evaluation.summary import declared_labels
+
     space = answers.space
     if place == "joint":
         return answers.classes, answers.predicted, space.possible

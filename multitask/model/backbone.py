@@ -8,81 +8,22 @@ import pickle
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import torch
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-import multitask.model.vision_ops  # noqa: F401  (before timm)
-from multitask.errors import UserError, nearest
+from multitask.errors import UserError
 from multitask.model.encoded import Encoded, Encoder, Widths
-from multitask.settings import Count, Float, PositiveFloat, Settings, resolve_path
+from multitask.model.settings import BackboneSettings
+from multitask.model.vision_ops import timm
 
-import timm  # isort: skip
 from timm.models import clean_state_dict, group_parameters  # isort: skip
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # isort: skip
 
 
-def _weights(value: object, info: ValidationInfo) -> object:
-    if value is None or value in ("none", "hub"):
-        return "none" if value is None else str(value)
-    return resolve_path(value, info)
-
-
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would fill the screen before our one line
-
-
-class BackboneSettings(Settings):
-    """The ``model.backbone`` section."""
-
-    name: str = "mobilenetv2_100"
-    """Any name of ``timm.list_models()``."""
-    weights: Annotated[str, BeforeValidator(_weights), Field(min_length=1)] = "hub"
-    """``none`` (random), ``hub`` (timm's own, downloaded), or a file (.safetensors, or .pth holding tensors only)."""
-    freeze: Literal["none", "all"] | Count = "none"
-    """``all``, or how many stages from the input on, the stem being the first; a frozen stage also keeps its
-    normalisation statistics."""
-    drop_path: Annotated[Float, Field(ge=0, lt=1)] | None = None
-    """Stochastic depth; None: as timm builds the model."""
-    mean: tuple[Float, Float, Float] | None = None
-    """What the pixels (0 to 1, RGB) are normalised by; None: what the backbone was pretrained with."""
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
-    options: dict[str, Any] = {}
-    """Passed to timm as they are, as ``pad_type: same``."""
-
-    @field_validator("name")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        model = name.split(".")[0]
-        if not timm.is_model(model):
-            raise ValueError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
-        try:
-            timm.get_pretrained_cfg(name)
-        except RuntimeError:
-            raise ValueError(
-                f"timm has no weights {name!r}{nearest(name, timm.list_pretrained(f'{model}.*'))}"
-            ) from None
-        return name
-
-    @model_validator(mode="after")
-    def _check(self) -> BackboneSettings:
-        for key in ("pretrained", "num_classes", "img_size", "in_chans", "drop_path_rate", "features_only"):
-            if key in self.options:
-                own = {"drop_path_rate": "; set drop_path", "img_size": "; set data.image_size"}.get(key, "")
-                raise ValueError(f"options cannot set {key!r}{own}")
-        if self.weights not in ("none", "hub") and not Path(self.weights).is_file():
-            raise ValueError(f"weights must be none, hub or a file; there is no file {self.weights}")
-        if self.weights == "none" and self.freeze not in ("none", 0):
-            raise ValueError(f"freeze: {self.freeze} would keep random weights; load weights or train all")
-        return self
-
-    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and standard deviation per channel, of pixels from 0 to 1."""
-        pretrained = timm.get_pretrained_cfg(self.name)
-        default_mean, default_std = (pretrained.mean, pretrained.std) if pretrained else ((0.5,) * 3, (0.5,) * 3)
-        return tuple(self.mean or default_mean), tuple(self.std or default_std)
 
 
 def _read_weights(path: Path) -> dict[str, Tensor]:

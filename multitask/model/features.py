@@ -16,8 +16,8 @@ from torch import Tensor
 from multitask.arrays import kept
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
-from multitask.model.backbone import BackboneSettings
 from multitask.model.encoded import Encoder
+from multitask.model.settings import BackboneSettings
 
 _VERSION = 1
 """Of how features are computed and kept; with another, those that were kept are not used any more."""

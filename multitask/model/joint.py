@@ -7,17 +7,14 @@ zero when training begins, so the network begins exactly as the factored model, 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Annotated, Literal
 
 import torch
 from torch import Tensor, nn
 
 from multitask.labels import LabelSpace
-from multitask.model.encoded import Encoded, Widths
-from multitask.settings import PositiveInt, Settings, variants
+from multitask.model.encoded import Encoded
 
 
 class JointTerm(nn.Module):
@@ -47,37 +44,11 @@ class JointTerm(nn.Module):
         return joint.masked_fill(self.impossible, -math.inf).log_softmax(dim=1)
 
 
-class TermSettings(Settings):
-    """A joint term: its settings, and how it is built."""
-
-    name: str
-
-    @abstractmethod
-    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """(B, F) to (B, C), all zeros at first."""
-
-    def build(self, widths: Widths, space: LabelSpace) -> JointTerm:
-        """A joint term of heads with this label space."""
-        return JointTerm(space, self.residual(widths, space))
-
-
-def _zero(layer: nn.Linear) -> nn.Linear:
+def zeroed(layer: nn.Linear) -> nn.Linear:
+    """The layer, whose outputs are 0 when training begins."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
-
-
-class LowRankSettings(TermSettings):
-    """R(x, class) = u(x) . v(class) + b(class), with u and v of ``rank`` numbers."""
-
-    name: Literal["low_rank"] = "low_rank"
-    rank: PositiveInt = 8
-
-    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """Two linear layers, the second of them zero."""
-        return nn.Sequential(
-            nn.Linear(widths.pooled, self.rank, bias=False), _zero(nn.Linear(self.rank, space.num_classes))
-        )
 
 
 class Pairwise(nn.Module):
@@ -93,7 +64,7 @@ class Pairwise(nn.Module):
         self.sizes = space.sizes
         self.pairs = list(combinations(range(space.num_tasks), 2))
         self.tables = nn.ModuleList(
-            _zero(nn.Linear(num_features, space.sizes[one] * space.sizes[other])) for one, other in self.pairs
+            zeroed(nn.Linear(num_features, space.sizes[one] * space.sizes[other])) for one, other in self.pairs
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -104,26 +75,6 @@ class Pairwise(nn.Module):
             shape[one], shape[other] = self.sizes[one], self.sizes[other]
             total = total + table(features).reshape(-1, *shape)
         return total.flatten(1)
-
-
-class PairwiseSettings(TermSettings):
-    """R(x, class) = the sum over every two tasks of a table of their labels; it knows of no three together."""
-
-    name: Literal["pairwise"] = "pairwise"
-
-    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """One linear layer for each pair, zero."""
-        return Pairwise(widths.pooled, space)
-
-
-class NoTermSettings(TermSettings):
-    """The tasks as independent given the picture; for a joint loss on the factored model."""
-
-    name: Literal["none"] = "none"
-
-    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """Zero for ever."""
-        return Nothing(space.num_classes)
 
 
 class Nothing(nn.Module):
@@ -140,7 +91,3 @@ class Nothing(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """(B, F) to (B, C) zeros."""
         return features.new_zeros((len(features), self.num_classes))
-
-
-AnyTerm = Annotated[LowRankSettings | PairwiseSettings | NoTermSettings, *variants("low_rank")]
-"""The table of joint terms: a new one is a class above, and a name here."""

@@ -10,10 +10,8 @@ from torch import Tensor, nn
 from multitask.labels import JOINT, LabelSpace
 from multitask.model.encoded import Encoded, Encoder
 from multitask.model.heads import NetSettings
-from multitask.model.joint import TermSettings
-
-import multitask.model.vision_ops  # noqa: F401  # isort: skip  (before timm)
-import timm  # isort: skip
+from multitask.model.settings import TermSettings
+from multitask.model.vision_ops import timm
 
 
 class ByTask(nn.ModuleDict):

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
-from multitask.model.backbone import Backbone, BackboneSettings
-from multitask.model.branch import Branched
-from multitask.model.encoded import Encoder, Trunks
+from multitask.model.settings import BackboneSettings
 from multitask.settings import Settings, variants
+
+if TYPE_CHECKING:
+    from multitask.model.encoded import Encoder
 
 
 class SharingSettings(Settings):
@@ -45,6 +46,8 @@ class SharingSettings(Settings):
         Raises:
             UserError: the backbone cannot be built, or not in this way, or its weights do not fit.
         """
+        from multitask.model.backbone import Backbone
+
         return Backbone(backbone, image_size, pretrained)
 
 
@@ -82,6 +85,9 @@ class SeparateSettings(ApartSettings):
         self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
     ) -> Encoder:
         """A backbone for each task."""
+        from multitask.model.backbone import Backbone
+        from multitask.model.encoded import Trunks
+
         trunks = [Backbone(backbone, image_size, pretrained) for _ in tasks]
         if trunks[0].frozen:
             raise UserError(f"model.backbone.freeze: {backbone.freeze} leaves nothing to train in separate networks")
@@ -118,6 +124,9 @@ class BranchSettings(ApartSettings):
         self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
     ) -> Encoder:
         """A trunk with a branch for each group."""
+        from multitask.model.backbone import Backbone
+        from multitask.model.branch import Branched
+
         groups = self.groups or [(task,) for task in tasks]
         return Branched(Backbone(backbone, image_size, pretrained), self.at, groups, image_size)
 

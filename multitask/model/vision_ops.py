@@ -2,7 +2,7 @@
 
 The package index's torchvision for Linux is built for CUDA. Beside a CPU-only torch its compiled operators do not load,
 and its import dies on registering what it knows of two of them. Nothing here uses those two: declaring them is enough.
-Where the compiled operators load, nothing is declared. Import this module before timm or torchvision.
+Where the compiled operators load, nothing is declared. Import timm from here, and this module before torchvision.
 """
 
 from __future__ import annotations
@@ -34,3 +34,7 @@ if "torchvision" not in sys.modules and not _compiled_operators_load():
     _declared = torch.library.Library("torchvision", "FRAGMENT")
     for _name in ("nms", "qnms"):
         _declared.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+import timm.optim  # noqa: E402
+
+__all__ = ["timm"]

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from multitask.settings import Float, NonNegativeFloat, Settings, variants
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FloatArray = NDArray[np.float64]
 
@@ -34,6 +35,8 @@ class ClassWeightSettings(Settings):
         Returns:
             (C_t,) float32.
         """
+        import torch
+
         raw = self.raw(counts)
         seen = counts.sum()
         mean = float((raw * counts).sum() / seen) if seen > 0 else float(raw.mean())

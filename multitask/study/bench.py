@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from multitask.bench.timing import Measurement, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import Backbone
+from multitask.model.settings import BackboneSettings
 from multitask.reporting.study.progress import StudyProgress
 from multitask.run import run
 from multitask.settings import override, validate
@@ -23,10 +24,10 @@ from multitask.shipped import config_file
 from multitask.study.conduct import conduct
 from multitask.study.folder import StudyFolder
 from multitask.study.launch import Interrupt, Search
+from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool
 from multitask.study.pruners import NoPrunerSettings
 from multitask.study.record import record_of
-from multitask.study.samplers import quieten
 from multitask.study.settings import Plan, StudySettings, load_study
 from multitask.study.storage import folder_url, open_storage, open_study
 from multitask.training.progress import Progress

@@ -21,9 +21,9 @@ from multitask.settings import validate
 from multitask.study.confirm import Confirmation, candidates
 from multitask.study.folder import StudyFolder
 from multitask.study.launch import Interrupt, Search
+from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool
 from multitask.study.record import record_of
-from multitask.study.samplers import quieten
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, load_study_of, open_storage, open_study, reachable, resolved, shown
 from multitask.study.summary import summarise_study

@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import Field, model_validator
 
 from multitask.config import Config
 from multitask.settings import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, flatten, variants
 
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
 Choice = Bool | Int | Float | str | None
 Changes = dict[str, Any]
 """Settings of the config that a trial changes: dotted key -> value."""
+
+
+class Suggester(Protocol):
+    """What an entry asks of Optuna's trial."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        """A number between the ends."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """A whole number between the ends."""
+
+    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
+        """One of them."""
 
 
 def same(found: Any, wanted: Any) -> bool:
@@ -41,6 +56,10 @@ class Entry(Settings):
         """What each of its parameters is drawn from."""
 
     @abstractmethod
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        """The value of one of its parameters, drawn by Optuna's trial."""
+
+    @abstractmethod
     def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
         """What the parameters' values mean for the config."""
 
@@ -48,18 +67,13 @@ class Entry(Settings):
     def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
         """The base's own values of the parameters; None where they have no place in the entry's range."""
 
+    @abstractmethod
     def ends(self) -> tuple[Any, ...]:
         """The values of a parameter that stand for all of them when a config is checked."""
-        drawn = self.distribution()
-        return drawn.choices if isinstance(drawn, CategoricalDistribution) else (drawn.low, drawn.high)  # type: ignore[attr-defined]
 
+    @abstractmethod
     def contains(self, value: Any) -> bool:
         """Whether a parameter can have this value."""
-        drawn = self.distribution()
-        if isinstance(drawn, CategoricalDistribution):
-            return any(same(value, choice) for choice in drawn.choices)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return number and drawn._contains(float(value))
 
 
 class _Single(Entry):
@@ -92,6 +106,13 @@ def _check_range(low: float, high: float, log: bool, step: float | None) -> None
             raise ValueError(f"high must be low plus a whole number of steps, found {low}, {high} and {step}")
 
 
+def _in_range(value: Any, low: float, high: float, step: float | None = None) -> bool:
+    """Whether a value is a number between two ends and, where there is a step, a whole number of them from the low."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+        return False
+    return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
+
+
 class FloatEntry(_Single):
     """A number between two ends."""
 
@@ -108,7 +129,21 @@ class FloatEntry(_Single):
 
     def distribution(self) -> BaseDistribution:
         """Uniform between the ends, or uniform in the logarithm."""
+        from optuna.distributions import FloatDistribution
+
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def suggest(self, trial: Suggester, name: str) -> float:
+        """A number between the ends."""
+        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+
+    def ends(self) -> tuple[float, float]:
+        """Both."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is between the ends, on a step where there are steps."""
+        return _in_range(value, self.low, self.high, self.step)
 
 
 class IntEntry(_Single):
@@ -127,7 +162,21 @@ class IntEntry(_Single):
 
     def distribution(self) -> BaseDistribution:
         """Uniform between the ends, or uniform in the logarithm."""
+        from optuna.distributions import IntDistribution
+
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def suggest(self, trial: Suggester, name: str) -> int:
+        """A whole number between the ends."""
+        return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
+
+    def ends(self) -> tuple[int, int]:
+        """Both."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is between the ends, on a step."""
+        return _in_range(value, self.low, self.high, self.step)
 
 
 class CategoricalEntry(_Single):
@@ -144,7 +193,21 @@ class CategoricalEntry(_Single):
 
     def distribution(self) -> BaseDistribution:
         """Each choice is as likely as another."""
+        from optuna.distributions import CategoricalDistribution
+
         return CategoricalDistribution(self.choices)
+
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        """One of the choices."""
+        return trial.suggest_categorical(name, self.choices)
+
+    def ends(self) -> tuple[Any, ...]:
+        """Every choice."""
+        return self.choices
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is one of the choices."""
+        return any(same(value, choice) for choice in self.choices)
 
 
 class HeadWeightsEntry(Entry):
@@ -170,7 +233,21 @@ class HeadWeightsEntry(Entry):
 
     def distribution(self) -> BaseDistribution:
         """Uniform in the logarithm."""
+        from optuna.distributions import FloatDistribution
+
         return FloatDistribution(self.low, self.high, log=True)
+
+    def suggest(self, trial: Suggester, name: str) -> float:
+        """A ratio between the ends."""
+        return trial.suggest_float(name, self.low, self.high, step=None, log=True)
+
+    def ends(self) -> tuple[float, float]:
+        """Both."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is a ratio between the ends."""
+        return _in_range(value, self.low, self.high)
 
     def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
         """The weights with these ratios, whose sum is the number of heads."""

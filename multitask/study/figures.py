@@ -6,16 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import torch
 
-from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.summary import summarise
 from multitask.files import plain
 from multitask.labels import LabelSpace
 
 
 def report_metrics(space: LabelSpace) -> tuple[str, ...]:
     """Every number that ``report.json`` says of the answers, as a dotted key; lists go by place, from 0."""
+    import torch
+
+    from multitask.evaluation.predictions import Predictions
+    from multitask.evaluation.summary import summarise
+
     # What a report holds follows from the label space alone: that of one picture of each class has it all.
     classes = np.flatnonzero(space.possible)
     labels = space.decode(classes)

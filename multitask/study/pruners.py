@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
-from optuna.trial import Trial
 from pydantic import Field
 
 from multitask.errors import UserError
 from multitask.settings import Count, Int, PositiveInt, Settings, variants
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+    from optuna.trial import Trial
 
 History = list[dict[str, Any]]
 """A row per epoch: ``epoch``, ``joint`` (macro-F1), ``tasks`` (macro-F1 of each)."""
@@ -24,6 +26,13 @@ class PrunerSettings(Settings):
     name: str
     several_objectives: ClassVar[bool] = False
     """Whether it can judge trials that have several objectives; Optuna's own cannot."""
+
+    def check(self, num_epochs: int) -> None:
+        """Whether trials of so many epochs leave it anything to prune.
+
+        Raises:
+            UserError: they do not.
+        """
 
     @abstractmethod
     def build(self, num_epochs: int) -> BasePruner:
@@ -55,6 +64,8 @@ class NoPrunerSettings(PrunerSettings):
 
     def build(self, num_epochs: int) -> BasePruner:
         """One that never prunes."""
+        from optuna.pruners import NopPruner
+
         return NopPruner()
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
@@ -73,6 +84,8 @@ class MedianSettings(PrunerSettings):
 
     def build(self, num_epochs: int) -> BasePruner:
         """Optuna counts steps from 0, so that after n warm-up epochs the next one has step n."""
+        from optuna.pruners import MedianPruner
+
         return MedianPruner(n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_epochs)
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
@@ -89,16 +102,22 @@ class HyperbandSettings(PrunerSettings):
     reduction: Annotated[Int, Field(ge=2)] = 3
     """At each rung one trial of so many goes on."""
 
+    def check(self, num_epochs: int) -> None:
+        """The first rung must not stand after the last epoch."""
+        if self.min_epochs >= num_epochs:
+            raise UserError(
+                f"pruner.min_epochs: must be less than training.epochs ({num_epochs}), found {self.min_epochs}"
+            )
+
     def build(self, num_epochs: int) -> BasePruner:
         """Rungs up to the last epoch, where Optuna counts steps from 0.
 
         Raises:
             UserError: the first rung would stand after the last epoch.
         """
-        if self.min_epochs >= num_epochs:
-            raise UserError(
-                f"pruner.min_epochs: must be less than training.epochs ({num_epochs}), found {self.min_epochs}"
-            )
+        from optuna.pruners import HyperbandPruner
+
+        self.check(num_epochs)
         return HyperbandPruner(min_resource=self.min_epochs, max_resource=num_epochs, reduction_factor=self.reduction)
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
@@ -122,6 +141,8 @@ class DominatedSettings(PrunerSettings):
 
     def build(self, num_epochs: int) -> BasePruner:
         """Optuna's study itself never prunes."""
+        from optuna.pruners import NopPruner
+
         return NopPruner()
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:

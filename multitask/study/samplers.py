@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import optuna
-from optuna.distributions import BaseDistribution
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
 from pydantic import Field
 
-from multitask.seeds import derive
 from multitask.settings import Count, Int, PositiveInt, Settings, variants
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
 
 
 class SamplerSettings(Settings):
@@ -40,6 +35,9 @@ class TPESettings(SamplerSettings):
 
     def build(self, seed: int) -> BaseSampler:
         """Grouped, so that conditional entries are sampled with what they belong to."""
+        from optuna.exceptions import ExperimentalWarning
+        from optuna.samplers import TPESampler
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return TPESampler(
@@ -58,6 +56,8 @@ class RandomSettings(SamplerSettings):
 
     def build(self, seed: int) -> BaseSampler:
         """Independent draws."""
+        from optuna.samplers import RandomSampler
+
         return RandomSampler(seed=seed)
 
 
@@ -69,6 +69,9 @@ class GPSettings(SamplerSettings):
 
     def build(self, seed: int) -> BaseSampler:
         """Deterministic in the seed."""
+        from optuna.exceptions import ExperimentalWarning
+        from optuna.samplers import GPSampler
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
             return GPSampler(n_startup_trials=self.startup_trials, seed=seed, deterministic_objective=False)
@@ -82,55 +85,10 @@ class NSGAIISettings(SamplerSettings):
 
     def build(self, seed: int) -> BaseSampler:
         """Its population is read from the storage."""
+        from optuna.samplers import NSGAIISampler
+
         return NSGAIISampler(population_size=self.population, seed=seed)
 
 
 AnySampler = Annotated[TPESettings | RandomSettings | GPSettings | NSGAIISettings, *variants("tpe")]
 """The table of samplers."""
-
-
-class PerTrial(BaseSampler):
-    """A sampler whose randomness depends on the study's seed and the trial's number alone.
-
-    One seeded sampler would repeat its first draws each time that a study is taken up again; this one goes on as if it
-    had never stopped, and two machines that share a study draw differently.
-
-    Args:
-        settings: which sampler.
-        seed: the study's.
-    """
-
-    def __init__(self, settings: SamplerSettings, seed: int) -> None:
-        self._build: Callable[[int], BaseSampler] = settings.build
-        self._seed = seed
-        self._inner: BaseSampler = settings.build(seed)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """A fresh sampler for this trial."""
-        self._inner = self._build(derive(self._seed, "sampler", trial.number))
-        self._inner.before_trial(study, trial)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the sampler does."""
-        return self._inner.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """As the sampler does."""
-        return self._inner.sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """As the sampler does."""
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """As the sampler does."""
-        self._inner.after_trial(study, trial, state, values)
-
-
-def quieten() -> None:
-    """Optuna's log lines would run through the table of running trials."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -139,23 +139,27 @@ class Plan:
     def __init__(self, settings: StudySettings, base: Config) -> None:
         self.settings = settings
         self.base = base
-        self._check_objectives()
         self.space = Space(settings.space, base)
+        self._check_objectives()
 
     def _check_objectives(self) -> None:
         if self.base.data.val_fraction == 0 and self.base.data.folds is None:
             raise UserError("data.val_fraction: a study needs people who validate, but it is 0")
         space = self.base.space()
-        metrics = report_metrics(space)
+        scored = scored_metrics(space)
         for metric in self.settings.objective:
+            # Every epoch's scores but the losses are in the report too; to know what else it holds takes torch.
+            if metric in scored and not metric.endswith(".loss"):
+                continue
+            metrics = report_metrics(space)
             if metric not in metrics:
                 raise UserError(f"objective: report.json has no figure {metric!r}{nearest(metric, metrics)}")
         pruner = self.settings.chosen_pruner
-        pruner.build(self.base.training.epochs)  # which refuses what leaves it nothing to prune
-        if pruner.name not in ("none", "dominated") and self.settings.objective[0] not in scored_metrics(space):
+        pruner.check(self.base.training.epochs)
+        if pruner.name not in ("none", "dominated") and self.settings.objective[0] not in scored:
             raise UserError(
                 f"pruner: {pruner.name} needs a score after every epoch, which {self.settings.objective[0]} is not; "
-                f"use none, or one of {', '.join(scored_metrics(space))}"
+                f"use none, or one of {', '.join(scored)}"
             )
 
 

@@ -6,14 +6,15 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
-
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from typing import TYPE_CHECKING, Any
 
 from multitask.config import Config
 from multitask.errors import UserError, nearest
 from multitask.settings import flatten, override, problems, validate
-from multitask.study.entries import Changes, Entry, HeadWeightsEntry, same
+from multitask.study.entries import Changes, Entry, HeadWeightsEntry, Suggester, same
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Params = dict[str, Any]
 """Optuna's parameters: name -> value."""
@@ -22,19 +23,6 @@ _NUM_DRAWS = 64
 """Random points of the space that must be valid configs, beside its ends."""
 _WHO_IS_JUDGED = ("seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold")
 """Settings that no space can hold."""
-
-
-class Suggester(Protocol):
-    """What a space asks of Optuna's trial."""
-
-    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
-        """A number between the ends."""
-
-    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
-        """A whole number between the ends."""
-
-    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
-        """One of them."""
 
 
 class Space:
@@ -63,7 +51,7 @@ class Space:
         changes: Changes = {}
         for path, entry in self.entries.items():
             if self._active(entry, changes):
-                values = tuple(_ask(trial, name, entry) for name in entry.names(path, self.base))
+                values = tuple(entry.suggest(trial, name) for name in entry.names(path, self.base))
                 changes |= entry.changes(path, values, self.base)
         return changes
 
@@ -220,16 +208,6 @@ class _Drawn:
     def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
         """One of them."""
         return self._rng.choice(choices)
-
-
-def _ask(trial: Suggester, name: str, entry: Entry) -> Any:
-    drawn = entry.distribution()
-    if isinstance(drawn, FloatDistribution):
-        return trial.suggest_float(name, drawn.low, drawn.high, step=drawn.step, log=drawn.log)
-    if isinstance(drawn, IntDistribution):
-        return trial.suggest_int(name, drawn.low, drawn.high, step=drawn.step, log=drawn.log)
-    assert isinstance(drawn, CategoricalDistribution)
-    return trial.suggest_categorical(name, drawn.choices)
 
 
 def _expanded(entries: Mapping[str, Entry], heads: tuple[str, ...]) -> dict[str, Entry]:

@@ -24,8 +24,8 @@ from sqlalchemy.engine import URL, make_url
 
 from multitask.errors import UserError
 from multitask.study import ledger
+from multitask.study.per_trial import PerTrial
 from multitask.study.record import RECORD, check_record
-from multitask.study.samplers import PerTrial
 from multitask.study.settings import HeartbeatSettings, Plan
 from multitask.study.space import Params
 

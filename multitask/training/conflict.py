@@ -8,7 +8,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from multitask.objective.balance import Step
+from multitask.objective.balance.base import Step
 
 NUM_BATCHES = 8
 """Of an epoch, evenly spread: a look at all of them would say little more."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Literal
 
 import torch
 
 from multitask.errors import UserError
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+from multitask.training.settings import Precision
 
 
 def resolve_device(name: str) -> torch.device:

@@ -14,11 +14,12 @@ from torch import Tensor, nn
 
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batch, Batches
-from multitask.data.mix import MixSettings, Targets, mix
+from multitask.data.mix import Targets, mix
+from multitask.data.settings import MixSettings
 from multitask.errors import UserError
 from multitask.labels import JOINT
 from multitask.model.network import Heads
-from multitask.objective.balance import Balancer, Step
+from multitask.objective.balance.base import Balancer, Step
 from multitask.seeds import derive
 from multitask.training.again import Again
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint

@@ -2,13 +2,139 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings
-from multitask.training.device import Precision
-from multitask.training.optimisation import AnySchedule, CosineSettings, OptimizerSettings
+from multitask.errors import UserError, nearest
+from multitask.model import timm_names
+from multitask.settings import (
+    Bool,
+    Count,
+    Float,
+    Fraction,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Settings,
+    variants,
+)
+
+if TYPE_CHECKING:
+    import torch
+    from timm.scheduler.scheduler import Scheduler
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+class OptimizerSettings(Settings):
+    """The ``training.optimizer`` section."""
+
+    name: str = "adamw"
+    """Any name of ``timm.optim.list_optimizers()``."""
+    weight_decay: NonNegativeFloat = 0.01
+    layer_decay: Annotated[Float, Field(gt=0, le=1)] | None = None
+    """Each layer's learning rate as a factor of the next one's; None: one rate for all."""
+    options: dict[str, Any] = {}
+    """Passed to the optimiser as they are, as ``betas: [0.9, 0.95]``."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if not timm_names.is_optimizer(name):
+            raise ValueError(f"timm has no optimiser {name!r}{nearest(name, timm_names.optimizer_names())}")
+        return name
+
+    @field_validator("options")
+    @classmethod
+    def _free(cls, options: dict[str, Any]) -> dict[str, Any]:
+        own = {"lr": "training.lr", "weight_decay": "training.optimizer.weight_decay"}
+        for key in options:
+            if key in own:
+                raise ValueError(f"cannot set {key!r}; set {own[key]}")
+        return options
+
+    def build(self, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
+        """An optimiser of parameter groups.
+
+        Raises:
+            UserError: the optimiser does not take the options.
+        """
+        from multitask.training.optimisation import create_optimizer_v2
+
+        try:
+            optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=self.name, lr=lr, **self.options)
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+            raise UserError(f"training.optimizer: {self.name} cannot be built: {error}") from None
+        return optimizer
+
+
+class ScheduleSettings(Settings):
+    """What every schedule has: a warm-up, linear from a hundredth of the learning rate."""
+
+    name: str
+    warmup_epochs: Count = 1
+
+    def _warmup(self, lr: float, updates_per_epoch: int) -> dict[str, Any]:
+        return {
+            "warmup_t": self.warmup_epochs * updates_per_epoch,
+            "warmup_lr_init": lr / 100 if self.warmup_epochs else lr,
+            "warmup_prefix": True,
+            "t_in_epochs": False,
+        }
+
+    def _length(self, epochs: int, updates_per_epoch: int) -> int:
+        """Updates after the warm-up; where all is warm-up, some length that timm takes, since none is reached."""
+        return (epochs - self.warmup_epochs) * updates_per_epoch or 2
+
+
+class CosineSettings(ScheduleSettings):
+    """Half a cosine down to ``final_frac`` of the learning rate."""
+
+    name: Literal["cosine"] = "cosine"
+    final_frac: Fraction = 0.01
+
+    def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
+        """A scheduler to be stepped after every update."""
+        from multitask.training.optimisation import CosineLRScheduler
+
+        length = self._length(epochs, updates_per_epoch)
+        warmup = self._warmup(lr, updates_per_epoch)
+        return CosineLRScheduler(optimizer, length, lr_min=lr * self.final_frac, **warmup)
+
+
+class LinearSettings(ScheduleSettings):
+    """A straight line down to ``final_frac`` of the learning rate."""
+
+    name: Literal["linear"] = "linear"
+    final_frac: Fraction = 0.01
+
+    def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
+        """A scheduler to be stepped after every update."""
+        from multitask.training.optimisation import PolyLRScheduler
+
+        length = self._length(epochs, updates_per_epoch)
+        warmup = self._warmup(lr, updates_per_epoch)
+        return PolyLRScheduler(optimizer, length, power=1.0, lr_min=lr * self.final_frac, **warmup)
+
+
+class StepSettings(ScheduleSettings):
+    """Times ``factor`` every ``every_epochs``; a factor of 1 keeps the learning rate."""
+
+    name: Literal["step"] = "step"
+    every_epochs: PositiveInt = 10
+    factor: Annotated[Float, Field(gt=0, le=1)] = 0.1
+
+    def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
+        """A scheduler to be stepped after every update."""
+        from multitask.training.optimisation import StepLRScheduler
+
+        warmup = self._warmup(lr, updates_per_epoch)
+        return StepLRScheduler(optimizer, self.every_epochs * updates_per_epoch, decay_rate=self.factor, **warmup)
+
+
+AnySchedule = Annotated[CosineSettings | LinearSettings | StepSettings, *variants("cosine")]
+"""The table of schedules."""
 
 
 class EMASettings(Settings):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.data.augment import FAMILIES, Augmentation, AugmentSettings, changes_pictures, transforms
+from multitask.data.augment import FAMILIES, Augmentation, changes_pictures, transforms
+from multitask.data.settings import AugmentSettings
 
 OFF = dict.fromkeys(FAMILIES, 0.0)
 

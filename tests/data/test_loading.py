@@ -17,11 +17,12 @@ import pytest
 import torch
 
 from multitask.config import Config
-from multitask.data.augment import Augmentation, AugmentSettings
+from multitask.data.augment import Augmentation
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batches, Inputs, Learned
 from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
+from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.model.features import Features
 

@@ -11,10 +11,11 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.data.mix import MixSettings, Targets, mix
+from multitask.data.mix import Targets, mix
+from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace, Task
 from multitask.objective.losses import AnyLoss
-from multitask.objective.losses.classwise import ClasswiseLoss
+from multitask.objective.losses.task_losses import ClasswiseLoss
 from multitask.objective.training_labels import TrainingLabels
 from multitask.settings import variant_classes
 

@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from multitask.errors import UserError
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import Backbone
+from multitask.model.settings import BackboneSettings
 from multitask.settings import validate
 
 import timm  # isort: skip  (after backbone, which makes it importable)

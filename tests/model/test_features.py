@@ -11,8 +11,9 @@ import torch
 
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import Backbone
 from multitask.model.features import Features, compute_features, features_key
+from multitask.model.settings import BackboneSettings
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 

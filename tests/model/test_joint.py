@@ -5,7 +5,8 @@ import torch
 
 from multitask.labels import LabelSpace, Task
 from multitask.model.encoded import Encoded, Widths
-from multitask.model.joint import AnyTerm, JointTerm, Nothing
+from multitask.model.joint import JointTerm, Nothing
+from multitask.model.settings import AnyTerm
 from multitask.settings import variant_classes
 
 TERMS = variant_classes(AnyTerm)

@@ -8,11 +8,10 @@ import torch
 from torch import nn
 
 from multitask.labels import LabelSpace, Task
-from multitask.model.backbone import BackboneSettings
 from multitask.model.encoded import Encoded
 from multitask.model.heads import AttentionSettings, LinearSettings, MLPSettings
-from multitask.model.joint import LowRankSettings
 from multitask.model.network import ByTask, Network
+from multitask.model.settings import BackboneSettings, LowRankSettings
 from multitask.model.sharing import AnySharing
 from multitask.settings import variant_classes
 

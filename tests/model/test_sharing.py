@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import Backbone
 from multitask.model.branch import Branched, StandIn
 from multitask.model.encoded import Encoder, Trunks
+from multitask.model.settings import BackboneSettings
 from multitask.model.sharing import AnySharing, ModelSettings, SharingSettings
 from multitask.settings import validate, variant_classes
 

@@ -28,8 +28,8 @@ from multitask.study import ledger, pool
 from multitask.study.folder import StudyFolder
 from multitask.study.launch import Interrupt, Search
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
+from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.record import record_of
-from multitask.study.samplers import PerTrial, quieten
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, open_storage, open_study
 from multitask.yaml_text import dump_yaml

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from multitask.config import Config
+from multitask.config import Config, scored_metrics
 from multitask.labels import LabelSpace, Task
 from multitask.run import run
 from multitask.study.figures import figure, figures_in_words, report_metrics
@@ -108,3 +108,9 @@ def test_a_run_in_which_nobody_validates_has_no_figures() -> None:
 def test_figures_are_told_by_their_names() -> None:
     found = figures_in_words({"joint.macro_f1": 0.51234, "joint.ece": 0.04, "joint.loss": None})
     assert found == "joint.macro_f1 0.5123, joint.ece 0.04, joint.loss unknown"
+
+
+def test_report_holds_the_scores_of_every_epoch_but_the_losses() -> None:
+    space = LabelSpace([Task("a", ("x", "y")), Task("b", ("u", "v", "w"), "binned", (1.0, 2.0))])
+    missing = set(scored_metrics(space)) - set(report_metrics(space))
+    assert missing == {"joint.loss", "tasks.a.loss", "tasks.b.loss"}

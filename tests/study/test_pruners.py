@@ -16,6 +16,7 @@ from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
 from multitask.settings import Settings, problems, validate, variant_classes
+from multitask.study.per_trial import PerTrial
 from multitask.study.pruners import (
     AnyPruner,
     DominatedSettings,
@@ -26,7 +27,7 @@ from multitask.study.pruners import (
     PrunerSettings,
     best_by_head,
 )
-from multitask.study.samplers import PerTrial, TPESettings
+from multitask.study.samplers import TPESettings
 
 PRUNERS = variant_classes(AnyPruner)
 

@@ -10,7 +10,8 @@ from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from multitask.settings import Settings, problems, validate, variant_classes
-from multitask.study.samplers import AnySampler, PerTrial, RandomSettings, SamplerSettings, TPESettings, quieten
+from multitask.study.per_trial import PerTrial, quieten
+from multitask.study.samplers import AnySampler, RandomSettings, SamplerSettings, TPESettings
 
 SAMPLERS = variant_classes(AnySampler)
 SHORT = {"startup_trials": 3, "population": 3}

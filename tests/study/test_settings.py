@@ -155,6 +155,7 @@ class TestPlan:
             ("joint.classes.0.name", "objective: report.json has no figure 'joint.classes.0.name'"),
             ("joint.classes.18.f1", "objective: report.json has no figure 'joint.classes.18.f1'"),
             ("", "objective: report.json has no figure ''"),
+            ("joint.loss", "objective: report.json has no figure 'joint.loss'"),  # an epoch has it, a report has not
             (["joint.macro_f1", "joint.eec"], "objective: report.json has no figure 'joint.eec'; did you mean "),
         ],
     )

@@ -13,11 +13,12 @@ from torch import nn
 
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
-from multitask.data.mix import MixSettings
+from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace, Task
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import Backbone
 from multitask.model.heads import AttentionSettings, LinearSettings, NetSettings
 from multitask.model.network import ByTask, Network
+from multitask.model.settings import BackboneSettings
 from multitask.objective.balance import AnyBalancer
 from multitask.objective.losses import CrossEntropySettings
 from multitask.objective.training_labels import training_labels

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from multitask.objective.balance import Step
+from multitask.objective.balance.base import Step
 from multitask.training.conflict import NUM_BATCHES, Conflict
 
 ROWS = {"a": (1.0, 0.0), "b": (-2.0, 0.0), "c": (3.0, 3.0)}

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
-from multitask.data.mix import MixSettings
+from multitask.data.settings import MixSettings
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
-from multitask.model.backbone import Backbone, BackboneSettings
+from multitask.model.backbone import Backbone
 from multitask.model.heads import LinearSettings
 from multitask.model.network import ByTask, Network
-from multitask.objective.balance import FixedBalancer
+from multitask.model.settings import BackboneSettings
+from multitask.objective.balance.fixed import FixedBalancer
 from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import DivergedError, Trainer, lookup

@@ -9,8 +9,7 @@ from torch import nn
 
 from multitask.errors import UserError
 from multitask.settings import validate, variant_classes
-from multitask.training.optimisation import AnySchedule, OptimizerSettings
-from multitask.training.settings import TrainingSettings
+from multitask.training.settings import AnySchedule, OptimizerSettings, TrainingSettings
 
 SCHEDULES = variant_classes(AnySchedule)
 LR = 0.1

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from multitask.data.drawing import draw_set
 from multitask.data.samples import Samples
 from multitask.data.sources.competition import CompetitionLayout
 from multitask.errors import UserError
@@ -40,6 +39,8 @@ class SyntheticSettings(CompetitionLayout):
         """Draws the set unless it is there, and says so if another one is."""
         manifest = root / "synth.json"
         if not root.exists():
+            from multitask.data.drawing import draw_set
+
             draw_set(root, people=draw.people, seed=draw.seed, noise=draw.noise)
             return
         try:

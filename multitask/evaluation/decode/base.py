@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from torch import Tensor
 
 from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
 from multitask.settings import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 JOINT = "joint"
 """Beside the heads' names, what concerns the classes as a whole where a joint term is learned; no head's name."""

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import model_validator
 from torch import Tensor, nn
 
-from multitask.errors import UserError
-from multitask.labels import Task
-from multitask.model.encoded import Encoded, Widths
-from multitask.model.heads.base import NetSettings
-from multitask.settings import PositiveInt
+from multitask.model.encoded import Encoded
 
 
 class AttentionHead(nn.Module):
@@ -52,31 +45,3 @@ class AttentionHead(nn.Module):
         values = self.value(places).unflatten(2, (self.num_heads, -1))  # (B, N, H, values / H)
         collected = torch.einsum("bhn,bnhv->bhv", self.attention(places).to(values.dtype), values).flatten(1)
         return F.log_softmax(self.classify(self.dropout(collected)).float(), dim=1)
-
-
-class AttentionSettings(NetSettings):
-    """A query of the task over the last feature map."""
-
-    name: Literal["attention"] = "attention"
-    num_heads: PositiveInt = 4
-    width: PositiveInt = 256
-    """Of what is collected from the places, all heads together."""
-    reads_map: ClassVar[bool] = True
-
-    @model_validator(mode="after")
-    def _check(self) -> AttentionSettings:
-        if self.width % self.num_heads:
-            raise ValueError(f"width must be a multiple of num_heads ({self.num_heads}), found {self.width}")
-        return self
-
-    def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads the map.
-
-        Raises:
-            UserError: the backbone has none.
-        """
-        if not widths.map:
-            raise UserError(
-                f"heads.{task.name}.net: attention needs one last feature map, but the backbone has several"
-            )
-        return AttentionHead(widths.map, task.num_classes, self.num_heads, self.width, self.dropout)

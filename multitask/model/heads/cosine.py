@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from multitask.labels import Task
-from multitask.model.encoded import Encoded, Widths
-from multitask.model.heads.base import NetSettings
-from multitask.settings import Bool, PositiveFloat
-
-MAX_SCALE = 100.0
-"""What a learned scale may become, as in CLIP (Radford et al. 2021): beyond it a step can go anywhere."""
+from multitask.model.encoded import Encoded
+from multitask.model.heads.settings import MAX_SCALE
 
 
 class CosineHead(nn.Module):
@@ -47,26 +41,3 @@ class CosineHead(nn.Module):
             features = F.normalize(self.dropout(encoded.pooled.float()), dim=1, eps=1e-6)
             cosines = features @ F.normalize(self.weight.float(), dim=1, eps=1e-6).T
             return F.log_softmax(self.log_scale.clamp(max=math.log(MAX_SCALE)).exp() * cosines, dim=1)
-
-
-class CosineSettings(NetSettings):
-    """The cosines between features and a direction for each class, scaled."""
-
-    name: Literal["cosine"] = "cosine"
-    scale: PositiveFloat | None = None
-    """Of the cosines; where it is learned, at first. None: the square root of the number of features, at which the
-    logits begin with a standard deviation of 1, whatever the backbone."""
-    learn_scale: Bool = True
-
-    def check(self, task: Task) -> None:
-        """A scale beyond the greatest would not be learned."""
-        super().check(task)
-        if self.learn_scale and self.scale is not None and self.scale >= MAX_SCALE:
-            raise ValueError(
-                f"heads.{task.name}.net.scale: must be below {MAX_SCALE:g} to be learned, found {self.scale:g}"
-            )
-
-    def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
-        scale = min(math.sqrt(widths.pooled), MAX_SCALE) if self.scale is None else self.scale
-        return CosineHead(widths.pooled, task.num_classes, self.dropout, scale, self.learn_scale)

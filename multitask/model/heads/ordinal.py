@@ -6,15 +6,11 @@ likelihood of a label, and with it every loss, is exact however sure the head is
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from multitask.labels import Task
-from multitask.model.encoded import Encoded, Widths
-from multitask.model.heads.base import NetSettings
+from multitask.model.encoded import Encoded
 
 
 class CornHead(nn.Module):
@@ -47,17 +43,6 @@ def corn_log_probs(logits: Tensor) -> Tensor:
     """(B, K - 1) logits of y > k given y >= k, to (B, K) log-probabilities."""
     reached = F.pad(F.logsigmoid(logits).cumsum(dim=1), (1, 0))
     return reached + F.pad(F.logsigmoid(-logits), (0, 1))
-
-
-class CornSettings(NetSettings):
-    """Conditional thresholds, each with weights of its own."""
-
-    name: Literal["corn"] = "corn"
-    ordinal: ClassVar[bool] = True
-
-    def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
-        return CornHead(widths.pooled, task.num_classes, self.dropout)
 
 
 class CoralHead(nn.Module):
@@ -110,14 +95,3 @@ def coral_log_probs(logits: Tensor, gaps: Tensor) -> Tensor:
     at_least = F.pad(F.logsigmoid(logits), (1, 0))
     at_most = F.pad(F.logsigmoid(-logits), (0, 1))
     return at_least + at_most + F.pad(F.logsigmoid(gaps), (1, 1))
-
-
-class CoralSettings(NetSettings):
-    """Thresholds along one direction."""
-
-    name: Literal["coral"] = "coral"
-    ordinal: ClassVar[bool] = True
-
-    def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
-        return CoralHead(widths.pooled, task.num_classes, self.dropout)

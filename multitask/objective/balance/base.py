@@ -5,13 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-
-from multitask.labels import JOINT
-from multitask.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -118,48 +114,3 @@ class WeightedBalancer(Balancer):
     def current_weights(self) -> dict[str, float]:
         """As the last batch left them."""
         return dict(zip(self.names, self.weights.tolist(), strict=True))
-
-
-class BalancerSettings(Settings):
-    """A balancer: its settings, and how it is built."""
-
-    name: str
-    needs_features: ClassVar[bool] = False
-    """Whether it needs features that all losses share and that are trained."""
-    needs_layer: ClassVar[bool] = False
-    """Whether it needs a last layer that all losses share, which ends in pooled features."""
-    needs_several: ClassVar[bool] = True
-    """Whether it needs several losses, there being nothing to balance in one."""
-    takes_weights: ClassVar[bool] = False
-    """Whether the config may weight the losses; where the method finds the weights itself they would be ignored."""
-
-    @abstractmethod
-    def build(self, weights: Mapping[str, float]) -> Balancer:
-        """A balancer of losses by name, with the weights that the config gives them."""
-
-    def check(self, weights: Mapping[str, float], unshared: str | None, past: str | None = None) -> None:
-        """Refuses what the method cannot do with a config.
-
-        Args:
-            weights: of the losses by name, as the config gives them.
-            unshared: why no network that is trained is shared by all losses; None: one is.
-            past: why a head reads past the pooled features; None: none does.
-
-        Raises:
-            ValueError: in one line.
-        """
-        if self.needs_several and len(weights) == 1:
-            raise ValueError(
-                f"balancer: {self.name} needs several losses, but there is one, {next(iter(weights))!r}; use fixed"
-            )
-        if self.needs_features and unshared is not None:
-            raise ValueError(f"balancer: {self.name} needs features that all heads share and train, but {unshared}")
-        if self.needs_layer and past is not None:
-            raise ValueError(f"balancer: {self.name} needs a last layer that all heads share, but {past}")
-        for name, weight in weights.items():
-            if not self.takes_weights and weight != 1:
-                key = "joint.weight" if name == JOINT else f"heads.{name}.weight"
-                raise ValueError(
-                    f"{key}: {weight:g} would be ignored, since the balancer {self.name} finds the weights itself; "
-                    "leave it at 1, or use the balancer fixed"
-                )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from torch import Tensor
-
-from multitask.objective.balance.gradients import TorchJDSettings
+from multitask.objective.balance.settings import TorchJDSettings
 from multitask.settings import NonNegativeFloat
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class CAGradSettings(TorchJDSettings):

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from multitask.objective.balance.base import BalancerSettings, Step, WeightedBalancer
-from multitask.settings import PositiveFloat
+from multitask.objective.balance.base import Step, WeightedBalancer
 
 
 class DynamicAverageBalancer(WeightedBalancer):
@@ -51,14 +49,3 @@ class DynamicAverageBalancer(WeightedBalancer):
         self.sums += losses.detach()
         self.counts += losses.detach() != 0  # exactly 0: no label was known
         return self.weights
-
-
-class DynamicAverageSettings(BalancerSettings):
-    """How fast each loss fell over the last two epochs."""
-
-    name: Literal["dynamic_average"] = "dynamic_average"
-    temperature: PositiveFloat = 2.0
-
-    def build(self, weights: Mapping[str, float]) -> DynamicAverageBalancer:
-        """A balancer of these losses."""
-        return DynamicAverageBalancer(weights, self.temperature)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from multitask.objective.balance.adam import Adam
-from multitask.objective.balance.base import BalancerSettings, Step, WeightedBalancer
-from multitask.settings import NonNegativeFloat, PositiveFloat
+from multitask.objective.balance.base import Step, WeightedBalancer
 
 _EPS = 1e-8
 
@@ -55,15 +53,3 @@ class FAMOBalancer(WeightedBalancer):
         shares = torch.softmax(self.logits, dim=0)
         gradient = shares * (fell - (shares * fell).sum())  # the softmax's Jacobian times the falls
         self.logits -= self.adam(gradient + self.decay * self.logits)
-
-
-class FAMOSettings(BalancerSettings):
-    """Equal rates of falling; costs one more walk forward for each step."""
-
-    name: Literal["famo"] = "famo"
-    lr: PositiveFloat = 0.025
-    decay: NonNegativeFloat = 0.001
-
-    def build(self, weights: Mapping[str, float]) -> FAMOBalancer:
-        """A balancer of these losses."""
-        return FAMOBalancer(weights, self.lr, self.decay)

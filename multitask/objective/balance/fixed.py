@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from multitask.objective.balance.base import BalancerSettings, Step, WeightedBalancer
+from multitask.objective.balance.base import Step, WeightedBalancer
 
 
 class FixedBalancer(WeightedBalancer):
@@ -28,15 +27,3 @@ class FixedBalancer(WeightedBalancer):
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
         """(K,) as they are."""
         return self.weights
-
-
-class FixedSettings(BalancerSettings):
-    """``heads.<task>.weight`` and ``joint.weight``, as they are."""
-
-    name: Literal["fixed"] = "fixed"
-    needs_several: ClassVar[bool] = False
-    takes_weights: ClassVar[bool] = True
-
-    def build(self, weights: Mapping[str, float]) -> FixedBalancer:
-        """A balancer of losses with these weights."""
-        return FixedBalancer(weights)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from importlib.util import find_spec
-from typing import ClassVar
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from multitask.objective.balance.base import Balancer, BalancerSettings, Step
+from multitask.objective.balance.base import Balancer, Step
 
-INSTALL = 'pip install "multitask[torchjd]"'
+if TYPE_CHECKING:
+    from multitask.objective.balance.settings import GradientSettings
 
 
 class GradientBalancer(Balancer):
@@ -85,39 +84,3 @@ class GradientBalancer(Balancer):
     def current_weights(self) -> dict[str, float]:
         """What each loss counted in the backbone, the mean over this epoch's batches."""
         return dict(zip(self.names, (self.sums / max(self.num_batches, 1)).tolist(), strict=True))
-
-
-class GradientSettings(BalancerSettings):
-    """A method that combines gradients."""
-
-    needs_features: ClassVar[bool] = True
-    takes_weights: ClassVar[bool] = True
-
-    @abstractmethod
-    def solve(self, gramian: Tensor) -> Tensor:
-        """The coefficients of the gradients; about 1 each where they agree with each other.
-
-        Args:
-            gramian: (K, K) their inner products, float64 on the CPU; the mean of the diagonal is 1 and none of it is 0.
-
-        Returns:
-            (K,).
-        """
-
-    def build(self, weights: Mapping[str, float]) -> GradientBalancer:
-        """A balancer of these losses."""
-        return GradientBalancer(self, weights)
-
-
-class TorchJDSettings(GradientSettings):
-    """A method whose coefficients are found by TorchJD, https://torchjd.org."""
-
-    packages: ClassVar[tuple[str, ...]] = ("torchjd",)
-    """What must be installed."""
-
-    def check(self, weights: Mapping[str, float], unshared: str | None, past: str | None = None) -> None:
-        """Refuses also where a package is missing."""
-        super().check(weights, unshared, past)
-        missing = [package for package in self.packages if find_spec(package) is None]
-        if missing:
-            raise ValueError(f"balancer: {self.name} needs {', '.join(missing)}, which is not installed; {INSTALL}")

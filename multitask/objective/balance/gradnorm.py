@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import ClassVar, Literal
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from multitask.objective.balance.adam import Adam
-from multitask.objective.balance.base import BalancerSettings, Step, WeightedBalancer
-from multitask.settings import NonNegativeFloat, PositiveFloat
+from multitask.objective.balance.base import Step, WeightedBalancer
 
 _LEAST = 1e-3
 
@@ -62,17 +60,3 @@ class GradNormBalancer(WeightedBalancer):
         return torch.stack([torch.as_tensor(norm, device=losses.device) for norm in norms]) / step.scaled(
             torch.ones((), device=losses.device)
         )
-
-
-class GradNormSettings(BalancerSettings):
-    """Equal forces at the last shared layer."""
-
-    name: Literal["gradnorm"] = "gradnorm"
-    needs_features: ClassVar[bool] = True
-    needs_layer: ClassVar[bool] = True
-    alpha: NonNegativeFloat = 1.5
-    lr: PositiveFloat = 0.025
-
-    def build(self, weights: Mapping[str, float]) -> GradNormBalancer:
-        """A balancer of these losses."""
-        return GradNormBalancer(weights, self.alpha, self.lr)

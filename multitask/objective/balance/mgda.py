@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from torch import Tensor
+from multitask.objective.balance.settings import TorchJDSettings
 
-from multitask.objective.balance.gradients import TorchJDSettings
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class MGDASettings(TorchJDSettings):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from multitask.objective.balance.settings import GradientSettings
 
-from multitask.objective.balance.gradients import GradientSettings
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _EPS = 1e-6
 _STEPS = 100
@@ -30,6 +30,8 @@ class NashMTLSettings(GradientSettings):
         Of unit rows, so that scale drops out, with a trace of the identity: where the gradients cancel there is no
         minimum without it.
         """
+        import torch
+
         lengths = gramian.diagonal().sqrt()
         cosines = gramian / torch.outer(lengths, lengths)
         matrix = cosines + _EPS * torch.eye(len(cosines), dtype=cosines.dtype)

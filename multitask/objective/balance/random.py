@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Literal
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
-from multitask.objective.balance.base import BalancerSettings, Step, WeightedBalancer
+from multitask.objective.balance.base import Step, WeightedBalancer
 
 
 class RandomBalancer(WeightedBalancer):
@@ -44,13 +43,3 @@ class RandomBalancer(WeightedBalancer):
     def current_weights(self) -> dict[str, float]:
         """The mean of this epoch's; the last ones drawn would be noise."""
         return dict(zip(self.names, (self.sums / max(self.num_batches, 1)).tolist(), strict=True))
-
-
-class RandomSettings(BalancerSettings):
-    """Drawn weights: what a clever method must be better than."""
-
-    name: Literal["random"] = "random"
-
-    def build(self, weights: Mapping[str, float]) -> RandomBalancer:
-        """A balancer of these losses."""
-        return RandomBalancer(weights)

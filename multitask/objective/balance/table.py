@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 from multitask.objective.balance.cagrad import CAGradSettings
-from multitask.objective.balance.dynamic_average import DynamicAverageSettings
-from multitask.objective.balance.equal import EqualSettings
-from multitask.objective.balance.famo import FAMOSettings
-from multitask.objective.balance.fixed import FixedSettings
-from multitask.objective.balance.gradnorm import GradNormSettings
 from multitask.objective.balance.mgda import MGDASettings
 from multitask.objective.balance.nash_mtl import NashMTLSettings
 from multitask.objective.balance.pcgrad import PCGradSettings
-from multitask.objective.balance.random import RandomSettings
-from multitask.objective.balance.uncertainty import UncertaintySettings
+from multitask.objective.balance.settings import (
+    DynamicAverageSettings,
+    EqualSettings,
+    FAMOSettings,
+    FixedSettings,
+    GradNormSettings,
+    RandomSettings,
+    UncertaintySettings,
+)
 from multitask.objective.balance.upgrad import UPGradSettings
 from multitask.settings import variants
 
@@ -33,4 +35,4 @@ AnyBalancer = Annotated[
     | MGDASettings,
     *variants("fixed"),
 ]
-"""A new balancer is one file in this package, and its name here."""
+"""A new balancer is one file in this package, its settings in ``settings.py``, and their name here."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from multitask.objective.balance.base import Balancer, BalancerSettings, Step
+from multitask.objective.balance.base import Balancer, Step
 
 
 class UncertaintyBalancer(Balancer):
@@ -37,13 +36,3 @@ class UncertaintyBalancer(Balancer):
     def current_weights(self) -> dict[str, float]:
         """exp(-s)."""
         return dict(zip(self.names, torch.exp(-self.log_variances.detach()).tolist(), strict=True))
-
-
-class UncertaintySettings(BalancerSettings):
-    """Learned log-variances; they move at ``training.lr``."""
-
-    name: Literal["uncertainty"] = "uncertainty"
-
-    def build(self, weights: Mapping[str, float]) -> UncertaintyBalancer:
-        """A balancer of these losses."""
-        return UncertaintyBalancer(weights)

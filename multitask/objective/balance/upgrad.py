@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
-from torch import Tensor
+from multitask.objective.balance.settings import TorchJDSettings
 
-from multitask.objective.balance.gradients import TorchJDSettings
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class UPGradSettings(TorchJDSettings):
@@ -21,6 +21,7 @@ class UPGradSettings(TorchJDSettings):
 
     def solve(self, gramian: Tensor) -> Tensor:
         """(K,): in units of each gradient's length, as the solver adds the same to every square of a length."""
+        import torch
         from torchjd.aggregation import UPGradWeighting
 
         lengths = gramian.diagonal().sqrt()

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from multitask.objective.losses.base import JointLoss, LossSettings, TaskLoss
+from multitask.objective.losses.base import LossSettings
 from multitask.objective.losses.combined import SumSettings
 from multitask.objective.losses.likelihood import CrossEntropySettings
 from multitask.objective.losses.single import SingleLoss
@@ -11,4 +11,4 @@ from multitask.settings import variants
 AnyLoss = Annotated[SingleLoss | SumSettings, *variants("cross_entropy")]
 """Every loss: those of ``single.py``'s table, and the sum of two of them."""
 
-__all__ = ["AnyLoss", "CrossEntropySettings", "JointLoss", "LossSettings", "TaskLoss"]
+__all__ = ["AnyLoss", "CrossEntropySettings", "LossSettings"]

@@ -1,44 +1,22 @@
-"""What a loss is: its settings, and the module that they build."""
+"""What a loss is: its settings, and how it is built."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from multitask.labels import MISSING, Task
+from multitask.labels import Task
 from multitask.objective.class_weights import ClassWeightSettings, ExplicitWeights, NoWeights
 from multitask.objective.training_labels import UNSEEN, FloatArray, TrainingLabels
 from multitask.settings import Settings
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-class TaskLoss(nn.Module):
-    """The loss of one head.
-
-    It has no state to save: what it knows follows from the config, the training pictures and the epoch's number.
-    """
-
-    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Told before each epoch, from 1, which one it is: some losses change as training goes on."""
-
-    @abstractmethod
-    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """The loss of a batch.
-
-        Args:
-            log_probs: (B, C_t) float32, the exponentials of a row sum to 1.
-            labels: (B,) int64, ``MISSING`` where unknown.
-            sample_weights: (B,).
-            numbers: (B,) float32, the raw number that the label was made of; NaN where there is none.
-
-        Returns:
-            A scalar; an exact zero, still part of the graph, where no label is known.
-        """
+    from multitask.objective.losses.task_losses import TaskLoss
 
 
 class LossSettings(Settings):
@@ -105,32 +83,3 @@ def _log_prior(counts: FloatArray, weights: FloatArray) -> FloatArray:
     floor = UNSEEN * weights[weights > 0].min(initial=np.inf)
     mass = np.maximum(weights * np.maximum(counts, UNSEEN), floor)
     return np.asarray(np.log(mass / mass.sum()))
-
-
-class JointLoss(nn.Module):
-    """A loss of the classes that can occur.
-
-    Args:
-        loss: over those, in class order.
-        possible: (C,) bool.
-    """
-
-    columns: Tensor
-    places: Tensor
-
-    def __init__(self, loss: TaskLoss, possible: NDArray[np.bool_]) -> None:
-        super().__init__()
-        self.loss = loss
-        columns = torch.from_numpy(np.flatnonzero(possible))
-        places = torch.full((len(possible) + 1,), MISSING)  # the last is that of a missing class
-        places[columns] = torch.arange(len(columns))
-        self.register_buffer("columns", columns, persistent=False)
-        self.register_buffer("places", places, persistent=False)
-
-    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Told before each epoch, from 1, which one it is."""
-        self.loss.begin_epoch(epoch, num_epochs)
-
-    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """As of ``TaskLoss``, of (B, C) log-probabilities and (B,) classes."""
-        return self.loss(log_probs[:, self.columns], self.places[labels], sample_weights, numbers)

@@ -4,84 +4,22 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 from pydantic import Field, model_validator
-from torch import Tensor
 
-from multitask.labels import MISSING
 from multitask.objective.class_weights import AnyClassWeights, ClassWeightSettings, NoWeights
-from multitask.objective.losses.base import LossSettings, TaskLoss
+from multitask.objective.losses.base import LossSettings
 from multitask.objective.training_labels import FloatArray, TrainingLabels
 from multitask.settings import Float
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from multitask.objective.losses.task_losses import TaskLoss
+
 Deferred = Annotated[Float, Field(ge=0, lt=1)]
 Smoothing = Annotated[Float, Field(ge=0, lt=1)]
-
-
-class ClasswiseLoss(TaskLoss):
-    """A loss that says what a picture would lose if each class were its label.
-
-    Args:
-        per_class: (B, C_t) log-probabilities to (B, C_t) losses, had each class been the label.
-        weights: (C_t,) of the classes.
-        deferred: the share of the epochs before which every class counts the same.
-        smoothing: the share of a target that is spread evenly over all classes.
-    """
-
-    weights: Tensor
-    _even: Tensor
-
-    def __init__(
-        self, per_class: Callable[[Tensor], Tensor], weights: Tensor, deferred: float = 0.0, smoothing: float = 0.0
-    ) -> None:
-        super().__init__()
-        self.per_class = per_class
-        self.deferred = deferred
-        self.smoothing = smoothing
-        self._weighs = True
-        # Not saved: they follow from the config and the training pictures.
-        self.register_buffer("weights", weights, persistent=False)
-        self.register_buffer("_even", torch.ones_like(weights), persistent=False)
-
-    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Class weights count once the share of the epochs that they are deferred by is over.
-
-        Deferred re-weighting: Cao et al. 2019, section 3.3, https://arxiv.org/abs/1906.07413. They always count in the
-        last epoch.
-        """
-        self._weighs = epoch > self.deferred * num_epochs
-
-    def weighted(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) the loss, had each class been the label, times that class's weight at present."""
-        return self.per_class(log_probs) * (self.weights if self._weighs else self._even)
-
-    def per_sample(self, log_probs: Tensor, labels: Tensor, numbers: Tensor) -> Tensor:
-        """The loss of each sample, not reduced.
-
-        With smoothing e the target is 1 - e on the label and e / C_t on every class; each class's part carries that
-        class's weight, as in ``torch.nn.functional.cross_entropy``.
-
-        Args:
-            log_probs: (B, C_t) float32.
-            labels: (B,) int64, ``MISSING`` where unknown.
-            numbers: (B,) float32, the raw number that the label was made of; NaN where there is none.
-
-        Returns:
-            (B,), exactly 0 and still part of the graph where the label is missing.
-        """
-        weighted = self.weighted(log_probs)
-        known = labels != MISSING
-        loss = weighted.gather(1, labels.clamp(min=0).unsqueeze(1)).squeeze(1)
-        if self.smoothing:
-            loss = (1 - self.smoothing) * loss + self.smoothing * weighted.mean(dim=1)
-        return loss * known
-
-    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """The mean over the samples whose label is known, each counting by its weight."""
-        num_known = (labels != MISSING).sum().clamp(min=1)
-        return (self.per_sample(log_probs, labels, numbers) * sample_weights).sum() / num_known
 
 
 class WeightedSettings(LossSettings):
@@ -110,6 +48,8 @@ class ClasswiseSettings(WeightedSettings):
 
     def build(self, data: TrainingLabels) -> TaskLoss:
         """The weighted mean over the pictures."""
+        from multitask.objective.losses.task_losses import ClasswiseLoss
+
         return ClasswiseLoss(self.with_data(data), self.weights(data.counts), self.deferred, self.smoothing)
 
     @abstractmethod

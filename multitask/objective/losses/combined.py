@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from multitask.labels import Task
-from multitask.objective.losses.base import LossSettings, TaskLoss
+from multitask.objective.losses.base import LossSettings
 from multitask.objective.losses.likelihood import CrossEntropySettings
 from multitask.objective.losses.macro_f1 import SoftMacroF1Settings
 from multitask.objective.losses.single import AnySingleLoss
 from multitask.objective.training_labels import FloatArray, TrainingLabels
 from multitask.settings import NonNegativeFloat
 
-
-class SumLoss(TaskLoss):
-    """The first loss, and the second times its weight.
-
-    Args:
-        first: counts whole.
-        second: counts by its weight.
-        second_weight: not negative.
-    """
-
-    def __init__(self, first: TaskLoss, second: TaskLoss, second_weight: float) -> None:
-        super().__init__()
-        self.first = first
-        self.second = second
-        self.second_weight = second_weight
-
-    def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Tells both."""
-        self.first.begin_epoch(epoch, num_epochs)
-        self.second.begin_epoch(epoch, num_epochs)
-
-    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """A scalar."""
-        first = self.first(log_probs, labels, sample_weights, numbers)
-        return first + self.second_weight * self.second(log_probs, labels, sample_weights, numbers)
+if TYPE_CHECKING:
+    from multitask.objective.losses.task_losses import TaskLoss
 
 
 class SumSettings(LossSettings):
@@ -53,6 +29,8 @@ class SumSettings(LossSettings):
 
     def build(self, data: TrainingLabels) -> TaskLoss:
         """Both, of the same labels."""
+        from multitask.objective.losses.task_losses import SumLoss
+
         return SumLoss(self.first.build(data), self.second.build(data), self.second_weight)
 
     def problems(self, task: Task) -> Iterator[str]:

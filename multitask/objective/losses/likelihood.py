@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
-from torch import Tensor
 
 from multitask.objective.class_weights import ClassWeightSettings, EffectiveNumber
-from multitask.objective.losses.base import LossSettings, TaskLoss
-from multitask.objective.losses.classwise import ClasswiseLoss, Deferred, PlainSettings, Smoothing
+from multitask.objective.losses.base import LossSettings
+from multitask.objective.losses.classwise import Deferred, PlainSettings, Smoothing
 from multitask.objective.training_labels import FloatArray, TrainingLabels
 from multitask.settings import Float, NonNegativeFloat
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from multitask.objective.losses.task_losses import TaskLoss
 
 
 class CrossEntropySettings(PlainSettings):
@@ -67,6 +71,8 @@ class ClassBalancedFocalSettings(LossSettings):
 
     def build(self, data: TrainingLabels) -> TaskLoss:
         """The weighted mean over the pictures."""
+        from multitask.objective.losses.task_losses import ClasswiseLoss
+
         return ClasswiseLoss(self.per_class, self.weights(data.counts), self.deferred, self.smoothing)
 
     def per_class(self, log_probs: Tensor) -> Tensor:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from multitask.objective.losses.classwise import ClasswiseSettings
-from multitask.objective.losses.likelihood import miss
 from multitask.objective.training_labels import FloatArray, TrainingLabels, log_frequencies
 from multitask.settings import NonNegativeFloat, PositiveFloat
 
-
-class LogitAdjustment(nn.Module):
-    """Cross entropy of answers that were shifted.
-
-    Args:
-        shift: (C_t,) added to the log-probabilities before they are normalised anew.
-    """
-
-    shift: Tensor
-
-    def __init__(self, shift: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("shift", shift, persistent=False)
-
-    def forward(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
-        return -(log_probs + self.shift).log_softmax(dim=1)
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LogitAdjustedSettings(ClasswiseSettings):
@@ -46,33 +28,16 @@ class LogitAdjustedSettings(ClasswiseSettings):
 
     def with_data(self, data: TrainingLabels) -> Callable[[Tensor], Tensor]:
         """With the training pictures' frequencies."""
+        import torch
+
+        from multitask.objective.losses.per_class import LogitAdjustment
+
         return LogitAdjustment(torch.tensor(self.tau * log_frequencies(data.counts), dtype=torch.float32))
 
     def implied_log_prior(self, counts: FloatArray) -> FloatArray:
         """(C_t,): what cross entropy's would be, less the tau times log frequency that the loss adds by itself."""
         left = super().implied_log_prior(counts) - self.tau * log_frequencies(counts)
         return np.asarray(left - np.logaddexp.reduce(left))
-
-
-class Margins(nn.Module):
-    """Cross entropy of answers whose label was made less probable first.
-
-    Args:
-        margins: (C_t,) taken off the label's log-probability before it is normalised anew.
-    """
-
-    margins: Tensor
-
-    def __init__(self, margins: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("margins", margins, persistent=False)
-
-    def forward(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
-        lowered = log_probs - self.margins
-        # All but the label have 1 - p. Clamped: the slope of log(1 - p) is infinite at p = 1.
-        others = miss(log_probs.clamp(max=-1e-12)).log()
-        return torch.logaddexp(others, lowered) - lowered
 
 
 class LDAMSettings(ClasswiseSettings):
@@ -96,6 +61,10 @@ class LDAMSettings(ClasswiseSettings):
 
     def with_data(self, data: TrainingLabels) -> Callable[[Tensor], Tensor]:
         """With margins of the training pictures' counts."""
+        import torch
+
+        from multitask.objective.losses.per_class import Margins
+
         return Margins(torch.tensor(self.scale * self.margins(data.counts), dtype=torch.float32))
 
     def margins(self, counts: FloatArray) -> FloatArray:

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor
-
-from multitask.labels import MISSING
-from multitask.objective.losses.base import LossSettings, TaskLoss
+from multitask.objective.losses.base import LossSettings
 from multitask.objective.training_labels import FloatArray, TrainingLabels
 
-
-class SoftMacroF1(TaskLoss):
-    """1 less the mean, over the classes that the batch holds, of an F1 in which probabilities stand for decisions."""
-
-    def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """Of the samples whose label is known, each counting by its weight in every count."""
-        weights = (sample_weights * (labels != MISSING)).unsqueeze(1)
-        given = torch.nn.functional.one_hot(labels.clamp(min=0), log_probs.shape[1]) * weights
-        predicted = log_probs.exp() * weights
-        hits = (log_probs.exp() * given).sum(dim=0)
-        total = given.sum(dim=0) + predicted.sum(dim=0)
-        held = given.sum(dim=0) > 0
-        f1 = 2 * hits / torch.where(held, total, torch.ones_like(total))
-        # 1 - F1 class by class: where none is held the sum is an exact zero that is part of the graph.
-        return ((1 - f1) * held).sum() / held.sum().clamp(min=1)
+if TYPE_CHECKING:
+    from multitask.objective.losses.task_losses import TaskLoss
 
 
 class SoftMacroF1Settings(LossSettings):
@@ -41,6 +24,8 @@ class SoftMacroF1Settings(LossSettings):
 
     def build(self, data: TrainingLabels) -> TaskLoss:
         """It needs to know nothing of the training labels."""
+        from multitask.objective.losses.task_losses import SoftMacroF1
+
         return SoftMacroF1()
 
     def implied_log_prior(self, counts: FloatArray) -> FloatArray:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch import Tensor
 
 from multitask.objective.losses.classwise import PlainSettings
 from multitask.objective.losses.likelihood import miss
 from multitask.settings import Float, NonNegativeFloat
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class GeneralisedCrossEntropySettings(PlainSettings):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from multitask.labels import MISSING
-from multitask.objective.losses.base import TaskLoss
-from multitask.objective.losses.classwise import ClasswiseLoss, PlainSettings, WeightedSettings
+from multitask.objective.losses.classwise import PlainSettings, WeightedSettings
 from multitask.objective.training_labels import TrainingLabels
 from multitask.settings import Float, NonNegativeFloat, PositiveFloat
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from multitask.objective.losses.task_losses import TaskLoss
 
 
 class CumulativeSettings(PlainSettings):
@@ -29,38 +30,14 @@ class CumulativeSettings(PlainSettings):
 
     def per_class(self, log_probs: Tensor) -> Tensor:
         """(B, C_t) to (B, C_t)."""
+        import torch
+
         below = log_probs[:, :-1].logcumsumexp(dim=1)  # log P(y <= k)
         above = log_probs[:, 1:].flip(1).logcumsumexp(dim=1).flip(1)  # log P(y > k)
         at_most = below.flip(1).cumsum(dim=1).flip(1)  # of label j: the thresholds from j on
         beyond = above.cumsum(dim=1)  # of label j: the thresholds before j
         none = torch.zeros_like(log_probs[:, :1])
         return -torch.cat([none, beyond], dim=1) - torch.cat([at_most, none], dim=1)
-
-
-class MeanVariance(nn.Module):
-    """Cross entropy, how far the expected value is from the label's, and how wide the answer is.
-
-    Args:
-        values: (C_t,) the number that stands for each class.
-        mean_weight: of the halved square of the expected value's error.
-        variance_weight: of the answer's variance.
-    """
-
-    values: Tensor
-
-    def __init__(self, values: Tensor, mean_weight: float, variance_weight: float) -> None:
-        super().__init__()
-        self.mean_weight = mean_weight
-        self.variance_weight = variance_weight
-        self.register_buffer("values", values, persistent=False)
-
-    def forward(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
-        probs = log_probs.exp()
-        expected = (probs * self.values).sum(dim=1, keepdim=True)
-        variance = (probs * (self.values - expected) ** 2).sum(dim=1, keepdim=True)
-        error = (expected - self.values) ** 2 / 2
-        return -log_probs + self.mean_weight * error + self.variance_weight * variance
 
 
 class MeanVarianceSettings(WeightedSettings):
@@ -80,6 +57,11 @@ class MeanVarianceSettings(WeightedSettings):
 
     def build(self, data: TrainingLabels) -> TaskLoss:
         """With the classes' numbers of the training pictures."""
+        import torch
+
+        from multitask.objective.losses.per_class import MeanVariance
+        from multitask.objective.losses.task_losses import ClasswiseLoss
+
         values = data.class_values()
         shares = data.counts / data.counts.sum() if data.counts.any() else np.full_like(values, 1 / len(values))
         centred = values - (shares * values).sum()
@@ -87,47 +69,6 @@ class MeanVarianceSettings(WeightedSettings):
         scaled = centred / deviation if deviation > 0 else np.zeros_like(centred)
         terms = MeanVariance(torch.tensor(scaled, dtype=torch.float32), self.mean_weight, self.variance_weight)
         return ClasswiseLoss(terms, self.weights(data.counts), self.deferred)
-
-
-class SoftLabelLoss(ClasswiseLoss):
-    """Cross entropy to a distribution around the number that the label was made of.
-
-    Args:
-        settings: which distribution.
-        data: the labels that it is trained on.
-    """
-
-    edges: Tensor
-
-    def __init__(self, settings: SoftLabelsSettings, data: TrainingLabels) -> None:
-        super().__init__(torch.neg, settings.weights(data.counts), settings.deferred)
-        self.settings = settings
-        self.register_buffer("edges", torch.tensor(data.task.edges, dtype=torch.float32), persistent=False)
-
-    def targets(self, labels: Tensor, numbers: Tensor) -> Tensor:
-        """What the answers should be.
-
-        Args:
-            labels: (B,) int64; where one is ``MISSING`` its row means nothing.
-            numbers: (B,) float32, NaN where there is none.
-
-        Returns:
-            (B, C_t), rows sum to 1. All on the label where there is no number, or one of another class, as where a
-            label was corrected by hand.
-        """
-        at = (self.edges - numbers.unsqueeze(1) - self.settings.offset) / self.settings.width
-        below = self.settings.cumulative(at)
-        ends = (torch.zeros_like(below[:, :1]), torch.ones_like(below[:, :1]))
-        soft = torch.cat([below, ends[1]], dim=1) - torch.cat([ends[0], below], dim=1)
-        hard = nn.functional.one_hot(labels.clamp(min=0), len(self.edges) + 1).to(soft.dtype)
-        made = (numbers.unsqueeze(1) >= self.edges).sum(dim=1)
-        agrees = ~numbers.isnan() & (made == labels)
-        return torch.where(agrees.unsqueeze(1), soft, hard)
-
-    def per_sample(self, log_probs: Tensor, labels: Tensor, numbers: Tensor) -> Tensor:
-        """(B,), each class's part with that class's weight."""
-        losses = (self.targets(labels, numbers) * self.weighted(log_probs)).sum(dim=1)
-        return losses * (labels != MISSING)
 
 
 class SoftLabelsSettings(WeightedSettings):
@@ -151,10 +92,14 @@ class SoftLabelsSettings(WeightedSettings):
 
     def build(self, data: TrainingLabels) -> TaskLoss:
         """With the task's edges."""
+        from multitask.objective.losses.task_losses import SoftLabelLoss
+
         return SoftLabelLoss(self, data)
 
     def cumulative(self, at: Tensor) -> Tensor:
         """The share of the distribution below each point, elementwise; points are in widths from its middle."""
+        import torch
+
         if self.kind == "gaussian":
             return torch.special.ndtr(at)
         tail = torch.exp(-at.abs()) / 2

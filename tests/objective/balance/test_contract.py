@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from multitask.objective.balance import AnyBalancer, Balancer, BalancerSettings, Step
+from multitask.objective.balance import AnyBalancer, BalancerSettings
+from multitask.objective.balance.base import Balancer, Step
 from multitask.settings import validate, variant_classes
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -251,7 +252,7 @@ def test_extra_that_is_not_installed_is_named_with_the_line_that_installs_it(
     name: str, missing: str, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "multitask.objective.balance.gradients.find_spec", lambda package: None if package == missing else package
+        "multitask.objective.balance.settings.find_spec", lambda package: None if package == missing else package
     )
     with pytest.raises(ValueError) as caught:
         settings_of(name).check({"mask": 1.0, "age": 1.0}, None)
@@ -261,7 +262,7 @@ def test_extra_that_is_not_installed_is_named_with_the_line_that_installs_it(
 
 
 def test_methods_without_the_extra_do_not_ask_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multitask.objective.balance.gradients.find_spec", lambda package: None)
+    monkeypatch.setattr("multitask.objective.balance.settings.find_spec", lambda package: None)
     for name in ("fixed", "famo", "gradnorm", "nash_mtl"):
         settings_of(name).check({"mask": 1.0, "age": 1.0}, None)
 

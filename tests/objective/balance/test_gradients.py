@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from multitask.objective.balance import Step
+from multitask.objective.balance.base import Step
 from multitask.objective.balance.cagrad import CAGradSettings
-from multitask.objective.balance.gradients import GradientSettings
 from multitask.objective.balance.mgda import MGDASettings
 from multitask.objective.balance.nash_mtl import NashMTLSettings
 from multitask.objective.balance.pcgrad import PCGradSettings
+from multitask.objective.balance.settings import GradientSettings
 from multitask.objective.balance.upgrad import UPGradSettings
 
 METHODS = [PCGradSettings(), CAGradSettings(), UPGradSettings(), NashMTLSettings(), MGDASettings()]

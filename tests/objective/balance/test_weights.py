@@ -8,14 +8,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from multitask.objective.balance import FixedSettings, Step
+from multitask.objective.balance import FixedSettings
 from multitask.objective.balance.adam import Adam
-from multitask.objective.balance.dynamic_average import DynamicAverageSettings
-from multitask.objective.balance.equal import EqualSettings
-from multitask.objective.balance.famo import FAMOSettings
-from multitask.objective.balance.gradnorm import GradNormBalancer, GradNormSettings
-from multitask.objective.balance.random import RandomSettings
-from multitask.objective.balance.uncertainty import UncertaintySettings
+from multitask.objective.balance.base import Step
+from multitask.objective.balance.gradnorm import GradNormBalancer
+from multitask.objective.balance.settings import (
+    DynamicAverageSettings,
+    EqualSettings,
+    FAMOSettings,
+    GradNormSettings,
+    RandomSettings,
+    UncertaintySettings,
+)
 
 TWO = {"a": 1.0, "b": 1.0}
 PLAIN = Step(lambda scalar: scalar)

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from multitask.labels import Task
-from multitask.objective.losses import AnyLoss, LossSettings, TaskLoss
+from multitask.objective.losses import AnyLoss, LossSettings
+from multitask.objective.losses.task_losses import TaskLoss
 from multitask.objective.training_labels import TrainingLabels
 from multitask.settings import validate, variant_classes
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from multitask.errors import UserError
 from multitask.labels import MISSING, Task
 from multitask.objective.class_weights import AnyClassWeights
-from multitask.objective.losses import AnyLoss, JointLoss
-from multitask.objective.losses.classwise import ClasswiseLoss
+from multitask.objective.losses import AnyLoss
+from multitask.objective.losses.task_losses import ClasswiseLoss, JointLoss
 from multitask.objective.training_labels import TrainingLabels
 from multitask.settings import validate, variant_classes
 

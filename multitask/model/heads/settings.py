@@ -1,0 +1,172 @@
+"""The heads' settings, and the table of them. What they build is imported when it is built."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from multitask.errors import UserError
+from multitask.labels import Task
+from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, variants
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from multitask.model.encoded import Widths
+
+Dropout = Annotated[Float, Field(ge=0, lt=1)]
+MAX_SCALE = 100.0
+"""What a learned scale may become, as in CLIP (Radford et al. 2021): beyond it a step can go anywhere."""
+
+
+class NetSettings(Settings):
+    """A head: its settings, and how it is built."""
+
+    name: str
+    dropout: Dropout = 0.0
+    reads_map: ClassVar[bool] = False
+    """Whether the head looks at the last feature map, and not only at what is pooled of it."""
+    ordinal: ClassVar[bool] = False
+    """Whether the head is for classes that are in order."""
+
+    def check(self, task: Task) -> None:
+        """Whether the head can learn a task.
+
+        Raises:
+            ValueError: it cannot; the message begins with the key.
+        """
+        if self.ordinal and task.kind == "nominal":
+            raise ValueError(
+                f"heads.{task.name}.net: {self.name} needs classes in order, but {task.name} is nominal; "
+                "use another net, or say kind: ordinal in labels"
+            )
+
+    @abstractmethod
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """A module from ``Encoded`` pictures to (B, C_t) float32 log-probabilities, whose exponentials sum to 1."""
+
+
+class LinearSettings(NetSettings):
+    """Dropout and one linear layer."""
+
+    name: Literal["linear"] = "linear"
+
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        from torch import nn
+
+        from multitask.model.heads.layers import PooledLogits
+
+        return PooledLogits(nn.Dropout(self.dropout), nn.Linear(widths.pooled, task.num_classes))
+
+
+class MLPSettings(NetSettings):
+    """A hidden layer between two of dropout, so that a task may combine features its own way."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: PositiveInt = 256
+
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        from torch import nn
+
+        from multitask.model.heads.layers import PooledLogits
+
+        return PooledLogits(
+            nn.Dropout(self.dropout),
+            nn.Linear(widths.pooled, self.hidden),
+            nn.GELU(),
+            nn.Dropout(self.dropout),
+            nn.Linear(self.hidden, task.num_classes),
+        )
+
+
+class AttentionSettings(NetSettings):
+    """A query of the task over the last feature map."""
+
+    name: Literal["attention"] = "attention"
+    num_heads: PositiveInt = 4
+    width: PositiveInt = 256
+    """Of what is collected from the places, all heads together."""
+    reads_map: ClassVar[bool] = True
+
+    @model_validator(mode="after")
+    def _check(self) -> AttentionSettings:
+        if self.width % self.num_heads:
+            raise ValueError(f"width must be a multiple of num_heads ({self.num_heads}), found {self.width}")
+        return self
+
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads the map.
+
+        Raises:
+            UserError: the backbone has none.
+        """
+        from multitask.model.heads.attention import AttentionHead
+
+        if not widths.map:
+            raise UserError(
+                f"heads.{task.name}.net: attention needs one last feature map, but the backbone has several"
+            )
+        return AttentionHead(widths.map, task.num_classes, self.num_heads, self.width, self.dropout)
+
+
+class CosineSettings(NetSettings):
+    """The cosines between features and a direction for each class, scaled."""
+
+    name: Literal["cosine"] = "cosine"
+    scale: PositiveFloat | None = None
+    """Of the cosines; where it is learned, at first. None: the square root of the number of features, at which the
+    logits begin with a standard deviation of 1, whatever the backbone."""
+    learn_scale: Bool = True
+
+    def check(self, task: Task) -> None:
+        """A scale beyond the greatest would not be learned."""
+        super().check(task)
+        if self.learn_scale and self.scale is not None and self.scale >= MAX_SCALE:
+            raise ValueError(
+                f"heads.{task.name}.net.scale: must be below {MAX_SCALE:g} to be learned, found {self.scale:g}"
+            )
+
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        from multitask.model.heads.cosine import CosineHead
+
+        scale = min(math.sqrt(widths.pooled), MAX_SCALE) if self.scale is None else self.scale
+        return CosineHead(widths.pooled, task.num_classes, self.dropout, scale, self.learn_scale)
+
+
+class CornSettings(NetSettings):
+    """Conditional thresholds, each with weights of its own."""
+
+    name: Literal["corn"] = "corn"
+    ordinal: ClassVar[bool] = True
+
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        from multitask.model.heads.ordinal import CornHead
+
+        return CornHead(widths.pooled, task.num_classes, self.dropout)
+
+
+class CoralSettings(NetSettings):
+    """Thresholds along one direction."""
+
+    name: Literal["coral"] = "coral"
+    ordinal: ClassVar[bool] = True
+
+    def build(self, widths: Widths, task: Task) -> nn.Module:
+        """Reads what is pooled."""
+        from multitask.model.heads.ordinal import CoralHead
+
+        return CoralHead(widths.pooled, task.num_classes, self.dropout)
+
+
+AnyNet = Annotated[
+    LinearSettings | MLPSettings | AttentionSettings | CosineSettings | CornSettings | CoralSettings,
+    *variants("linear"),
+]
+"""The table of heads: a new one is a module in a file of its own, its settings above, and their name here."""

@@ -1,0 +1,136 @@
+"""The settings of the backbone and of joint terms. What they build is imported when it is built."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+
+from multitask.errors import nearest
+from multitask.labels import LabelSpace
+from multitask.model import timm_names
+from multitask.settings import Count, Float, PositiveFloat, PositiveInt, Settings, resolve_path, variants
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from multitask.model.encoded import Widths
+    from multitask.model.joint import JointTerm
+
+
+def _weights(value: object, info: ValidationInfo) -> object:
+    if value is None or value in ("none", "hub"):
+        return "none" if value is None else str(value)
+    return resolve_path(value, info)
+
+
+class BackboneSettings(Settings):
+    """The ``model.backbone`` section."""
+
+    name: str = "mobilenetv2_100"
+    """Any name of ``timm.list_models()``."""
+    weights: Annotated[str, BeforeValidator(_weights), Field(min_length=1)] = "hub"
+    """``none`` (random), ``hub`` (timm's own, downloaded), or a file (.safetensors, or .pth holding tensors only)."""
+    freeze: Literal["none", "all"] | Count = "none"
+    """``all``, or how many stages from the input on, the stem being the first; a frozen stage also keeps its
+    normalisation statistics."""
+    drop_path: Annotated[Float, Field(ge=0, lt=1)] | None = None
+    """Stochastic depth; None: as timm builds the model."""
+    mean: tuple[Float, Float, Float] | None = None
+    """What the pixels (0 to 1, RGB) are normalised by; None: what the backbone was pretrained with."""
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    options: dict[str, Any] = {}
+    """Passed to timm as they are, as ``pad_type: same``."""
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        model = name.split(".")[0]
+        if not timm_names.is_model(model):
+            raise ValueError(f"timm has no model {name!r}{nearest(name, timm_names.model_names())}")
+        if not timm_names.has_weights(name):
+            raise ValueError(f"timm has no weights {name!r}{nearest(name, timm_names.pretrained_names(model))}")
+        return name
+
+    @model_validator(mode="after")
+    def _check(self) -> BackboneSettings:
+        for key in ("pretrained", "num_classes", "img_size", "in_chans", "drop_path_rate", "features_only"):
+            if key in self.options:
+                own = {"drop_path_rate": "; set drop_path", "img_size": "; set data.image_size"}.get(key, "")
+                raise ValueError(f"options cannot set {key!r}{own}")
+        if self.weights not in ("none", "hub") and not Path(self.weights).is_file():
+            raise ValueError(f"weights must be none, hub or a file; there is no file {self.weights}")
+        if self.weights == "none" and self.freeze not in ("none", 0):
+            raise ValueError(f"freeze: {self.freeze} would keep random weights; load weights or train all")
+        return self
+
+    def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation per channel, of pixels from 0 to 1."""
+        from multitask.model.vision_ops import timm
+
+        pretrained = timm.get_pretrained_cfg(self.name)
+        default_mean, default_std = (pretrained.mean, pretrained.std) if pretrained else ((0.5,) * 3, (0.5,) * 3)
+        return tuple(self.mean or default_mean), tuple(self.std or default_std)
+
+
+class TermSettings(Settings):
+    """A joint term: its settings, and how it is built."""
+
+    name: str
+
+    @abstractmethod
+    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
+        """(B, F) to (B, C), all zeros at first."""
+
+    def build(self, widths: Widths, space: LabelSpace) -> JointTerm:
+        """A joint term of heads with this label space."""
+        from multitask.model.joint import JointTerm
+
+        return JointTerm(space, self.residual(widths, space))
+
+
+class LowRankSettings(TermSettings):
+    """R(x, class) = u(x) . v(class) + b(class), with u and v of ``rank`` numbers."""
+
+    name: Literal["low_rank"] = "low_rank"
+    rank: PositiveInt = 8
+
+    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
+        """Two linear layers, the second of them zero."""
+        from torch import nn
+
+        from multitask.model.joint import zeroed
+
+        return nn.Sequential(
+            nn.Linear(widths.pooled, self.rank, bias=False), zeroed(nn.Linear(self.rank, space.num_classes))
+        )
+
+
+class PairwiseSettings(TermSettings):
+    """R(x, class) = the sum over every two tasks of a table of their labels; it knows of no three together."""
+
+    name: Literal["pairwise"] = "pairwise"
+
+    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
+        """One linear layer for each pair, zero."""
+        from multitask.model.joint import Pairwise
+
+        return Pairwise(widths.pooled, space)
+
+
+class NoTermSettings(TermSettings):
+    """The tasks as independent given the picture; for a joint loss on the factored model."""
+
+    name: Literal["none"] = "none"
+
+    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
+        """Zero for ever."""
+        from multitask.model.joint import Nothing
+
+        return Nothing(space.num_classes)
+
+
+AnyTerm = Annotated[LowRankSettings | PairwiseSettings | NoTermSettings, *variants("low_rank")]
+"""The table of joint terms: a new one is a class above, a module in ``joint.py``, and a name here."""

@@ -1,0 +1,62 @@
+"""Optuna's samplers, seeded anew for every trial."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from multitask.seeds import derive
+from multitask.study.samplers import SamplerSettings
+
+
+class PerTrial(BaseSampler):
+    """A sampler whose randomness depends on the study's seed and the trial's number alone.
+
+    One seeded sampler would repeat its first draws each time that a study is taken up again; this one goes on as if it
+    had never stopped, and two machines that share a study draw differently.
+
+    Args:
+        settings: which sampler.
+        seed: the study's.
+    """
+
+    def __init__(self, settings: SamplerSettings, seed: int) -> None:
+        self._build: Callable[[int], BaseSampler] = settings.build
+        self._seed = seed
+        self._inner: BaseSampler = settings.build(seed)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """A fresh sampler for this trial."""
+        self._inner = self._build(derive(self._seed, "sampler", trial.number))
+        self._inner.before_trial(study, trial)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """As the sampler does."""
+        return self._inner.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As the sampler does."""
+        return self._inner.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As the sampler does."""
+        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        """As the sampler does."""
+        self._inner.after_trial(study, trial, state, values)
+
+
+def quieten() -> None:
+    """Optuna's log lines would run through the table of running trials."""
+    optuna.logging.set_verbosity(optuna.logging.ERROR)

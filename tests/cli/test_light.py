@@ -1,0 +1,88 @@
+"""What can be wrong without a network is said before anything heavy is imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+HEAVY = ("torch", "torchvision", "timm", "albumentations", "cv2", "optuna", "pandas", "pyarrow", "matplotlib", "scipy")
+
+_RUN = """
+import contextlib, io, json, sys
+from pathlib import Path
+from multitask.cli import main
+heavy, lines = json.loads(sys.argv[1])
+answers = []
+for words in lines:
+    sys.argv = ["multitask", *words]
+    errors = io.StringIO()
+    code = 0
+    with contextlib.redirect_stdout(io.StringIO()):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+    answers.append([code, [name for name in heavy if name in sys.modules]])
+print(json.dumps(answers))
+"""
+
+
+def run_lines(lines: list[list[str]], folder: Path) -> list[tuple[int, list[str]]]:
+    """Exit code of each line, and what of ``HEAVY`` is imported after it; all in one process that is fresh before."""
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, json.dumps([HEAVY, lines])], capture_output=True, text=True, cwd=folder
+    )
+    assert done.returncode == 0, done.stderr
+    return [(code, found) for code, found in json.loads(done.stdout.splitlines()[-1])]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "multitask",
+        "multitask.cli",
+        "multitask.config",
+        "multitask.settings",
+        "multitask.labels",
+        "multitask.study.settings",
+        "multitask.bakeoff.plan",
+        "multitask.reporting.console",
+    ],
+)
+def test_what_a_config_is_checked_by_imports_nothing_heavy(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text((ROOT / "configs" / "demo.yaml").read_text() + "\nnot_a_key: 1\n")
+    shipped = sorted((ROOT / "configs").glob("*.yaml"))
+    lines = [
+        ["--help"],
+        *[["config", str(file), "--set", "model.backbone.weights=none"] for file in shipped],
+        ["config", str(shipped[0]), "--set", "model.backbone.name=vit_tiny_patch16_224.augreg_in21k"],
+        ["config", str(shipped[0]), "--set", "training.optimizer.name=lamb"],
+        ["config", str(wrong)],
+        ["config", "nothere.yaml"],
+        ["train", "nothere.yaml"],
+        ["train", str(wrong)],
+        ["train", str(shipped[0]), "--set", "training.epochs=0"],
+        ["eda", "nothere.yaml", "-o", "x.html"],
+        ["study", "nothere.yaml"],
+        ["study", str(wrong)],
+        ["bakeoff", "nothere.yaml"],
+        ["bakeoff", str(wrong)],
+    ]
+    answers = run_lines(lines, tmp_path)
+    for words, (code, heavy) in zip(lines, answers, strict=True):
+        right = words[0] == "--help" or (words[0] == "config" and words[1] not in (str(wrong), "nothere.yaml"))
+        assert code == (0 if right else 2), words
+        assert heavy == [], words

@@ -315,7 +315,7 @@ class TestResolved:
         ),
         "data.train_groups": st.none() | st.integers(1, 10**6),
         "labels.impossible": st.sampled_from([[], [{"mask": "wear", "gender": "male"}]]),
-        "labels.tasks.age": st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=4, unique=True).map(
+        "labels.tasks.age": st.lists(st.floats(-1e9, 1e9, width=32), min_size=2, max_size=4, unique=True).map(
             lambda edges: {"kind": "binned", "edges": sorted(edges)}
         ),
         "augment.strength": st.floats(0, 1),

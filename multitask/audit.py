@@ -25,11 +25,11 @@ from multitask.evaluation.audit import Audit, Rank, Suspect, find_suspects
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.files import plain, to_json, write_atomically
-from multitask.finished import read_run
 from multitask.folds import run_folds
 from multitask.material import Material
 from multitask.reporting.audit_page import render_audit
 from multitask.runs.comparison import Difference, paired_differences
+from multitask.runs.config import read_run
 from multitask.runs.folder import RunFolder
 from multitask.settings import override, validate
 from multitask.training.progress import Progress

@@ -29,30 +29,14 @@ from multitask.model.ensemble import Ensemble
 from multitask.outcome import answer, read_rules, write_report
 from multitask.reporting.pages import Mistake, Picture
 from multitask.reporting.run_page import render_report
-from multitask.run import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
-from multitask.settings import override, validate
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.progress import Progress
 
 NUM_AUGMENTED = 24
 NUM_MISTAKES = 24
 MISTAKES_PER_GROUP = 2
-
-
-def read_run(path: Path, data: Path | None = None) -> tuple[RunFolder, Config]:
-    """A run and its config, with the data perhaps at another place than when it was trained.
-
-    Raises:
-        UserError: there is no run.
-    """
-    folder = RunFolder(path)
-    config = load_run_config(folder)
-    if data is not None:
-        moved = override(Config, config.model_dump(mode="json"), {"data.root": str(data.resolve())})
-        config = validate(Config, moved)
-    return folder, config
 
 
 @contextmanager

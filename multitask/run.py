@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from multitask.assembly import build_network, build_trainer, load_weights
-from multitask.config import Config, load_config
+from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import epoch_scores
@@ -23,6 +23,7 @@ from multitask.losses import number_centres
 from multitask.material import Material
 from multitask.model.network import Network
 from multitask.outcome import answer, write_report
+from multitask.runs.config import load_run_config
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import flatten
@@ -204,16 +205,3 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
     if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
-
-
-def load_run_config(folder: RunFolder) -> Config:
-    """The config that a run began with.
-
-    Raises:
-        UserError: there is no run, or its config is damaged or of another version.
-    """
-    folder.require()
-    try:
-        return load_config(folder.config)
-    except UserError as error:
-        raise UserError(f"{folder.config}: {error}") from None

@@ -15,8 +15,9 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.rules import Kept
-from multitask.finished import evaluate, read_run, write_page, write_submission
+from multitask.finished import evaluate, write_page, write_submission
 from multitask.run import run
+from multitask.runs.config import read_run
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 from multitask.training.progress import Progress
 

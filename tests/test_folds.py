@@ -22,10 +22,11 @@ from multitask.config import Config
 from multitask.data.splits import fold as deal
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.finished import evaluate, read_run, write_page, write_submission
+from multitask.finished import evaluate, write_page, write_submission
 from multitask.folds import fold_configs, members, run_folds
 from multitask.material import Material
 from multitask.run import run
+from multitask.runs.config import read_run
 from multitask.runs.folder import RunFolder, overview
 from multitask.training.progress import Progress
 from tests.test_run import StoppedError, assert_same_run

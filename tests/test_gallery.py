@@ -18,10 +18,11 @@ from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.errors import UserError
-from multitask.finished import evaluate, read_run, write_page, write_submission
+from multitask.finished import evaluate, write_page, write_submission
 from multitask.folds import run_folds
 from multitask.material import Material
 from multitask.run import run
+from multitask.runs.config import read_run
 from multitask.runs.folder import read_json
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.progress import Progress

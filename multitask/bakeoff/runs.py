@@ -22,7 +22,8 @@ from multitask.files import to_json, write_atomically
 from multitask.material import Material
 from multitask.outcome import write_report
 from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
-from multitask.run import load_run_config, run
+from multitask.run import run
+from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder, read_json
 from multitask.training.loop import DivergedError
 from multitask.training.progress import Progress

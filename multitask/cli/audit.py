@@ -56,15 +56,20 @@ def command(
     corrections, on the same folds, and both are scored on the same people; where that is interrupted, the same line
     goes on.
     """
-    from multitask.audit import AuditFolder
     from multitask.errors import UserError
+    from multitask.runs.config import read_run
+
+    if constant and file is not None:
+        raise UserError("--constant: would be ignored beside --apply; leave it out")
+    read_run(run, data)
+
+    # Only now: what follows takes seconds to import.
+    from multitask.audit import AuditFolder
 
     folder = AuditFolder(out or run / "audit")
     if file is None:
         _find(run, folder, data, constant, rank, most, quiet)
         return
-    if constant:
-        raise UserError("--constant: would be ignored beside --apply; leave it out")
     if file == Path("-"):
         file = folder.accepted
         if not file.is_file():
@@ -103,9 +108,10 @@ def _find(
 
 def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool) -> None:
     from multitask.audit import AuditFolder, apply_corrections, differences_of
-    from multitask.finished import read_run, write_page
+    from multitask.finished import write_page
     from multitask.reporting.console import command_line, fail, show_applied, show_paths
     from multitask.reporting.progress import make_progress
+    from multitask.runs.config import read_run
 
     assert isinstance(folder, AuditFolder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

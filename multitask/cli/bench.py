@@ -16,6 +16,10 @@ from multitask.cli.options import FilePath
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
 def command(config: Path | None, study: bool, balancers: bool, sharing: bool) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
+    from multitask.config import load_config
+
+    if config is not None:
+        load_config(config)  # what is wrong with it is said before what follows is imported, which takes seconds
     from multitask.reporting.console import say, show_bench
     from multitask.reporting.progress import make_progress
     from multitask.runs.environment import machine

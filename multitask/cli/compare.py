@@ -15,16 +15,19 @@ from multitask.cli.options import FilePath
 def command(runs: tuple[Path, ...], split: str) -> None:
     """Show what differs between RUNS: settings, scores, and paired differences to the first."""
     from multitask.errors import UserError
-    from multitask.evaluation.predictions import Predictions
-    from multitask.finished import read_run
-    from multitask.reporting.console import show_comparison, show_differences, with_interval
-    from multitask.runs.comparison import differing_settings, paired_differences
+    from multitask.runs.config import read_run
 
     if len(runs) < 2:
         raise UserError("compare: needs two runs or more")
     opened = [read_run(run) for run in runs]
     names = [folder.name for folder, _ in opened]
     reports = [folder.read_report(split) for folder, _ in opened]
+
+    # Only now: what follows takes seconds to import.
+    from multitask.evaluation.predictions import Predictions
+    from multitask.reporting.console import show_comparison, show_differences, with_interval
+    from multitask.runs.comparison import differing_settings, paired_differences
+
     predictions = [
         Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
         for folder, config in opened

@@ -21,8 +21,9 @@ def command(out: Path | None, quiet: bool) -> None:
     from multitask.cli.train import train_and_report
     from multitask.config import load_config
     from multitask.errors import UserError
-    from multitask.finished import evaluate, read_run, write_page, write_submission
+    from multitask.finished import evaluate, write_page, write_submission
     from multitask.reporting.console import say, score, show_paths, with_interval
+    from multitask.runs.config import read_run
     from multitask.runs.folder import new_folder
     from multitask.shipped import config_file
     from multitask.training.progress import Progress

@@ -19,11 +19,19 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
 
     Classes, numbers and pictures; the same picture under two groups; what cannot be read.
     """
+    from multitask.config import load_config
+    from multitask.errors import UserError
+
+    if out.is_dir():
+        raise UserError(f"--out: must be a file, found the folder {out}")
+    if not out.parent.is_dir():
+        raise UserError(f"--out: no such folder: {out.parent}")
+    settings = load_config(config, overrides)
+
+    # Only now: what follows takes seconds to import.
     from datetime import UTC, datetime
 
-    from multitask.config import load_config
     from multitask.data.eda import inspect
-    from multitask.errors import UserError
     from multitask.files import write_atomically
     from multitask.material import Material
     from multitask.reporting.console import show_paths
@@ -32,11 +40,6 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
     from multitask.reporting.progress import make_progress
     from multitask.seeds import derive
 
-    if out.is_dir():
-        raise UserError(f"--out: must be a file, found the folder {out}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out: no such folder: {out.parent}")
-    settings = load_config(config, overrides)
     material = Material(settings)
     progress = make_progress(quiet)
     try:

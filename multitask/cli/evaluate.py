@@ -22,11 +22,15 @@ from multitask.cli.options import data_option, quiet_option, run_argument
 @quiet_option
 def command(run: Path, split: str, data: Path | None, quiet: bool) -> None:
     """Score RUN on one of its splits: console, report.json and report.html (report-SPLIT for the others)."""
-    from multitask.finished import evaluate, read_run, write_page
+    from multitask.runs.config import read_run
+
+    folder, config = read_run(run, data)
+
+    # Only now: what follows takes seconds to import.
+    from multitask.finished import evaluate, write_page
     from multitask.reporting.console import show_paths, show_report
     from multitask.reporting.progress import make_progress
 
-    folder, config = read_run(run, data)
     progress = make_progress(quiet)
     try:
         report = evaluate(folder, config, split, progress)

@@ -16,11 +16,15 @@ from multitask.cli.options import FilePath, quiet_option, run_argument
 @quiet_option
 def command(run: Path, data: Path, output: Path, quiet: bool) -> None:
     """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""
-    from multitask.finished import read_run, write_submission
+    from multitask.runs.config import read_run
+
+    folder, config = read_run(run)
+
+    # Only now: what follows takes seconds to import.
+    from multitask.finished import write_submission
     from multitask.reporting.console import say
     from multitask.reporting.progress import make_progress
 
-    folder, config = read_run(run)
     progress = make_progress(quiet)
     try:
         num = write_submission(folder, config, data, output, progress)

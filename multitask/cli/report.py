@@ -22,11 +22,15 @@ def command(run: Path, storage: str | None, split: str, data: Path | None) -> No
     if (run / "study.yaml").is_file():
         _report_study(run, storage)
         return
-    from multitask.finished import read_run, write_page
-    from multitask.reporting.console import show_paths, show_report
+    from multitask.runs.config import read_run
 
     folder, config = read_run(run, data)
     report = folder.read_report(split)
+
+    # Only now: what follows takes seconds to import.
+    from multitask.finished import write_page
+    from multitask.reporting.console import show_paths, show_report
+
     page = write_page(folder, config, split)
     show_report(report)
     show_paths({"report": page})

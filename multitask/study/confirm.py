@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from multitask.config import Config, DataSettings
 from multitask.errors import UserError
 from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
-from multitask.run import load_run_config
+from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.study import ledger

@@ -75,11 +75,20 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["train", "nothere.yaml"],
         ["train", str(wrong)],
         ["train", str(shipped[0]), "--set", "training.epochs=0"],
-        ["eda", "nothere.yaml", "-o", "x.html"],
+        ["eda", "nothere.yaml", "--out", "x.html"],
         ["study", "nothere.yaml"],
         ["study", str(wrong)],
         ["bakeoff", "nothere.yaml"],
         ["bakeoff", str(wrong)],
+        ["runs", "nothere"],
+        ["report", "nothere"],
+        ["evaluate", "nothere"],
+        ["predict", "nothere", "--data", ".", "-o", "answers.csv"],
+        ["compare", "nothere", "northere"],
+        ["audit", "nothere"],
+        ["audit", "nothere", "--apply"],
+        ["cache", "nothere.yaml"],
+        ["bench", "nothere.yaml"],
     ]
     answers = run_lines(lines, tmp_path)
     for words, (code, heavy) in zip(lines, answers, strict=True):

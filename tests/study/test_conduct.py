@@ -19,7 +19,8 @@ from optuna.trial import FrozenTrial, TrialState
 from multitask.config import load_config
 from multitask.errors import UserError
 from multitask.reporting.study.progress import StudyProgress
-from multitask.run import load_run_config, run
+from multitask.run import run
+from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.study import conduct as module
 from multitask.study import ledger

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 
 import click
@@ -68,6 +69,8 @@ def cli() -> None:
 
 def main() -> None:
     """The console script. What a user can mend is one line on the error stream and exit code 2."""
+    # Of children, those too that libraries start: a file in the working folder never stands in for a module.
+    os.environ["PYTHONSAFEPATH"] = "1"
     try:
         cli()
     except UserError as error:

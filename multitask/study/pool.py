@@ -47,7 +47,8 @@ class Worker:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         self.connection: Connection = here
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "multitask.study.worker", str(there.fileno())],
+            # -P: else a yaml.py in the folder that the study is started in would be imported in place of the library.
+            [sys.executable, "-P", "-m", "multitask.study.worker", str(there.fileno())],
             pass_fds=[there.fileno()],
             env=environment,
             stdin=subprocess.DEVNULL,

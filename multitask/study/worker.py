@@ -1,6 +1,6 @@
 """A worker: a process that trains one run after another for a launch, and knows nothing of studies.
 
-    python -m multitask.study.worker FILE_DESCRIPTOR
+    python -P -m multitask.study.worker FILE_DESCRIPTOR
 
 Over the pipe of that number it is given a ``Job``, says ``Epoch`` after each, hears whether to go on, and ends with
 ``Done``, ``Stopped`` or ``Failed``. When the other end is gone, so is the worker.

@@ -189,3 +189,20 @@ def test_what_is_sent_to_a_dead_worker_is_no_error(
     worker.process.wait(30)
     worker.send(True)
     assert lost(pool)[0] is worker
+
+
+def test_a_worker_imports_nothing_from_the_folder_it_is_started_in(
+    open_pool: Callable[..., Pool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hostile = tmp_path / "hostile"
+    hostile.mkdir()
+    for name in ("yaml", "random", "multiprocessing", "torch", "pickle"):
+        (hostile / f"{name}.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'a').write('{name} ')")
+    monkeypatch.chdir(hostile)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    pool = open_pool()
+    until = time.monotonic() + 60
+    while not pool.workers[0].idle:
+        assert time.monotonic() < until
+        assert not any(isinstance(message, Lost) for _, message in pool.listen(0.1))
+    assert not (tmp_path / "mark").exists()

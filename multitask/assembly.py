@@ -67,4 +67,5 @@ def build_trainer(config: Config, material: Material, network: Network, num_batc
         config.seed,
         num_batches,
         network.fixed_state(),
+        config.learned_space(),
     )

@@ -8,6 +8,7 @@ from torch import nn
 
 from multitask.config import Config
 from multitask.data.samples import Samples
+from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING
 from multitask.material import what_is_learned
 from multitask.objective.losses import LossSettings
@@ -37,7 +38,13 @@ def trained_labels(config: Config, samples: Samples) -> dict[str, TrainingLabels
 
 
 def build_losses(config: Config, samples: Samples) -> dict[str, nn.Module]:
-    """The losses of the heads, and of the joint term where there is one, by name."""
+    """The losses of the heads, and of the joint term where there is one, by name.
+
+    Raises:
+        UserError: every sample that trains weighs 0.
+    """
+    if not samples.weights.any():
+        raise UserError("data.source: every picture that trains has a weight of 0; give some a weight above 0")
     labels = trained_labels(config, samples)
     losses: dict[str, nn.Module] = {name: head.loss.build(labels[name]) for name, head in config.heads.items()}
     if config.joint is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from multitask.config import Config
 from multitask.data.drawing import draw_set
+from multitask.errors import UserError
 from multitask.labels import JOINT
 from multitask.losses import build_losses, number_centres, prior_shifts, trained_labels
 from multitask.material import Material
@@ -37,6 +39,13 @@ def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
     ages = train.numbers[:, 2]
     for label, centre in enumerate(number_centres(material.training_samples())["age"]):
         assert centre == pytest.approx(ages[train.labels[:, 2] == label].mean())
+
+
+def test_weights_that_are_all_0_are_refused(tiny: MakeConfig) -> None:
+    config = tiny()
+    samples = Material(config).training_samples()
+    with pytest.raises(UserError, match=r"^data\.source: every picture that trains has a weight of 0; "):
+        build_losses(config, replace(samples, weights=0 * samples.weights))
 
 
 @pytest.mark.parametrize("sharing", ["shared", "flat"])

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from multitask.assembly import build_network, build_trainer
@@ -20,6 +22,7 @@ from multitask.bench.timing import Measurement, built_in_both_orders, computing,
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
+from multitask.data.mix import Targets
 from multitask.errors import UserError
 from multitask.material import Material
 from multitask.model.backbone import Backbone
@@ -49,6 +52,11 @@ class Served(Batches):
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The same ones at every epoch."""
         yield from self._batches
+
+    def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
+        """Those of the batches."""
+        weights = [Targets(batch.labels, batch.weights, batch.numbers).labelled_weights() for batch in self._batches]
+        return torch.stack(weights).double().numpy()
 
 
 @contextmanager
@@ -197,6 +205,10 @@ class _Watched(Batches):
             if batch is None:
                 return
             yield batch
+
+    def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
+        """Those of the other."""
+        return self._batches.labelled_weights(epoch)
 
 
 def _waiting(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:

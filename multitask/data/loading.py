@@ -19,6 +19,7 @@ from multitask.data.augment import Augmentation
 from multitask.data.samplers import SamplerSettings, draw
 from multitask.data.samples import Samples
 from multitask.errors import UserError
+from multitask.labels import MISSING
 from multitask.seeds import derive
 
 
@@ -92,6 +93,10 @@ class _Maker(Dataset[Batch | UserError]):
         self.weights = samples.weights
         self.pictures = pictures
         self.augmentation = augmentation
+
+    def labelled_weights(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(T,) the weight of the samples at these indices whose label is known."""
+        return self.weights[indices].astype(np.float64) @ (self.learned.labels[indices] != MISSING)
 
     def __getitem__(self, order: _Order) -> Batch | UserError:
         # OpenCV counts threads per process, and a batch is one worker's job.
@@ -173,12 +178,8 @@ class Batches:
         Raises:
             UserError: a picture cannot be read.
         """
-        indices = self._indices
-        if self._shuffle:
-            indices = draw(indices, self._chances, np.random.default_rng(derive(self._seed, "order", epoch)))
         self._orders[:] = [
-            _Order(part, derive(self._seed, "augment", epoch, number))
-            for number, part in enumerate(np.array_split(indices, self.num_batches))
+            _Order(part, derive(self._seed, "augment", epoch, number)) for number, part in enumerate(self._parts(epoch))
         ]
         made = iter(self._loader) if self._loader is not None else _ahead(self._maker, list(self._orders), self._pin)
         for batch in made:
@@ -190,6 +191,17 @@ class Batches:
                     # finds are not told to stop: ten seconds until they are killed.
                     del batch, made
             yield batch
+
+    def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
+        """(batches, T) the weight of the samples of each batch of an epoch whose label is known; reads no picture."""
+        return np.stack([self._maker.labelled_weights(part) for part in self._parts(epoch)])
+
+    def _parts(self, epoch: int) -> list[NDArray[np.int64]]:
+        """The samples of each batch of an epoch."""
+        indices = self._indices
+        if self._shuffle:
+            indices = draw(indices, self._chances, np.random.default_rng(derive(self._seed, "order", epoch)))
+        return np.array_split(indices, self.num_batches)
 
 
 def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | UserError]:

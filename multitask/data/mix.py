@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from multitask.data.settings import MixSettings
+from multitask.labels import MISSING
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Targets:
     numbers: Tensor
     partner: Tensor | None = None
     lam: float = 1.0
+
+    def labelled_weights(self) -> Tensor:
+        """(T,) the weight of the samples whose label is known; of a mixed batch that of either side, which agree."""
+        return (self.weights.unsqueeze(1) * (self.labels != MISSING)).sum(dim=0)
 
     def sides(self) -> list[tuple[float, Targets]]:
         """Share and unmixed targets of each side of the mixture."""

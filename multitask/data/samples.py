@@ -52,7 +52,7 @@ class Samples:
         groups: (N,) str; the pictures of one group (a person) stay together in every split.
         labels: (N, T) int64, ``MISSING`` where unknown; columns in task order.
         numbers: (N, T) float64, the raw number of a binned task (an age), NaN where unknown or not binned.
-        weights: (N,) float32, how much each counts in the loss.
+        weights: (N,) float32, how much each counts in the loss beside the others of its batch.
         sources: (N,) str, where each came from.
         ids: (N,) str, what the source calls each or its group, by which corrections may find them; not always unique.
             None where the source has none.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ from multitask.data.loading import Batch, Batches
 from multitask.data.mix import Targets, mix
 from multitask.data.settings import MixSettings
 from multitask.errors import UserError
-from multitask.labels import JOINT
+from multitask.labels import JOINT, LabelSpace
 from multitask.model.network import Heads
 from multitask.objective.balance.base import Balancer, Step
 from multitask.seeds import derive
+from multitask.training.accumulation import step_shares
 from multitask.training.again import Again
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 from multitask.training.conflict import Conflict
 from multitask.training.device import resolve_precision
+from multitask.training.likelihood import LikelihoodMeter
 from multitask.training.means import Means
 from multitask.training.progress import Progress
 from multitask.training.settings import TrainingSettings
@@ -36,6 +39,23 @@ Validate = Callable[[nn.Module], Mapping[str, Any]]
 
 class DivergedError(UserError):
     """A head's loss is no number any more."""
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A batch that was walked back from; nothing in it is part of a graph.
+
+    Attributes:
+        total: what the balancer made of the losses.
+        losses: by name.
+        outputs: log-probabilities, by name.
+        targets: of the batch.
+    """
+
+    total: Tensor
+    losses: dict[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    targets: Targets
 
 
 def lookup(scores: Mapping[str, Any], metric: str) -> float:
@@ -59,6 +79,7 @@ class Trainer:
         mixing: mixup and CutMix.
         seed: the config's.
         num_batches: per epoch.
+        space: that of the heads, for the negative log-likelihood of the training labels; None: it is not recorded.
         fixed: the part of the state that training cannot change, whether the network has it or runs on features that
             were computed before. ``best.safetensors`` holds it, so that it is whole; ``last.safetensors`` does not.
     """
@@ -74,6 +95,7 @@ class Trainer:
         seed: int,
         num_batches: int,
         fixed: Mapping[str, Tensor] | None = None,
+        space: LabelSpace | None = None,
     ) -> None:
         self.network = network
         self.losses = losses
@@ -83,6 +105,7 @@ class Trainer:
         self.mixing = mixing
         self.seed = seed
         self.fixed = dict(fixed or {})
+        self.space = space
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
 
@@ -121,7 +144,8 @@ class Trainer:
             progress: hears of every batch.
 
         Returns:
-            ``lr``, ``seconds``, ``images_per_s``, and ``train``: the mean losses.
+            ``lr``, ``seconds``, ``images_per_s``, and ``train``: the mean losses over the labelled samples, and beside
+            them ``nll``, the negative log-likelihood of the labels, which is what validation calls its loss.
 
         Raises:
             DivergedError: a head's loss is NaN or infinite; it names the head and the step.
@@ -135,15 +159,20 @@ class Trainer:
             listener.begin_epoch(epoch, self.settings.epochs)
         started = time.perf_counter()
         sums = Means(tuple(self.losses), self.device)
+        likelihood = None if self.space is None else LikelihoodMeter(self.space, self.device)
         conflict = Conflict(batches.num_batches)
+        shares = self._shares(batches, epoch)
         num_images = 0
         for number, batch in enumerate(batches.epoch(epoch)):
             last = number + 1 == batches.num_batches
             place = number % self.settings.accumulate
             in_step = min(self.settings.accumulate, batches.num_batches - (number - place))  # the last may be shorter
             look = partial(conflict.look, number)
-            total, losses = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step, look)
-            sums.add(total, losses, len(batch))
+            share = None if shares is None else shares[number]
+            done = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step, share, look)
+            sums.add(done.total, done.losses, done.targets.labelled_weights(), len(batch))
+            if likelihood is not None:
+                likelihood.add(done.outputs, done.targets)
             if self.device.type == "cpu" or last or (number + 1) % 20 == 0:  # a look costs a GPU its head start
                 self._check(sums, epoch)
             if last or place + 1 == in_step:
@@ -155,17 +184,34 @@ class Trainer:
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
             "seconds": seconds,
             "images_per_s": num_images / seconds,
-            "train": {
-                **sums.record(),
-                "weights": self.balancer.current_weights(),
-                "conflict": conflict.record(),
-            },
+            "train": self._record(sums, likelihood, conflict),
         }
 
+    def _record(self, sums: Means, likelihood: LikelihoodMeter | None, conflict: Conflict) -> dict[str, Any]:
+        weights = self.balancer.current_weights()
+        record = {**sums.record(weights), "weights": weights, "conflict": conflict.record()}
+        if likelihood is not None:
+            record["nll"], tasks = likelihood.record()
+            for name, value in tasks.items():
+                record["tasks"][name]["nll"] = value
+        return record
+
+    def _shares(self, batches: Batches, epoch: int) -> Tensor | None:
+        """``step_shares`` on the device."""
+        if self.settings.accumulate == 1:
+            return None
+        shares = step_shares(batches.labelled_weights(epoch), self.settings.accumulate)
+        return None if shares is None else torch.from_numpy(shares).float().to(self.device)
+
     def _batch(
-        self, batch: Batch, seed: int, in_step: int, look: Callable[[Mapping[str, Tensor], Step], None]
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Adds the gradients of one batch, after ``look``, which changes nothing; the losses, detached."""
+        self,
+        batch: Batch,
+        seed: int,
+        in_step: int,
+        shares: Tensor | None,
+        look: Callable[[Mapping[str, Tensor], Step], None],
+    ) -> _Done:
+        """Adds the gradients of one batch, after ``look``, which changes nothing."""
         batch = batch.to(self.device)
         images = self.preprocessing.normalise(batch.images)
         images, targets = mix(images, Targets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
@@ -186,10 +232,13 @@ class Trainer:
 
         self._losses_again = losses_again
         features = self.network.shared(encoded)
-        losses, step = self._losses(answers, targets), Step(scaled, features, self._last_layer)
+        labelled = targets.labelled_weights() / len(batch)
+        losses = self._losses(answers, targets)
+        step = Step(scaled, features, self._last_layer, shares, labelled)
         look(losses, step)
         total = self.balancer.backward(losses, step)
-        return total, {name: loss.detach() for name, loss in losses.items()}
+        outputs = {name: values.detach() for name, values in answers.items()}
+        return _Done(total, {name: loss.detach() for name, loss in losses.items()}, outputs, targets)
 
     def _losses(self, answers: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:
         losses = {}

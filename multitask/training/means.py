@@ -10,20 +10,36 @@ from torch import Tensor
 
 
 class Means:
-    """The losses of one epoch, on the device until somebody looks."""
+    """The losses of one epoch, each the mean over the samples that have its label; on the device until somebody looks.
+
+    Args:
+        names: K losses.
+        device: theirs.
+    """
 
     def __init__(self, names: tuple[str, ...], device: torch.device) -> None:
         self.names = names
         self._rows: list[Tensor] = []
         self._checked = 0
         self._sums = torch.zeros(len(names) + 1, dtype=torch.float64, device=device)
+        self._labelled_sums = torch.zeros(len(names), dtype=torch.float64, device=device)
+        self._labelled = torch.zeros(len(names), dtype=torch.float64, device=device)
         self._num_images = 0
 
-    def add(self, total: Tensor, losses: Mapping[str, Tensor], num_images: int) -> None:
-        """The losses of one batch."""
+    def add(self, total: Tensor, losses: Mapping[str, Tensor], labelled: Tensor, num_images: int) -> None:
+        """The losses of one batch.
+
+        Args:
+            total: what the balancer made of them.
+            losses: by name, the mean over the batch's labelled samples.
+            labelled: (K,) the weight of those samples.
+            num_images: of the batch.
+        """
         row = torch.stack([total, *(losses[name] for name in self.names)])
         self._rows.append(row)
         self._sums += row * num_images
+        self._labelled_sums += row[1:] * labelled
+        self._labelled += labelled
         self._num_images += num_images
 
     def first_not_finite(self) -> tuple[int, str, float] | None:
@@ -41,12 +57,31 @@ class Means:
         return start + batch + 1, name, float(fresh[batch, columns[0]])
 
     def heads(self) -> dict[str, float]:
-        """The mean loss of each head so far."""
-        return dict(zip(self.names, (self._sums[1:] / max(self._num_images, 1)).tolist(), strict=True))
+        """The mean loss of each head so far, over its labelled samples; NaN where there was none."""
+        return dict(zip(self.names, self._means().tolist(), strict=True))
 
-    def record(self) -> dict[str, Any]:
-        """The epoch's means, as ``metrics.jsonl`` has them."""
+    def _means(self) -> Tensor:
+        return self._labelled_sums / self._labelled
+
+    def total(self, weights: Mapping[str, float]) -> float:
+        """The balanced loss of the epoch.
+
+        A batch with few labels of a head, or none, has little of that head's loss in its total. So to the mean of the
+        totals is added, for each head, what its mean over the labelled samples is more than its mean over the batches:
+        exactly 0 where every sample has its labels and weighs 1.
+
+        Args:
+            weights: what each loss counts at the epoch's end, 1 where none is given. Where weights move within an epoch
+                what is added is an approximation.
+        """
+        totals = self._sums / max(self._num_images, 1)
+        lacking = (self._means() - totals[1:]).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)  # NaN: no label at all
+        counts = lacking.new_tensor([weights.get(name, 1.0) for name in self.names])
+        return float(totals[0] + (counts * lacking).sum())
+
+    def record(self, weights: Mapping[str, float]) -> dict[str, Any]:
+        """The epoch's means, as ``metrics.jsonl`` has them; ``weights`` as of ``total``."""
         return {
-            "loss": float(self._sums[0] / max(self._num_images, 1)),
+            "loss": self.total(weights),
             "tasks": {name: {"loss": value} for name, value in self.heads().items()},
         }

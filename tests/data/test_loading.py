@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,16 @@ def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, pict
     assert who(batches, 1) == first
     assert who(make(samples, pictures, shuffle=True, seed=4), 2) == second
     assert who(make(samples, pictures, shuffle=True, seed=5), 1) != first
+
+
+def test_labelled_weights_are_those_of_the_batches_that_are_served(samples: Samples, pictures: Pictures) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.where(rng.random((len(samples), 2)) < 0.3, -1, 1)
+    learned = Learned(labels, np.full(labels.shape, np.nan, dtype=np.float32))
+    weighted = replace(samples, weights=rng.random(len(samples)).astype(np.float32))
+    batches = Batches(weighted, learned, pictures, np.arange(len(samples)), 16, shuffle=True, seed=3)
+    expected = [(batch.weights[:, None] * (batch.labels != -1)).sum(0) for batch in batches.epoch(2)]
+    assert np.allclose(batches.labelled_weights(2), np.stack(expected))
 
 
 def test_without_augmentation_the_pictures_are_as_they_are(samples: Samples, pictures: Pictures) -> None:

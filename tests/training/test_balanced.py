@@ -7,14 +7,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
-from multitask.labels import LabelSpace, Task
+from multitask.labels import MISSING, LabelSpace, Task
 from multitask.model.backbone import Backbone
 from multitask.model.heads import AttentionSettings, LinearSettings, NetSettings
 from multitask.model.network import ByTask, Network
@@ -52,6 +54,10 @@ class FixedBatches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         return iter(self.batches)
+
+    def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
+        labelled = [batch.weights @ (batch.labels != MISSING).float() for batch in self.batches]
+        return torch.stack(labelled).double().numpy()
 
 
 def build(name: str, backbone: str = "test_resnet", nets: Mapping[str, NetSettings] = {}, **changes: Any) -> Trainer:
@@ -173,6 +179,45 @@ def test_accumulated_batches_add_up(name: str) -> None:
         found.append(everything(trainer))
     one, other = found
     assert all(torch.allclose(one[key], other[key], atol=1e-5) for key in one)
+
+
+@pytest.mark.parametrize("name", ["fixed", "equal", "uncertainty", "dynamic_average"])
+def test_accumulated_batches_are_one_large_batch_wherever_the_labels_are(name: str) -> None:
+    """Batches of other sizes, weights and numbers of labels: one has none of the last task, one a single one."""
+    sizes = (5, 2, 4)
+    generator = torch.Generator().manual_seed(3)
+    weights = torch.rand(sum(sizes), generator=generator) * 3
+    weights[1] = 0.0
+    labels = torch.stack([torch.randint(0, k, (sum(sizes),), generator=generator) for k in SPACE.sizes], dim=1)
+    labels[:5, 0] = labels[[6, 8, 9, 10], 1] = labels[5:, 2] = labels[:4, 2] = MISSING
+    images = torch.randint(0, 256, (sum(sizes), *SIZE, 3), generator=generator, dtype=torch.uint8)
+    found = []
+    for split in (sizes, (sum(sizes),)):
+        trainer = build(
+            name,
+            "test_vit",
+            accumulate=3,
+            optimizer={"name": "momentum", "weight_decay": 0.0, "options": {"momentum": 0.0}},
+            clip_norm=None,
+            schedule={"name": "step", "factor": 1.0, "warmup_epochs": 0},
+        )
+        trainer.network.backbone.eval()  # type: ignore[union-attr,operator]  (no draws, that both be the same)
+        for module in trainer.network.modules():
+            if hasattr(module, "drop_prob"):
+                module.drop_prob = 0.0
+        batches = FixedBatches()
+        parts = images.split(split), labels.split(split), weights.split(split)
+        batches.batches = [Batch(*part, torch.full(part[1].shape, math.nan)) for part in zip(*parts, strict=True)]
+        batches.num_batches = len(split)
+        record = trainer.train_epoch(1, batches, Progress())["train"]  # type: ignore[arg-type]
+        found.append((everything(trainer), record))
+    (one, small), (other, large) = found
+    names = [key for key in one if key not in ("sums", "counts")]  # of batches, of which there are more
+    assert not [key for key in names if not torch.allclose(one[key], other[key], atol=2e-6, equal_nan=True)]
+    # The weights of uncertainty are those after the step, which is within the epoch here.
+    assert small["loss"] == pytest.approx(large["loss"], rel=2e-3 if name == "uncertainty" else 1e-5)
+    for task, row in small["tasks"].items():
+        assert row["loss"] == pytest.approx(large["tasks"][task]["loss"], rel=1e-5)
 
 
 def test_frozen_backbone_shares_nothing_to_look_at() -> None:

@@ -6,15 +6,17 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
 from multitask.errors import UserError
-from multitask.labels import LabelSpace, Task
+from multitask.labels import MISSING, LabelSpace, Task
 from multitask.model.backbone import Backbone
 from multitask.model.heads import LinearSettings
 from multitask.model.network import ByTask, Network
@@ -45,6 +47,10 @@ class FixedBatches:
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         return iter(self.batches)
+
+    def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
+        labelled = [batch.weights @ (batch.labels != MISSING).float() for batch in self.batches]
+        return torch.stack(labelled).double().numpy()
 
 
 class CrossEntropy(nn.Module):

@@ -61,7 +61,7 @@ class TableSettings(SourceSettings):
     id: Column | None = None
     """A column by which corrections may find pictures."""
     weight: Column | None = None
-    """The column of how much each picture counts in the loss."""
+    """The column of how much each picture counts in the loss: a number of at least 0; only the ratios matter."""
     split: Column | None = None
     """The column that says ``train`` or ``val`` of each picture, in place of a random split."""
     box: tuple[Column, Column, Column, Column] | None = None

@@ -19,11 +19,22 @@ class Step:
         features: (B, ...) what all losses share, a part of the graph: where gradients that conflict meet. None where
             the heads share no network, or nothing of it is trained.
         last_layer: the weights of the last layer that all losses share; none where there is none.
+        shares: (K,) what each loss of this batch counts in an accumulated step, in the order of the losses; 1 in the
+            mean of the step's batches. So the step is that of the mean over the labelled samples of all its batches,
+            however they are spread over them. None: all 1.
+        labelled: (K,) the weight of the samples with a label of each loss, for each sample of the batch; 1 where
+            every sample has one and weighs 1. None: all 1.
     """
 
     scaled: Callable[[Tensor], Tensor]
     features: Tensor | None = None
     last_layer: Sequence[Tensor] = ()
+    shares: Tensor | None = None
+    labelled: Tensor | None = None
+
+    def shared(self, losses: Tensor) -> Tensor:
+        """(K,) losses as they count in an accumulated step; every sum that is walked back from is one of these."""
+        return losses if self.shares is None else losses * self.shares
 
     def back(self, scalar: Tensor) -> None:
         """Walks back from a scalar: adds to the gradients of everything below it."""
@@ -59,7 +70,8 @@ class Balancer(nn.Module):
         """Adds the gradients of one batch.
 
         Args:
-            losses: by name, a scalar that is part of the graph; exactly 0 where no label of the batch is known.
+            losses: by name, a scalar that is part of the graph, the mean over the batch's labelled samples; exactly 0
+                where no label of the batch is known.
             step: how to walk back.
 
         Returns:
@@ -107,9 +119,9 @@ class WeightedBalancer(Balancer):
     def backward(self, losses: Mapping[str, Tensor], step: Step) -> Tensor:
         """One walk back from the weighted sum."""
         stacked = torch.stack([losses[name] for name in self.names])
-        total = (stacked * self.weigh(stacked, step)).sum()
-        step.back(total)
-        return total.detach()
+        weighted = stacked * self.weigh(stacked, step)
+        step.back(step.shared(weighted).sum())
+        return weighted.detach().sum()
 
     def current_weights(self) -> dict[str, float]:
         """As the last batch left them."""

@@ -37,7 +37,7 @@ class DynamicAverageBalancer(WeightedBalancer):
         """Closes the epoch before."""
         if self.counts.any():
             # An epoch without a label of a task says nothing of how fast its loss falls.
-            mean = torch.where(self.counts > 0, self.sums / self.counts.clamp(min=1), self.means[1])
+            mean = torch.where(self.counts > 0, self.sums / self.counts, self.means[1])
             self.means.copy_(torch.stack([self.means[1], mean]))
         self.sums.zero_()
         self.counts.zero_()
@@ -46,6 +46,7 @@ class DynamicAverageBalancer(WeightedBalancer):
 
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
         """(K,) those of the epoch."""
-        self.sums += losses.detach()
-        self.counts += losses.detach() != 0  # exactly 0: no label was known
+        labelled = torch.ones_like(self.counts) if step.labelled is None else step.labelled
+        self.sums += losses.detach() * labelled
+        self.counts += labelled * (losses.detach() != 0)  # exactly 0: no label was known
         return self.weights

@@ -52,16 +52,16 @@ class GradientBalancer(Balancer):
         """Walks back through the heads once for each loss and once for their sum, through the backbone once."""
         assert step.features is not None, "the losses share no features"
         stacked = torch.stack([losses[name] for name in self.names]) * self.weights
-        rows = step.rows(stacked)
+        shared = step.shared(stacked)
+        rows = step.rows(shared)
         shares = self.combine(rows @ rows.T)
         self.sums += shares * self.weights
         self.num_batches += 1
         combined = (shares.to(rows) @ rows).view_as(step.features).to(step.features.dtype)
         handle = step.features.register_hook(lambda gradient: combined)
-        total = stacked.sum()
-        step.back(total)
+        step.back(shared.sum())
         handle.remove()
-        return total.detach()
+        return stacked.detach().sum()
 
     def combine(self, gramian: Tensor) -> Tensor:
         """(K,) float64, the coefficient of each row, on the Gramian's device.

@@ -29,9 +29,9 @@ class UncertaintyBalancer(Balancer):
         """One walk back; a batch without a label of a task does not move that task's s."""
         stacked = torch.stack([losses[name] for name in self.names])
         known = stacked.detach() != 0
-        total = (torch.exp(-self.log_variances) * stacked + 0.5 * self.log_variances * known).sum()
-        step.back(total)
-        return total.detach()
+        terms = torch.exp(-self.log_variances) * stacked + 0.5 * self.log_variances * known
+        step.back(step.shared(terms).sum())
+        return terms.detach().sum()
 
     def current_weights(self) -> dict[str, float]:
         """exp(-s)."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.labels import MISSING
+from multitask.objective.losses.reduction import weighted_mean
 from multitask.objective.training_labels import TrainingLabels
 
 if TYPE_CHECKING:
@@ -32,16 +33,16 @@ class TaskLoss(nn.Module):
 
     @abstractmethod
     def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """The loss of a batch.
+        """The loss of a batch: of a loss that samples have one by one, their ``weighted_mean``.
 
         Args:
             log_probs: (B, C_t) float32, the exponentials of a row sum to 1.
             labels: (B,) int64, ``MISSING`` where unknown.
-            sample_weights: (B,).
+            sample_weights: (B,) not negative; only their ratios matter.
             numbers: (B,) float32, the raw number that the label was made of; NaN where there is none.
 
         Returns:
-            A scalar; an exact zero, still part of the graph, where no label is known.
+            A scalar; an exact zero, still part of the graph, where no sample that weighs anything has a label.
         """
 
 
@@ -104,9 +105,8 @@ class ClasswiseLoss(TaskLoss):
         return loss * known
 
     def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
-        """The mean over the samples whose label is known, each counting by its weight."""
-        num_known = (labels != MISSING).sum().clamp(min=1)
-        return (self.per_sample(log_probs, labels, numbers) * sample_weights).sum() / num_known
+        """The weighted mean over the samples whose label is known."""
+        return weighted_mean(self.per_sample(log_probs, labels, numbers), sample_weights * (labels != MISSING))
 
 
 class SumLoss(TaskLoss):

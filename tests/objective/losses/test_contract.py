@@ -141,7 +141,7 @@ def test_sample_of_weight_0_counts_for_nothing(
 
 
 @every_case
-def test_what_is_per_sample_is_scaled_by_each_samples_weight(
+def test_loss_is_the_weighted_mean_of_what_is_per_sample(
     build: Build, logits_of: Build, labels: Tensor, numbers: Tensor, loss: str, keys: Any
 ) -> None:
     criterion, logits = build(loss, **keys), logits_of()
@@ -153,7 +153,22 @@ def test_what_is_per_sample_is_scaled_by_each_samples_weight(
     each = criterion.per_sample(logits, labels, numbers)
     assert each.shape == (6,)
     assert each[1] == 0
-    assert torch.allclose(criterion(logits, labels, weights, numbers), (each * weights).sum() / 5)
+    assert torch.allclose(criterion(logits, labels, weights, numbers), (each * weights).sum() / 6.5)  # 1.0 is unknown
+
+
+@every_case
+def test_only_the_ratios_of_sample_weights_count(
+    build: Build, logits_of: Build, labels: Tensor, numbers: Tensor, loss: str, keys: Any
+) -> None:
+    criterion, logits = build(loss, **keys), logits_of()
+    weights = torch.tensor([0.0, 1.0, 2.0, 0.5, 1.0, 3.0])
+    once, ten = (criterion(logits, labels, factor * weights, numbers) for factor in (1, 10))
+    assert torch.allclose(once, ten)
+    rest = criterion(logits[1:], labels[1:], weights[1:], numbers[1:])
+    assert torch.allclose(once, rest)  # a sample that weighs nothing might as well not be there
+    nothing = criterion(logits, labels, 0 * weights, numbers)
+    assert nothing == 0
+    assert nothing.requires_grad
 
 
 @every_case

@@ -100,7 +100,10 @@ class DataSettings(Settings):
         if self.source.says_sides:
             for key in ("folds", "split_seed", "val_fraction"):
                 if getattr(self, key) != type(self).model_fields[key].default:
-                    raise ValueError(f"{key}: {getattr(self, key)} would be ignored: the source says who validates")
+                    how = "; splits: {train: [train, val], val: []} deals those who train" if key == "folds" else ""
+                    raise ValueError(
+                        f"{key}: {getattr(self, key)} would be ignored: the source says who validates{how}"
+                    )
         if self.folds is None and self.fold:
             raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
         if self.folds is not None:

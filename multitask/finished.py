@@ -70,8 +70,9 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     Args:
         folder: the run.
         config: its config.
-        split: ``val``, ``train``, ``all``, or ``eval``: the pictures of the source's queries, where an answer file
-            stands beside them. Of a run in folds ``val`` is everybody, each answered by the fold's network.
+        split: ``val``, ``train``, ``test``, ``all``, or ``eval``: the pictures of the source's queries, where an
+            answer file stands beside them. Of a run in folds ``val`` is everybody, each answered by the fold's network;
+            ``test`` and ``eval`` are answered by all of them together.
         progress: hears how it goes.
 
     Returns:
@@ -80,7 +81,7 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     Raises:
         UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing.
     """
-    if folder.num_folds is not None and split != "eval":
+    if folder.num_folds is not None and split not in ("eval", "test"):
         return _evaluate_folds(folder, config, split, progress)
     if split != "val":
         read_rules(folder, config)  # what is wrong with them is said before any picture is read
@@ -91,7 +92,10 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     else:
         indices = material.indices(split)
         if not len(indices):
-            raise UserError(f"--split {split}: nobody is in it (data.val_fraction is {config.data.val_fraction:g})")
+            why = f"data.val_fraction is {config.data.val_fraction:g}"
+            if split == "test":
+                why = "the source must say who tests, by a table's split column or {split} in a pattern of folders"
+            raise UserError(f"--split {split}: nobody is in it ({why})")
         samples = material.samples.take(indices)
     with loaded(folder, config) as (network, device):
         if split != "eval" and material.gallery.cache == "disk":  # which holds the run's pictures, whole
@@ -104,7 +108,7 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
         predictions = answer(network, config, samples, batches, material.preprocessing, device)
     if folder.num_folds is not None:
         more = {} if crop is None else {"crop": crop}
-        return write_ensemble_report(folder, split, predictions, config, material.samples, more)
+        return write_ensemble_report(folder, split, predictions, config, material.without_test(), more)
     return write_report(folder, split, predictions, config, material, folder.read_history(), crop)
 
 
@@ -115,7 +119,7 @@ def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Pro
     for index, (member, own_config) in enumerate(members(folder, config)):
         progress.fold(index, folder.num_folds or 0, False)
         evaluate(member, own_config, split, progress)
-    return write_out_of_fold(folder, config, _material(folder, config).samples)
+    return write_out_of_fold(folder, config, _material(folder, config).without_test())
 
 
 def _batches(samples: Samples, config: Config, gallery: Gallery, progress: Progress) -> Batches:

@@ -88,7 +88,7 @@ def run_folds(
     folder.claim(resume, num_folds)
     device = resolve_device(config.device)
     materials = [Material(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
-    data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].samples)}
+    data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].without_test())}
     existed, begun = out.exists(), folder.exists()
     if begun:
         check_same(folder, config, data)
@@ -110,17 +110,20 @@ def run_folds(
         if not begun and not folder.fold(0).exists():
             _undo(folder, existed)
         raise
-    return RunResult(folder, write_out_of_fold(folder, config, materials[0].samples), [])
+    return RunResult(folder, write_out_of_fold(folder, config, materials[0].without_test()), [])
 
 
 def _split_csv(materials: list[Material]) -> str:
-    """Every picture with the fold that it validates in; nothing where it does in none."""
+    """Every picture with the fold that it validates in, or ``test``; nothing where it does in none."""
     samples = materials[0].samples
     folds = [""] * len(samples)
     for index, material in enumerate(materials):
         for row in material.split.val:
             assert not folds[row], f"{samples.images[row]} validates in two folds"
             folds[row] = str(index)
+    for row in materials[0].split.test:
+        assert not folds[row], f"{samples.images[row]} tests, and validates in a fold"
+        folds[row] = "test"
     return csv_text(("image", "group", "fold"), zip(samples.images, samples.groups, folds, strict=True))
 
 
@@ -207,7 +210,8 @@ def write_ensemble_report(
 
     Args:
         folder: the run.
-        split: ``val`` for all people, each answered by the network that did not train on them.
+        split: ``val`` for all people, each answered by the network that did not train on them; of others, whom all
+            networks answer together, its name.
         predictions: of that split.
         config: the run's.
         samples: those that were dealt into the folds.

@@ -71,6 +71,12 @@ class Material:
         """The samples that train."""
         return self.samples.take(self.split.train)
 
+    def without_test(self) -> Samples:
+        """All samples but those that test."""
+        if not len(self.split.test):
+            return self.samples
+        return self.samples.take(np.setdiff1d(np.arange(len(self.samples)), self.split.test))
+
     def what_is_learned(self, samples: Samples) -> Learned:
         """A column for each loss: of every head and, where there is one, of the joint term."""
         return what_is_learned(samples, self.config)
@@ -107,8 +113,10 @@ class Material:
             )
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """The samples of ``train``, ``val`` or ``all``."""
-        return {"train": self.split.train, "val": self.split.val, "all": np.arange(len(self.samples))}[split]
+        """The samples of ``train``, ``val``, ``test`` or ``all``."""
+        if split == "all":
+            return np.arange(len(self.samples))
+        return {"train": self.split.train, "val": self.split.val, "test": self.split.test}[split]
 
     @property
     def serves_features(self) -> bool:
@@ -219,6 +227,9 @@ class Material:
             return self.config.data.workers
         return min(8, len(os.sched_getaffinity(0)) - 1) if device.type == "cuda" else 0
 
+    def _size(self, indices: NDArray[np.int64]) -> dict[str, int]:
+        return {"num_images": len(indices), "num_groups": len(set(self.samples.groups[indices]))}
+
     def fingerprint(self) -> dict[str, Any]:
         """What data this is: a digest of pictures, labels, groups and weights, and how much there is of it."""
         samples = self.samples
@@ -235,6 +246,7 @@ class Material:
             "fingerprint": fingerprint(zip(texts, self.contents, strict=True)),
             "num_images": len(samples),
             "num_groups": samples.num_groups,
+            **({"test": self._size(self.split.test)} if len(self.split.test) else {}),
             **({} if self.corrections is None else {"corrections": self.corrections}),
             **({"notes": list(samples.notes)} if samples.notes else {}),
         }

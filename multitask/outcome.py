@@ -103,12 +103,11 @@ def write_report(
     ``crop`` says how its pictures were cropped, where that is not alike for all: ``crop_counts``.
     """
     samples = material.samples
-    parts = {"train": material.split.train, "val": material.split.val}
     began = read_json(folder.environment)
     facts = {
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
-            for name, indices in parts.items()
+            for name, indices in material.split.parts().items()
             if len(indices)
         },
         "training": {

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -175,9 +174,7 @@ def _open_folder(
         folder.create(config.to_yaml(), {**environment(), **facts})
     crop = material.crop_counts("all", progress)
     write_atomically(folder.data, to_json(data if crop is None else {**data, "crop": crop}))
-    side = np.full(len(material.samples), "unused", dtype=object)
-    side[material.split.train] = "train"
-    side[material.split.val] = "val"
+    side = material.split.names(len(material.samples), "unused")
     rows = zip(material.samples.images, material.samples.groups, side, strict=True)
     write_atomically(folder.split, csv_text(("image", "group", "split"), rows))
 

@@ -11,7 +11,7 @@ from multitask.cli.options import FilePath
 
 @click.command()
 @click.argument("runs", type=FilePath, nargs=-1, required=True)
-@click.option("--split", type=click.Choice(["val", "train", "all", "eval"]), default="val", show_default=True)
+@click.option("--split", type=click.Choice(["val", "train", "test", "all", "eval"]), default="val", show_default=True)
 def command(runs: tuple[Path, ...], split: str) -> None:
     """Show what differs between RUNS: settings, scores, and paired differences to the first."""
     from multitask.errors import UserError

@@ -13,10 +13,10 @@ from multitask.cli.options import data_option, quiet_option, run_argument
 @run_argument
 @click.option(
     "--split",
-    type=click.Choice(["val", "train", "all", "eval"]),
+    type=click.Choice(["val", "train", "test", "all", "eval"]),
     default="val",
     show_default=True,
-    help="Whom to score on; eval: the pictures to be answered, where answers.csv stands beside them.",
+    help="Whom to score on; test: as the source says; eval: the pictures to be answered, where answers are known.",
 )
 @data_option
 @quiet_option

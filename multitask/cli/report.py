@@ -12,7 +12,7 @@ from multitask.cli.options import data_option, run_argument
 @click.command()
 @run_argument
 @click.option("--storage", metavar="URL", help="A study's database, where it needs a password.", default=None)
-@click.option("--split", type=click.Choice(["val", "train", "all", "eval"]), default="val", show_default=True)
+@click.option("--split", type=click.Choice(["val", "train", "test", "all", "eval"]), default="val", show_default=True)
 @data_option
 def command(run: Path, storage: str | None, split: str, data: Path | None) -> None:
     """Show the report of RUN, a run folder, a study's or a bake-off's, and draw its page anew."""

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
-from multitask.data.samples import Samples
+from multitask.data.samples import SIDES, Samples
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, Task
-from multitask.settings import ConfigPath, Settings, validate
+from multitask.settings import Bool, ConfigPath, Settings, validate
 from multitask.spelling import Name, canonical_path, parse_number
 from multitask.yaml_text import read_yaml
 
@@ -41,6 +41,8 @@ class CorrectionsSettings(Settings):
     """The lowest that is applied; those above it are too."""
     missing: Literal["error", "ignore"] = "error"
     """What becomes of a correction of pictures, or a task, that the data lacks; ignore: it is known to be a part."""
+    test: Bool = False
+    """Whether pictures that the source says test are corrected too; else their labels stay those of the source."""
 
 
 class Correction(Settings):
@@ -99,7 +101,7 @@ class Corrected:
         samples: the corrected ones.
         kept: (N,) which of the pictures these are: all but those that are dropped.
         record: for the run's folder: the corrections that were applied, with the number of pictures that each changed,
-            and those of pictures that the data does not have.
+            those of pictures that the data does not have, and those of pictures that test and were left alone.
     """
 
     samples: Samples
@@ -157,6 +159,7 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
     changed = np.zeros(labels.shape, dtype=bool)
     applied: list[dict[str, Any]] = []
     absent: list[dict[str, Any]] = []
+    of_test: list[dict[str, Any]] = []
     for file, where, correction in chosen:
         told = {"file": file, **correction.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
         try:
@@ -167,6 +170,11 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
                     raise UserError(lacking)
                 absent.append(told)
                 continue
+            if not settings.test and samples.sides is not None:
+                rows = rows[samples.sides[rows] != SIDES.index("test")]
+                if not len(rows):
+                    of_test.append(told)
+                    continue
             if correction.field == DROP:
                 kept[rows] = False
             else:
@@ -179,7 +187,8 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
         raise UserError("data.corrections: drop every picture")
     corrected = corrected if kept.all() else corrected.take(np.flatnonzero(kept))
     corrected.check_possible()
-    return Corrected(corrected, np.flatnonzero(kept), {"tier": settings.tier, "applied": applied, "absent": absent})
+    record = {"tier": settings.tier, "applied": applied, "absent": absent, **({"test": of_test} if of_test else {})}
+    return Corrected(corrected, np.flatnonzero(kept), record)
 
 
 def _relabel(

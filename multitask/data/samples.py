@@ -14,8 +14,8 @@ from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.spelling import canonical, find_file
 
-SIDES = ("train", "val")
-"""What a source may say of whom a picture helps: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
+SIDES = ("train", "val", "test")
+"""What a source may say that a picture is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
 
 
 class Files(Sequence[Path]):
@@ -56,8 +56,8 @@ class Samples:
         sources: (N,) str, where each came from.
         ids: (N,) str, what the source calls each or its group, by which corrections may find them; not always unique.
             None where the source has none.
-        sides: (N,) int64, indices into ``SIDES`` where the source says who trains and who validates, ``MISSING`` where
-            it does not; alike within a group. None where it says nothing.
+        sides: (N,) int64, indices into ``SIDES`` where the source says who trains, validates and tests, ``MISSING``
+            where it does not; alike within a group. None where it says nothing.
         boxes: (N, 4) float64, left, top, right, bottom of what matters in the picture, in its pixels; NaN where
             unknown. None where the source has none.
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``

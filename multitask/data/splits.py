@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,24 +16,37 @@ from multitask.labels import MISSING, LabelSpace
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Which samples train and which validate; no group is on both sides, and a sample may be on neither.
+    """Which samples train, validate and test; no group is in two of these, and a sample may be in none.
 
     Attributes:
         train: indices into the samples, ascending.
         val: likewise; empty where nobody validates.
+        test: likewise; those that neither train nor pick anything.
     """
 
     train: NDArray[np.int64]
     val: NDArray[np.int64]
+    test: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+
+    def parts(self) -> dict[str, NDArray[np.int64]]:
+        """The parts by name; ``test`` only where there is one."""
+        return {"train": self.train, "val": self.val, **({"test": self.test} if len(self.test) else {})}
+
+    def names(self, num: int, other: str) -> NDArray[np.object_]:
+        """(N,) the part of each of ``num`` samples; ``other`` where it is in none."""
+        named = np.full(num, other, dtype=object)
+        for name, indices in self.parts().items():
+            named[indices] = name
+        return named
 
     def kept(self, indices: NDArray[np.int64]) -> Split:
         """The split of only the samples at ``indices``, which ascend.
 
         Raises:
-            UserError: nobody of those who train, or who validate, is left.
+            UserError: nobody of those who train, validate or test is left.
         """
         sides = []
-        for name, side in (("train", self.train), ("validate", self.val)):
+        for name, side in (("train", self.train), ("validate", self.val), ("test", self.test)):
             left = np.flatnonzero(np.isin(indices, side))
             if len(side) and not len(left):
                 raise UserError(f"data.corrections: drop everybody who would {name}")
@@ -121,7 +135,7 @@ def without_classes(samples: Samples, split: Split, unseen: NDArray[np.bool_]) -
     may_be = [product[tuple(slice(None) if label == MISSING else label for label in kind)].any() for kind in kinds]
     train = split.train[~np.array(may_be, dtype=bool)[kind_of.ravel()]]
     check_learnable(samples.space, samples.labels[split.train], samples.labels[train])
-    return Split(train, split.val)
+    return replace(split, train=train)
 
 
 def check_learnable(space: LabelSpace, before: NDArray[np.int64], after: NDArray[np.int64]) -> None:
@@ -168,7 +182,7 @@ def limit_groups(samples: Samples, split: Split, num_groups: int, seed: int) -> 
     names = train.groups.astype(str)
     _, first = np.unique(names[order], return_index=True)
     chosen = names[order[np.sort(first)[:num_groups]]]
-    return Split(split.train[np.isin(names, chosen)], split.val)
+    return replace(split, train=split.train[np.isin(names, chosen)])
 
 
 def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -181,30 +195,48 @@ def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArra
 
 
 def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
-    """The split that the source says; what it says nothing of is dealt.
+    """The split that the source says; what it says nothing of is dealt into those who train and who validate.
 
     Args:
         samples: with ``sides``.
         deal: splits the samples of which nothing is said.
 
     Raises:
-        UserError: nobody is told to train or to validate, or a group is told both.
+        UserError: nobody is left to train or to validate, or a group is in two parts.
     """
     assert samples.sides is not None
-    validates = samples.sides == SIDES.index("val")
-    rest = np.flatnonzero(samples.sides == MISSING)
+    sides = samples.sides.copy()
+    rest = np.flatnonzero(sides == MISSING)
+    nobody = False
     if len(rest):
-        validates[rest[deal(samples.take(rest)).val]] = True
-    both = set(samples.groups[validates]) & set(samples.groups[~validates])
-    if both:
-        raise UserError(f"data.source: group {min(both)!r} is in train and in val; a group cannot be in both")
-    return _split(samples, validates, "data.source")
+        dealt = deal(samples.take(rest))
+        sides[rest[dealt.train]], sides[rest[dealt.val]] = SIDES.index("train"), SIDES.index("val")
+        nobody = not len(dealt.val)  # which is what data.val_fraction asks for
+    groups = [set(samples.groups[sides == side]) for side in range(len(SIDES))]
+    for one, other in combinations(range(len(SIDES)), 2):
+        if both := groups[one] & groups[other]:
+            raise UserError(
+                f"data.source: group {min(both)!r} is in {SIDES[one]} and in {SIDES[other]}; a group cannot be in both"
+            )
+    split = Split(*(np.flatnonzero(sides == side) for side in range(len(SIDES))))
+    if not len(split.train) or not (len(split.val) or nobody):
+        lacking = "validates; splits: {val: []} has data.val_fraction of those who train do so"
+        raise UserError(
+            f"data.source: leaves one side empty: nobody {lacking if len(split.train) else 'trains'} (the data has "
+            f"{samples.num_groups} groups)"
+        )
+    return _asserted(samples, split)
 
 
 def _split(samples: Samples, validates: NDArray[np.bool_], key: str) -> Split:
     split = Split(np.flatnonzero(~validates), np.flatnonzero(validates))
     if not len(split.train) or not len(split.val):
         raise UserError(f"{key}: leaves one side empty; the data has {samples.num_groups} groups")
-    shared = set(samples.groups[split.train]) & set(samples.groups[split.val])
-    assert not shared, f"groups on both sides of the split: {sorted(shared)[:3]}"
+    return _asserted(samples, split)
+
+
+def _asserted(samples: Samples, split: Split) -> Split:
+    for one, other in combinations(split.parts().values(), 2):
+        shared = set(samples.groups[one]) & set(samples.groups[other])
+        assert not shared, f"groups in two parts of the split: {sorted(shared)[:3]}"
     return split

@@ -173,6 +173,24 @@ class TestWhatIsDone:
             assert samples.labels[::3, 1].tolist() == [1] * num + [0] * (4 - num)
             assert len(record["applied"]) == num
 
+    def test_who_tests_is_left_alone_unless_asked(self, tmp_path: Path) -> None:
+        samples = replace(people("1", "2"), sides=np.array([0, 0, 0, 2, 2, 2]))
+        fixes = [
+            entry(),
+            entry(id="2"),
+            entry(id=None, path="images", field="mask", **{"from": "wear", "to": "not_worn"}),
+        ]
+        drop = entry(id="2", field="drop", to=None, **{"from": None})
+        found, record = done(tmp_path, samples, *fixes, drop)
+        assert found.labels[:, 1].tolist() == [1, 1, 1, 0, 0, 0]
+        assert found.labels[:, 0].tolist() == [2, 1, 2, 0, 1, 2]
+        assert [row["num_images"] for row in record["applied"]] == [3, 1]
+        assert [(row["id"], row["field"]) for row in record["test"]] == [("2", "gender"), ("2", "drop")]
+        found, record = done(tmp_path, samples, *fixes, test=True)
+        assert found.labels[:, 1].tolist() == [1] * 6
+        assert [row["num_images"] for row in record["applied"]] == [3, 3, 2]
+        assert "test" not in record
+
     def test_csv_says_what_yaml_says(self, tmp_path: Path) -> None:
         path = tmp_path / "fixes.csv"
         path.write_text(

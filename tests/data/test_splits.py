@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out, limit_groups, without_classes
+from multitask.data.splits import Split, fold, hold_out, limit_groups, told, without_classes
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 
@@ -274,3 +275,63 @@ class TestWithoutClasses:
         samples = samples.take(np.flatnonzero(samples.labels[:, 2] != 2))
         unseen = SPACE.cells([{"gender": "female", "mask": "incorrect"}], "x")
         assert len(without_classes(samples, everybody(samples), unseen).train)
+
+
+class TestTold:
+    """What the source says is done; the rest is dealt; nobody is in two parts."""
+
+    @staticmethod
+    def said(*sides: int, groups: str | None = None) -> Samples:
+        """A picture of each group, with what is said of it."""
+        num = len(sides)
+        values: dict[str, list[Any]] = {"mask": ["wear"] * num, "gender": ["male"] * num, "age": [20] * num}
+        names = list(groups or "abcdefghijklmnop"[:num])
+        samples = Samples.from_values(SPACE, Path("/"), [str(row) for row in range(num)], names, values, "test")
+        return replace(samples, sides=np.array(sides))
+
+    def test_all_three(self) -> None:
+        split = told(self.said(0, 2, 1, 0, 2), lambda rest: pytest.fail("nothing is to be dealt"))
+        assert [part.tolist() for part in split.parts().values()] == [[0, 3], [2], [1, 4]]
+        assert split.names(6, "unused").tolist() == ["train", "test", "val", "train", "test", "unused"]
+        assert list(Split(split.train, split.val).parts()) == ["train", "val"]
+
+    def test_what_is_not_said_is_dealt_and_who_tests_is_in_no_fold(self) -> None:
+        samples = self.said(*[MISSING] * 6, 2, 2)
+        validated = []
+        for index in range(3):
+            split = told(samples, lambda rest, index=index: fold(rest, index, 3, 0))  # type: ignore[misc]
+            assert split.test.tolist() == [6, 7]
+            validated += split.val.tolist()
+        assert sorted(validated) == [0, 1, 2, 3, 4, 5]
+        split = told(samples, lambda rest: hold_out(rest, 0, 0))
+        assert (len(split.train), len(split.val), len(split.test)) == (6, 0, 2)
+
+    def test_who_tests_stays_whatever_is_done_to_who_trains(self) -> None:
+        samples = self.said(0, 0, 0, 1, 2)
+        split = told(samples, lambda rest: pytest.fail("nothing is to be dealt"))
+        few = limit_groups(samples, split, 2, 0)
+        assert (len(few.train), few.val.tolist(), few.test.tolist()) == (2, [3], [4])
+        assert split.kept(np.array([0, 3, 4])).test.tolist() == [2]
+        with pytest.raises(UserError, match="drop everybody who would test"):
+            split.kept(np.array([0, 3]))
+
+    @pytest.mark.parametrize(
+        ("sides", "groups", "line"),
+        [
+            ((0, 1, 2), "aba", "data.source: group 'a' is in train and in test; a group cannot be in both"),
+            ((0, 1, 2), "abb", "data.source: group 'b' is in val and in test; a group cannot be in both"),
+            ((0, 1, 1), "aab", "data.source: group 'a' is in train and in val; a group cannot be in both"),
+            ((MISSING, MISSING, 2), "aba", "data.source: group 'a' is in "),
+            (
+                (0, 0, 2),
+                None,
+                "data.source: leaves one side empty: nobody validates; splits: {val: []} has data.val_frac",
+            ),
+            ((1, 2), None, "data.source: leaves one side empty: nobody trains (the data has 2 groups)"),
+            ((2, 2), None, "data.source: leaves one side empty: nobody trains"),
+        ],
+    )
+    def test_what_cannot_be(self, sides: tuple[int, ...], groups: str | None, line: str) -> None:
+        with pytest.raises(UserError) as caught:
+            told(self.said(*sides, groups=groups), lambda rest: hold_out(rest, 0.5, 0))
+        assert str(caught.value).startswith(line)

@@ -16,6 +16,8 @@ from multitask.data.splits import Split
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING
 
+NEITHER = "neither"
+"""The part of those that are in none of the split's."""
 MOST_CELLS = 60
 """Classes that are shown in pictures, the commonest: a page holds a few megabytes, not a data set."""
 PER_CELL = 6
@@ -52,7 +54,7 @@ class Linked:
         groups: their names.
         splits: for each, where it is.
         pairs: the pictures that they have in common, the surest first.
-        leak: whether they are on both sides of the split.
+        leak: whether they are in several of train, val and test.
         differ: tasks whose labels differ although the picture is the same.
     """
 
@@ -69,7 +71,8 @@ class Inspection:
 
     Attributes:
         samples: N of them.
-        parts: the samples of each split: ``train``, ``val`` and, where some are in neither, ``neither``.
+        parts: the samples of each split: ``train``, ``val``, ``test`` where there is one and, where some are in none,
+            ``neither``.
         counts: per task and, as ``joint``, per class.
         untrained: classes that can occur but that no group trains.
         size: height and width in pixels at which pictures were looked at.
@@ -170,8 +173,9 @@ def inspect(
 
 
 def _parts(num: int, split: Split) -> dict[str, NDArray[np.int64]]:
-    rest = np.setdiff1d(np.arange(num), np.concatenate([split.train, split.val]))
-    return {"train": split.train, "val": split.val, **({"neither": rest} if len(rest) else {})}
+    parts = split.parts()
+    rest = np.setdiff1d(np.arange(num), np.concatenate(list(parts.values())))
+    return {**parts, **({NEITHER: rest} if len(rest) else {})}
 
 
 def _count(
@@ -211,7 +215,7 @@ def _linked(copies: Copies, samples: Samples, parts: Mapping[str, NDArray[np.int
                 tuple(sorted(where)),
                 tuple(where[group] for group in sorted(where)),
                 tuple(pairs),
-                {"train", "val"} <= set(where.values()),
+                len({*where.values()} - {NEITHER}) > 1,
                 tuple(task for task, differs in zip(samples.space.task_names, differ, strict=True) if differs),
             )
         )

@@ -21,7 +21,7 @@ class SourceSettings(Settings):
 
     @property
     def says_sides(self) -> bool:
-        """Whether the source says of every picture if it trains or validates."""
+        """Whether the source says who validates."""
         return False
 
     def check(self, space: LabelSpace) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 from pydantic import model_validator
 
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import PICTURES, SourceSettings, inside
+from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
-from multitask.labels import LabelSpace, Task
+from multitask.labels import LabelSpace
 from multitask.spelling import Spellings, canonical_path
 
 GROUP = "group"
+SPLIT = "split"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -26,9 +30,11 @@ class FoldersSettings(SourceSettings):
     pattern: str
     """As ``{suit}/{rank}`` or ``{colour}_{garment}``: what folders are called, with a task's name in braces where its
     label stands (of a binned task, a number). ``{group}`` is who must stay together; without it each picture is on its
-    own."""
+    own. ``{split}``, as in ``{split}/{suit}/{rank}``, says who trains, validates and tests; else that is random."""
+    splits: SplitWords = SplitWords()
+    """By which words ``{split}`` says so."""
     folder: str = "train"
-    """Where the folders are, in the data root; ``.``: in the root itself."""
+    """Where the folders are, in the data root; ``.``: in the root itself, as by default where there is ``{split}``."""
     query_folder: str = "eval"
     """Where the pictures to be answered are, in the data root, in whatever folders."""
 
@@ -38,6 +44,10 @@ class FoldersSettings(SourceSettings):
             if getattr(self, key) != ".":
                 inside(getattr(self, key), key)
         names = _PLACEHOLDER.findall(self.pattern)
+        if SPLIT in names and "folder" not in self.model_fields_set:
+            object.__setattr__(self, "folder", ".")
+        if SPLIT not in names and self.splits != SplitWords():
+            raise ValueError(f"splits: would be ignored, since {{split}} is not in the pattern {self.pattern!r}")
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"pattern: {{{name}}} stands twice in {self.pattern!r}")
@@ -48,12 +58,19 @@ class FoldersSettings(SourceSettings):
             raise ValueError(f"pattern: must be a path of folders such as {{suit}}/{{rank}}, found {self.pattern!r}")
         return self
 
+    @property
+    def says_sides(self) -> bool:
+        """Whether the pattern has ``{split}``, and it says who validates."""
+        return SPLIT in _PLACEHOLDER.findall(self.pattern) and self.splits.says_val
+
     def check(self, space: LabelSpace) -> None:
-        """The pattern names every task, and nothing else but the group."""
+        """The pattern names every task, and nothing else but the group and the split."""
         names = _PLACEHOLDER.findall(self.pattern)
+        if SPLIT in names and SPLIT in space.task_names:
+            raise UserError("pattern: {split} says who trains, validates and tests; give the task another name")
         for name in names:
-            if name not in (*space.task_names, GROUP):
-                near = nearest(name, (*space.task_names, GROUP))
+            if name not in (*space.task_names, GROUP, SPLIT):
+                near = nearest(name, (*space.task_names, GROUP, SPLIT))
                 raise UserError(f"pattern: labels.tasks has no task {name!r}{near}")
         for name in space.task_names:
             if name not in names:
@@ -61,7 +78,7 @@ class FoldersSettings(SourceSettings):
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The pictures under ``folder``, in the order of their paths."""
-        return self._labelled(root, self.folder, space)
+        return self._labelled(root, self.folder, self.pattern, space)
 
     def queries(self, root: Path) -> Queries:
         """The pictures under ``query_folder``, in the order of their paths, which are what the answers call them."""
@@ -70,16 +87,17 @@ class FoldersSettings(SourceSettings):
         return Queries(tuple(images), tuple(folder / image for image in images), "path", "names")
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
-        """The pictures under ``query_folder``, whose folders must say their labels."""
-        return self._labelled(root, self.query_folder, space)
+        """The pictures under ``query_folder``, whose folders must say their labels; they are in no split."""
+        return self._labelled(root, self.query_folder, self.pattern.replace(f"{{{SPLIT}}}/", "", 1), space)
 
-    def _labelled(self, root: Path, folder: str, space: LabelSpace) -> Samples:
+    def _labelled(self, root: Path, folder: str, pattern: str, space: LabelSpace) -> Samples:
         prefix = "" if folder == "." else f"{inside(folder, 'folder')}/"
-        match = _Match(self.pattern, space)
+        match = _Match(pattern, space, self.splits)
         spellings = Spellings("folders", tuple(name for task in space.tasks for name in task.classes))
         known: dict[str, dict[str, str]] = {}
         images: list[str] = []
         groups: list[str] = []
+        sides: list[int] = []
         values: dict[str, list[str]] = {task: [] for task in space.task_names}
         for where, name in _pictures(root / folder):
             if where not in known:
@@ -88,16 +106,20 @@ class FoldersSettings(SourceSettings):
             image = f"{prefix}{where}/{name}"
             images.append(image)
             groups.append(known[where].get(GROUP, image))
+            if SPLIT in known[where]:
+                sides.append(self.splits.side(known[where][SPLIT]))
             for task, found in values.items():
                 found.append(known[where][task])
-        return Samples.from_values(space, root, images, groups, values, self.name, spellings.notes())
+        samples = Samples.from_values(space, root, images, groups, values, self.name, spellings.notes())
+        return replace(samples, sides=np.array(sides, dtype=np.int64)) if sides else samples
 
 
 class _Match:
     """What a folder's path says, by a pattern."""
 
-    def __init__(self, pattern: str, space: LabelSpace) -> None:
+    def __init__(self, pattern: str, space: LabelSpace, splits: SplitWords) -> None:
         self.pattern = pattern
+        self.splits = splits
         self.tasks = {task.name: task for task in space.tasks}
         # First by the classes' own names, since {colour}_{garment} alone cannot tell what dark_blue_shirt is; then by
         # anything, to say which label it is that nobody knows.
@@ -110,11 +132,14 @@ class _Match:
             if index % 2 == 0:
                 parts.append(re.escape(part))
             else:
-                parts.append(f"(?P<{part}>{self._value(self.tasks.get(part), exact)})")
+                parts.append(f"(?P<{part}>{self._value(part, exact)})")
         return re.compile("".join(parts))
 
-    @staticmethod
-    def _value(task: Task | None, exact: bool) -> str:
+    def _value(self, name: str, exact: bool) -> str:
+        task = self.tasks.get(name)
+        if exact and name == SPLIT:
+            words = (*self.splits.train, *self.splits.val, *self.splits.test)
+            return f"(?i:{'|'.join(map(re.escape, words))})"
         if task is None or not exact:
             return "[^/]+?"
         if task.kind == "binned":
@@ -132,11 +157,13 @@ class _Match:
             folder = root / where if where else root
             raise UserError(f"{folder}: holds pictures, but its name does not match the pattern {self.pattern!r}")
         named = found.groupdict()
-        for name, task in self.tasks.items():
-            try:
+        try:
+            if SPLIT in named:
+                self.splits.side(named[SPLIT])
+            for name, task in self.tasks.items():
                 task.index(named[name])
-            except UserError as error:
-                raise UserError(f"{root / where}: {error}") from None
+        except UserError as error:
+            raise UserError(f"{root / where}: {error}") from None
         return named
 
 

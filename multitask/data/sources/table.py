@@ -19,6 +19,7 @@ from pydantic import Field, model_validator
 from multitask.data.samples import SIDES, Queries, Samples
 from multitask.data.sources import cells
 from multitask.data.sources.base import SourceSettings, all_there, inside
+from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.settings import Bool, Settings
@@ -63,7 +64,9 @@ class TableSettings(SourceSettings):
     weight: Column | None = None
     """The column of how much each picture counts in the loss: a number of at least 0; only the ratios matter."""
     split: Column | None = None
-    """The column that says ``train`` or ``val`` of each picture, in place of a random split."""
+    """The column that says of each picture whether it trains, validates or tests, in place of a random split."""
+    splits: SplitWords = SplitWords()
+    """By which words it says so."""
     box: tuple[Column, Column, Column, Column] | None = None
     """The columns of left, top, right and bottom of what matters in each picture, in pixels; all empty: unknown."""
 
@@ -77,6 +80,8 @@ class TableSettings(SourceSettings):
             for key in ("delimiter", "encoding"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key}: {getattr(self, key)!r} would be ignored: a Parquet file says itself")
+        if self.split is None and self.splits != SplitWords():
+            raise ValueError("splits: would be ignored, since split names no column")
         try:
             "".encode(self.encoding)
             codecs.lookup(self.encoding)
@@ -86,8 +91,8 @@ class TableSettings(SourceSettings):
 
     @property
     def says_sides(self) -> bool:
-        """Whether there is a split column."""
-        return self.split is not None
+        """Whether there is a split column that says who validates."""
+        return self.split is not None and self.splits.says_val
 
     def check(self, space: LabelSpace) -> None:
         """Every task named is one of the label space's, and none has its number from two columns."""
@@ -117,7 +122,7 @@ class TableSettings(SourceSettings):
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``query_file``, which must have the columns of labels and groups too."""
-        settings = self.model_copy(update={"weight": None, "split": None})
+        settings = self.model_copy(update={"weight": None, "split": None, "splits": SplitWords()})
         rows = _Rows(root, self.query_file, settings._columns(space), settings, space)
         samples = rows.samples(root, space)
         samples.check_possible()
@@ -164,6 +169,7 @@ class _Rows:
         self.sides = array("q")
         self.boxes = array("d")
         self.num_backslashed = 0
+        self._sides: dict[str, int] = {}
         self._tasks = (
             [_Labels(task, settings.tasks.get(task.name), self.table.name) for task in space.tasks] if space else []
         )
@@ -211,10 +217,16 @@ class _Rows:
                 raise UserError(f"{settings.weight}: must be a number of at least 0, found {row[settings.weight]!r}")
             self.weights.append(weight)
         if settings.split is not None:
-            side = cells.text(row[settings.split])
-            if side not in SIDES:
-                raise UserError(f"{settings.split}: must be {' or '.join(SIDES)}, found {side!r}")
-            self.sides.append(SIDES.index(side))
+            self.sides.append(self._side(cells.text(row[settings.split]), settings.split))
+
+    def _side(self, word: str, column: str) -> int:
+        """The side that a word means, each distinct word looked at once."""
+        if word not in self._sides:
+            try:
+                self._sides[word] = self.settings.splits.side(word)
+            except UserError as error:
+                raise UserError(f"{column}: {error}") from None
+        return self._sides[word]
 
     def _image(self, text: str) -> str:
         """A picture's path: with the slashes of Windows, too, unless a file is really called so."""
@@ -283,8 +295,8 @@ class _Rows:
             other = first.setdefault(group, row)
             if self.sides[other] != side:
                 raise UserError(
-                    f"{self.where(self.lines[row])}: group {group!r} is in {SIDES[side]!r} here and in "
-                    f"{SIDES[self.sides[other]]!r} in {cells.unit(self.table)} {self.lines[other]}; "
+                    f"{self.where(self.lines[row])}: group {group!r} is in {_side_name(side)!r} here and in "
+                    f"{_side_name(self.sides[other])!r} in {cells.unit(self.table)} {self.lines[other]}; "
                     "a group cannot be in both"
                 )
         return np.array(self.sides, dtype=np.int64)
@@ -305,6 +317,12 @@ def _word(row: Mapping[str, Any], column: str, spellings: Spellings) -> str:
 _INDEX = re.compile(r"(\d+)(?:\.0*)?", re.ASCII)
 """As pandas writes it, too, where a cell of the column is empty: 1.0."""
 _TRUTH = {"false": 0, "true": 1}
+
+
+def _side_name(side: int) -> str:
+    return "train" if side == MISSING else SIDES[side]  # of whom some may validate
+
+
 _MANY = 10_000
 """Distinct labels of one task that are remembered: a measured number may be another in every row."""
 

@@ -12,7 +12,7 @@ from multitask.labels import JOINT
 from multitask.reporting.words import plural
 
 NAMED = 8  # names in a sentence
-_DOES = {"train": "train", "val": "validate", "neither": "do neither"}
+_DOES = {"train": "train", "val": "validate", "test": "test", "neither": "do neither"}
 
 
 def sentences(found: Inspection) -> list[str]:

@@ -77,6 +77,36 @@ def test_folders_however_they_are_typed(tmp_path: Path) -> None:
     assert note.startswith("folders: 3 names are typed in several ways")
 
 
+def test_the_first_folders_may_be_the_split(tmp_path: Path) -> None:
+    add(
+        tmp_path, "Train/red_shirt/1.jpg", "valid/red_shirt/1.jpg", "test/dark_blue_skirt/1.jpg", "TEST/red_skirt/1.jpg"
+    )
+    settings = FoldersSettings(pattern="{split}/{colour}_{garment}")
+    assert settings.folder == "."
+    assert settings.says_sides
+    settings.check(SPACE)
+    samples = settings.samples(tmp_path, SPACE)
+    assert samples.images.tolist()[0] == "TEST/red_skirt/1.jpg"
+    assert samples.sides is not None
+    assert samples.sides.tolist() == [2, 0, 2, 1]
+    assert samples.labels.tolist() == [[2, 0], [0, 0], [2, 1], [0, 0]]
+    (tmp_path / "valid").rename(tmp_path / "later")
+    with pytest.raises(
+        UserError, match=r"later/red_shirt: must be train or training \(train\), val or .*, found 'later'"
+    ):
+        settings.samples(tmp_path, SPACE)
+    add(tmp_path, "queries/red_shirt/1.jpg")
+    assert FoldersSettings(pattern=settings.pattern, query_folder="queries").answered(tmp_path, SPACE).sides is None
+
+
+def test_a_split_that_nothing_reads(tmp_path: Path) -> None:
+    lines = problems(FoldersSettings, {"pattern": "{garment}", "splits": {"val": []}})
+    assert lines[0].startswith("splits: would be ignored, since {split} is not in the pattern")
+    space = LabelSpace([Task("split", ("a", "b"))])
+    with pytest.raises(UserError, match=r"^pattern: \{split\} says who trains"):
+        FoldersSettings(pattern="{split}").check(space)
+
+
 def test_what_is_no_picture_and_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
     add(tmp_path / "train", "red_shirt/1.jpg", "red_shirt/._1.jpg", ".cache/1.jpg", "notes/readme.txt", "Thumbs.db")
     assert len(read(tmp_path)) == 1

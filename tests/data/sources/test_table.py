@@ -82,6 +82,20 @@ class TestRows:
         assert taken.sides is not None
         assert taken.sides.tolist() == [1, 0]
 
+    def test_three_way_splits_in_anybodys_words(self, tmp_path: Path) -> None:
+        words = ["train", "Training", "VALID", " dev", "test", "HoldOut", "eval "]
+        write(tmp_path, [f"{row}.jpg,shirt,1,{word}" for row, word in enumerate(words)], "path,garment,price,part")
+        for splits, sides in (
+            ({}, [0, 0, 1, 1, 2, 2, 2]),
+            ({"val": ["dev", "valid", "Eval"], "test": ["test", "holdout"]}, [0, 0, 1, 1, 2, 2, 1]),
+            ({"train": ["train", "training", "valid", "dev"], "val": []}, [MISSING] * 4 + [2] * 3),
+        ):
+            found = read(tmp_path, split="part", splits=splits)
+            assert found.sides is not None
+            assert found.sides.tolist() == sides
+        assert TableSettings(split="part").says_sides
+        assert not TableSettings.model_validate({"split": "part", "splits": {"val": []}}).says_sides
+
     def test_parquet_says_what_csv_says(self, tmp_path: Path) -> None:
         write(tmp_path, ["a.jpg,1,19.9,7", "b.jpg,2,20,7", "c.jpg,,,8"], header="path,garment,price,who")
         frame = pd.DataFrame(
@@ -202,7 +216,14 @@ class TestBadRows:
             ("no", {"weight": "x"}, "x: must be a number, found 'no'"),
             ("-1", {"weight": "x"}, "x: must be a number of at least 0, found '-1'"),
             ("", {"weight": "x"}, "x: must be a number of at least 0, found ''"),
-            ("test", {"split": "x"}, "x: must be train or val, found 'test'"),
+            (
+                "hold",
+                {"split": "x"},
+                "x: must be train or training (train), val or valid or validation or dev (val), test",
+            ),
+            ("", {"split": "x"}, "x: must be train or training (train), val"),
+            ("nan", {"split": "x"}, "x: must be train or training (train), val"),
+            ("val", {"split": "x", "splits": {"val": []}}, "x: must be train or training (train), test or testing or"),
             ("", {"group": "x"}, "x: is empty"),
             ("\u00a0", {"group": "x"}, "x: is empty"),
             ("nan", {"group": "x"}, "x: is 'nan', which is how programs write what is missing; give each of these"),
@@ -223,6 +244,11 @@ class TestBadRows:
         write(tmp_path, rows, header="path,garment,price,who,part")
         assert refused(tmp_path, group="who", split="part") == (
             "train.csv, line 4: group 'A' is in 'val' here and in 'train' in line 2; a group cannot be in both"
+        )
+        rows = ["a.jpg,shirt,1,A,testing", "b.jpg,shirt,1,B,train", "c.jpg,shirt,1,A ,train"]
+        write(tmp_path, rows, header="path,garment,price,who,part")
+        assert refused(tmp_path, group="who", split="part", splits={"val": []}) == (
+            "train.csv, line 4: group 'A' is in 'train' here and in 'test' in line 2; a group cannot be in both"
         )
 
     def test_columns_that_are_missing(self, tmp_path: Path) -> None:
@@ -262,6 +288,9 @@ class TestSettings:
             ),
             ({"file": "../train.csv"}, "file: leaves the data root: '../train.csv'"),
             ({"query_file": "/q.csv"}, "query_file: must be a path inside the data root, found '/q.csv'"),
+            ({"splits": {"val": []}}, "splits: would be ignored, since split names no column"),
+            ({"split": "x", "splits": {"val": ["TEST"]}}, "splits.test: 'test' stands in val too"),
+            ({"split": "x", "splits": {"train": []}}, "splits.train: "),
             ({"groups": "x"}, "groups: unknown key; did you mean 'group'?"),
             ({"box": ["a", "b"]}, "box"),
         ],

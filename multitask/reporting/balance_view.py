@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from multitask.labels import JOINT as JOINT_LOSS
 from multitask.reporting import plots
+from multitask.reporting.conflict_words import conflict_sentence
 from multitask.reporting.plots import JOINT, Line
-from multitask.reporting.words import score_text
 
 MOST_PAIRS = 6
 """Pairs in one plot: as many as there are colours."""
@@ -29,7 +29,7 @@ def balance_view(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]
     """
     pairs = _pairs(history)
     drawn = [_weights(history, styles), _conflict(history, pairs)]
-    return {"plots": [plot for plot in drawn if plot], "conflict": _sentence(pairs)}
+    return {"plots": [plot for plot in drawn if plot], "conflict": conflict_sentence(history)}
 
 
 def _weights(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) -> dict[str, Any] | None:
@@ -89,24 +89,6 @@ def _conflict(
     if len(shown) < len(pairs):
         words += f" Of {len(pairs)} pairs the {len(shown)} with the lowest cosines."
     return {"title": "Conflict", "words": words, "plot": Markup(plot)}
-
-
-def _sentence(pairs: Mapping[tuple[str, str], tuple[float | None, ...]]) -> str | None:
-    """On the two losses that oppose each other most."""
-    if not pairs:
-        return None
-    opposed = {pair: np.mean([value < 0 for value in line if value is not None]) for pair, line in pairs.items()}
-    pair = min(pairs, key=lambda pair: (opposed[pair] <= 0.5, _mean(pairs[pair])))
-    mean = f"(mean cosine {score_text(_mean(pairs[pair]), 2)})"
-    if opposed[pair] <= 0.5:
-        if len(pairs) == 1:
-            return f"The gradients of {pair[0]} and {pair[1]} do not oppose each other in most epochs {mean}."
-        return (
-            f"No two losses’ gradients oppose each other in most epochs; those of {pair[0]} and {pair[1]} agree least "
-            f"{mean}."
-        )
-    when = "every epoch" if opposed[pair] == 1 else "most epochs"
-    return f"The gradients of {pair[0]} and {pair[1]} oppose each other in {when} {mean}."
 
 
 def _mean(line: Sequence[float | None]) -> float:

@@ -30,6 +30,11 @@ def _scores_of(record: Mapping[str, Any], tasks: Iterable[str]) -> list[tuple[st
     return [joint, *((task, val["tasks"][task]["macro_f1"] if val else None) for task in tasks)]
 
 
+def _losses_in_words(losses: Mapping[str, float]) -> str:
+    """Each head's loss, a dash where no label has been seen yet."""
+    return " ".join(f"{head} {'-' if value != value else f'{value:.3f}'}" for head, value in losses.items())
+
+
 def _fold_in_words(index: int, num_folds: int, done: bool) -> str:
     return f"fold {index}, {index + 1} of {num_folds}{': finished before' if done else ''}"
 
@@ -77,7 +82,7 @@ class PlainProgress(Progress):
         """Says how far a long epoch is."""
         if time.monotonic() - self._said >= self.EVERY_S:
             self._said = time.monotonic()
-            means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
+            means = _losses_in_words(losses())
             self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done}/{self._num_batches}, loss {means}")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
@@ -193,7 +198,7 @@ class LiveProgress(Progress):
             completed=num_images,
             note=f"{num_images / elapsed:.0f} images/s",
         )
-        means = " ".join(f"{head} {value:.3f}" for head, value in losses().items())
+        means = _losses_in_words(losses())
         self._bars.update(self._batch_bar, completed=done, note=means)
         self._draw()
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from multitask.reporting import plots
 from multitask.reporting.balance_view import balance_view
 from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
+from multitask.reporting.learning_view import best_epoch_of, learning_view
 from multitask.reporting.pages import Mistake, Picture, embedded, render
-from multitask.reporting.plots import JOINT, Line
 from multitask.reporting.rules import rules_view
 from multitask.reporting.run_parts import fold_scores, unseen_scores
 from multitask.reporting.words import (
@@ -84,7 +83,7 @@ def render_report(
         lost=_lost(report),
         unseen=unseen_scores(report.get("unseen")),
         folds=fold_scores(report.get("folds"), fold_histories),
-        learning=_learning(report, history, _best_epoch(training, history)),
+        learning=learning_view(tuple(report["tasks"]), history, best_epoch_of(training, history)),
         balance=balance_view(history, {name: place for place, name in enumerate(report["tasks"])}),
         distributions=_distributions(report),
         splits=_splits(report.get("class_distribution") or {}),
@@ -169,75 +168,6 @@ def _attribution(report: Mapping[str, Any]) -> Markup | None:
             label=f"Joint macro-F1 lost by each task: {words}",
         )
     )
-
-
-def _learning(
-    report: Mapping[str, Any], history: Sequence[Mapping[str, Any]], best_epoch: int | None
-) -> dict[str, Any]:
-    """The curves: scores by task, losses by head; the two differ where one head covers several tasks."""
-
-    def values(*path: str) -> tuple[float | None, ...]:
-        return tuple(_find(row, path) for row in history)
-
-    def draw(lines: Sequence[Line], key: str, ylabel: str, label: str) -> Markup | None:
-        if all(value is None for line in lines for value in line.values):
-            return None
-        epochs = [row["epoch"] for row in history]
-        return Markup(
-            plots.learning_curves(
-                epochs, lines, ylabel=ylabel, key=key, label=f"{label} after each epoch", best_epoch=best_epoch
-            )
-        )
-
-    places = {name: place for place, name in enumerate(report["tasks"])}
-    scores = [Line("joint", values("val", "joint", "macro_f1"), JOINT)]
-    scores += [Line(name, values("val", "tasks", name, "macro_f1"), place) for name, place in places.items()]
-    heads = dict.fromkeys(head for row in history for head in (row.get("train") or {}).get("tasks") or {})
-    losses = []
-    for number, head in enumerate(heads):
-        # A single head over all classes is no task: what it learns is the class, whose loss is the whole loss.
-        path = ("val", "loss") if len(heads) == 1 and head not in places else ("val", "tasks", head, "loss")
-        style = places.get(head, len(places) + number)
-        lines = [
-            Line("train", values("train", "tasks", head, "loss"), style, "solid"),
-            Line("val", values(*path), style, "dashed"),
-        ]
-        words = "Train solid, validation dashed with open marks."
-        plot = draw(lines, f"loss-{number}", "loss", f"Training and validation loss of the head {head}")
-        losses.append({"title": f"Loss of {head}", "words": words, "plot": plot})
-    lines = [
-        Line(name, values("val", "tasks", name, "loss"), place) for name, place in places.items() if name not in heads
-    ]
-    words = "On validation, from the one head’s answer."
-    plot = draw(lines, "loss-tasks", "loss", "Validation loss of each task")
-    losses.append({"title": "Loss by task", "words": words, "plot": plot})
-    return {
-        "rows": [_epoch(row, best_epoch) for row in history],
-        "scores": draw(scores, "scores", "macro-F1 on validation", "Validation macro-F1, joint and per task,"),
-        "losses": [loss for loss in losses if loss["plot"]],
-    }
-
-
-def _best_epoch(training: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> int | None:
-    """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
-    bests = [row["epoch"] for row in history if row.get("best")]
-    found: int | None = training.get("best_epoch") or (bests[-1] if bests else None)
-    return found
-
-
-def _epoch(row: Mapping[str, Any], best_epoch: int | None) -> dict[str, Any]:
-    scores = [("train", "loss"), ("val", "loss"), ("val", "joint", "macro_f1"), ("val", "joint", "accuracy")]
-    rate, speed, seconds = (_find(row, (key,)) for key in ("lr", "images_per_s", "seconds"))
-    cells = [*(score_text(_find(row, path)) for path in scores), "–" if rate is None else f"{rate:.2e}"]
-    cells += ["–" if value is None else f"{value:,.1f}" for value in (speed, seconds)]
-    return {"epoch": row["epoch"], "best": row["epoch"] == best_epoch, "cells": cells}
-
-
-def _find(row: Mapping[str, Any], path: Sequence[str]) -> float | None:
-    found: Any = row
-    for step in path:
-        found = (found or {}).get(step)
-    return found if found is not None and np.isfinite(found) else None
 
 
 def _distributions(report: Mapping[str, Any]) -> list[dict[str, Any]]:

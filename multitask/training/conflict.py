@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,17 +47,25 @@ class Conflict:
         rows = rows / rows.norm(dim=1, keepdim=True)
         self._found.append(rows @ rows.T)
 
-    def record(self) -> dict[str, dict[str, float | None]] | None:
-        """The mean cosine of each pair, ``[one][other]`` with one before other in the order of the losses.
+    def record(self) -> dict[str, Any]:
+        """What was found of each pair, ``[one][other]`` with one before other in the order of the losses.
 
         Returns:
-            None where the losses share nothing; a pair without a batch that tells has None.
+            ``conflict``: the mean cosine over the batches that were looked at and tell of the pair, None where none
+            does; ``conflict_steps``: how many these are, ``num``, and the cosine's standard deviation over them,
+            ``sd``, None of fewer than two. Both None where the losses share nothing.
         """
         if not self._found:
-            return None
-        cosines = torch.stack(self._found).nanmean(dim=0).tolist()
-        record: dict[str, dict[str, float | None]] = {}
+            return {"conflict": None, "conflict_steps": None}
+        found = torch.stack(self._found).double().cpu()
+        means: dict[str, dict[str, float | None]] = {}
+        steps: dict[str, dict[str, dict[str, float | None]]] = {}
         for one, other in combinations(range(len(self._names)), 2):
-            cosine = cosines[one][other]
-            record.setdefault(self._names[one], {})[self._names[other]] = None if cosine != cosine else cosine
-        return record
+            cosines = found[:, one, other]
+            cosines = cosines[~cosines.isnan()]
+            num = len(cosines)
+            names = self._names[one], self._names[other]
+            means.setdefault(names[0], {})[names[1]] = float(cosines.mean()) if num else None
+            sd = float(cosines.std()) if num > 1 else None
+            steps.setdefault(names[0], {})[names[1]] = {"num": num, "sd": sd}
+        return {"conflict": means, "conflict_steps": steps}

@@ -162,7 +162,7 @@ class Trainer:
         likelihood = None if self.space is None else LikelihoodMeter(self.space, self.device)
         conflict = Conflict(batches.num_batches)
         shares = self._shares(batches, epoch)
-        num_images = 0
+        num_images = num_mixed = 0
         for number, batch in enumerate(batches.epoch(epoch)):
             last = number + 1 == batches.num_batches
             place = number % self.settings.accumulate
@@ -171,6 +171,7 @@ class Trainer:
             share = None if shares is None else shares[number]
             done = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step, share, look)
             sums.add(done.total, done.losses, done.targets.labelled_weights(), len(batch))
+            num_mixed += done.targets.partner is not None
             if likelihood is not None:
                 likelihood.add(done.outputs, done.targets)
             if self.device.type == "cpu" or last or (number + 1) % 20 == 0:  # a look costs a GPU its head start
@@ -184,12 +185,17 @@ class Trainer:
             "lr": max(group["lr"] for group in self.optimizer.param_groups),
             "seconds": seconds,
             "images_per_s": num_images / seconds,
-            "train": self._record(sums, likelihood, conflict),
+            "train": self._record(sums, likelihood, conflict, num_mixed / batches.num_batches),
         }
 
-    def _record(self, sums: Means, likelihood: LikelihoodMeter | None, conflict: Conflict) -> dict[str, Any]:
+    def _record(
+        self, sums: Means, likelihood: LikelihoodMeter | None, conflict: Conflict, mixed: float
+    ) -> dict[str, Any]:
+        """``train`` of an epoch's record; ``mixed`` is the share of its batches that were."""
         weights = self.balancer.current_weights()
-        record = {**sums.record(weights), "weights": weights, "conflict": conflict.record()}
+        record = {**sums.record(weights), "weights": weights, **conflict.record()}
+        if mixed:
+            record["mixed"] = mixed
         if likelihood is not None:
             record["nll"], tasks = likelihood.record()
             for name, value in tasks.items():

@@ -66,32 +66,6 @@ def test_conflict_is_drawn_with_its_zero_line(drawn: dict[str, Any]) -> None:
     assert level == 0
 
 
-@pytest.mark.parametrize(
-    ("cosines", "sentence"),
-    [
-        ([-0.1, -0.14], "The gradients of gender and age oppose each other in every epoch (mean cosine −.12)."),
-        ([-0.3, -0.3, 0.3], "The gradients of gender and age oppose each other in most epochs (mean cosine −.10)."),
-        (
-            [-0.3, 0.3],
-            "No two losses’ gradients oppose each other in most epochs; those of gender and age agree least "
-            "(mean cosine .00).",
-        ),
-    ],
-)
-def test_sentence_is_on_the_two_that_oppose_each_other_most(
-    drawn: dict[str, Any], cosines: list[float], sentence: str
-) -> None:
-    rows = [{"mask": {"gender": 0.4, "age": 0.2}, "gender": {"age": cosine}} for cosine in cosines]
-    assert balance_view(history(None, rows), STYLES)["conflict"] == sentence
-
-
-def test_one_pair_is_not_called_the_least_of_several(drawn: dict[str, Any]) -> None:
-    found = balance_view(history(None, [{"mask": {"age": 0.2}}]), STYLES)
-    assert (
-        found["conflict"] == "The gradients of mask and age do not oppose each other in most epochs (mean cosine .20)."
-    )
-
-
 def test_many_pairs_are_cut_to_those_that_agree_least(drawn: dict[str, Any]) -> None:
     rows = [{"a": {f"b{place}": place / 10 for place in range(9)}}]
     found = balance_view(history(None, rows), {})

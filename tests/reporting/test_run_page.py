@@ -492,6 +492,46 @@ def test_training_curves_are_solid_and_validation_dashed(curves):
         assert curves[f"loss-{head}"][2] == {"train": "solid", "val": "dashed"}
 
 
+def with_likelihoods(history, mixed=None):
+    for row in history:
+        row["train"]["nll"] = 7 / row["epoch"]
+        row["train"] |= {} if mixed is None else {"mixed": mixed}
+        for number, scores in enumerate(row["train"]["tasks"].values(), start=1):
+            scores["nll"] = 10 * number / row["epoch"]
+    return history
+
+
+def test_losses_of_one_plot_are_of_one_quantity(curves):
+    """A run records the likelihood of its training labels: that, and not the loss that it descended, is drawn."""
+    page = Page(render(TINY, history=with_likelihoods(make_history(TINY, [*TINY, "joint"]))))
+    assert curves["loss-0"][1] == {"train": (10, 5, 10 / 3), "val": (1.1, 1.1 / 2, 1.1 / 3)}
+    assert curves["loss-2"][1] == {"train": (7, 3.5, 7 / 3), "val": (2.2, 1.1, 2.2 / 3)}
+    learning = page.section("learning")
+    assert "Both are the mean negative log-likelihood" in learning
+    assert "mixed" not in learning
+    assert "epoch objective train loss val loss" in " ".join(cell["text"] for cell in page.all("th", scope="col"))
+    assert "12.0007.0002.200" in learning
+
+
+def test_mixed_training_pictures_are_owned_up_to(undrawn):
+    page = Page(render(TINY, history=with_likelihoods(make_history(TINY), mixed=0.25)))
+    assert "Up to 25% of an epoch’s batches were mixed" in page.section("learning")
+
+
+def test_an_old_runs_losses_are_said_not_to_compare(curves):
+    learning = Page(render(TINY)).section("learning")
+    assert curves["loss-0"][1] == {"train": (1.0, 1 / 2, 1 / 3), "val": (1.1, 1.1 / 2, 1.1 / 3)}
+    assert "Compare their shapes, not their heights" in learning
+    assert "train loss as configured" in learning
+
+
+def test_an_epoch_without_a_label_leaves_a_gap(curves):
+    history = with_likelihoods(make_history(TINY))
+    history[1]["train"]["tasks"]["mask"] = {"loss": None, "nll": None}
+    render(TINY, history=history)
+    assert curves["loss-0"][1]["train"] == (10, None, 10 / 3)
+
+
 def test_only_the_best_epoch_of_all_is_marked(undrawn):
     history = make_history(TINY)
     for row in history:

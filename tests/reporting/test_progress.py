@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import io
+import math
+
+from rich.console import Console
+
+from multitask.reporting.progress import PlainProgress
+
+
+def test_a_head_without_a_label_so_far_has_a_dash() -> None:
+    text = io.StringIO()
+    progress = PlainProgress(Console(file=text, width=200))
+    progress.training(1, 2, 9, ("colour", "type"))
+    progress.EVERY_S = 0.0
+    progress.batch(3, 12, lambda: {"colour": math.nan, "type": 0.5})
+    assert text.getvalue().splitlines()[-1] == "epoch 1/2: batch 3/9, loss colour - type 0.500"

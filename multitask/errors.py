@@ -5,12 +5,40 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MAX_QUOTED = 200
+"""Characters of a value that an error quotes; of more, the beginning."""
+MAX_LINE = 1500
+"""Characters of an error, with all that it quotes; of more, the beginning and the end."""
+
 
 class UserError(ValueError):
     """What a user gave is wrong; the message is one line that names it, the rule and what was found.
 
-    The command line prints the message without a traceback and exits with code 2.
+    The command line prints the message without a traceback and exits with code 2. What is longer than ``MAX_LINE``
+    loses its middle, since names, values and lists of either come from files that can hold anything.
     """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shortened(message))
+
+
+def shortened(message: str) -> str:
+    """A message of at most about ``MAX_LINE`` characters: the beginning names the key, the end how to go on."""
+    if len(message) <= MAX_LINE:
+        return message
+    head, tail = message[: MAX_LINE * 2 // 3], message[-MAX_LINE // 3 :]
+    return f"{head} [{len(message) - len(head) - len(tail):,} characters left out] {tail}"
+
+
+def quoted(value: object) -> str:
+    """A value as Python writes it, for an error; of a long one the beginning."""
+    text = repr(value)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}... ({len(text):,} characters)"
+
+
+def printable(message: str) -> str:
+    """The message in one line, with whatever would move a terminal's cursor or colour its text written out."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError, ValidationInfo
 from pydantic.fields import FieldInfo
 
-from multitask.errors import UserError, nearest
-from multitask.yaml_text import parse_yaml
+from multitask.errors import UserError, nearest, quoted, shortened
+from multitask.yaml_text import MAX_DEPTH, parse_yaml
 
 Int = Annotated[int, Strict()]
 Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -22,6 +24,10 @@ Count = Annotated[Int, Field(ge=0)]
 PositiveFloat = Annotated[Float, Field(gt=0)]
 NonNegativeFloat = Annotated[Float, Field(ge=0)]
 Fraction = Annotated[Float, Field(ge=0, le=1)]
+
+
+MAX_LISTED = 10
+"""Problems that are listed one by one; of more only the number is told."""
 
 
 class Settings(BaseModel):
@@ -43,6 +49,10 @@ class Located(str):
         located = super().__new__(cls, text)
         located.folder = folder
         return located
+
+    def __getnewargs__(self) -> tuple[str, Path]:  # type: ignore[override]
+        """For a copy, and for another process."""
+        return str(self), self.folder
 
 
 def located(value: Any, folder: Path) -> Any:
@@ -129,8 +139,22 @@ def _item_type(annotation: Any, index: int) -> Any:
     return types_[min(index, len(types_) - 1)]
 
 
-def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
-    """Every key of ``value`` that the schema does not have, as one line each."""
+@dataclass(frozen=True)
+class _Unknown:
+    """A key, or a variant's name, that the schema does not have."""
+
+    where: str
+    what: str
+    word: str
+    known: Collection[str]
+
+    def line(self) -> str:
+        """With the nearest right spelling, which takes longer to find than all the rest."""
+        return f"{self.where}: unknown {self.what}{nearest(self.word, self.known)}"
+
+
+def _check_keys(annotation: Any, value: object, path: str) -> Iterator[_Unknown]:
+    """Every key of ``value`` that the schema does not have."""
     inner, marker = _unwrap(annotation)
     if marker is not None:
         value = marker.fill(value)
@@ -139,8 +163,7 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
         rows = variant_classes(annotation)
         name = value[marker.tag]
         if not isinstance(name, str) or name not in rows:
-            near = nearest(str(name), rows)
-            yield f"{path}.{marker.tag}: unknown {marker.tag} {name!r}{near}"
+            yield _Unknown(f"{path}.{marker.tag}", f"{marker.tag} {quoted(name)}", str(name), rows)
             return
         inner = rows[name]
     if isinstance(inner, type) and issubclass(inner, Settings) and isinstance(value, Mapping):
@@ -151,7 +174,7 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
                 yield from _check_keys(_field_type(fields[key]), item, where)
             else:
                 of = f" (of {value[marker.tag]!r})" if marker else ""
-                yield f"{where}: unknown key{of}{nearest(str(key), fields)}"
+                yield _Unknown(where, f"key{of}", str(key), fields)
     elif get_origin(inner) is dict and isinstance(value, Mapping):
         for key, item in value.items():
             yield from _check_keys(get_args(inner)[1], item, f"{path}.{key}")
@@ -161,15 +184,24 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[str]:
 
 
 def problems(model: type[Settings], data: Mapping[str, Any], folder: Path | None = None) -> list[str]:
-    """What is wrong with ``data`` as settings of ``model``: one line a problem, none if all is right."""
-    found = list(_check_keys(model, data, ""))
-    if found:
-        return found
+    """What is wrong with ``data`` as settings of ``model``: one line a problem, none if all is right.
+
+    Of more than ``MAX_LISTED`` the first, and then how many more there are.
+    """
+    lines, total = _problems(model, data, folder)
+    return [*lines, f"and {total - len(lines):,} more"] if total > len(lines) else lines
+
+
+def _problems(model: type[Settings], data: Mapping[str, Any], folder: Path | None) -> tuple[list[str], int]:
+    """At most ``MAX_LISTED`` problems, and how many there are."""
+    unknown = list(_check_keys(model, data, ""))
+    if unknown:
+        return [shortened(one.line()) for one in unknown[:MAX_LISTED]], len(unknown)
     try:
         model.model_validate(data, context={"folder": folder or Path.cwd()})
     except ValidationError as error:
         return _lines(model, error)
-    return []
+    return [], 0
 
 
 def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None) -> T:
@@ -179,22 +211,21 @@ def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None
         UserError: a key is unknown, a type or value is wrong, or a combination is impossible. One line: the first
             problem, and how many more there are.
     """
-    found = problems(model, data, folder)
-    if found:
-        more = f" (and {len(found) - 1} more; `multitask config` lists them)" if len(found) > 1 else ""
-        raise UserError(found[0] + more)
+    lines, total = _problems(model, data, folder)
+    if lines:
+        more = f" (and {total - 1:,} more; `multitask config` lists them)" if total > 1 else ""
+        raise UserError(lines[0] + more)
     return model.model_validate(data, context={"folder": folder or Path.cwd()})
 
 
-def _lines(model: type[Settings], error: ValidationError) -> list[str]:
-    """Pydantic's errors as ``key: rule, found value``, one line for each key."""
+def _lines(model: type[Settings], error: ValidationError) -> tuple[list[str], int]:
+    """Pydantic's errors as ``key: rule, found value``, one line for each key: the first, and how many there are."""
     rules: dict[str, list[str]] = {}
-    found: dict[str, str] = {}
-    items = error.errors()
+    found: dict[str, object] = {}
+    items = error.errors(include_url=False)
+    above = {item["loc"][:depth] for item in items for depth in range(len(item["loc"]))}
     for item in items:
-        if item["type"] == "too_short" and any(
-            len(o["loc"]) > len(loc := item["loc"]) and o["loc"][: len(loc)] == loc for o in items
-        ):
+        if item["type"] == "too_short" and item["loc"] in above:
             continue  # pydantic counts the items that are right: those that are wrong are named
         where, at = _locate(model, item["loc"])
         message = item["msg"].removeprefix("Value error, ")
@@ -209,14 +240,13 @@ def _lines(model: type[Settings], error: ValidationError) -> list[str]:
         else:
             # A value that may be one thing or another gives an error for each: one line says them all.
             rules.setdefault(where, []).append(message[0].lower() + message[1:])
-            found[where] = f", found {item['input']!r}"
-    return [
-        f"{where}: {', or '.join([*rule[:1], *(text.removeprefix('input should be ') for text in rule[1:])])}"
-        f"{found.get(where, '')}"
-        if rule
-        else where
-        for where, rule in rules.items()
-    ]
+            found[where] = item["input"]
+    lines = []
+    for where, rule in itertools.islice(rules.items(), MAX_LISTED):
+        said = ", or ".join([*rule[:1], *(text.removeprefix("input should be ") for text in rule[1:])])
+        value = f", found {quoted(found[where])}" if where in found else ""
+        lines.append(shortened(f"{where}: {said}{value}" if rule else where))
+    return lines, len(rules)
 
 
 def _locate(model: type[Settings], steps: tuple[int | str, ...]) -> tuple[str, Any]:
@@ -271,6 +301,9 @@ def override(model: type[Settings], data: Mapping[str, Any], changes: Mapping[st
     """
     result = dict(data)
     # Names first, whatever the order they were given in, so that they do not wipe what is set beside them.
+    for key in changes:
+        if key.count(".") >= MAX_DEPTH:
+            raise UserError(f"{key}: must have at most {MAX_DEPTH} parts joined by dots")
     for key, value in sorted(changes.items(), key=lambda change: (change[0].count("."), not _names_variant(change[0]))):
         result = _set(model, result, key.split("."), value, key)
     return result
@@ -291,7 +324,7 @@ def _set(annotation: Any, data: Any, path: list[str], value: Any, key: str) -> A
     if data is None:
         data = {}
     if not isinstance(data, Mapping):
-        raise UserError(f"{key}: leads through a value that is no section, found {data!r}")
+        raise UserError(f"{key}: leads through a value that is no section, found {quoted(data)}")
     head, *rest = path
     if not rest:
         return {**data, head: value}

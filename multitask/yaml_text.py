@@ -2,19 +2,88 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from multitask.errors import UserError
+from multitask.errors import UserError, quoted
+
+MAX_CHARACTERS = 4_000_000
+"""Of a file; the largest of people's corrections are a tenth of it."""
+MAX_DEPTH = 100
+"""Of sections and lists within each other."""
+MAX_REPEATED = 100_000
+"""Values that aliases repeat, all in all; a few lines of aliases of aliases could else stand for billions."""
+
+_STANDARD = "tag:yaml.org,2002:"
+_KINDS: dict[type[yaml.Node], tuple[str, tuple[str, ...]]] = {
+    yaml.ScalarNode: ("value", ("null", "bool", "int", "float", "str", "merge")),
+    yaml.SequenceNode: ("list", ("seq",)),
+    yaml.MappingNode: ("section", ("map",)),
+}
+"""What a node is called, and what a tag (``!!int``) may call it."""
+
+
+def _error(reason: str, place: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
+    mark: Any = place.start_mark
+    return yaml.MarkedYAMLError(problem=reason, problem_mark=mark)
+
+
+def _check_tag(node: yaml.Node) -> None:
+    kind, names = _KINDS[type(node)]
+    if node.tag not in {_STANDARD + name for name in names}:
+        tag = node.tag.replace(_STANDARD, "!!")
+        raise _error(f"could not determine what a {kind} is as {quoted(tag)[1:-1]}; leave the tag out", node)
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML with 1.2's numbers and booleans: ``1e-3`` is a number, ``no`` and ``on`` are words; no key twice."""
+    """YAML with 1.2's numbers and booleans: ``1e-3`` is a number, ``no`` and ``on`` are words; no key twice.
+
+    What it gives is finite: no deeper than ``MAX_DEPTH``, without circles, and of little that is repeated.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = 0
+        self._repeated = 0
+        self._sizes: dict[int, int] = {}  # of the nodes that are complete: values in them, aliases written out
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if self._depth >= MAX_DEPTH:
+            raise _error(f"nested more than {MAX_DEPTH} deep", event)
+        self._depth += 1
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        assert node is not None
+        if isinstance(event, yaml.AliasEvent):
+            self._note_alias(node, event)
+            return node
+        _check_tag(node)
+        inner: Iterable[yaml.Node] = node.value if isinstance(node, yaml.SequenceNode) else ()
+        if isinstance(node, yaml.MappingNode):
+            inner = itertools.chain.from_iterable(node.value)
+        self._sizes[id(node)] = 1 + sum(self._sizes[id(part)] for part in inner)
+        return node
+
+    def _note_alias(self, node: yaml.Node, event: yaml.AliasEvent) -> None:
+        if id(node) not in self._sizes:
+            raise _error(f"the alias *{event.anchor} stands within what it names", event)
+        self._repeated += self._sizes[id(node)]
+        if self._repeated > MAX_REPEATED:
+            raise _error(f"aliases repeat more than {MAX_REPEATED:,} values", event)
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError):  # what PyYAML's constructors make of ``!!int x`` and ``!!bool x``
+            name = node.tag.removeprefix(_STANDARD)
+            raise _error(f"cannot be read as {name}: {quoted(node.value)}", node) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -25,7 +94,9 @@ class _Loader(yaml.SafeLoader):
             if not isinstance(key, Hashable):
                 continue  # which the base class refuses
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {quoted(key)} stands twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
@@ -67,11 +138,13 @@ def parse_yaml(text: str, where: str) -> Any:
     """YAML text as plain data.
 
     Raises:
-        UserError: the text is no YAML; one line with the place.
+        UserError: the text is no YAML, or beyond a limit; one line with the place.
     """
+    if len(text) > MAX_CHARACTERS:
+        raise UserError(f"{where}: must have at most {MAX_CHARACTERS:,} characters")
     try:
         return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an integer of thousands of digits
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         reason = " ".join(str(getattr(error, "problem", None) or error).split())
@@ -85,7 +158,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read, is no YAML, or holds something else.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as file:
+            text = file.read(MAX_CHARACTERS + 1)  # of what may be a device that never ends
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:

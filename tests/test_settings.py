@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
 from multitask.errors import UserError
 from multitask.settings import (
+    MAX_LISTED,
     Bool,
     ConfigPath,
     Count,
@@ -311,6 +316,13 @@ class TestPaths:
         # What was found elsewhere before stays there.
         assert located(data, tmp_path)["path"].folder == tmp_path / "here"
 
+    def test_a_copy_of_a_located_string_is_one(self, tmp_path: Path) -> None:
+        word = Located("x", tmp_path)
+        for found in (copy.copy(word), copy.deepcopy({"a": [word]})["a"][0], pickle.loads(pickle.dumps(word))):
+            assert type(found) is Located
+            assert found == "x"
+            assert found.folder == tmp_path
+
     def test_home_is_expanded_and_nobodys_home_is_no_crash(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -326,3 +338,47 @@ def test_flatten_joins_keys_by_dots_and_keeps_what_is_empty() -> None:
         "e": {},
         "f": None,
     }
+
+
+class TestMany:
+    """Of many problems ten are listed and the others counted, and no value is quoted whole."""
+
+    def test_unknown_keys(self) -> None:
+        began = time.process_time()
+        data = {f"count{index}": 1 for index in range(20_000)}
+        found = problems(Basket, data)
+        assert found[0] == "count0: unknown key; did you mean 'count'?"
+        assert found[MAX_LISTED:] == ["and 19,990 more"]
+        with pytest.raises(UserError) as caught:
+            validate(Basket, data)
+        assert str(caught.value) == f"{found[0]} (and 19,999 more; `multitask config` lists them)"
+        assert time.process_time() - began < 3
+
+    def test_wrong_values(self) -> None:
+        class Many(Settings):
+            numbers: dict[str, Float | Bool] = {}
+            pairs: tuple[Annotated[tuple[Float, ...], Field(min_length=2)], ...] = ()
+
+        began = time.process_time()
+        found = problems(Many, {"numbers": {str(index): "x" * 10_000 for index in range(5000)}})
+        assert found[MAX_LISTED:] == ["and 4,990 more"]
+        assert found[0].startswith("numbers.0: input should be a valid number, or a valid boolean, found 'xxxx")
+        assert max(map(len, found)) < 400
+        found = problems(Many, {"pairs": [["x"]] * 5000})
+        assert found[MAX_LISTED:] == ["and 4,990 more"]
+        assert time.process_time() - began < 5
+
+    def test_long_words(self) -> None:
+        long = "x" * 1_000_000
+        for data in ({long: 1}, {"inner": {long: 1}}, {"word": [long]}, {"free": 1, "count": long}):
+            found = problems(Basket, data)
+            assert found
+            assert all(len(line) < 2000 for line in found)
+        with pytest.raises(UserError) as caught:
+            override(Basket, {"count": long}, {"count.x": 1})
+        assert len(str(caught.value)) < 500
+
+    def test_a_key_of_too_many_parts(self) -> None:
+        with pytest.raises(UserError, match=r"must have at most 100 parts joined by dots$"):
+            override(Basket, {}, dict([parse_override("a." * 3000 + "b=1")]))
+        assert override(Basket, {}, {"free." + "a." * 98 + "b": 1})

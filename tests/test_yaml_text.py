@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,22 @@ def test_words_and_numbers_are_yaml_1_2s(text: str, value: object) -> None:
         ("\t- x", "f.yaml, line 1, column 1: not YAML: found character '\\t' that cannot start any token"),
         ("[a]: 1", "f.yaml, line 1, column 1: not YAML: found unhashable key"),
         ("a: !!python/object/apply:os.system [ls]", "f.yaml, line 1, column 4: not YAML: could not determine"),
-        ("a: " + "9" * 5000, "f.yaml: not YAML: "),
+        ("a: " + "9" * 5000, "f.yaml, line 1, column 4: not YAML: cannot be read as int: '99999"),
+        ("a: !!int ''", "f.yaml, line 1, column 4: not YAML: cannot be read as int: ''"),
+        ("a: !!float ''", "f.yaml, line 1, column 4: not YAML: cannot be read as float: ''"),
+        ("b:\n  a: !!bool abc", "f.yaml, line 2, column 6: not YAML: cannot be read as bool: 'abc'"),
+        ("a: !!map [1]", "f.yaml, line 1, column 4: not YAML: could not determine what a list is as !!map; leave"),
+        ("a: !!seq {b: 1}", "f.yaml, line 1, column 4: not YAML: could not determine what a section is as !!seq"),
+        ("a: !!set {b, c}", "f.yaml, line 1, column 4: not YAML: could not determine what a section is as !!set"),
+        ("a: !!omap [b: 1]", "f.yaml, line 1, column 4: not YAML: could not determine what a list is as !!omap"),
+        ("a: !!timestamp x", "f.yaml, line 1, column 4: not YAML: could not determine what a value is as !!timestamp"),
+        ("a: !!binary x", "f.yaml, line 1, column 4: not YAML: could not determine what a value is as !!binary"),
+        ("a: &x [*x]", "f.yaml, line 1, column 8: not YAML: the alias *x stands within what it names"),
+        ("a: &x {b: {c: *x}}", "f.yaml, line 1, column 15: not YAML: the alias *x stands within what it names"),
+        ("a: &x {<<: *x}", "f.yaml, line 1, column 12: not YAML: the alias *x stands within what it names"),
+        ("[" * 3000 + "]" * 3000, "f.yaml, line 1, column 101: not YAML: nested more than 100 deep"),
+        ("- " * 400 + "x", "f.yaml, line 1, column 201: not YAML: nested more than 100 deep"),
+        ("{a: " * 101 + "1" + "}" * 101, "f.yaml, line 1, column 398: not YAML: nested more than 100 deep"),
         ("\x00", "f.yaml: not YAML: "),
     ],
 )
@@ -83,6 +99,52 @@ def test_what_is_no_yaml_is_one_line_with_the_place(text: str, line: str) -> Non
         parse_yaml(text, "f.yaml")
     assert str(caught.value).startswith(line)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def bomb(levels: int) -> str:
+    """Lists of ten aliases of the list before: 10 ** levels values in so many lines."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("text", [bomb(12), "a: &a {k: &b [" + "1, " * 1000 + "]}\nb: [" + "*a, " * 100 + "]"])
+def test_aliases_of_aliases_are_refused_before_they_are_written_out(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(UserError, match="not YAML: aliases repeat more than 100,000 values"):
+        parse_yaml(text, "f.yaml")
+    assert time.process_time() - began < 5
+
+
+def test_within_the_limits_aliases_depth_and_tags_are_yaml_as_ever() -> None:
+    found = parse_yaml(bomb(4), "f.yaml")
+    assert len(found["a3"]) == 10
+    assert found["a3"][9][9] == found["a1"]
+    assert parse_yaml("a: &x {b: 1}\nc: {<<: *x, d: 2}\ne: *x", "f") == {
+        "a": {"b": 1},
+        "c": {"b": 1, "d": 2},
+        "e": {"b": 1},
+    }
+    assert parse_yaml("{a: !!str 1, b: !!int '2', c: !!float 1, d: !!map {}, e: !!seq [1], f: ! x}", "f") == {
+        "a": "1", "b": 2, "c": 1.0, "d": {}, "e": [1], "f": "x"
+    }  # fmt: skip
+    deep = parse_yaml("[" * 99 + "x" + "]" * 99, "f")
+    for _ in range(99):
+        (deep,) = deep
+    assert deep == "x"
+
+
+def test_more_text_than_any_config_is_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multitask.yaml_text.MAX_CHARACTERS", 100)
+    path = tmp_path / "long.yaml"
+    path.write_text("a: 1 # " + "x" * 93)
+    assert read_yaml(path) == {"a": 1}
+    path.write_text("a: 1 # " + "x" * 94)
+    with pytest.raises(UserError, match=r"long\.yaml: must have at most 100 characters$"):
+        read_yaml(path)
+    with pytest.raises(UserError, match=r"/dev/zero: must have at most 100 characters$"):
+        read_yaml(Path("/dev/zero"))  # which never ends
 
 
 def test_merged_keys_are_yaml_too_and_may_be_set_anew() -> None:

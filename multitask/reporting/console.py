@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from multitask.errors import printable
 from multitask.files import size_text
 from multitask.reporting.words import amount_text, crop_text, error_text, moment_text
 
@@ -32,7 +33,7 @@ def say(text: str = "") -> None:
 
 def fail(message: str) -> None:
     """An error as one line on the error stream."""
-    _err.print(Text.assemble(("error: ", "bold red"), " ".join(message.split())), soft_wrap=True)
+    _err.print(Text.assemble(("error: ", "bold red"), printable(message)), soft_wrap=True)
 
 
 def command_line(*words: object) -> str:

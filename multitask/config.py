@@ -186,6 +186,8 @@ class Config(Settings):
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
         self.balancer.check(self.loss_weights(), self._unshared(), self._past_pooling())
+        if (problem := self.decode.problem(self.space().num_classes)) is not None:
+            raise ValueError(f"decode.name: {problem}")
         metrics = scored_metrics(self.space())
         if self.training.monitor not in metrics:
             raise ValueError(

@@ -131,7 +131,7 @@ def _class_f1(passes: Sequence[Predictions]) -> dict[str, float]:
     """The F1 of every class that can occur, the mean of the passes."""
     space = passes[0].space
     known = passes[0].classes != MISSING
-    f1 = np.mean([Scores.of(one.classes[known], one.predicted[known], space.possible).f1 for one in passes], axis=0)
+    f1 = np.mean([Scores(one.classes[known], one.predicted[known], space.possible).f1 for one in passes], axis=0)
     return {name: float(f1[place]) for place, name in enumerate(space.class_names) if space.possible[place]}
 
 

@@ -104,7 +104,13 @@ def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
     """
     if val_fraction == 0:
         return Split(np.arange(len(samples)), np.empty(0, dtype=np.int64))
-    return _split(samples, assign_groups(samples, (1 - val_fraction, val_fraction), seed) == 1, "data.val_fraction")
+    shares = (1 - val_fraction, val_fraction)
+    part = assign_groups(samples, shares, seed)
+    if not part.any():
+        # Where nearly every group has classes that no other has, each is best shared out by staying on the larger
+        # side: there is nothing to stratify by.
+        part = assign_groups(replace(samples, labels=np.zeros_like(samples.labels)), shares, seed)
+    return _split(samples, part == 1, "data.val_fraction")
 
 
 def fold(samples: Samples, index: int, count: int, seed: int) -> Split:

@@ -39,7 +39,7 @@ def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> dict[s
         labels = guess.copy()
         columns = list(perfect)
         labels[:, columns] = truth[:, columns]
-        return Scores.of(given, space.encode(labels), space.possible).macro_f1
+        return Scores(given, space.encode(labels), space.possible).macro_f1
 
     base = score(())
     everything = score(range(len(names)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
+from multitask.evaluation.metrics import MATRIX_CLASSES, FloatArray, IntArray, f1_scores
 
 NUM_RESAMPLES = 2000
 LEVEL = 0.95
@@ -31,10 +31,13 @@ _CHUNK = 4_000_000
 """Weights that are held at once: what is needed does not grow with the number of groups."""
 
 
-def _weights(num_groups: int, seed: int) -> Iterator[FloatArray]:
-    """(r, G) how often each group is drawn, G draws with replacement, for ``NUM_RESAMPLES`` rows in all."""
+def _weights(num_groups: int, seed: int, num_classes: int = 1) -> Iterator[FloatArray]:
+    """(r, G) how often each group is drawn, G draws with replacement, for ``NUM_RESAMPLES`` rows in all.
+
+    Neither r x G nor r x ``num_classes`` is beyond ``_CHUNK``.
+    """
     rng = np.random.default_rng(seed)
-    rows = max(1, _CHUNK // num_groups)
+    rows = max(1, _CHUNK // max(num_groups, num_classes))
     for start in range(0, NUM_RESAMPLES, rows):
         size = min(rows, NUM_RESAMPLES - start)
         yield rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), size=size).astype(float)
@@ -60,6 +63,10 @@ def resample(
     Returns:
         R macro-F1s and accuracies.
     """
+    total = declared.sum()
+    if len(declared) > MATRIX_CLASSES:  # most of so many classes do not occur; of few, no sum is to change its order
+        there, places = np.unique(np.concatenate([given, predicted]), return_inverse=True)
+        given, predicted, declared = places[: len(given)], places[len(given) :], declared[there]
     num_groups, num_classes = int(groups.max()) + 1, len(declared)
 
     def per_group(classes: IntArray, chosen: NDArray[np.bool_] | slice = slice(None)) -> FloatArray:
@@ -69,13 +76,13 @@ def resample(
     hits, support, guesses = per_group(given, given == predicted), per_group(given), per_group(predicted)
     present = np.isin(np.arange(num_classes), given) & declared
     macro_f1, accuracy = [], []
-    for weights in _weights(num_groups, seed):
+    for weights in _weights(num_groups, seed, num_classes):
         drawn_hits, drawn_support = weights @ hits, weights @ support
         f1 = f1_scores(drawn_hits, drawn_support, weights @ guesses)
         drawn = (drawn_support > 0) & declared
         num_drawn = drawn.sum(axis=1)
         mean = (f1 * drawn).sum(axis=1) / np.where(num_drawn > 0, num_drawn, np.nan)
-        macro_f1.append(mean * present.sum() / declared.sum())
+        macro_f1.append(mean * present.sum() / total)
         accuracy.append(drawn_hits.sum(axis=1) / drawn_support.sum(axis=1))
     return Resampled(np.concatenate(macro_f1), np.concatenate(accuracy))
 

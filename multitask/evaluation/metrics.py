@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
+MATRIX_CLASSES = 256
+"""A confusion matrix of more classes is written as its cells that are not 0: of 10,000 it would take a gigabyte."""
+
 NUM_BINS = 15
 """Bins of the reliability diagram and of the expected calibration error (Guo et al. 2017)."""
 
@@ -19,6 +22,20 @@ def confusion(given: IntArray, predicted: IntArray, num_classes: int) -> IntArra
     """(C, C) counts, rows the given class, columns the predicted one, from two (N,) arrays of class indices."""
     flat = np.bincount(given * num_classes + predicted, minlength=num_classes**2)
     return flat.reshape(num_classes, num_classes)
+
+
+def confusion_table(given: IntArray, predicted: IntArray, num_classes: int) -> list[list[int]] | dict[str, Any]:
+    """A confusion matrix as a report holds it, from two (N,) arrays of class indices.
+
+    Returns:
+        Up to ``MATRIX_CLASSES`` classes the (C, C) counts of ``confusion``; beyond, ``num_classes`` and ``entries``,
+        ``[given, predicted, count]`` of every cell that is not 0, in order, at most N of them.
+    """
+    if num_classes <= MATRIX_CLASSES:
+        matrix: list[list[int]] = confusion(given, predicted, num_classes).tolist()
+        return matrix
+    cells, counts = np.unique(given * num_classes + predicted, return_counts=True)
+    return {"num_classes": num_classes, "entries": np.stack([*divmod(cells, num_classes), counts], axis=1).tolist()}
 
 
 def f1_scores(hits: NDArray[Any], given: NDArray[Any], predicted: NDArray[Any]) -> FloatArray:
@@ -38,58 +55,61 @@ def f1_scores(hits: NDArray[Any], given: NDArray[Any], predicted: NDArray[Any]) 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What a confusion matrix says.
+    """What N answers amount to.
 
     Attributes:
-        matrix: (C, C) counts, rows the given class, columns the predicted one.
+        given: (N,) class indices.
+        predicted: (N,) likewise.
         declared: (C,) bool, the classes that can occur. Macro-F1 is the mean over these, also where one is absent from
             the data and has an F1 of 0, so that scores of different splits are over the same classes.
     """
 
-    matrix: IntArray
+    given: IntArray
+    predicted: IntArray
     declared: NDArray[np.bool_]
-
-    @classmethod
-    def of(cls, given: IntArray, predicted: IntArray, declared: NDArray[np.bool_]) -> Scores:
-        """From two (N,) arrays of class indices."""
-        return cls(confusion(given, predicted, len(declared)), declared)
 
     @property
     def support(self) -> IntArray:
         """(C,) how often each class is given."""
-        return self.matrix.sum(axis=1)
+        return self._counts(self.given)
+
+    @property
+    def guesses(self) -> IntArray:
+        """(C,) how often each class is predicted."""
+        return self._counts(self.predicted)
 
     @property
     def hits(self) -> IntArray:
         """(C,) how often each class is given and predicted."""
-        return self.matrix.diagonal()
+        return self._counts(self.given[self.given == self.predicted])
+
+    def _counts(self, classes: IntArray) -> IntArray:
+        return np.bincount(classes, minlength=len(self.declared))
 
     @property
     def precision(self) -> FloatArray:
         """(C,); 0 where the class is never predicted."""
-        predicted = self.matrix.sum(axis=0)
-        return np.divide(self.hits, predicted, out=np.zeros(len(predicted)), where=predicted > 0)
+        return np.divide(self.hits, self.guesses, out=np.zeros(len(self.declared)), where=self.guesses > 0)
 
     @property
     def recall(self) -> FloatArray:
         """(C,); 0 where the class is never given."""
-        return np.divide(self.hits, self.support, out=np.zeros(len(self.matrix)), where=self.support > 0)
+        return np.divide(self.hits, self.support, out=np.zeros(len(self.declared)), where=self.support > 0)
 
     @property
     def f1(self) -> FloatArray:
         """(C,); 0 where the class is neither given nor predicted."""
-        return f1_scores(self.hits, self.support, self.matrix.sum(axis=0))
+        return f1_scores(self.hits, self.support, self.guesses)
 
     @property
     def macro_f1(self) -> float:
         """The mean F1 of the declared classes; NaN without data."""
-        return float(self.f1[self.declared].mean()) if self.matrix.any() else float("nan")
+        return float(self.f1[self.declared].mean()) if len(self.given) else float("nan")
 
     @property
     def accuracy(self) -> float:
         """The share of hits; NaN without data."""
-        total = self.matrix.sum()
-        return float(self.hits.sum() / total) if total else float("nan")
+        return float(self.hits.sum() / len(self.given)) if len(self.given) else float("nan")
 
 
 def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> list[dict[str, Any]]:

@@ -102,7 +102,7 @@ def score_passes(
             return None
         groups = np.unique(answers.groups[known].astype(str), return_inverse=True)[1]
         num_images, num_groups = len(groups), int(groups.max()) + 1
-        single.append(float(getattr(Scores.of(given[known], guess[known], declared), name)))
+        single.append(float(getattr(Scores(given[known], guess[known], declared), name)))
         resamples.append(getattr(resample(given[known], guess[known], groups, declared, seed), name))
     weights = pass_weights(len(passes), seed)
     samples = np.einsum("rp,pr->r", weights, np.stack(resamples))

@@ -9,6 +9,7 @@ under which the given labels are the most probable, given that a share of them, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,13 +61,13 @@ class Pooling:
         # A picture by itself first, so that groups of one picture and of many are told by the same temperature.
         alone = _evidence(log_probs, answered)[known]
         prior = _log_shares(pictures[known], log_probs.shape[1])
-        temperature, _ = _best([(float(t), prior + alone / t) for t in TEMPERATURES], pictures[known])
+        temperature, _ = _best(((float(t), prior + alone / t) for t in TEMPERATURES), pictures[known])
         chosen = np.flatnonzero(given != MISSING)
         prior = _log_shares(given[chosen], log_probs.shape[1])
         sizes, mean = _means(log_probs, answered, units)
         sizes, mean = sizes[chosen, None], mean[chosen] / temperature
         labels = given[chosen]
-        ways = [(float(r), prior + sizes / (1 + (sizes - 1) * r) * mean) for r in CORRELATIONS]
+        ways = ((float(r), prior + sizes / (1 + (sizes - 1) * r) * mean) for r in CORRELATIONS)
         correlation, noise = _best(ways, labels)
         return cls(temperature, correlation if sizes.max() > 1 else None, noise, answered, prior)
 
@@ -113,7 +114,7 @@ def _softmax(scores: FloatArray) -> FloatArray:
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
 
 
-def _best(ways: list[tuple[float, FloatArray]], labels: IntArray) -> tuple[float, float]:
+def _best(ways: Iterable[tuple[float, FloatArray]], labels: IntArray) -> tuple[float, float]:
     """The way, of those with their (U, C) scores, and the noise under which the labels are the most probable."""
     best = (-np.inf, 1.0, 0.0)
     rows = np.arange(len(labels))

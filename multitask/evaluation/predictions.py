@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import csv
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -161,32 +162,36 @@ class Predictions:
             UserError: there is no such file, or it is of another label space.
         """
         try:
-            table = pd.read_csv(io.StringIO(path.read_text(encoding="utf-8")), dtype=str, keep_default_na=False)
-            labels = np.stack([_indices(table[task.name], (*task.classes, "")) for task in space.tasks], axis=1)
+            table = _read_table(path)
+            labels = np.stack(
+                [_indices(task.name, table[task.name], (*task.classes, "")) for task in space.tasks], axis=1
+            )
             labels[labels == np.array(space.sizes)] = MISSING
             probs = {
-                task.name: table[[f"p({task.name}={name})" for name in task.classes]].to_numpy(dtype=np.float64)
+                task.name: np.stack([table[f"p({task.name}={name})"] for name in task.classes], axis=1)
                 for task in learned.tasks
             }
             log_probs = {name: torch.from_numpy(values).log() for name, values in probs.items()}
             columns = _joint_columns(space)
             joint = None
             if columns[0] in table:
-                joint = torch.from_numpy(table[columns].to_numpy(dtype=np.float64)).log()
+                joint = torch.from_numpy(np.stack([table[name] for name in columns], axis=1)).log()
             return cls(
                 space,
                 learned,
-                table["image"].to_numpy(dtype=object),
-                table["group"].to_numpy(dtype=object),
+                table["image"],
+                table["group"],
                 labels,
                 log_probs,
-                _indices(table["predicted"], space.class_names),
+                _indices("predicted", table["predicted"], space.class_names),
                 joint,
                 _numbers(table, space),
             )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; `multitask evaluate` writes it") from None
-        except (KeyError, ValueError, OSError) as error:
+        except KeyError as error:
+            raise UserError(f"{path}: holds no predictions of this label space: there is no column {error}") from None
+        except (ValueError, OSError, csv.Error) as error:
             raise UserError(f"{path}: holds no predictions of this label space: {error}") from None
 
 
@@ -195,23 +200,56 @@ def _joint_columns(space: LabelSpace) -> list[str]:
     return [f"p(joint={name})" for name in space.class_names]
 
 
-def _numbers(table: pd.DataFrame, space: LabelSpace) -> NDArray[np.float64] | None:
+def _read_table(path: Path) -> dict[str, NDArray[Any]]:
+    """Column -> its (N,) values: probabilities as float64, all else as str.
+
+    As texts the probabilities of many classes would take ten times the memory, and a picture at a time they are exact.
+
+    Raises:
+        ValueError: a row is cut or too long, or a probability is none.
+        KeyError: there is no header.
+    """
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = csv.reader(file)
+        names = next(rows, [])
+        is_prob = np.array([name.startswith("p(") for name in names], dtype=bool)
+        texts: list[list[str]] = []
+        probs: list[NDArray[np.float64]] = []
+        for row in rows:
+            if len(row) != len(names):
+                raise ValueError(f"line {rows.line_num} holds {len(row)} values, the header names {len(names)}")
+            texts.append([value for value, prob in zip(row, is_prob, strict=True) if not prob])
+            probs.append(np.array([value for value, prob in zip(row, is_prob, strict=True) if prob], dtype=np.float64))
+    values = np.array(probs).reshape(len(probs), is_prob.sum())
+    if not ((values >= 0) & (values <= 1 + 1e-6)).all():
+        raise ValueError("a probability is not between 0 and 1")
+    found: dict[str, NDArray[Any]] = {}
+    of_texts = iter(np.array(texts, dtype=object).reshape(len(texts), (~is_prob).sum()).T)
+    of_probs = iter(values.T)
+    for name, prob in zip(names, is_prob, strict=True):
+        if name in found:
+            raise ValueError(f"column {name!r} stands twice")
+        found[name] = next(of_probs) if prob else next(of_texts)
+    return found
+
+
+def _numbers(table: Mapping[str, NDArray[Any]], space: LabelSpace) -> NDArray[np.float64] | None:
     """(N, T) the raw numbers that a table holds; ValueError if one is no number."""
     named = [f"number({task.name})" for task in space.tasks]
     if not any(name in table for name in named):
         return None
-    unknown = np.full(len(table), np.nan)
-    return np.stack(
-        [table[name].replace("", "nan").to_numpy(dtype=np.float64) if name in table else unknown for name in named],
-        axis=1,
-    )
+    columns = []
+    for name in named:
+        values = table.get(name, ())
+        columns.append([float(value or "nan") for value in values] if name in table else [np.nan] * len(table["image"]))
+    return np.array(columns, dtype=np.float64).T.copy()
 
 
-def _indices(column: pd.Series[str], names: Sequence[str]) -> NDArray[np.int64]:
+def _indices(column: str, values: NDArray[Any], names: Sequence[str]) -> NDArray[np.int64]:
     """The place of each of N names; ValueError if one is not among them."""
-    found = pd.Index(names).get_indexer(pd.Index(column))
+    found = pd.Index(names).get_indexer(pd.Index(values))
     if (found < 0).any():
-        raise ValueError(f"{column.name} holds {column[int(np.argmax(found < 0))]!r}")
+        raise ValueError(f"{column} holds {values[int(np.argmax(found < 0))]!r}")
     return found.astype(np.int64)
 
 

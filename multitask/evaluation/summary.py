@@ -12,7 +12,14 @@ from torch import Tensor
 
 from multitask.evaluation.attribution import attribute
 from multitask.evaluation.intervals import interval, resample
-from multitask.evaluation.metrics import FloatArray, IntArray, Scores, calibration_error, reliability
+from multitask.evaluation.metrics import (
+    FloatArray,
+    IntArray,
+    Scores,
+    calibration_error,
+    confusion_table,
+    reliability,
+)
 from multitask.evaluation.numbers import number_figures
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING, LabelSpace
@@ -35,14 +42,14 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
     space = predictions.space
     classes = predictions.classes
     known = classes != MISSING
-    joint = Scores.of(classes[known], predictions.predicted[known], space.possible)
+    joint = Scores(classes[known], predictions.predicted[known], space.possible)
     joint_log_probs = predictions.joint_log_probs()
     loss = _negative_log_likelihood(joint_log_probs, classes)
     tasks = {}
     for column, (task, log_probs) in enumerate(space.marginal_log_probs(joint_log_probs).items()):
         labels = predictions.labels[:, column]
         seen = labels != MISSING
-        scores = Scores.of(labels[seen], log_probs.argmax(dim=1).numpy()[seen], declared_labels(space, column))
+        scores = Scores(labels[seen], log_probs.argmax(dim=1).numpy()[seen], declared_labels(space, column))
         tasks[task] = {
             "loss": _negative_log_likelihood(log_probs, labels),
             "macro_f1": scores.macro_f1,
@@ -81,7 +88,7 @@ def _figures(
     known = given != MISSING
     given, predicted, confidence = given[known], predicted[known], confidence[known]
     present, groups = np.unique(groups[known], return_inverse=True)
-    scores = Scores.of(given, predicted, declared)
+    scores = Scores(given, predicted, declared)
     bins = reliability(confidence, given == predicted)
     figures: dict[str, Any] = {
         "num_images": len(given),
@@ -95,7 +102,7 @@ def _figures(
             name for name, count, here in zip(names, scores.support, declared, strict=True) if here and not count
         ],
         "classes": _class_rows(scores, names),
-        "confusion": scores.matrix.tolist(),
+        "confusion": confusion_table(given, predicted, len(names)),
         "reliability": bins,
     }
     if len(given):
@@ -176,7 +183,7 @@ def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int
     given, predicted = predictions.classes[known], predictions.predicted[known]
     groups = np.unique(predictions.group_indices()[known], return_inverse=True)[1]
     inside = unseen[given]
-    scores = Scores.of(given, predicted, unseen)
+    scores = Scores(given, predicted, unseen)
     figures: dict[str, Any] = {
         "num_images": int(inside.sum()),
         "num_groups": len(np.unique(groups[inside])),
@@ -186,7 +193,7 @@ def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int
     }
     for key, which in (("", unseen), ("seen_", predictions.space.possible & ~unseen)):
         there = which[given].any()
-        figures[f"{key}macro_f1"] = Scores.of(given, predicted, which).macro_f1 if there else None
+        figures[f"{key}macro_f1"] = Scores(given, predicted, which).macro_f1 if there else None
         figures[f"{key}macro_f1_ci"] = (
             list(interval(resample(given, predicted, groups, which, seed).macro_f1)) if there else None
         )

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.reporting import plots
+from multitask.reporting.class_rows import listed_in_words, worst_classes
 from multitask.reporting.words import amount_text, error_text, interval_text, plural, score_text
 
+LISTED_CLASSES = 100  # of more classes than MATRIX_CLASSES so many are listed, the worst of those that occur
 NUMBERED_CLASSES = 60  # a matrix beyond this many classes is drawn without numbers
 LONG_CLASSES = 24  # a list beyond this many classes scrolls by itself
 _LEVEL_CLASSES = 4  # a matrix beyond this many classes has its column names upright
@@ -28,6 +32,7 @@ def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str,
         scores: its part of the report.
     """
     classes, matrix = scores["classes"], scores["confusion"]
+    sparse = len(classes) > MATRIX_CLASSES
     large = len(classes) > NUMBERED_CLASSES
     names = [row["name"] for row in classes]
     words = f"{name}: confusion matrix of {len(names)} classes, given by predicted"
@@ -44,8 +49,12 @@ def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str,
         "upright": len(classes) > _LEVEL_CLASSES,
         "long": len(classes) > LONG_CLASSES,
         "large": large,
+        "rows": worst_classes(classes, LISTED_CLASSES) if sparse else classes,
+        "listed": listed_in_words(classes, LISTED_CLASSES) if sparse else "",
         "matrix": [] if large else _matrix(names, matrix),
-        "image": Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words)) if large else None,
+        "image": Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words))
+        if large and not sparse
+        else None,
         "confused": _confused(names, matrix) if large else [],
         "reliability": Markup(
             plots.reliability(
@@ -113,14 +122,20 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[
     return rows
 
 
-def _confused(names: Sequence[str], matrix: Sequence[Sequence[int]], most: int = 12) -> list[dict[str, Any]]:
-    """The commonest confusions, for a matrix whose cells carry no number."""
-    counts = np.array(matrix)
-    np.fill_diagonal(counts, 0)
-    found = []
-    for place in np.argsort(-counts, axis=None, kind="stable")[:most]:
-        given, predicted = np.unravel_index(place, counts.shape)
-        if counts[given, predicted]:
-            count, total = int(counts[given, predicted]), sum(matrix[given])
-            found.append({"given": names[given], "predicted": names[predicted], "count": count, "share": count / total})
-    return found
+def _confused(
+    names: Sequence[str], matrix: Sequence[Sequence[int]] | Mapping[str, Any], most: int = 12
+) -> list[dict[str, Any]]:
+    """The commonest confusions, for a matrix whose cells carry no number, written whole or as its entries."""
+    if isinstance(matrix, Mapping):
+        entries = [tuple(entry) for entry in matrix["entries"]]
+    else:
+        counts = np.array(matrix)
+        entries = [(int(row), int(column), int(counts[row, column])) for row, column in np.argwhere(counts)]
+    totals = Counter[int]()
+    for given, _, count in entries:
+        totals[given] += count
+    wrong = sorted((entry for entry in entries if entry[0] != entry[1]), key=lambda entry: -entry[2])
+    return [
+        {"given": names[given], "predicted": names[predicted], "count": count, "share": count / totals[given]}
+        for given, predicted, count in wrong[:most]
+    ]

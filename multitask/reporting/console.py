@@ -17,13 +17,17 @@ from rich.text import Text
 
 from multitask.errors import printable
 from multitask.files import size_text
+from multitask.reporting.class_rows import listed_in_words, worst_classes
 from multitask.reporting.words import amount_text, crop_text, error_text, moment_text
 
 out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
-JOINT_ROWS = 40
-"""A table of more classes than this is left to the page."""
+CLASS_ROWS = 40
+"""Of more classes than this only the worst of those that occur are listed."""
+WORST_ROWS = 20
+ABSENT_NAMES = 12
+"""So many classes that are absent are named."""
 
 
 def say(text: str = "") -> None:
@@ -111,9 +115,10 @@ def show_report(report: Mapping[str, Any]) -> None:
     if not report["joint"]["num_images"]:
         say("joint: unknown, since no picture has all its labels")
     elif absent:
-        say(f"absent from these images, and so an F1 of 0: {', '.join(absent)}")
+        more = f" and {len(absent) - ABSENT_NAMES:,} more" if len(absent) > ABSENT_NAMES else ""
+        say(f"absent from these images, and so an F1 of 0: {', '.join(absent[:ABSENT_NAMES])}{more}")
     for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
-        if figures["num_images"] and len(figures["classes"]) <= JOINT_ROWS:
+        if figures["num_images"]:
             say()
             _show_classes(name, figures)
 
@@ -166,8 +171,11 @@ def unseen_in_words(unseen: Mapping[str, Any]) -> str:
 
 
 def _show_classes(name: str, figures: Mapping[str, Any]) -> None:
-    table = make_table(name, ("class", "precision", "recall", "F1", "images"))
-    for row in figures["classes"]:
+    rows, title = figures["classes"], name
+    if len(rows) > CLASS_ROWS:
+        rows, title = worst_classes(rows, WORST_ROWS), f"{name}: {listed_in_words(rows, WORST_ROWS)}"
+    table = make_table(title, ("class", "precision", "recall", "F1", "images"))
+    for row in rows:
         table.add_row(row["name"], score(row["precision"]), score(row["recall"]), score(row["f1"]), str(row["support"]))
     out.print(table)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.reporting import plots
 from multitask.reporting.balance_view import balance_view
-from multitask.reporting.class_scores import LONG_CLASSES, absent_in_words, class_scores
+from multitask.reporting.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.learning_view import best_epoch_of, learning_view
 from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.rules import rules_view
@@ -179,14 +181,30 @@ def _distributions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     measured = [*report["tasks"].items(), ("joint", report["joint"])]
     for place, (name, scores) in enumerate(measured):
         last = place == len(measured) - 1
+        names = [row["name"] for row in scores["classes"]]
+        counts = {split: part["joint"] if last else part["tasks"][name] for split, part in splits.items()}
+        title = name
+        if len(names) > MATRIX_CLASSES:
+            title = f"{name}: the {LISTED_CLASSES} commonest of {len(names):,} classes"
+            names, counts = _commonest(names, counts, LISTED_CLASSES)
         plot = plots.distribution(
-            [row["name"] for row in scores["classes"]],
-            {split: counts["joint"] if last else counts["tasks"][name] for split, counts in splits.items()},
+            names,
+            counts,
             key=f"distribution-{place}",
-            label=f"{name}: share of each class in {', '.join(splits)}",
+            label=f"{title}: share of each class in {', '.join(splits)}",
         )
-        found.append({"name": name, "plot": Markup(plot), "long": len(scores["classes"]) > LONG_CLASSES})
+        found.append({"name": title, "plot": Markup(plot), "long": len(names) > LONG_CLASSES})
     return found
+
+
+def _commonest(
+    names: Sequence[str], counts: Mapping[str, Sequence[int]], most: int
+) -> tuple[list[str], dict[str, list[int]]]:
+    """Of so many classes those with the most pictures in all splits together, and their counts."""
+    chosen = np.argsort(-np.sum(list(counts.values()), axis=0), kind="stable")[:most]
+    return [names[place] for place in chosen], {
+        split: [row[place] for place in chosen] for split, row in counts.items()
+    }
 
 
 def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:

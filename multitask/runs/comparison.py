@@ -89,7 +89,7 @@ def paired_differences(
             key = metric.rpartition(".")[2]
             points, resamples = [], []
             for guess in (base[known], new[known]):
-                points.append(getattr(Scores.of(given, guess, declared), key))
+                points.append(getattr(Scores(given, guess, declared), key))
                 resamples.append(getattr(resample(given, guess, present, declared, seed), key))
             low, high = interval(resamples[1] - resamples[0], level)
             difference = points[1] - points[0]

@@ -335,3 +335,13 @@ class TestTold:
         with pytest.raises(UserError) as caught:
             told(self.said(*sides, groups=groups), lambda rest: hold_out(rest, 0.5, 0))
         assert str(caught.value).startswith(line)
+
+
+def test_where_every_group_has_classes_of_its_own_the_groups_are_shared_out_by_size():
+    space = LabelSpace([Task("a", tuple(f"a{i}" for i in range(40))), Task("b", ("x", "y"))])
+    labels = {"a": [f"a{i // 2}" for i in range(80)], "b": ["x", "y"] * 40}
+    groups = [f"g{i // 2}" for i in range(80)]
+    samples = Samples.from_values(space, Path("/"), [str(i) for i in range(80)], groups, labels, "test")
+    split = hold_out(samples, 0.2, 0)
+    assert 12 <= len(split.val) <= 20
+    assert not set(samples.groups[split.val]) & set(samples.groups[split.train])

@@ -32,7 +32,7 @@ def test_same_seed_gives_the_same_and_another_seed_another() -> None:
 @pytest.mark.parametrize("num_groups", [5, 30, 200])
 def test_interval_contains_the_point_estimate(num_groups: int) -> None:
     truth, guess, groups = answers(num_groups)
-    point = Scores.of(truth, guess, ALL)
+    point = Scores(truth, guess, ALL)
     found = resample(truth, guess, groups, ALL, 0)
     low, high = interval(found.accuracy)
     assert low <= point.accuracy <= high
@@ -75,7 +75,7 @@ def test_groups_that_are_all_alike_leave_nothing_to_chance() -> None:
     groups = np.repeat(np.arange(12), 5)
     found = resample(truth, guess, groups, ALL, 0)
     assert np.ptp(found.accuracy) == pytest.approx(0.0, abs=1e-12)
-    assert interval(found.macro_f1) == pytest.approx([Scores.of(truth, guess, ALL).macro_f1] * 2)
+    assert interval(found.macro_f1) == pytest.approx([Scores(truth, guess, ALL).macro_f1] * 2)
 
 
 def test_one_group_alone_has_an_interval_of_no_width() -> None:

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from multitask.evaluation.metrics import NUM_BINS, Scores, calibration_error, f1_scores, reliability
+from multitask.evaluation.metrics import (
+    MATRIX_CLASSES,
+    NUM_BINS,
+    Scores,
+    calibration_error,
+    confusion_table,
+    f1_scores,
+    reliability,
+)
 
 
 @st.composite
@@ -25,7 +33,7 @@ def answers(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 def test_scores_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray, int]) -> None:
     truth, guess, num_classes = case
     labels = list(range(num_classes))
-    scores = Scores.of(truth, guess, np.ones(num_classes, dtype=bool))
+    scores = Scores(truth, guess, np.ones(num_classes, dtype=bool))
     precision, recall, f1, support = precision_recall_fscore_support(truth, guess, labels=labels, zero_division=0)
     assert scores.precision == pytest.approx(precision)
     assert scores.recall == pytest.approx(recall)
@@ -33,19 +41,19 @@ def test_scores_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray, in
     assert scores.support.tolist() == support.tolist()
     assert scores.macro_f1 == pytest.approx(float(f1.mean()))
     assert scores.accuracy == pytest.approx(accuracy_score(truth, guess))
-    assert scores.matrix.tolist() == confusion_matrix(truth, guess, labels=labels).tolist()
+    assert confusion_table(truth, guess, num_classes) == confusion_matrix(truth, guess, labels=labels).tolist()
 
 
 def test_absent_declared_class_counts_as_0_and_an_impossible_one_not_at_all() -> None:
     truth = np.array([0, 0, 1])
-    assert Scores.of(truth, truth, np.ones(4, dtype=bool)).macro_f1 == pytest.approx(2 / 4)
-    assert Scores.of(truth, truth, np.array([True, True, True, False])).macro_f1 == pytest.approx(2 / 3)
-    assert Scores.of(truth, truth, np.array([True, True, False, False])).macro_f1 == 1.0
+    assert Scores(truth, truth, np.ones(4, dtype=bool)).macro_f1 == pytest.approx(2 / 4)
+    assert Scores(truth, truth, np.array([True, True, True, False])).macro_f1 == pytest.approx(2 / 3)
+    assert Scores(truth, truth, np.array([True, True, False, False])).macro_f1 == 1.0
 
 
 def test_without_data_classes_score_0_and_the_whole_is_unknown() -> None:
     empty = np.empty(0, dtype=np.int64)
-    scores = Scores.of(empty, empty, np.ones(3, dtype=bool))
+    scores = Scores(empty, empty, np.ones(3, dtype=bool))
     assert math.isnan(scores.macro_f1)
     assert math.isnan(scores.accuracy)
     assert scores.precision.tolist() == scores.recall.tolist() == [0.0] * 3
@@ -86,3 +94,12 @@ def test_calibrated_answers_have_no_error_and_no_answers_have_none() -> None:
     correct = np.array([True] * 8 + [False] * 2)
     assert calibration_error(reliability(np.full(10, 0.8), correct)) == pytest.approx(0.0)
     assert math.isnan(calibration_error(reliability(np.empty(0), np.empty(0, dtype=bool))))
+
+
+def test_a_confusion_matrix_of_many_classes_is_its_entries() -> None:
+    truth, guess = np.array([3, 9000, 3, 3, 7]), np.array([3, 2, 5, 5, 7])
+    table = confusion_table(truth, guess, 10_000)
+    assert table == {"num_classes": 10_000, "entries": [[3, 3, 1], [3, 5, 2], [7, 7, 1], [9000, 2, 1]]}
+    few = confusion_table(truth[:1], guess[:1], MATRIX_CLASSES)
+    assert isinstance(few, list)
+    assert np.shape(few) == (MATRIX_CLASSES, MATRIX_CLASSES)

@@ -39,7 +39,7 @@ class TestScore:
         one = answers()
         found = score_passes([one], "joint.macro_f1", 3)
         assert found is not None
-        assert found.value == Scores.of(one.classes, one.predicted, SPACE.possible).macro_f1
+        assert found.value == Scores(one.classes, one.predicted, SPACE.possible).macro_f1
         plain = resample(one.classes, one.predicted, one.group_indices(), SPACE.possible, 3)
         assert found.interval() == pytest.approx(interval(plain.macro_f1), abs=1e-12)
         assert (found.num_images, found.num_groups) == (120, 40)
@@ -72,7 +72,7 @@ class TestScore:
 
     def test_over_some_classes_it_is_the_mean_of_their_f1(self) -> None:
         one = answers()
-        f1 = Scores.of(one.classes, one.predicted, SPACE.possible).f1
+        f1 = Scores(one.classes, one.predicted, SPACE.possible).f1
         found = score_passes([one], "joint.macro_f1", 0, ["on/m", "off/f"])
         assert found is not None
         assert SPACE.class_names == ("on/f", "on/m", "off/f", "off/m")

@@ -239,6 +239,10 @@ class DecodeSettings(Settings):
     needs_people: ClassVar[bool] = True
     """Whether there is anything to fit."""
 
+    def problem(self, num_classes: int) -> str | None:
+        """Why the rule cannot be fitted for so many classes; None: it can."""
+        return None
+
     @abstractmethod
     def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
         """The rule with parameters that suit ``known``.

@@ -17,6 +17,8 @@ from multitask.settings import Float
 LIMIT = 6.0
 """No bias is further from 0 than a factor of 400 in the probability: what needs more has not been learned."""
 SWEEPS = 3
+MOST_BIASES = 1000
+"""Of classes; the time grows with their square."""
 
 
 class HeadBias(Tempered):
@@ -90,6 +92,12 @@ class ClassBiasSettings(FittedSettings):
 
     name: Literal["class_bias"] = "class_bias"
 
+    def problem(self, num_classes: int) -> str | None:
+        """Every bias is tried against every class, which of 10,000 would take days."""
+        if num_classes <= MOST_BIASES:
+            return None
+        return f"class_bias: is for at most {MOST_BIASES:,} classes, found {num_classes:,}; head_bias is for more"
+
     def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
         """Each bias in turn at its best place, the others held."""
         temperatures = fit_temperatures(known, priors)
@@ -114,12 +122,12 @@ def ascend(known: Known, temperatures: dict[str, float], cells: Sequence[IntArra
     scores = known.evidence.scores(temperatures)
     classes, possible = known.classes, known.space.possible
     num_possible = possible.sum()
-    others = [np.setdiff1d(np.flatnonzero(possible), inside) for inside in cells]
     biases = [0.0] * len(cells)
     value = macro_f1(classes, best_cell(scores)[0], possible) * num_possible
     for _ in range(SWEEPS):
         began = value
-        for place, (inside, outside) in enumerate(zip(cells, others, strict=True)):
+        for place, inside in enumerate(cells):
+            outside = np.setdiff1d(np.flatnonzero(possible), inside)
             inside = inside[possible[inside]]
             if not len(inside) or not len(outside):
                 continue

@@ -91,16 +91,21 @@ def influences(classes: IntArray, predicted: IntArray, groups: IntArray, num_cla
         (G,), their sum is 0.
     """
 
+    # Only the classes that occur have a column: of very many classes most do not.
+    there = np.unique(classes)
+    column = np.full(num_classes, -1)
+    column[there] = np.arange(len(there))
+
     def per_group(chosen: IntArray, rows: IntArray) -> FloatArray:
-        flat = np.bincount(groups[rows] * num_classes + chosen[rows], minlength=(groups.max() + 1) * num_classes)
-        return flat.reshape(-1, num_classes).astype(float)
+        rows = rows[column[chosen[rows]] >= 0]
+        flat = np.bincount(groups[rows] * len(there) + column[chosen[rows]], minlength=(groups.max() + 1) * len(there))
+        return flat.reshape(-1, len(there)).astype(float)
 
     every = np.arange(len(classes))
     hits = per_group(classes, np.flatnonzero(classes == predicted))
     total = per_group(classes, every) + per_group(predicted, every)
     sums = total.sum(axis=0)
-    f1 = f1_scores(hits.sum(axis=0), sums, np.zeros(num_classes))
-    present = np.bincount(classes, minlength=num_classes) > 0
+    f1 = f1_scores(hits.sum(axis=0), sums, np.zeros(len(there)))
     share = np.divide(2 * hits - f1 * total, sums, out=np.zeros_like(hits), where=sums > 0)
-    found: FloatArray = share[:, present].mean(axis=1)
+    found: FloatArray = share.mean(axis=1)
     return found

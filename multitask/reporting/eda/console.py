@@ -6,7 +6,7 @@ from rich.text import Text
 
 from multitask.data.eda import Inspection
 from multitask.labels import JOINT
-from multitask.reporting.console import JOINT_ROWS, make_table, out, say
+from multitask.reporting.console import CLASS_ROWS, make_table, out, say
 from multitask.reporting.eda.words import NAMED, forms, sentences
 
 _FORMS = 4
@@ -39,7 +39,7 @@ def _show_counts(found: Inspection) -> None:
     parts = [part for part, indices in found.parts.items() if len(indices)]
     columns = [f"{part} {kind}" for part in parts for kind in ("groups", "pictures")]
     for name, counts in found.counts.items():
-        if len(counts.names) > JOINT_ROWS:
+        if len(counts.names) > CLASS_ROWS:
             continue  # left to the page
         say()
         table = make_table("classes" if name == JOINT else name, ("", *columns))

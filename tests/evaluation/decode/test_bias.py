@@ -96,3 +96,10 @@ def test_cells_that_cannot_occur_have_no_bias(make_known: Callable[..., Known]) 
     assert isinstance(fitted, ClassBias)
     assert fitted.biases[0] == 0.0
     assert np.mean(fitted.biases[1:]) == pytest.approx(0)
+
+
+def test_class_biases_of_very_many_classes_are_refused():
+    assert ClassBiasSettings().problem(1000) is None
+    assert ClassBiasSettings().problem(1001) == (
+        "class_bias: is for at most 1,000 classes, found 1,001; head_bias is for more"
+    )

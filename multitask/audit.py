@@ -28,6 +28,7 @@ from multitask.files import plain, to_json, write_atomically
 from multitask.folds import run_folds
 from multitask.material import Material
 from multitask.reporting.audit_page import render_audit
+from multitask.reporting.audit_words import audit_sentences
 from multitask.runs.comparison import Difference, paired_differences
 from multitask.runs.config import read_run
 from multitask.runs.folder import RunFolder
@@ -35,8 +36,6 @@ from multitask.settings import override, validate
 from multitask.training.progress import Progress
 from multitask.yaml_text import dump_yaml
 
-SURE = 0.5
-"""The least confidence of a suspect in ``suspects.yaml``: its label is more probably wrong than right."""
 MOST = 300
 """Suspects on the page, if not said otherwise."""
 
@@ -118,7 +117,7 @@ def audit_run(
     samples, settled = _labels(folder, config, predictions)
     audit = find_suspects(predictions, constant=constant, rank=rank, settled=settled)
     shown = audit.suspects[:most]
-    sure = [suspect for suspect in audit.suspects if suspect.confidence >= SURE]
+    sure = [suspect for suspect in audit.suspects if suspect.is_sure]
     height, width = config.data.image_size
     page = render_audit(folder.name, audit, shown, samples, width / height, progress or Progress())
     out.path.mkdir(parents=True, exist_ok=True)
@@ -173,6 +172,11 @@ def _figures(folder: RunFolder, audit: Audit, num_shown: int, num_sure: int) -> 
                 "unit": row.unit,
                 "num_units": row.num_units,
                 "num_suspects": row.num_suspects,
+                "num_listed": row.num_listed,
+                "num_sure": row.num_sure,
+                "accuracy": row.accuracy,
+                "commonest": row.commonest,
+                "beats_commonest": row.beats_commonest,
                 "temperature": pooling.temperature,
                 "correlation": pooling.correlation,
                 "noise": pooling.noise,
@@ -186,6 +190,7 @@ def _figures(folder: RunFolder, audit: Audit, num_shown: int, num_sure: int) -> 
         "num_suspects": len(audit.suspects),
         "num_shown": num_shown,
         "num_sure": num_sure,
+        "sentences": audit_sentences(audit),
         "suspects": [asdict(suspect) for suspect in audit.suspects],
     }
 

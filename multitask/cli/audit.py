@@ -83,7 +83,7 @@ def command(
 def _find(
     run: Path, folder: object, data: Path | None, constant: tuple[str, ...], rank: str, most: int, quiet: bool
 ) -> None:
-    from multitask.audit import SURE, AuditFolder, audit_run
+    from multitask.audit import AuditFolder, audit_run
     from multitask.reporting.console import show_audit, show_paths
     from multitask.reporting.progress import make_progress
 
@@ -102,7 +102,7 @@ def _find(
     finally:
         progress.close()
     if not quiet:
-        show_audit(found, sum(suspect.confidence >= SURE for suspect in found.suspects))
+        show_audit(found)
         show_paths({"review": folder.page, "the surest": folder.suspects, "figures": folder.figures})
 
 

@@ -8,9 +8,10 @@ on the evidence of all the group's pictures together, and the suspect is then th
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -30,6 +31,9 @@ RANKS: tuple[Rank, ...] = get_args(Rank)
 
 FILTER = "prune_by_noise_rate"
 """How the suspects are cut off: as many of each given label as the confident joint says are of another."""
+
+SURE = 0.5
+"""The least confidence of a suspect whose label is more probably wrong than right."""
 
 NEARLY = 0.95
 """A task that is constant in this share of the groups, and not in all, is worth a word: the others may be errors."""
@@ -81,6 +85,11 @@ class Suspect:
     changes: tuple[Change, ...]
 
     @property
+    def is_sure(self) -> bool:
+        """Whether the label is more probably wrong than right."""
+        return self.confidence >= SURE
+
+    @property
     def reason(self) -> str:
         """Why the label is suspect, as a correction says it."""
         if self.disagrees:
@@ -97,6 +106,11 @@ class HeadAudit:
         unit: what is judged: a ``group``, or an ``image``.
         num_units: how many have a label.
         num_suspects: how many of these are suspect, those of ``joint`` that other heads say already among them.
+        num_listed: how many of these are listed: of ``joint`` those that change something which no task's do.
+        num_sure: how many of the listed are more probably wrong than right.
+        accuracy: the share of the labels that are the most probable out of fold; NaN where there is none.
+        commonest: the share of the commonest label: the accuracy of one fixed answer.
+        beats_commonest: whether the accuracy is above that beyond noise, people being counted and not pictures.
         pooling: how the pictures' probabilities were turned into the units'.
     """
 
@@ -104,6 +118,11 @@ class HeadAudit:
     unit: Literal["group", "image"]
     num_units: int
     num_suspects: int
+    num_listed: int
+    num_sure: int
+    accuracy: float
+    commonest: float
+    beats_commonest: bool
     pooling: Pooling
 
 
@@ -123,6 +142,11 @@ class Audit:
     suspects: tuple[Suspect, ...]
     constant: tuple[str, ...]
     nearly: dict[str, float]
+
+    @property
+    def num_sure(self) -> int:
+        """How many suspects are more probably wrong than right."""
+        return sum(suspect.is_sure for suspect in self.suspects)
 
 
 def shares_constant(predictions: Predictions) -> dict[str, float]:
@@ -179,8 +203,9 @@ def find_suspects(
     if space.num_tasks > 1:
         head, found = finder.of_joint()
         said = {change for suspect in suspects for change in suspect.changes}
-        rows.append(head)
-        suspects += [suspect for suspect in found if not said.issuperset(suspect.changes)]
+        found = [suspect for suspect in found if not said.issuperset(suspect.changes)]
+        rows.append(replace(head, num_listed=len(found), num_sure=sum(suspect.is_sure for suspect in found)))
+        suspects += found
     return Audit(
         tuple(rows), tuple(sorted(suspects, key=lambda suspect: (suspect.head == JOINT, suspect.score))), chosen, nearly
     )
@@ -226,8 +251,7 @@ class _Finder:
             changes = tuple(Change(where, task, names[label], names[best]) for label in there if label != best)
             texts = " and ".join(names[label] for label in there), names[best]
             suspects.append(self._suspect(task, rows, texts, judged, unit, best, changes, bool(disagrees[unit])))
-        row = HeadAudit(task, "group" if pooled else "image", int((given != MISSING).sum()), len(suspects), pooling)
-        return row, suspects
+        return self._head(task, "group" if pooled else "image", judged, units, suspects), suspects
 
     def of_joint(self) -> tuple[HeadAudit, list[Suspect]]:
         """The suspects of the class as a whole, picture by picture; what is constant in a group has its evidence."""
@@ -259,7 +283,26 @@ class _Finder:
             )
             texts = names[given[row]], names[best]
             suspects.append(self._suspect(JOINT, np.array([row]), texts, judged, row, best, changes))
-        return HeadAudit(JOINT, "image", int((given != MISSING).sum()), len(suspects), pooling), suspects
+        return self._head(JOINT, "image", judged, units, suspects), suspects
+
+    def _head(
+        self, head: str, unit: Literal["group", "image"], judged: _Judged, units: IntArray, suspects: list[Suspect]
+    ) -> HeadAudit:
+        """The row of a head; ``units`` are (N,) those of the pictures."""
+        known = judged.given != MISSING
+        num = int(known.sum())
+        accuracy = commonest = math.nan
+        beats = False
+        if num:
+            given = judged.given[known]
+            accuracy = float((judged.probs[known].argmax(axis=1) == given).mean())
+            commonest = float(np.bincount(given).max() / num)
+            num_groups = len(np.unique(self.groups[known[units]]))
+            beats = accuracy - commonest > 1.96 * math.sqrt(max(accuracy * (1 - accuracy), 1 / num_groups) / num_groups)
+        sure = sum(suspect.is_sure for suspect in suspects)
+        return HeadAudit(
+            head, unit, num, len(suspects), len(suspects), sure, accuracy, commonest, beats, judged.pooling
+        )
 
     def _suspect(
         self,
@@ -302,6 +345,7 @@ class _Judged:
     ) -> None:
         self.probs = probs
         self.given = given
+        self.pooling = pooling
         self.confidence = pooling.confidence(probs, np.maximum(given, 0))
         self.flagged = np.zeros(len(given), dtype=bool)
         self.scores = np.ones(len(given))

@@ -16,8 +16,9 @@ from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.evaluation.audit import Audit, HeadAudit, Suspect
 from multitask.labels import JOINT
+from multitask.reporting.audit_words import audit_sentences
 from multitask.reporting.pages import embedded, render
-from multitask.reporting.words import plural, score_text
+from multitask.reporting.words import score_text
 from multitask.training.progress import Progress
 
 HEIGHT_PX = 200
@@ -94,26 +95,26 @@ def _row(suspect: Suspect) -> dict[str, Any]:
     }
 
 
-def _head_row(row: HeadAudit) -> tuple[str, str, int, int, str]:
+def _head_row(row: HeadAudit) -> dict[str, Any]:
     unit = {"group": "whole group", "image": "single picture"}[row.unit]
     pooling = row.pooling
     words = f"temperature {pooling.temperature:.2f}, wrong labels fitted {pooling.noise:.1%}"
     if pooling.correlation is not None:
         words += f", correlation within a group {pooling.correlation:.2f}"
-    return "whole class" if row.head == JOINT else row.head, unit, row.num_units, row.num_suspects, words
+    counts = (f"{count:,}" for count in (row.num_suspects, row.num_listed, row.num_sure))
+    head = "whole class" if row.head == JOINT else row.head
+    cells = [f"{row.num_units:,}", score_text(row.accuracy), score_text(row.commonest), *counts]
+    return {"head": head, "unit": unit, "cells": cells, "words": words}
 
 
 def _lede(audit: Audit, num_shown: int) -> str:
-    num = len(audit.suspects)
-    if not num:
-        return "No label is suspect: nothing here speaks against what is given."
-    words = f"{plural(num, 'label is', 'labels are')} suspect: networks that never saw the pictures expect another."
-    if num_shown < num:
-        words += f" The {num_shown} most suspect are shown."
-    if audit.constant:
+    sentences = audit_sentences(audit)
+    if num_shown < len(audit.suspects):
+        sentences.append(f"The {num_shown} most suspect are shown.")
+    if audit.constant and audit.suspects:
         verb = "is" if len(audit.constant) == 1 else "are"
-        words += f" {' and '.join(audit.constant)} {verb} judged on all pictures of a group together."
-    return words
+        sentences.append(f"{' and '.join(audit.constant)} {verb} judged on all pictures of a group together.")
+    return " ".join(sentences)
 
 
 def _script_json(data: Any) -> Markup:

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from multitask.errors import printable
 from multitask.files import size_text
+from multitask.reporting.audit_words import audit_sentences
 from multitask.reporting.class_rows import listed_in_words, worst_classes
 from multitask.reporting.words import amount_text, crop_text, error_text, moment_text
 
@@ -226,13 +227,19 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
         out.print(table)
 
 
-def show_audit(audit: Any, num_sure: int) -> None:
-    """What an audit found, head by head, and the most suspect."""
+def show_audit(audit: Any) -> None:
+    """What an audit found: what can be believed of it, head by head, and the most suspect."""
     say()
-    table = make_table("suspect labels", ("head", "judged by", "labels", "suspect", "wrong, as fitted"), left=2)
+    for sentence in audit_sentences(audit):
+        out.print(Text(sentence))
+    say()
+    columns = ("head", "judged by", "labels", "agree", "suspect", "listed", "probably wrong")
+    table = make_table("suspect labels", columns, left=2)
     for row in audit.heads:
-        fitted = f"{row.pooling.noise:.1%}"
-        table.add_row(row.head, row.unit, f"{row.num_units:,}", f"{row.num_suspects:,}", fitted)
+        counts = (row.num_suspects, row.num_listed, row.num_sure)
+        table.add_row(
+            row.head, row.unit, f"{row.num_units:,}", score(row.accuracy), *(f"{count:,}" for count in counts)
+        )
     out.print(table)
     for task, share in audit.nearly.items():
         shares = f"in {share:.1%} of the groups {task} is the same in all pictures"
@@ -245,7 +252,6 @@ def show_audit(audit: Any, num_sure: int) -> None:
             given, suggested = suspect.given, suspect.suggested
             table.add_row(f"{suspect.head} of {whose}", given, suggested, score(suspect.confidence))
         out.print(table)
-        say(f"{num_sure} of {len(audit.suspects)} are more probably wrong than right, errors being as rare as fitted")
 
 
 def show_applied(report: Mapping[str, Any], differences: Callable[[Mapping[str, Any]], Iterable[Any]]) -> None:

@@ -121,7 +121,25 @@ def test_what_the_tasks_say_the_joint_class_does_not_say_again() -> None:
     for suspect in of_head(audit, JOINT):
         assert not said.issuperset(suspect.changes)
         assert suspect.changes
-    assert audit.heads[-1].num_suspects >= len(of_head(audit, JOINT))
+    joint = audit.heads[-1]
+    assert joint.num_suspects > joint.num_listed == len(of_head(audit, JOINT))
+    for row in audit.heads:
+        assert row.num_sure == sum(suspect.is_sure for suspect in of_head(audit, row.head))
+
+
+def test_a_network_that_knows_nothing_is_no_better_than_the_commonest_label() -> None:
+    predictions, _, _ = made_up()
+    assert all(row.beats_commonest and row.accuracy > 0.8 for row in find_suspects(predictions).heads)
+    noise = torch.randn(len(predictions), 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    hopeless = replace(predictions, log_probs=dict.fromkeys(SPACE.task_names, noise.log_softmax(dim=1)))
+    audit = find_suspects(hopeless)
+    mask, gender, joint = audit.heads
+    assert not any(row.beats_commonest for row in audit.heads)
+    assert mask.accuracy == pytest.approx(0.5, abs=0.05)
+    assert 0.5 <= mask.commonest < 0.6
+    assert 0.25 <= joint.commonest < 0.4
+    given = predictions.labels[:: len(predictions) // NUM_GROUPS, 1]
+    assert gender.commonest == pytest.approx(np.bincount(given).max() / NUM_GROUPS)
 
 
 def test_what_is_settled_is_no_suspect() -> None:

@@ -44,7 +44,7 @@ def made_up() -> Audit:
         ),
     )  # fmt: skip
     rows = tuple(
-        HeadAudit(head, unit, 10, 2, pooling)
+        HeadAudit(head, unit, 10, 2, 2, 1, 0.9, 0.5, True, pooling)
         for head, unit in (("mask", "image"), ("gender", "group"), ("joint", "image"))
     )
     return Audit(rows, suspects, ("gender",), {"mask": 0.97})
@@ -128,10 +128,11 @@ def test_a_review_by_keys_is_exported_as_corrections_that_load(opened: Browser, 
     assert saved.read_text(encoding="utf-8") == opened.run("document.getElementById('text').value")
     rows = [row for _, row in read_corrections(saved)]
     found = [(row.path, row.field, row.from_, row.to) for row in rows]
+    read = ODD.replace("\u2028", " ")  # names that differ in no more than that are one
     assert found == [
-        (ODD, "gender", "male", "female"),
+        (read, "gender", "male", "female"),
         ("cat/0.jpg", "mask", "off", "worn"),
-        (f"{ODD}/1.jpg", "mask", "worn", "off"),
+        (f"{read}/1.jpg", "mask", "worn", "off"),
     ]
     assert {row.tier for row in rows} == {"strong"}
     assert rows[0].source == "multitask audit of my/run <1>, accepted by a person"

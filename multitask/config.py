@@ -30,10 +30,12 @@ from multitask.settings import (
     ConfigPath,
     Count,
     Float,
+    Folds,
     Located,
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    Seed,
     Settings,
     override,
     parse_override,
@@ -44,7 +46,7 @@ from multitask.spelling import Name
 from multitask.training.settings import TrainingSettings
 from multitask.yaml_text import dump_yaml, read_yaml
 
-Side = Annotated[PositiveInt, Field(ge=8)]
+Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
 ImageSize = Annotated[
     tuple[Side, Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
 ]
@@ -61,14 +63,14 @@ class DataSettings(Settings):
     sampler: AnySampler = UniformSettings()
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
     """The share of the groups that validates; 0: all of them train."""
-    folds: Annotated[PositiveInt, Field(ge=2)] | None = None
+    folds: Folds | None = None
     """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
-    fold: Count = 0
+    fold: Annotated[Count, Field(le=999)] = 0
     train_groups: PositiveInt | None = None
     """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
     held_out: tuple[Cell, ...] = ()
     """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
-    split_seed: Count | None = None
+    split_seed: Seed | None = None
     """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
     image_size: ImageSize = (128, 96)
     """Height and width in pixels; one number for a square."""
@@ -78,7 +80,7 @@ class DataSettings(Settings):
     they take at most half of what is free, else on disk if they take at most half of what is free there."""
     cache_dir: ConfigPath | None = None
     """The folder for what stays on disk; None: ``$XDG_CACHE_HOME/multitask``."""
-    workers: Count | Literal["auto"] = "auto"
+    workers: Annotated[Count, Field(le=256)] | Literal["auto"] = "auto"
     """Processes that make batches; 0: a thread; auto: a thread on a CPU, up to 8 processes beside a GPU."""
 
     @model_validator(mode="after")
@@ -145,7 +147,7 @@ class JointSettings(Settings):
 class Config(Settings):
     """A run, whole."""
 
-    seed: Count = 0
+    seed: Seed = 0
     device: str = "auto"
     labels: LabelSettings
     data: DataSettings

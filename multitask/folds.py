@@ -24,7 +24,7 @@ from multitask.outcome import write_figures
 from multitask.run import RunResult, check_same, run
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
-from multitask.settings import override, validate
+from multitask.settings import MOST_FOLDS, override, validate
 from multitask.training.device import resolve_device
 from multitask.training.progress import Progress
 
@@ -35,8 +35,8 @@ def fold_configs(config: Config, num_folds: int) -> list[Config]:
     Raises:
         UserError: there are too few folds, or the config says itself who validates.
     """
-    if num_folds < 2:
-        raise UserError(f"--folds: must be at least 2, found {num_folds}")
+    if not 2 <= num_folds <= MOST_FOLDS:
+        raise UserError(f"--folds: must be from 2 to {MOST_FOLDS}, found {num_folds}")
     data, usual = config.data, DataSettings.model_fields["val_fraction"].default
     if data.folds is not None:
         raise UserError(f"data.folds: is {data.folds}, but --folds {num_folds} runs every fold; leave it out")

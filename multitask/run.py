@@ -86,6 +86,7 @@ def run(
         _check_balancer(config, network)
         material.use_features(network.backbone, progress)
         train_batches = material.batches("train", progress, device, train=True)
+        _check_accumulate(config, train_batches.num_batches)
         facts = {
             "seed": config.seed,
             "device": str(device),
@@ -127,6 +128,20 @@ def run(
             crop = material.crop_counts("val", progress)
             report = write_report(folder, "val", predictions, config, material, trainer.history, crop)
         return RunResult(folder, report, trainer.history)
+
+
+def _check_accumulate(config: Config, num_batches: int) -> None:
+    """What only the data tells: that a step needs more batches than an epoch has.
+
+    Raises:
+        UserError: it does.
+    """
+    accumulate = config.training.accumulate
+    if accumulate > num_batches:
+        raise UserError(
+            f"training.accumulate: must be at most the number of batches in an epoch ({num_batches} of "
+            f"{config.training.batch_size} pictures), found {accumulate}"
+        )
 
 
 def _check_balancer(config: Config, network: Network) -> None:

@@ -16,14 +16,24 @@ from pydantic.fields import FieldInfo
 from multitask.errors import UserError, nearest, quoted, shortened
 from multitask.yaml_text import MAX_DEPTH, parse_yaml
 
-Int = Annotated[int, Strict()]
-Float = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+# Every number has a lower and an upper bound: what is beyond can only be a mistake, and is said before it fills a disk.
+Int = Annotated[int, Strict(), Field(ge=-(2**63), le=2**63 - 1)]
+Float = Annotated[float, Strict(), Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
 Bool = Annotated[bool, Strict()]
-PositiveInt = Annotated[Int, Field(ge=1)]
-Count = Annotated[Int, Field(ge=0)]
-PositiveFloat = Annotated[Float, Field(gt=0)]
-NonNegativeFloat = Annotated[Float, Field(ge=0)]
+PositiveInt = Annotated[Int, Field(ge=1, le=10**9)]
+Count = Annotated[Int, Field(ge=0, le=10**9)]
+PositiveFloat = Annotated[Float, Field(gt=0, le=1e12)]
+NonNegativeFloat = Annotated[Float, Field(ge=0, le=1e12)]
 Fraction = Annotated[Float, Field(ge=0, le=1)]
+Seed = Annotated[Int, Field(ge=0, le=2**63 - 1)]
+MOST_FOLDS = 1000
+Folds = Annotated[Int, Field(ge=2, le=MOST_FOLDS)]
+Workers = Annotated[Int, Field(ge=1, le=256)]
+"""Processes."""
+Epochs = Annotated[Int, Field(ge=1, le=100_000)]
+Width = Annotated[Int, Field(ge=1, le=65_536)]
+"""Of a layer."""
+Trials = Annotated[Int, Field(ge=1, le=1_000_000)]
 
 
 MAX_LISTED = 10

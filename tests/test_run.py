@@ -674,3 +674,9 @@ def test_on_real_pictures_a_pretrained_network_scores_the_same(tmp_path: Path) -
     assert one["joint"] == other["joint"]
     assert one["tasks"] == other["tasks"]
     assert history(tmp_path / "plain") == history(tmp_path / "run")
+
+
+def test_a_step_of_more_batches_than_an_epoch_has_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"training.accumulate: must be at most the number of batches in an epoch"):
+        run(tiny({"training.accumulate": 5000}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

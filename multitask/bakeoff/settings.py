@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.errors import UserError, nearest
-from multitask.settings import Bool, ConfigPath, Count, PositiveFloat, PositiveInt, Settings, validate
+from multitask.settings import Bool, ConfigPath, Float, Folds, PositiveInt, Seed, Settings, validate
 from multitask.yaml_text import read_yaml
 
 Point = PositiveInt | Literal["all"]
@@ -32,7 +32,7 @@ class BudgetSettings(Settings):
 
     images: PositiveInt | None = None
     """Training images seen in a run, rounded down to whole epochs."""
-    seconds: PositiveFloat | None = None
+    seconds: Annotated[Float, Field(gt=0, le=1e8)] | None = None
     """Of training in a run, by the speed that was measured of the contender; at least one epoch."""
 
     @model_validator(mode="after")
@@ -77,11 +77,11 @@ class BakeoffSettings(Settings):
     contenders: Annotated[dict[str, ContenderSettings], BeforeValidator(_filled)]
     reference: str | None = None
     """Whom the others are compared with; None: the first."""
-    seeds: Annotated[tuple[Count, ...], Field(min_length=1), BeforeValidator(_seeds)] = (0, 1, 2)
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), BeforeValidator(_seeds)] = (0, 1, 2)
     """Of the runs, one for each; a number stands for so many from 0."""
-    folds: Annotated[PositiveInt, Field(ge=2)] | None = None
+    folds: Folds | None = None
     """Run i validates on fold i mod ``folds``; None: all runs validate on the same held-out people."""
-    split_seed: Count = 0
+    split_seed: Seed = 0
     """Deals the people."""
     budget: BudgetSettings | None = None
     """None: each config's own epochs."""
@@ -92,7 +92,7 @@ class BakeoffSettings(Settings):
     """What decides."""
     sentence_if_none: str | None = None
     """What is said where no contender beats the reference beyond noise."""
-    seed: Count = 0
+    seed: Seed = 0
     """Of the resampling, and of the tuning runs."""
     keep_checkpoints: Bool = False
     """Whether the weights of every run are kept."""

@@ -27,7 +27,7 @@ from multitask.cli.options import FilePath, data_option, quiet_option, run_argum
     show_default=True,
     help="What suspects are ranked by.",
 )
-@click.option("--most", type=click.IntRange(min=1), default=300, show_default=True, help="Suspects on the page.")
+@click.option("--most", type=click.IntRange(1, 100_000), default=300, show_default=True, help="Suspects on the page.")
 @click.option(
     "--apply",
     "file",

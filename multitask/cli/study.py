@@ -43,8 +43,9 @@ def command(
     from multitask.errors import UserError
     from multitask.study.settings import load_study
 
-    if confirm < 0 or seeds < 1:
-        raise UserError("--confirm must be at least 0 and --seeds at least 1")
+    for option, value, least in (("--confirm", confirm, 0), ("--seeds", seeds, 1)):
+        if not least <= value <= 1000:
+            raise UserError(f"{option}: must be from {least} to 1000, found {value}")
     plan = load_study(study, overrides, {"trials": trials, "hours": hours, "workers": workers})
 
     # Only now: what follows takes seconds to import.

@@ -105,7 +105,7 @@ class BoxedSettings(CropSettings):
 
     boxed: ClassVar[bool] = True
     name: str
-    margin: NonNegativeFloat
+    margin: Annotated[NonNegativeFloat, Field(le=100)]
     fallback: AnyFallback = WholeSettings()
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
@@ -123,7 +123,7 @@ class BoxSettings(BoxedSettings):
     """The box that the table of samples has for a picture."""
 
     name: Literal["box"] = "box"
-    margin: NonNegativeFloat = 0.0
+    margin: Annotated[NonNegativeFloat, Field(le=100)] = 0.0
     """What is added on each of the four sides, as a share of the box's width or height."""
 
 
@@ -136,13 +136,13 @@ class FaceSettings(BoxedSettings):
     name: Literal["face"] = "face"
     model: ConfigPath
     """YuNet's ONNX file."""
-    margin: NonNegativeFloat = 0.25
+    margin: Annotated[NonNegativeFloat, Field(le=100)] = 0.25
     """What is added on each of the four sides, as a share of the face's width or height."""
     choose: Literal["largest", "central"] = "largest"
     """Which of several faces, among those that the detector is at least half as sure of as of the surest."""
     min_score: Annotated[Fraction, Field(gt=0)] = 0.2
     """How sure of a face the detector must be; low, since it is little sure of a face behind a mask."""
-    detect_px: Annotated[PositiveInt, Field(ge=32)] = 224
+    detect_px: Annotated[PositiveInt, Field(ge=32, le=8192)] = 224
     """The longer side of what the detector sees; it misses faces of less than about 10 pixels there."""
 
     def detector(self) -> FaceDetector:

@@ -11,7 +11,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from multitask.errors import nearest
 from multitask.labels import LabelSpace
 from multitask.model import timm_names
-from multitask.settings import Count, Float, PositiveFloat, PositiveInt, Settings, resolve_path, variants
+from multitask.settings import Count, Float, PositiveFloat, Settings, Width, resolve_path, variants
 
 if TYPE_CHECKING:
     from torch import nn
@@ -33,7 +33,7 @@ class BackboneSettings(Settings):
     """Any name of ``timm.list_models()``."""
     weights: Annotated[str, BeforeValidator(_weights), Field(min_length=1)] = "hub"
     """``none`` (random), ``hub`` (timm's own, downloaded), or a file (.safetensors, or .pth holding tensors only)."""
-    freeze: Literal["none", "all"] | Count = "none"
+    freeze: Literal["none", "all"] | Annotated[Count, Field(le=1000)] = "none"
     """``all``, or how many stages from the input on, the stem being the first; a frozen stage also keeps its
     normalisation statistics."""
     drop_path: Annotated[Float, Field(ge=0, lt=1)] | None = None
@@ -95,7 +95,7 @@ class LowRankSettings(TermSettings):
     """R(x, class) = u(x) . v(class) + b(class), with u and v of ``rank`` numbers."""
 
     name: Literal["low_rank"] = "low_rank"
-    rank: PositiveInt = 8
+    rank: Width = 8
 
     def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
         """Two linear layers, the second of them zero."""

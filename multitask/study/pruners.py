@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from multitask.errors import UserError
-from multitask.settings import Count, Int, PositiveInt, Settings, variants
+from multitask.settings import Count, Epochs, Int, Settings, variants
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -77,9 +77,9 @@ class MedianSettings(PrunerSettings):
     """Stops a trial whose best score so far is worse than the median of the others at the same epoch."""
 
     name: Literal["median"] = "median"
-    startup_trials: Count = 5
+    startup_trials: Annotated[Count, Field(le=1_000_000)] = 5
     """Finished trials before any is stopped."""
-    warmup_epochs: Count = 1
+    warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
     """Epochs of a trial before it can be stopped."""
 
     def build(self, num_epochs: int) -> BasePruner:
@@ -97,9 +97,9 @@ class HyperbandSettings(PrunerSettings):
     """Successive halving at several levels of boldness (Li et al. 2018, https://arxiv.org/abs/1603.06560)."""
 
     name: Literal["hyperband"] = "hyperband"
-    min_epochs: PositiveInt = 1
+    min_epochs: Epochs = 1
     """Epochs of a trial before the first rung, which stands after the next one."""
-    reduction: Annotated[Int, Field(ge=2)] = 3
+    reduction: Annotated[Int, Field(ge=2, le=1000)] = 3
     """At each rung one trial of so many goes on."""
 
     def check(self, num_epochs: int) -> None:
@@ -134,9 +134,9 @@ class DominatedSettings(PrunerSettings):
 
     name: Literal["dominated"] = "dominated"
     several_objectives: ClassVar[bool] = True
-    startup_trials: Count = 5
+    startup_trials: Annotated[Count, Field(le=1_000_000)] = 5
     """Finished trials before any is stopped."""
-    warmup_epochs: Count = 1
+    warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
     """Epochs of a trial before it can be stopped."""
 
     def build(self, num_epochs: int) -> BasePruner:

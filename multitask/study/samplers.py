@@ -28,9 +28,9 @@ class TPESettings(SamplerSettings):
     """Tree-structured Parzen estimator (Bergstra et al. 2011; Watanabe 2023, https://arxiv.org/abs/2304.11127)."""
 
     name: Literal["tpe"] = "tpe"
-    startup_trials: Count = 10
+    startup_trials: Annotated[Count, Field(le=1_000_000)] = 10
     """Trials that are drawn at random before it begins to learn."""
-    candidates: PositiveInt = 24
+    candidates: Annotated[PositiveInt, Field(le=100_000)] = 24
     """Draws of which the most promising is tried."""
 
     def build(self, seed: int) -> BaseSampler:
@@ -65,7 +65,7 @@ class GPSettings(SamplerSettings):
     """Gaussian process with expected improvement: for few trials of few continuous settings."""
 
     name: Literal["gp"] = "gp"
-    startup_trials: Count = 10
+    startup_trials: Annotated[Count, Field(le=1_000_000)] = 10
 
     def build(self, seed: int) -> BaseSampler:
         """Deterministic in the seed."""
@@ -81,7 +81,7 @@ class NSGAIISettings(SamplerSettings):
     """Genetic search for several objectives (Deb et al. 2002)."""
 
     name: Literal["nsga2"] = "nsga2"
-    population: Annotated[Int, Field(ge=2)] = 20
+    population: Annotated[Int, Field(ge=2, le=100_000)] = 20
 
     def build(self, seed: int) -> BaseSampler:
         """Its population is read from the storage."""

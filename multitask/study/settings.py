@@ -16,7 +16,10 @@ from multitask.settings import (
     Count,
     PositiveFloat,
     PositiveInt,
+    Seed,
     Settings,
+    Trials,
+    Workers,
     located,
     override,
     validate,
@@ -36,9 +39,9 @@ _LOSSES = ("attribution.lost.", "attribution.absent")
 class BudgetSettings(Settings):
     """The ``budget`` section. The study ends at whichever is reached first."""
 
-    trials: PositiveInt | None = None
+    trials: Trials | None = None
     """All in all, the base among them, those of earlier launches too."""
-    hours: PositiveFloat | None = None
+    hours: Annotated[PositiveFloat, Field(le=87_600)] | None = None
     """Of one launch; trials that run by then are finished."""
 
     @model_validator(mode="after")
@@ -51,9 +54,9 @@ class BudgetSettings(Settings):
 class HeartbeatSettings(Settings):
     """The ``heartbeat`` section: how the death of a worker is noticed by those that share the study."""
 
-    interval_s: PositiveInt = 10
+    interval_s: Annotated[PositiveInt, Field(le=86_400)] = 10
     """Between two signs of life."""
-    grace_s: PositiveInt = 60
+    grace_s: Annotated[PositiveInt, Field(le=604_800)] = 60
     """Without a sign of life, after which a trial counts as lost."""
 
     @model_validator(mode="after")
@@ -84,13 +87,13 @@ class StudySettings(Settings):
     pruner: AnyPruner | None = None
     """None: ``median`` with one objective, ``dominated`` with several."""
     budget: BudgetSettings
-    seed: Count = 0
+    seed: Seed = 0
     """Of what is tried; the runs' own seed is the config's."""
-    workers: PositiveInt = 1
+    workers: Workers = 1
     """Processes that train side by side, sharing the cores, or with a GPU each."""
-    stop_after_failures: PositiveInt = 5
+    stop_after_failures: Trials = 5
     """Trials in a row that end in an error, after which the study stops."""
-    retries: Count = 5
+    retries: Annotated[Count, Field(le=1000)] = 5
     """How often a trial whose worker was lost is queued again."""
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     keep_checkpoints: Bool = False

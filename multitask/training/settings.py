@@ -11,6 +11,7 @@ from multitask.model import timm_names
 from multitask.settings import (
     Bool,
     Count,
+    Epochs,
     Float,
     Fraction,
     NonNegativeFloat,
@@ -73,7 +74,7 @@ class ScheduleSettings(Settings):
     """What every schedule has: a warm-up, linear from a hundredth of the learning rate."""
 
     name: str
-    warmup_epochs: Count = 1
+    warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
 
     def _warmup(self, lr: float, updates_per_epoch: int) -> dict[str, Any]:
         return {
@@ -122,7 +123,7 @@ class StepSettings(ScheduleSettings):
     """Times ``factor`` every ``every_epochs``; a factor of 1 keeps the learning rate."""
 
     name: Literal["step"] = "step"
-    every_epochs: PositiveInt = 10
+    every_epochs: Epochs = 10
     factor: Annotated[Float, Field(gt=0, le=1)] = 0.1
 
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
@@ -148,18 +149,18 @@ class EMASettings(Settings):
 class TrainingSettings(Settings):
     """The ``training`` section."""
 
-    epochs: PositiveInt = 20
-    batch_size: PositiveInt = 64
-    lr: PositiveFloat = 1e-3
+    epochs: Epochs = 20
+    batch_size: Annotated[PositiveInt, Field(le=65_536)] = 64
+    lr: Annotated[PositiveFloat, Field(le=1e6)] = 1e-3
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: AnySchedule = CosineSettings()
     clip_norm: PositiveFloat | None = 5.0
     """The gradient is scaled down to this norm where it is longer."""
-    accumulate: PositiveInt = 1
-    """Batches per step."""
+    accumulate: Annotated[PositiveInt, Field(le=10_000)] = 1
+    """Batches per step; at most those of an epoch."""
     ema: EMASettings | None = None
     precision: Precision = "auto"
-    patience: PositiveInt | None = None
+    patience: Epochs | None = None
     """Epochs without a better score after which training stops; None: never."""
     monitor: str = "joint.macro_f1"
     """The score that picks the best epoch, as in ``metrics.jsonl`` below ``val``; losses are better when lower."""

@@ -41,6 +41,7 @@ PICTURES: tuple[tuple[str, str], ...] = (
 MASK_LABELS = {"worn": 0, "incorrect": 1, "none": 2}
 GENDER_LABELS = {"male": 0, "female": 1}
 MIDDLE_AGE, OLD_AGE = 30, 60  # the first year of the second and of the third band
+MOST_PEOPLE = 100_000
 RACE = "Drawn"  # the column must be there, and these people have none
 
 # The real set has .95, .02 and .03; small sets should have all three too.
@@ -98,9 +99,15 @@ def draw_set(
     """
     if eval_people is None:
         eval_people = max(1, round(people / 4))
-    for name, number, least in (("people", people, 1), ("eval_people", eval_people, 1), ("seed", seed, 0)):
+    for name, number, least, most in (
+        ("people", people, 1, MOST_PEOPLE),
+        ("eval_people", eval_people, 1, MOST_PEOPLE),
+        ("seed", seed, 0, 2**63 - 1),
+    ):
         if number < least:
             raise UserError(f"{name} must be at least {least}, found {number}")
+        if number > most:
+            raise UserError(f"{name} must be at most {most}, found {number}")
     if not 0.0 <= noise <= 1.0:  # NaN too
         raise UserError(f"noise must be a fraction from 0 to 1, found {noise}")
     with _complete_or_absent(root) as folder:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from multitask.data.samples import Samples
 from multitask.data.sources.competition import CompetitionLayout
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
-from multitask.settings import Count, Fraction, PositiveInt, Settings
+from multitask.settings import Fraction, PositiveInt, Seed, Settings
 
 
 class DrawSettings(Settings):
     """What to draw."""
 
-    people: PositiveInt = 320
-    seed: Count = 0
+    people: Annotated[PositiveInt, Field(le=100_000)] = 320
+    seed: Seed = 0
     noise: Fraction = 0.0
 
 

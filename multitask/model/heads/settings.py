@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from multitask.errors import UserError
 from multitask.labels import Task
-from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, variants
+from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, Width, variants
 
 if TYPE_CHECKING:
     from torch import nn
@@ -67,7 +67,7 @@ class MLPSettings(NetSettings):
     """A hidden layer between two of dropout, so that a task may combine features its own way."""
 
     name: Literal["mlp"] = "mlp"
-    hidden: PositiveInt = 256
+    hidden: Width = 256
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
         """Reads what is pooled."""
@@ -88,8 +88,8 @@ class AttentionSettings(NetSettings):
     """A query of the task over the last feature map."""
 
     name: Literal["attention"] = "attention"
-    num_heads: PositiveInt = 4
-    width: PositiveInt = 256
+    num_heads: Annotated[PositiveInt, Field(le=1024)] = 4
+    width: Width = 256
     """Of what is collected from the places, all heads together."""
     reads_map: ClassVar[bool] = True
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from datetime import datetime
 from typing import Any
 
-import optuna
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -17,6 +14,7 @@ from multitask.files import plain
 from multitask.reporting.words import score_text
 from multitask.runs.environment import environment
 from multitask.study import ledger
+from multitask.study.importances import Importances, parameter_importances
 from multitask.study.settings import Plan
 
 _STATES = {
@@ -26,7 +24,6 @@ _STATES = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "waiting",
 }
-_MIN_FOR_IMPORTANCE = 8
 
 
 def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | None) -> dict[str, Any]:
@@ -44,7 +41,10 @@ def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | Non
     counts = {state: sum(row["state"] == state for row in rows) for state in _STATES.values()}
     lost = sum(ledger.is_lost(trial) for trial in every) - sum(ledger.is_lost(trial) for trial in trials)
     one = len(settings.objective) == 1
-    importances, missing = _importances(study, rows) if one else (None, "there are several objectives")
+    importances = Importances(None, "there are several objectives")
+    if one:
+        finished = [row for row in rows if row["state"] == "finished"]
+        importances = parameter_importances(study, finished, settings.objective[0])
     report = {
         "study": settings.name,
         "created": min((trial.datetime_start for trial in every if trial.datetime_start), default=datetime.now())
@@ -69,8 +69,9 @@ def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | Non
         "best": study.best_trial.number if one and counts["finished"] else None,
         "front": [] if one else [trial.number for trial in study.best_trials],
         "trials": rows,
-        "importances": importances,
-        "importances_missing": missing,
+        "importances": importances.shares,
+        "importances_missing": importances.missing,
+        "importances_about": importances.about,
         "confirmation": confirmation,
     }
     report["sentences"] = _sentences(report)
@@ -123,25 +124,6 @@ def _param(name: str, drawn: Any) -> dict[str, Any]:
         "name": name, "kind": kind, "low": drawn.low, "high": drawn.high, "log": drawn.log, "step": drawn.step,
         "choices": None,
     }  # fmt: skip
-
-
-def _importances(study: Study, rows: list[dict[str, Any]]) -> tuple[dict[str, float] | None, str | None]:
-    """Each parameter's share of what decides the score (PED-ANOVA, Watanabe et al. 2023), and why there is none."""
-    finished = [row for row in rows if row["state"] == "finished"]
-    if len(finished) < _MIN_FOR_IMPORTANCE:
-        return None, f"{len(finished)} finished trials are too few; {_MIN_FOR_IMPORTANCE} are needed"
-    if len({row["values"][0] for row in finished}) == 1:
-        return None, "all finished trials have the same score"
-    try:
-        with warnings.catch_warnings():
-            # Of a setting that a single trial has not got, as the base where it is outside of the space.
-            warnings.filterwarnings("ignore", message="Some regimes for parameter")
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            found = optuna.importance.get_param_importances(study)
-    except (ValueError, RuntimeError) as error:
-        return None, str(error).splitlines()[0]
-    found = {name: value for name, value in found.items() if math.isfinite(value)}
-    return (found, None) if found else (None, "no setting was tried in all trials")
 
 
 def _sentences(report: dict[str, Any]) -> list[str]:

@@ -380,6 +380,19 @@ def test_the_setting_that_decides_has_the_largest_share(
     assert "what the score depends on" in shown(report, monkeypatch)
 
 
+def test_importances_say_what_they_are_and_on_how_many_trials_they_stand(
+    make_plan: MakePlan, make_study: MakeStudy
+) -> None:
+    plan = make_plan(SPACE, sampler="random")
+    about = filled(plan, make_study(plan), lambda params: -abs(math.log(params["training.lr"] / 1e-3)), 30)[
+        "importances_about"
+    ]
+    assert (about["evaluator"], about["num_trials"], about["num_best"]) == ("PED-ANOVA", 30, 5)
+    assert "among the best 5 of 30 finished ones by joint.macro_f1" in about["sentence"]
+    assert set(about["trials"].values()) <= set(range(31))
+    assert about["conditional"] == [name for name, num in about["trials"].items() if num < 30]
+
+
 def test_a_base_outside_of_an_entry_leaves_the_entry_its_share(make_plan: MakePlan, make_study: MakeStudy) -> None:
     space = {"augment.strength": {"low": 0.4, "high": 0.8}, "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
     plan = make_plan(space, sampler="random")

@@ -13,7 +13,14 @@ from rich.text import Text
 from multitask.reporting.console import make_table, out, say, score, with_interval
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
 from multitask.reporting.study.progress import StudyProgress
-from multitask.reporting.study.words import heads_that_fit, metric_heading, short_names, time_text, value_text
+from multitask.reporting.study.words import (
+    conditional_text,
+    heads_that_fit,
+    metric_heading,
+    short_names,
+    time_text,
+    value_text,
+)
 from multitask.reporting.words import plural, shorten
 
 _BEST = 5  # trials that are shown beside the base
@@ -178,14 +185,19 @@ def _show_importances(report: Mapping[str, Any]) -> None:
         return
     ranked = sorted(report["importances"].items(), key=lambda item: -item[1])
     say()
+    about = report.get("importances_about") or {}
     table = make_table("what the score depends on", ("", "share", ""))
     table.columns[-1].justify = "left"
     for name, share in ranked[:_PARAMS]:
-        table.add_row(shorten(name, 40), f"{share:.0%}", Text("━" * round(share * _SHARE), style="cyan"))
+        where = f" {conditional_text(name, about)}" if name in (about.get("conditional") or ()) else ""
+        bar = Text.assemble(("━" * round(share * _SHARE), "cyan"), (where, "dim"))
+        table.add_row(shorten(name, 40), f"{share:.0%}", bar)
     _show(table)
     if len(ranked) > _PARAMS:
         rest = sum(share for _, share in ranked[_PARAMS:])
         say(f"and {plural(len(ranked) - _PARAMS, 'other', 'others')} with {rest:.0%} together")
+    if about.get("sentence"):
+        _say_wrapped(about["sentence"])
 
 
 def _show_confirmation(confirmation: Mapping[str, Any], said: Sequence[str]) -> None:

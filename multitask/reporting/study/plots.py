@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,25 +144,39 @@ def curves(trials: Sequence[Curve], *, ylabel: str, key: str, label: str, height
         return to_svg(fig, key, label)
 
 
-def importances(shares: Mapping[str, float], *, key: str, label: str) -> str:
+@dataclass(frozen=True)
+class Importance:
+    """A setting's share of 1, and in words in which trials it is, where it is not in all."""
+
+    name: str
+    share: float
+    trials: str = ""
+
+
+def importances(settings: Sequence[Importance], *, key: str, label: str) -> str:
     """A bar per setting, the most important first, its name above it and its share beside it.
 
+    The bar of a setting that only some trials have is hollow, since its share stands on these alone.
+
     Args:
-        shares: per setting, of 1.
+        settings: at least one.
         key: a prefix for the SVG's ids, unique on the page.
         label: the plot in words.
     """
-    rows = sorted(shares.items(), key=lambda row: -row[1])
+    rows = sorted(settings, key=lambda row: -row.share)
     row_px, room_px = 38, 40
     with drawing():
         fig = new_figure(WIDTH_PX, row_px * len(rows) + 8)
         axes = place_axes(fig, 1, 4, WIDTH_PX - room_px - 1, row_px * len(rows))
-        axes.barh(np.arange(len(rows)) + 0.2, [share for _, share in rows], 0.36, color=PALETTE[0])
-        for place, (name, share) in enumerate(rows):
+        fills = [PAPER if row.trials else PALETTE[0] for row in rows]
+        places = np.arange(len(rows)) + 0.2
+        axes.barh(places, [row.share for row in rows], 0.36, color=fills, edgecolor=PALETTE[0], linewidth=1)
+        for place, row in enumerate(rows):
             beside = {"textcoords": "offset points", "va": "center"}
-            axes.annotate(shorten(name, 48), (0, place - 0.2), (1, -2), **beside)
-            axes.annotate(f"{share:.0%}", (1, place + 0.2), (room_px, 0), **beside, ha="right", **_LEVEL)
-        axes.set(xlim=(0, max(rows[0][1], 0.01)), ylim=(len(rows) - 0.5, -0.5), xticks=[], yticks=[])
+            where = f", {row.trials}" if row.trials else ""
+            axes.annotate(shorten(row.name, 48 - len(where)) + where, (0, place - 0.2), (1, -2), **beside)
+            axes.annotate(f"{row.share:.0%}", (1, place + 0.2), (room_px, 0), **beside, ha="right", **_LEVEL)
+        axes.set(xlim=(0, max(rows[0].share, 0.01)), ylim=(len(rows) - 0.5, -0.5), xticks=[], yticks=[])
         axes.spines["bottom"].set_visible(False)
         return to_svg(fig, key, label)
 

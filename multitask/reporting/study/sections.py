@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,11 +14,12 @@ from multitask.reporting.study.marks import Mark, ScoreRange
 from multitask.reporting.study.plots import Curve
 from multitask.reporting.study.scales import SettingScale
 from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
-from multitask.reporting.study.words import value_text
+from multitask.reporting.study.words import conditional_text, value_text
 from multitask.reporting.words import plural, score_text
 
 _COLUMNS = {1: "two", 2: "two", 4: "two"}  # how many plots stand in a row, by their number; "three" for all others
 
+_ROUGH_TRIALS = 50
 _MOST_SHARES = 12  # settings whose importance is drawn
 
 
@@ -76,12 +78,21 @@ def importances(study: StudyTrials, report: Mapping[str, Any]) -> dict[str, Any]
     order = sorted(shares, key=lambda name: -shares[name])
     shown, rest = order[:_MOST_SHARES], order[_MOST_SHARES:]
     label = "Importance of each setting: " + "; ".join(f"{name} {shares[name]:.0%}" for name in shown)
+    about = report.get("importances_about") or {}
     words = ""
     if rest:
         have = plural(len(rest), "more setting has", "more settings have")
         words = f"{have} {sum(shares[name] for name in rest):.0%} together: {', '.join(rest)}."
-    plot = plots.importances({name: shares[name] for name in shown}, key="shares", label=label)
-    return {"plot": Markup(plot), "words": words}
+    bars = [plots.Importance(name, shares[name], conditional_text(name, about)) for name in shown]
+    plot = plots.importances(bars, key="shares", label=label)
+    few = (about.get("num_trials") or math.inf) < _ROUGH_TRIALS
+    return {
+        "plot": Markup(plot),
+        "words": words,
+        "sentence": about.get("sentence") or "",
+        "conditional": bool(about.get("conditional")),
+        "rough": f"With fewer than {_ROUGH_TRIALS} finished trials the shares are rough." if few else "",
+    }
 
 
 def slices(study: StudyTrials) -> dict[str, Any]:

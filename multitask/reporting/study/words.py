@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.cells import cell_len
@@ -152,3 +152,10 @@ def seconds_left(view: StudyView, now: float) -> float | None:
         ends = (start + (rounds + (turn < more)) * view.mean_seconds for turn, start in enumerate(free))
         left.append(max(ends, default=0.0))
     return min(left, default=None)
+
+
+def conditional_text(name: str, about: Mapping[str, Any]) -> str:
+    """In how many of the trials a parameter is that not all have; empty where all do."""
+    if name not in (about.get("conditional") or ()):
+        return ""
+    return f"only in {about['trials'][name]:,} of {about['num_trials']:,} trials"

@@ -319,6 +319,15 @@ class TestImportances:
         lines = section(show(report(importances={"training.lr": 0.2, "seed": 0.8})), "what the score depends on")
         assert lines[1:] == [f"seed           80%  {'━' * 24}", f"training.lr    20%  {'━' * 6}"]
 
+    def test_a_setting_that_only_some_trials_have_says_so(self, show):
+        about = {"trials": {"training.lr": 9, "seed": 30}, "num_trials": 30, "conditional": ["training.lr"]}
+        about["sentence"] = "PED-ANOVA: how much."
+        shown = show(report(importances={"training.lr": 0.2, "seed": 0.8}, importances_about=about))
+        lines = section(shown, "what the score depends on")
+        assert lines[2].rstrip() == f"training.lr    20%  {'━' * 6} only in 9 of 30 trials"
+        assert lines[1].rstrip() == f"seed           80%  {'━' * 24}"
+        assert lines[3] == "PED-ANOVA: how much."
+
     def test_the_least_are_counted(self, show):
         shares = {f"parameter_{number}": 0.3 if number < 2 else 0.04 for number in range(12)}
         lines = section(show(report(importances=shares)), "what the score depends on")

@@ -546,10 +546,35 @@ def test_importances_are_drawn_the_rest_is_named_and_missing_ones_are_explained(
     report["importances"] = {param["name"]: share for param, share in zip(params, shares, strict=True)}
     text = Page(render_study(report)).section("importances")
     ((shown,), _) = drawn["shares"]
-    assert list(shown) == [f"setting.{number}" for number in range(12)]
+    assert [bar.name for bar in shown] == [f"setting.{number}" for number in range(12)]
+    assert not any(bar.trials for bar in shown)
     assert "3 more settings have 7% together: setting.12, setting.13, setting.14." in text
     report |= {"importances": None, "importances_missing": "3 finished trials are too few"}
     assert "No importances: 3 finished trials are too few." in Page(render_study(report)).section("importances")
+
+
+def test_importances_name_their_evaluator_and_on_how_many_trials_each_stands(drawn):
+    report = make_study(12)
+    names = [param["name"] for param in report["params"]]
+    report["importances"] = dict.fromkeys(names, 1 / len(names))
+    report["importances_about"] = {
+        "evaluator": "PED-ANOVA",
+        "num_best": 5,
+        "num_trials": 12,
+        "trials": dict.fromkeys(names, 12) | {names[1]: 7},
+        "conditional": [names[1]],
+        "sentence": "PED-ANOVA: how much.",
+    }
+    text = Page(render_study(report)).section("importances")
+    ((shown,), _) = drawn["shares"]
+    assert {bar.name: bar.trials for bar in shown if bar.trials} == {names[1]: "only in 7 of 12 trials"}
+    assert "PED-ANOVA: how much." in text
+    assert "A hollow bar" in text
+    assert "With fewer than 50 finished trials" in text
+    report["importances_about"] |= {"num_trials": 50, "conditional": []}
+    text = Page(render_study(report)).section("importances")
+    assert "hollow" not in text
+    assert "fewer than 50" not in text
 
 
 def test_slices_stand_by_importance_and_leave_out_trials_that_lack_the_setting(drawn):

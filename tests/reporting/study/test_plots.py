@@ -46,7 +46,12 @@ def draw_curves(key="curves", trials=CURVES):
 
 
 def draw_importances(key="shares"):
-    return plots.importances({"training.lr": 0.25, "$<a>&$": 0.7, "x" * 90: 0.05}, key=key, label="shares")
+    settings = [
+        plots.Importance("training.lr", 0.25, "only in 7 of 30 trials"),
+        plots.Importance("$<a>&$", 0.7),
+        plots.Importance("x" * 90, 0.05, "only in 11,111 of 30,000 trials"),
+    ]
+    return plots.importances(settings, key=key, label="shares")
 
 
 def draw_intervals(key="pooled", zero=False):
@@ -152,7 +157,7 @@ def test_curves_of_one_epoch_can_be_seen():
 
 def test_importances_are_sorted_and_written():
     shown = texts(draw_importances())
-    places = [shown.index(text) for text in ("$<a>&$", "training.lr")]
+    places = [shown.index(text) for text in ("$<a>&$", "training.lr, only in 7 of 30 trials")]
     assert places == sorted(places)
     assert {"70%", "25%", "5%"} <= set(shown)
     assert max(map(len, shown)) <= 48

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,13 +28,40 @@ def _weights(value: object, info: ValidationInfo) -> object:
     return resolve_path(value, info)
 
 
+_OWN_OPTIONS = {
+    "drop_path_rate": "; set drop_path",
+    "img_size": "; set data.image_size",
+    "device": "; set device",
+    "dtype": "; set training.precision",
+    **dict.fromkeys(("num_classes", "in_chans", "features_only", "out_indices", "feature_cls", "feature_cfg"), ""),
+    # What timm's factory takes for itself and no model hears of.
+    **dict.fromkeys(("model_name", "model_cls", "model_cfg", "variant", "kwargs_filter", "pruned"), ""),
+    **dict.fromkeys(("scriptable", "exportable", "no_jit"), ""),
+}
+"""Options that are not the user's to set, and where what they mean is set."""
+_LOADS = re.compile(r"pretrained|checkpoint|state_dict|(^|_)(file|filename|url|dir|cache|hub|hf)(_|$)", re.IGNORECASE)
+"""Options that could make timm read a file or download one: what is loaded is said by ``weights`` alone."""
+
+
+def _keys(value: object) -> Iterator[str]:
+    """The keys at every depth of plain data."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from _keys(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _keys(item)
+
+
 class BackboneSettings(Settings):
     """The ``model.backbone`` section."""
 
     name: str = "mobilenetv2_100"
     """Any name of ``timm.list_models()``."""
     weights: Annotated[str, BeforeValidator(_weights), Field(min_length=1)] = "hub"
-    """``none`` (random), ``hub`` (timm's own, downloaded), or a file (.safetensors, or .pth holding tensors only)."""
+    """``none`` (random), ``hub`` (timm's own, downloaded), or a file (.safetensors, or .pth holding tensors only): of
+    this network alone, or as timm's saver, Lightning or DDP wrap it, or a run's own checkpoint."""
     freeze: Literal["none", "all"] | Annotated[Count, Field(le=1000)] = "none"
     """``all``, or how many stages from the input on, the stem being the first; a frozen stage also keeps its
     normalisation statistics."""
@@ -42,7 +71,8 @@ class BackboneSettings(Settings):
     """What the pixels (0 to 1, RGB) are normalised by; None: what the backbone was pretrained with."""
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
     options: dict[str, Any] = {}
-    """Passed to timm as they are, as ``pad_type: same``."""
+    """Passed to timm as they are, as ``pad_type: same``; none that loads a file. ``dynamic_img_pad: true`` lets a ViT
+    pad pictures that its patch does not divide."""
 
     @field_validator("name")
     @classmethod
@@ -56,10 +86,14 @@ class BackboneSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> BackboneSettings:
-        for key in ("pretrained", "num_classes", "img_size", "in_chans", "drop_path_rate", "features_only"):
-            if key in self.options:
-                own = {"drop_path_rate": "; set drop_path", "img_size": "; set data.image_size"}.get(key, "")
-                raise ValueError(f"options cannot set {key!r}{own}")
+        for key in _keys(self.options):
+            if _LOADS.search(key):
+                raise ValueError(f"options cannot set {key!r}; what is loaded is said by weights")
+        for key, value in self.options.items():
+            if key in _OWN_OPTIONS:
+                raise ValueError(f"options cannot set {key!r}{_OWN_OPTIONS[key]}")
+            if value is None:
+                raise ValueError(f"options.{key}: has no value and would be ignored; leave it out")
         if self.weights not in ("none", "hub") and not Path(self.weights).is_file():
             raise ValueError(f"weights must be none, hub or a file; there is no file {self.weights}")
         if self.weights == "none" and self.freeze not in ("none", 0):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import argparse
+import inspect
 import io
 import os
 import pickle
@@ -8,6 +10,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -16,7 +19,9 @@ from torch import Tensor, nn
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.settings import BackboneSettings
+from multitask.model.stages import add_group_matcher, stages
 from multitask.settings import validate
+from multitask.training.checkpoint import save_checkpoint
 
 import timm  # isort: skip  (after backbone, which makes it importable)
 
@@ -166,6 +171,38 @@ def test_options_that_are_set_elsewhere_are_refused(key: str) -> None:
         settings(options={key: 1})
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"checkpoint_path": "x.pth"},
+        {"pretrained_cfg": {"file": "x.pth"}},
+        {"pretrained_cfg_overlay": {"file": "x.pth"}},
+        {"cache_dir": "x"},
+        {"block_args": [{"hf_hub_id": "a/b"}]},
+        {"norm_args": {"url": "https://x"}},
+        {"pretrained_model_args": {}},
+    ],
+)
+def test_options_that_load_anything_are_refused_at_any_depth(options: dict[str, Any]) -> None:
+    with pytest.raises(UserError, match=r"options cannot set '\w+'; what is loaded is said by weights"):
+        settings(options=options)
+
+
+def test_whatever_timms_factory_takes_for_itself_is_refused_as_an_option() -> None:
+    taken: set[str] = set()
+    for function in (timm.create_model, timm.models.build_model_with_cfg):
+        parameters = inspect.signature(function).parameters.values()
+        taken |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+    for key in taken | {"features_only", "out_indices", "feature_cls", "pruned", "device", "dtype"}:
+        with pytest.raises(UserError, match=f"options cannot set '{key}'"):
+            settings(options={key: 1})
+
+
+def test_an_option_without_a_value_which_timm_drops_is_refused() -> None:
+    with pytest.raises(UserError, match=r"options\.pad_typ: has no value and would be ignored"):
+        settings(options={"pad_typ": None})
+
+
 def test_size_that_a_model_cannot_take_is_refused() -> None:
     with pytest.raises(UserError, match=r"^(data.image_size|model.backbone): deit_tiny_patch16_224 "):
         build("deit_tiny_patch16_224", (8, 8), options=FAMILIES["deit_tiny_patch16_224"])
@@ -213,6 +250,51 @@ def test_weights_saved_from_a_wrapped_model_are_unwrapped(tmp_path: Path) -> Non
     source = build(seed=5)
     path = save({f"module.{key}": value for key, value in source.body.state_dict().items()}, tmp_path / "weights.pth")
     assert torch.equal(features(build(weights=path)), features(source))
+
+
+@pytest.mark.parametrize("prefix", ["model.", "backbone.body.", "net.encoder.", "module.model."])
+def test_what_a_wrapper_puts_before_the_names_is_taken_off(prefix: str, tmp_path: Path) -> None:
+    source = build(seed=5)
+    state = {f"{prefix}{key}": value for key, value in source.body.state_dict().items()}
+    path = save({"state_dict": {**state, "criterion.weight": torch.ones(2)}, "epoch": 3}, tmp_path / "weights.ckpt")
+    assert torch.equal(features(build(weights=path)), features(source))
+
+
+def test_a_file_with_the_network_twice_is_refused_and_both_are_named(tmp_path: Path) -> None:
+    state = build(seed=5).body.state_dict()
+    path = save(
+        {f"{who}.{key}": value for who in ("student", "teacher") for key, value in state.items()}, tmp_path / "w.pth"
+    )
+    assert "holds 2 such networks: student, teacher; save the state dict of one" in error_of("test_resnet", path)
+
+
+def test_checkpoint_of_timms_own_saver_is_read(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    source = timm.create_model("test_resnet", num_classes=7).eval()
+    optimizer = torch.optim.AdamW(source.parameters())
+    args = argparse.Namespace(model="test_resnet", lr=0.1, mean=(0.5, 0.5, 0.5))
+    saver = timm.utils.CheckpointSaver(source, optimizer, args=args, checkpoint_dir=str(tmp_path))
+    saver.save_checkpoint(0, 0.5)
+    with torch.no_grad():
+        expected = source.forward_head(source.forward_features(pictures()), pre_logits=True)
+    assert torch.equal(features(build(weights=str(tmp_path / "last.pth.tar"))), expected)
+
+
+def test_a_checkpoint_that_needs_another_class_is_refused_and_the_class_named(tmp_path: Path) -> None:
+    state = {"state_dict": build().body.state_dict(), "metric": np.float64(0.5)}
+    message = error_of("test_resnet", save(state, tmp_path / "w.pth"))
+    assert "scalar" in message
+    assert message.endswith("; save its state dict alone")
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_a_runs_own_checkpoint_gives_its_backbone_the_average_where_there_is_one(average: bool, tmp_path: Path) -> None:
+    source, last = build(seed=5), build(seed=6)
+    network = {f"backbone.{key}": value for key, value in source.state_dict().items()}
+    other = {f"backbone.{key}": value for key, value in last.state_dict().items()}
+    state = {"network": other, "ema": network} if average else {"epoch": 1, "network": network}
+    save_checkpoint(tmp_path / "best.safetensors", state)
+    assert torch.equal(features(build(weights=str(tmp_path / "best.safetensors"))), features(source))
 
 
 def test_position_embeddings_are_resampled_to_another_size(tmp_path: Path) -> None:
@@ -334,6 +416,30 @@ def test_frozen_stages_and_their_statistics_stay_and_the_rest_changes(
     after = _trained_state(backbone)
     for key, value in before.items():
         assert torch.equal(value, after[key]) == (key.split(".")[0] in stages), key
+
+
+@pytest.mark.parametrize(("name", "num_stages"), [("pit_ti_224", 5), ("poolformerv2_s12", 6), ("csatv2", 6)])
+def test_stages_of_a_model_that_comes_without_a_group_matcher(name: str, num_stages: int) -> None:
+    with torch.device("meta"):
+        body = timm.create_model(name, num_classes=0)
+    assert not hasattr(body, "group_matcher")
+    found = stages(body, name, "model.backbone.freeze")
+    names = [key for key, _ in body.named_parameters()]
+    assert sorted(key for stage in found.values() for key in stage) == sorted(names)
+    assert len(found) == num_stages
+    assert set(found[0]) == set(names[: len(found[0])])
+    depths = timm.models.group_parameters(body, body.group_matcher(coarse=False), reverse=True)
+    order = [depths[key] for key in names]
+    assert order == sorted(order)
+    assert order[-1] > num_stages
+
+
+def test_a_model_whose_modules_tell_no_stages_is_refused_where_they_are_needed() -> None:
+    body = nn.Sequential(nn.Linear(2, 2))
+    with pytest.raises(
+        UserError, match=r"^training\.optimizer\.layer_decay: timm does not say what the stages of odd are"
+    ):
+        add_group_matcher(body, "odd", "training.optimizer.layer_decay")
 
 
 def test_freeze_all_leaves_everything_and_keeps_no_graph(tmp_path: Path) -> None:

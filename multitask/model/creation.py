@@ -1,0 +1,127 @@
+"""timm's models as a config describes them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from multitask.errors import UserError
+from multitask.model.settings import BackboneSettings
+from multitask.model.vision_ops import timm
+from multitask.model.weights import read_weights, unwrapped
+
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would fill the screen before our one line
+
+
+class _Missing(logging.Handler):
+    """Hears from timm, which says it nowhere else, what a weights file did not hold."""
+
+    _LOGGER = logging.getLogger("timm.models._builder")
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.names: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Called for each of timm's messages."""
+        found = re.match(r"Missing keys \((.+?)\)", record.getMessage())
+        if found:
+            self.names += found[1].split(", ")
+
+    def __enter__(self) -> _Missing:
+        self._before = self._LOGGER.level, self._LOGGER.propagate
+        self._LOGGER.setLevel(logging.INFO)
+        self._LOGGER.propagate = False  # its warnings of what we refuse or do not need would fill the screen
+        self._LOGGER.addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._LOGGER.removeHandler(self)
+        self._LOGGER.setLevel(self._before[0])
+        self._LOGGER.propagate = self._before[1]
+
+
+def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool) -> nn.Module:
+    """timm's model without a classifier, built for the image size, with its weights.
+
+    Raises:
+        UserError: it cannot be built with these settings, or the weights do not fit or cannot be had.
+    """
+    options = _options(settings, image_size)
+    overlay = None
+    if pretrained and settings.weights not in ("none", "hub"):
+        path = Path(settings.weights)
+        state = read_weights(path)
+        overlay = {"state_dict": unwrapped(state, _tensor_names(settings, options), path)}
+    try:
+        with _Missing() as missing:
+            # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
+            body: nn.Module = timm.create_model(
+                settings.name,
+                pretrained=pretrained and settings.weights != "none",
+                pretrained_cfg_overlay=overlay,
+                num_classes=0,
+                **options,
+            )
+    except UserError:
+        raise
+    except TypeError as error:
+        raise UserError(f"model.backbone.options: {settings.name} does not take them: {error}") from None
+    except Exception as error:
+        if not pretrained or settings.weights == "none":
+            raise UserError(f"model.backbone: {settings.name} cannot be built: {first_line(error)}") from None
+        if settings.weights == "hub":
+            raise UserError(
+                f"model.backbone.weights: the hub's weights of {settings.name} cannot be had ({first_line(error)}); "
+                "use a local file, or none"
+            ) from None
+        raise UserError(
+            f"model.backbone.weights: {settings.weights} does not fit {settings.name}: {first_line(error)}"
+        ) from None
+    if overlay and missing.names:  # timm leaves them random
+        raise UserError(
+            f"model.backbone.weights: {settings.weights} does not fit {settings.name}: it lacks "
+            f"{len(missing.names)} of {len(body.state_dict())} tensors, as {missing.names[0]!r}"
+        )
+    return body
+
+
+def _options(settings: BackboneSettings, image_size: tuple[int, int]) -> dict[str, Any]:
+    """What timm's model is built with."""
+    options = dict(settings.options)
+    if settings.drop_path is not None:
+        options["drop_path_rate"] = settings.drop_path
+    if options.get("dynamic_img_pad"):  # timm's ViTs pad, but only the other key lets them take the padded size
+        options.setdefault("dynamic_img_size", True)
+    if is_fixed_size(settings):
+        options["img_size"] = image_size
+    return options
+
+
+def is_fixed_size(settings: BackboneSettings) -> bool:
+    """Whether the model must know the size of the pictures when it is built."""
+    config = timm.get_pretrained_cfg(settings.name)
+    return config is not None and bool(config.fixed_input_size)
+
+
+def _tensor_names(settings: BackboneSettings, options: dict[str, Any]) -> set[str]:
+    """The names in the model's state; none where it cannot be built, which is then said when it is."""
+    try:
+        with torch.random.fork_rng(devices=[]), torch.device("meta"):
+            return set(timm.create_model(settings.name, num_classes=0, **options).state_dict())
+    except Exception:
+        return set()
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of a library says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,70 @@
+"""The stages of a backbone, from the input on: what may be frozen, and what layer decay counts."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from torch import nn
+
+import multitask.model.vision_ops  # noqa: F401  (before timm)
+from multitask.errors import UserError
+
+from timm.models import group_parameters  # isort: skip
+
+
+def stages(body: Any, name: str, key: str) -> dict[int, list[str]]:
+    """The names of the parameters of each stage, the stem's first.
+
+    Args:
+        body: a timm model.
+        name: of the model.
+        key: the setting that needs to know.
+
+    Raises:
+        UserError: neither timm nor the model's modules tell its stages.
+    """
+    add_group_matcher(body, name, key)
+    found: dict[int, list[str]] = group_parameters(body, body.group_matcher(coarse=True))
+    return found
+
+
+def add_group_matcher(body: Any, name: str, key: str) -> None:
+    """Gives a model that comes without timm's ``group_matcher`` one of its ``feature_info``, as its modules lie.
+
+    Raises:
+        UserError: they do not tell the stages.
+    """
+    if hasattr(body, "group_matcher"):
+        return
+    parents = [str(stage["module"]).rpartition(".") for stage in getattr(body, "feature_info", [])]
+    trunks = {parent for parent, _, leaf in parents if leaf.isdigit()}
+    trunk = trunks.pop() if len(trunks) == 1 else None
+    if trunk is None or not isinstance(_child(body, trunk), nn.Sequential | nn.ModuleList):
+        raise UserError(f"{key}: timm does not say what the stages of {name} are; leave it out")
+    names = [parameter for parameter, _ in body.named_parameters()]
+    first = next(place for place, parameter in enumerate(names) if parameter.startswith(f"{trunk}."))
+    stem = sorted({parameter.partition(".")[0] for parameter in names[:first]} - {trunk})
+    body.group_matcher = _Matcher(trunk, stem)
+
+
+def _child(body: nn.Module, name: str) -> nn.Module | None:
+    return dict(body.named_modules()).get(name)
+
+
+class _Matcher:
+    """As ``group_matcher`` of timm's models: regular expressions of the parameters' names."""
+
+    def __init__(self, trunk: str, stem: list[str]) -> None:
+        self.stem = rf"^(?:{'|'.join(map(re.escape, stem))})(?:\.|$)"
+        self.trunk = rf"^{re.escape(trunk)}"
+
+    def __call__(self, coarse: bool = False) -> dict[str, Any]:
+        """Per stage where ``coarse``, else per block: what is in a stage before its blocks is with the first."""
+        if coarse:
+            return {"stem": self.stem, "blocks": rf"{self.trunk}\.(\d+)"}
+        blocks = [
+            (rf"{self.trunk}\.(\d+)\.(?:blocks\.)?(\d+)\.", None),
+            (rf"{self.trunk}\.(\d+)\.", (0,)),
+        ]
+        return {"stem": self.stem, "blocks": blocks}

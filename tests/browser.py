@@ -72,7 +72,12 @@ class Browser:
         """The value of an expression in the page, once it is true."""
         deadline = time.monotonic() + DEADLINE_S
         while True:
-            value = self.run(script)
+            try:
+                value = self.run(script)
+            except AssertionError as error:
+                if "Inspected target navigated" not in str(error):  # another page came while this one was asked
+                    raise
+                value = None
             if value:
                 return value
             assert time.monotonic() < deadline, f"never true: {script}"
@@ -89,6 +94,21 @@ class Browser:
         self.run("window.stale = true")
         self.run("location.reload()")
         self.wait("!window.stale && document.readyState === 'complete'")
+
+    def watch(self) -> None:
+        """Has every page from now on keep what its policy forbids and what its scripts throw, for ``troubles``."""
+        source = (
+            "window.kept = [];"
+            "addEventListener('error', event => kept.push(`error: ${event.message || event.target.outerHTML}`), true);"
+            "document.addEventListener('securitypolicyviolation', event => "
+            "kept.push(`${event.effectiveDirective}: ${event.blockedURI}`));"
+        )
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=source)
+
+    def troubles(self) -> list[str]:
+        """What ``watch`` had the page keep."""
+        found: list[str] = self.run("window.kept")
+        return found
 
     def size(self, width: int, height: int) -> None:
         """Makes the window so large, in CSS pixels."""

@@ -1,8 +1,8 @@
 """What every HTML page shares: how it is put together, and how pictures lie inside it.
 
 A page is one file that opens from disk, without any address outside itself and, but for the audit's, which is worked
-with, without a script. The templates compute nothing: every figure they print is prepared in Python, and every plot is
-an inline SVG.
+with, without a script; its content security policy holds browsers to that, whatever got into it. The templates compute
+nothing: every figure they print is prepared in Python, and every plot is an inline SVG.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
+from multitask.reporting.page_policy import page_policy
 from multitask.reporting.words import count_text, interval_text, score_text
 
 _LONG_PART = 20  # characters that stay on one line
@@ -49,7 +50,8 @@ def render(template: str, **values: Any) -> str:
 
     A value that a template reads and that is not given is an error, not an empty place.
     """
-    return _environment().get_template(template).render(**values)
+    environment = _environment()
+    return environment.get_template(template).render(**values, policy=page_policy(environment, template))
 
 
 def embedded(pixels: np.ndarray) -> dict[str, Any]:

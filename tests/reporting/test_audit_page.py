@@ -52,7 +52,11 @@ def made_up() -> Audit:
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("audit")
+    return write_page(tmp_path_factory.mktemp("audit"))
+
+
+def write_page(root: Path) -> Path:
+    """The page of what is made up, and its pictures, in a folder."""
     audit = made_up()
     images = sorted({image for one in audit.suspects for image in one.images})
     for number, image in enumerate(images):

@@ -46,34 +46,35 @@ def family_sentence(sentence: str, reference: str, found: Mapping[str, Differenc
 
 
 def axis_sentence(name: str, reference: str, found: Mapping[int, Difference]) -> str:
-    """At what number of training groups, if any, a contender's lead is lost.
+    """At what numbers of training groups a contender is ahead, behind, or neither beyond noise.
 
     Args:
         name: the contender.
         reference: whom it is compared with.
         found: per number of groups, ascending, the difference.
     """
-    sizes = list(found)
-    ahead = [found[size]["value"] > 0 for size in sizes]
-    changes = [place for place in range(1, len(sizes)) if ahead[place] != ahead[place - 1]]
-    if not changes:
-        sure = [size for size in sizes if found[size]["beyond_noise"]]
-        between = f"from {sizes[0]} to {sizes[-1]} training groups"
-        at = "at each" if sure == sizes else f"at {listed(sure)}"
-        if ahead[0]:
-            end = f"beyond noise {at}: the lead is not lost" if sure else "but never beyond noise"
-            return f"{name} is ahead of {reference} at every size {between}, {end}."
-        end = f"and behind beyond noise {at}" if sure else "but never behind beyond noise"
-        return f"{name} is ahead of {reference} at no size {between}, {end}."
-    if len(changes) == 1:
-        before, after = sizes[changes[0] - 1], sizes[changes[0]]
-        gap = f"{_gap(found[after])} points there, {'' if found[after]['beyond_noise'] else 'not '}beyond noise"
-        if ahead[0]:
-            return f"{name} leads {reference} up to {before} training groups and has lost the lead at {after}: {gap}."
-        return f"{name} is not ahead of {reference} up to {before} training groups and leads from {after} on: {gap}."
-    leads = [size for size, is_ahead in zip(sizes, ahead, strict=True) if is_ahead]
-    others = [size for size in sizes if size not in leads]
-    return f"{name} is ahead of {reference} at {listed(leads)} training groups, and not at {listed(others)}."
+    sure = {size: gap for size, gap in found.items() if gap["beyond_noise"]}
+    ahead = [size for size, gap in sure.items() if gap["value"] > 0]
+    behind = [size for size in sure if size not in ahead]
+    alike = [size for size in found if size not in sure]
+    if not sure:
+        sizes = list(found)
+        where = f"at {sizes[0]}" if len(sizes) == 1 else f"at any size from {sizes[0]} to {sizes[-1]}"
+        return f"{name} and {reference} cannot be told apart {where} training groups."
+    if not ahead:
+        text = f"{name} is behind {reference} beyond noise at {listed(behind)} training groups"
+    else:
+        text = f"{name} is ahead of {reference} beyond noise at {listed(ahead)} training groups"
+        text += f", and behind it at {listed(behind)}" if behind else ""
+    if alike:
+        text += f"; at {listed(alike)} the two cannot be told apart"
+    if ahead and behind:
+        # Where the sign changes once, between which sizes it does.
+        if max(ahead) < min(behind):
+            text += f": the lead turns between {max(ahead)} and {min(behind)}"
+        elif max(behind) < min(ahead):
+            text += f": the lead comes between {max(behind)} and {min(ahead)}"
+    return f"{text}."
 
 
 def listed(numbers: Sequence[int]) -> str:
@@ -90,7 +91,3 @@ def _points(value: float) -> str:
 def _signed(value: float) -> str:
     text = _points(value)
     return text if text.startswith("-") else f"+{text}"
-
-
-def _gap(found: Difference) -> str:
-    return _signed(100 * found["value"])

@@ -60,34 +60,38 @@ class TestAxis:
             "new", "old", {size: found(v, v - sure, v + sure) for size, v in zip(sizes, values, strict=False)}
         )
 
+    def test_differences_within_noise_are_no_lead(self) -> None:
+        assert self.text(0.04, -0.03) == "new and old cannot be told apart at any size from 40 to 80 training groups."
+        assert self.text(0.04) == "new and old cannot be told apart at 40 training groups."
+
+    def test_the_boundary_is_the_interval(self) -> None:
+        assert "ahead of old beyond noise at 40" in self.text(0.0201, 0.01, sure=0.02)
+        assert "cannot be told apart at any size" in self.text(0.02, 0.01, sure=0.02)
+        assert "behind old beyond noise at 40" in self.text(-0.0201, 0.01, sure=0.02)
+
     def test_a_lead_that_stays(self) -> None:
-        assert self.text(0.04, 0.03) == (
-            "new is ahead of old at every size from 40 to 80 training groups, but never beyond noise."
-        )
+        assert self.text(0.04, 0.03, sure=0.01) == "new is ahead of old beyond noise at 40 and 80 training groups."
         assert self.text(0.04, 0.03, 0.01, sure=0.02) == (
-            "new is ahead of old at every size from 40 to 160 training groups, beyond noise at 40 and 80: the lead is "
-            "not lost."
+            "new is ahead of old beyond noise at 40 and 80 training groups; at 160 the two cannot be told apart."
         )
-        assert "beyond noise at each" in self.text(0.04, 0.03, sure=0.01)
 
     def test_a_lead_that_never_was(self) -> None:
-        assert self.text(-0.04, -0.03) == (
-            "new is ahead of old at no size from 40 to 80 training groups, but never behind beyond noise."
-        )
-        assert self.text(-0.04, -0.03, sure=0.01).endswith("and behind beyond noise at each.")
+        assert self.text(-0.04, -0.03, sure=0.01) == "new is behind old beyond noise at 40 and 80 training groups."
 
-    def test_a_lead_that_is_lost_names_where(self) -> None:
-        assert self.text(0.04, 0.02, -0.01, -0.03) == (
-            "new leads old up to 80 training groups and has lost the lead at 160: -1.0 points there, not beyond noise."
+    def test_a_lead_that_turns_names_where(self) -> None:
+        assert self.text(0.04, 0.02, -0.005, -0.03, sure=0.01) == (
+            "new is ahead of old beyond noise at 40 and 80 training groups, and behind it at 320; at 160 the two cannot "
+            "be told apart: the lead turns between 80 and 320."
         )
-
-    def test_a_lead_that_comes_late(self) -> None:
         assert self.text(-0.04, 0.02, sure=0.01) == (
-            "new is not ahead of old up to 40 training groups and leads from 80 on: +2.0 points there, beyond noise."
+            "new is ahead of old beyond noise at 80 training groups, and behind it at 40: the lead comes between 40 and "
+            "80."
         )
 
     def test_a_lead_that_comes_and_goes(self) -> None:
-        assert self.text(0.04, -0.02, 0.01) == ("new is ahead of old at 40 and 160 training groups, and not at 80.")
+        assert self.text(0.04, -0.02, 0.02, sure=0.01) == (
+            "new is ahead of old beyond noise at 40 and 160 training groups, and behind it at 80."
+        )
 
 
 def test_listed() -> None:

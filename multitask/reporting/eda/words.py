@@ -75,9 +75,9 @@ def _copies(found: Inspection) -> list[str]:
     elif copies.num_within:
         within = [f"{copies.num_within:,} files are the same as another of their group, and count twice."]
     if not copies.pairs:
-        return ["No picture is there under two groups.", *within]
+        return ["No picture was found under two groups.", *within]
     sets = plural(len(found.linked), "set", "sets")
-    text = [f"{plural(num_copied(found), 'picture is', 'pictures are')} there under two groups, in {sets} of groups."]
+    text = [f"{plural(num_copied(found), 'picture was', 'pictures were')} found under two groups, in {sets} of groups."]
     if not copies.complete:
         text.append(f"These are from the first {MOST_PAIRS:,} pairs that were found: there are more.")
     if found.leaks:

@@ -100,12 +100,12 @@ def test_sentences_say_what_whoever_trains_must_know(found, clean):
     assert sentences(found) == [
         "12 pictures of 6 groups: 8 of 4 train, 4 of 2 validate.",
         "1 picture cannot be read: training stops at the first of them.",
-        "4 pictures are there under two groups, in 2 sets of groups.",
+        "4 pictures were found under two groups, in 2 sets of groups.",
         "1 set is on both sides of the split: a leak.",
         "Their labels contradict each other: age.",
         "No group trains round/>=60, <b>square/<30, <b>square/30-60, <b>square/>=60.",
     ]
-    assert sentences(clean)[1:3] == ["All of them can be read.", "No picture is there under two groups."]
+    assert sentences(clean)[1:3] == ["All of them can be read.", "No picture was found under two groups."]
 
 
 def test_the_page_shows_what_was_found_and_escapes_names(found):

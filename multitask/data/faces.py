@@ -21,6 +21,8 @@ _TOP_K = 100
 _LOCAL = threading.local()
 """OpenCV's detectors, one for each thread, since none serves two at once."""
 _SILENCE = threading.RLock()
+_SILENT = 0
+"""OpenCV's log level."""
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ class FaceDetector:
 @contextmanager
 def _silence() -> Iterator[None]:
     """Keeps OpenCV from writing to the error stream: what goes wrong is raised too, and said in one line of ours."""
-    logging = cv2.utils.logging
+    set_level = getattr(cv2.utils, "logging", cv2).setLogLevel  # in cv2 itself before OpenCV 5
     with _SILENCE:
-        before = logging.setLogLevel(logging.LOG_LEVEL_SILENT)
+        before = set_level(_SILENT)
         try:
             yield
         finally:
-            logging.setLogLevel(before)
+            set_level(before)

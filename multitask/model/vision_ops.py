@@ -8,8 +8,9 @@ Where the compiled operators load, nothing is declared. Import timm from here, a
 from __future__ import annotations
 
 import sys
-from importlib.machinery import PathFinder
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.util import find_spec
+from pathlib import Path
 
 import torch
 
@@ -20,11 +21,18 @@ def _compiled_operators_load() -> bool:
     package = find_spec("torchvision")
     if package is None or package.submodule_search_locations is None:
         return True  # its absence is the importer's to report
-    extension = PathFinder.find_spec("_C", list(package.submodule_search_locations))
-    if extension is None or extension.origin is None:
-        return False
+    for location in package.submodule_search_locations:
+        # _C.so, and since torchvision 0.29 _C_stable.so. To declare what is loaded afterwards aborts the process, so
+        # they are told apart by no name.
+        for path in sorted(Path(location).glob("_C*")):
+            if path.name.endswith(tuple(EXTENSION_SUFFIXES)) and _loads(path):
+                return True
+    return False
+
+
+def _loads(extension: Path) -> bool:
     try:
-        torch.ops.load_library(extension.origin)
+        torch.ops.load_library(extension)
     except (OSError, RuntimeError):
         return False
     return True

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -11,34 +13,41 @@ import torch
 from multitask.model import vision_ops
 
 
-def decide(monkeypatch: pytest.MonkeyPatch, package: Any, extension: Any, loads: bool) -> bool:
-    def load_library(path: str) -> None:
-        if not loads:
-            raise OSError(f"{path}: undefined symbol")
+@pytest.fixture
+def decide(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., bool]:
+    """Whether the compiled operators load, of a torchvision that holds these files, of which some load."""
 
-    monkeypatch.setattr(vision_ops, "find_spec", lambda name: package)
-    monkeypatch.setattr(vision_ops.PathFinder, "find_spec", lambda name, path: extension)
-    monkeypatch.setattr(torch.ops, "load_library", load_library)
-    return vision_ops._compiled_operators_load()
+    def compiled_operators_load(files: tuple[str, ...], loading: tuple[str, ...]) -> bool:
+        def load_library(path: str | Path) -> None:
+            if Path(path).name not in loading:
+                raise OSError(f"{path}: undefined symbol")
+
+        for name in files:
+            (tmp_path / name).touch()
+        package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+        monkeypatch.setattr(vision_ops, "find_spec", lambda name: package)
+        monkeypatch.setattr(torch.ops, "load_library", load_library)
+        return vision_ops._compiled_operators_load()
+
+    return compiled_operators_load
 
 
-PACKAGE = SimpleNamespace(submodule_search_locations=["/somewhere/torchvision"])
-EXTENSION = SimpleNamespace(origin="/somewhere/torchvision/_C.so")
+OLD, NEW = f"_C{EXTENSION_SUFFIXES[-1]}", f"_C_stable{EXTENSION_SUFFIXES[-1]}"
 
 
-@pytest.mark.parametrize(
-    ("package", "extension", "loads", "expected"),
-    [
-        (None, None, True, True),  # no torchvision: its absence is the importer's to report
-        (PACKAGE, EXTENSION, True, True),  # the real operators are there, so nothing is declared
-        (PACKAGE, EXTENSION, False, False),
-        (PACKAGE, None, True, False),
-    ],
-)
-def test_operators_are_declared_only_where_the_compiled_ones_do_not_load(
-    monkeypatch: pytest.MonkeyPatch, package: Any, extension: Any, loads: bool, expected: bool
-) -> None:
-    assert decide(monkeypatch, package, extension, loads) == expected
+@pytest.mark.parametrize("name", [OLD, NEW, f"_C{EXTENSION_SUFFIXES[0]}"])
+def test_nothing_is_declared_where_the_compiled_operators_load(decide: Callable[..., bool], name: str) -> None:
+    assert decide((name, "image.so"), (name, "image.so"))
+
+
+@pytest.mark.parametrize("files", [(), (OLD,), (NEW,), ("_C.txt", "image.so")])
+def test_they_are_declared_where_none_loads(decide: Callable[..., bool], files: tuple[str, ...]) -> None:
+    assert not decide(files, ("_C.txt", "image.so"))
+
+
+def test_its_absence_is_the_importers_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vision_ops, "find_spec", lambda name: None)
+    assert vision_ops._compiled_operators_load()
 
 
 @pytest.mark.parametrize("first", ["timm", "torchvision"])

@@ -35,6 +35,8 @@ def _error(reason: str, place: yaml.Node | yaml.Event) -> yaml.MarkedYAMLError:
 
 
 def _check_tag(node: yaml.Node) -> None:
+    if isinstance(node, yaml.ScalarNode) and any("\ud800" <= sign <= "\udfff" for sign in node.value):
+        raise _error("holds one half of a surrogate pair, which is no character", node)
     kind, names = _KINDS[type(node)]
     if node.tag not in {_STANDARD + name for name in names}:
         tag = node.tag.replace(_STANDARD, "!!")

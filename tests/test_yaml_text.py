@@ -85,6 +85,7 @@ def test_words_and_numbers_are_yaml_1_2s(text: str, value: object) -> None:
         ("a: !!omap [b: 1]", "f.yaml, line 1, column 4: not YAML: could not determine what a list is as !!omap"),
         ("a: !!timestamp x", "f.yaml, line 1, column 4: not YAML: could not determine what a value is as !!timestamp"),
         ("a: !!binary x", "f.yaml, line 1, column 4: not YAML: could not determine what a value is as !!binary"),
+        ('a: "\\ud800"', "f.yaml, line 1, column 4: not YAML: holds one half of a surrogate pair"),
         ("a: &x [*x]", "f.yaml, line 1, column 8: not YAML: the alias *x stands within what it names"),
         ("a: &x {b: {c: *x}}", "f.yaml, line 1, column 15: not YAML: the alias *x stands within what it names"),
         ("a: &x {<<: *x}", "f.yaml, line 1, column 12: not YAML: the alias *x stands within what it names"),

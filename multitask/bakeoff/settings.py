@@ -18,6 +18,10 @@ Point = PositiveInt | Literal["all"]
 """How many groups train: so many, or all that may."""
 
 
+MAX_SEEDS = 1000
+"""Runs of each contender; more would take years."""
+
+
 class ContenderSettings(Settings):
     """The ``contenders.<name>`` section: what makes this one differ."""
 
@@ -58,6 +62,8 @@ class AxisSettings(Settings):
 
 def _seeds(value: object) -> object:
     """A number of seeds as those seeds; ``True`` and what is below 1 are left for the type check to refuse."""
+    if isinstance(value, int) and value > MAX_SEEDS:
+        raise ValueError(f"must be at most {MAX_SEEDS} seeds, found {value}")
     return list(range(value)) if isinstance(value, int) and not isinstance(value, bool) and value > 0 else value
 
 

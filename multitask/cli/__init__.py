@@ -1,16 +1,14 @@
-"""The command line: one file per command, imported only when that command is called."""
+"""The command line. Nothing is imported here that takes time: a Ctrl-C while it is, too, ends in one line."""
 
 from __future__ import annotations
 
 import errno
-import importlib
 import os
+import signal
 import sys
-
-import click
-
-from multitask import __version__
-from multitask.errors import UserError, nearest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 COMMANDS = {
     "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
@@ -31,48 +29,38 @@ COMMANDS = {
 }
 """The table of commands: each is ``command`` in the module of its name."""
 
-# What a user can mend: a full disk, a quota, a file too large, a place where one may not write or that is no folder.
+_PRINTS = ("report", "runs", "compare", "config", "cache")
+"""Commands whose output is all that they are for."""
+
+# What a user can mend: a full disk, a quota, a file too large, a place where one may not write, is no folder, is gone.
 _MENDABLE = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR,
+    errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE,
 }  # fmt: skip
 
 
-class _LazyGroup(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(f"multitask.cli.{cmd_name}")
-        command: click.Command = module.command
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            raise UserError(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # From the table, so that help imports no command.
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="multitask")
-def cli() -> None:
-    """Image classification where a class is a product of factors: one shared backbone, one head per factor."""
-
-
 def main() -> None:
-    """The console script. What a user can mend is one line on the error stream and exit code 2."""
+    """The console script. What a user can mend is one line on the error stream and exit code 2; Ctrl-C is 130."""
     # Of children, those too that libraries start: a file in the working folder never stands in for a module.
     os.environ["PYTHONSAFEPATH"] = "1"
+    with _interrupts():
+        from multitask.cli.streams import lasting_streams
+
+        command = next((word for word in sys.argv[1:] if not word.startswith("-")), "--help")
+        worth_a_note = command in COMMANDS and command not in _PRINTS
+        with lasting_streams("note: nobody reads the output any more; it goes on" if worth_a_note else ""):
+            _run()
+
+
+def _run() -> None:
+    from multitask.cli.group import cli
+    from multitask.errors import UserError
+
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            sys.stdout.flush()  # here, where a full disk behind it can still be told
     except UserError as error:
         message = str(error)
     except OSError as error:
@@ -85,3 +73,29 @@ def main() -> None:
 
     fail(message)
     sys.exit(2)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """Ctrl-C ends with code 130 and without a traceback, also where a library's import makes another error of it."""
+    heard = False
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        nonlocal heard
+        heard = True
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:  # not where Ctrl-C is ignored, as in the background of a script
+        signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt) or heard:
+            sys.exit(130)
+        raise
+    finally:
+        if signal.getsignal(signal.SIGINT) is hear:
+            signal.signal(signal.SIGINT, before)

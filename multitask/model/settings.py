@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -94,7 +94,7 @@ class BackboneSettings(Settings):
                 raise ValueError(f"options cannot set {key!r}{_OWN_OPTIONS[key]}")
             if value is None:
                 raise ValueError(f"options.{key}: has no value and would be ignored; leave it out")
-        if self.weights not in ("none", "hub") and not Path(self.weights).is_file():
+        if self.weights not in ("none", "hub") and not os.path.isfile(self.weights):
             raise ValueError(f"weights must be none, hub or a file; there is no file {self.weights}")
         if self.weights == "none" and self.freeze not in ("none", 0):
             raise ValueError(f"freeze: {self.freeze} would keep random weights; load weights or train all")

@@ -50,6 +50,7 @@ class TestFile:
             ({"reference": "aa"}, ("reference", "'aa'", "'a'")),
             ({"seeds": 0}, ("seeds", "found 0")),
             ({"seeds": True}, ("seeds", "True")),
+            ({"seeds": 10**30}, ("seeds", "at most 1000")),
             ({"seeds": [1, 1]}, ("seeds", "twice")),
             ({"seeds": [-1, 1]}, ("seeds", "-1")),
             ({"folds": 1}, ("folds", "2", "found 1")),

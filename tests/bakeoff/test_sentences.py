@@ -80,12 +80,12 @@ class TestAxis:
 
     def test_a_lead_that_turns_names_where(self) -> None:
         assert self.text(0.04, 0.02, -0.005, -0.03, sure=0.01) == (
-            "new is ahead of old beyond noise at 40 and 80 training groups, and behind it at 320; at 160 the two cannot "
-            "be told apart: the lead turns between 80 and 320."
+            "new is ahead of old beyond noise at 40 and 80 training groups, and behind it at 320; at 160 the two "
+            "cannot be told apart: the lead turns between 80 and 320."
         )
         assert self.text(-0.04, 0.02, sure=0.01) == (
-            "new is ahead of old beyond noise at 80 training groups, and behind it at 40: the lead comes between 40 and "
-            "80."
+            "new is ahead of old beyond noise at 80 training groups, and behind it at 40: the lead comes between 40 "
+            "and 80."
         )
 
     def test_a_lead_that_comes_and_goes(self) -> None:

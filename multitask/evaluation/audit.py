@@ -295,10 +295,11 @@ class _Finder:
         beats = False
         if num:
             given = judged.given[known]
-            accuracy = float((judged.probs[known].argmax(axis=1) == given).mean())
-            commonest = float(np.bincount(given).max() / num)
-            num_groups = len(np.unique(self.groups[known[units]]))
-            beats = accuracy - commonest > 1.96 * math.sqrt(max(accuracy * (1 - accuracy), 1 / num_groups) / num_groups)
+            right = judged.probs[known].argmax(axis=1) == given
+            fixed = given == np.bincount(given).argmax()
+            accuracy, commonest = float(right.mean()), float(fixed.mean())
+            firsts = np.unique(units, return_index=True)[1]  # a unit is of one group, whichever of its pictures tells
+            beats = _is_above(right.astype(float) - fixed, self.groups[firsts][known])
         sure = sum(suspect.is_sure for suspect in suspects)
         return HeadAudit(
             head, unit, num, len(suspects), len(suspects), sure, accuracy, commonest, beats, judged.pooling
@@ -367,6 +368,14 @@ class _Judged:
         probs = self.probs[unit].copy()
         probs[self.given[unit]] = -1
         return int(probs.argmax())
+
+
+def _is_above(differences: FloatArray, groups: IntArray) -> bool:
+    """Whether the mean of (U,) differences is above 0 beyond noise, where (U,) groups are drawn and not units."""
+    mean = differences.mean()
+    sums = np.bincount(groups, differences - mean)
+    error = math.sqrt(float((sums**2).sum())) / len(differences)
+    return bool(mean > 1.96 * error) and bool(mean > 0)
 
 
 def _majority(labels: IntArray, units: IntArray, num_labels: int) -> tuple[IntArray, NDArray[np.bool_]]:

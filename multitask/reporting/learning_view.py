@@ -94,23 +94,23 @@ def _note(history: History, compares: bool) -> str:
             "smoothing and the like), “val” the plain negative log-likelihood. Compare their shapes, not their heights."
         )
     words = (
-        "Both are the mean negative log-likelihood of the label over the pictures that have one, whatever loss is "
-        "configured; “objective” in the table is that loss. Train is taken while the epoch goes on, from augmented "
-        "pictures and with what is only on in training (as dropout), validation after it, from the pictures as they are"
-        " and with the averaged weights where there are any: so either may be the lower."
+        "Both losses are the mean negative log-likelihood of the label over the pictures that have one; the "
+        "table’s “objective” is the loss as configured. Train is taken as the epoch goes on, from augmented pictures "
+        "and with what is on in training alone, as dropout; validation after it, from pictures as they are and by the "
+        "averaged weights, where there are any. So either may be the lower."
     )
     mixed = max((row.get("train") or {}).get("mixed") or 0.0 for row in history)
     if mixed:
         words += (
-            f" Up to {mixed:.0%} of an epoch’s batches were mixed; a mixed picture counts for both of its labels by "
-            "their shares, which keeps train above 0 however good the network is."
+            f" Up to {mixed:.0%} of an epoch’s batches were mixed: a mixed picture counts for both of its labels by "
+            "their shares, which keeps train above 0."
         )
     return words
 
 
 def _columns(compares: bool) -> list[str]:
     own = ["objective", "train loss"] if compares else ["train loss as configured"]
-    return [*own, "val loss", "joint macro-F1", "joint accuracy", "learning rate", "pictures/s", "seconds"]
+    return [*own, "val loss", "macro-F1", "accuracy", "learning rate", "pictures/s", "seconds"]
 
 
 def _epoch(row: Mapping[str, Any], best_epoch: int | None, compares: bool) -> dict[str, Any]:

@@ -507,7 +507,7 @@ def test_losses_of_one_plot_are_of_one_quantity(curves):
     assert curves["loss-0"][1] == {"train": (10, 5, 10 / 3), "val": (1.1, 1.1 / 2, 1.1 / 3)}
     assert curves["loss-2"][1] == {"train": (7, 3.5, 7 / 3), "val": (2.2, 1.1, 2.2 / 3)}
     learning = page.section("learning")
-    assert "Both are the mean negative log-likelihood" in learning
+    assert "Both losses are the mean negative log-likelihood" in learning
     assert "mixed" not in learning
     assert "epoch objective train loss val loss" in " ".join(cell["text"] for cell in page.all("th", scope="col"))
     assert "12.0007.0002.200" in learning

@@ -26,7 +26,7 @@ from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.files import plain, to_json, write_atomically
 from multitask.folds import run_folds
-from multitask.material import Material
+from multitask.material import Material, decoding
 from multitask.reporting.audit_page import render_audit
 from multitask.reporting.audit_words import audit_sentences
 from multitask.runs.comparison import Difference, paired_differences
@@ -119,7 +119,7 @@ def audit_run(
     shown = audit.suspects[:most]
     sure = [suspect for suspect in audit.suspects if suspect.is_sure]
     height, width = config.data.image_size
-    page = render_audit(folder.name, audit, shown, samples, width / height, progress or Progress())
+    page = render_audit(folder.name, audit, shown, samples, width / height, progress or Progress(), decoding(config))
     out.path.mkdir(parents=True, exist_ok=True)
     write_atomically(out.figures, to_json(_figures(folder, audit, len(shown), len(sure))))
     write_atomically(out.suspects, _corrections(folder.name, sure))

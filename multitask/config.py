@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, WholeSettings
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
-from multitask.data.settings import AugmentSettings, CacheName
+from multitask.data.settings import WHITE, AugmentSettings, Background, CacheName, FitName, ValueRange
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
@@ -75,6 +75,15 @@ class DataSettings(Settings):
     image_size: ImageSize = (128, 96)
     """Height and width in pixels; one number for a square."""
     crop: AnyCrop = WholeSettings()
+    fit: FitName = "crop"
+    """How the cropped picture becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
+    cut evenly at both ends; pad: scaled until it is inside, the rest is ``background``; stretch: each side on its
+    own."""
+    background: Background = WHITE
+    """What is seen where a picture is transparent, and where it is padded: RGB, each from 0 to 255."""
+    value_range: ValueRange | None = None
+    """What becomes black and white of grey pictures of more than 8 bits; None: 0 and 65535 of unsigned 16-bit ones, 0
+    and 1 of floats; others are refused. The same for all pictures: none is stretched by what is in it."""
     cache: CacheName = "auto"
     """Where decoded pictures stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
     they take at most half of what is free, else on disk if they take at most half of what is free there."""

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -81,6 +82,34 @@ def remove_parts(path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
+_NO_FILES = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe (FIFO)"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def check_regular(path: Path, key: str = "") -> None:
+    """Checks that what is at a path, if anything, is a file: to read a pipe or a device may never end.
+
+    Args:
+        path: the file's.
+        key: the setting that names it, for the error.
+
+    Raises:
+        UserError: it is something else.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return  # why, whoever opens it is told
+    for is_kind, what in _NO_FILES:
+        if is_kind(mode):
+            raise UserError(f"{key and key + ': '}{path}: must be a file, found {what}")
+
+
 _CONTENTS: dict[Path, tuple[tuple[int, ...], bytes]] = {}
 """What files looked like when they were digested, and their digests: a study's runs read the same ones again."""
 _MAX_CONTENTS = 200_000
@@ -95,6 +124,7 @@ def content_digest(path: Path) -> bytes:
     Raises:
         UserError: it cannot be read.
     """
+    check_regular(path)
     try:
         with path.open("rb", buffering=0) as file:
             found = os.fstat(file.fileno())

@@ -88,6 +88,8 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     material = _material(folder, config)
     if split == "eval":
         samples = config.data.source.answered(Path(config.data.root), material.space)
+        for note in samples.notes:
+            progress.note(note)
         indices = np.arange(len(samples))
     else:
         indices = material.indices(split)
@@ -149,6 +151,8 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}")
     queries = config.data.source.queries(root)
+    for note in queries.notes:
+        progress.note(note)
     images = [str(path.relative_to(root)) for path in queries.paths]
     samples = replace(Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes)
     preprocess = preprocessing(config)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation, changes_pictures
+from multitask.data.colours import Decoding
 from multitask.data.corrections import correct
 from multitask.data.images import Normaliser, Preprocessing, pixels_key
 from multitask.data.loading import Batches, Learned
@@ -249,6 +250,7 @@ class Material:
             **({"test": self._size(self.split.test)} if len(self.split.test) else {}),
             **({} if self.corrections is None else {"corrections": self.corrections}),
             **({"notes": list(samples.notes)} if samples.notes else {}),
+            **({"other_files": dict(samples.other_files)} if samples.other_files else {}),
         }
 
 
@@ -290,7 +292,13 @@ def _dealt(config: Config, samples: Samples, seed: int) -> Split:
 def preprocessing(config: Config) -> Preprocessing:
     """How the run's network sees a picture, at training, validation and test."""
     mean, std = config.model.backbone.normalisation()
-    return Preprocessing(config.data.image_size, config.data.crop, mean, std)
+    data = config.data
+    return Preprocessing(data.image_size, data.crop, mean, std, fit=data.fit, decoding=decoding(config))
+
+
+def decoding(config: Config) -> Decoding:
+    """How pictures that are no plain 8-bit ones are read."""
+    return Decoding(config.data.background, config.data.value_range)
 
 
 def _processor(device: torch.device) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from multitask.errors import UserError, quoted
+from multitask.files import check_regular
 
 MAX_CHARACTERS = 4_000_000
 """Of a file; the largest of people's corrections are a tenth of it."""
@@ -159,9 +160,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: the file cannot be read, is no YAML, or holds something else.
     """
+    check_regular(path)
     try:
         with path.open(encoding="utf-8") as file:
-            text = file.read(MAX_CHARACTERS + 1)  # of what may be a device that never ends
+            text = file.read(MAX_CHARACTERS + 1)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:

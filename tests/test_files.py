@@ -16,8 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask import files
+from multitask.data.faces import FaceDetector
+from multitask.data.sources.cells import rows
+from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError
 from multitask.files import (
+    check_regular,
     content_digest,
     csv_text,
     held,
@@ -28,6 +32,8 @@ from multitask.files import (
     to_json,
     write_atomically,
 )
+from multitask.model.weights import read_weights
+from multitask.yaml_text import read_yaml
 
 
 def names(folder: Path) -> list[str]:
@@ -122,6 +128,33 @@ class TestReplacing:
         assert names(tmp_path) == [".a1.x7.part", ".a[1].x7", ".b.x7.part", "a[1]"]
 
 
+class TestCheckRegular:
+    """What a user names as a file and is none: one line, and nothing is waited for."""
+
+    def test_everything_that_reads_a_users_file(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "x.csv"
+        os.mkfifo(pipe)
+        must = r"x\.csv: must be a file, found a pipe \(FIFO\)$"
+        for read in (
+            content_digest,
+            read_yaml,
+            read_weights,
+            lambda path: list(read_csv(path, ["a"])),
+            lambda path: FaceDetector.read(path, "largest", 0.5, 320),
+        ):
+            with pytest.raises(UserError, match=must):
+                read(pipe)
+        table = tmp_path / "x.parquet"
+        os.mkfifo(table)
+        with pytest.raises(UserError, match=r"x\.parquet: must be a file"):
+            list(rows(table, ["a"], ",", "utf-8"))
+
+    def test_a_file_or_nothing_passes(self, tmp_path: Path) -> None:
+        check_regular(tmp_path / "absent")
+        (tmp_path / "x").touch()
+        check_regular(tmp_path / "x")
+
+
 class TestContentDigest:
     def test_tells_contents_apart(self, tmp_path: Path) -> None:
         for name, content in {"a": "one", "b": "two", "c": "one"}.items():
@@ -163,7 +196,7 @@ class TestContentDigest:
     def test_what_cannot_be_read_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"absent: no such file$"):
             content_digest(tmp_path / "absent")
-        with pytest.raises(UserError, match=f"^{tmp_path}: cannot be read: Is a directory$"):
+        with pytest.raises(UserError, match=f"^{tmp_path}: must be a file, found a folder$"):
             content_digest(tmp_path)
 
 

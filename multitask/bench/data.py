@@ -13,11 +13,11 @@ import albumentations as A
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from multitask.bench.timing import Measurement, one_core, side_by_side
 from multitask.config import Config
 from multitask.data.augment import Augmentation, transforms
+from multitask.data.image_file import open_image
 from multitask.data.loading import Batches
 from multitask.data.pictures import Pictures, SharedPixels
 from multitask.data.samples import Samples
@@ -83,7 +83,7 @@ def _plain(config: Config, *more: object) -> Callable[[Path], torch.Tensor]:
     chain = plain_transforms.Compose([resize, *more, plain_transforms.ToTensor()])
 
     def load(path: Path) -> torch.Tensor:
-        with Image.open(path) as image:
+        with open_image(path) as image:
             tensor: torch.Tensor = chain(image.convert("RGB"))
         return tensor
 

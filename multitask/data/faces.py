@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
+from multitask.files import check_regular
 
 _NMS = 0.3
 _TOP_K = 100
@@ -50,6 +51,7 @@ class FaceDetector:
         Raises:
             UserError: the file cannot be read, or is not YuNet.
         """
+        check_regular(path, "data.crop.model")
         try:
             model = path.read_bytes()
         except OSError as error:

@@ -3,39 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import math
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
-import simplejpeg
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 
-from multitask.data.crop import Box, CropSettings, Region, WholeSettings
+from multitask.data.colours import Decoding
+from multitask.data.crop import Box, CropSettings, WholeSettings
 from multitask.data.faces import FaceDetector
-from multitask.errors import UserError
+from multitask.data.fit import crop_box, inner_size, region_box
+from multitask.data.image_file import ImageFile, read_image
+from multitask.data.settings import FitName
 
 Pixels = NDArray[np.uint8]
 
-_VERSION = 2
+_VERSION = 3
 """Of what ``Preprocessing.load`` does; with another, pixels that were kept are not used any more."""
-MAX_PIXELS = 178_956_970
-"""Of a picture: beyond it Pillow, too, takes a file for a decompression bomb."""
-_JPEG = b"\xff\xd8\xff"
-_EXIF = b"Exif\0\0"
-_HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
-_ORIENTATION = 0x0112  # the EXIF tag
-_SIDEWAYS = range(5, 9)
-
-# Pillow warns from half of its limit on, which helps nobody who has such pictures.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 class Normaliser(Protocol):
@@ -48,7 +38,6 @@ class Normaliser(Protocol):
 class Preprocessing:
     """Decodes, crops, resizes and normalises: the same at training, validation and test.
 
-    The cropped picture is scaled until it covers the target and its longer side is cut evenly at both ends.
     Augmentation comes between ``load`` and ``normalise``.
 
     Args:
@@ -56,6 +45,10 @@ class Preprocessing:
         crop: which part of the picture is used.
         mean: of each channel, of pixels from 0 to 1; what the backbone was pretrained with.
         std: likewise.
+        fit: how the cropped picture becomes that size where it is of another shape: scaled until it covers it, and cut
+            evenly at both ends (``crop``); scaled until it is inside, the rest in the background's colour (``pad``); or
+            each side scaled on its own (``stretch``).
+        decoding: how what is no plain 8-bit picture becomes one, and the background's colour.
 
     Raises:
         UserError: the crop needs a model that cannot be used.
@@ -67,8 +60,13 @@ class Preprocessing:
         crop: CropSettings | None = None,
         mean: Sequence[float] = (0.5, 0.5, 0.5),
         std: Sequence[float] = (0.5, 0.5, 0.5),
+        *,
+        fit: FitName = "crop",
+        decoding: Decoding | None = None,
     ) -> None:
         self.size = size
+        self.fit = fit
+        self.decoding = decoding or Decoding()
         self.crop = crop or WholeSettings()
         self.detector = self.crop.detector()
         self._scale = torch.tensor([1 / (255 * s) for s in std])
@@ -92,7 +90,7 @@ class Preprocessing:
         """A picture's pixels.
 
         Args:
-            path: its file, in any format and mode that Pillow reads; an EXIF rotation is applied.
+            path: its file, in any of ``FORMATS`` and any mode that Pillow reads; an EXIF rotation is applied.
             box: (4,) its own box, in pixels of the upright picture, NaN where unknown; None: the crop does without or,
                 where it can, finds it.
 
@@ -100,9 +98,14 @@ class Preprocessing:
             (H, W, 3) uint8, RGB.
 
         Raises:
-            UserError: the file is missing, truncated, too large or no picture; its box is no part of it.
+            UserError: the file is missing, no file, truncated, too large or no picture; its box is no part of it; its
+                values are not in the range that they must be in.
         """
-        return _read(path, lambda file: self._fit(file, self._locate(file) if box is None and self.detector else box))
+
+        def use(file: ImageFile) -> Pixels:
+            return self._fit(file, self._locate(file) if box is None and self.detector else box)
+
+        return read_image(path, self.decoding, use)
 
     def locate(self, path: Path) -> Box:
         """A picture's box, as the crop's detector finds it.
@@ -113,9 +116,9 @@ class Preprocessing:
         Raises:
             UserError: as of ``load``.
         """
-        return _read(path, self._locate)
+        return read_image(path, self.decoding, self._locate)
 
-    def _locate(self, file: _File) -> Box:
+    def _locate(self, file: ImageFile) -> Box:
         assert self.detector is not None
         found = np.full(4, np.nan)
         for side in (self.detector.detect_px, self.detector.detect_px // 2):
@@ -130,98 +133,23 @@ class Preprocessing:
             # A second look from further away, since YuNet misses faces that fill the picture.
         return found
 
-    def _fit(self, file: _File, box: Box | None) -> Pixels:
+    def _fit(self, file: ImageFile, box: Box | None) -> Pixels:
         """The part of a picture that is used, at the target's size."""
         height, width = self.size
         left, top, right, bottom = region = self.crop.region(file.width, file.height, width / height, box)
-        image = file.decode(math.ceil(width / (right - left)), math.ceil(height / (bottom - top)))
-        part = _cover(image.width, image.height, region, width / height)
-        if part == (0, 0, width, height) == (0, 0, image.width, image.height):
-            return np.array(image)
-        return np.array(image.resize((width, height), Image.Resampling.BILINEAR, box=part))
-
-
-class _File:
-    """A picture's file of which the header was read.
-
-    Attributes:
-        width: of the upright picture, in pixels.
-        height: likewise.
-    """
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._image: Image.Image | None = None
-        """As opened, for the first that wants it: a PNG is decoded to find its EXIF, and should not be again."""
-        self._fast = data.startswith(_JPEG) and _EXIF not in data[:_HEADER_BYTES]
-        if self._fast:
-            try:
-                self.height, self.width, *_ = simplejpeg.decode_jpeg_header(data)
-            except ValueError:
-                self._fast = False
-        if not self._fast:
-            self._image = self._open()
-        if self.width * self.height > MAX_PIXELS:
-            raise ValueError(f"{self.width} x {self.height} pixels are more than the limit of {MAX_PIXELS:,} pixels")
-
-    def _open(self) -> Image.Image:
-        image = Image.open(io.BytesIO(self._data))
-        self._orientation = image.getexif().get(_ORIENTATION, 1)
-        self.width, self.height = image.size[:: -1 if self._orientation in _SIDEWAYS else 1]
-        return image
-
-    def decode(self, width: int, height: int) -> Image.Image:
-        """The whole picture as RGB, upright; a JPEG at the smallest scale that still covers ``width`` x ``height``."""
-        if self._fast:
-            try:
-                return Image.fromarray(simplejpeg.decode_jpeg(self._data, min_height=height, min_width=width))
-            except ValueError:
-                self._fast = False  # CMYK, say, or damaged: Pillow reads it or says why not
-        with self._image or self._open() as image:
-            self._image = None  # a picture is decoded at one scale only
-            image.draft("RGB", (height, width) if self._orientation in _SIDEWAYS else (width, height))
-            image.load()
-            return _rgb(ImageOps.exif_transpose(image) if self._orientation != 1 else image)
-
-
-T = TypeVar("T")
-
-
-def _read(path: Path, use: Callable[[_File], T]) -> T:
-    """What ``use`` makes of a picture's file.
-
-    Raises:
-        UserError: the file is missing, damaged or no picture, or ``use`` raises it.
-    """
-    try:
-        return use(_File(path.read_bytes()))
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes of them.
-        if isinstance(error, MemoryError):
-            raise
-        reason = "not a picture" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut off at 255 rather than scale
-        image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
-    if image.mode == "P" and isinstance(image.info.get("transparency"), bytes):
-        image = image.convert("RGBA")  # Pillow warns if it is to lose them in one step
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _cover(width: int, height: int, crop: Region, aspect: float) -> tuple[float, float, float, float]:
-    """The largest box of the given aspect (width / height) in the middle of the crop, in pixels."""
-    left, top, right, bottom = crop[0] * width, crop[1] * height, crop[2] * width, crop[3] * height
-    box_width = min(right - left, (bottom - top) * aspect)
-    box_height = box_width / aspect
-    # The limits are for rounding: Pillow refuses a box that leaves the picture by the last bit of a float.
-    x, y = max(0.0, (left + right - box_width) / 2), max(0.0, (top + bottom - box_height) / 2)
-    return x, y, min(x + box_width, width), min(y + box_height, height)
+        inner = inner_size(self.fit, file.width, file.height, region, self.size)
+        image = file.decode(math.ceil(inner[0] / (right - left)), math.ceil(inner[1] / (bottom - top)))
+        if self.fit == "crop":
+            part = crop_box(image.width, image.height, region, width / height)
+        else:
+            part = region_box(image.width, image.height, region)
+        if not part == (0, 0, *inner) == (0, 0, *image.size):
+            image = image.resize(inner, Image.Resampling.BILINEAR, box=part)
+        if inner != (width, height):
+            whole = Image.new("RGB", (width, height), self.decoding.background)
+            whole.paste(image, ((width - inner[0]) // 2, (height - inner[1]) // 2))
+            image = whole
+        return np.array(image)
 
 
 def pixels_key(
@@ -235,14 +163,15 @@ def pixels_key(
         boxes: (N, 4) the pictures' boxes, where the crop does not find them itself.
     """
     crop, detector = preprocessing.crop, preprocessing.detector
-    parts = (_VERSION, preprocessing.size, crop.key(), detector and detector.key(), decoders())
+    how = (preprocessing.fit, preprocessing.decoding)
+    parts = (_VERSION, preprocessing.size, crop.key(), detector and detector.key(), *how, decoders())
     given = boxes if crop.boxed and detector is None else None
     return content_key(parts, contents, b"" if given is None else given.tobytes())
 
 
-def boxes_key(contents: Iterable[bytes], detector: FaceDetector) -> str:
+def boxes_key(contents: Iterable[bytes], detector: FaceDetector, decoding: Decoding) -> str:
     """What the boxes that a detector finds in some pictures depend on, as a word."""
-    return content_key((_VERSION, detector.key(), decoders()), contents)
+    return content_key((_VERSION, detector.key(), decoding, decoders()), contents)
 
 
 def decoders() -> list[str]:

@@ -126,7 +126,7 @@ def find_boxes(
 
     if shared is None:
         return np.stack(list(rows()))
-    name = f"boxes-{boxes_key(shared.contents, preprocessing.detector)}.npy"
+    name = f"boxes-{boxes_key(shared.contents, preprocessing.detector, preprocessing.decoding)}.npy"
     return shared.kept(name, 32 * len(paths), paths, rows)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -63,6 +63,7 @@ class Samples:
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
             is the one folder.
         notes: what whoever trains on these must be told once, a sentence each.
+        other_files: where folders were looked through, how many files in them are no pictures, by suffix.
     """
 
     space: LabelSpace
@@ -78,6 +79,7 @@ class Samples:
     boxes: NDArray[np.float64] | None = None
     roots: Mapping[str, Path] | None = None
     notes: tuple[str, ...] = ()
+    other_files: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         num = len(self)
@@ -114,7 +116,7 @@ class Samples:
 
     def columns(self) -> dict[str, NDArray[Any]]:
         """The columns that there are, by their attribute's name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {column.name: getattr(self, column.name) for column in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
 
     def path(self, image: str) -> Path:
@@ -232,6 +234,7 @@ class Queries:
         answers: ``index``: a column ``ans`` of class indices; ``names``: a column of names for every task, and one of
             the class.
         boxes: as those of ``Samples``.
+        notes: likewise.
     """
 
     ids: tuple[str, ...]
@@ -239,6 +242,7 @@ class Queries:
     id_column: str = "ImageID"
     answers: Literal["index", "names"] = "index"
     boxes: NDArray[np.float64] | None = None
+    notes: tuple[str, ...] = ()
 
     def table(self, classes: NDArray[np.int64], space: LabelSpace) -> Iterator[tuple[object, ...]]:
         """The answer file's header, and a row for each of the (N,) classes that are the answers."""

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from multitask.settings import Bool, Fraction, NonNegativeFloat, PositiveFloat, Settings
+from multitask.settings import Bool, Float, Fraction, Int, NonNegativeFloat, PositiveFloat, Settings
 
+FitName = Literal["crop", "pad", "stretch"]
 CacheName = Literal["auto", "memory", "disk", "none"]
+
+
+WHITE = (255, 255, 255)
+_Channel = Annotated[Int, Field(ge=0, le=255)]
+Background = tuple[_Channel, _Channel, _Channel]
+
+
+def _check_range(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] >= value[1]:
+        raise ValueError(f"the first, which becomes black, must be below the second, found {list(value)}")
+    return value
+
+
+ValueRange = Annotated[tuple[Float, Float], AfterValidator(_check_range)]
 
 
 class MixSettings(Settings):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 import multitask.model.vision_ops  # noqa: F401  (before timm)
 from multitask.errors import UserError
+from multitask.files import check_regular
 
 from timm.models import clean_state_dict  # isort: skip
 
@@ -31,6 +32,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: it cannot be read, or holds no tensors.
     """
+    check_regular(path, "model.backbone.weights")
     try:
         if path.suffix == ".safetensors":
             return _of_run(load_file(path))

@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from multitask.data.colours import Decoding
 from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.evaluation.audit import Audit, HeadAudit, Suspect
@@ -30,7 +31,13 @@ TIER = "strong"
 
 
 def render_audit(
-    run: str, audit: Audit, shown: Sequence[Suspect], samples: Samples, aspect: float, progress: Progress
+    run: str,
+    audit: Audit,
+    shown: Sequence[Suspect],
+    samples: Samples,
+    aspect: float,
+    progress: Progress,
+    decoding: Decoding | None = None,
 ) -> str:
     """The page.
 
@@ -41,11 +48,12 @@ def render_audit(
         samples: where their pictures are.
         aspect: width by height of the pictures as they are shown, whole but for what that cuts off.
         progress: hears of the reading of pictures.
+        decoding: how what is no plain 8-bit picture becomes one.
 
     Raises:
         UserError: a picture cannot be read.
     """
-    thumbnails = Preprocessing((HEIGHT_PX, round(HEIGHT_PX * aspect)))
+    thumbnails = Preprocessing((HEIGHT_PX, round(HEIGHT_PX * aspect)), decoding=decoding)
     done = progress.stage("reading suspects", len(shown), "suspects") if shown else None
     pictures: dict[str, dict[str, Any]] = {}
     rows = []

@@ -74,8 +74,9 @@ class TestModel:
         assert capfd.readouterr().err == ""  # OpenCV, too, would say a lot
 
     def test_a_file_that_is_not_there_is_named(self, tmp_path: Path) -> None:
-        for path, reason in {tmp_path / "x.onnx": "No such file or directory", tmp_path: "Is a directory"}.items():
-            with pytest.raises(UserError, match=f"^data.crop.model: {path}: cannot be read: {reason}$"):
+        found = {tmp_path / "x.onnx": "cannot be read: No such file or directory"}
+        for path, reason in {**found, tmp_path: "must be a file, found a folder"}.items():
+            with pytest.raises(UserError, match=f"^data.crop.model: {path}: {reason}$"):
                 Preprocessing(SIZE, FaceSettings(model=str(path)))
 
     @needs_shared

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from multitask.data.crop import BoxSettings, CentreSettings, WholeSettings
-from multitask.data.images import Preprocessing, _cover, pixels_key
+from multitask.data.fit import crop_box
+from multitask.data.images import Preprocessing, pixels_key
 from multitask.errors import UserError
 
 SIZE = (48, 36)  # height, width
@@ -140,7 +141,7 @@ class TestLoad:
     def test_the_box_that_covers_is_in_the_picture_its_middle_and_the_targets_shape(
         self, width: int, height: int, target_width: int, target_height: int
     ) -> None:
-        left, top, right, bottom = _cover(width, height, (0.0, 0.0, 1.0, 1.0), target_width / target_height)
+        left, top, right, bottom = crop_box(width, height, (0.0, 0.0, 1.0, 1.0), target_width / target_height)
         assert left >= 0
         assert top >= 0
         assert right <= width  # not by a bit more: Pillow would refuse the picture
@@ -149,11 +150,14 @@ class TestLoad:
         assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((width / 2, height / 2))
         assert min(left, top) == pytest.approx(0, abs=1e-9)  # the largest such box
 
-    def test_a_palette_with_see_through_colours_is_read_without_a_warning(self, tmp_path: Path) -> None:
+    def test_a_palette_with_see_through_colours_is_read_on_white_and_without_a_warning(self, tmp_path: Path) -> None:
         palette = portrait().quantize(16)
         path = saved(palette, tmp_path / "x.png", transparency=bytes([0, 128]) + bytes([255] * 14))
-        plain = saved(palette, tmp_path / "plain.png")
-        np.testing.assert_array_equal(Preprocessing(SIZE).load(path), Preprocessing(SIZE).load(plain))
+        indices = np.asarray(palette)[..., None]
+        expected = np.asarray(palette.convert("RGB")).astype(float)
+        expected = np.where(indices == 0, 255, np.where(indices == 1, (expected * 128 + 255 * 127) / 255, expected))
+        pixels = Preprocessing((palette.height, palette.width)).load(path)
+        np.testing.assert_allclose(pixels, expected, atol=1)
 
     @pytest.mark.parametrize("progressive", [False, True])
     @pytest.mark.parametrize("share", [0.4, 0.9, 0.99])
@@ -180,9 +184,9 @@ class TestLoad:
         self, tmp_path: Path, extension: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = saved(portrait(), tmp_path / f"x.{extension}")
-        monkeypatch.setattr("multitask.data.images.MAX_PIXELS", 96 * 128)
+        monkeypatch.setattr("multitask.data.image_file.MAX_PIXELS", 96 * 128)
         Preprocessing(SIZE).load(path)  # just what is allowed
-        monkeypatch.setattr("multitask.data.images.MAX_PIXELS", 96 * 128 - 1)
+        monkeypatch.setattr("multitask.data.image_file.MAX_PIXELS", 96 * 128 - 1)
         with pytest.raises(UserError, match=r"96 x 128 pixels are more than the limit of 12,287 pixels$"):
             Preprocessing(SIZE).load(path)
 

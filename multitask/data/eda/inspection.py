@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.colours import Decoding
 from multitask.data.eda.copies import Copies, Pair, find_copies, linked
 from multitask.data.eda.looks import Looks, common_size, look_at
 from multitask.data.images import Pixels, Preprocessing
@@ -115,7 +116,11 @@ class Inspection:
 
 
 def inspect(
-    samples: Samples, split: Split, seed: int, stage: Stage = lambda name, total: lambda done: None
+    samples: Samples,
+    split: Split,
+    seed: int,
+    stage: Stage = lambda name, total: lambda done: None,
+    decoding: Decoding | None = None,
 ) -> Inspection:
     """Looks at everything that is in a data set; a picture that cannot be read is listed and stops nothing.
 
@@ -124,9 +129,10 @@ def inspect(
         split: theirs.
         seed: of the choice of the pictures that are shown.
         stage: hears how it goes.
+        decoding: how what is no plain 8-bit picture becomes one.
     """
     paths = samples.paths()
-    preprocessing = Preprocessing(common_size(paths))
+    preprocessing = Preprocessing(common_size(paths), decoding=decoding)
     classes = samples.classes
     cells = _commonest(classes)
     # Counted as keys: the labels of one task after the other, then the classes that are shown.

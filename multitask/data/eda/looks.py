@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from multitask.data.headers import Header, read_header
 from multitask.data.images import Pixels, Preprocessing
 from multitask.errors import UserError
 from multitask.files import content_digest
@@ -28,7 +28,6 @@ _AREA_PX = 128 * 96  # brightness and sharpness are comparable only at one size
 _WIDEST = 4.0  # longer strips than 4:1 are cut: they would be a few pixels high
 _HEADERS = 64
 _AHEAD = 64  # pictures for each thread that are decoded before they are asked for
-_ORIENTATION = 0x0112  # the EXIF tag
 
 
 @dataclass(frozen=True)
@@ -103,10 +102,10 @@ def common_size(paths: Sequence[Path]) -> tuple[int, int]:
     aspects = []
     for index in np.unique(np.linspace(0, len(paths) - 1, _HEADERS).round().astype(int)):
         try:
-            _, width, height = _header(paths[int(index)])
+            header = read_header(paths[int(index)])
         except Exception:  # it will be named when its turn comes
             continue
-        aspects.append(width / height)
+        aspects.append(header.width_px / header.height_px)
     aspect = min(max(float(np.median(aspects)), 1 / _WIDEST), _WIDEST) if aspects else 3 / 4
     height = round(math.sqrt(_AREA_PX / aspect))
     return height, round(height * aspect)
@@ -169,18 +168,18 @@ def look(path: Path, preprocessing: Preprocessing) -> Look:
         UserError: it cannot be read.
     """
     try:
-        form, width, height = _header(path)
+        header = read_header(path)
     except Exception:  # why, the decoder below says in its own words
-        form, width, height = "unknown", 0, 0
+        header = Header("unknown", 0, 0, False)
     pixels = preprocessing.load(path)
     grey = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (SMALL_PX, SMALL_PX), interpolation=cv2.INTER_AREA)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_32F))
     return Look(
         content_digest(path),
-        form,
-        width,
-        height,
+        header.form,
+        header.width_px,
+        header.height_px,
         float(cv2.mean(grey)[0]),
         float(deviation[0, 0]) ** 2,
         detail_of(small),
@@ -214,17 +213,6 @@ def detail_of(small: Pixels) -> NDArray[np.int8]:
     """
     grey = small.astype(np.float32)
     return np.rint(grey - cv2.GaussianBlur(grey, (0, 0), _BLUR_PX)).clip(-127, 127).astype(np.int8)
-
-
-def _header(path: Path) -> tuple[str, int, int]:
-    """Format and mode, and the upright picture's width and height, from the head of the file."""
-    with Image.open(path) as image:
-        sideways = False
-        # A PNG that has no EXIF up front would be decoded whole to look for it at the end.
-        if image.format != "PNG" or "exif" in image.info:
-            sideways = image.getexif().get(_ORIENTATION, 1) >= 5
-        width, height = image.size[::-1] if sideways else image.size
-        return f"{image.format} {image.mode}", width, height
 
 
 def _in_order(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Look | UserError]:

@@ -9,9 +9,10 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from multitask.data.samples import Queries, Samples
+from multitask.data.sources.links import Links
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
-from multitask.settings import Settings
+from multitask.settings import Bool, Settings
 
 
 class SourceSettings(Settings):
@@ -56,6 +57,17 @@ class SourceSettings(Settings):
         """
 
 
+class RootedSettings(SourceSettings):
+    """A source that reads one folder, the data root."""
+
+    links_outside: Bool = False
+    """Whether links (symbolic ones) in the data root may lead out of it; those that stay inside are followed anyway."""
+
+    def links(self, root: Path) -> Links:
+        """What checks the links under a data root."""
+        return Links(root, self.links_outside)
+
+
 _PLAIN = re.compile(r"[^./\\:\0\s][^/\\:\0]*(/[^./\\:\0][^/\\:\0]*)*")
 """Paths that ``inside`` gives back as they are: all but a few, and to look closely at a million takes a minute."""
 
@@ -75,10 +87,6 @@ def inside(path: str, where: str) -> str:
     if ".." in parts or ".." in windows.parts:
         raise UserError(f"{where}: leaves the data root: {path!r}")
     return "/".join(parts)
-
-
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-"""What is taken for a picture where a source looks through folders."""
 
 
 def all_there(paths: Iterable[Path], where: str) -> tuple[Path, ...]:

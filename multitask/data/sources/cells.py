@@ -9,6 +9,7 @@ from typing import Any
 
 from multitask.data.sources.csv_file import check_columns, read_csv
 from multitask.errors import UserError
+from multitask.files import check_regular
 from multitask.spelling import canonical, number_hint, parse_number
 
 
@@ -78,6 +79,7 @@ def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> I
     if not _is_parquet(path):
         yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
         return
+    check_regular(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
 

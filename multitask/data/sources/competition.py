@@ -9,14 +9,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from multitask.data.formats import SUFFIXES, SUFFIXES_TEXT
 from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import SourceSettings, all_there, inside
+from multitask.data.sources.base import RootedSettings, all_there, inside
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
 from multitask.spelling import canonical, canonical_path, find_file
-
-EXTENSIONS = (".jpg", ".jpeg", ".png")
 
 MASK_OF_STEM = {
     "mask1": "wear",
@@ -33,7 +32,7 @@ FIELDS = ("mask", "gender", "race", "age")
 """What the layout says of a picture; a task takes the field of its name."""
 
 
-class CompetitionLayout(SourceSettings):
+class CompetitionLayout(RootedSettings):
     """``train/train.csv`` and ``train/images/{path}/{mask1..5,incorrect_mask,normal}``; ``eval/info.csv``."""
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
@@ -71,6 +70,7 @@ class CompetitionLayout(SourceSettings):
                     values[field].append(value)
         if not images:
             raise UserError(f"{table}: holds no people")
+        self.links(root).check_images(images)
         samples = Samples.from_values(space, root, images, groups, values, self.name)
         return replace(samples, ids=np.array(ids, dtype=object))
 
@@ -87,6 +87,7 @@ class CompetitionLayout(SourceSettings):
             ids.append(row["ImageID"])
         if not ids:
             raise UserError(f"{table}: holds no pictures to answer")
+        self.links(root).check_images(f"eval/images/{image}" for image in lines)
         return Queries(tuple(ids), all_there((find_file(root, f"eval/images/{image}") for image in lines), str(table)))
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
@@ -143,10 +144,10 @@ def find_pictures(folder: Path, where: str) -> dict[str, str]:
     for name in names:
         stem, extension = os.path.splitext(name)
         # macOS leaves a file ._mask1.jpg beside a file; it is no picture.
-        if not name.startswith(".") and stem in found and extension.lower() in EXTENSIONS:
+        if not name.startswith(".") and stem in found and extension.lower() in SUFFIXES:
             found[stem].append(name)
     for stem, files in found.items():
         if len(files) != 1:
             count = "none" if not files else " and ".join(files)
-            raise UserError(f"{folder}: must hold one picture {stem!r} ({', '.join(EXTENSIONS)}), found {count}")
+            raise UserError(f"{folder}: must hold one picture {stem!r} ({SUFFIXES_TEXT}), found {count}")
     return {stem: files[0] for stem, files in found.items()}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from multitask.errors import UserError, nearest
+from multitask.files import check_regular
 from multitask.spelling import canonical
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
@@ -45,6 +46,7 @@ def read_csv(
         UserError: the file is missing, is no CSV text, lacks a column, or a row has too few or too many cells.
     """
     required = tuple(required)
+    check_regular(path)
     try:
         head = _head(path)
         encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)

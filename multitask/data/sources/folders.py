@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,8 @@ import numpy as np
 from pydantic import model_validator
 
 from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import PICTURES, SourceSettings, inside
+from multitask.data.sources.base import RootedSettings, inside
+from multitask.data.sources.listing import list_pictures
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
@@ -23,7 +23,7 @@ SPLIT = "split"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
-class FoldersSettings(SourceSettings):
+class FoldersSettings(RootedSettings):
     """Every picture under a folder; the path of its own folder says its labels, as a pattern has it."""
 
     name: Literal["folders"] = "folders"
@@ -83,8 +83,10 @@ class FoldersSettings(SourceSettings):
     def queries(self, root: Path) -> Queries:
         """The pictures under ``query_folder``, in the order of their paths, which are what the answers call them."""
         folder = root / self.query_folder
-        images = [f"{where}/{name}" if where else name for where, name in _pictures(folder)]
-        return Queries(tuple(images), tuple(folder / image for image in images), "path", "names")
+        found = list_pictures(folder, self.links(root))
+        images = [f"{where}/{name}" if where else name for where, name in found.pictures]
+        paths = tuple(folder / image for image in images)
+        return Queries(tuple(images), paths, "path", "names", notes=found.notes)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The pictures under ``query_folder``, whose folders must say their labels; they are in no split."""
@@ -99,7 +101,8 @@ class FoldersSettings(SourceSettings):
         groups: list[str] = []
         sides: list[int] = []
         values: dict[str, list[str]] = {task: [] for task in space.task_names}
-        for where, name in _pictures(root / folder):
+        listing = list_pictures(root / folder, self.links(root))
+        for where, name in listing.pictures:
             if where not in known:
                 spelt = "/".join(spellings.read(part) for part in where.split("/"))
                 known[where] = match(spelt, root / folder)
@@ -110,7 +113,9 @@ class FoldersSettings(SourceSettings):
                 sides.append(self.splits.side(known[where][SPLIT]))
             for task, found in values.items():
                 found.append(known[where][task])
-        samples = Samples.from_values(space, root, images, groups, values, self.name, spellings.notes())
+        notes = (*spellings.notes(), *listing.notes)
+        samples = Samples.from_values(space, root, images, groups, values, self.name, notes)
+        samples = replace(samples, other_files=listing.others)
         return replace(samples, sides=np.array(sides, dtype=np.int64)) if sides else samples
 
 
@@ -165,29 +170,3 @@ class _Match:
         except UserError as error:
             raise UserError(f"{root / where}: {error}") from None
         return named
-
-
-def _pictures(root: Path) -> list[tuple[str, str]]:
-    """Folder and name of every picture under a folder, by path; hidden files and folders are passed over.
-
-    Raises:
-        UserError: there is no such folder, one in it cannot be read, or there are no pictures.
-    """
-    if not root.is_dir():
-        raise UserError(f"{root}: no such folder")
-
-    def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: cannot be read: {error.strerror}")
-
-    found = []
-    for folder, below, names in os.walk(root, onerror=refuse):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        where = "" if folder == str(root) else Path(folder).relative_to(root).as_posix()
-        found += [
-            (where, name)
-            for name in sorted(names)
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in PICTURES
-        ]
-    if not found:
-        raise UserError(f"{root}: holds no pictures ({', '.join(PICTURES)})")
-    return found

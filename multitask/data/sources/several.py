@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -115,6 +116,7 @@ class SeveralSettings(SourceSettings):
             told("boxes", lambda num: np.full((num, 4), np.nan)),
             roots,
             tuple(f"{name}: {note}" for name, samples in parts.items() for note in samples.notes),
+            sum((Counter(samples.other_files) for samples in parts.values()), Counter()),
         )
         mixed.check_possible()
         return mixed

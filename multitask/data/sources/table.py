@@ -18,7 +18,7 @@ from pydantic import Field, model_validator
 
 from multitask.data.samples import SIDES, Queries, Samples
 from multitask.data.sources import cells
-from multitask.data.sources.base import SourceSettings, all_there, inside
+from multitask.data.sources.base import RootedSettings, all_there, inside
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace, Task
@@ -40,7 +40,7 @@ class ColumnSettings(Settings):
     """A column with the raw number behind the label; a binned task's own column is that already."""
 
 
-class TableSettings(SourceSettings):
+class TableSettings(RootedSettings):
     """A row for every picture; an empty cell is a label that nobody knows."""
 
     name: Literal["table"] = "table"
@@ -117,6 +117,7 @@ class TableSettings(SourceSettings):
         """The rows of ``query_file``, in its order."""
         columns = [self.path, *(self.box or ())]
         rows = _Rows(root, self.query_file, columns, self, None)
+        self.links(root).check_images(rows.images)
         paths = all_there((find_file(root, image) for image in rows.images), str(rows.table))
         return Queries(tuple(rows.images), paths, self.path, "names", rows.box_array())
 
@@ -263,6 +264,7 @@ class _Rows:
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows as samples of the label space that they were read with."""
+        self.settings.links(root).check_images(self.images)
         num = len(self.images)
         images = np.array(self.images, dtype=object)
         return Samples(

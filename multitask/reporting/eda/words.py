@@ -24,6 +24,7 @@ def sentences(found: Inspection) -> list[str]:
         *_untrained(found),
         *_unknown(found),
         *(f"{note}." for note in found.samples.notes),
+        *_other_files(found),
     ]
 
 
@@ -103,3 +104,14 @@ def _unknown(found: Inspection) -> list[str]:
         if num and name != JOINT:
             missing.append(f"{name} of {num:,}")
     return [f"Not known: {', '.join(missing)} pictures."] if missing else []
+
+
+def _other_files(found: Inspection) -> list[str]:
+    others = found.samples.other_files
+    if not others:
+        return []
+    kinds = some(tuple(f"{suffix} {num:,}" for suffix, num in sorted(others.items(), key=lambda item: -item[1])))
+    num = sum(others.values())
+    return [
+        f"{plural(num, 'other file', 'other files')} beside them {'is' if num == 1 else 'are'} no picture: {kinds}."
+    ]

@@ -109,7 +109,7 @@ class TestReadCsv:
             list(read_csv(table, ("id",)))
 
     def test_a_folder_is_no_table(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r"cannot be read as CSV: "):
+        with pytest.raises(UserError, match="must be a file, found a folder"):
             list(read_csv(tmp_path, ("id",)))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from multitask.data.formats import SUFFIXES_TEXT
 from multitask.data.samples import Samples
 from multitask.data.sources import CompetitionSettings
 from multitask.data.sources.competition import MASK_OF_STEM
@@ -217,7 +218,7 @@ class TestBadSamples:
     def test_none_or_two_of_one_picture(self, root: Path, stem: str) -> None:
         folder = root / "train" / "images" / ANNA.split(",")[-1]
         (folder / f"{stem}.png").touch()
-        must = f"{folder}: must hold one picture {stem!r} (.jpg, .jpeg, .png), found"
+        must = f"{folder}: must hold one picture {stem!r} ({SUFFIXES_TEXT}), found"
         assert refused(root) == f"{must} {stem}.jpg and {stem}.png"
         (folder / f"{stem}.png").unlink()
         (folder / f"{stem}.jpg").rename(folder / f"._{stem}.jpg")

@@ -1,0 +1,79 @@
+"""From any mode of picture to 8-bit RGB: by what the file's type says, never by what is in the one picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from multitask.data.settings import WHITE
+from multitask.errors import UserError
+
+_OF_16_BITS = ("PNG", "PPM")
+"""Formats whose mode ``I`` holds whole numbers from 0 to 65,535, whatever Pillow keeps them in."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How what is no plain 8-bit picture becomes one.
+
+    Attributes:
+        background: RGB, what is seen where a picture is transparent.
+        value_range: what becomes black and white of grey pictures of more than 8 bits; None: 0 to 65,535 of unsigned
+            16-bit ones and 0 to 1 of floats; others are refused, since nothing tells what they mean.
+    """
+
+    background: tuple[int, int, int] = WHITE
+    value_range: tuple[float, float] | None = None
+
+    def to_rgb(self, image: Image.Image, form: str | None) -> Image.Image:
+        """A decoded picture as RGB.
+
+        Args:
+            image: of any mode.
+            form: the format of its file, as Pillow calls it.
+
+        Raises:
+            UserError: its values are not in the range that they must be in.
+        """
+        transparent = image.info.get("transparency")
+        if image.mode.startswith("I") or image.mode == "F":
+            values = np.asarray(image)
+            image = Image.fromarray(self._grey(values, image.mode, form))
+            if isinstance(transparent, int):  # a 16-bit PNG's one value that is not seen
+                image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+        if image.has_transparency_data:
+            return self._composited(image)
+        return image if image.mode == "RGB" else image.convert("RGB")
+
+    def _composited(self, image: Image.Image) -> Image.Image:
+        rgba = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        if rgba.getchannel("A").getextrema() == (255, 255):
+            return rgba.convert("RGB")
+        under = Image.new("RGBA", rgba.size, (*self.background, 255))
+        return Image.alpha_composite(under, rgba).convert("RGB")
+
+    def _grey(self, values: NDArray[Any], mode: str, form: str | None) -> NDArray[np.uint8]:
+        of_16_bits = mode.startswith("I;16") or form in _OF_16_BITS
+        if mode == "F" and not np.isfinite(values).all():
+            raise UserError("holds values that are no numbers (NaN or infinite); replace them")
+        if self.value_range is None and mode != "F" and of_16_bits:
+            return (values >> 8).clip(0, 255).astype(np.uint8)
+        low, high = self.value_range or (0.0, 1.0)
+        if self.value_range is None:
+            _check_told(values, mode)
+        scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+        return np.rint(scaled).clip(0, 255).astype(np.uint8)
+
+
+def _check_told(values: NDArray[Any], mode: str) -> None:
+    """Checks that values are within the range that their type says."""
+    found = f"from {values.min():g} to {values.max():g}"
+    how = "set data.value_range to what is black and what is white in all pictures, as [0, 255]"
+    if mode != "F":
+        raise UserError(f"holds signed or 32-bit whole numbers ({found}), whose range nothing tells; {how}")
+    if values.min() < 0 or values.max() > 1:
+        raise UserError(f"holds floats beyond 0 to 1 ({found}); {how}")

@@ -1,0 +1,90 @@
+"""How a part of a picture becomes the network's size where their shapes differ, and what that costs the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.data.crop import Region
+from multitask.data.settings import FitName
+
+_NEGLIGIBLE = 0.01
+"""Less of a picture is rounding."""
+
+
+def crop_box(width: int, height: int, region: Region, aspect: float) -> tuple[float, float, float, float]:
+    """The largest box of the given aspect (width / height) in the middle of a region, in pixels."""
+    left, top, right, bottom = region_box(width, height, region)
+    box_width = min(right - left, (bottom - top) * aspect)
+    box_height = box_width / aspect
+    # The limits are for rounding: Pillow refuses a box that leaves the picture by the last bit of a float.
+    x, y = max(0.0, (left + right - box_width) / 2), max(0.0, (top + bottom - box_height) / 2)
+    return x, y, min(x + box_width, width), min(y + box_height, height)
+
+
+def region_box(width: int, height: int, region: Region) -> tuple[float, float, float, float]:
+    """A region in pixels of a picture of that size."""
+    return region[0] * width, region[1] * height, region[2] * width, region[3] * height
+
+
+def inner_size(fit: FitName, width: int, height: int, region: Region, size: tuple[int, int]) -> tuple[int, int]:
+    """Width and height in pixels of what a region becomes: of the whole input, unless it is padded.
+
+    Args:
+        fit: how.
+        width: of the picture, in pixels.
+        height: likewise.
+        region: the part of it.
+        size: height and width of the input, in pixels.
+    """
+    if fit != "pad":
+        return size[1], size[0]
+    left, top, right, bottom = region_box(width, height, region)
+    scale = min(size[1] / (right - left), size[0] / (bottom - top))
+    inner = (round((right - left) * scale), round((bottom - top) * scale))
+    return min(max(1, inner[0]), size[1]), min(max(1, inner[1]), size[0])
+
+
+def excess(width: int, height: int, region: Region, aspect: float) -> float:
+    """By how much a region is wider (above 0) or taller (below 0) than an aspect, as a share of that side.
+
+    It is what ``crop`` cuts off the region, both ends together, what ``pad`` leaves empty of the input, and by how much
+    ``stretch`` squeezes.
+    """
+    left, top, right, bottom = region_box(width, height, region)
+    ratio = (right - left) / (bottom - top) / aspect
+    return 1 - 1 / ratio if ratio > 1 else ratio - 1
+
+
+def fit_counts(
+    fit: FitName, size: tuple[int, int], shares: NDArray[np.float64], images: Sequence[str]
+) -> dict[str, Any]:
+    """What the fit does to some pictures, as reports hold it.
+
+    Args:
+        fit: the setting.
+        size: height and width of the input, in pixels.
+        shares: (N,) ``excess`` of each.
+        images: N names.
+
+    Returns:
+        The setting, how many pictures were measured, how many are changed at their sides (``num_wide``) and at top and
+        bottom (``num_tall``), the median and largest share of those, and which has the largest.
+    """
+    changed = np.abs(shares) >= _NEGLIGIBLE
+    counts: dict[str, Any] = {
+        "name": fit,
+        "image_size": list(size),
+        "num_measured": len(shares),
+        "num_wide": int((changed & (shares > 0)).sum()),
+        "num_tall": int((changed & (shares < 0)).sum()),
+    }
+    if changed.any():
+        worst = int(np.abs(shares).argmax())
+        counts["median"] = float(np.median(np.abs(shares[changed])))
+        counts["max"] = float(abs(shares[worst]))
+        counts["most"] = str(images[worst])
+    return counts

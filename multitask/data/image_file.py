@@ -1,0 +1,132 @@
+"""A picture's file: opened by the formats that are allowed, decoded upright, or refused in one line."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import simplejpeg
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from multitask.data.colours import Decoding
+from multitask.data.formats import FORMATS, why_unread
+from multitask.errors import UserError
+from multitask.files import check_regular
+
+MAX_PIXELS = 178_956_970
+"""Of a picture: beyond it Pillow, too, takes a file for a decompression bomb."""
+_JPEG = b"\xff\xd8\xff"
+_EXIF = b"Exif\0\0"
+_HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
+_ORIENTATION = 0x0112  # the EXIF tag
+_TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags, too
+_SIDEWAYS = range(5, 9)
+
+# Pillow warns from half of its limit on, which helps nobody who has such pictures.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@cache
+def _formats() -> list[str]:
+    Image.init()
+    return [name for name in FORMATS if name in Image.OPEN]
+
+
+def open_image(file: Path | io.BytesIO) -> Image.Image:
+    """Opens a picture, of which the header is read; by its content, and only in the formats of ``FORMATS``.
+
+    Raises:
+        OSError: it is none, or cannot be opened.
+    """
+    return Image.open(file, formats=_formats())
+
+
+def _orientation(image: Image.Image) -> int:
+    return image.getexif().get(_ORIENTATION, 1)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height in pixels of a picture that was opened, once its EXIF rotation is applied."""
+    width, height = image.size
+    if image.format == "TIFF":  # newer versions of Pillow have turned its size already, older ones have not
+        tags = image.tag_v2  # type: ignore[attr-defined]
+        width, height = tags[_TIFF_WIDTH], tags[_TIFF_HEIGHT]
+    return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
+
+
+class ImageFile:
+    """A picture's file of which the header was read.
+
+    Args:
+        data: its content.
+        decoding: how it becomes RGB.
+
+    Attributes:
+        width: of the upright picture, in pixels.
+        height: likewise.
+    """
+
+    def __init__(self, data: bytes, decoding: Decoding) -> None:
+        self._data = data
+        self._decoding = decoding
+        self._image: Image.Image | None = None
+        """As opened, for the first that wants it: a PNG is decoded to find its EXIF, and should not be again."""
+        self._fast = data.startswith(_JPEG) and _EXIF not in data[:_HEADER_BYTES]
+        if self._fast:
+            try:
+                self.height, self.width, *_ = simplejpeg.decode_jpeg_header(data)
+            except ValueError:
+                self._fast = False
+        if not self._fast:
+            self._image = self._open()
+        if self.width * self.height > MAX_PIXELS:
+            raise ValueError(f"{self.width} x {self.height} pixels are more than the limit of {MAX_PIXELS:,} pixels")
+
+    def _open(self) -> Image.Image:
+        image = open_image(io.BytesIO(self._data))
+        self._orientation = _orientation(image)
+        self.width, self.height = upright_size(image)
+        return image
+
+    def decode(self, width: int, height: int) -> Image.Image:
+        """The whole picture as RGB, upright; a JPEG at the smallest scale that still covers ``width`` x ``height``."""
+        if self._fast:
+            try:
+                return Image.fromarray(simplejpeg.decode_jpeg(self._data, min_height=height, min_width=width))
+            except ValueError:
+                self._fast = False  # CMYK, say, or damaged: Pillow reads it or says why not
+        with self._image or self._open() as image:
+            self._image = None  # a picture is decoded at one scale only
+            image.draft("RGB", (height, width) if self._orientation in _SIDEWAYS else (width, height))
+            image.load()
+            upright = ImageOps.exif_transpose(image) if self._orientation != 1 else image
+            return self._decoding.to_rgb(upright, image.format)
+
+
+T = TypeVar("T")
+
+
+def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) -> T:
+    """What ``use`` makes of a picture's file.
+
+    Raises:
+        UserError: the file is missing, no file, damaged or no picture, or ``use`` raises it.
+    """
+    check_regular(path)
+    data = b""
+    try:
+        data = path.read_bytes()
+        return use(ImageFile(data, decoding))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+    except Exception as error:  # Pillow's decoders raise whatever a damaged file makes of them.
+        if isinstance(error, MemoryError):
+            raise
+        reason = why_unread(data) if isinstance(error, UnidentifiedImageError) else str(error)
+        raise UserError(f"{path}: cannot be read as a picture: {reason}") from None

@@ -1,0 +1,95 @@
+"""Links in a data root: those that stay inside are followed, those that lead out only by a setting."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from multitask.errors import UserError
+from multitask.spelling import find_file
+
+
+class Links:
+    """Checks where the links under a data root lead.
+
+    Args:
+        root: the data root, which may itself be reached by a link.
+        outside: whether they may lead out of it.
+    """
+
+    def __init__(self, root: Path, outside: bool) -> None:
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._outside = outside
+        self._folders: dict[str, str] = {}
+
+    def check(self, path: str) -> str:
+        """Where a link leads.
+
+        Raises:
+            UserError: to nothing, or out of the root although it may not.
+        """
+        real = os.path.realpath(path)
+        if not os.path.lexists(real) or os.path.islink(real):  # the latter: links in a circle
+            raise UserError(f"{path}: is a link that leads to nothing ({os.readlink(path)}); mend or remove it")
+        if not self._outside and not self._within(real):
+            raise UserError(
+                f"{path}: is a link that leads out of the data root {self._root} (to {real}); to follow such links, "
+                "set links_outside: true in the source's settings"
+            )
+        return real
+
+    def _within(self, real: str) -> bool:
+        return real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
+
+    def check_images(self, images: Iterable[str]) -> None:
+        """Checks pictures by their paths relative to the root; one that is not there is for others to name.
+
+        Raises:
+            UserError: as of ``check``.
+        """
+        if self._outside:
+            return
+        for image in images:
+            folder, _, name = image.rpartition("/")
+            found = self._folders.get(folder)
+            if found is None:
+                found = self._folders[folder] = self._folder(folder)
+            path = f"{found}/{name}"
+            try:
+                os.readlink(path)  # a single look, of a million pictures
+            except OSError as error:  # EINVAL: no link
+                if error.errno == errno.ENOENT and os.path.isdir(found):
+                    self._check_spelt_alike(image)
+                continue
+            self._check_file(path)
+
+    def _folder(self, folder: str) -> str:
+        path = find_file(self._root, folder) if folder else self._root
+        self.check_folder(path)
+        return str(path)
+
+    def check_folder(self, folder: Path) -> None:
+        """Checks a folder under the root, and those that it is in.
+
+        Raises:
+            UserError: as of ``check``, of the link among them that leads out.
+        """
+        if self._outside or not folder.is_dir() or self._within(os.path.realpath(folder)):
+            return
+        parts = folder.relative_to(self._root).parts
+        for end in range(1, len(parts) + 1):
+            part = self._root.joinpath(*parts[:end])
+            if part.is_symlink():
+                self.check(str(part))
+
+    def _check_spelt_alike(self, image: str) -> None:
+        found = find_file(self._root, image)
+        if found.is_symlink():
+            self._check_file(str(found))
+
+    def _check_file(self, path: str) -> None:
+        if os.path.exists(path):  # a link to nothing is a file that is not there
+            self.check(path)

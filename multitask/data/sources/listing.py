@@ -1,0 +1,145 @@
+"""The pictures under a folder, and what else is there: nothing that could be one is passed over in silence."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from multitask.data.formats import MAGIC_BYTES, SUFFIXES, SUFFIXES_TEXT, UNREAD_SUFFIXES, sniff
+from multitask.data.sources.links import Links
+from multitask.errors import UserError
+
+MAX_REVISITS = 1_000
+"""Folders that links lead to a second time; more of them are a maze."""
+_MAX_SNIFFED = 1_000
+"""Files without a picture's suffix into which it looks."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is under a folder; hidden files and folders are passed over.
+
+    Attributes:
+        pictures: the folder (relative, ``""`` for the top) and name of each picture, by path.
+        notes: what must be told once: files that may be pictures and are not used, links that are not followed.
+        others: how many files there are that are no pictures, by suffix.
+    """
+
+    pictures: list[tuple[str, str]]
+    notes: tuple[str, ...]
+    others: Mapping[str, int]
+
+
+def list_pictures(folder: Path, links: Links) -> Listing:
+    """Every picture under a folder, by its suffix, in any case.
+
+    Raises:
+        UserError: there is no such folder, one in it cannot be read, a link may not be followed, or there are no
+            pictures.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder")
+    links.check_folder(folder)
+    walk = _Walk(folder, links)
+    walk.visit("", os.path.realpath(folder), ())
+    notes = tuple(walk.notes())
+    if not walk.pictures:
+        seen = f"; {notes[0]}" if notes else ""
+        raise UserError(f"{folder}: holds no pictures ({SUFFIXES_TEXT}){seen}")
+    return Listing(walk.pictures, notes, dict(walk.others))
+
+
+class _Walk:
+    def __init__(self, top: Path, links: Links) -> None:
+        self.pictures: list[tuple[str, str]] = []
+        self.others: Counter[str] = Counter()
+        self._top = top
+        self._links = links
+        self._unread: dict[str, list[str]] = {}  # by what they are, those that may be pictures
+        self._circular: list[str] = []
+        self._visited: set[str] = set()
+        self._num_revisits = 0
+        self._num_sniffed = 0
+
+    def visit(self, where: str, real: str, above: tuple[str, ...]) -> None:
+        """Lists a folder and those in it.
+
+        Args:
+            where: its path, relative to the top.
+            real: the same without links.
+            above: those that it is in, likewise.
+        """
+        if real in self._visited:
+            self._num_revisits += 1
+            if self._num_revisits > MAX_REVISITS:
+                raise UserError(f"{self._top / where}: links lead to the same folders again and again; remove them")
+        self._visited.add(real)
+        below: list[tuple[str, str]] = []
+        for entry in self._entries(where):
+            inner = f"{where}/{entry.name}" if where else entry.name
+            target = self._links.check(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
+            if entry.is_dir():
+                if target in (*above, real):
+                    self._circular.append(inner)
+                else:
+                    below.append((inner, target))
+            else:
+                self._file(where, entry)
+        for inner, target in below:
+            self.visit(inner, target, (*above, real))
+
+    def _entries(self, where: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self._top / where) as entries:
+                shown = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
+        return sorted(shown, key=lambda entry: entry.name)
+
+    def _file(self, where: str, entry: os.DirEntry[str]) -> None:
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if suffix in SUFFIXES:
+            self.pictures.append((where, entry.name))
+            return
+        kind = suffix if suffix in UNREAD_SUFFIXES else self._sniffed(entry, suffix)
+        if kind is None:
+            self.others[suffix or "no suffix"] += 1
+        else:
+            self._unread.setdefault(kind, []).append(f"{where}/{entry.name}" if where else entry.name)
+
+    def _sniffed(self, entry: os.DirEntry[str], suffix: str) -> str | None:
+        """What a file of another suffix is, if it looks like a picture."""
+        if self._num_sniffed == _MAX_SNIFFED or not entry.is_file():
+            return None
+        self._num_sniffed += 1
+        try:
+            with open(entry.path, "rb") as file:
+                found = sniff(file.read(MAGIC_BYTES))
+        except OSError:
+            return None
+        if found is None or found in ("HTML", "PDF", "BMP", "Git LFS pointer"):  # BM is how words begin, too
+            return None
+        return f"{found} with {'the suffix ' + suffix if suffix else 'no suffix'}"
+
+    def notes(self) -> Iterator[str]:
+        """What must be told, a sentence each."""
+        for kind, names in sorted(self._unread.items()):
+            many = (
+                "1 file may be a picture and is" if len(names) == 1 else f"{len(names):,} files may be pictures and are"
+            )
+            how = "give a picture's suffix" if " with " in kind else "convert to PNG or JPEG"
+            yield f"{self._top}: {many} not used ({kind}), as {names[0]}; {how}"
+        if self._circular:
+            num = len(self._circular)
+            yield (
+                f"{self._top}: {num:,} {'link leads' if num == 1 else 'links lead'} back to a folder above and "
+                f"{'is' if num == 1 else 'are'} not followed, as {self._circular[0]}"
+            )
+        if self._num_revisits:
+            yield (
+                f"{self._top}: {self._num_revisits:,} {'folder is' if self._num_revisits == 1 else 'folders are'} "
+                "there a second time by links: their pictures count twice"
+            )

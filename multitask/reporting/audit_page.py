@@ -17,7 +17,7 @@ from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.evaluation.audit import Audit, HeadAudit, Suspect
 from multitask.labels import JOINT
-from multitask.reporting.audit_words import audit_sentences
+from multitask.reporting.audit_words import lead_sentences, left_out
 from multitask.reporting.pages import embedded, render
 from multitask.reporting.words import score_text
 from multitask.training.progress import Progress
@@ -74,6 +74,7 @@ def render_audit(
         title=f"Label audit of {run}",
         run=run,
         lede=_lede(audit, len(shown)),
+        counting=_counting(audit),
         heads=[(head, counts[head]) for head in heads if counts[head]],
         num=len(shown),
         table=[_head_row(row) for row in audit.heads],
@@ -116,10 +117,16 @@ def _head_row(row: HeadAudit) -> dict[str, Any]:
 
 
 def _lede(audit: Audit, num_shown: int) -> str:
-    sentences = audit_sentences(audit)
+    sentences = lead_sentences(audit)
     if num_shown < len(audit.suspects):
         sentences.append(f"The {num_shown} most suspect are shown.")
-    if audit.constant and audit.suspects:
+    return " ".join(sentences)
+
+
+def _counting(audit: Audit) -> str:
+    """What is counted how, beside the table of the counts."""
+    sentences = left_out(audit.heads)
+    if audit.constant:
         verb = "is" if len(audit.constant) == 1 else "are"
         sentences.append(f"{' and '.join(audit.constant)} {verb} judged on all pictures of a group together.")
     return " ".join(sentences)

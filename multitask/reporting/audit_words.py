@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 def audit_sentences(audit: Audit) -> list[str]:
     """How many suspects are probably errors, how good the networks are that say so, and what the list leaves out."""
-    return [*_lead(audit), *_quality(audit.heads), *_left_out(audit.heads)]
+    return [*lead_sentences(audit), *left_out(audit.heads)]
+
+
+def lead_sentences(audit: Audit) -> list[str]:
+    """Those that must be read first."""
+    return [*_lead(audit), *_quality(audit.heads)]
 
 
 def _lead(audit: Audit) -> list[str]:
@@ -51,7 +56,8 @@ def _whose(row: HeadAudit) -> str:
     return "the whole classes" if row.head == JOINT else f"the {row.head} labels"
 
 
-def _left_out(heads: Iterable[HeadAudit]) -> list[str]:
+def left_out(heads: Iterable[HeadAudit]) -> list[str]:
+    """Why not all that is suspect is listed; none where all is."""
     return [
         f"Of the {plural(row.num_suspects, 'suspect class', 'suspect classes')} as a whole {row.num_listed:,} "
         f"{'is' if row.num_listed == 1 else 'are'} listed; {row.num_suspects - row.num_listed:,} would change nothing "

@@ -77,6 +77,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_no_name_breaks_it(page: Path)
     assert text.count("<script") == text.count("</script>") == 2
     assert "my/run &lt;1&gt;" in text
     assert "--constant mask" in text
+    assert '<p class="lede">5 of 5 suspect labels are more probably wrong than right, ' in text
 
 
 def test_nothing_suspect_is_a_page_without_a_script(tmp_path: Path) -> None:

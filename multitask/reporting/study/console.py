@@ -14,7 +14,6 @@ from multitask.reporting.console import make_table, out, say, score, with_interv
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
 from multitask.reporting.study.progress import StudyProgress
 from multitask.reporting.study.words import (
-    conditional_text,
     heads_that_fit,
     metric_heading,
     short_names,
@@ -186,18 +185,21 @@ def _show_importances(report: Mapping[str, Any]) -> None:
     ranked = sorted(report["importances"].items(), key=lambda item: -item[1])
     say()
     about = report.get("importances_about") or {}
-    table = make_table("what the score depends on", ("", "share", ""))
+    trials = about.get("trials") or {}
+    table = make_table("what the score depends on", ("", "share", *(["trials"] if trials else []), ""))
     table.columns[-1].justify = "left"
     for name, share in ranked[:_PARAMS]:
-        where = f" {conditional_text(name, about)}" if name in (about.get("conditional") or ()) else ""
-        bar = Text.assemble(("━" * round(share * _SHARE), "cyan"), (where, "dim"))
-        table.add_row(shorten(name, 40), f"{share:.0%}", bar)
+        have = [f"{trials.get(name, 0):,}"] if trials else []
+        bar = Text("━" * round(share * _SHARE), style="cyan")
+        table.add_row(shorten(name, 32 if trials else 40), f"{share:.0%}", *have, bar)
     _show(table)
     if len(ranked) > _PARAMS:
         rest = sum(share for _, share in ranked[_PARAMS:])
         say(f"and {plural(len(ranked) - _PARAMS, 'other', 'others')} with {rest:.0%} together")
     if about.get("sentence"):
         _say_wrapped(about["sentence"])
+    if about.get("conditional"):
+        _say_wrapped("The share of a setting that only some trials have stands on these, and on whether they have it.")
 
 
 def _show_confirmation(confirmation: Mapping[str, Any], said: Sequence[str]) -> None:

@@ -324,9 +324,13 @@ class TestImportances:
         about["sentence"] = "PED-ANOVA: how much."
         shown = show(report(importances={"training.lr": 0.2, "seed": 0.8}, importances_about=about))
         lines = section(shown, "what the score depends on")
-        assert lines[2].rstrip() == f"training.lr    20%  {'━' * 6} only in 9 of 30 trials"
-        assert lines[1].rstrip() == f"seed           80%  {'━' * 24}"
-        assert lines[3] == "PED-ANOVA: how much."
+        assert lines[1].rstrip() == f"seed           80%      30  {'━' * 24}"
+        assert lines[2].rstrip() == f"training.lr    20%       9  {'━' * 6}"
+        assert lines[3:] == [
+            "PED-ANOVA: how much.",
+            "The share of a setting that only some trials have stands on these, and on",
+            "whether they have it.",
+        ]
 
     def test_the_least_are_counted(self, show):
         shares = {f"parameter_{number}": 0.3 if number < 2 else 0.04 for number in range(12)}

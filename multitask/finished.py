@@ -102,16 +102,15 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
     with loaded(folder, config) as (network, device):
         if split != "eval" and material.gallery.cache == "disk":  # which holds the run's pictures, whole
             batches = material.batches(split, progress, device)
-            crop = material.crop_counts(split, progress)
+            seen = material.picture_facts(split, progress)
         else:
             gallery = Gallery(config, samples, material.preprocessing)
             batches = _batches(samples, config, gallery, progress)
-            crop = gallery.crop_counts(np.arange(len(samples)), progress)
+            seen = gallery.facts(np.arange(len(samples)), progress)
         predictions = answer(network, config, samples, batches, material.preprocessing, device)
     if folder.num_folds is not None:
-        more = {} if crop is None else {"crop": crop}
-        return write_ensemble_report(folder, split, predictions, config, material.without_test(), more)
-    return write_report(folder, split, predictions, config, material, folder.read_history(), crop)
+        return write_ensemble_report(folder, split, predictions, config, material.without_test(), seen)
+    return write_report(folder, split, predictions, config, material, folder.read_history(), seen)
 
 
 def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution
 from multitask.files import csv_text, to_json, write_atomically
+from multitask.gallery import SEEN
 from multitask.losses import number_centres
 from multitask.material import Material
 from multitask.outcome import write_figures
@@ -104,8 +105,9 @@ def run_folds(
             progress.fold(index, num_folds, done)
             if not done:
                 run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
-            if (crop := read_json(member.data).get("crop")) is not None:  # all pictures', and so alike in every fold
-                write_atomically(folder.data, to_json({**data, "crop": crop}))
+            found = read_json(member.data)
+            seen = {key: found[key] for key in SEEN if key in found}  # of all pictures, and so alike in every fold
+            write_atomically(folder.data, to_json({**data, **seen}))
     except BaseException:
         if not begun and not folder.fold(0).exists():
             _undo(folder, existed)
@@ -195,6 +197,8 @@ def write_out_of_fold(folder: RunFolder, config: Config, samples: Samples) -> di
     more: dict[str, Any] = {"folds": rows}
     if crops := [report["crop"] for report in reports if "crop" in report]:
         more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
+    data = read_json(folder.data) if folder.data.is_file() else {}
+    more |= {key: data[key] for key in SEEN if key in data and key != "crop"}
     return write_ensemble_report(folder, "val", predictions, config, samples, more)
 
 

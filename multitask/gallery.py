@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from multitask.arrays import default_folder
 from multitask.config import Config
+from multitask.data import framing
 from multitask.data.crop import crop_counts
 from multitask.data.images import Pixels, Preprocessing
 from multitask.data.pictures import Pictures, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
@@ -20,6 +21,9 @@ from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.files import content_digest
 from multitask.training.progress import Progress
+
+SEEN = ("crop", "fit", "first_frames")
+"""The keys of ``Gallery.facts``."""
 
 
 class Gallery:
@@ -95,10 +99,22 @@ class Gallery:
         boxes = None if self._preprocessing.detector else self.boxes(progress)
         return self._preprocessing.load(self._paths[index], None if boxes is None else boxes[index])
 
-    def crop_counts(self, indices: NDArray[np.int64], progress: Progress) -> dict[str, Any] | None:
-        """How many of the pictures at ``indices`` were cropped to a box of their own, and how many to the fallback."""
+    def facts(self, indices: NDArray[np.int64], progress: Progress) -> dict[str, Any]:
+        """What the network sees of the pictures at ``indices``, as reports hold it.
+
+        Returns:
+            ``fit`` and, where there are any, ``first_frames``, as of ``framing.measure``; where pictures have boxes of
+            their own, ``crop``: how many were cropped to them, and how many to the fallback.
+        """
         boxes = self.boxes(progress)
-        return None if boxes is None else crop_counts(self._data.crop.name, boxes[indices])
+        chosen = indices[framing.spread(len(indices), framing.MAX_MEASURED)]
+        facts = framing.measure(
+            [self._paths[int(index)] for index in chosen],
+            self._samples.images[chosen].tolist(),
+            self._preprocessing,
+            None if boxes is None else boxes[chosen],
+        )
+        return facts if boxes is None else {"crop": crop_counts(self._data.crop.name, boxes[indices]), **facts}
 
     def _shared(self, progress: Progress) -> SharedPixels:
         return SharedPixels(self._folder, self._contents(), progress.note)

@@ -137,15 +137,13 @@ class Material:
         """
         return self.gallery.pictures(progress)
 
-    def crop_counts(self, split: str, progress: Progress) -> dict[str, Any] | None:
-        """How many pictures of a split were cropped to a box of their own, and how many to the fallback.
-
-        None where the crop is the same for all.
+    def picture_facts(self, split: str, progress: Progress) -> dict[str, Any]:
+        """What the network sees of the pictures of a split, as ``Gallery.facts``.
 
         Raises:
             UserError: a picture cannot be read.
         """
-        return self.gallery.crop_counts(self.indices(split), progress)
+        return self.gallery.facts(self.indices(split), progress)
 
     @cached_property
     def contents(self) -> list[bytes]:

@@ -96,11 +96,11 @@ def write_report(
     config: Config,
     material: Material,
     history: list[dict[str, Any]],
-    crop: dict[str, Any] | None = None,
+    seen: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the predictions and the report of one split, as ``write_figures``; returns the report.
 
-    ``crop`` says how its pictures were cropped, where that is not alike for all: ``crop_counts``.
+    ``seen`` says what the network sees of its pictures: ``Gallery.facts``.
     """
     samples = material.samples
     began = read_json(folder.environment)
@@ -121,7 +121,7 @@ def write_report(
             "num_parameters": began["num_parameters"],
             "device": began["device"],
         },
-        **({} if crop is None else {"crop": crop}),
+        **(seen or {}),
     }
     return write_figures(folder, split, predictions, config, material.training_samples(), facts)
 

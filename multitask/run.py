@@ -22,6 +22,7 @@ from multitask.losses import number_centres
 from multitask.material import Material
 from multitask.model.network import Network
 from multitask.outcome import answer, write_report
+from multitask.reporting.words import picture_notes
 from multitask.runs.config import load_run_config
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
@@ -125,8 +126,8 @@ def run(
             trainer.network.eval()  # the same, or its heads
             with torch.inference_mode(), trainer.autocast():
                 predictions = validate(trainer.network)
-            crop = material.crop_counts("val", progress)
-            report = write_report(folder, "val", predictions, config, material, trainer.history, crop)
+            seen = material.picture_facts("val", progress)
+            report = write_report(folder, "val", predictions, config, material, trainer.history, seen)
         return RunResult(folder, report, trainer.history)
 
 
@@ -187,8 +188,10 @@ def _open_folder(
             )
     else:
         folder.create(config.to_yaml(), {**environment(), **facts})
-    crop = material.crop_counts("all", progress)
-    write_atomically(folder.data, to_json(data if crop is None else {**data, "crop": crop}))
+    seen = material.picture_facts("all", progress)
+    for note in picture_notes(seen):
+        progress.note(note)
+    write_atomically(folder.data, to_json({**data, **seen}))
     side = material.split.names(len(material.samples), "unused")
     rows = zip(material.samples.images, material.samples.groups, side, strict=True)
     write_atomically(folder.split, csv_text(("image", "group", "split"), rows))

@@ -189,7 +189,7 @@ class TestBoxesOfTheTable:
             expected = material.preprocessing.load(material.samples.paths()[index], material.samples.boxes[index])  # type: ignore[index]
             np.testing.assert_array_equal(pictures[index], expected)
             np.testing.assert_array_equal(material.gallery.picture(index, Progress()), expected)
-        assert material.crop_counts("all", Progress()) == {"name": "box", "found": 63, "fallback": 21}
+        assert material.picture_facts("all", Progress())["crop"] == {"name": "box", "found": 63, "fallback": 21}
 
     def test_they_are_a_part_of_the_data(
         self, tiny: MakeConfig, tmp_path: Path, boxes: Callable[[float], None]

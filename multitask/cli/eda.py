@@ -33,7 +33,7 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
 
     from multitask.data.eda import inspect
     from multitask.files import write_atomically
-    from multitask.material import Material, decoding
+    from multitask.material import Material
     from multitask.reporting.console import show_paths
     from multitask.reporting.eda.console import show_inspection
     from multitask.reporting.eda.page import render_inspection
@@ -48,7 +48,7 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
             material.split,
             derive(settings.seed, "eda"),
             lambda name, total: progress.stage(name, total, "images"),
-            decoding(settings),
+            material.preprocessing,
         )
     finally:
         progress.close()

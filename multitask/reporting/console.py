@@ -19,7 +19,7 @@ from multitask.errors import printable
 from multitask.files import size_text
 from multitask.reporting.audit_words import audit_sentences
 from multitask.reporting.class_rows import listed_in_words, worst_classes
-from multitask.reporting.words import amount_text, crop_text, error_text, moment_text
+from multitask.reporting.words import amount_text, crop_text, error_text, moment_text, picture_notes
 
 out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
@@ -112,6 +112,8 @@ def show_report(report: Mapping[str, Any]) -> None:
         say(unseen_in_words(report["unseen"]))
     if report.get("crop"):
         say(crop_text(report["crop"]))
+    for note in picture_notes(report):
+        say(note)
     absent = report["joint"]["absent_classes"]
     if not report["joint"]["num_images"]:
         say("joint: unknown, since no picture has all its labels")

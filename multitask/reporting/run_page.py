@@ -23,6 +23,7 @@ from multitask.reporting.words import (
     error_text,
     interval_text,
     moment_text,
+    picture_notes,
     plural,
     score_text,
 )
@@ -119,6 +120,7 @@ def _reading(report: Mapping[str, Any]) -> list[str]:
         sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
     if report.get("crop"):
         sentences.append(crop_text(report["crop"]))
+    sentences += [f"{note}." for note in picture_notes(report)]
     if joint["absent_classes"]:
         sentences.append(absent_in_words(joint["absent_classes"]))
     return sentences

@@ -67,6 +67,48 @@ def shorten(name: str, limit: int = 22) -> str:
     return name if len(name) <= limit else f"{name[: limit - 1 - tail]}…{name[-tail:]}"
 
 
+_FITS = {
+    "crop": ("cut", "of that side, both ends together"),
+    "pad": ("padded", "of the input"),
+    "stretch": ("squeezed", "of that side"),
+}
+
+
+def picture_notes(facts: Mapping[str, Any]) -> list[str]:
+    """What must be told of the network's view of the pictures, a sentence each without its full stop.
+
+    Args:
+        facts: as of ``Gallery.facts``; a report, too, holds them.
+    """
+    notes = []
+    if (fit := facts.get("fit")) and (num := fit["num_wide"] + fit["num_tall"]):
+        height, width = fit["image_size"]
+        done, of_what = _FITS[fit["name"]]
+        share = f"{num / fit['num_measured']:.0%} of {plural(fit['num_measured'], 'picture', 'pictures')}"
+        where = f"{fit['num_wide']:,} at the sides, {fit['num_tall']:,} at top and bottom"
+        how = "; data.fit: pad or stretch keeps them whole" if fit["name"] == "crop" else ""
+        notes.append(
+            f"data.fit: {fit['name']}: {share} {'is' if num == 1 else 'are'} {done} to become {width} × {height} px "
+            f"(width × height): {where}; half of these by {fit['median']:.1%} or more, at most {fit['max']:.1%} "
+            f"{of_what} ({fit['most']}){how}"
+        )
+    if frames := facts.get("first_frames"):
+        are = "picture holds" if frames["num"] == 1 else "pictures hold"
+        notes.append(
+            f"{frames['num']:,} {are} several frames or pages, of which the first is used, as {frames['example']}"
+        )
+    return notes
+
+
+def fit_text(facts: Mapping[str, Any]) -> str:
+    """How the pictures fit the network's size, in a sentence, also where all of them do."""
+    fit = facts["fit"]
+    if not fit["num_wide"] + fit["num_tall"]:
+        height, width = fit["image_size"]
+        return f"All pictures have the shape of the network's {width} × {height} px (width × height)."
+    return f"{picture_notes({'fit': fit})[0]}."
+
+
 def crop_text(crop: Mapping[str, Any]) -> str:
     """A report's ``crop`` in a sentence: to how many pictures a box of their own was there to crop to."""
     what = "a face" if crop["name"] == "face" else "a box of its own"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.colours import Decoding
 from multitask.data.eda.copies import Copies, Pair, find_copies, linked
 from multitask.data.eda.looks import Looks, common_size, look_at
+from multitask.data.framing import Framing, frame
 from multitask.data.images import Pixels, Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
@@ -84,6 +84,7 @@ class Inspection:
         extremes: per kind, the indices of the most extreme pictures, one of a group at most.
         grid: per class of ``cells``, some of its pictures, of as many groups as there are.
         pixels: (H, W, 3) uint8 of every picture that is shown, by index.
+        framing: what a network will see of them; None where that was not asked.
     """
 
     samples: Samples
@@ -98,6 +99,7 @@ class Inspection:
     extremes: Mapping[str, tuple[int, ...]]
     grid: Mapping[int, tuple[int, ...]]
     pixels: Mapping[int, Pixels]
+    framing: Framing | None = None
 
     @property
     def leaks(self) -> list[Linked]:
@@ -120,7 +122,7 @@ def inspect(
     split: Split,
     seed: int,
     stage: Stage = lambda name, total: lambda done: None,
-    decoding: Decoding | None = None,
+    network: Preprocessing | None = None,
 ) -> Inspection:
     """Looks at everything that is in a data set; a picture that cannot be read is listed and stops nothing.
 
@@ -129,10 +131,10 @@ def inspect(
         split: theirs.
         seed: of the choice of the pictures that are shown.
         stage: hears how it goes.
-        decoding: how what is no plain 8-bit picture becomes one.
+        network: how a network will see the pictures; None: of that nothing is said.
     """
     paths = samples.paths()
-    preprocessing = Preprocessing(common_size(paths), decoding=decoding)
+    preprocessing = Preprocessing(common_size(paths), decoding=None if network is None else network.decoding)
     classes = samples.classes
     cells = _commonest(classes)
     # Counted as keys: the labels of one task after the other, then the classes that are shown.
@@ -175,6 +177,7 @@ def inspect(
         extremes,
         grid,
         pixels,
+        None if network is None else frame(samples, network),
     )
 
 

@@ -26,6 +26,7 @@ _SECTIONS = {
     "numbers": "Numbers",
     "copies": "Copies",
     "unreadable": "Unreadable",
+    "framing": "What the network sees",
     "looks": "Looks",
     "means": "Mean pictures",
     "samples": "Samples",
@@ -44,7 +45,9 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         The page. The same arguments give the same characters.
     """
     numbers = _numbers(found)
-    sections = {key: words for key, words in _SECTIONS.items() if key != "numbers" or numbers}
+    framed = _framed(found)
+    absent = {key for key, views in (("numbers", numbers), ("framing", framed)) if not views}
+    sections = {key: words for key, words in _SECTIONS.items() if key not in absent}
     faults = [(str(found.samples.images[index]), why) for index, why in sorted(found.looks.faults.items())]
     return render(
         "eda.html",
@@ -71,6 +74,7 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         more_faults=max(0, len(faults) - _MOST_FAULTS),
         forms=forms(found)[:_MOST_FORMS],
         more_forms=max(0, len(forms(found)) - _MOST_FORMS),
+        framed=framed,
         size=f"{found.size[1]} × {found.size[0]}",
         measures=_measures(found),
         extremes=_extremes(found),
@@ -202,6 +206,20 @@ def _shown(found: Inspection, index: int) -> dict[str, Any]:
         "sharpness": amount_text(float(found.looks.sharpness[index])),
         **embedded(found.pixels[index]),
     }
+
+
+def _framed(found: Inspection) -> list[dict[str, Any]]:
+    """Some pictures with the frame of what is used, and what becomes of it."""
+    if found.framing is None:
+        return []
+    side = {True: "width", False: "height"}
+    verb = {"crop": "cut off", "pad": "padding", "stretch": "squeezed"}[found.framing.facts["fit"]["name"]]
+    views = []
+    for item in found.framing.drawn:
+        wide = (item.share > 0) != (found.framing.facts["fit"]["name"] == "pad")
+        words = "the same shape" if abs(item.share) < 0.005 else f"{abs(item.share):.1%} of the {side[wide]}: {verb}"
+        views.append({"image": item.image, "words": words, "whole": embedded(item.whole), "seen": embedded(item.seen)})
+    return views
 
 
 def _measures(found: Inspection) -> list[dict[str, Any]]:

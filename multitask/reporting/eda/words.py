@@ -9,7 +9,7 @@ import numpy as np
 from multitask.data.eda import Inspection
 from multitask.data.eda.copies import MOST_PAIRS
 from multitask.labels import JOINT
-from multitask.reporting.words import plural
+from multitask.reporting.words import fit_text, picture_notes, plural
 
 NAMED = 8  # names in a sentence
 _DOES = {"train": "train", "val": "validate", "test": "test", "neither": "do neither"}
@@ -20,6 +20,7 @@ def sentences(found: Inspection) -> list[str]:
     return [
         _sizes(found),
         _unreadable(found),
+        *_framing(found),
         *_copies(found),
         *_untrained(found),
         *_unknown(found),
@@ -115,3 +116,10 @@ def _other_files(found: Inspection) -> list[str]:
     return [
         f"{plural(num, 'other file', 'other files')} beside them {'is' if num == 1 else 'are'} no picture: {kinds}."
     ]
+
+
+def _framing(found: Inspection) -> list[str]:
+    if found.framing is None or not found.framing.facts["fit"]["num_measured"]:
+        return []
+    facts = found.framing.facts
+    return [fit_text(facts), *(f"{note}." for note in picture_notes({**facts, "fit": None}))]

@@ -1,0 +1,169 @@
+"""What the network sees of pictures: measured from their files' heads, and drawn on some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.data.crop import Region
+from multitask.data.fit import crop_box, excess, fit_counts, region_box
+from multitask.data.headers import Header, read_headers
+from multitask.data.images import Pixels, Preprocessing
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+
+MAX_MEASURED = 10_000
+"""Pictures whose heads are read; of more, so many spread evenly."""
+_MAX_LOCATED = 64
+"""Likewise, of pictures in which faces must be found first."""
+MAX_DRAWN = 6
+_DRAWN_PX = 320  # the longer side
+_FRAME = (255, 160, 0)
+
+
+def spread(num: int, most: int) -> NDArray[np.int64]:
+    """At most so many of ``num`` indices, spread evenly."""
+    return np.unique(np.linspace(0, num - 1, min(num, most)).round().astype(np.int64)) if num else np.arange(0)
+
+
+def measure(
+    paths: Sequence[Path],
+    images: Sequence[str],
+    preprocessing: Preprocessing,
+    boxes: NDArray[np.float64] | None = None,
+) -> dict[str, Any]:
+    """What the fit does to some pictures, and how many hold more than the frame or page that is used.
+
+    Args:
+        paths: N files; of those that cannot be read nothing is said.
+        images: their names.
+        preprocessing: how the network sees them.
+        boxes: (N, 4) their boxes, where the crop needs them.
+
+    Returns:
+        ``fit``, as ``fit_counts``, and ``first_frames`` where there are any: how many, and one.
+    """
+    known = [(index, header) for index, header in enumerate(read_headers(paths)) if header is not None]
+    shares = [_excess(header, preprocessing, None if boxes is None else boxes[index]) for index, header in known]
+    several = [index for index, header in known if header.several]
+    names = [images[index] for index, _ in known]
+    facts: dict[str, Any] = {"fit": fit_counts(preprocessing.fit, preprocessing.size, np.array(shares), names)}
+    if several:
+        facts["first_frames"] = {"num": len(several), "example": str(images[several[0]])}
+    return facts
+
+
+def _region(header: Header, preprocessing: Preprocessing, box: NDArray[np.float64] | None) -> Region:
+    height, width = preprocessing.size
+    try:
+        return preprocessing.crop.region(header.width_px, header.height_px, width / height, box)
+    except UserError:  # a box beside the picture, which is named when it is decoded
+        return 0.0, 0.0, 1.0, 1.0
+
+
+def _excess(header: Header, preprocessing: Preprocessing, box: NDArray[np.float64] | None) -> float:
+    height, width = preprocessing.size
+    return excess(header.width_px, header.height_px, _region(header, preprocessing, box), width / height)
+
+
+@dataclass(frozen=True, eq=False)
+class Framed:
+    """One picture, and what the network sees of it.
+
+    Attributes:
+        image: its name.
+        whole: (H, W, 3) uint8, all of it, with what is used framed and the rest faded.
+        seen: (H, W, 3) uint8, the network's input before it is normalised.
+        share: ``excess``.
+    """
+
+    image: str
+    whole: Pixels
+    seen: Pixels
+    share: float
+
+
+def draw(
+    paths: Sequence[Path],
+    images: Sequence[str],
+    preprocessing: Preprocessing,
+    boxes: NDArray[np.float64] | None = None,
+) -> list[Framed]:
+    """Some pictures with their frames, from the tallest to the widest; arguments as of ``measure``."""
+    found = [
+        (_excess(header, preprocessing, None if boxes is None else boxes[index]), index, header)
+        for index, header in enumerate(read_headers(paths))
+        if header is not None
+    ]
+    found.sort(key=lambda item: item[:2])
+    drawn = []
+    for place in spread(len(found), MAX_DRAWN):
+        share, index, header = found[int(place)]
+        try:
+            box = None if boxes is None else boxes[index]
+            drawn.append(_framed(paths[index], str(images[index]), header, preprocessing, box, share))
+        except UserError:
+            continue  # it is listed among those that cannot be read
+    return drawn
+
+
+def _framed(
+    path: Path,
+    image: str,
+    header: Header,
+    preprocessing: Preprocessing,
+    box: NDArray[np.float64] | None,
+    share: float,
+) -> Framed:
+    scale = min(1.0, _DRAWN_PX / max(header.width_px, header.height_px))
+    width, height = max(1, round(header.width_px * scale)), max(1, round(header.height_px * scale))
+    whole = Preprocessing((height, width), fit="stretch", decoding=preprocessing.decoding).load(path)
+    region = _region(header, preprocessing, box)
+    if preprocessing.fit == "crop":
+        part = crop_box(width, height, region, preprocessing.size[1] / preprocessing.size[0])
+    else:
+        part = region_box(width, height, region)
+    left, top, right, bottom = (round(edge) for edge in part)
+    faded = (whole * 0.35 + 140).astype(np.uint8)
+    faded[top:bottom, left:right] = whole[top:bottom, left:right]
+    line = max(1, max(width, height) // 100)
+    frame = faded[top:bottom, left:right]
+    frame[:line] = frame[-line:] = _FRAME
+    frame[:, :line] = frame[:, -line:] = _FRAME
+    return Framed(image, faded, preprocessing.load(path, box), share)
+
+
+@dataclass(frozen=True, eq=False)
+class Framing:
+    """What the network sees of a data set's pictures.
+
+    Attributes:
+        facts: as of ``measure``.
+        drawn: some of the pictures, from the tallest to the widest.
+    """
+
+    facts: dict[str, Any]
+    drawn: list[Framed]
+
+
+def frame(samples: Samples, preprocessing: Preprocessing) -> Framing:
+    """Measures a data set's pictures, and draws some of them."""
+    located = preprocessing.detector is not None
+    chosen = spread(len(samples), _MAX_LOCATED if located else MAX_MEASURED)
+    paths, images = [samples.path(image) for image in samples.images[chosen]], samples.images[chosen].tolist()
+    boxes = None if samples.boxes is None or not preprocessing.crop.boxed else samples.boxes[chosen]
+    if located:
+        boxes = np.stack([_located(path, preprocessing) for path in paths])
+    return Framing(measure(paths, images, preprocessing, boxes), draw(paths, images, preprocessing, boxes))
+
+
+def _located(path: Path, preprocessing: Preprocessing) -> NDArray[np.float64]:
+    try:
+        return preprocessing.locate(path)
+    except UserError:
+        return np.full(4, np.nan)

@@ -41,6 +41,10 @@ def printable(message: str) -> str:
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in " ".join(message.split()))
 
 
+class DivergedError(UserError):
+    """What a network gives is no number any more."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """A hint for a misspelt word: ``; did you mean 'x'?``, or the choices if none is near and they are few."""
     choices = list(choices)

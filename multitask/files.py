@@ -110,6 +110,12 @@ def check_regular(path: Path, key: str = "") -> None:
             raise UserError(f"{key and key + ': '}{path}: must be a file, found {what}")
 
 
+def remove_all_parts(folder: Path) -> None:
+    """Removes what killed writers left in a folder and below; only for who knows that nobody writes there."""
+    for path in folder.rglob(f".*{_PART}"):
+        path.unlink(missing_ok=True)
+
+
 _CONTENTS: dict[Path, tuple[tuple[int, ...], bytes]] = {}
 """What files looked like when they were digested, and their digests: a study's runs read the same ones again."""
 _MAX_CONTENTS = 200_000
@@ -143,6 +149,19 @@ def content_digest(path: Path) -> bytes:
     return digest
 
 
+_HELD: set[int] = set()
+"""The handles of what this process holds: a forked child lets go, or it would hold on when its parent is gone."""
+
+
+def _let_go() -> None:
+    for handle in _HELD:
+        os.close(handle)
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
     """Holds a file as a sign to other processes on this machine, made if it is not there; gone when the holder is.
@@ -157,8 +176,10 @@ def held(path: Path) -> Iterator[bool]:
         except OSError:
             yield False
             return
+        _HELD.add(handle)
         yield True
     finally:
+        _HELD.discard(handle)
         os.close(handle)
 
 

@@ -87,10 +87,24 @@ def run_folds(
     configs = fold_configs(config, num_folds)
     folder = RunFolder(out)
     folder.claim(resume, num_folds)
+    with folder.locked():
+        folder.claim(resume, num_folds)  # again: another process may have made it meanwhile
+        return _run_folds(configs, config, num_folds, folder, on_epoch, progress, reuse)
+
+
+def _run_folds(
+    configs: list[Config],
+    config: Config,
+    num_folds: int,
+    folder: RunFolder,
+    on_epoch: Callable[[dict[str, Any]], None] | None,
+    progress: Progress,
+    reuse: Path | None,
+) -> RunResult:
     device = resolve_device(config.device)
     materials = [Material(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
     data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].without_test())}
-    existed, begun = out.exists(), folder.exists()
+    begun = folder.exists()
     if begun:
         check_same(folder, config, data)
     else:
@@ -110,7 +124,7 @@ def run_folds(
             write_atomically(folder.data, to_json({**data, **seen}))
     except BaseException:
         if not begun and not folder.fold(0).exists():
-            _undo(folder, existed)
+            _undo(folder)
         raise
     return RunResult(folder, write_out_of_fold(folder, config, materials[0].without_test()), [])
 
@@ -129,13 +143,11 @@ def _split_csv(materials: list[Material]) -> str:
     return csv_text(("image", "group", "fold"), zip(samples.images, samples.groups, folds, strict=True))
 
 
-def _undo(folder: RunFolder, existed: bool) -> None:
+def _undo(folder: RunFolder) -> None:
     """Removes a folder in which no fold has begun: a mistake that is found before training leaves nothing behind."""
     for path in (folder.config, folder.environment, folder.data, folder.split):
         path.unlink(missing_ok=True)
     shutil.rmtree(folder.folds)
-    if not existed:
-        folder.path.rmdir()
 
 
 def members(folder: RunFolder, config: Config) -> list[tuple[RunFolder, Config]]:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from multitask.assembly import build_network, build_trainer, load_weights
 from multitask.config import Config
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import epoch_scores
 from multitask.files import csv_text, to_json, write_atomically
@@ -27,6 +27,7 @@ from multitask.runs.config import load_run_config
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import flatten
+from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import make_deterministic, resolve_device
 from multitask.training.progress import Progress
 
@@ -76,6 +77,8 @@ def run(
             out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
         folder = RunFolder(out)
         folder.claim(resume)
+        stack.enter_context(folder.locked())
+        folder.claim(resume)  # again: another process may have made it meanwhile
         device = resolve_device(config.device)
         make_deterministic(device)
         material = Material(config, reuse)
@@ -94,11 +97,12 @@ def run(
             "num_parameters": sum(weight.numel() for weight in network.parameters()),
             "frozen_backbone": network.backbone.state_digest() if network.backbone.frozen else None,
         }
-        _open_folder(folder, config, material, facts, progress)
-
+        # Before the folder is made: what cannot be built leaves none that the corrected line would then refuse.
         trainer = build_trainer(config, material, network, train_batches.num_batches)
+        _open_folder(folder, config, material, facts, progress)
         if folder.last.exists():
             trainer.resume(folder.last)
+            _check_best(folder, trainer.history)
             folder.write_history(trainer.history)
         validate = _validator(config, material, device, progress)
 
@@ -113,13 +117,18 @@ def run(
             train_batches.num_batches,
             config.space().task_names,
         )
-        trainer.fit(
-            train_batches,
-            (lambda network: epoch_scores(validate(network))) if validate else None,
-            folder.checkpoints,
-            on_epoch=after_epoch,
-            progress=progress,
-        )
+        try:
+            trainer.fit(
+                train_batches,
+                (lambda network: epoch_scores(validate(network))) if validate else None,
+                folder.checkpoints,
+                on_epoch=after_epoch,
+                progress=progress,
+            )
+        except DivergedError as error:
+            folder.fail(str(error))
+            raise
+        folder.failure.unlink(missing_ok=True)
         report = None
         if validate:
             load_weights(network, folder.best)
@@ -129,6 +138,18 @@ def run(
             seen = material.picture_facts("val", progress)
             report = write_report(folder, "val", predictions, config, material, trainer.history, seen)
         return RunResult(folder, report, trainer.history)
+
+
+def _check_best(folder: RunFolder, history: list[dict[str, Any]]) -> None:
+    """That the best epoch's weights are those of the history, or of the next epoch, after which a run was killed.
+
+    Raises:
+        UserError: they are of another epoch, or damaged.
+    """
+    best = max(row["epoch"] for row in history if row["best"])
+    found = load_checkpoint(folder.best).get("epoch")
+    if found not in (best, len(history) + 1):
+        raise UserError(f"{folder.best}: is of epoch {found}, but the best epoch of {folder.last} is {best}")
 
 
 def _check_accumulate(config: Config, num_batches: int) -> None:
@@ -179,7 +200,8 @@ def _open_folder(
     """
     data = {**material.fingerprint(), "centres": number_centres(material.training_samples())}
     if folder.exists():
-        check_same(folder, config, data)
+        check_same(folder, config, data, progress)
+        write_atomically(folder.config, config.to_yaml())  # which may have more epochs
         frozen = read_json(folder.environment).get("frozen_backbone")
         if frozen is not None and frozen != facts["frozen_backbone"]:
             raise UserError(
@@ -197,13 +219,15 @@ def _open_folder(
     write_atomically(folder.split, csv_text(("image", "group", "split"), rows))
 
 
-def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
+def check_same(folder: RunFolder, config: Config, data: dict[str, Any], longer: Progress | None = None) -> None:
     """Checks that a run in a folder is of this config and of this data.
 
     Args:
         folder: there is a run in it.
         config: what it should have begun with.
         data: the material's fingerprint.
+        longer: hears it where the config has more epochs and nothing in those before depends on how many there are;
+            the run then goes on as if it had begun with them. None: it may have no more.
 
     Raises:
         UserError: it began with others.
@@ -211,6 +235,15 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
     began = load_run_config(folder)
     old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    epochs = "training.epochs"
+    if longer is not None and changed == [epochs] and old[epochs] < new[epochs]:
+        if (why := depends_on_length(config)) is not None:
+            raise UserError(
+                f"{epochs}: the run in {folder.path} began with {old[epochs]}, found {new[epochs]}; {why} depends on "
+                "how many there are, so it cannot go on as if it had begun with more: train anew"
+            )
+        longer.note(f"{epochs}: {new[epochs]}, where the run began with {old[epochs]}; all else is as it was")
+        changed = []
     if changed:
         key = changed[0]
         raise UserError(
@@ -220,3 +253,13 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any]) -> None:
     if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
+
+
+def depends_on_length(config: Config) -> str | None:
+    """What in a run depends on how many epochs it has, beside when it ends; None: nothing does."""
+    if config.training.schedule.name != "step":
+        return f"training.schedule ({config.training.schedule.name}, not step)"
+    deferred = [
+        key for key, value in flatten(config.model_dump(mode="json")).items() if key.endswith(".deferred") and value
+    ]
+    return deferred[0] if deferred else None

@@ -17,14 +17,13 @@ import torch
 
 from multitask.config import Config, load_config
 from multitask.data.images import Preprocessing
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.finished import evaluate
 from multitask.material import Material
 from multitask.model.backbone import Backbone
 from multitask.run import RunResult, run
 from multitask.runs.folder import RunFolder
 from multitask.training.checkpoint import load_checkpoint
-from multitask.training.loop import DivergedError
 from multitask.training.progress import Progress
 from tests.conftest import SHARED, needs_shared
 

@@ -64,6 +64,8 @@ class BakeoffFolder:
             if not mine:
                 raise UserError(f"{self.path}: another launch is at work on this bake-off")
             try:
+                for path in self.path.glob(".*.part"):
+                    path.unlink(missing_ok=True)  # what killed writers left
                 yield
             finally:
                 if not self.exists():

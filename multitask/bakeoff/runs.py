@@ -16,7 +16,7 @@ from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, digest_of
 from multitask.bakeoff.settings import Point
 from multitask.config import Config
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.files import to_json, write_atomically
 from multitask.material import Material
@@ -25,7 +25,6 @@ from multitask.reporting.study.progress import RunningTrial, StudyProgress, Stud
 from multitask.run import run
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder, read_json
-from multitask.training.loop import DivergedError
 from multitask.training.progress import Progress
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.evaluation.decode import Evidence, Known
-from multitask.labels import MISSING, LabelSpace
+from multitask.labels import JOINT, MISSING, LabelSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,11 +280,16 @@ def predict(
 
     Returns:
         Per head, (N, C_t) float64 log-probabilities on the CPU; and (N, C) ``joint`` where there is a joint term.
+
+    Raises:
+        DivergedError: an answer is no number.
     """
     answers: dict[str, list[Tensor]] = {name: [] for name in learned.task_names}
     for batch in batches:
         images = preprocessing.normalise(batch.images.to(device, non_blocking=True))
         for name, values in network(images).items():
+            if bool(values.isnan().any()):
+                raise DivergedError(f"{name if name == JOINT else f'heads.{name}'}: the network answers NaN")
             answers.setdefault(name, []).append(values.float())
     # Normalised anew: float32 rows sum to 1 only to seven digits.
     return {name: torch.cat(values).cpu().double().log_softmax(dim=1) for name, values in answers.items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from multitask.errors import UserError
-from multitask.files import is_part, to_json, write_atomically
+from multitask.files import held, is_part, remove_all_parts, to_json, write_atomically
 
 
 class RunFolder:
@@ -31,6 +32,8 @@ class RunFolder:
         self.best = self.checkpoints / "best.safetensors"
         self.last = self.checkpoints / "last.safetensors"
         self.folds = path / "folds"
+        self.failure = path / "failed.json"
+        self._lock = path / ".lock"
 
     @property
     def name(self) -> str:
@@ -88,11 +91,40 @@ class RunFolder:
         elif self.path.exists() and (not self.path.is_dir() or any(map(self._foreign, self.path.iterdir()))):
             raise UserError(f"{self.path}: exists and is no run folder; name another --out")
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Makes the folder and keeps other writers on this machine out; one that is killed lets go.
+
+        What killed writers left half written is removed; and the folder too, if it was not there and in the end holds
+        no run.
+
+        Raises:
+            UserError: another process is writing the run.
+        """
+        existed = self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        with held(self._lock) as mine:
+            if not mine:
+                raise UserError(f"{self.path}: another process is writing this run; wait for it, or name another --out")
+            try:
+                remove_all_parts(self.path)
+                yield
+            finally:
+                if self.path.is_dir():
+                    self._lock.unlink(missing_ok=True)
+                if not existed and not self.exists():
+                    with suppress(OSError):  # somebody else's files, or those of a run killed within ``create``
+                        self.path.rmdir()
+
+    def fail(self, reason: str) -> None:
+        """Notes why the run has ended before it was done."""
+        write_atomically(self.failure, to_json({"reason": reason}))
+
     def _foreign(self, entry: Path) -> bool:
         """Whether a file is none of those that a run killed within ``create`` leaves."""
         if entry in (self.checkpoints, self.folds):
             return not entry.is_dir() or any(entry.iterdir())
-        return entry != self.environment and not is_part(entry)
+        return entry not in (self.environment, self._lock) and not is_part(entry)
 
     def create(self, config_yaml: str, environment: Mapping[str, Any], num_folds: int | None = None) -> None:
         """Makes the folder, of a run in folds if so; the config is written last, so that what has one is a run."""
@@ -176,7 +208,7 @@ def list_runs(parent: Path) -> list[RunFolder]:
 
 
 def overview(run: RunFolder, parent: Path) -> dict[str, Any]:
-    """A run in a line of a list: its name below ``parent``, epochs, scores, and whether it is finished."""
+    """A run in a line of a list: its name below ``parent``, epochs, scores, and whether it is finished or failed."""
     history = run.read_history()
     report = run.read_report() if run.report().is_file() else None
     best = max((row["epoch"] for row in history if row["best"]), default=0)
@@ -190,5 +222,5 @@ def overview(run: RunFolder, parent: Path) -> dict[str, Any]:
         "macro_f1": report["joint"]["macro_f1"] if report else None,
         "macro_f1_ci": report["joint"]["macro_f1_ci"] if report else None,
         "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()} if report else {},
-        "state": "reported" if report else "not reported",
+        "state": "failed" if run.failure.is_file() else "reported" if report else "not reported",
     }

@@ -70,6 +70,8 @@ class StudyFolder:
                     "and --storage to share it"
                 )
             try:
+                for path in self.path.glob(".*.part"):
+                    path.unlink(missing_ok=True)  # what killed writers left
                 yield
             finally:
                 if not self.exists():

@@ -83,5 +83,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is no checkpoint of version {_VERSION}, found {metadata.get('version')}")
     if metadata.get("checksum") != _checksum(tensors, metadata.get("state", "")):
         raise UserError(f"{path}: is damaged: its checksum does not match its content")
-    state: dict[str, Any] = _unpack(json.loads(metadata["state"]), tensors)
+    try:
+        state = _unpack(json.loads(metadata["state"]), tensors)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(f"{path}: is damaged: its state cannot be read ({type(error).__name__}: {error})") from None
+    if not isinstance(state, dict):
+        raise UserError(f"{path}: is damaged: its state is no mapping")
     return state

@@ -17,7 +17,7 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batch, Batches
 from multitask.data.mix import Targets, mix
 from multitask.data.settings import MixSettings
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.labels import JOINT, LabelSpace
 from multitask.model.network import Heads
 from multitask.objective.balance.base import Balancer, Step
@@ -31,14 +31,11 @@ from multitask.training.likelihood import LikelihoodMeter
 from multitask.training.means import Means
 from multitask.training.progress import Progress
 from multitask.training.settings import TrainingSettings
+from multitask.training.state import check_history, check_optimizer, check_state
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
 
 Validate = Callable[[nn.Module], Mapping[str, Any]]
-
-
-class DivergedError(UserError):
-    """A head's loss is no number any more."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +53,11 @@ class _Done:
     losses: dict[str, Tensor]
     outputs: Mapping[str, Tensor]
     targets: Targets
+
+
+def _owner(name: str) -> str:
+    """Whose a weight is, as messages call it: ``heads.age``, ``joint``, ``backbone``."""
+    return ".".join(name.split(".")[: 2 if name.startswith("heads.") else 1])
 
 
 def lookup(scores: Mapping[str, Any], metric: str) -> float:
@@ -275,8 +277,27 @@ class Trainer:
             batch, head, value = found
             raise DivergedError(
                 f"{head if head == JOINT else f'heads.{head}'}: the loss is {value} at batch {batch} of epoch {epoch}; "
-                f"lower training.lr ({self.settings.lr:g}) or set training.clip_norm"
+                f"{self._cure()}"
             )
+
+    def _check_weights(self, epoch: int) -> None:
+        """That the last steps of an epoch, whose losses nobody sees, left numbers, and so did the average."""
+        names, values = zip(*self.evaluated.named_parameters(), *self.network.named_parameters(), strict=True)
+        wrong = (~torch.stack([value.detach().isfinite().all() for value in values])).nonzero().flatten().tolist()
+        if wrong:
+            raise DivergedError(
+                f"{_owner(names[wrong[0]])}: the weights are no numbers after epoch {epoch}; {self._cure()}"
+            )
+
+    def _validated(self, validate: Validate, epoch: int) -> dict[str, Any]:
+        try:
+            return dict(validate(self.evaluated))
+        except DivergedError as error:
+            raise DivergedError(f"{error} after epoch {epoch}; {self._cure()}") from None
+
+    def _cure(self) -> str:
+        half = f"set training.precision other than {self.settings.precision}, " if self.dtype == torch.float16 else ""
+        return f"{half}lower training.lr ({self.settings.lr:g}) or set training.clip_norm"
 
     # --- all epochs ---------------------------------------------------------------------------------------------
 
@@ -302,7 +323,8 @@ class Trainer:
             progress: hears of everything.
 
         Raises:
-            DivergedError: a loss is not finite; the checkpoints are those of the last finished epoch.
+            DivergedError: a loss, a weight or an answer is no number; the checkpoints are those of the last epoch that
+                was finished with numbers.
             UserError: a picture cannot be read.
         """
         progress = progress or Progress()
@@ -310,10 +332,11 @@ class Trainer:
             if self._out_of_patience():
                 break
             record = {"epoch": epoch, **self.train_epoch(epoch, batches, progress), "val": None}
+            self._check_weights(epoch)
             if validate is not None:
                 self.evaluated.eval()
                 with torch.inference_mode(), self.autocast():
-                    record["val"] = dict(validate(self.evaluated))
+                    record["val"] = self._validated(validate, epoch)
             record["best"] = self._is_best(record)
             self.history.append(record)
             if record["best"]:
@@ -355,6 +378,7 @@ class Trainer:
         return {name: value for name, value in network.state_dict().items() if name not in self.fixed}
 
     def _restore(self, network: nn.Module, changing: Mapping[str, Tensor]) -> None:
+        check_state(self._changing(network), {key: value for key, value in changing.items() if key not in self.fixed})
         own = {name: value for name, value in network.state_dict().items() if name in self.fixed}
         network.load_state_dict({**own, **{name: value for name, value in changing.items() if name not in self.fixed}})
 
@@ -369,12 +393,16 @@ class Trainer:
             self._restore(self.network, state["network"])
             if self.ema:
                 self._restore(self.ema.module, state["ema"])
+            check_state(dict(self.balancer.state_dict()), state["balancer"])
             self.balancer.load_state_dict(state["balancer"])
+            options = [dict(group) for group in self.optimizer.param_groups]
             self.optimizer.load_state_dict(state["optimizer"])
+            check_optimizer(self.optimizer, options, self.settings.optimizer.state_keys)
             self.scaler.load_state_dict(state["scaler"])
+            check_history(state["history"], self.settings)
             self.history = state["history"]
-        except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
+        except Exception as error:  # whatever torch makes of a state that is another one's
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise UserError(f"{path}: does not belong to this config: {reason}") from None
         for parameter, kept in self.optimizer.state.items():
             for name, value in kept.items():

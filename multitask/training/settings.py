@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from multitask.errors import UserError, nearest
+from multitask.errors import nearest
 from multitask.model import timm_names
 from multitask.settings import (
     Bool,
@@ -61,13 +61,16 @@ class OptimizerSettings(Settings):
         Raises:
             UserError: the optimiser does not take the options.
         """
-        from multitask.training.optimisation import create_optimizer_v2
+        from multitask.training.optimisation import create_optimizer
 
-        try:
-            optimizer: torch.optim.Optimizer = create_optimizer_v2(groups, opt=self.name, lr=lr, **self.options)
-        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
-            raise UserError(f"training.optimizer: {self.name} cannot be built: {error}") from None
-        return optimizer
+        return create_optimizer(self, groups, lr)
+
+    @property
+    def state_keys(self) -> frozenset[frozenset[str]]:
+        """What this optimiser keeps of a parameter: the sets of names that there are."""
+        from multitask.training.optimisation import tried
+
+        return tried(self, 1e-3)
 
 
 class ScheduleSettings(Settings):

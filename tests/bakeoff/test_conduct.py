@@ -18,11 +18,10 @@ from multitask.bakeoff.conduct import conduct, read_bakeoff_report
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.config import Config, load_config
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.reporting.study.progress import StudyProgress, StudyView
 from multitask.run import run
 from multitask.runs.folder import RunFolder
-from multitask.training.loop import DivergedError
 
 Make = Callable[..., Path]
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
-from multitask.errors import UserError
+from multitask.errors import DivergedError, UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.model.backbone import Backbone
 from multitask.model.heads import LinearSettings
@@ -24,7 +24,7 @@ from multitask.model.settings import BackboneSettings
 from multitask.objective.balance.fixed import FixedBalancer
 from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
-from multitask.training.loop import DivergedError, Trainer, lookup
+from multitask.training.loop import Trainer, lookup
 from multitask.training.progress import Progress
 from multitask.training.settings import TrainingSettings
 

@@ -122,3 +122,25 @@ def test_optimisers_honour_options_decay_and_scale(name: str) -> None:
     optimizer.step()
     assert torch.isfinite(parameter).all()
     assert not torch.equal(parameter, torch.ones(2, 2))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ({"betas": [0.9]}, r"cannot (be built|make a step): "),
+        ({"betas": "fast"}, r"cannot (be built|make a step): "),
+        ({"eps": "small"}, r"cannot (be built|make a step): "),
+        ({"betas": [0.9, 7.0]}, r"cannot be built: "),
+        ({"capturable": True}, r"cannot make a step: "),
+        ({"nonesuch": 1}, r"cannot be built: .*nonesuch"),
+    ],
+)
+def test_options_that_the_optimiser_refuses_now_or_at_its_first_step_are_one_line(
+    options: dict[str, object], line: str
+) -> None:
+    settings = validate(OptimizerSettings, {"options": options})
+    before = torch.get_rng_state()
+    with pytest.raises(UserError, match=f"^training.optimizer: adamw {line}") as caught:
+        settings.build([{"params": [torch.nn.Parameter(torch.ones(2, 2))]}], 1e-3)
+    assert "\n" not in str(caught.value)
+    assert torch.equal(torch.get_rng_state(), before)

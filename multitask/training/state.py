@@ -1,0 +1,99 @@
+"""Whether what a checkpoint holds belongs to what is to go on: said before anything is trained, and in one line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multitask.training.settings import TrainingSettings
+
+
+def check_state(own: Mapping[str, Any], found: Any) -> None:
+    """Checks the state of a module.
+
+    Args:
+        own: that of the module which is to take ``found``.
+        found: by name.
+
+    Raises:
+        ValueError: a name, a shape or a kind differs, or a number is none.
+    """
+    if not isinstance(found, Mapping):
+        raise ValueError(f"its state is no mapping, found a {type(found).__name__}")
+    missing, foreign = [name for name in own if name not in found], [name for name in found if name not in own]
+    if missing or foreign:
+        raise ValueError(f"it lacks {missing[0]!r}" if missing else f"it holds {foreign[0]!r}, which is not known")
+    for name, value in own.items():
+        other = found[name]
+        if not isinstance(value, Tensor):
+            continue
+        if not isinstance(other, Tensor) or other.shape != value.shape or other.dtype != value.dtype:
+            raise ValueError(f"{name} must be {_kind(value)}, found {_kind(other)}")
+        if bool(value.isfinite().all()) and not bool(other.isfinite().all()):
+            raise ValueError(f"{name} holds what is no number")
+
+
+def _kind(value: Any) -> str:
+    if not isinstance(value, Tensor):
+        return f"a {type(value).__name__}"
+    return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
+
+
+def check_optimizer(
+    optimizer: torch.optim.Optimizer, options: Sequence[Mapping[str, Any]], keys: frozenset[frozenset[str]]
+) -> None:
+    """Checks an optimiser that has taken up a state.
+
+    Args:
+        optimizer: with the state.
+        options: of its groups, before.
+        keys: the sets of names, any one of which a parameter's state has after a step.
+
+    Raises:
+        ValueError: an option or a parameter's state is not what this optimiser has.
+    """
+    for before, now in zip(options, optimizer.param_groups, strict=True):
+        for name in before.keys() - {"params", "lr", "initial_lr", "lr_scale"}:
+            if name not in now or _plain(now[name]) != _plain(before[name]):
+                raise ValueError(f"the optimiser's {name} must be {before[name]!r}, found {now.get(name)!r}")
+            now[name] = before[name]  # a tuple, where the file has a list
+    for parameter, state in optimizer.state.items():
+        if not isinstance(state, dict) or (keys and frozenset(state) not in keys):
+            raise ValueError(f"the optimiser's state has {sorted(state)}")
+        for name, value in state.items():
+            if not isinstance(value, Tensor) or value.ndim != parameter.ndim or not value.ndim:
+                continue
+            if value.shape != parameter.shape or not value.is_floating_point():
+                raise ValueError(f"the optimiser's {name} must be {_kind(parameter)}, found {_kind(value)}")
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, (list, tuple)) else value
+
+
+def check_history(history: Any, settings: TrainingSettings) -> None:
+    """Checks the rows of the finished epochs.
+
+    Raises:
+        ValueError: they are not those of so many epochs, one after the other.
+    """
+    if not isinstance(history, list) or not all(isinstance(row, dict) for row in history):
+        raise ValueError("its history is no list of epochs")
+    if [row.get("epoch") for row in history] != list(range(1, len(history) + 1)) or not history:
+        raise ValueError(f"its history is of the epochs {[row.get('epoch') for row in history][:5]}")
+    if len(history) > settings.epochs:
+        raise ValueError(f"it has {len(history)} finished epochs, but training.epochs is {settings.epochs}")
+    for row in history:
+        value: Any = row["val"]
+        for key in settings.monitor.split(".") if value is not None else ():
+            value = value[key]
+        if not isinstance(row["best"], bool) or not isinstance(row["train"], dict) or not math.isfinite(row["seconds"]):
+            raise ValueError(f"epoch {row['epoch']} of its history is damaged")
+        if value is not None and not isinstance(value, float):
+            raise ValueError(f"epoch {row['epoch']} of its history has {value!r} for {settings.monitor}")
+    if not any(row["best"] for row in history):
+        raise ValueError("no epoch of its history is the best")

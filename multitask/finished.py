@@ -79,8 +79,15 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
         What ``report.json`` (``report-<split>.json``) now holds.
 
     Raises:
-        UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing.
+        UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing;
+            another process is writing the run.
     """
+    with folder.locked():
+        return _evaluate(folder, config, split, progress)
+
+
+def _evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
+    """As ``evaluate``, by the folder's only writer."""
     if folder.num_folds is not None and split not in ("eval", "test"):
         return _evaluate_folds(folder, config, split, progress)
     if split != "val":

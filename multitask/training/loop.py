@@ -398,6 +398,7 @@ class Trainer:
             options = [dict(group) for group in self.optimizer.param_groups]
             self.optimizer.load_state_dict(state["optimizer"])
             check_optimizer(self.optimizer, options, self.settings.optimizer.state_keys)
+            check_state(self.scaler.state_dict(), state["scaler"])
             self.scaler.load_state_dict(state["scaler"])
             check_history(state["history"], self.settings)
             self.history = state["history"]

@@ -498,3 +498,23 @@ class TestShippedConfigs:
         data, folder = read_config(write(tmp_path, BASE))
         assert data == BASE
         assert folder == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"fit": "squash"}, "data.fit: "),
+        ({"background": [0, 0, 256]}, "data.background.2: "),
+        ({"background": [0, 0]}, "data.background.2: "),
+        ({"value_range": [1.0, 1.0]}, "data.value_range: the first, which becomes black, must be below the second"),
+        ({"value_range": [0.0, float("inf")]}, "data.value_range.1: "),
+    ],
+)
+def test_how_pictures_are_read_is_checked(setting: dict[str, Any], message: str) -> None:
+    config = {
+        "labels": {"tasks": {"colour": {"classes": ["red", "blue"]}}},
+        "data": {"root": ".", "source": {"name": "folders", "pattern": "{colour}"}, **setting},
+    }
+    with pytest.raises(UserError) as caught:
+        validate(Config, config, Path())
+    assert str(caught.value).startswith(message)

@@ -190,6 +190,7 @@ class TestBoxesOfTheTable:
             np.testing.assert_array_equal(pictures[index], expected)
             np.testing.assert_array_equal(material.gallery.picture(index, Progress()), expected)
         assert material.picture_facts("all", Progress())["crop"] == {"name": "box", "found": 63, "fallback": 21}
+        assert set(material.picture_facts("val", Progress())) == {"crop", "fit"}
 
     def test_they_are_a_part_of_the_data(
         self, tiny: MakeConfig, tmp_path: Path, boxes: Callable[[float], None]

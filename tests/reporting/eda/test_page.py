@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from PIL import Image
 from rich.console import Console
 
 from multitask.data.eda import Inspection, inspect
+from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
 from multitask.labels import LabelSettings, LabelSpace
@@ -157,6 +159,24 @@ def test_a_page_of_pictures_none_of_which_can_be_read(tmp_path):
     text = Text(render_inspection(found, "set", CREATED))
     assert text.pictures == {}
     assert "4 pictures cannot be read" in text.words("header")
+
+
+def test_the_page_shows_what_the_network_sees(tmp_path):
+    found = inspect(make_samples(tmp_path), Split(np.arange(8), np.arange(8, 12)), 0, network=Preprocessing((64, 64)))
+    text = Text(render_inspection(found, "data", CREATED))
+    assert "25.0% of the height: cut off" in text.sections["framing"]
+    assert len(text.pictures["framing"]) == 2 * 6
+    told = (
+        "data.fit: crop: 100% of 12 pictures are cut to become 64 × 64 px (width × height): 0 at the sides, 12 at top"
+    )
+    assert any(sentence.startswith(told) for sentence in sentences(found))
+    fitting = inspect(found.samples, Split(np.arange(8), np.arange(8, 12)), 0, network=Preprocessing((128, 96)))
+    assert "All pictures have the shape of the network's 96 × 128 px (width × height)." in sentences(fitting)
+
+
+def test_files_that_are_no_pictures_are_counted(clean):
+    found = replace(clean, samples=replace(clean.samples, other_files={".db": 1, ".txt": 1_200}))
+    assert sentences(found)[-1] == "1,201 other files beside them are no picture: .txt 1,200, .db 1."
 
 
 def test_long_lists_are_cut_and_say_so(found, monkeypatch):

@@ -36,13 +36,6 @@ _UNPADDED = {
     **dict.fromkeys(("inception_resnet_v2", "inception_v3", "inception_v4"), 128),
     **dict.fromkeys(("nasnet", "pnasnet", "xception"), 96),
 }
-    "inception_resnet_v2": 128,
-    "inception_v3": 128,
-    "inception_v4": 128,
-    "nasnet": 96,
-    "pnasnet": 96,
-    "xception": 96,
-}
 """Families whose convolutions leave out a strip of nearly every size; and pixels a side, to be tried nevertheless."""
 MEMBERS = {
     "beit": "beit_base_patch16_224",

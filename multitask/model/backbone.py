@@ -71,7 +71,7 @@ class Backbone(Encoder):
         try:
             with torch.no_grad():
                 return self.encode(torch.zeros(1, 3, *image_size))
-        except (RuntimeError, AssertionError, ValueError) as error:
+        except Exception as error:  # whatever a model makes of a size that it was not made for
             height, width = image_size
             raise UserError(
                 f"data.image_size: {settings.name} cannot take {height} x {width} px: {first_line(error)}"

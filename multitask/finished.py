@@ -32,6 +32,7 @@ from multitask.reporting.run_page import render_report
 from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 from multitask.training.device import resolve_device, resolve_precision
+from multitask.training.memory import keep_freed_memory
 from multitask.training.progress import Progress
 
 NUM_AUGMENTED = 24
@@ -49,6 +50,7 @@ def loaded(
         UserError: a fold is not finished; a checkpoint is missing or damaged.
     """
     device = resolve_device(config.device)
+    keep_freed_memory()
     networks = []
     for member, own_config in members(folder, config):
         network = build_network(own_config, device, pretrained=False)

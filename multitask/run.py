@@ -29,6 +29,7 @@ from multitask.runs.folder import RunFolder, read_json
 from multitask.settings import flatten
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import make_deterministic, resolve_device
+from multitask.training.memory import keep_freed_memory
 from multitask.training.progress import Progress
 
 
@@ -81,6 +82,7 @@ def run(
         folder.claim(resume)  # again: another process may have made it meanwhile
         device = resolve_device(config.device)
         make_deterministic(device)
+        keep_freed_memory()
         material = Material(config, reuse)
         for note in material.samples.notes:
             progress.note(note)

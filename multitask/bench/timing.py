@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -83,8 +83,22 @@ def side_by_side(
             took.append((timed(ours) / repeats, late))
         else:
             took.append((timed(ours) / repeats, timed(other)))
-    ratios = [theirs / mine for mine, theirs in took]
-    mine, theirs = (statistics.median(amount / seconds for seconds in side) for side in zip(*took, strict=True))
+    return of_speeds(name, bound, [(amount / mine, amount / theirs) for mine, theirs in took], unit)
+
+
+def of_speeds(
+    name: str, bound: float | None, speeds: Sequence[tuple[float, float]], unit: str = "images/s"
+) -> Measurement:
+    """What speeds that were measured side by side come to.
+
+    Args:
+        name: what was measured.
+        bound: what the ratio should at least be; None: there is no bound.
+        speeds: our speed and the other's, a round each.
+        unit: of both.
+    """
+    ratios = [mine / theirs for mine, theirs in speeds]
+    mine, theirs = (statistics.median(side) for side in zip(*speeds, strict=True))
     low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
     return Measurement(name, statistics.median(ratios), low, high, bound, mine, theirs, unit)
 

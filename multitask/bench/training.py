@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from torch import nn
 from multitask.assembly import build_network, build_trainer
 from multitask.bench.data import NUM_DATA, measure_data
 from multitask.bench.decoding import decode_fitting
-from multitask.bench.timing import Measurement, built_in_both_orders, computing, side_by_side
+from multitask.bench.timing import Measurement, built_in_both_orders, computing, of_speeds, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
@@ -60,11 +59,12 @@ class Served(Batches):
 
 
 @contextmanager
-def benched(config_path: Path | None) -> Iterator[Config]:
+def benched(config_path: Path | None, people: int = PEOPLE) -> Iterator[Config]:
     """The config that is measured.
 
     Args:
         config_path: its file; None: three heads on MobileNetV2 at 128 x 96 px, and pictures that are drawn for as long.
+        people: how many are drawn.
 
     Raises:
         UserError: the config is not as it must be.
@@ -74,7 +74,7 @@ def benched(config_path: Path | None) -> Iterator[Config]:
         return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "set"
-        draw_set(root, people=PEOPLE)
+        draw_set(root, people=people)
         yield load_config(
             config_file("demo"),
             [
@@ -220,8 +220,4 @@ def _waiting(config: Config, material: Material, trainer: Trainer, served: Serve
         _train(trainer, epoch, watched)
         took = time.perf_counter() - began
         speeds.append((watched.num_images / took, watched.num_images / (took - watched.waited_s)))
-    ratios = [mine / ideal for mine, ideal in speeds]
-    low, _, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
-    mine, ideal = (statistics.median(side) for side in zip(*speeds, strict=True))
-    name = "training with its waits for data, to training without them"
-    return Measurement(name, statistics.median(ratios), low, high, 0.98, mine, ideal)
+    return of_speeds("training with its waits for data, to training without them", 0.98, speeds)

@@ -14,7 +14,8 @@ from multitask.cli.options import FilePath
 @click.option("--study", is_flag=True, help="What a study costs beside its runs, and what it saves; about ten minutes.")
 @click.option("--balancers", is_flag=True, help="What a step costs with each balancer; about five minutes.")
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
-def command(config: Path | None, study: bool, balancers: bool, sharing: bool) -> None:
+@click.option("--whole", is_flag=True, help="A whole run to a plain timm script, each a process; seven minutes.")
+def command(config: Path | None, study: bool, balancers: bool, sharing: bool, whole: bool) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
     from multitask.config import load_config
 
@@ -24,8 +25,8 @@ def command(config: Path | None, study: bool, balancers: bool, sharing: bool) ->
     from multitask.reporting.progress import make_progress
     from multitask.runs.environment import machine
 
-    if study + balancers + sharing > 1:
-        raise click.UsageError("--study, --balancers and --sharing: one at a time")
+    if study + balancers + sharing + whole > 1:
+        raise click.UsageError("--study, --balancers, --sharing and --whole: one at a time")
     progress = make_progress(quiet=False)
     try:
         if study:
@@ -40,6 +41,10 @@ def command(config: Path | None, study: bool, balancers: bool, sharing: bool) ->
             from multitask.bench.sharing import measure_sharing
 
             found = measure_sharing(config, progress)
+        elif whole:
+            from multitask.bench.whole import measure_whole
+
+            found = measure_whole(config, progress)
         else:
             from multitask.bench.training import measure
 

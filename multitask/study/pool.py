@@ -21,6 +21,10 @@ from multitask.study.messages import Beat, Job, Lost, Ready
 
 _START_S = 300.0
 """Until the first sign of life: the libraries' import, on a slow disk."""
+_SHORT_SPIN = "1000"
+"""Rounds that an OpenMP thread waits for the others before it sleeps, where more threads than cores compete: those that
+wait as long as the library has it keep off the core the very thread that they wait for. Where there is a core for each,
+to sleep between two small kernels costs an eighth of the speed."""
 _PATIENCE = 30
 _SPENT_BY_EXIT, _SPENT_BY_KILL = 10, 1
 """What a worker's death before it was ready takes of the patience; one that is ready gives it back. What ends by itself
@@ -30,19 +34,28 @@ will do so again; what somebody kills may live the next time."""
 class Worker:
     """One process.
 
+    Args:
+        number: its place among the workers, from 0.
+        num_threads: that it computes with.
+        crowded: whether all workers together have more threads than there are cores.
+        gpu: the one it may use, as CUDA_VISIBLE_DEVICES names it; None: any.
+        log: the file that takes what it prints.
+
     Attributes:
         number: its place among the workers, from 0.
         idle: whether it waits for a job.
         beat: ``time.monotonic()`` of its last sign of life.
     """
 
-    def __init__(self, number: int, num_threads: int, gpu: str | None, log: IO[bytes]) -> None:
+    def __init__(self, number: int, num_threads: int, crowded: bool, gpu: str | None, log: IO[bytes]) -> None:
         self.number = number
         self.idle = False
         self.started = False
         self.beat = time.monotonic()
         here, there = multiprocessing.Pipe()
         environment = {**os.environ, "OMP_NUM_THREADS": str(num_threads)}
+        if crowded:
+            environment.setdefault("GOMP_SPINCOUNT", _SHORT_SPIN)
         if gpu is not None:
             environment["CUDA_VISIBLE_DEVICES"] = gpu
         self.connection: Connection = here
@@ -89,12 +102,13 @@ class Pool:
         self._gpus = _visible_gpus() if gpus else []
         # Threads of this process, not cores: what OMP_NUM_THREADS or a container grants counts.
         self._num_threads = max(1, torch.get_num_threads() // num_workers)
+        self._crowded = num_workers * self._num_threads > len(os.sched_getaffinity(0))
         self._spent = 0
         self.workers = [self._start(number) for number in range(num_workers)]
 
     def _start(self, number: int) -> Worker:
         gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
-        return Worker(number, self._num_threads, gpu, self._log)
+        return Worker(number, self._num_threads, self._crowded, gpu, self._log)
 
     def idle(self) -> list[Worker]:
         """Those that wait for a job."""

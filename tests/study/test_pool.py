@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import signal
 import stat
 import sys
@@ -62,6 +63,25 @@ def environment(worker: Worker) -> dict[str, str]:
         assert time.monotonic() < until
         time.sleep(0.01)
     return found
+
+
+@pytest.mark.parametrize(("cores", "own", "expected"), [(4, None, None), (3, None, "1000"), (3, "7", "7")])
+def test_workers_wait_for_each_other_shortly_only_where_there_are_more_threads_than_cores(
+    open_pool: Callable[..., Pool],
+    stand_in: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int,
+    own: str | None,
+    expected: str | None,
+) -> None:
+    stand_in("exec sleep 60")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    if own is not None:
+        monkeypatch.setenv("GOMP_SPINCOUNT", own)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    pool = open_pool(2)
+    assert [environment(worker).get("GOMP_SPINCOUNT") for worker in pool.workers] == [expected] * 2
 
 
 @pytest.mark.parametrize(("threads", "workers", "each"), [(8, 2, "4"), (5, 2, "2"), (2, 3, "1")])

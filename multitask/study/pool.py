@@ -37,9 +37,9 @@ class Worker:
     Args:
         number: its place among the workers, from 0.
         num_threads: that it computes with.
-        crowded: whether all workers together have more threads than there are cores.
         gpu: the one it may use, as CUDA_VISIBLE_DEVICES names it; None: any.
         log: the file that takes what it prints.
+        crowded: whether all workers together have more threads than there are cores.
 
     Attributes:
         number: its place among the workers, from 0.
@@ -47,7 +47,7 @@ class Worker:
         beat: ``time.monotonic()`` of its last sign of life.
     """
 
-    def __init__(self, number: int, num_threads: int, crowded: bool, gpu: str | None, log: IO[bytes]) -> None:
+    def __init__(self, number: int, num_threads: int, gpu: str | None, log: IO[bytes], crowded: bool = False) -> None:
         self.number = number
         self.idle = False
         self.started = False
@@ -108,7 +108,7 @@ class Pool:
 
     def _start(self, number: int) -> Worker:
         gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
-        return Worker(number, self._num_threads, self._crowded, gpu, self._log)
+        return Worker(number, self._num_threads, gpu, self._log, self._crowded)
 
     def idle(self) -> list[Worker]:
         """Those that wait for a job."""

@@ -118,7 +118,7 @@ def _evaluate(folder: RunFolder, config: Config, split: str, progress: Progress)
             seen = gallery.facts(np.arange(len(samples)), progress)
         predictions = answer(network, config, samples, batches, material.preprocessing, device)
     if folder.num_folds is not None:
-        return write_ensemble_report(folder, split, predictions, config, material.without_test(), seen)
+        return write_ensemble_report(folder, split, predictions, config, material, seen)
     return write_report(folder, split, predictions, config, material, folder.read_history(), seen)
 
 
@@ -129,7 +129,7 @@ def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Pro
     for index, (member, own_config) in enumerate(members(folder, config)):
         progress.fold(index, folder.num_folds or 0, False)
         evaluate(member, own_config, split, progress)
-    return write_out_of_fold(folder, config, _material(folder, config).without_test())
+    return write_out_of_fold(folder, config, _material(folder, config))
 
 
 def _batches(samples: Samples, config: Config, gallery: Gallery, progress: Progress) -> Batches:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from multitask.config import Config, DataSettings
-from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution
@@ -126,7 +126,7 @@ def _run_folds(
         if not begun and not folder.fold(0).exists():
             _undo(folder)
         raise
-    return RunResult(folder, write_out_of_fold(folder, config, materials[0].without_test()), [])
+    return RunResult(folder, write_out_of_fold(folder, config, materials[0]), [])
 
 
 def _split_csv(materials: list[Material]) -> str:
@@ -173,13 +173,13 @@ def members(folder: RunFolder, config: Config) -> list[tuple[RunFolder, Config]]
     return list(zip(found, fold_configs(config, num_folds), strict=True))
 
 
-def write_out_of_fold(folder: RunFolder, config: Config, samples: Samples) -> dict[str, Any]:
+def write_out_of_fold(folder: RunFolder, config: Config, material: Material) -> dict[str, Any]:
     """Writes the report on all people, from the tables of predictions that the folds left.
 
     Args:
         folder: a run in folds, all of them finished.
         config: its config.
-        samples: those that were dealt into the folds.
+        material: the first fold's.
 
     Returns:
         What ``report.json`` now holds: beside what every report does, ``folds``, a row of scores for each.
@@ -211,7 +211,7 @@ def write_out_of_fold(folder: RunFolder, config: Config, samples: Samples) -> di
         more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
     data = read_json(folder.data) if folder.data.is_file() else {}
     more |= {key: data[key] for key in SEEN if key in data and key != "crop"}
-    return write_ensemble_report(folder, "val", predictions, config, samples, more)
+    return write_ensemble_report(folder, "val", predictions, config, material, more)
 
 
 def write_ensemble_report(
@@ -219,7 +219,7 @@ def write_ensemble_report(
     split: str,
     predictions: Predictions,
     config: Config,
-    samples: Samples,
+    material: Material,
     more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the predictions and the report of one split of a run in folds; returns the report.
@@ -230,11 +230,15 @@ def write_ensemble_report(
             networks answer together, its name.
         predictions: of that split.
         config: the run's.
-        samples: those that were dealt into the folds.
+        material: the first fold's.
         more: to stand in the report too.
     """
     reports = [member.read_report()["training"] for member, _ in members(folder, config)]
+    samples = material.without_test()
     facts = {
+        "empty_cells": asdict(
+            replace(material.empty_cells, untrained=())
+        ),  # who validates in one fold trains in others
         "class_distribution": {"all folds": distribution(samples.labels, samples.groups, samples.space)},
         "training": {
             "num_folds": len(reports),

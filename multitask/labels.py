@@ -306,6 +306,12 @@ class LabelSpace:
         """C_t for each task."""
         return tuple(task.num_classes for task in self.tasks)
 
+    def possible_labels(self, task: str) -> NDArray[np.bool_]:
+        """(C_t,) bool, the labels of a task that occur in some cell that can occur."""
+        column = self.task_names.index(task)
+        others = tuple(axis for axis in range(self.num_tasks) if axis != column)
+        return np.asarray(self.possible.reshape(self.sizes).any(axis=others))
+
     @property
     def num_classes(self) -> int:
         """C, the size of the product; cells that cannot occur are counted, so that the index stays a product's."""

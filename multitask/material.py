@@ -17,6 +17,7 @@ from multitask.config import Config
 from multitask.data.augment import Augmentation, changes_pictures
 from multitask.data.colours import Decoding
 from multitask.data.corrections import correct
+from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.images import Normaliser, Preprocessing, pixels_key
 from multitask.data.loading import Batches, Learned
 from multitask.data.pictures import Pictures
@@ -118,6 +119,11 @@ class Material:
         if split == "all":
             return np.arange(len(self.samples))
         return {"train": self.split.train, "val": self.split.val, "test": self.split.test}[split]
+
+    @cached_property
+    def empty_cells(self) -> EmptyCells:
+        """The classes without pictures."""
+        return empty_cells(self.samples, self.split)
 
     @property
     def serves_features(self) -> bool:

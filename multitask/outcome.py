@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
@@ -110,6 +110,7 @@ def write_report(
             for name, indices in material.split.parts().items()
             if len(indices)
         },
+        "empty_cells": asdict(material.empty_cells),
         "training": {
             "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
             "num_epochs": len(history),

@@ -209,18 +209,23 @@ class Samples:
         return samples
 
     def check_possible(self) -> None:
-        """Checks that no picture has a class that cannot occur.
+        """Checks that no picture has a class that cannot occur, or labels that only such classes have.
 
         Raises:
             UserError: one has.
         """
-        classes = self.classes
-        wrong = np.flatnonzero((classes >= 0) & ~self.space.possible[classes])
-        if len(wrong):
-            name = self.space.class_names[classes[wrong[0]]]
-            raise UserError(
-                f"{self.path(self.images[wrong[0]])}: is labelled {name!r}, which labels.impossible says cannot occur"
-            )
+        if self.space.possible.all():
+            return
+        product = self.space.possible.reshape(self.space.sizes)
+        kinds, kind_of = np.unique(self.labels, axis=0, return_inverse=True)
+        for index, kind in enumerate(kinds):
+            if not product[tuple(slice(None) if label == MISSING else label for label in kind)].any():
+                row = int(np.argmax(kind_of.ravel() == index))
+                known = zip(self.space.tasks, kind, strict=True)
+                name = "/".join(task.classes[label] for task, label in known if label != MISSING)
+                raise UserError(
+                    f"{self.path(self.images[row])}: is labelled {name!r}, which labels.impossible says cannot occur"
+                )
 
 
 @dataclass(frozen=True)

@@ -120,15 +120,13 @@ def pass_weights(num_passes: int, seed: int) -> FloatArray:
 
 def _labelling(answers: Predictions, place: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
     """Given and predicted labels of the joint or of ``tasks.<name>``, and which of them can occur."""
-    from multitask.evaluation.summary import declared_labels
-
     space = answers.space
     if place == "joint":
         return answers.classes, answers.predicted, space.possible
     task = place.removeprefix("tasks.")
     column = space.task_names.index(task)
     guess = answers.task_log_probs()[task].argmax(dim=1).numpy()
-    return answers.labels[:, column], guess, declared_labels(space, column)
+    return answers.labels[:, column], guess, space.possible_labels(task)
 
 
 def aligned(names: Sequence[str], passes: Sequence[Sequence[Predictions]]) -> list[list[Predictions]]:

@@ -148,7 +148,8 @@ class Predictions:
             probs = self.log_probs[task.name].exp().numpy()
             columns |= {f"p({task.name}={name})": probs[:, index] for index, name in enumerate(task.classes)}
         if self.joint is not None:
-            columns |= dict(zip(_joint_columns(self.space), self.joint.exp().numpy().T, strict=True))
+            probs = self.joint.exp().numpy()[:, self.space.possible]
+            columns |= dict(zip(_joint_columns(self.space), probs.T, strict=True))
         for column, task in enumerate(self.space.tasks):
             if self.numbers is not None and not np.isnan(self.numbers[:, column]).all():
                 columns[f"number({task.name})"] = self.numbers[:, column]
@@ -175,7 +176,9 @@ class Predictions:
             columns = _joint_columns(space)
             joint = None
             if columns[0] in table:
-                joint = torch.from_numpy(np.stack([table[name] for name in columns], axis=1)).log()
+                all_probs = np.zeros((len(table["image"]), space.num_classes))
+                all_probs[:, space.possible] = np.stack([table[name] for name in columns], axis=1)
+                joint = torch.from_numpy(all_probs).log()
             return cls(
                 space,
                 learned,
@@ -196,8 +199,8 @@ class Predictions:
 
 
 def _joint_columns(space: LabelSpace) -> list[str]:
-    """The columns of the classes' probabilities."""
-    return [f"p(joint={name})" for name in space.class_names]
+    """The columns of the probabilities of the classes that can occur."""
+    return [f"p(joint={name})" for name, here in zip(space.class_names, space.possible, strict=True) if here]
 
 
 def _read_table(path: Path) -> dict[str, NDArray[Any]]:

@@ -49,7 +49,7 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
     for column, (task, log_probs) in enumerate(space.marginal_log_probs(joint_log_probs).items()):
         labels = predictions.labels[:, column]
         seen = labels != MISSING
-        scores = Scores(labels[seen], log_probs.argmax(dim=1).numpy()[seen], declared_labels(space, column))
+        scores = Scores(labels[seen], log_probs.argmax(dim=1).numpy()[seen], space.possible_labels(task))
         tasks[task] = {
             "loss": _negative_log_likelihood(log_probs, labels),
             "macro_f1": scores.macro_f1,
@@ -62,17 +62,21 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def declared_labels(space: LabelSpace, column: int) -> NDArray[np.bool_]:
-    """(C_t,) bool, the labels of the task in this column that occur in some cell that can occur."""
-    others = tuple(axis for axis in range(space.num_tasks) if axis != column)
-    return np.asarray(space.possible.reshape(space.sizes).any(axis=others))
-
-
 def _class_rows(scores: Scores, names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """A row for each declared class: what cannot occur stands in no table."""
+    columns = (names, scores.support, scores.precision, scores.recall, scores.f1)
     return [
         {"name": name, "support": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
-        for name, n, p, r, f in zip(names, scores.support, scores.precision, scores.recall, scores.f1, strict=True)
+        for here, name, n, p, r, f in zip(scores.declared, *columns, strict=True)
+        if here
     ]
+
+
+def _confusion(given: IntArray, predicted: IntArray, declared: NDArray[np.bool_]) -> Any:
+    """``confusion_table`` of the declared classes."""
+    places = np.cumsum(declared) - 1
+    here = declared[given] & declared[predicted]
+    return confusion_table(places[given[here]], places[predicted[here]], int(declared.sum()))
 
 
 def _figures(
@@ -98,11 +102,12 @@ def _figures(
         "macro_f1": scores.macro_f1,
         "macro_f1_ci": None,
         "ece": calibration_error(bins),
+        "ceiling": float((scores.support[declared] > 0).mean()),  # of macro-F1, which counts absent classes as 0
         "absent_classes": [
             name for name, count, here in zip(names, scores.support, declared, strict=True) if here and not count
         ],
         "classes": _class_rows(scores, names),
-        "confusion": confusion_table(given, predicted, len(names)),
+        "confusion": _confusion(given, predicted, declared),
         "reliability": bins,
     }
     if len(given):
@@ -145,7 +150,7 @@ def summarise(
             best.values.exp().numpy(),
             groups,
             space.tasks[column].classes,
-            declared_labels(space, column),
+            space.possible_labels(task),
             seed,
         )
         if centres and task in centres and predictions.numbers is not None:
@@ -187,9 +192,7 @@ def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int
     figures: dict[str, Any] = {
         "num_images": int(inside.sum()),
         "num_groups": len(np.unique(groups[inside])),
-        "classes": [
-            row for row, held in zip(_class_rows(scores, predictions.space.class_names), unseen, strict=True) if held
-        ],
+        "classes": _class_rows(scores, predictions.space.class_names),
     }
     for key, which in (("", unseen), ("seen_", predictions.space.possible & ~unseen)):
         there = which[given].any()
@@ -201,14 +204,16 @@ def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int
 
 
 def distribution(labels: IntArray, groups: NDArray[np.object_], space: LabelSpace) -> dict[str, Any]:
-    """How often each class and each task's label occurs among (N, T) labels of (N,) groups."""
+    """How often each class and each task's label that can occur does, among (N, T) labels of (N,) groups."""
     classes = space.encode(labels)
     return {
         "num_images": len(labels),
         "num_groups": len(set(groups)),
-        "joint": np.bincount(classes[classes != MISSING], minlength=space.num_classes).tolist(),
+        "joint": np.bincount(classes[classes != MISSING], minlength=space.num_classes)[space.possible].tolist(),
         "tasks": {
-            task.name: np.bincount(column[column != MISSING], minlength=task.num_classes).tolist()
+            task.name: np.bincount(column[column != MISSING], minlength=task.num_classes)[
+                space.possible_labels(task.name)
+            ].tolist()
             for task, column in zip(space.tasks, labels.T, strict=True)
         },
     }

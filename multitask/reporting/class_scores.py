@@ -44,7 +44,7 @@ def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str,
         "interval": interval_text(scores["macro_f1_ci"]),
         "accuracy_interval": interval_text(scores["accuracy_ci"]),
         "words": _scores_in_words(scores),
-        "absent": absent_in_words(scores["absent_classes"]),
+        "absent": absent_in_words(scores["absent_classes"], scores.get("ceiling")),
         "layout": _layout(len(classes)),
         "upright": len(classes) > _LEVEL_CLASSES,
         "long": len(classes) > LONG_CLASSES,
@@ -66,15 +66,21 @@ def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str,
     }
 
 
-def absent_in_words(names: Sequence[str]) -> str:
-    """The classes that no picture of the split has, in words; empty where there are none."""
+def absent_in_words(names: Sequence[str], ceiling: float | None = None) -> str:
+    """The classes that no picture of the split has, in words; empty where there are none.
+
+    Args:
+        names: theirs.
+        ceiling: the most that macro-F1 can be without them; None: it is not said.
+    """
     if not names:
         return ""
     listed = ", ".join(names[:_NAMED_ABSENT])
     more = f" and {len(names) - _NAMED_ABSENT:,} more" if len(names) > _NAMED_ABSENT else ""
+    most = "" if ceiling is None else f" Macro-F1 is at most {score_text(ceiling)} here."
     if len(names) == 1:
-        return f"One declared class has no picture in this split and counts as F1 0: {listed}."
-    return f"{len(names):,} declared classes have no picture in this split and count as F1 0: {listed}{more}."
+        return f"One declared class has no picture in this split and counts as F1 0: {listed}.{most}"
+    return f"{len(names):,} declared classes have no picture in this split and count as F1 0: {listed}{more}.{most}"
 
 
 def _scores_in_words(scores: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from multitask.errors import printable
 from multitask.files import size_text
 from multitask.reporting.audit_words import audit_sentences
 from multitask.reporting.class_rows import listed_in_words, worst_classes
+from multitask.reporting.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.words import amount_text, crop_text, error_text, moment_text, picture_notes
 
 out = Console(highlight=False)
@@ -117,13 +118,29 @@ def show_report(report: Mapping[str, Any]) -> None:
     absent = report["joint"]["absent_classes"]
     if not report["joint"]["num_images"]:
         say("joint: unknown, since no picture has all its labels")
-    elif absent:
-        more = f" and {len(absent) - ABSENT_NAMES:,} more" if len(absent) > ABSENT_NAMES else ""
-        say(f"absent from these images, and so an F1 of 0: {', '.join(absent[:ABSENT_NAMES])}{more}")
+    else:
+        _show_absent(absent, report["joint"], report.get("empty_cells") or {})
     for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
         if figures["num_images"]:
             say()
             _show_classes(name, figures)
+
+
+def _show_absent(absent: Sequence[str], joint: Mapping[str, Any], empty: Mapping[str, Any]) -> None:
+    """The classes that have no picture: in these images, or at all."""
+    never = empty.get("never") or ()
+    elsewhere = [name for name in absent if name not in set(never)]
+    if elsewhere:
+        ceiling = f"; macro-F1 is at most {score(joint['ceiling'])} here" if joint.get("ceiling") is not None else ""
+        more = f" and {len(elsewhere) - ABSENT_NAMES:,} more" if len(elsewhere) > ABSENT_NAMES else ""
+        say(f"absent from these images, and so an F1 of 0: {', '.join(elsewhere[:ABSENT_NAMES])}{more}{ceiling}")
+    if empty.get("untrained"):
+        names = empty["untrained"]
+        more = f" and {len(names) - ABSENT_NAMES:,} more" if len(names) > ABSENT_NAMES else ""
+        say(f"in the data, but none that trains: {', '.join(names[:ABSENT_NAMES])}{more}")
+    if never:
+        say(never_in_words(never, len(joint["classes"])))
+        say(impossible_yaml(empty["impossible"]).rstrip())
 
 
 def _show_rules(found: Mapping[str, Any] | None) -> None:

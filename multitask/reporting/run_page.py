@@ -12,6 +12,7 @@ from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.reporting import plots
 from multitask.reporting.balance_view import balance_view
 from multitask.reporting.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
+from multitask.reporting.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.learning_view import best_epoch_of, learning_view
 from multitask.reporting.pages import Mistake, Picture, embedded, render
 from multitask.reporting.rules import rules_view
@@ -90,6 +91,8 @@ def render_report(
         balance=balance_view(history, {name: place for place, name in enumerate(report["tasks"])}),
         distributions=_distributions(report),
         splits=_splits(report.get("class_distribution") or {}),
+        never=never_in_words(*_never(report)),
+        impossible=impossible_yaml((report.get("empty_cells") or {}).get("impossible") or ()),
         pictures_missing=report.get("pictures_missing"),
         augmented=[{"picture": picture, **embedded(picture.pixels)} for picture in augmented],
         mistakes=[
@@ -122,7 +125,7 @@ def _reading(report: Mapping[str, Any]) -> list[str]:
         sentences.append(crop_text(report["crop"]))
     sentences += [f"{note}." for note in picture_notes(report)]
     if joint["absent_classes"]:
-        sentences.append(absent_in_words(joint["absent_classes"]))
+        sentences.append(absent_in_words(joint["absent_classes"], joint.get("ceiling")))
     return sentences
 
 
@@ -207,6 +210,11 @@ def _commonest(
     return [names[place] for place in chosen], {
         split: [row[place] for place in chosen] for split, row in counts.items()
     }
+
+
+def _never(report: Mapping[str, Any]) -> tuple[Sequence[str], int]:
+    """The classes that are in no split, and the number of those that can occur."""
+    return (report.get("empty_cells") or {}).get("never") or (), len(report["joint"]["classes"])
 
 
 def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:

@@ -13,7 +13,6 @@ from multitask.errors import UserError
 from multitask.evaluation.intervals import LEVEL, interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.summary import declared_labels
 from multitask.labels import MISSING
 from multitask.settings import flatten
 
@@ -110,5 +109,5 @@ def _labellings(first: Predictions, other: Predictions, base_rows: IntArray, row
             first.labels[base_rows, column],
             base[task.name].argmax(dim=1).numpy()[base_rows],
             new[task.name].argmax(dim=1).numpy()[rows],
-            declared_labels(space, column),
+            space.possible_labels(task.name),
         )

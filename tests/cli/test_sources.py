@@ -139,6 +139,30 @@ def test_what_is_odd_in_a_table_is_said_once(
     )
 
 
+def test_classes_without_pictures_have_a_cure_and_then_stand_in_no_table(
+    call: Call, config: Callable[..., Path], tmp_path: Path
+) -> None:
+    tasks = {"garment": {"classes": list(GARMENTS)}, "colour": {"classes": [*COLOURS, "violet"]}}
+    labels: dict[str, Any] = {"tasks": tasks}
+    cure = "labels:\n  impossible:\n  - {colour: violet}"
+    never = "2 of 8 classes have no picture in any split: shirt/violet, skirt/violet."
+    for impossible in ([], [{"colour": "violet"}]):
+        path, run = config(labels={**labels, "impossible": impossible}, joint={}), tmp_path / f"run{len(impossible)}"
+        trained = call("train", path, "--out", run)
+        assert trained.code == 0, trained.err
+        looked = call("eda", path, "--out", tmp_path / "eda.html")
+        pages = [(run / "report.html").read_text(), (tmp_path / "eda.html").read_text()]
+        for text in (trained.out, looked.out, *(page.replace("&lt;", "<") for page in pages)):
+            assert (never in text) == (cure in text) == (not impossible)
+            if impossible:
+                assert "violet" not in text
+        report = json.loads((run / "report.json").read_text())
+        assert len(report["joint"]["classes"]) == len(report["joint"]["confusion"]) == 8 - 2 * len(impossible)
+        assert report["empty_cells"]["never"] == ([] if impossible else ["shirt/violet", "skirt/violet"])
+        assert ("p(joint=shirt/violet)" in read(run / "predictions-val.csv")[0]) == (not impossible)
+        assert call("evaluate", run, "--split", "train", "-q").code == 0  # reads what it wrote
+
+
 def test_two_sources_of_which_none_has_a_whole_class(
     call: Call, config: Callable[..., Path], table: Path, tmp_path: Path
 ) -> None:

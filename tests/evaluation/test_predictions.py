@@ -172,6 +172,10 @@ def test_a_joint_term_is_kept_in_the_table_and_joined(tmp_path: Path) -> None:
     assert torch.equal(one.joint_log_probs(), joint)
     path = tmp_path / "predictions.csv"
     path.write_text(one.to_csv(), encoding="utf-8")
+    header = next(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
+    names = [name for name in header if name.startswith("p(joint=")]
+    assert len(names) == SPACE.possible.sum()
+    assert f"p(joint={SPACE.class_names[int(np.argmin(SPACE.possible))]})" not in names  # what cannot occur
     other = Predictions.from_csv(path, SPACE, SPACE)
     assert other.joint is not None
     torch.testing.assert_close(other.joint.exp(), joint.exp(), atol=1e-8, rtol=1e-6)

@@ -49,7 +49,7 @@ def test_report_holds_what_is_promised(learned: LabelSpace) -> None:
     assert report["num_groups"] == 10
     assert report["decode"] == {"name": "independent"}
     assert set(report["tasks"]) == {"colour", "shape"}
-    for figures, size in ((report["joint"], 6), (report["tasks"]["colour"], 3), (report["tasks"]["shape"], 2)):
+    for figures, size in ((report["joint"], 5), (report["tasks"]["colour"], 3), (report["tasks"]["shape"], 2)):
         low, high = figures["macro_f1_ci"]
         assert 0 <= low <= figures["macro_f1"] <= high <= 1
         low, high = figures["accuracy_ci"]
@@ -127,13 +127,28 @@ def test_label_that_can_never_occur_does_not_lower_its_tasks_score() -> None:
     assert differences["tasks.colour.macro_f1"] == -1.0
 
 
+def test_what_cannot_occur_stands_in_no_table_and_what_does_not_occur_lowers_the_ceiling() -> None:
+    space = LabelSpace(SPACE.tasks, [{"colour": "blue"}])
+    labels = np.array([[0, 0], [1, 1], [1, 0]])
+    report = summarise(replace(make(labels), space=space), {}, 0)
+    assert [row["name"] for row in report["joint"]["classes"]] == list(space.class_names[:4])
+    assert [row["name"] for row in report["tasks"]["colour"]["classes"]] == ["red", "green"]
+    assert np.array(report["joint"]["confusion"]).shape == (4, 4)
+    assert np.array(report["tasks"]["colour"]["confusion"]).shape == (2, 2)
+    assert report["joint"]["absent_classes"] == ["red/square"]
+    assert report["joint"]["ceiling"] == 0.75
+    assert report["tasks"]["colour"]["ceiling"] == report["tasks"]["shape"]["ceiling"] == 1
+    found = distribution(labels, np.array(["a", "b", "c"], dtype=object), space)
+    assert (found["joint"], found["tasks"]["colour"]) == ([1, 0, 1, 1], [1, 2])
+
+
 def test_distribution_counts_known_labels() -> None:
     labels = np.array([[0, 0], [0, 1], [2, MISSING], [0, 0]])
     found = distribution(labels, np.array(["a", "a", "b", "c"], dtype=object), SPACE)
     assert found == {
         "num_images": 4,
         "num_groups": 3,
-        "joint": [2, 1, 0, 0, 0, 0],
+        "joint": [2, 1, 0, 0, 0],
         "tasks": {"colour": [3, 0, 1], "shape": [2, 1]},
     }
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from multitask.data.eda.copies import Copies, Pair, find_copies, linked
 from multitask.data.eda.looks import Looks, common_size, look_at
+from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.framing import Framing, frame
 from multitask.data.images import Pixels, Preprocessing
 from multitask.data.samples import Samples
@@ -76,6 +77,7 @@ class Inspection:
             ``neither``.
         counts: per task and, as ``joint``, per class.
         untrained: classes that can occur but that no group trains.
+        empty: which of these are in no split, and what would declare them impossible.
         size: height and width in pixels at which pictures were looked at.
         looks: what the pictures look like; its means are of the labels of each task in turn, then of ``cells``.
         cells: classes that are shown in pictures.
@@ -91,6 +93,7 @@ class Inspection:
     parts: Mapping[str, NDArray[np.int64]]
     counts: Mapping[str, Counts]
     untrained: tuple[str, ...]
+    empty: EmptyCells
     size: tuple[int, int]
     looks: Looks
     cells: tuple[int, ...]
@@ -169,6 +172,7 @@ def inspect(
         parts,
         counts,
         tuple(samples.space.class_names[index] for index in untrained),
+        empty_cells(samples, split),
         preprocessing.size,
         looks,
         cells,

@@ -8,6 +8,7 @@ from multitask.data.eda import Inspection
 from multitask.labels import JOINT
 from multitask.reporting.console import CLASS_ROWS, make_table, out, say
 from multitask.reporting.eda.words import NAMED, forms, sentences
+from multitask.reporting.empty_cells import impossible_yaml
 
 _FORMS = 4
 
@@ -18,6 +19,8 @@ def show_inspection(found: Inspection) -> None:
     for sentence in sentences(found):
         style = "red" if sentence.endswith("leak.") or "cannot be read" in sentence else ""
         out.print(Text(sentence, style=style), soft_wrap=not out.is_terminal)
+    if found.empty.never:
+        say(impossible_yaml(found.empty.impossible).rstrip())
     _show_counts(found)
     _show_looks(found)
     if found.leaks:
@@ -43,8 +46,10 @@ def _show_counts(found: Inspection) -> None:
             continue  # left to the page
         say()
         table = make_table("classes" if name == JOINT else name, ("", *columns))
+        space = found.samples.space
+        possible = space.possible if name == JOINT else space.possible_labels(name)
         for index, label in enumerate(counts.names):
-            if name == JOINT and not found.samples.space.possible[index]:
+            if not possible[index]:
                 continue
             cells = [int(kind[part][index]) for part in parts for kind in (counts.groups, counts.pictures)]
             untrained = not counts.groups["train"][index]

@@ -16,6 +16,7 @@ from multitask.reporting import plots
 from multitask.reporting.class_scores import LONG_CLASSES
 from multitask.reporting.eda.plots import histogram
 from multitask.reporting.eda.words import forms, num_copied, sentences
+from multitask.reporting.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.pages import embedded, render
 from multitask.reporting.words import amount_text, moment_text, plural, score_text
 
@@ -61,6 +62,8 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         parts_of=[part for part, indices in found.parts.items() if len(indices)],
         classes=_classes(found),
         untrained=found.untrained,
+        never=never_in_words(found.empty.never, int(found.samples.space.possible.sum())),
+        impossible=impossible_yaml(found.empty.impossible),
         distributions=_distributions(found),
         numbers=numbers,
         linked=[_linked(found, item) for item in found.linked[:MOST_LINKED]],
@@ -131,9 +134,10 @@ def _distributions(found: Inspection) -> list[dict[str, Any]]:
     views = []
     for place, task in enumerate(found.samples.space.tasks):
         counts = found.counts[task.name]
+        possible = found.samples.space.possible_labels(task.name)
         plot = plots.distribution(
-            task.classes,
-            {part: counts.pictures[part].tolist() for part in parts},
+            [name for name, here in zip(task.classes, possible, strict=True) if here],
+            {part: counts.pictures[part][possible].tolist() for part in parts},
             key=f"distribution-{place}",
             label=f"{task.name}: share of each label in {', '.join(parts)}",
         )

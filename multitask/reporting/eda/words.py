@@ -9,6 +9,7 @@ import numpy as np
 from multitask.data.eda import Inspection
 from multitask.data.eda.copies import MOST_PAIRS
 from multitask.labels import JOINT
+from multitask.reporting.empty_cells import never_in_words
 from multitask.reporting.words import fit_text, picture_notes, plural
 
 NAMED = 8  # names in a sentence
@@ -95,7 +96,8 @@ def _copies(found: Inspection) -> list[str]:
 def _untrained(found: Inspection) -> list[str]:
     if not found.untrained:
         return []
-    return [f"No group trains {some(found.untrained)}."]
+    never = never_in_words(found.empty.never, int(found.samples.space.possible.sum()))
+    return [f"No group trains {some(found.untrained)}.", *([never] if never else [])]
 
 
 def _unknown(found: Inspection) -> list[str]:

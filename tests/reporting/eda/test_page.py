@@ -106,6 +106,9 @@ def test_sentences_say_what_whoever_trains_must_know(found, clean):
         "1 set is on both sides of the split: a leak.",
         "Their labels contradict each other: age.",
         "No group trains round/>=60, <b>square/<30, <b>square/30-60, <b>square/>=60.",
+        "3 of 6 classes have no picture in any split: <b>square/<30, <b>square/30-60, <b>square/>=60. They count as F1 "
+        "0, so that macro-F1 is at most .500. If they cannot occur, labels.impossible should say so: they are then "
+        "neither answered nor counted.",
     ]
     assert sentences(clean)[1:3] == ["All of them can be read.", "No picture was found under two groups."]
 

@@ -1,0 +1,75 @@
+"""Classes of the product that have no picture: they cost macro-F1, and may be ones that cannot occur."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.data.samples import Samples
+from multitask.data.splits import Split
+from multitask.labels import MISSING, LabelSpace
+
+
+@dataclass(frozen=True)
+class EmptyCells:
+    """Classes without pictures.
+
+    Attributes:
+        never: names of the classes that can occur, and of which no split has a picture.
+        untrained: names of those of which there are pictures, but none that trains.
+        impossible: what ``labels.impossible`` would hold if those of ``never`` cannot occur: what it holds now, too.
+    """
+
+    never: tuple[str, ...]
+    untrained: tuple[str, ...]
+    impossible: tuple[dict[str, str], ...]
+
+
+def empty_cells(samples: Samples, split: Split) -> EmptyCells:
+    """The classes without pictures among all samples, those that test and those in no split too.
+
+    A picture with some of its labels is taken for one of a class with these that has pictures with all of theirs; where
+    none has, it may be of any that has these labels.
+    """
+    space = samples.space
+    never = space.possible & ~_occurring(space, samples.labels)
+    trained = _occurring(space, samples.labels[split.train])
+    untrained = space.possible & ~never & ~trained
+    names = np.array(space.class_names, dtype=object)
+    selections = smallest_selections(space, never | ~space.possible) if never.any() else []
+    return EmptyCells(tuple(names[never]), tuple(names[untrained]), tuple(selections))
+
+
+def _occurring(space: LabelSpace, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(C,) whether a class is that of one of (N, T) labels, some of which may be missing."""
+    kinds = np.unique(labels, axis=0)
+    missing = (kinds == MISSING).sum(axis=1)
+    whole = np.zeros(space.sizes, dtype=bool)
+    whole[tuple(kinds[missing == 0].T)] = True
+    occurring = whole.copy()
+    for row in kinds[(missing > 0) & (missing < space.num_tasks)]:
+        place = tuple(slice(None) if label == MISSING else label for label in row)
+        if not whole[place].any():
+            occurring[place] = True
+    return occurring.ravel()
+
+
+def smallest_selections(space: LabelSpace, cells: NDArray[np.bool_]) -> list[dict[str, str]]:
+    """(C,) cells as selections of labels, the fewest tasks first: one for a label all of whose cells are among them."""
+    wanted = cells.reshape(space.sizes)
+    covered = np.zeros_like(wanted)
+    found: list[dict[str, str]] = []
+    for num in range(1, space.num_tasks + 1):
+        for tasks in combinations(range(space.num_tasks), num):
+            others = tuple(axis for axis in range(space.num_tasks) if axis not in tasks)
+            for labels in np.argwhere(wanted.all(axis=others) & ~covered.all(axis=others)):
+                place: list[slice | int] = [slice(None)] * space.num_tasks
+                for task, label in zip(tasks, labels, strict=True):
+                    place[task] = int(label)
+                covered[tuple(place)] = True
+                named = zip(tasks, labels, strict=True)
+                found.append({space.tasks[task].name: space.tasks[task].classes[label] for task, label in named})
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -136,11 +137,16 @@ def default_folder() -> Path:
     """Where arrays are kept for other runs, unless a config says where.
 
     Outside of every run's folder, since runs share them, and of the data's, which may be read-only: the place that
-    the XDG Base Directory Specification has for what can be made again.
+    the XDG Base Directory Specification has for what can be made again. Who has no home, as a number that a container
+    runs under has none, has a folder of that number among the temporary files.
     """
     home = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has it that a relative path is to be ignored.
-    return (Path(home) if os.path.isabs(home) else Path.home() / ".cache") / "multitask"
+    if os.path.isabs(home):  # the specification has it that a relative path is to be ignored
+        return Path(home) / "multitask"
+    user = os.path.expanduser("~")  # which is left as it stands where nobody knows better
+    if os.path.isabs(user):
+        return Path(user) / ".cache" / "multitask"
+    return Path(tempfile.gettempdir()) / f"multitask-{os.getuid()}"
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,17 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         os.close(folder)
 
 
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the file in an error that names none, as that of a disk which is full while a file is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from None
+
+
 def is_part(path: Path) -> bool:
     """Whether a file is what ``write_atomically`` leaves when it is killed."""
     return path.name.startswith(".") and path.suffix == _PART

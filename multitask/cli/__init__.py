@@ -43,6 +43,8 @@ def main() -> None:
     """The console script. What a user can mend is one line on the error stream and exit code 2; Ctrl-C is 130."""
     # Of children, those too that libraries start: a file in the working folder never stands in for a module.
     os.environ["PYTHONSAFEPATH"] = "1"
+    if not os.path.isabs(os.path.expanduser("~")):  # else Matplotlib warns of having made a folder
+        os.environ.setdefault("MPLCONFIGDIR", f"/tmp/multitask-matplotlib-{os.getuid()}")
     with _interrupts():
         from multitask.cli.streams import lasting_streams
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import json
 import shutil
 import uuid
@@ -28,6 +29,7 @@ from PIL import Image
 from multitask.data.drawing.faces import draw_portrait
 from multitask.data.drawing.people import gender_and_age, invent_person
 from multitask.errors import UserError
+from multitask.files import naming
 
 # Raise it whenever the same arguments come to give other files.
 DRAWING_VERSION = 1
@@ -195,19 +197,23 @@ def _pictures(seed: int, stream: int, index: int) -> tuple[str, int, Iterator[_P
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:
+    content = io.BytesIO()  # not to the file itself, where a full disk would be an "encoder error" without a number
     if path.suffix == ".png":
-        Image.fromarray(pixels).save(path, compress_level=PNG_COMPRESSION)
+        Image.fromarray(pixels).save(content, format="PNG", compress_level=PNG_COMPRESSION)
     else:
-        Image.fromarray(pixels).save(path, format="JPEG", quality=JPEG_QUALITY)
+        Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+    with naming(path):
+        path.write_bytes(content.getvalue())
 
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with naming(path), path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
 
 
 def _write_text(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    with naming(path):
+        path.write_text(text, encoding="utf-8", newline="\n")
 
 
 @contextlib.contextmanager

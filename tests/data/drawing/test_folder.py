@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 from collections import Counter
@@ -319,3 +320,15 @@ class TestErrors:
 
         draw_set(root, people=2, eval_people=1, on_person=on_person)
         assert calls == [(1, 3), (2, 3), (3, 3)]
+
+
+@pytest.mark.parametrize("method", ["write_bytes", "write_text"])
+def test_a_full_disk_is_told_with_the_file(method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, *args: object, **more: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")  # which is how a write fails: without a name
+
+    monkeypatch.setattr(Path, method, full)
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        draw_set(tmp_path / "set", people=1, seed=0)
+    assert str(caught.value.filename).startswith(str(tmp_path))
+    assert not list(tmp_path.iterdir())

@@ -24,7 +24,7 @@ from multitask.material import Material
 from multitask.outcome import write_figures
 from multitask.run import RunResult, check_same, run
 from multitask.runs.environment import environment
-from multitask.runs.folder import RunFolder, read_json
+from multitask.runs.folder import RunFolder
 from multitask.settings import MOST_FOLDS, override, validate
 from multitask.training.device import resolve_device
 from multitask.training.progress import Progress
@@ -36,8 +36,10 @@ def fold_configs(config: Config, num_folds: int) -> list[Config]:
     Raises:
         UserError: there are too few folds, or the config says itself who validates.
     """
-    if not 2 <= num_folds <= MOST_FOLDS:
-        raise UserError(f"--folds: must be from 2 to {MOST_FOLDS}, found {num_folds}")
+    if num_folds < 2:
+        raise UserError(f"--folds: must be at least 2, found {num_folds}")
+    if num_folds > MOST_FOLDS:
+        raise UserError(f"--folds: must be at most {MOST_FOLDS}, found {num_folds}")
     data, usual = config.data, DataSettings.model_fields["val_fraction"].default
     if data.folds is not None:
         raise UserError(f"data.folds: is {data.folds}, but --folds {num_folds} runs every fold; leave it out")
@@ -119,7 +121,7 @@ def _run_folds(
             progress.fold(index, num_folds, done)
             if not done:
                 run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
-            found = read_json(member.data)
+            found = member.read_data()
             seen = {key: found[key] for key in SEEN if key in found}  # of all pictures, and so alike in every fold
             write_atomically(folder.data, to_json({**data, **seen}))
     except BaseException:
@@ -209,7 +211,7 @@ def write_out_of_fold(folder: RunFolder, config: Config, material: Material) -> 
     more: dict[str, Any] = {"folds": rows}
     if crops := [report["crop"] for report in reports if "crop" in report]:
         more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
-    data = read_json(folder.data) if folder.data.is_file() else {}
+    data = folder.read_data() if folder.data.is_file() else {}
     more |= {key: data[key] for key in SEEN if key in data and key != "crop"}
     return write_ensemble_report(folder, "val", predictions, config, material, more)
 
@@ -250,7 +252,7 @@ def write_ensemble_report(
             "backbone": config.model.backbone.name,
             "sharing": config.model.sharing.name,
             "num_parameters": sum(training["num_parameters"] for training in reports),
-            "device": read_json(folder.environment)["device"],
+            "device": folder.read_environment("device")["device"],
         },
     }
     return write_figures(folder, split, predictions, config, samples, {**(more or {}), **facts})

@@ -24,7 +24,7 @@ from multitask.files import plain, to_json, write_atomically
 from multitask.labels import JOINT
 from multitask.losses import prior_shifts
 from multitask.material import Material, what_is_learned
-from multitask.runs.folder import RunFolder, read_json
+from multitask.runs.folder import RunFolder
 from multitask.seeds import derive
 
 
@@ -103,7 +103,7 @@ def write_report(
     ``seen`` says what the network sees of its pictures: ``Gallery.facts``.
     """
     samples = material.samples
-    began = read_json(folder.environment)
+    began = folder.read_environment("num_parameters", "device")
     facts = {
         "class_distribution": {
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
@@ -115,7 +115,7 @@ def write_report(
             "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
             "num_epochs": len(history),
             "monitor": config.training.monitor,
-            "seconds": math.fsum(row["seconds"] for row in history),
+            "seconds": math.fsum(row.get("seconds") or 0.0 for row in history),
             "seed": config.seed,
             "backbone": config.model.backbone.name,
             "sharing": config.model.sharing.name,
@@ -163,13 +163,13 @@ def write_figures(
         {
             "run": folder.name,
             "split": split,
-            "created": read_json(folder.environment)["created"],
+            "created": folder.read_environment("created")["created"],
             **summarise(
                 predictions,
                 config.decode.model_dump(mode="json"),
                 seed,
                 config.unseen(),
-                read_json(folder.data).get("centres"),
+                folder.read_data().get("centres"),
             ),
             "decode_rules": rules,
             "joint_term": joint_term(predictions, seed),

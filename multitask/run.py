@@ -25,7 +25,7 @@ from multitask.outcome import answer, write_report
 from multitask.reporting.words import picture_notes
 from multitask.runs.config import load_run_config
 from multitask.runs.environment import environment
-from multitask.runs.folder import RunFolder, read_json
+from multitask.runs.folder import RunFolder
 from multitask.settings import flatten
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import make_deterministic, resolve_device
@@ -204,7 +204,7 @@ def _open_folder(
     if folder.exists():
         check_same(folder, config, data, progress)
         write_atomically(folder.config, config.to_yaml())  # which may have more epochs
-        frozen = read_json(folder.environment).get("frozen_backbone")
+        frozen = folder.read_environment().get("frozen_backbone")
         if frozen is not None and frozen != facts["frozen_backbone"]:
             raise UserError(
                 f"model.backbone.weights: {config.model.backbone.weights} does not hold the weights that the run in "
@@ -252,7 +252,7 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any], longer: 
             f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
             + (f" (and {len(changed) - 1} more)" if len(changed) > 1 else "")
         )
-    if folder.data.exists() and read_json(folder.data).get("fingerprint") != data["fingerprint"]:
+    if folder.data.exists() and folder.read_data().get("fingerprint") != data["fingerprint"]:
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
 

@@ -162,6 +162,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     """
     check_regular(path)
     try:
+        if path.is_fifo():  # which nobody may ever write to
+            raise UserError(f"{path}: cannot be read: is a pipe; name a file")
         with path.open(encoding="utf-8") as file:
             text = file.read(MAX_CHARACTERS + 1)
     except FileNotFoundError:

@@ -234,7 +234,7 @@ def test_unfinished_run_is_listed_as_such_and_answers_nothing(copy: Path, drawn:
 @pytest.mark.parametrize(
     ("changes", "num_folds", "line"),
     [
-        (FOLDS, 1, "--folds: must be from 2 to 1000, found 1"),
+        (FOLDS, 1, "--folds: must be at least 2, found 1"),
         (
             {**FOLDS, "data.folds": 4, "data.fold": 1},
             3,

@@ -25,7 +25,8 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.material import Material
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.study.progress import StudyProgress, StudyView
-from multitask.runs.folder import RunFolder, read_json
+from multitask.runs.folder import RunFolder, read_json, read_record
+from multitask.runs.records import Costs, reading
 from multitask.settings import validate
 from multitask.training.loop import lookup
 from multitask.yaml_text import dump_yaml, read_yaml
@@ -353,7 +354,7 @@ class _Costs:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._all: dict[str, dict[str, Any]] = read_json(path) if path.is_file() else {}
+        self._all: dict[str, dict[str, Any]] = read_record(path, Costs) if path.is_file() else {}
 
     def found(self, kind: str) -> dict[str, Any]:
         """Figures of a kind, by what is trained."""
@@ -382,5 +383,7 @@ def read_bakeoff_report(path: Path) -> tuple[BakeoffFolder, dict[str, Any]]:
     if not folder.report.is_file():
         raise UserError(f"{path}: its bake-off has no report yet; the line that began it goes on with it")
     report = read_json(folder.report)
-    write_atomically(folder.page, render_bakeoff(report))
+    with reading(folder.report):
+        page = render_bakeoff(report)
+    write_atomically(folder.page, page)
     return folder, report

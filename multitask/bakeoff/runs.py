@@ -24,7 +24,8 @@ from multitask.outcome import write_report
 from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
 from multitask.run import run
 from multitask.runs.config import load_run_config
-from multitask.runs.folder import RunFolder, read_json
+from multitask.runs.folder import RunFolder, read_record
+from multitask.runs.records import Diverged, Peak
 from multitask.training.progress import Progress
 
 
@@ -72,7 +73,7 @@ class BakeoffRun:
 
     def failure(self) -> str | None:
         """Why there is no report: its loss was no number any more."""
-        return str(read_json(self._diverged)["message"]) if self._diverged.is_file() else None
+        return str(read_record(self._diverged, Diverged)["message"]) if self._diverged.is_file() else None
 
     def predictions(self) -> Predictions:
         """Its answers.
@@ -85,7 +86,7 @@ class BakeoffRun:
 
     def peak_bytes(self) -> int | None:
         """The most that CUDA had given out while it was trained; None without CUDA."""
-        return int(read_json(self._peak)["bytes"]) if self._peak.is_file() else None
+        return int(read_record(self._peak, Peak)["bytes"]) if self._peak.is_file() else None
 
     def perform(
         self, reuse: Path, on_epoch: Callable[[dict[str, Any]], None], progress: Progress, keep_checkpoints: bool
@@ -122,7 +123,7 @@ class BakeoffRun:
         for path in (theirs.data, theirs.split, theirs.metrics):
             if path.is_file():
                 write_atomically(own.path / path.name, path.read_bytes())
-        own.create(config.to_yaml(), read_json(theirs.environment))
+        own.create(config.to_yaml(), theirs.read_environment())
         if answers is None:
             write_atomically(self._diverged, to_json({"message": source.failure()}))
             return

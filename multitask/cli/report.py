@@ -50,7 +50,9 @@ def _report_bakeoff(path: Path) -> None:
     from multitask.bakeoff.conduct import read_bakeoff_report
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import show_paths
+    from multitask.runs.records import reading
 
     folder, report = read_bakeoff_report(path)
-    show_bakeoff(report)
+    with reading(folder.report):
+        show_bakeoff(report)
     show_paths({"page": folder.page})

@@ -212,6 +212,8 @@ def _read_table(path: Path) -> dict[str, NDArray[Any]]:
         ValueError: a row is cut or too long, or a probability is none.
         KeyError: there is no header.
     """
+    if path.exists() and not path.is_file():  # a pipe that nobody writes to, or a device that never ends
+        raise ValueError("is no file")
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         names = next(rows, [])

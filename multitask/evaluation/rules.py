@@ -82,7 +82,9 @@ class Kept(Settings):
                     rule.check(space)
                 except UserError as error:
                     raise UserError(f"rules.{name}.{error}") from None
-        except (OSError, ValueError) as error:
+            if "independent" not in kept.rules:
+                raise ValueError("rules: there is no rule 'independent' in it, which the others are compared with")
+        except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path}: is damaged: {error}") from None
         return kept
 

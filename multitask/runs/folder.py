@@ -9,8 +9,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from multitask.errors import UserError
 from multitask.files import held, is_part, remove_all_parts, to_json, write_atomically
+from multitask.runs.records import Data, Environment, Epoch, Overview, Report, check
 
 
 class RunFolder:
@@ -48,7 +51,23 @@ class RunFolder:
         Raises:
             UserError: what the run began with cannot be read.
         """
-        return read_json(self.environment).get("num_folds") if self.folds.is_dir() else None
+        return self.read_environment().get("num_folds") if self.folds.is_dir() else None
+
+    def read_environment(self, *needed: str) -> dict[str, Any]:
+        """``environment.json``.
+
+        Raises:
+            UserError: it cannot be read, is damaged, or lacks what is ``needed``.
+        """
+        return read_record(self.environment, Environment, needed)
+
+    def read_data(self) -> dict[str, Any]:
+        """``data.json``.
+
+        Raises:
+            UserError: it cannot be read, or is damaged.
+        """
+        return read_record(self.data, Data)
 
     def fold(self, index: int) -> RunFolder:
         """The run of one fold."""
@@ -138,22 +157,47 @@ class RunFolder:
         write_atomically(self.metrics, "".join(to_json(row, indent=None) for row in history))
 
     def read_history(self) -> list[dict[str, Any]]:
-        """The rows of ``metrics.jsonl``; none where there is no such file yet."""
-        if not self.metrics.exists():
-            return []
-        return [parse_json(line, self.metrics) for line in self.metrics.read_text(encoding="utf-8").splitlines()]
-
-    def read_report(self, split: str = "val") -> dict[str, Any]:
-        """The report of a split.
+        """The rows of ``metrics.jsonl``; none where there is no such file yet.
 
         Raises:
-            UserError: there is none yet.
+            UserError: it cannot be read, or is damaged.
+        """
+        if not self.metrics.exists():
+            return []
+        rows = [parse_json(line, self.metrics) for line in _read_text(self.metrics).splitlines()]
+        for row in rows:
+            check(Epoch, row, self.metrics)
+        return rows
+
+    def read_report(self, split: str = "val", *, whole: bool = True) -> dict[str, Any]:
+        """The report of a split.
+
+        Args:
+            split: which.
+            whole: whether all of it is used, and must be there; else only its scores.
+
+        Raises:
+            UserError: there is none yet, or it is damaged.
         """
         path = self.report(split)
         if not path.is_file():
             flag = "" if split == "val" else f" --split {split}"
             raise UserError(f"{path}: no such file; `multitask evaluate {self.path}{flag}` writes it")
-        return read_json(path)
+        return read_record(path, Report if whole else Overview)
+
+
+def read_record(path: Path, model: type[BaseModel], needed: Iterable[str] = ()) -> dict[str, Any]:
+    """A file of JSON, checked.
+
+    Raises:
+        UserError: it cannot be read, is damaged, or lacks what is ``needed``.
+    """
+    data = read_json(path)
+    check(model, data, path)
+    for key in needed:
+        if data.get(key) is None:
+            raise UserError(f"{path}: is damaged: {key}: field required")
+    return data
 
 
 def parse_json(text: str, path: Path) -> dict[str, Any]:
@@ -164,7 +208,7 @@ def parse_json(text: str, path: Path) -> dict[str, Any]:
     """
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: is damaged: {error}") from None
     if not isinstance(data, dict):
         raise UserError(f"{path}: is damaged: must hold keys and values")
@@ -177,11 +221,19 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it cannot be read, or does not.
     """
+    return parse_json(_read_text(path), path)
+
+
+def _read_text(path: Path) -> str:
+    """A file's text; a pipe or a device, which might never end, is no file."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from None
-    return parse_json(text, path)
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: cannot be read: is no file")
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is damaged: {error}") from None
 
 
 def new_folder(parent: Path, name: str) -> Path:
@@ -208,19 +260,30 @@ def list_runs(parent: Path) -> list[RunFolder]:
 
 
 def overview(run: RunFolder, parent: Path) -> dict[str, Any]:
-    """A run in a line of a list: its name below ``parent``, epochs, scores, and whether it is finished or failed."""
+    """A run in a line of a list: its name below ``parent``, epochs, scores, and whether it is finished or failed.
+
+    A run whose files are damaged is a line that says so: it hides no other.
+    """
+    name = str(run.path.relative_to(parent)) if run.path != parent else run.name
+    try:
+        return {"name": name, **_figures(run)}
+    except UserError as error:
+        state = "damaged: " + str(error).replace(f"{run.path}/", "").replace(" is damaged:", "")
+        return {"name": name, "epochs": "-", "macro_f1": None, "macro_f1_ci": None, "tasks": {}, "state": state}
+
+
+def _figures(run: RunFolder) -> dict[str, Any]:
     history = run.read_history()
-    report = run.read_report() if run.report().is_file() else None
+    report = run.read_report(whole=False) if run.report().exists() else None
     best = max((row["epoch"] for row in history if row["best"]), default=0)
     epochs = f"{len(history)}, best {best}" if best else str(len(history))
     if run.num_folds is not None:
         done = sum(run.fold(index).report().is_file() for index in range(run.num_folds))
         epochs = f"{done} of {run.num_folds} folds"
     return {
-        "name": str(run.path.relative_to(parent)) if run.path != parent else run.name,
         "epochs": epochs,
         "macro_f1": report["joint"]["macro_f1"] if report else None,
-        "macro_f1_ci": report["joint"]["macro_f1_ci"] if report else None,
+        "macro_f1_ci": report["joint"].get("macro_f1_ci") if report else None,
         "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()} if report else {},
         "state": "failed" if run.failure.is_file() else "reported" if report else "not reported",
     }

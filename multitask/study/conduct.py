@@ -17,6 +17,7 @@ from multitask.material import Material
 from multitask.reporting.study.page import render_study
 from multitask.reporting.study.progress import StudyProgress
 from multitask.runs.folder import read_json
+from multitask.runs.records import reading
 from multitask.settings import validate
 from multitask.study.confirm import Confirmation, candidates
 from multitask.study.folder import StudyFolder
@@ -152,12 +153,17 @@ def _confirm(
 def write_study_report(study: Study, plan: Plan, folder: StudyFolder) -> dict[str, Any]:
     """Writes ``report.json``, ``study.html`` and ``best.yaml``; returns the report."""
     confirmation = read_json(folder.confirmation) if folder.confirmation.is_file() else None
-    report = summarise_study(study, plan, confirmation)
+    with reading(folder.database if confirmation is None else folder.confirmation):
+        report = summarise_study(study, plan, confirmation)
+        page = render_study(report)
+        chosen = (
+            confirmation["chosen"] if confirmation else report["best"] if not report["front"] else report["front"][0]
+        )
+        best = None if chosen is None else best_yaml(study, plan, report, chosen)
     write_atomically(folder.report, to_json(report))
-    write_atomically(folder.page, render_study(report))
-    chosen = confirmation["chosen"] if confirmation else report["best"] if not report["front"] else report["front"][0]
-    if chosen is not None:
-        write_atomically(folder.best, best_yaml(study, plan, report, chosen))
+    write_atomically(folder.page, page)
+    if best is not None:
+        write_atomically(folder.best, best)
     return report
 
 

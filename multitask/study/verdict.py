@@ -33,7 +33,9 @@ def verdict(confirmation: Confirmation) -> dict[str, Any]:
     for candidate in confirmation.candidates:
         runs = [run for run in confirmation.runs if run.candidate is candidate]
         pooled.append(_pooled(runs))
-        rows.append(_row(candidate, [figure(run.folder.read_report(), metric) for run in runs], pooled[-1], plan))
+        rows.append(
+            _row(candidate, [figure(run.folder.read_report(whole=False), metric) for run in runs], pooled[-1], plan)
+        )
     base, others = rows[0], rows[1:]
     level = 1 - (1 - LEVEL) / len(others)
     names = [f"trial {candidate.number}" for candidate in confirmation.candidates]

@@ -48,6 +48,8 @@ def read_csv(
     required = tuple(required)
     check_regular(path)
     try:
+        if path.exists() and not path.is_file():  # a pipe that nobody writes to, or a device that never ends
+            raise UserError(f"{path}: is no file")
         head = _head(path)
         encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
         if b"\0" in head and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):

@@ -144,7 +144,7 @@ def test_more_text_than_any_config_is_refused_unread(tmp_path: Path, monkeypatch
     path.write_text("a: 1 # " + "x" * 94)
     with pytest.raises(UserError, match=r"long\.yaml: must have at most 100 characters$"):
         read_yaml(path)
-    with pytest.raises(UserError, match=r"/dev/zero: must have at most 100 characters$"):
+    with pytest.raises(UserError, match=r"/dev/zero: must be a file, found a device$"):
         read_yaml(Path("/dev/zero"))  # which never ends
 
 
@@ -166,7 +166,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"a: \xff\xfe")
     with pytest.raises(UserError, match=r"c\.yaml: cannot be read: 'utf-8' codec"):
         read_yaml(path)
-    with pytest.raises(UserError, match=r"cannot be read: "):
+    with pytest.raises(UserError, match=r": must be a file, found a folder$"):
         read_yaml(tmp_path)
 
 

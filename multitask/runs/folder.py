@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from multitask.errors import UserError
-from multitask.files import held, is_part, remove_all_parts, to_json, write_atomically
+from multitask.files import check_regular, held, is_part, remove_all_parts, to_json, write_atomically
 from multitask.runs.records import Data, Environment, Epoch, Overview, Report, check
 
 
@@ -225,10 +225,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_text(path: Path) -> str:
-    """A file's text; a pipe or a device, which might never end, is no file."""
+    """A file's text."""
+    check_regular(path)
     try:
-        if path.exists() and not path.is_file():
-            raise UserError(f"{path}: cannot be read: is no file")
         return path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None

@@ -351,7 +351,7 @@ def shortened(value: object, most: int = 60) -> str:
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
+def reading(path: Path | str) -> Iterator[None]:
     """What cannot be done with what a file holds is the file's fault.
 
     For files that are whole pages of figures, whose every key is only looked at where it is shown.

@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL, make_url
 
 from multitask.errors import UserError
+from multitask.runs.records import reading
 from multitask.study import ledger
 from multitask.study.per_trial import PerTrial
 from multitask.study.record import RECORD, check_record
@@ -41,7 +42,7 @@ _ATTEMPTS = 10
 
 def folder_url(database: Path) -> str:
     """The storage of a study that is kept in its folder."""
-    return f"sqlite:///{database.resolve()}"
+    return f"sqlite:///{os.path.abspath(database)}"  # a link that leads nowhere is for SQLite to refuse
 
 
 def shown(url: str) -> str:
@@ -196,10 +197,14 @@ def load_study_of(url: str, name: str) -> Study:
     address = _address(url)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
         raise UserError(f"{address.database}: no such file")  # SQLite would make one
-    try:
-        return optuna.load_study(study_name=name, storage=open_storage(url))
-    except KeyError:
-        raise UserError(f"{shown(url)}: has no study {name!r}") from None
+    storage = open_storage(url)
+    with reading(shown(url)):
+        try:
+            study = optuna.load_study(study_name=name, storage=storage)
+        except KeyError:
+            raise UserError(f"{shown(url)}: has no study {name!r}") from None
+        study.get_trials(deepcopy=False)  # whatever is damaged in them is said now
+    return study
 
 
 # --- trials ------------------------------------------------------------------------------------------------------

@@ -178,3 +178,30 @@ def test_folds_are_listed_below_their_run_and_not_beside_it(tmp_path: Path) -> N
     assert overview(run, tmp_path)["epochs"] == "0 of 2 folds"
     fold.report().write_text("{}")
     assert overview(run, tmp_path)["epochs"] == "1 of 2 folds"
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"{", b'{"epoch": "1", "best": true}', b'{"best": true}', b"[1]"])
+def test_a_damaged_run_is_a_line_of_the_list_and_hides_no_other(tmp_path: Path, content: bytes) -> None:
+    hurt, whole = started(tmp_path / "hurt"), started(tmp_path / "whole")
+    for run in (hurt, whole):
+        run.write_history([{"epoch": 1, "best": True}])
+    hurt.metrics.write_bytes(content + b"\n")
+    rows = {row["name"]: row for row in (overview(run, tmp_path) for run in list_runs(tmp_path))}
+    assert rows["hurt"]["state"].startswith("damaged: metrics.jsonl: ")
+    assert rows["whole"]["state"] == "not reported"
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"num_folds": "3"}, "num_folds: input should be a valid integer, found '3'"),
+        ({"created": 5}, "created: input should be a valid string, found 5"),
+        ({"device": None}, "device: field required"),
+    ],
+)
+def test_what_an_environment_must_hold_is_named(tmp_path: Path, change: dict[str, object], line: str) -> None:
+    run = started(tmp_path / "run")
+    run.environment.write_text(json.dumps({"created": "today", "device": "cpu", **change}))
+    with pytest.raises(UserError) as caught:
+        run.read_environment("device")
+    assert str(caught.value) == f"{run.environment}: is damaged: {line}"

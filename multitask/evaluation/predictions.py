@@ -18,6 +18,7 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.decode import Evidence, Known
+from multitask.files import check_regular
 from multitask.labels import JOINT, MISSING, LabelSpace
 
 
@@ -212,8 +213,7 @@ def _read_table(path: Path) -> dict[str, NDArray[Any]]:
         ValueError: a row is cut or too long, or a probability is none.
         KeyError: there is no header.
     """
-    if path.exists() and not path.is_file():  # a pipe that nobody writes to, or a device that never ends
-        raise ValueError("is no file")
+    check_regular(path)
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         names = next(rows, [])

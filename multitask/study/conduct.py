@@ -26,7 +26,16 @@ from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool
 from multitask.study.record import record_of
 from multitask.study.settings import Plan, StudySettings
-from multitask.study.storage import folder_url, load_study_of, open_storage, open_study, reachable, resolved, shown
+from multitask.study.storage import (
+    check_begun,
+    folder_url,
+    load_study_of,
+    open_storage,
+    open_study,
+    reachable,
+    resolved,
+    shown,
+)
 from multitask.study.summary import summarise_study
 from multitask.study.verdict import verdict
 from multitask.training.progress import Progress
@@ -68,6 +77,8 @@ def conduct(
     url = resolved(storage) if storage else folder_url(folder.database)
     if folder.exists():
         _check_same(_read_settings(folder), folder, settings.name, storage)
+        if not storage:
+            check_begun(folder.database)
     # Before the folder is made, so that a storage that nobody answers for leaves nothing behind.
     remote = open_storage(url, settings.heartbeat) if storage else None
     material = Material(plan.base, folder.reuse)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import random
 import socket
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import optuna
 import sqlalchemy
@@ -23,6 +25,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL, make_url
 
 from multitask.errors import UserError
+from multitask.files import check_regular
 from multitask.runs.records import reading
 from multitask.study import ledger
 from multitask.study.per_trial import PerTrial
@@ -100,6 +103,8 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
         raise UserError(f"--storage: there is no database {address.drivername!r}; an address is {_LIKE}") from None
     except STORAGE_ERRORS as error:
         raise _unreachable(url, error) from None
+    except ValueError as error:  # SQLite's own words hold what is damaged, and need not be text
+        raise UserError(f"{shown(url)}: is damaged: {error}") from None
     except RuntimeError as error:  # tables of another version of Optuna
         raise UserError(f"{shown(url)}: belongs to another version of Optuna: {_first_line(error)}") from None
     if backend == "sqlite" and heartbeat:
@@ -188,6 +193,24 @@ def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], exten
     return study
 
 
+def check_begun(database: Path) -> None:
+    """Checks that a study's own file is there and has a study's tables: SQLite and Optuna would make both anew.
+
+    Raises:
+        UserError: it is gone, or is no database, or another one.
+    """
+    check_regular(database)
+    if not database.is_file():
+        raise UserError(f"{database}: no such file")
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database.resolve()))}?mode=ro", uri=True)) as line:
+            tables = {name for (name,) in line.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except (sqlite3.Error, ValueError) as error:
+        raise UserError(f"{database}: is damaged: {error}") from None
+    if not {"studies", "trials"} <= tables:
+        raise UserError(f"{database}: is damaged: it is no study's database")
+
+
 def load_study_of(url: str, name: str) -> Study:
     """A study as it is kept, to be read.
 
@@ -195,8 +218,8 @@ def load_study_of(url: str, name: str) -> Study:
         UserError: the storage cannot be reached, or has no such study.
     """
     address = _address(url)
-    if address.get_backend_name() == "sqlite" and not Path(address.database or "").is_file():
-        raise UserError(f"{address.database}: no such file")  # SQLite would make one
+    if address.get_backend_name() == "sqlite":
+        check_begun(Path(address.database or ""))
     storage = open_storage(url)
     with reading(shown(url)):
         try:

@@ -6,7 +6,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -358,3 +358,32 @@ def test_what_was_lost_is_queued_once_with_its_settings(study: Study, make_plan:
     again = ask(study), ask(study)
     space.suggest(again[1])
     assert again[1].params == sampled.params  # nothing is drawn anew
+
+
+def _of_another_program(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as line:
+        line.execute("CREATE TABLE birds (name TEXT)")
+        line.commit()
+
+
+@pytest.mark.parametrize(
+    ("damage", "line"),
+    [
+        (lambda path: None, "no such file"),
+        (lambda path: path.write_bytes(b""), "is damaged: it is no study's database"),
+        (_of_another_program, "is damaged: it is no study's database"),
+        (lambda path: path.write_bytes(b"no database at all" * 99), "is damaged: file is not a database"),
+        (lambda path: path.mkdir(), "must be a file, found a folder"),
+        (lambda path: os.mkfifo(path), "must be a file, found a pipe (FIFO)"),
+    ],
+)
+def test_a_damaged_database_is_refused_and_left_as_it_is(
+    tmp_path: Path, damage: Callable[[Path], Any], line: str
+) -> None:
+    path = tmp_path / "study.db"
+    damage(path)
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(UserError) as caught:
+        load_study_of(folder_url(path), "test")
+    assert str(caught.value) == f"{path}: {line}"
+    assert (path.read_bytes() if path.is_file() else None) == before

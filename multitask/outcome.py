@@ -24,7 +24,8 @@ from multitask.files import plain, to_json, write_atomically
 from multitask.labels import JOINT
 from multitask.losses import prior_shifts
 from multitask.material import Material, what_is_learned
-from multitask.runs.folder import RunFolder
+from multitask.runs.folder import RunFolder, read_record
+from multitask.runs.records import Begun
 from multitask.seeds import derive
 
 
@@ -163,7 +164,7 @@ def write_figures(
         {
             "run": folder.name,
             "split": split,
-            "created": folder.read_environment("created")["created"],
+            "created": read_record(folder.environment, Begun)["created"],
             **summarise(
                 predictions,
                 config.decode.model_dump(mode="json"),

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from multitask.errors import UserError
 
@@ -21,6 +22,14 @@ Score = Annotated[float, Field(ge=0, le=1)]
 Gap = Annotated[float, Field(ge=-1, le=1)]
 Interval = Annotated[list[Score], Field(min_length=2, max_length=2)]
 GapInterval = Annotated[list[Gap], Field(min_length=2, max_length=2)]
+
+
+def _moment(text: str) -> str:
+    datetime.fromisoformat(text)
+    return text
+
+
+Moment = Annotated[str, AfterValidator(_moment)]
 
 
 class Record(BaseModel):
@@ -204,7 +213,7 @@ class Report(Record):
 
     run: str
     split: str
-    created: str
+    created: Moment
     num_images: Count
     num_groups: Count
     decode: Decode
@@ -256,8 +265,16 @@ class EpochScores(Record):
     """The scores of an epoch."""
 
     loss: Number | None = None
+    nll: Number | None = None
     macro_f1: Score | None = None
     accuracy: Score | None = None
+
+
+class ConflictSteps(Record):
+    """Over how many steps two tasks' gradients were compared, and how far the steps differ."""
+
+    num: Count
+    sd: Number | None
 
 
 class TrainScores(Record):
@@ -267,6 +284,9 @@ class TrainScores(Record):
     tasks: dict[str, EpochScores] | None = None
     weights: dict[str, Number | None] | None = None
     conflict: dict[str, dict[str, Number | None]] | None = None
+    conflict_steps: dict[str, dict[str, ConflictSteps]] | None = None
+    mixed: Number | None = None
+    nll: Number | None = None
 
 
 class ValScores(Record):
@@ -297,6 +317,12 @@ class Environment(Record):
     num_parameters: Count | None = None
     num_folds: Annotated[int, Field(ge=2, le=1000)] | None = None
     frozen_backbone: str | None = None
+
+
+class Begun(Record):
+    """What a report takes from ``environment.json``."""
+
+    created: Moment
 
 
 class Data(Record):

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from multitask.errors import UserError
-from multitask.files import write_atomically
+from multitask.files import check_regular, write_atomically
 
 _VERSION = 1
 
@@ -71,6 +71,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     Raises:
         UserError: there is no such file, or it is damaged.
     """
+    if not path.is_dir():  # of a pipe the library would wait for a writer, deaf to every signal
+        check_regular(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

@@ -201,7 +201,7 @@ def test_a_damaged_run_is_a_line_of_the_list_and_hides_no_other(tmp_path: Path, 
 )
 def test_what_an_environment_must_hold_is_named(tmp_path: Path, change: dict[str, object], line: str) -> None:
     run = started(tmp_path / "run")
-    run.environment.write_text(json.dumps({"created": "today", "device": "cpu", **change}))
+    run.environment.write_text(json.dumps({"created": "2026-11-28T00:00:00+00:00", "device": "cpu", **change}))
     with pytest.raises(UserError) as caught:
         run.read_environment("device")
     assert str(caught.value) == f"{run.environment}: is damaged: {line}"

@@ -191,3 +191,10 @@ def test_file_is_replaced_in_one_step(tmp_path: Path, monkeypatch: pytest.Monkey
     save_checkpoint(path, {"a": torch.ones(2)})
     assert seen == [([1.0, 1.0], [0.0, 0.0])]  # the new is whole before the old goes
     assert load_checkpoint(path)["a"].tolist() == [1.0, 1.0]
+
+
+def test_a_pipe_in_a_checkpoints_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    os.mkfifo(path)
+    with pytest.raises(UserError, match=r"best\.safetensors: must be a file, found a pipe"):
+        load_checkpoint(path)

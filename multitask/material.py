@@ -86,6 +86,8 @@ class Material:
     def _check_labelled(self) -> None:
         """Checks that there is something to learn, and to pick the best epoch by."""
         train = self.samples.take(self.split.train)
+        if not train.weights.any():
+            raise UserError(f"data.source.weight: is 0 for all {len(train)} pictures that train")
         for task, column in zip(self.learned.tasks, self.what_is_learned(train).labels.T, strict=False):
             if self.config.heads[task.name].weight and (column == MISSING).all():
                 raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")

@@ -245,7 +245,7 @@ def test_unfinished_run_is_listed_as_such_and_answers_nothing(copy: Path, drawn:
             3,
             "data.val_fraction: 0.3 would be ignored beside --folds 3; leave it out, or --set data.val_fraction=0.2",
         ),
-        (FOLDS, 13, "data.folds: leaves one side empty; the data has 12 groups"),
+        (FOLDS, 13, "data.folds: 13 were asked for, but there are 12 groups"),
         ({**FOLDS, "data.train_groups": 9}, 3, "data.train_groups: 9 were asked for, but there are 8 to train"),
         ({**FOLDS, "device": "gpu"}, 3, "device: must be auto, cpu, cuda or cuda:N, found 'gpu'"),
     ],

@@ -12,6 +12,7 @@ from pydantic import Field
 from multitask.data.samples import Samples
 from multitask.errors import UserError, nearest
 from multitask.settings import Float, PositiveFloat, Settings, variants
+from multitask.spelling import Name
 
 
 class SamplerSettings(Settings):
@@ -52,6 +53,8 @@ class ClassWeightedSettings(SamplerSettings):
     def chances(self, samples: Samples) -> NDArray[np.float64]:
         """(N,) by the frequency of each sample's class."""
         _, classes, counts = np.unique(samples.kinds, return_inverse=True, return_counts=True)
+        if len(counts) == 1:
+            raise UserError("data.sampler: class_weighted would be ignored: all pictures that train are of one class")
         return _shares(counts[classes].astype(np.float64) ** -self.power)
 
 
@@ -59,7 +62,7 @@ class PerSourceSettings(SamplerSettings):
     """Each of several sources by its own weight, however many samples it has; within a source all alike."""
 
     name: Literal["per_source"] = "per_source"
-    weights: dict[str, PositiveFloat] = {}
+    weights: dict[Name, Annotated[PositiveFloat, Field(le=1e6)]] = {}
     """By the source's name; 1 where none is given."""
 
     def chances(self, samples: Samples) -> NDArray[np.float64]:
@@ -82,6 +85,11 @@ class GroupsBalancedSettings(SamplerSettings):
     def chances(self, samples: Samples) -> NDArray[np.float64]:
         """(N,) by the size of each sample's group."""
         groups = samples.group_indices()
+        if len(groups) > 1 and groups.max() + 1 == len(groups):
+            raise UserError(
+                "data.sampler: groups_balanced would be ignored: each picture that trains is a group of its own; let "
+                "the source say which pictures are of one group"
+            )
         return _shares(1.0 / np.bincount(groups)[groups])
 
 

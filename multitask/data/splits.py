@@ -110,7 +110,13 @@ def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
         # Where nearly every group has classes that no other has, each is best shared out by staying on the larger
         # side: there is nothing to stratify by.
         part = assign_groups(replace(samples, labels=np.zeros_like(samples.labels)), shares, seed)
-    return _split(samples, part == 1, "data.val_fraction")
+    if part.all() or not part.any():
+        nobody = "train" if part.any() else "validate"
+        raise UserError(
+            f"data.val_fraction: {val_fraction:g} of {samples.num_groups} groups leaves nobody to {nobody}; one group "
+            f"is {1 / samples.num_groups:.2g} of them"
+        )
+    return _split(part == 1, samples)
 
 
 def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
@@ -119,7 +125,9 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
     Raises:
         UserError: there are fewer groups than folds.
     """
-    return _split(samples, assign_groups(samples, [1 / count] * count, seed) == index, "data.folds")
+    if samples.num_groups < count:
+        raise UserError(f"data.folds: {count} were asked for, but there are {samples.num_groups} groups")
+    return _split(assign_groups(samples, [1 / count] * count, seed) == index, samples)
 
 
 def without_classes(samples: Samples, split: Split, unseen: NDArray[np.bool_]) -> Split:
@@ -234,11 +242,8 @@ def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
     return _asserted(samples, split)
 
 
-def _split(samples: Samples, validates: NDArray[np.bool_], key: str) -> Split:
-    split = Split(np.flatnonzero(~validates), np.flatnonzero(validates))
-    if not len(split.train) or not len(split.val):
-        raise UserError(f"{key}: leaves one side empty; the data has {samples.num_groups} groups")
-    return _asserted(samples, split)
+def _split(validates: NDArray[np.bool_], samples: Samples) -> Split:
+    return _asserted(samples, Split(np.flatnonzero(~validates), np.flatnonzero(validates)))
 
 
 def _asserted(samples: Samples, split: Split) -> Split:

@@ -307,6 +307,13 @@ class TestBadInput:
         path = config({"source": {"name": "table", "split": "part"}, "val_fraction": None})
         assert call("train", path, "--out", tmp_path / "run").refusal().startswith("data.source: leaves one side empty")
 
+    def test_nobody_who_counts(self, call: Call, config: Callable[..., Path], table: Path, tmp_path: Path) -> None:
+        rows = [f"{row['path']},{row['garment']},{row['colour']},0" for row in read(table / "train.csv")]
+        write(table / "train.csv", "path,garment,colour,w", rows)
+        line = call("train", config({"source": {"name": "table", "weight": "w"}}), "--out", tmp_path / "run").refusal()
+        assert line.startswith("data.source.weight: is 0 for all ")
+        assert not (tmp_path / "run").exists()
+
     def test_a_folder_that_does_not_match(self, call: Call, config: Callable[..., Path], tmp_path: Path) -> None:
         for folder in ("red_shirt", "redskirt"):
             draw(tmp_path / "set" / "train" / folder / "1.png", "shirt", "red", 0)

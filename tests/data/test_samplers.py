@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 from multitask.seeds import derive
-from multitask.settings import variant_classes
+from multitask.settings import problems, variant_classes
 
 SPACE = LabelSpace([Task("a", ("x", "y")), Task("b", ("p", "q"))])
 
@@ -117,6 +118,21 @@ def test_per_source_goes_by_the_sources_weights_whatever_their_size() -> None:
 
 def test_groups_balanced_draws_groups_alike() -> None:
     assert shares(GroupsBalancedSettings(), UNEVEN.groups) == pytest.approx(dict.fromkeys(set(UNEVEN.groups), 1 / 31))
+
+
+def test_a_sampler_that_would_do_nothing_is_refused() -> None:
+    alone = replace(UNEVEN, groups=UNEVEN.images)
+    with pytest.raises(
+        UserError, match=r"^data\.sampler: groups_balanced would be ignored: each picture that trains is"
+    ):
+        GroupsBalancedSettings().chances(alone)
+    alike = UNEVEN.take(np.flatnonzero(UNEVEN.kinds == UNEVEN.kinds[0]))
+    with pytest.raises(
+        UserError, match=r"^data\.sampler: class_weighted would be ignored: all pictures that train are"
+    ):
+        ClassWeightedSettings().chances(alike)
+    (line,) = problems(PerSourceSettings, {"weights": {"one": 1e308}})
+    assert line.startswith("weights.one: input should be less than or equal to 1000000")
 
 
 @given(

@@ -73,7 +73,7 @@ class TestHoldOut:
             split = hold_out(samples, val_fraction, seed)
         except UserError as error:
             # Only where the smaller side's share is less than a group or so.
-            assert "leaves one side empty" in str(error)  # noqa: PT017
+            assert " leaves nobody to " in str(error)  # noqa: PT017
             assert samples.num_groups * min(val_fraction, 1 - val_fraction) < 4
             return
         assert sorted([*split.train, *split.val]) == list(range(len(samples)))
@@ -137,8 +137,15 @@ class TestHoldOut:
         assert len(split.val) == 0
 
     def test_one_group_is_too_few(self) -> None:
-        with pytest.raises(UserError, match=r"^data\.val_fraction: leaves one side empty; the data has 1 groups$"):
+        with pytest.raises(UserError, match=r"^data\.val_fraction: 0\.2 of 1 groups leaves nobody to "):
             hold_out(people(1), 0.2, 0)
+
+    def test_a_share_that_is_no_group(self) -> None:
+        with pytest.raises(UserError) as caught:
+            hold_out(people(20), 0.001, 0)
+        assert str(caught.value) == (
+            "data.val_fraction: 0.001 of 20 groups leaves nobody to validate; one group is 0.05 of them"
+        )
 
 
 class TestFold:
@@ -148,9 +155,9 @@ class TestFold:
         self, samples: Samples, count: int, seed: int
     ) -> None:
         if samples.num_groups < count:
-            line = rf"^data\.folds: leaves one side empty; the data has {samples.num_groups} groups$"
-            with pytest.raises(UserError, match=line):  # noqa: PT012
-                for index in range(count):
+            line = rf"^data\.folds: {count} were asked for, but there are {samples.num_groups} groups$"
+            for index in range(count):  # whichever of them is empty
+                with pytest.raises(UserError, match=line):
                     fold(samples, index, count, seed)
             return
         seen: list[int] = []

@@ -19,7 +19,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "flat": {"model.sharing.name": "flat"},
     "one task": {"labels.tasks": {"gender": {"classes": ["male", "female"]}}},
 }
-_NOT_OF_ANSWERS = re.compile(r"(training|class_distribution|decode|decode_rules|joint_term)\.")
+_NOT_OF_ANSWERS = re.compile(
+    r"(training|class_distribution|decode|decode_rules|joint_term|fit|first_frames|empty_cells)\."
+)
 _MAY_BE_EMPTY = re.compile(r"\.reliability\.\d+\.(confidence|accuracy)$")
 """Of a bin in which no picture fell."""
 

@@ -29,12 +29,13 @@ class Decoding:
     background: tuple[int, int, int] = WHITE
     value_range: tuple[float, float] | None = None
 
-    def to_rgb(self, image: Image.Image, form: str | None) -> Image.Image:
+    def to_rgb(self, image: Image.Image, form: str | None, inverted: bool = False) -> Image.Image:
         """A decoded picture as RGB.
 
         Args:
             image: of any mode.
             form: the format of its file, as Pillow calls it.
+            inverted: whether its grey values of more than 8 bits say how dark, not how light, a pixel is.
 
         Raises:
             UserError: its values are not in the range that they must be in.
@@ -42,7 +43,8 @@ class Decoding:
         transparent = image.info.get("transparency")
         if image.mode.startswith("I") or image.mode == "F":
             values = np.asarray(image)
-            image = Image.fromarray(self._grey(values, image.mode, form))
+            grey = self._grey(values, image.mode, form)
+            image = Image.fromarray(255 - grey if inverted else grey)
             if isinstance(transparent, int):  # a 16-bit PNG's one value that is not seen
                 image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
         if image.has_transparency_data:

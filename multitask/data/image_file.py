@@ -24,6 +24,7 @@ _EXIF = b"Exif\0\0"
 _HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
 _ORIENTATION = 0x0112  # the EXIF tag
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags, too
+_PHOTOMETRIC = 262  # a TIFF's tag: 0 where the least value is white
 _SIDEWAYS = range(5, 9)
 
 # Pillow warns from half of its limit on, which helps nobody who has such pictures.
@@ -104,7 +105,7 @@ class ImageFile:
             image.draft("RGB", (height, width) if self._orientation in _SIDEWAYS else (width, height))
             image.load()
             upright = ImageOps.exif_transpose(image) if self._orientation != 1 else image
-            return self._decoding.to_rgb(upright, image.format)
+            return self._decoding.to_rgb(upright, image.format, _is_inverted(image))
 
 
 T = TypeVar("T")
@@ -130,3 +131,9 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
             raise
         reason = why_unread(data) if isinstance(error, UnidentifiedImageError) else str(error)
         raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
+
+
+def _is_inverted(image: Image.Image) -> bool:
+    """Whether a TIFF's least value is white: Pillow turns such a picture round of 8 bits, but no other."""
+    tags = getattr(image, "tag_v2", None)
+    return tags is not None and tags.get(_PHOTOMETRIC) == 0

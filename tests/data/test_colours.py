@@ -87,6 +87,20 @@ class TestDepth:
         np.testing.assert_array_equal(load(path, Decoding(value_range=(0.0, 10.0))), HIDDEN)
 
 
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_a_16_bit_tiff_whose_least_value_is_white_is_no_negative(tmp_path: Path, photometric: int) -> None:
+    values = np.tile(np.linspace(0, 65535, 8).astype(np.uint16), (4, 1))
+    path = saved(values, tmp_path / "x.tif")
+    content = bytearray(path.read_bytes())
+    place = content.index(b"\x06\x01\x03\x00\x01\x00\x00\x00") + 8  # the entry of tag 262, a short
+    content[place : place + 2] = photometric.to_bytes(2, "little")
+    path.write_bytes(content)
+    with Image.open(path) as image:
+        assert image.tag_v2[262] == photometric
+    lightness = load(path)[0, :, 0].astype(int)
+    assert (lightness[0], lightness[-1]) == ((255, 0) if photometric == 0 else (0, 255))
+
+
 def cut_out(mode: str) -> NDArray[np.uint8]:
     """Noise under alpha 0, a red box in its middle."""
     pixels = np.dstack([HIDDEN, np.zeros((HEIGHT, WIDTH), dtype=np.uint8)])

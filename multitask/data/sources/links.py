@@ -41,6 +41,10 @@ class Links:
             )
         return real
 
+    def leads_out(self, path: str) -> bool:
+        """Whether a link leads out of the root although it may not."""
+        return not self._outside and not self._within(os.path.realpath(path))
+
     def _within(self, real: str) -> bool:
         return real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
 

@@ -14,8 +14,9 @@ from multitask.errors import UserError
 
 MAX_REVISITS = 1_000
 """Folders that links lead to a second time; more of them are a maze."""
-_MAX_SNIFFED = 1_000
-"""Files without a picture's suffix into which it looks."""
+MAX_SNIFFED = 1_000
+"""Files of one suffix into which it looks before it takes all of that suffix for no pictures; where one of them was a
+picture it looks into every one."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class _Walk:
         self._circular: list[str] = []
         self._visited: set[str] = set()
         self._num_revisits = 0
-        self._num_sniffed = 0
+        self._num_sniffed: Counter[str] = Counter()  # by suffix
+        self._may_be: set[str] = set()  # suffixes behind which pictures were found
+        self._dangling: list[str] = []
 
     def visit(self, where: str, real: str, above: tuple[str, ...]) -> None:
         """Lists a folder and those in it.
@@ -80,6 +83,8 @@ class _Walk:
         below: list[tuple[str, str]] = []
         for entry in self._entries(where):
             inner = f"{where}/{entry.name}" if where else entry.name
+            if entry.is_symlink() and self._is_other(entry):
+                continue
             target = self._links.check(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
             if entry.is_dir():
                 if target in (*above, real):
@@ -90,6 +95,19 @@ class _Walk:
                 self._file(where, entry)
         for inner, target in below:
             self.visit(inner, target, (*above, real))
+
+    def _is_other(self, link: os.DirEntry[str]) -> bool:
+        """Whether a link is to a file that is no picture by its suffix, wherever it leads: nobody would use it."""
+        suffix = os.path.splitext(link.name)[1].lower()
+        if not suffix or suffix in SUFFIXES or suffix in UNREAD_SUFFIXES or link.is_dir():
+            return False
+        if not os.path.exists(link.path):
+            self._dangling.append(os.path.relpath(link.path, self._top))  # or a folder's, so it is told
+            return True
+        if self._links.leads_out(link.path):
+            self.others[suffix] += 1
+            return True
+        return False
 
     def _entries(self, where: str) -> list[os.DirEntry[str]]:
         try:
@@ -112,9 +130,9 @@ class _Walk:
 
     def _sniffed(self, entry: os.DirEntry[str], suffix: str) -> str | None:
         """What a file of another suffix is, if it looks like a picture."""
-        if self._num_sniffed == _MAX_SNIFFED or not entry.is_file():
+        if (self._num_sniffed[suffix] >= MAX_SNIFFED and suffix not in self._may_be) or not entry.is_file():
             return None
-        self._num_sniffed += 1
+        self._num_sniffed[suffix] += 1
         try:
             with open(entry.path, "rb") as file:
                 found = sniff(file.read(MAGIC_BYTES))
@@ -122,6 +140,7 @@ class _Walk:
             return None
         if found is None or found in ("HTML", "PDF", "BMP", "Git LFS pointer"):  # BM is how words begin, too
             return None
+        self._may_be.add(suffix)
         return f"{found} with {'the suffix ' + suffix if suffix else 'no suffix'}"
 
     def notes(self) -> Iterator[str]:
@@ -132,6 +151,9 @@ class _Walk:
             )
             how = "give a picture's suffix" if " with " in kind else "convert to PNG or JPEG"
             yield f"{self._top}: {many} not used ({kind}), as {names[0]}; {how}"
+        if self._dangling:
+            num = f"{len(self._dangling):,} {'link leads' if len(self._dangling) == 1 else 'links lead'}"
+            yield f"{self._top}: {num} to nothing, as {self._dangling[0]}"
         if self._circular:
             num = len(self._circular)
             yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from multitask.data.formats import SUFFIXES
 from multitask.data.samples import Samples
 from multitask.data.sources import CompetitionSettings, FoldersSettings, SeveralSettings, TableSettings
 from multitask.data.sources.links import Links
-from multitask.data.sources.listing import MAX_REVISITS, list_pictures
+from multitask.data.sources.listing import MAX_REVISITS, MAX_SNIFFED, list_pictures
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 
@@ -200,3 +201,31 @@ class TestSuffixes:
         assert samples.other_files == {".txt": 2, ".db": 1}
         (note,) = samples.notes
         assert note.startswith("b: ")
+
+
+class TestManyOthers:
+    def test_captions_beside_pictures_hide_none_of_another_suffix(self, root: Path) -> None:
+        for number in range(MAX_SNIFFED + 1):
+            (root / f"train/red/{number}.txt").write_text("a red shirt")
+        picture = Image.new("RGB", (4, 4))
+        for number in range(5):
+            picture.save(root / f"train/red/z{number}.img", format="PNG")
+        listing = list_pictures(root, Links(root, False))
+        assert any(note.startswith(f"{root}: 5 files may be pictures and are not used (PNG") for note in listing.notes)
+        assert listing.others == {".txt": MAX_SNIFFED + 1}
+
+    def test_all_of_a_suffix_that_pictures_have_are_counted(self, root: Path) -> None:
+        content = io.BytesIO()
+        Image.new("RGB", (4, 4)).save(content, format="PNG")
+        for number in range(MAX_SNIFFED + 20):
+            (root / f"train/red/{number}").write_bytes(content.getvalue())
+        (note,) = list_pictures(root, Links(root, False)).notes
+        assert note.startswith(f"{root}: {MAX_SNIFFED + 20:,} files may be pictures and are not used")
+
+    def test_links_of_no_pictures_stop_nothing(self, root: Path, tmp_path: Path) -> None:
+        (tmp_path / "far.txt").write_text("notes")
+        (root / "train/notes.txt").symlink_to("nowhere.txt")
+        (root / "train/other.txt").symlink_to(tmp_path / "far.txt")
+        listing = list_pictures(root, Links(root, False))
+        assert listing.notes == (f"{root}: 1 link leads to nothing, as train/notes.txt",)
+        assert listing.others == {".txt": 1}

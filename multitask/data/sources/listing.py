@@ -152,8 +152,8 @@ class _Walk:
             how = "give a picture's suffix" if " with " in kind else "convert to PNG or JPEG"
             yield f"{self._top}: {many} not used ({kind}), as {names[0]}; {how}"
         if self._dangling:
-            num = f"{len(self._dangling):,} {'link leads' if len(self._dangling) == 1 else 'links lead'}"
-            yield f"{self._top}: {num} to nothing, as {self._dangling[0]}"
+            told = f"{len(self._dangling):,} {'link leads' if len(self._dangling) == 1 else 'links lead'}"
+            yield f"{self._top}: {told} to nothing, as {self._dangling[0]}"
         if self._circular:
             num = len(self._circular)
             yield (

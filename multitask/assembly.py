@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from multitask.config import Config
+from multitask.data.loading import Batches
 from multitask.errors import UserError
 from multitask.losses import build_losses
 from multitask.material import Material
@@ -35,6 +37,42 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
     term = None if config.joint is None else config.joint.term
     network = Network(backbone, learned, nets, term)
     return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
+
+
+def check_smallest_batch(network: Network, config: Config, batches: Batches) -> None:
+    """Checks that a batch of one picture, where there is one, leaves no batch norm with one value per channel.
+
+    Raises:
+        UserError: it does; such a network cannot be trained on it.
+    """
+    if batches.num_images // batches.num_batches > 1:  # batches differ by at most one picture
+        return
+    network.train()
+    trained = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+    }
+    alone: list[str] = []
+    with ExitStack() as hooks, torch.no_grad():
+        for name, module in trained.items():
+
+            def look(module: nn.Module, args: tuple[Tensor, ...], name: str = name) -> None:
+                if args[0].numel() == args[0].shape[1]:
+                    alone.append(name)
+
+            hooks.callback(module.register_forward_pre_hook(look).remove)
+        if trained:
+            network.eval()
+            network(torch.zeros(1, 3, *config.data.image_size, device=next(network.parameters()).device))
+            network.train()
+    if alone:
+        height, width = config.data.image_size
+        raise UserError(
+            f"training.batch_size: {config.training.batch_size} leaves one of {batches.num_images} pictures alone in a "
+            f"batch, of which {config.model.backbone.name} at {height} x {width} px has one value per channel "
+            f"({alone[0]}), and batch norm cannot be trained on that; use larger batches or a larger data.image_size"
+        )
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from multitask.assembly import build_network, build_trainer, load_weights
+from multitask.assembly import build_network, build_trainer, check_smallest_batch, load_weights
 from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
@@ -93,6 +93,7 @@ def run(
         material.use_features(network.backbone, progress)
         train_batches = material.batches("train", progress, device, train=True)
         _check_accumulate(config, train_batches.num_batches)
+        check_smallest_batch(network, config, train_batches)
         facts = {
             "seed": config.seed,
             "device": str(device),

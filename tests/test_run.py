@@ -679,3 +679,11 @@ def test_a_step_of_more_batches_than_an_epoch_has_is_refused(tiny: MakeConfig, t
     with pytest.raises(UserError, match=r"training.accumulate: must be at most the number of batches in an epoch"):
         run(tiny({"training.accumulate": 5000}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_one_picture_alone_of_which_batch_norm_sees_one_value_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:
+    small = {"training.batch_size": 1, "training.epochs": 1, "data.image_size": [32, 24]}
+    with pytest.raises(UserError, match=r"^training.batch_size: 1 leaves one of \d+ pictures alone .*batch norm"):
+        run(tiny(small), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    run(tiny({**small, "data.image_size": [64, 48], "data.train_groups": 4}), tmp_path / "run")

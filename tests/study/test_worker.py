@@ -78,7 +78,7 @@ class TestDo:
         assert failed.message.startswith("/nowhere")
 
     def test_a_loss_that_is_no_number_names_the_head(self, make_job: Callable[..., Job]) -> None:
-        failed = do(make_job({"training.lr": 1e30, "training.clip_norm": None}), always)
+        failed = do(make_job({"training.lr": 1e6, "training.clip_norm": None}), always)
         assert isinstance(failed, Failed)
         assert "the loss is" in failed.message
 

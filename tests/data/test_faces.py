@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from multitask.data.colours import Decoding
 from multitask.data.crop import FaceSettings
 from multitask.data.faces import FaceDetector
 from multitask.data.images import Preprocessing, boxes_key, pixels_key
@@ -144,7 +145,7 @@ class TestRealFaces:
         def keys(**changes: Any) -> tuple[str, str]:
             preprocessing = Preprocessing(SIZE, FaceSettings(**{"model": str(MODEL), **changes}))
             assert preprocessing.detector is not None
-            return pixels_key([b"a"], preprocessing), boxes_key([b"a"], preprocessing.detector)
+            return pixels_key([b"a"], preprocessing), boxes_key([b"a"], preprocessing.detector, Decoding())
 
         base = keys()
         assert keys(model=str(copy)) == base
@@ -157,4 +158,4 @@ class TestRealFaces:
             assert pixels != base[0]
             assert boxes == base[1]  # how the crop is made of a box does not move the box
         one, other = (FaceDetector(b"", "largest", 0.2, 224, digest) for digest in ("one", "other"))
-        assert boxes_key([b"a"], one) != boxes_key([b"a"], other)
+        assert boxes_key([b"a"], one, Decoding()) != boxes_key([b"a"], other, Decoding())

@@ -17,6 +17,7 @@ from multitask.model.network import ByTask, Network
 from multitask.seeds import derive
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import Trainer
+from multitask.training.state import check_state
 
 
 def build_network(config: Config, device: torch.device, pretrained: bool = True) -> Network:
@@ -83,8 +84,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
     """
     state = load_checkpoint(path)
     try:
+        check_state(network.state_dict(), state["network"])
         network.load_state_dict(state["network"])
-    except (RuntimeError, KeyError) as error:
+    except (ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{path}: does not fit the run's network: {str(error).splitlines()[0]}") from None
 
 

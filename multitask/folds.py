@@ -23,6 +23,7 @@ from multitask.losses import number_centres
 from multitask.material import Material
 from multitask.outcome import write_figures
 from multitask.run import RunResult, check_same, run
+from multitask.runs.config import load_run_config
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
 from multitask.settings import MOST_FOLDS, override, validate
@@ -108,7 +109,9 @@ def _run_folds(
     data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].without_test())}
     begun = folder.exists()
     if begun:
-        check_same(folder, config, data)
+        if check_same(folder, config, data, progress):
+            folder.report().unlink(missing_ok=True)  # of fewer epochs
+            write_atomically(folder.config, config.to_yaml())
     else:
         facts = {"seed": config.seed, "device": str(device)}
         folder.create(config.to_yaml(), {**environment(), **facts}, num_folds)
@@ -117,7 +120,7 @@ def _run_folds(
         write_atomically(folder.split, _split_csv(materials))
         for index, fold in enumerate(configs):
             member = folder.fold(index)
-            done = member.report().is_file()
+            done = member.report().is_file() and load_run_config(member).training.epochs == fold.training.epochs
             progress.fold(index, num_folds, done)
             if not done:
                 run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)

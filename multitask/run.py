@@ -107,9 +107,11 @@ def run(
             trainer.resume(folder.last)
             _check_best(folder, trainer.history)
             folder.write_history(trainer.history)
-        validate = _validator(config, material, device, progress)
+        validation = _validation(config, material, device, progress)
 
         def after_epoch(record: dict[str, Any]) -> None:
+            if validation is not None and record["best"]:
+                validation.keep()
             folder.write_history(trainer.history)
             if on_epoch is not None:
                 on_epoch(record)
@@ -123,7 +125,7 @@ def run(
         try:
             trainer.fit(
                 train_batches,
-                (lambda network: epoch_scores(validate(network))) if validate else None,
+                validation,
                 folder.checkpoints,
                 on_epoch=after_epoch,
                 progress=progress,
@@ -133,11 +135,13 @@ def run(
             raise
         folder.failure.unlink(missing_ok=True)
         report = None
-        if validate:
-            load_weights(network, folder.best)
-            trainer.network.eval()  # the same, or its heads
-            with torch.inference_mode(), trainer.autocast():
-                predictions = validate(trainer.network)
+        if validation is not None:
+            predictions = validation.best
+            if predictions is None:  # the best epoch was before the run was resumed
+                load_weights(network, folder.best)
+                trainer.network.eval()  # the same, or its heads
+                with torch.inference_mode(), trainer.autocast():
+                    predictions = validation.predict(trainer.network)
             seen = material.picture_facts("val", progress)
             report = write_report(folder, "val", predictions, config, material, trainer.history, seen)
         return RunResult(folder, report, trainer.history)
@@ -182,15 +186,38 @@ def _check_balancer(config: Config, network: Network) -> None:
         )
 
 
-def _validator(
-    config: Config, material: Material, device: torch.device, progress: Progress
-) -> Callable[[Callable[[Tensor], Mapping[str, Tensor]]], Predictions] | None:
-    """A network to its predictions for the people who validate; None where there are none."""
+class _Validation:
+    """Scores networks on the people who validate.
+
+    Args:
+        predict: a network in evaluation mode to its predictions for them.
+
+    Attributes:
+        best: the predictions that were kept; None before.
+    """
+
+    def __init__(self, predict: Callable[[Callable[[Tensor], Mapping[str, Tensor]]], Predictions]) -> None:
+        self.predict = predict
+        self.best: Predictions | None = None
+        self._last: Predictions | None = None
+
+    def __call__(self, network: Callable[[Tensor], Mapping[str, Tensor]]) -> dict[str, Any]:
+        """A network's scores."""
+        self._last = self.predict(network)
+        return epoch_scores(self._last)
+
+    def keep(self) -> None:
+        """Keeps the predictions of the network that was scored last."""
+        self.best = self._last
+
+
+def _validation(config: Config, material: Material, device: torch.device, progress: Progress) -> _Validation | None:
+    """None where nobody validates."""
     if not len(material.split.val):
         return None
     batches = material.batches("val", progress, device)
     samples = material.samples.take(material.split.val)
-    return lambda network: answer(network, config, samples, batches, material.normaliser, device)
+    return _Validation(lambda network: answer(network, config, samples, batches, material.normaliser, device))
 
 
 def _open_folder(
@@ -203,8 +230,9 @@ def _open_folder(
     """
     data = {**material.fingerprint(), "centres": number_centres(material.training_samples())}
     if folder.exists():
-        check_same(folder, config, data, progress)
-        write_atomically(folder.config, config.to_yaml())  # which may have more epochs
+        if check_same(folder, config, data, progress):
+            folder.report().unlink(missing_ok=True)  # of fewer epochs
+            write_atomically(folder.config, config.to_yaml())
         frozen = folder.read_environment().get("frozen_backbone")
         if frozen is not None and frozen != facts["frozen_backbone"]:
             raise UserError(
@@ -222,15 +250,18 @@ def _open_folder(
     write_atomically(folder.split, csv_text(("image", "group", "split"), rows))
 
 
-def check_same(folder: RunFolder, config: Config, data: dict[str, Any], longer: Progress | None = None) -> None:
+def check_same(folder: RunFolder, config: Config, data: dict[str, Any], progress: Progress) -> bool:
     """Checks that a run in a folder is of this config and of this data.
 
     Args:
         folder: there is a run in it.
         config: what it should have begun with.
         data: the material's fingerprint.
-        longer: hears it where the config has more epochs and nothing in those before depends on how many there are;
-            the run then goes on as if it had begun with them. None: it may have no more.
+        progress: hears it where the config has more epochs.
+
+    Returns:
+        Whether the config has more epochs than the run began with. Nothing in the earlier ones then depends on how
+        many there are, so the run goes on as if it had begun with them.
 
     Raises:
         UserError: it began with others.
@@ -239,15 +270,15 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any], longer: 
     old, new = (flatten(which.model_dump(mode="json")) for which in (began, config))
     changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
     epochs = "training.epochs"
-    if longer is not None and changed == [epochs] and old[epochs] < new[epochs]:
+    longer = changed == [epochs] and old[epochs] < new[epochs]
+    if longer:
         if (why := depends_on_length(config)) is not None:
             raise UserError(
                 f"{epochs}: the run in {folder.path} began with {old[epochs]}, found {new[epochs]}; {why} depends on "
                 "how many there are, so it cannot go on as if it had begun with more: train anew"
             )
-        longer.note(f"{epochs}: {new[epochs]}, where the run began with {old[epochs]}; all else is as it was")
-        changed = []
-    if changed:
+        progress.note(f"{epochs}: {new[epochs]}, where the run began with {old[epochs]}; all else is as it was")
+    elif changed:
         key = changed[0]
         raise UserError(
             f"{key}: the run in {folder.path} began with {old.get(key)!r}, found {new.get(key)!r}"
@@ -256,6 +287,7 @@ def check_same(folder: RunFolder, config: Config, data: dict[str, Any], longer: 
     if folder.data.exists() and folder.read_data().get("fingerprint") != data["fingerprint"]:
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
+    return longer
 
 
 def depends_on_length(config: Config) -> str | None:

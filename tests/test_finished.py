@@ -134,6 +134,9 @@ def test_damaged_missing_and_foreign_checkpoints_are_refused(copy: Path, data: P
     refused("does not fit the run's network")
     save_checkpoint(best, {"epoch": 1})
     refused("does not fit the run's network")
+    name = next(iter(state["network"]))
+    save_checkpoint(best, {**state, "network": {**state["network"], name: state["network"][name] * torch.nan}})
+    refused(f"does not fit the run's network: {name} holds what is no number")
     best.unlink()
     refused("no such checkpoint")
 

@@ -366,6 +366,21 @@ def test_resumed_run_is_that_of_one_never_stopped(index: int, folded: Path, tmp_
     assert_same_folds(folded, out)
 
 
+def test_more_epochs_are_those_of_folds_that_had_them_from_the_start(tiny: MakeConfig, tmp_path: Path) -> None:
+    def config(epochs: int) -> Config:
+        schedule = {"name": "step", "factor": 1.0, "warmup_epochs": 0}
+        return tiny({**FOLDS, "training.schedule": schedule, "training.patience": None, "training.epochs": epochs})
+
+    whole = run_folds(config(2), 2, tmp_path / "whole")
+    began = run_folds(config(1), 2, tmp_path / "run")
+    longer = run_folds(config(2), 2, tmp_path / "run", resume=True)
+    assert [row["num_epochs"] for row in longer.report["folds"]] == [2, 2]
+    assert [row["num_epochs"] for row in began.report["folds"]] == [1, 1]
+    assert longer.folder.predictions().read_bytes() == whole.folder.predictions().read_bytes()
+    with pytest.raises(UserError, match=r"^training\.epochs: the run in .* began with 2, found 1"):
+        run_folds(config(1), 2, tmp_path / "run", resume=True)
+
+
 @pytest.mark.timeout(900)  # six processes one after the other, on a machine that may be busy
 def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, tmp_path: Path) -> None:
     config = tiny({**FOLDS, "training.epochs": 4, "training.ema": {"decay": 0.9}})

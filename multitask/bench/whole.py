@@ -8,6 +8,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
@@ -26,7 +27,7 @@ from multitask.settings import override, validate
 from multitask.training.device import resolve_device
 from multitask.training.progress import Progress
 
-ROUNDS = 4
+ROUNDS = 3
 EPOCHS = 2
 PEOPLE = 241
 """Seven pictures each: 1,351 that train and 336 that validate."""
@@ -75,7 +76,7 @@ def measure_whole(config_path: Path | None, progress: Progress) -> list[Measurem
         return [Measurement(**{**vars(whole), "note": note}), steps]
 
 
-class _Side:
+class _Side(ABC):
     """One of the two programs.
 
     Attributes:
@@ -104,13 +105,13 @@ class _Side:
         speeds = self.epoch_speeds(out)  # of epochs that are all as long
         self.speeds.append(len(speeds) / sum(1 / speed for speed in speeds))
 
+    @abstractmethod
     def words(self, out: Path) -> list[str]:
         """The module to run, and what it is given."""
-        raise NotImplementedError
 
+    @abstractmethod
     def epoch_speeds(self, out: Path) -> list[float]:
         """Images per second of each epoch of a run that has ended."""
-        raise NotImplementedError
 
     def median_s(self) -> float:
         """Of the processor's time, without the run that warms up."""

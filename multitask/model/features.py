@@ -16,6 +16,7 @@ from torch import Tensor
 from multitask.arrays import kept
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
+from multitask.errors import UserError
 from multitask.model.encoded import Encoder
 from multitask.model.settings import BackboneSettings
 
@@ -67,7 +68,7 @@ def compute_features(
         on_done: called with the number of pictures done so far.
 
     Raises:
-        UserError: a picture cannot be read.
+        UserError: a picture cannot be read; what the backbone answers is no number.
     """
     assert backbone.frozen
 
@@ -78,6 +79,11 @@ def compute_features(
         for batch in batches():
             with torch.inference_mode(), autocast:
                 features = backbone(preprocessing.normalise(batch.images.to(device, non_blocking=True)))
+            if not bool(features.isfinite().all()):
+                raise UserError(
+                    f"model.backbone: frozen, it answers NaN or infinities in {str(features.dtype)[6:]}; set other "
+                    "model.backbone.weights, or training.precision: float32"
+                )
             yield (features.view(torch.int16) if features.dtype == torch.bfloat16 else features).cpu().numpy()
             done += len(batch)
             on_done(done)

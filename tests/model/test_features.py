@@ -11,6 +11,7 @@ import torch
 
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
+from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.features import Features, compute_features, features_key
 from multitask.model.settings import BackboneSettings
@@ -68,6 +69,18 @@ def test_features_are_the_backbones_to_the_bit_and_computed_once(
         served = found.normalise(torch.from_numpy(found.take(np.arange(10))))
         assert served.dtype == dtype
         assert torch.equal(served, expected)
+
+
+def test_a_frozen_backbone_that_answers_nan_is_named_and_nothing_is_kept(
+    backbone: Backbone, batches: list[Batch], tmp_path: Path
+) -> None:
+    with torch.no_grad():
+        backbone.get_parameter(next(name for name, _ in backbone.named_parameters())).fill_(torch.nan)
+    with pytest.raises(UserError, match=r"^model\.backbone: frozen, it answers NaN or infinities in float32; set "):
+        compute_features(
+            backbone, lambda: batches, 10, PREPROCESSING, autocast(torch.float32), tmp_path / "x.npy", lambda _: None
+        )
+    assert not (tmp_path / "x.npy").exists()
 
 
 def test_key_is_another_for_whatever_changes_features_and_for_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

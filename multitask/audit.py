@@ -21,20 +21,20 @@ from multitask.data.augment import changes_pictures
 from multitask.data.corrections import DROP, TIERS, read_corrections
 from multitask.data.samples import Samples
 from multitask.errors import UserError
-from multitask.evaluation.audit import Audit, Rank, Suspect, find_suspects
+from multitask.evaluation.label_issues import Audit, Rank, Suspect, find_suspects
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
-from multitask.files import plain, to_json, write_atomically
-from multitask.folds import run_folds
-from multitask.material import Material, decoding
-from multitask.reporting.audit_page import render_audit
-from multitask.reporting.audit_words import audit_sentences
+from multitask.progress import Progress
+from multitask.reporting.audit.page import render_audit
+from multitask.reporting.audit.text import audit_sentences
 from multitask.runs.comparison import Difference, paired_differences
 from multitask.runs.config import read_run
+from multitask.runs.cross_validation import run_folds
+from multitask.runs.data_module import Material, decoding
 from multitask.runs.folder import RunFolder
-from multitask.settings import override, validate
-from multitask.training.progress import Progress
-from multitask.yaml_text import dump_yaml
+from multitask.settings.schema import override, validate
+from multitask.settings.yaml_text import dump_yaml
+from multitask.utils.files import plain, to_json, write_atomically
 
 MOST = 300
 """Suspects on the page, if not said otherwise."""

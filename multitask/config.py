@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, model_validator
 
+from multitask.balancers import AnyBalancer, FixedSettings
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, WholeSettings
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
@@ -21,12 +22,11 @@ from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.labels import JOINT, Cell, LabelSettings, LabelSpace, Task
+from multitask.losses import AnyLoss, CrossEntropySettings
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
-from multitask.objective.balance import AnyBalancer, FixedSettings
-from multitask.objective.losses import AnyLoss, CrossEntropySettings
-from multitask.settings import (
+from multitask.settings.schema import (
     ConfigPath,
     Count,
     Float,
@@ -42,9 +42,9 @@ from multitask.settings import (
     resolve_path,
     validate,
 )
-from multitask.spelling import Name
+from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.training.settings import TrainingSettings
-from multitask.yaml_text import dump_yaml, read_yaml
+from multitask.utils.spelling import Name
 
 Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
 ImageSize = Annotated[

@@ -13,27 +13,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from multitask.assembly import build_network, load_weights
 from multitask.config import Config
 from multitask.data.augment import Augmentation
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.files import csv_text, write_atomically
-from multitask.folds import fold_configs, members, write_ensemble_report, write_out_of_fold
-from multitask.gallery import Gallery
 from multitask.labels import MISSING
-from multitask.material import Material, preprocessing, what_is_learned
 from multitask.model.ensemble import Ensemble
-from multitask.outcome import answer, read_rules, write_report
-from multitask.reporting.pages import Mistake, Picture
-from multitask.reporting.run_page import render_report
+from multitask.progress import Progress
+from multitask.reporting.html import Mistake, Picture
+from multitask.reporting.run.page import render_report
+from multitask.runs.build import build_network, load_weights
+from multitask.runs.cross_validation import fold_configs, members, write_ensemble_report, write_out_of_fold
+from multitask.runs.data_module import Material, preprocessing, what_is_learned
 from multitask.runs.folder import RunFolder
-from multitask.seeds import derive
+from multitask.runs.image_store import Gallery
+from multitask.runs.report import answer, read_rules, write_report
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.memory import keep_freed_memory
-from multitask.training.progress import Progress
+from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.seeds import derive
 
 NUM_AUGMENTED = 24
 NUM_MISTAKES = 24

@@ -18,8 +18,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field, model_validator
 
 from multitask.errors import UserError, nearest
-from multitask.settings import Float, Settings, variants
-from multitask.spelling import (
+from multitask.settings.schema import Float, Settings, variants
+from multitask.utils.spelling import (
     MAX_NUMBER,
     Name,
     canonical,

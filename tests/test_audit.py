@@ -15,12 +15,12 @@ from multitask.audit import AuditFolder, apply_corrections, audit_run, before_an
 from multitask.config import Config
 from multitask.data.corrections import read_corrections
 from multitask.errors import UserError
-from multitask.folds import run_folds
-from multitask.material import Material
-from multitask.run import run
-from multitask.settings import override, validate
-from multitask.training.progress import Progress
-from multitask.yaml_text import dump_yaml
+from multitask.progress import Progress
+from multitask.runs.cross_validation import run_folds
+from multitask.runs.data_module import Material
+from multitask.runs.run import run
+from multitask.settings.schema import override, validate
+from multitask.settings.yaml_text import dump_yaml
 
 MakeConfig = Callable[..., Config]
 QUICK = {"data.val_fraction": 0.2, "training.epochs": 1, "training.schedule.warmup_epochs": 0}
@@ -67,7 +67,7 @@ def test_audit_writes_a_page_figures_and_corrections_that_fit_the_data(folded: P
 def test_every_suspect_is_a_correction_that_fits_the_data(
     folded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.evaluation.audit.SURE", 0.0)
+    monkeypatch.setattr("multitask.evaluation.label_issues.SURE", 0.0)
     out = AuditFolder(tmp_path / "audit")
     audit = audit_run(folded, out)
     assert audit.suspects

@@ -13,8 +13,8 @@ from pydantic.fields import FieldInfo
 from multitask.bakeoff.settings import BakeoffSettings
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.folds import fold_configs
-from multitask.settings import Settings, problems
+from multitask.runs.cross_validation import fold_configs
+from multitask.settings.schema import Settings, problems
 from multitask.study.settings import StudySettings
 
 SEEDS = ("seed", "split_seed", "seeds[]")

@@ -13,13 +13,13 @@ import torch
 
 from multitask.config import Config
 from multitask.errors import UserError
+from multitask.evaluation.decode_comparison import Kept
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.rules import Kept
 from multitask.finished import evaluate, write_page, write_submission
-from multitask.run import run
+from multitask.progress import Progress
 from multitask.runs.config import read_run
+from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
-from multitask.training.progress import Progress
 
 MakeConfig = Callable[..., Config]
 

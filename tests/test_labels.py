@@ -15,7 +15,7 @@ from torch import Tensor
 
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSettings, LabelSpace, Task
-from multitask.settings import problems, validate
+from multitask.settings.schema import problems, validate
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -334,7 +334,7 @@ class TestSettings:
 
 def problems_below_labels(section: dict[str, Any]) -> list[str]:
     """What is wrong with a ``labels`` section, seen from the config that holds it."""
-    from multitask.settings import Settings
+    from multitask.settings.schema import Settings
 
     class Whole(Settings):
         labels: LabelSettings

@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from multitask.assembly import build_network, build_trainer
 from multitask.config import Config
 from multitask.data.loading import Batch, Batches
-from multitask.material import Material
+from multitask.progress import Progress
+from multitask.runs.build import build_network, build_trainer
+from multitask.runs.data_module import Material
 from multitask.training.device import resolve_device, resolve_precision
-from multitask.training.progress import Progress
 
 _FEW = (4, 8)
 """Batch sizes from which the memory of larger ones is reckoned, since it grows by the same with every picture."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from multitask.bakeoff.settings import Point
 from multitask.errors import UserError
-from multitask.files import held, is_part
+from multitask.utils.files import held, is_part
 
 
 class BakeoffFolder:

@@ -13,10 +13,10 @@ from typing import Any
 from multitask.bakeoff.settings import BakeoffSettings, Point, read_bakeoff, slug_of
 from multitask.config import Config, DataSettings, load_config
 from multitask.errors import UserError, nearest
-from multitask.evaluation.passes import resampled_metrics
+from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.labels import LabelSpace
-from multitask.seeds import derive
-from multitask.settings import located, parse_override
+from multitask.settings.schema import located, parse_override
+from multitask.utils.seeds import derive
 
 _ALL_HEADS = "heads.*."
 

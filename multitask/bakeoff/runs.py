@@ -18,15 +18,14 @@ from multitask.bakeoff.settings import Point
 from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.files import to_json, write_atomically
-from multitask.material import Material
-from multitask.outcome import write_report
-from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
-from multitask.run import run
+from multitask.progress import Progress, RunningTrial, StudyProgress, StudyView
 from multitask.runs.config import load_run_config
+from multitask.runs.data_module import Material
 from multitask.runs.folder import RunFolder, read_record
 from multitask.runs.records import Diverged, Peak
-from multitask.training.progress import Progress
+from multitask.runs.report import write_report
+from multitask.runs.run import run
+from multitask.utils.files import to_json, write_atomically
 
 
 @dataclass(frozen=True)

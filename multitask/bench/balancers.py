@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from multitask.assembly import build_network, build_trainer
+from multitask.balancers import AnyBalancer, BalancerSettings
 from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
-from multitask.material import Material
-from multitask.objective.balance import AnyBalancer, BalancerSettings
-from multitask.settings import override, validate, variant_classes
+from multitask.progress import Progress
+from multitask.runs.build import build_network, build_trainer
+from multitask.runs.data_module import Material
+from multitask.settings.schema import override, validate, variant_classes
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
-from multitask.training.progress import Progress
 
 ROUNDS = 7
 STEPS = 2

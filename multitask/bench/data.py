@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from multitask.bench.timing import Measurement, one_core, side_by_side
 from multitask.config import Config
 from multitask.data.augment import Augmentation, transforms
+from multitask.data.image_cache import Pictures, SharedPixels
 from multitask.data.image_file import open_image
 from multitask.data.loading import Batches
-from multitask.data.pictures import Pictures, SharedPixels
 from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
-from multitask.files import content_digest
-from multitask.material import Material
-from multitask.seeds import derive
+from multitask.runs.data_module import Material
+from multitask.utils.files import content_digest
+from multitask.utils.seeds import derive
 
 from torchvision import transforms as plain_transforms  # isort: skip  (after material, which makes it importable)
 

@@ -11,7 +11,7 @@ import torch
 from multitask.bench.timing import Measurement
 from multitask.evaluation.decode import AnyDecode, Evidence, Known
 from multitask.labels import LabelSpace
-from multitask.settings import variant_classes
+from multitask.settings.schema import variant_classes
 
 DECODED = 20_000
 DECODE_S = 2.0

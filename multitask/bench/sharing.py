@@ -7,14 +7,14 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 
-from multitask.assembly import build_network, build_trainer
 from multitask.bench.timing import Measurement, built_in_both_orders, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
-from multitask.material import Material
-from multitask.settings import override, validate
+from multitask.progress import Progress
+from multitask.runs.build import build_network, build_trainer
+from multitask.runs.data_module import Material
+from multitask.settings.schema import override, validate
 from multitask.training.device import resolve_device
-from multitask.training.progress import Progress
 
 ROUNDS = 9
 STEP_ROUNDS = 32

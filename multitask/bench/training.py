@@ -14,21 +14,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from multitask.assembly import build_network, build_trainer
 from multitask.bench.data import NUM_DATA, measure_data
 from multitask.bench.decoding import decode_fitting
 from multitask.bench.timing import Measurement, built_in_both_orders, computing, of_speeds, side_by_side
 from multitask.config import Config, load_config
-from multitask.data.drawing import draw_set
 from multitask.data.loading import Batch, Batches
-from multitask.data.mix import Targets
+from multitask.data.mixup import Targets
+from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
-from multitask.material import Material
 from multitask.model.backbone import Backbone
-from multitask.shipped import config_file
+from multitask.progress import Progress
+from multitask.runs.build import build_network, build_trainer
+from multitask.runs.data_module import Material
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
-from multitask.training.progress import Progress
+from multitask.utils.shipped import config_file
 
 ROUNDS = 9
 BATCHES = 6

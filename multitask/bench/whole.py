@@ -21,11 +21,11 @@ from multitask.bench.training import benched
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.labels import MISSING
-from multitask.material import Material
+from multitask.progress import Progress
+from multitask.runs.data_module import Material
 from multitask.runs.folder import RunFolder
-from multitask.settings import override, validate
+from multitask.settings.schema import override, validate
 from multitask.training.device import resolve_device
-from multitask.training.progress import Progress
 
 ROUNDS = 3
 EPOCHS = 2

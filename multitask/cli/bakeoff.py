@@ -26,7 +26,7 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: boo
     plan = load_bakeoff(file, overrides)
 
     # Only now: what follows takes seconds to import.
-    from multitask.bakeoff.conduct import conduct
+    from multitask.bakeoff.bakeoff import conduct
     from multitask.bakeoff.folder import BakeoffFolder
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import fail, show_paths

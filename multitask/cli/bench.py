@@ -30,7 +30,7 @@ def command(config: Path | None, study: bool, balancers: bool, sharing: bool, wh
     progress = make_progress(quiet=False)
     try:
         if study:
-            from multitask.study.bench import measure_study
+            from multitask.bench.study import measure_study
 
             found = measure_study(config, progress)
         elif balancers:

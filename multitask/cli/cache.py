@@ -15,11 +15,11 @@ from multitask.cli.options import FilePath, set_option
 @click.option("--clear", "clearing", is_flag=True, help="Remove it all; runs that use it go on.")
 def command(place: Path | None, overrides: tuple[str, ...], clearing: bool) -> None:
     """Show what is kept on disk of decoded pictures: in the folder DIR, in that of CONFIG, or in the default one."""
-    from multitask.arrays import clear, default_folder, kept_files
     from multitask.config import load_config
     from multitask.errors import UserError
-    from multitask.files import size_text
     from multitask.reporting.console import say, show_cache
+    from multitask.utils.files import size_text
+    from multitask.utils.shared_arrays import clear, default_folder, kept_files
 
     folder = default_folder()
     if place is not None and place.is_dir():

@@ -22,11 +22,11 @@ def command(out: Path | None, quiet: bool) -> None:
     from multitask.config import load_config
     from multitask.errors import UserError
     from multitask.finished import evaluate, write_page, write_submission
+    from multitask.progress import Progress
     from multitask.reporting.console import say, score, show_paths, with_interval
     from multitask.runs.config import read_run
     from multitask.runs.folder import new_folder
-    from multitask.shipped import config_file
-    from multitask.training.progress import Progress
+    from multitask.utils.shipped import config_file
 
     out = out or new_folder(Path("runs"), "demo")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):

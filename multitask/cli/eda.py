@@ -32,13 +32,13 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
     from datetime import UTC, datetime
 
     from multitask.data.eda import inspect
-    from multitask.files import write_atomically
-    from multitask.material import Material
     from multitask.reporting.console import show_paths
     from multitask.reporting.eda.console import show_inspection
     from multitask.reporting.eda.page import render_inspection
     from multitask.reporting.progress import make_progress
-    from multitask.seeds import derive
+    from multitask.runs.data_module import Material
+    from multitask.utils.files import write_atomically
+    from multitask.utils.seeds import derive
 
     material = Material(settings)
     progress = make_progress(quiet)

@@ -39,7 +39,7 @@ def command(run: Path, storage: str | None, split: str, data: Path | None) -> No
 def _report_study(path: Path, storage: str | None) -> None:
     from multitask.reporting.console import show_paths
     from multitask.reporting.study.console import show_study
-    from multitask.study.conduct import read_study, write_study_report
+    from multitask.study.study import read_study, write_study_report
 
     folder, plan, study = read_study(path, storage)
     show_study(write_study_report(study, plan, folder))
@@ -47,7 +47,7 @@ def _report_study(path: Path, storage: str | None) -> None:
 
 
 def _report_bakeoff(path: Path) -> None:
-    from multitask.bakeoff.conduct import read_bakeoff_report
+    from multitask.bakeoff.bakeoff import read_bakeoff_report
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import show_paths
     from multitask.runs.records import reading

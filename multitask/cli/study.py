@@ -51,8 +51,8 @@ def command(
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import fail, show_paths
     from multitask.reporting.study.console import make_study_progress, show_study
-    from multitask.study.conduct import conduct
     from multitask.study.folder import StudyFolder
+    from multitask.study.study import conduct
 
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)

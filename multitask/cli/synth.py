@@ -11,7 +11,7 @@ import click
 from multitask.cli.options import FilePath, quiet_option
 
 if TYPE_CHECKING:
-    from multitask.data.drawing import DrawnSet
+    from multitask.data.synthetic import DrawnSet
 
 
 @click.command()
@@ -34,7 +34,7 @@ def command(folder: Path, people: int, seed: int, noise: float, quiet: bool) -> 
 
 def draw(folder: Path, people: int, *, seed: int = 0, noise: float = 0.0, quiet: bool) -> DrawnSet:
     """Draws a set and shows how it goes."""
-    from multitask.data.drawing import draw_set
+    from multitask.data.synthetic import draw_set
     from multitask.reporting.progress import make_progress
 
     progress = make_progress(quiet)

@@ -44,11 +44,11 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     """Trains with progress, shows the report and draws its page; stops cleanly on Ctrl-C and on SIGTERM."""
     from multitask.config import Config
     from multitask.finished import write_page
-    from multitask.folds import run_folds
     from multitask.reporting.console import fail, show_paths, show_report
     from multitask.reporting.progress import make_progress
-    from multitask.run import run
+    from multitask.runs.cross_validation import run_folds
     from multitask.runs.folder import RunFolder
+    from multitask.runs.run import run
 
     assert isinstance(settings, Config)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -17,9 +17,9 @@ from multitask.data.samples import SIDES, Samples
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, Task
-from multitask.settings import Bool, ConfigPath, Settings, validate
-from multitask.spelling import Name, canonical_path, parse_number
-from multitask.yaml_text import read_yaml
+from multitask.settings.schema import Bool, ConfigPath, Settings, validate
+from multitask.settings.yaml_text import read_yaml
+from multitask.utils.spelling import Name, canonical_path, parse_number
 
 Tier = Literal["strong", "medium", "weak", "contested"]
 TIERS: tuple[Tier, ...] = ("strong", "medium", "weak", "contested")

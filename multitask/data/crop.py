@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from multitask.errors import UserError
-from multitask.settings import ConfigPath, Fraction, NonNegativeFloat, PositiveInt, Settings, variants
+from multitask.settings.schema import ConfigPath, Fraction, NonNegativeFloat, PositiveInt, Settings, variants
 
 if TYPE_CHECKING:
-    from multitask.data.faces import FaceDetector
+    from multitask.data.face_detector import FaceDetector
 
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright picture's width and height."""
@@ -151,7 +151,7 @@ class FaceSettings(BoxedSettings):
         Raises:
             UserError: the model cannot be read, or is not YuNet.
         """
-        from multitask.data.faces import FaceDetector
+        from multitask.data.face_detector import FaceDetector
 
         return FaceDetector.read(Path(self.model), self.choose, self.min_score, self.detect_px)
 

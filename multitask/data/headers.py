@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from multitask.data.image_file import open_image, upright_size
-from multitask.files import check_regular
+from multitask.utils.files import check_regular
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from multitask.data.colours import Decoding
 from multitask.data.formats import FORMATS, why_unread
 from multitask.errors import UserError
-from multitask.files import check_regular
+from multitask.utils.files import check_regular
 
 MAX_PIXELS = 178_956_970
 """Of a picture: beyond it Pillow, too, takes a file for a decompression bomb."""

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from multitask.data.colours import Decoding
 from multitask.data.crop import Box, CropSettings, WholeSettings
-from multitask.data.faces import FaceDetector
+from multitask.data.face_detector import FaceDetector
 from multitask.data.fit import crop_box, inner_size, region_box
 from multitask.data.image_file import ImageFile, read_image
 from multitask.data.settings import FitName

@@ -20,7 +20,7 @@ from multitask.data.samplers import SamplerSettings, draw
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import MISSING
-from multitask.seeds import derive
+from multitask.utils.seeds import derive
 
 
 class Inputs(Protocol):

@@ -11,8 +11,8 @@ from pydantic import Field
 
 from multitask.data.samples import Samples
 from multitask.errors import UserError, nearest
-from multitask.settings import Float, PositiveFloat, Settings, variants
-from multitask.spelling import Name
+from multitask.settings.schema import Float, PositiveFloat, Settings, variants
+from multitask.utils.spelling import Name
 
 
 class SamplerSettings(Settings):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
-from multitask.spelling import canonical, find_file
+from multitask.utils.spelling import canonical, find_file
 
 SIDES = ("train", "val", "test")
 """What a source may say that a picture is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""

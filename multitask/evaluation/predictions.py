@@ -18,8 +18,8 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.decode import Evidence, Known
-from multitask.files import check_regular
 from multitask.labels import JOINT, MISSING, LabelSpace
+from multitask.utils.files import check_regular
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,8 +20,8 @@ from multitask.evaluation.metrics import (
     confusion_table,
     reliability,
 )
-from multitask.evaluation.numbers import number_figures
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.regression_error import number_figures
 from multitask.labels import MISSING, LabelSpace
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from multitask.errors import UserError
 from multitask.model.coverage import check_reads_whole
 from multitask.model.creation import create_body, first_line
-from multitask.model.encoded import Encoded, Encoder, Widths
+from multitask.model.encoder import Encoded, Encoder, Widths
 from multitask.model.settings import BackboneSettings
 from multitask.model.stages import add_group_matcher, stages
 

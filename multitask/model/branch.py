@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
-from multitask.model.encoded import Encoded, Trunks
+from multitask.model.encoder import Encoded, Trunks
 
 
 class StandIn(nn.Module):

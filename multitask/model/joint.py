@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from multitask.labels import LabelSpace
-from multitask.model.encoded import Encoded
+from multitask.model.encoder import Encoded
 
 
 class JointTerm(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from multitask.labels import JOINT, LabelSpace
-from multitask.model.encoded import Encoded, Encoder
+from multitask.model.encoder import Encoded, Encoder
 from multitask.model.heads import NetSettings
 from multitask.model.settings import TermSettings
 from multitask.model.vision_ops import timm

@@ -13,12 +13,12 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from multitask.errors import nearest
 from multitask.labels import LabelSpace
 from multitask.model import timm_names
-from multitask.settings import Count, Float, PositiveFloat, Settings, Width, resolve_path, variants
+from multitask.settings.schema import Count, Float, PositiveFloat, Settings, Width, resolve_path, variants
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from multitask.model.encoded import Widths
+    from multitask.model.encoder import Widths
     from multitask.model.joint import JointTerm
 
 

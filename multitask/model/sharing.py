@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
 from multitask.model.settings import BackboneSettings
-from multitask.settings import Settings, variants
+from multitask.settings.schema import Settings, variants
 
 if TYPE_CHECKING:
-    from multitask.model.encoded import Encoder
+    from multitask.model.encoder import Encoder
 
 
 class SharingSettings(Settings):
@@ -86,7 +86,7 @@ class SeparateSettings(ApartSettings):
     ) -> Encoder:
         """A backbone for each task."""
         from multitask.model.backbone import Backbone
-        from multitask.model.encoded import Trunks
+        from multitask.model.encoder import Trunks
 
         trunks = [Backbone(backbone, image_size, pretrained) for _ in tasks]
         if trunks[0].frozen:

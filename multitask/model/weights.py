@@ -14,7 +14,7 @@ from torch import Tensor
 
 import multitask.model.vision_ops  # noqa: F401  (before timm)
 from multitask.errors import UserError
-from multitask.files import check_regular
+from multitask.utils.files import check_regular
 
 from timm.models import clean_state_dict  # isort: skip
 

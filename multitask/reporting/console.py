@@ -16,11 +16,11 @@ from rich.table import Table
 from rich.text import Text
 
 from multitask.errors import printable
-from multitask.files import size_text
-from multitask.reporting.audit_words import audit_sentences
-from multitask.reporting.class_rows import listed_in_words, worst_classes
-from multitask.reporting.empty_cells import impossible_yaml, never_in_words
-from multitask.reporting.words import amount_text, crop_text, error_text, moment_text, picture_notes
+from multitask.reporting.audit.text import audit_sentences
+from multitask.reporting.run.class_rows import listed_in_words, worst_classes
+from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.text import amount_text, crop_text, error_text, moment_text, picture_notes
+from multitask.utils.files import size_text
 
 out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskID, TextColum
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from multitask.progress import Progress
 from multitask.reporting.console import out, say, score
-from multitask.training.progress import Progress
 
 
 def make_progress(quiet: bool) -> Progress:

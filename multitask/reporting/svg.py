@@ -19,7 +19,7 @@ import matplotlib
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from multitask.reporting.words import score_text
+from multitask.reporting.text import score_text
 
 WIDTH_PX = 342  # what a page on a phone of 375 pixels leaves a plot
 TEXT_PX, SMALL_PX = 11.5, 11.0  # nothing is smaller: below this a phone's reader must zoom

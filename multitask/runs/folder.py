@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from multitask.errors import UserError
-from multitask.files import check_regular, held, is_part, remove_all_parts, to_json, write_atomically
 from multitask.runs.records import Data, Environment, Epoch, Overview, Report, check
+from multitask.utils.files import check_regular, held, is_part, remove_all_parts, to_json, write_atomically
 
 
 class RunFolder:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from multitask.errors import UserError
-from multitask.files import held, is_part
+from multitask.utils.files import held, is_part
 
 
 class StudyFolder:

@@ -11,8 +11,8 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from multitask.seeds import derive
 from multitask.study.samplers import SamplerSettings
+from multitask.utils.seeds import derive
 
 
 class PerTrial(BaseSampler):

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from multitask.errors import UserError
-from multitask.settings import Count, Epochs, Int, Settings, variants
+from multitask.settings.schema import Count, Epochs, Int, Settings, variants
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from multitask.settings import Count, Int, PositiveInt, Settings, variants
+from multitask.settings.schema import Count, Int, PositiveInt, Settings, variants
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler

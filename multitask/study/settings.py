@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.config import Config, load_config, scored_metrics
 from multitask.errors import UserError, nearest
-from multitask.settings import (
+from multitask.settings.schema import (
     Bool,
     ConfigPath,
     Count,
@@ -24,12 +24,12 @@ from multitask.settings import (
     override,
     validate,
 )
-from multitask.study.entries import AnyEntry
-from multitask.study.figures import report_metrics
+from multitask.settings.yaml_text import read_yaml
+from multitask.study.metrics import report_metrics
+from multitask.study.parameters import AnyEntry
 from multitask.study.pruners import AnyPruner, DominatedSettings, MedianSettings
 from multitask.study.samplers import AnySampler, TPESettings
 from multitask.study.space import Space
-from multitask.yaml_text import read_yaml
 
 Direction = Literal["maximize", "minimize"]
 _LOWER_IS_BETTER = ("loss", "ece", "mae")

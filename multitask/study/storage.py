@@ -25,13 +25,13 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.engine import URL, make_url
 
 from multitask.errors import UserError
-from multitask.files import check_regular
 from multitask.runs.records import reading
-from multitask.study import ledger
+from multitask.study import trial_attrs as ledger
 from multitask.study.per_trial import PerTrial
-from multitask.study.record import RECORD, check_record
+from multitask.study.provenance import RECORD, check_record
 from multitask.study.settings import HeartbeatSettings, Plan
 from multitask.study.space import Params
+from multitask.utils.files import check_regular
 
 STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 """What a storage raises that cannot be reached any more."""

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from multitask.errors import UserError
-from multitask.files import check_regular, write_atomically
+from multitask.utils.files import check_regular, write_atomically
 
 _VERSION = 1
 

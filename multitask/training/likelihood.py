@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from multitask.data.mix import Targets
+from multitask.data.mixup import Targets
 from multitask.labels import JOINT, MISSING, LabelSpace
 
 

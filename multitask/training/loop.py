@@ -13,25 +13,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from multitask.balancers.base import Balancer, Step
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batch, Batches
-from multitask.data.mix import Targets, mix
+from multitask.data.mixup import Targets, mix
 from multitask.data.settings import MixSettings
 from multitask.errors import DivergedError, UserError
 from multitask.labels import JOINT, LabelSpace
 from multitask.model.network import Heads
-from multitask.objective.balance.base import Balancer, Step
-from multitask.seeds import derive
+from multitask.progress import Progress
 from multitask.training.accumulation import step_shares
-from multitask.training.again import Again
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
-from multitask.training.conflict import Conflict
 from multitask.training.device import resolve_precision
+from multitask.training.gradient_conflict import Conflict
 from multitask.training.likelihood import LikelihoodMeter
-from multitask.training.means import Means
-from multitask.training.progress import Progress
+from multitask.training.loss_meter import Means
+from multitask.training.replay import Again
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import check_history, check_optimizer, check_state
+from multitask.utils.seeds import derive
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
 

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from multitask.errors import nearest
 from multitask.model import timm_names
-from multitask.settings import (
+from multitask.settings.schema import (
     Bool,
     Count,
     Epochs,
@@ -61,14 +61,14 @@ class OptimizerSettings(Settings):
         Raises:
             UserError: the optimiser does not take the options.
         """
-        from multitask.training.optimisation import create_optimizer
+        from multitask.training.optim import create_optimizer
 
         return create_optimizer(self, groups, lr)
 
     @property
     def state_keys(self) -> frozenset[frozenset[str]]:
         """What this optimiser keeps of a parameter: the sets of names that there are."""
-        from multitask.training.optimisation import tried
+        from multitask.training.optim import tried
 
         return tried(self, 1e-3)
 
@@ -100,7 +100,7 @@ class CosineSettings(ScheduleSettings):
 
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
         """A scheduler to be stepped after every update."""
-        from multitask.training.optimisation import CosineLRScheduler
+        from multitask.training.optim import CosineLRScheduler
 
         length = self._length(epochs, updates_per_epoch)
         warmup = self._warmup(lr, updates_per_epoch)
@@ -115,7 +115,7 @@ class LinearSettings(ScheduleSettings):
 
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
         """A scheduler to be stepped after every update."""
-        from multitask.training.optimisation import PolyLRScheduler
+        from multitask.training.optim import PolyLRScheduler
 
         length = self._length(epochs, updates_per_epoch)
         warmup = self._warmup(lr, updates_per_epoch)
@@ -131,7 +131,7 @@ class StepSettings(ScheduleSettings):
 
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
         """A scheduler to be stepped after every update."""
-        from multitask.training.optimisation import StepLRScheduler
+        from multitask.training.optim import StepLRScheduler
 
         warmup = self._warmup(lr, updates_per_epoch)
         return StepLRScheduler(optimizer, self.every_epochs * updates_per_epoch, decay_rate=self.factor, **warmup)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multitask.config import Config
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 QUICK = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
 TWO: dict[str, Any] = {"flat": {"overrides": {"model.sharing.name": "flat"}}, "shared": None}

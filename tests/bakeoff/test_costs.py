@@ -7,12 +7,12 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from multitask.assembly import build_network
 from multitask.bakeoff import costs
 from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.material import Material
+from multitask.runs.build import build_network
+from multitask.runs.data_module import Material
 
 Tiny = Callable[..., Config]
 

@@ -9,7 +9,7 @@ import pytest
 from multitask.bakeoff.plan import Plan, digest_of, load_bakeoff
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 Make = Callable[..., Path]
 

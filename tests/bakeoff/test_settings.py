@@ -9,9 +9,9 @@ import pytest
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.bakeoff.settings import BakeoffSettings, read_bakeoff
 from multitask.errors import UserError
-from multitask.settings import problems, validate
+from multitask.settings.schema import problems, validate
+from multitask.settings.yaml_text import read_yaml
 from multitask.study.settings import load_study
-from multitask.yaml_text import read_yaml
 
 FILES = [
     path for path in sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")) if "contenders" in read_yaml(path)

@@ -12,7 +12,7 @@ import pytest
 
 from multitask.cli import main
 from multitask.config import Config
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from multitask.config import Config
-from multitask.folds import run_folds
+from multitask.runs.cross_validation import run_folds
 
 Call = Callable[..., Any]
 QUICK = {"data.val_fraction": 0.2, "training.epochs": 1, "training.schedule.warmup_epochs": 0}

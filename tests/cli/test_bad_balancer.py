@@ -40,7 +40,7 @@ def test_is_refused(
 def test_extra_that_is_not_installed_is_told_before_anything_is_done(
     call: Call, config_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.objective.balance.settings.find_spec", lambda package: None)
+    monkeypatch.setattr("multitask.balancers.settings.find_spec", lambda package: None)
     line = call("train", config_file(), "--set", "balancer=pcgrad", "--out", tmp_path / "run").refusal()
     assert 'balancer: pcgrad needs torchjd, which is not installed; pip install "multitask[torchjd]"' in line
     assert not (tmp_path / "run").exists()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from multitask.config import Config
-from multitask.run import run
+from multitask.runs.run import run
 
 Call = Callable[..., Any]
 PERSON = "000001_"
@@ -368,7 +368,7 @@ class TestFullDisk:
 def test_a_loss_that_is_no_number_names_head_and_step_and_keeps_the_last_epoch(
     call: Call, config_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from multitask.objective.losses import CrossEntropySettings
+    from multitask.losses import CrossEntropySettings
 
     config = config_file({"training.epochs": 3, "training.batch_size": 32})
     calls = 0

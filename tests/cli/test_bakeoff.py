@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from multitask.config import Config
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 Call = Callable[..., Any]
 HERE = Path(__file__).parents[2]

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 import yaml
 
+from multitask.balancers import AnyBalancer
 from multitask.cli import COMMANDS
 from multitask.config import Config
-from multitask.objective.balance import AnyBalancer
-from multitask.settings import variant_classes
+from multitask.settings.schema import variant_classes
 
 Call = Callable[..., Any]
 
@@ -27,7 +27,7 @@ Call = Callable[..., Any]
 def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs, ``shared`` and ``flat``, on the same split."""
     from multitask.finished import write_page
-    from multitask.run import run
+    from multitask.runs.run import run
 
     folder = tmp_path_factory.mktemp("runs")
     for sharing in ("shared", "flat"):

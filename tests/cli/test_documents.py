@@ -15,9 +15,9 @@ from multitask.bakeoff.settings import BakeoffSettings
 from multitask.cli import COMMANDS
 from multitask.cli.group import cli
 from multitask.config import Config
-from multitask.settings import problems
+from multitask.settings.schema import problems
+from multitask.settings.yaml_text import parse_yaml
 from multitask.study.settings import StudySettings
-from multitask.yaml_text import parse_yaml
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [

@@ -43,7 +43,7 @@ def test_quiet_says_nothing_and_out_names_the_page(call: Call, config_file: Conf
 def test_a_damaged_picture_is_listed_and_a_copy_is_a_leak(
     call: Call, config_file: ConfigFile, drawn: Path, tmp_path: Path, tiny: Callable[..., Config]
 ) -> None:
-    from multitask.material import Material
+    from multitask.runs.data_module import Material
 
     root = tmp_path / "data"
     shutil.copytree(drawn, root)

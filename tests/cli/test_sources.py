@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from multitask.settings.yaml_text import dump_yaml
 from multitask.training.checkpoint import load_checkpoint
-from multitask.yaml_text import dump_yaml
 
 Call = Callable[..., Any]
 GARMENTS = ("shirt", "skirt")
@@ -233,8 +233,8 @@ def test_a_resumed_run_draws_what_one_that_was_not_stopped_draws(
 ) -> None:
     path = config({"sampler": {"name": "class_weighted"}})
     assert call("train", path, "--out", tmp_path / "whole", "-q").code == 0
-    from multitask import run as run_module
     from multitask.config import load_config
+    from multitask.runs import run as run_module
 
     class StopError(Exception):
         pass

@@ -20,8 +20,8 @@ import psutil
 import pytest
 
 from multitask.config import Config
+from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.folder import StudyFolder
-from multitask.yaml_text import dump_yaml, read_yaml
 
 Call = Callable[..., Any]
 
@@ -215,7 +215,7 @@ def test_an_interrupt_before_the_first_trial_leaves_nothing(
         os.kill(os.getpid(), signal.SIGTERM)
 
     before = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("multitask.study.conduct.record_of", interrupt)
+    monkeypatch.setattr("multitask.study.study.record_of", interrupt)
     try:
         done = call("study", study_file(), "--out", tmp_path / "out")
     finally:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 Call = Callable[..., Any]
 COLOURS = {"red": (200, 40, 40), "blue": (40, 60, 200)}

@@ -15,8 +15,8 @@ import numpy as np
 from multitask.config import Config
 from multitask.data.loading import Batches
 from multitask.data.samplers import ClassWeightedSettings
-from multitask.material import _split, what_is_learned
-from multitask.settings import validate
+from multitask.runs.data_module import _split, what_is_learned
+from multitask.settings.schema import validate
 
 
 def peak_mib() -> float:

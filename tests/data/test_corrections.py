@@ -14,7 +14,7 @@ from multitask.data.corrections import TIERS, CorrectionsSettings, correct, read
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 SPACE = LabelSpace(
     [

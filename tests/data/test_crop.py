@@ -14,7 +14,7 @@ from PIL import Image
 from multitask.data.crop import AnyCrop, BoxSettings, CentreSettings, around, crop_counts
 from multitask.data.images import Preprocessing
 from multitask.errors import UserError
-from multitask.settings import variant_classes
+from multitask.settings.schema import variant_classes
 
 NOTHING = np.full(4, np.nan)
 MADE: dict[str, dict[str, Any]] = {"face": {"model": "/no/model.onnx"}}

@@ -13,7 +13,7 @@ from multitask.data.crop import BoxSettings, CentreSettings
 from multitask.data.framing import draw, measure, spread
 from multitask.data.images import Preprocessing
 from multitask.data.settings import FitName
-from multitask.reporting.words import fit_text, picture_notes
+from multitask.reporting.text import fit_text, picture_notes
 
 BACKGROUND = (0, 200, 0)
 

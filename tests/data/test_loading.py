@@ -19,13 +19,13 @@ import torch
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
+from multitask.data.image_cache import Pictures
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batches, Inputs, Learned
-from multitask.data.pictures import Pictures
 from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
-from multitask.model.features import Features
+from multitask.model.frozen_features import Features
 
 SIZE = (24, 18)
 

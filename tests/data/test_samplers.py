@@ -24,8 +24,8 @@ from multitask.data.samplers import (
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
-from multitask.seeds import derive
-from multitask.settings import problems, variant_classes
+from multitask.settings.schema import problems, variant_classes
+from multitask.utils.seeds import derive
 
 SPACE = LabelSpace([Task("a", ("x", "y")), Task("b", ("p", "q"))])
 

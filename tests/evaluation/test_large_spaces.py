@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 import torch
 
-from multitask.evaluation.audit import find_suspects
 from multitask.evaluation.decode import IndependentSettings
+from multitask.evaluation.decode_comparison import decide_and_fit
 from multitask.evaluation.intervals import resample
+from multitask.evaluation.label_issues import find_suspects
 from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.rules import decide_and_fit
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
-from multitask.files import to_json
 from multitask.labels import LabelSpace, Task
-from multitask.reporting.run_page import render_report
+from multitask.reporting.run.page import render_report
 from multitask.runs.comparison import paired_differences
+from multitask.utils.files import to_json
 
 SIZES = {"200 x 50": (200, 50), "10 x 10 x 10 x 10": (10, 10, 10, 10)}
 NUM_IMAGES = 800

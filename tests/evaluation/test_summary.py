@@ -10,9 +10,9 @@ import torch
 
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
-from multitask.files import to_json
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.runs.comparison import paired_differences
+from multitask.utils.files import to_json
 
 SPACE = LabelSpace(
     [Task("colour", ("red", "green", "blue")), Task("shape", ("round", "square"))],

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image
 
 from multitask.cli import main
-from multitask.yaml_text import dump_yaml
+from multitask.settings.yaml_text import dump_yaml
 
 HANG_S = 10
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from multitask.labels import LabelSpace, Task
-from multitask.model.encoded import Encoded, Widths
+from multitask.model.encoder import Encoded, Widths
 from multitask.model.joint import JointTerm, Nothing
 from multitask.model.settings import AnyTerm
-from multitask.settings import variant_classes
+from multitask.settings.schema import variant_classes
 
 TERMS = variant_classes(AnyTerm)
 SPACE = LabelSpace(

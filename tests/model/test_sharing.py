@@ -14,10 +14,10 @@ from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 from multitask.model.backbone import Backbone
 from multitask.model.branch import Branched, StandIn
-from multitask.model.encoded import Encoder, Trunks
+from multitask.model.encoder import Encoder, Trunks
 from multitask.model.settings import BackboneSettings
 from multitask.model.sharing import AnySharing, ModelSettings, SharingSettings
-from multitask.settings import validate, variant_classes
+from multitask.settings.schema import validate, variant_classes
 
 from timm.utils import ModelEmaV3  # isort: skip  (after backbone, which makes it importable)
 import timm  # isort: skip

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from multitask.reporting import pages
+from multitask.reporting import html as pages
 from multitask.reporting.eda.page import render_inspection
 from multitask.reporting.page_policy import page_policy
 from multitask.reporting.study.page import render_study
 from tests.browser import Browser, browser, needs_chromium
-from tests.reporting import test_audit_page, test_run_page
+from tests.reporting.audit import test_page as test_audit_page
 from tests.reporting.eda import test_page as test_eda_page
+from tests.reporting.run import test_page as test_run_page
 from tests.reporting.study import test_page as test_study_page
 
 KINDS = ("run", "study", "eda", "audit")

@@ -18,13 +18,13 @@ import multitask.training.loop
 from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.finished import evaluate
-from multitask.folds import run_folds
 from multitask.model.network import Heads
-from multitask.run import run
+from multitask.progress import Progress
+from multitask.runs.cross_validation import run_folds
 from multitask.runs.folder import RunFolder, list_runs, overview
+from multitask.runs.run import run
 from multitask.study.folder import StudyFolder
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
-from multitask.training.progress import Progress
 
 MakeConfig = Callable[..., Config]
 STEP = {"training.schedule": {"name": "step", "factor": 1.0, "warmup_epochs": 0}}

@@ -22,17 +22,18 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from multitask.config import Config
-from multitask.reporting.study.progress import StudyProgress, StudyView
-from multitask.settings import validate
-from multitask.study import ledger, pool
+from multitask.progress import StudyProgress, StudyView
+from multitask.settings.schema import validate
+from multitask.settings.yaml_text import dump_yaml
+from multitask.study import pool
+from multitask.study import trial_attrs as ledger
 from multitask.study.folder import StudyFolder
-from multitask.study.launch import Interrupt, Search
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
 from multitask.study.per_trial import PerTrial, quieten
-from multitask.study.record import record_of
+from multitask.study.provenance import record_of
+from multitask.study.search import Interrupt, Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, open_storage, open_study
-from multitask.yaml_text import dump_yaml
 
 SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -314,7 +315,7 @@ class Launch:
 def _context() -> Any:
     """Processes that begin with everything imported, which else takes each of them seconds."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["multitask.cli.study", "multitask.study.conduct", "multitask.study.worker"])
+    context.set_forkserver_preload(["multitask.cli.study", "multitask.study.study", "multitask.study.worker"])
     return context
 
 

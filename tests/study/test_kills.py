@@ -14,7 +14,8 @@ import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from multitask.study import conduct, ledger
+from multitask.study import study as conduct
+from multitask.study import trial_attrs as ledger
 from multitask.study.folder import StudyFolder
 from multitask.study.pool import Pool, Worker
 

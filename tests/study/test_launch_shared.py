@@ -16,9 +16,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from multitask.study import ledger
+from multitask.study import trial_attrs as ledger
 from multitask.study.messages import Done, Failed, Job, Lost
-from multitask.study.record import record_of
+from multitask.study.provenance import record_of
 from multitask.study.settings import Plan
 from multitask.study.storage import give_up, open_storage, open_study, queue
 

@@ -16,8 +16,8 @@ import pytest
 from optuna.trial import TrialState
 
 from multitask.errors import UserError
-from multitask.study import ledger
-from multitask.study.conduct import read_study
+from multitask.study import trial_attrs as ledger
+from multitask.study.study import read_study
 
 Make = Callable[..., Any]
 

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
-from multitask.settings import Settings, problems, validate, variant_classes
+from multitask.settings.schema import Settings, problems, validate, variant_classes
 from multitask.study.per_trial import PerTrial
 from multitask.study.pruners import (
     AnyPruner,

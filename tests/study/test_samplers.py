@@ -9,7 +9,7 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
-from multitask.settings import Settings, problems, validate, variant_classes
+from multitask.settings.schema import Settings, problems, validate, variant_classes
 from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.samplers import AnySampler, RandomSettings, SamplerSettings, TPESettings
 

@@ -11,11 +11,11 @@ import pytest
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.settings import problems, validate
+from multitask.settings.schema import problems, validate
+from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.pruners import DominatedSettings, MedianSettings, NoPrunerSettings
 from multitask.study.samplers import RandomSettings, TPESettings
 from multitask.study.settings import Plan, StudySettings, load_study
-from multitask.yaml_text import dump_yaml, read_yaml
 
 MakePlan = Callable[..., Plan]
 

@@ -19,9 +19,9 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import Engine
 
 from multitask.errors import UserError
-from multitask.study import ledger
 from multitask.study import storage as module
-from multitask.study.record import RECORD, record_of
+from multitask.study import trial_attrs as ledger
+from multitask.study.provenance import RECORD, record_of
 from multitask.study.settings import HeartbeatSettings
 from multitask.study.storage import (
     folder_url,

@@ -11,9 +11,9 @@ import psutil
 import pytest
 
 from multitask.config import Config
-from multitask.run import run
-from multitask.study.figures import figure
+from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
+from multitask.study.metrics import figure
 from multitask.study.pool import Worker
 from multitask.study.worker import do
 

@@ -13,21 +13,21 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from multitask.balancers import AnyBalancer
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
 from multitask.labels import MISSING, LabelSpace, Task
+from multitask.losses import CrossEntropySettings
+from multitask.losses.training_labels import training_labels
 from multitask.model.backbone import Backbone
 from multitask.model.heads import AttentionSettings, LinearSettings, NetSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings
-from multitask.objective.balance import AnyBalancer
-from multitask.objective.losses import CrossEntropySettings
-from multitask.objective.training_labels import training_labels
-from multitask.settings import validate, variant_classes
-from multitask.training.conflict import Conflict
+from multitask.progress import Progress
+from multitask.settings.schema import validate, variant_classes
+from multitask.training.gradient_conflict import Conflict
 from multitask.training.loop import Trainer
-from multitask.training.progress import Progress
 from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from multitask import files
 from multitask.errors import UserError
 from multitask.training import checkpoint
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
+from multitask.utils import files
 
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.uint8, torch.bool]
 STATE: dict[str, Any] = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from multitask.data.mix import Targets
+from multitask.data.mixup import Targets
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import epoch_scores
 from multitask.labels import JOINT, MISSING, LabelSpace, Task

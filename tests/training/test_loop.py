@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from multitask.balancers.fixed import FixedBalancer
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
@@ -21,11 +22,10 @@ from multitask.model.backbone import Backbone
 from multitask.model.heads import LinearSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings
-from multitask.objective.balance.fixed import FixedBalancer
-from multitask.settings import validate
+from multitask.progress import Progress
+from multitask.settings.schema import validate
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import Trainer, lookup
-from multitask.training.progress import Progress
 from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)

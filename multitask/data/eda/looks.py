@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from multitask.data.headers import Header, read_header
 from multitask.data.images import Pixels, Preprocessing
 from multitask.errors import UserError
-from multitask.files import content_digest
 from multitask.labels import MISSING
+from multitask.utils.files import content_digest
 
 SMALL_PX = 32
 """Side of the grey square by which pictures are compared."""

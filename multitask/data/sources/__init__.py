@@ -9,7 +9,7 @@ from multitask.data.sources.several import SeveralSettings
 from multitask.data.sources.single import Single
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.data.sources.table import TableSettings
-from multitask.settings import variants
+from multitask.settings.schema import variants
 
 AnySource = Annotated[Single | SeveralSettings, *variants("competition")]
 """All sources: those that read one folder, which stand in ``single.py``, and several of them mixed."""

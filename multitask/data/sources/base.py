@@ -12,7 +12,7 @@ from multitask.data.samples import Queries, Samples
 from multitask.data.sources.links import Links
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
-from multitask.settings import Bool, Settings
+from multitask.settings.schema import Bool, Settings
 
 
 class SourceSettings(Settings):

@@ -9,8 +9,8 @@ from typing import Any
 
 from multitask.data.sources.csv_file import check_columns, read_csv
 from multitask.errors import UserError
-from multitask.files import check_regular
-from multitask.spelling import canonical, number_hint, parse_number
+from multitask.utils.files import check_regular
+from multitask.utils.spelling import canonical, number_hint, parse_number
 
 
 def box(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, float, float]:

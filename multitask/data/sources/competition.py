@@ -15,7 +15,7 @@ from multitask.data.sources.base import RootedSettings, all_there, inside
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
-from multitask.spelling import canonical, canonical_path, find_file
+from multitask.utils.spelling import canonical, canonical_path, find_file
 
 MASK_OF_STEM = {
     "mask1": "wear",

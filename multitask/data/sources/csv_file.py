@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from multitask.errors import UserError, nearest
-from multitask.files import check_regular
-from multitask.spelling import canonical
+from multitask.utils.files import check_regular
+from multitask.utils.spelling import canonical
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 

@@ -16,7 +16,7 @@ from multitask.data.sources.listing import list_pictures
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
-from multitask.spelling import Spellings, canonical_path
+from multitask.utils.spelling import Spellings, canonical_path
 
 GROUP = "group"
 SPLIT = "split"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from multitask.errors import UserError
-from multitask.spelling import find_file
+from multitask.utils.spelling import find_file
 
 
 class Links:

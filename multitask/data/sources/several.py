@@ -17,8 +17,8 @@ from multitask.data.sources.base import SourceSettings
 from multitask.data.sources.single import AnySingle
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace
-from multitask.settings import Bool, ConfigPath, Settings
-from multitask.spelling import identifier_problem
+from multitask.settings.schema import Bool, ConfigPath, Settings
+from multitask.utils.spelling import identifier_problem
 
 
 class PartSettings(Settings):

@@ -8,7 +8,7 @@ from multitask.data.sources.competition import CompetitionSettings
 from multitask.data.sources.folders import FoldersSettings
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.data.sources.table import TableSettings
-from multitask.settings import variants
+from multitask.settings.schema import variants
 
 Single = CompetitionSettings | SyntheticSettings | TableSettings | FoldersSettings
 """The table of sources: a new one is a class in a file of its own, and a name here."""

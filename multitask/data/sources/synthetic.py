@@ -12,7 +12,7 @@ from multitask.data.samples import Samples
 from multitask.data.sources.competition import CompetitionLayout
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
-from multitask.settings import Fraction, PositiveInt, Seed, Settings
+from multitask.settings.schema import Fraction, PositiveInt, Seed, Settings
 
 
 class DrawSettings(Settings):
@@ -41,7 +41,7 @@ class SyntheticSettings(CompetitionLayout):
         """Draws the set unless it is there, and says so if another one is."""
         manifest = root / "synth.json"
         if not root.exists():
-            from multitask.data.drawing import draw_set
+            from multitask.data.synthetic import draw_set
 
             draw_set(root, people=draw.people, seed=draw.seed, noise=draw.noise)
             return

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
-from multitask.settings import Settings
+from multitask.settings.schema import Settings
 
 if TYPE_CHECKING:
     from torch import Tensor

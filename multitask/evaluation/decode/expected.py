@@ -11,7 +11,7 @@ from multitask.evaluation.decode.base import JOINT, Evidence, Fitted, Known, Pri
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
-from multitask.settings import Float, NonNegativeFloat
+from multitask.settings.schema import Float, NonNegativeFloat
 
 STEPS = 40
 

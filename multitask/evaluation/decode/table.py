@@ -9,7 +9,7 @@ from multitask.evaluation.decode.bias import ClassBias, ClassBiasSettings, HeadB
 from multitask.evaluation.decode.expected import ExpectedF1, ExpectedF1Settings
 from multitask.evaluation.decode.plain import Independent, IndependentSettings, Joint, JointSettings
 from multitask.evaluation.decode.prior import PriorCorrection, PriorCorrectionSettings
-from multitask.settings import variants
+from multitask.settings.schema import variants
 
 AnyDecode = Annotated[
     IndependentSettings

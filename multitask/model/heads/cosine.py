@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from multitask.model.encoded import Encoded
+from multitask.model.encoder import Encoded
 from multitask.model.heads.settings import MAX_SCALE
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from multitask.model.encoded import Encoded
+from multitask.model.encoder import Encoded
 
 
 class PooledLogits(nn.Sequential):

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from multitask.model.encoded import Encoded
+from multitask.model.encoder import Encoded
 
 
 class CornHead(nn.Module):

@@ -10,12 +10,12 @@ from pydantic import Field, model_validator
 
 from multitask.errors import UserError
 from multitask.labels import Task
-from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, Width, variants
+from multitask.settings.schema import Bool, Float, PositiveFloat, PositiveInt, Settings, Width, variants
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from multitask.model.encoded import Widths
+    from multitask.model.encoder import Widths
 
 Dropout = Annotated[Float, Field(ge=0, lt=1)]
 MAX_SCALE = 100.0

@@ -8,10 +8,10 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from multitask.reporting.bakeoff.words import epochs_text, people_text, rate_text, size_text, terms_text
+from multitask.reporting.bakeoff.text import epochs_text, people_text, rate_text, size_text, terms_text
 from multitask.reporting.console import make_table, out, say, score
-from multitask.reporting.study.words import heads_that_fit
-from multitask.reporting.words import shorten
+from multitask.reporting.study.text import heads_that_fit
+from multitask.reporting.text import shorten
 
 _NAME = 28  # letters of a contender's name
 

@@ -8,7 +8,7 @@ from typing import Any
 from markupsafe import Markup
 
 from multitask.reporting.bakeoff.plots import SizeCurve, by_size
-from multitask.reporting.bakeoff.words import (
+from multitask.reporting.bakeoff.text import (
     budget_text,
     changes_text,
     epochs_text,
@@ -17,11 +17,11 @@ from multitask.reporting.bakeoff.words import (
     size_text,
     terms_text,
 )
-from multitask.reporting.pages import render
+from multitask.reporting.html import render
 from multitask.reporting.study import plots
 from multitask.reporting.study.plots import Interval
-from multitask.reporting.study.words import time_text, value_text
-from multitask.reporting.words import count_text, interval_text, moment_text, score_text
+from multitask.reporting.study.text import time_text, value_text
+from multitask.reporting.text import count_text, interval_text, moment_text, score_text
 
 _LETTERS = 24  # of a contender's name in a plot
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from multitask.reporting.plots import DASHES, JOINT, MARKERS, Line, name_ends
-from multitask.reporting.study.marks import TITLE
+from multitask.reporting.run.plots import DASHES, JOINT, MARKERS, Line, name_ends
+from multitask.reporting.study.trial_marks import TITLE
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,
@@ -25,7 +25,7 @@ from multitask.reporting.svg import (
     score_ticks,
     to_svg,
 )
-from multitask.reporting.words import shorten
+from multitask.reporting.text import shorten
 
 _DODGE = 0.02  # of the axis, between two contenders' intervals at one size
 

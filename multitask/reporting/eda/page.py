@@ -12,13 +12,13 @@ from multitask.data.eda import Inspection
 from multitask.data.eda.copies import LEAST_CORRELATION, MOST_BITS, Pair
 from multitask.data.eda.inspection import EXAMPLES, MOST_CELLS, MOST_LINKED, Linked
 from multitask.labels import JOINT
-from multitask.reporting import plots
-from multitask.reporting.class_scores import LONG_CLASSES
 from multitask.reporting.eda.plots import histogram
-from multitask.reporting.eda.words import forms, num_copied, sentences
-from multitask.reporting.empty_cells import impossible_yaml, never_in_words
-from multitask.reporting.pages import embedded, render
-from multitask.reporting.words import amount_text, moment_text, plural, score_text
+from multitask.reporting.eda.text import forms, num_copied, sentences
+from multitask.reporting.html import embedded, render
+from multitask.reporting.run import plots
+from multitask.reporting.run.class_scores import LONG_CLASSES
+from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.text import amount_text, moment_text, plural, score_text
 
 _MOST_FORMS = 15
 _MOST_FAULTS = 50

@@ -10,17 +10,17 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
+from multitask.progress import StudyProgress
 from multitask.reporting.console import make_table, out, say, score, with_interval
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
-from multitask.reporting.study.progress import StudyProgress
-from multitask.reporting.study.words import (
+from multitask.reporting.study.text import (
     heads_that_fit,
     metric_heading,
     short_names,
     time_text,
     value_text,
 )
-from multitask.reporting.words import plural, shorten
+from multitask.reporting.text import plural, shorten
 
 _BEST = 5  # trials that are shown beside the base
 _RUNS = 3  # confirming runs of a trial that are shown one by one

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, Task, TaskID, TextColumn, TimeRemainingColu
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from multitask.progress import RunningTrial, StudyProgress, StudyView
 from multitask.reporting.console import score
-from multitask.reporting.study.progress import RunningTrial, StudyProgress, StudyView
-from multitask.reporting.study.words import (
+from multitask.reporting.study.text import (
     best_text,
     clock_text,
     counts,
@@ -26,7 +26,7 @@ from multitask.reporting.study.words import (
     time_text,
     value_text,
 )
-from multitask.reporting.words import plural, shorten
+from multitask.reporting.text import plural, shorten
 
 _MARKS = {
     "finished": ("✓", ""),

@@ -7,13 +7,13 @@ from typing import Any
 
 from markupsafe import Markup
 
-from multitask.reporting.pages import render
+from multitask.reporting.html import render
 from multitask.reporting.study import plots, sections
 from multitask.reporting.study.plots import Interval
 from multitask.reporting.study.sections import trial_name
+from multitask.reporting.study.text import time_text, value_text
 from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
-from multitask.reporting.study.words import time_text, value_text
-from multitask.reporting.words import count_text, interval_text, moment_text, plural, score_text, shorten
+from multitask.reporting.text import count_text, interval_text, moment_text, plural, score_text, shorten
 
 _SIGNS = {"finished": "●", "pruned": "▽", "failed": "✕"}
 _LONG_MESSAGE = 400  # letters of a failure that its row shows

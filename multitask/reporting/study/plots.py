@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from multitask.reporting.plots import JOINT, Line, name_ends
-from multitask.reporting.study.marks import TITLE, Mark, ScoreRange, draw_marks
+from multitask.reporting.run.plots import JOINT, Line, name_ends
+from multitask.reporting.study.trial_marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,
@@ -26,7 +26,7 @@ from multitask.reporting.svg import (
     score_ticks,
     to_svg,
 )
-from multitask.reporting.words import shorten
+from multitask.reporting.text import shorten
 
 _BASE = 1  # the base's place in the palette
 _STOPPED = (0, (3, 2))

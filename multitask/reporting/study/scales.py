@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
-from multitask.reporting.study.words import value_text
+from multitask.reporting.study.text import value_text
 
 _LANE = 0.14  # between the axis' beginning and what has no place on it
 

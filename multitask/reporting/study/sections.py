@@ -10,12 +10,12 @@ from typing import Any
 from markupsafe import Markup
 
 from multitask.reporting.study import plots, space_plots, weight_plots
-from multitask.reporting.study.marks import Mark, ScoreRange
 from multitask.reporting.study.plots import Curve
 from multitask.reporting.study.scales import SettingScale
+from multitask.reporting.study.text import conditional_text, value_text
+from multitask.reporting.study.trial_marks import Mark, ScoreRange
 from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
-from multitask.reporting.study.words import conditional_text, value_text
-from multitask.reporting.words import plural, score_text
+from multitask.reporting.text import plural, score_text
 
 _COLUMNS = {1: "two", 2: "two", 4: "two"}  # how many plots stand in a row, by their number; "three" for all others
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from matplotlib.ticker import FixedFormatter, FixedLocator
 
-from multitask.reporting.study.marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.study.scales import SettingScale
+from multitask.reporting.study.trial_marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,
@@ -28,7 +28,7 @@ from multitask.reporting.svg import (
     score_ticks,
     to_svg,
 )
-from multitask.reporting.words import shorten
+from multitask.reporting.text import shorten
 
 _COLUMN_PX = 104  # between two axes of the parallel coordinates
 _UNSET = 0.16  # how far below everything else a line passes where the trial does not have the setting

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from multitask.reporting.study.marks import Mark, ScoreRange
+from multitask.reporting.study.trial_marks import Mark, ScoreRange
 
 _SPELLED = {"macro_f1": "macro-F1", "f1": "F1", "ece": "ECE", "tasks": ""}
 

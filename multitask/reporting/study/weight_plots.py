@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from multitask.reporting.study.marks import TITLE, Mark, ScoreRange, draw_marks
+from multitask.reporting.study.trial_marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,
@@ -22,7 +22,7 @@ from multitask.reporting.svg import (
     score_ticks,
     to_svg,
 )
-from multitask.reporting.words import shorten
+from multitask.reporting.text import shorten
 
 _EQUAL = (0, (4, 3))
 _OFFSET: dict[str, Any] = {"textcoords": "offset points"}

@@ -24,7 +24,7 @@ from multitask.data.sources import (
 from multitask.data.sources.several import PartSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.settings import variant_classes
+from multitask.settings.schema import variant_classes
 
 SPACE = LabelSpace(
     [

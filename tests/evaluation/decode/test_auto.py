@@ -8,7 +8,7 @@ import pytest
 from multitask.evaluation.decode import AnyDecode, Known
 from multitask.evaluation.decode.auto import MOST_CLASSES, AutoSettings, candidates, pick
 from multitask.labels import LabelSpace, Task
-from multitask.settings import variant_classes
+from multitask.settings.schema import variant_classes
 
 
 def test_every_rule_of_the_table_is_compared(space: LabelSpace) -> None:

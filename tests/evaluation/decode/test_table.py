@@ -16,7 +16,7 @@ from torch import Tensor
 from multitask.errors import UserError
 from multitask.evaluation.decode import AnyDecode, AnyFitted, DecodeSettings, Evidence, Fitted, Known
 from multitask.labels import LabelSpace, Task
-from multitask.settings import Settings, validate, variant_classes
+from multitask.settings.schema import Settings, validate, variant_classes
 
 DECODES = variant_classes(AnyDecode)
 every_rule = pytest.mark.parametrize("name", DECODES)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from multitask.model.backbone import Backbone
 from multitask.model.settings import BackboneSettings
-from multitask.settings import validate
+from multitask.settings.schema import validate
 
 _VIT = {"depth": 1, "embed_dim": 48, "num_heads": 3}
 _SWIN = {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 4]}

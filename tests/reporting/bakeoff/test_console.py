@@ -11,7 +11,7 @@ from rich.console import Console
 from multitask.reporting import console
 from multitask.reporting.bakeoff import console as bakeoff_console
 from multitask.reporting.bakeoff.console import show_bakeoff
-from multitask.reporting.bakeoff.words import budget_text, rate_text, size_text
+from multitask.reporting.bakeoff.text import budget_text, rate_text, size_text
 
 Make = Callable[..., dict[str, Any]]
 

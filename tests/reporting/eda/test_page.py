@@ -23,7 +23,7 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.reporting.eda import console as eda_console
 from multitask.reporting.eda import page as eda_page
 from multitask.reporting.eda.page import render_inspection
-from multitask.reporting.eda.words import sentences
+from multitask.reporting.eda.text import sentences
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CREATED = "2026-11-25T10:00:00+00:00"

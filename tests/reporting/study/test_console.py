@@ -8,11 +8,11 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from multitask.progress import StudyProgress
 from multitask.reporting import console
 from multitask.reporting.study import console as study_console
 from multitask.reporting.study.console import base_trial, best_trials, make_study_progress, show_study
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
-from multitask.reporting.study.progress import StudyProgress
 
 TASKS = ["mask", "gender", "age"]
 

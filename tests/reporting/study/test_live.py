@@ -14,9 +14,9 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from multitask.progress import RunningTrial, StudyView
 from multitask.reporting.study import live
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
-from multitask.reporting.study.progress import RunningTrial, StudyView
 
 TASKS = ("mask", "gender", "age", "colour_of_the_hair", "glasses", "expression_of_the_face")
 NOW = 1000.0
@@ -362,7 +362,7 @@ class TestPlain:
 PLAYED = """
 import time
 from multitask.reporting.study.console import make_study_progress
-from multitask.reporting.study.progress import RunningTrial, StudyView
+from multitask.progress import RunningTrial, StudyView
 
 progress = make_study_progress(False)
 view = StudyView("demo", ("joint.macro_f1",), total=3, num_workers=1)

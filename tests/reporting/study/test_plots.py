@@ -7,8 +7,8 @@ from xml.etree import ElementTree
 import pytest
 
 from multitask.reporting.study import plots
-from multitask.reporting.study.marks import Mark, ScoreRange
 from multitask.reporting.study.plots import Curve, Interval
+from multitask.reporting.study.trial_marks import Mark, ScoreRange
 from multitask.reporting.svg import PALETTE
 
 SVG = "{http://www.w3.org/2000/svg}"

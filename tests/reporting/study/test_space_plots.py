@@ -6,9 +6,9 @@ from xml.etree import ElementTree
 import pytest
 
 from multitask.reporting.study import space_plots
-from multitask.reporting.study.marks import Mark, ScoreRange
 from multitask.reporting.study.scales import SettingScale
 from multitask.reporting.study.space_plots import pareto_front
+from multitask.reporting.study.trial_marks import Mark, ScoreRange
 from multitask.reporting.svg import WIDTH_PX
 
 SVG = "{http://www.w3.org/2000/svg}"

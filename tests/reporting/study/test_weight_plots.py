@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from multitask.reporting.study import weight_plots
-from multitask.reporting.study.marks import Mark, ScoreRange
+from multitask.reporting.study.trial_marks import Mark, ScoreRange
 from multitask.reporting.svg import WIDTH_PX
 
 SVG = "{http://www.w3.org/2000/svg}"

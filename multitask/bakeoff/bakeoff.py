@@ -1,0 +1,389 @@
+"""A bake-off from its file to its report: the only place where its parts meet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from multitask.bakeoff.comparison import compared, sentences
+from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
+from multitask.bakeoff.folder import BakeoffFolder
+from multitask.bakeoff.plan import Contender, Plan, digest_of
+from multitask.bakeoff.runs import BakeoffRun, Course, with_sources
+from multitask.bakeoff.settings import Point
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.labels import LabelSettings, LabelSpace
+from multitask.progress import StudyProgress, StudyView
+from multitask.reporting.bakeoff.page import render_bakeoff
+from multitask.runs.build import build_network, build_trainer
+from multitask.runs.data_module import Material
+from multitask.runs.folder import RunFolder, read_json, read_record
+from multitask.runs.records import Costs, reading
+from multitask.settings.schema import validate
+from multitask.settings.yaml_text import dump_yaml, read_yaml
+from multitask.training.loop import lookup
+from multitask.utils.files import plain, to_json, write_atomically
+
+_ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
+"""Keys on which neither memory nor speed depends."""
+
+
+def conduct(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> dict[str, Any]:
+    """Does a bake-off, or goes on with it, and writes its report.
+
+    Args:
+        plan: the file, made out.
+        folder: the bake-off's.
+        progress: hears how it goes.
+
+    Returns:
+        What ``report.json`` holds.
+
+    Raises:
+        UserError: the data, a contender or the folder are not as they must be; a run fails.
+        KeyboardInterrupt: it was interrupted; everything is saved.
+    """
+    folder.claim()
+    bakeoff = _Bakeoff(plan, folder, progress)
+    bakeoff.check()
+    with folder.locked():
+        bakeoff.begin()
+        return bakeoff.run()
+
+
+class _Bakeoff:
+    """What is found out on the way: splits, speeds, chosen values."""
+
+    def __init__(self, plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> None:
+        self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress
+        self._materials: dict[str, Material] = {}
+        self.speeds: dict[str, float] = {}  # images per second, where seconds are the budget
+        self.chosen: dict[str, dict[str, Any]] = {row.name: {} for row in plan.contenders}
+        self.tuning: dict[str, list[dict[str, Any]]] = {}
+        self.created = datetime.now(UTC).isoformat(timespec="seconds")
+
+    # --- before anything is written ---------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Everything that can be wrong without a network being trained.
+
+        Raises:
+            UserError: something is.
+        """
+        plan, settings = self.plan, self.settings
+        base = self._material(plan.base)
+        self.data = base.fingerprint()["fingerprint"]
+        self._check_same()
+        self._build()
+        seconds = settings.budget is not None and settings.budget.seconds is not None
+        for tuned in plan.combinations:
+            for contender in plan.contenders:
+                places = [plan.place(point, index) for point in settings.points for index in range(len(settings.seeds))]
+                for place in places + ([plan.tuning_place()] if settings.tune else []):
+                    config = plan.config(contender, tuned, place)
+                    if not seconds:
+                        self._with_epochs(contender, tuned, place)
+                    self._check_people(contender, config, place)
+
+    def _build(self) -> None:
+        """Builds every contender once, with losses, balancer and optimiser: what only that shows fails here."""
+        device = torch.device("cpu")
+        for contender in self.plan.contenders:
+            config = self.plan.config(contender, self.plan.combinations[0], self._first())
+            self._material(config).check_scored(self.settings.metric, "metric")  # no contender's doing, as the data is
+            try:
+                build_trainer(config, Material(config), build_network(config, device, pretrained=False), 1)
+            except UserError as error:
+                raise UserError(f"contenders.{contender.name}: {error}") from None
+
+    def _check_people(self, contender: Contender, config: Config, place: Mapping[str, Any]) -> None:
+        first = self.plan.contenders[0]
+        material, other = self._material(config), self._material(self.plan.config(first, {}, place))
+        ours, theirs = (found.samples.take(found.split.val) for found in (material, other))
+        if not np.array_equal(ours.images, theirs.images) or not np.array_equal(ours.labels, theirs.labels):
+            raise UserError(f"contenders.{contender.name}: would be scored on other people than {first.name}")
+
+    def _check_same(self) -> None:
+        """Checks that the folder's bake-off, if there is one, is this one, with perhaps other settings."""
+        if not self.folder.exists():
+            return
+        content = read_yaml(self.folder.settings)
+        where = self.folder.path
+        try:
+            name, data, created = content["bakeoff"]["name"], content["data"], content["created"]
+            space = LabelSpace.from_settings(validate(LabelSettings, content["labels"]))
+        except (KeyError, TypeError, UserError):
+            raise UserError(f"{self.folder.settings}: is damaged, or of another version") from None
+        if name != self.settings.name:
+            raise UserError(f"{where}: holds the bake-off {name!r}, not {self.settings.name!r}; name another --out")
+        if space != self.plan.space:
+            raise UserError(f"{where}: its bake-off is of other tasks or classes; name another --out")
+        if data != self.data:
+            raise UserError(
+                f"{self.plan.base.data.root or 'data.source'}: is not the data that the bake-off in {where} began with"
+            )
+        self.created = created
+
+    def _material(self, config: Config) -> Material:
+        """Samples and split; the same for all configs that say the same of them."""
+        seed = config.seed if config.data.split_seed is None else config.data.split_seed
+        key = f"{config.data.model_dump_json()} {seed}"
+        if key not in self._materials:
+            try:
+                self._materials[key] = Material(config)
+            except UserError as error:
+                on_axis = self.settings.axis is not None and str(error).startswith("data.train_groups")
+                raise UserError(f"axis.groups: {error}" if on_axis else str(error)) from None
+        return self._materials[key]
+
+    # --- the budget -------------------------------------------------------------------------------------------------
+
+    def _with_epochs(self, contender: Contender, tuned: Mapping[str, Any], place: Mapping[str, Any]) -> Config:
+        """The config of a run, with the epochs that the budget gives it."""
+        budget = self.settings.budget
+        config = self.plan.config(contender, tuned, place)
+        if budget is None:
+            return config
+        num_images = len(self._material(config).split.train)
+        if budget.images is not None:
+            epochs = budget.images // num_images
+            if not epochs:
+                raise UserError(
+                    f"budget.images: {budget.images:,} is less than one epoch, which has {num_images:,} images"
+                )
+        else:
+            assert budget.seconds is not None
+            epochs = max(1, int(budget.seconds * self.speeds[contender.name] / num_images))
+        return self.plan.config(contender, tuned, {**place, "training.epochs": epochs})
+
+    # --- the work ---------------------------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Writes what the bake-off is; before anything else, so that what has it is one."""
+        content = {
+            "created": self.created,
+            "bakeoff": self.settings.model_dump(mode="json"),
+            "labels": self.plan.base.labels.model_dump(mode="json"),
+            "data": self.data,
+        }
+        write_atomically(self.folder.settings, dump_yaml(content))
+        self.folder.reuse.mkdir(exist_ok=True)
+
+    def run(self) -> dict[str, Any]:
+        """Costs, tuning, runs, report."""
+        settings, plan = self.settings, self.plan
+        costs = _Costs(self.folder.costs)
+        firsts = {row.name: plan.config(row, {**plan.combinations[0]}, self._first()) for row in plan.contenders}
+        self._each("counting memory", firsts, costs, "memory", training_memory)
+        if settings.budget is not None and settings.budget.seconds is not None:
+            self.speeds = self._each("measuring an epoch", firsts, costs, "speed", training_speed)
+        for row in plan.contenders if settings.tune else ():
+            # Before training: what a budget of seconds makes of the epochs may not go with the other settings.
+            for tuned in plan.combinations:
+                self._with_epochs(row, tuned, plan.tuning_place())
+        trials = self._tuning_runs()
+        total = len(plan.contenders) * len(settings.points) * len(settings.seeds)
+        view = StudyView(settings.name, (settings.metric,), len(trials) + total, phase="comparing")
+        self.progress.begin(view)
+        course = Course(self.folder, self.progress, view, settings.keep_checkpoints)
+        for one in trials:
+            course.do(one, self._in_words)
+        self._choose(trials)
+        runs = self._runs()
+        for one in runs:
+            course.do(one, self._in_words)
+        chosen = {row.name: next(one.config for one in runs if one.contender is row) for row in plan.contenders}
+        digests = {name: digest_of(config, ignore=_ANYWHERE) for name, config in chosen.items()}
+        if any(digest not in costs.found("inference") for digest in digests.values()):
+            self.progress.say("measuring how fast each contender answers")
+            distinct = {digest: chosen[name] for name, digest in digests.items()}
+            costs.put("inference", inference_speed(distinct, self.folder.reuse))
+        memory = self._each("counting memory", chosen, costs, "memory", training_memory)
+        inference = {name: costs.found("inference")[digest] for name, digest in digests.items()}
+        report = self._report(runs, memory, inference)
+        shutil.rmtree(self.folder.reuse, ignore_errors=True)
+        write_atomically(self.folder.report, to_json(report))
+        write_atomically(self.folder.page, render_bakeoff(plain(report)))
+        return dict(plain(report))
+
+    def _first(self) -> dict[str, Any]:
+        return self.plan.place(self.settings.points[-1], 0)
+
+    def _each(
+        self,
+        words: str,
+        configs: Mapping[str, Config],
+        costs: _Costs,
+        kind: str,
+        measure: Callable[[Config, Path], Any],
+    ) -> dict[str, Any]:
+        """A figure of every contender, measured where no earlier launch has; those that train the same have one."""
+        found, done = {}, None
+        for count, (name, config) in enumerate(configs.items(), start=1):
+            digest = digest_of(config, ignore=_ANYWHERE)
+            if digest not in costs.found(kind):
+                done = done or self.progress.stage(words, len(configs), "contenders")
+                try:
+                    costs.put(kind, {digest: measure(config, self.folder.reuse)})
+                except UserError as error:
+                    raise UserError(f"contenders.{name}: {error}") from None
+            if done:
+                done(count)
+            found[name] = costs.found(kind)[digest]
+        return found
+
+    def _tuning_runs(self) -> list[BakeoffRun]:
+        if not self.settings.tune:
+            return []
+        place = self.plan.tuning_place()
+        return with_sources(
+            [
+                BakeoffRun(
+                    row,
+                    f"{row.name}, {', '.join(f'{key} {value}' for key, value in tuned.items())}",
+                    self._with_epochs(row, tuned, place),
+                    RunFolder(self.folder.tuning_run(row.slug, number)),
+                    "all",
+                    number,
+                )
+                for number, tuned in enumerate(self.plan.combinations)
+                for row in self.plan.contenders
+            ]
+        )
+
+    def _choose(self, trials: list[BakeoffRun]) -> None:
+        """Fixes each contender's best values; of equal ones the first."""
+        for row in self.plan.contenders if trials else ():
+            rows: list[dict[str, Any]] = []
+            for one in trials:
+                if one.contender is row:
+                    score = None if one.failure() else _known(one.folder.read_report(), self.settings.metric)
+                    rows.append({"values": self.plan.combinations[one.index], "score": score})
+            known = [found for found in rows if found["score"] is not None]
+            if not known:
+                raise UserError(f"contenders.{row.name}: has no score with any of the tuned values")
+            self.chosen[row.name] = max(known, key=lambda found: found["score"])["values"]
+            self.tuning[row.name] = rows
+
+    def _runs(self) -> list[BakeoffRun]:
+        """Seed by seed, so that an early end leaves whole comparisons."""
+        plan, settings, axis = self.plan, self.settings, self.settings.axis is not None
+
+        def one(row: Contender, point: Point, index: int) -> BakeoffRun:
+            at = f", {point} groups" if axis else ""
+            return BakeoffRun(
+                row,
+                f"{row.name}{at}, seed {settings.seeds[index]}",
+                self._with_epochs(row, self.chosen[row.name], plan.place(point, index)),
+                RunFolder(self.folder.run(row.slug, point, index)),
+                point,
+                index,
+            )
+
+        return with_sources(
+            [
+                one(row, point, index)
+                for index in range(len(settings.seeds))
+                for point in settings.points
+                for row in plan.contenders
+            ]
+        )
+
+    def _in_words(self, report: Mapping[str, Any]) -> str:
+        score = _known(report, self.settings.metric)
+        return f"{self.settings.metric} {'unknown' if score is None else f'{score:.4g}'}"
+
+    # --- the report -------------------------------------------------------------------------------------------------
+
+    def _report(
+        self, runs: list[BakeoffRun], memory: Mapping[str, Any], inference: Mapping[str, float]
+    ) -> dict[str, Any]:
+        plan, settings = self.plan, self.settings
+        points = [
+            compared(
+                settings,
+                point,
+                {
+                    row.name: [one for one in runs if one.contender is row and one.point == point]
+                    for row in plan.contenders
+                },
+            )
+            for point in settings.points
+        ]
+        sources = {one.contender.name: one.source.contender.name for one in runs if one.source is not None}
+        return {
+            "bakeoff": settings.name,
+            "created": self.created,
+            "base": Path(settings.base).name,
+            "metric": settings.metric,
+            "reference": settings.compared_with,
+            "sentences": sentences(settings, points),
+            "tasks": list(plan.space.task_names),
+            "seeds": list(settings.seeds),
+            "num_folds": settings.folds,
+            "num_passes": settings.num_passes,
+            "budget": None if settings.budget is None else settings.budget.model_dump(mode="json", exclude_none=True),
+            "axis": None if settings.axis is None else list(settings.points),
+            "tune": settings.tune,
+            "contenders": [
+                {
+                    "name": row.name,
+                    "config": row.config.name,
+                    "changes": plain(row.own),
+                    "tuned": self.chosen[row.name],
+                    "tuning": self.tuning.get(row.name, []),
+                    "answered_from": sources.get(row.name),
+                    "training_memory": memory[row.name],
+                    "inference_images_per_s": inference[row.name],
+                }
+                for row in plan.contenders
+            ],
+            "points": points,
+        }
+
+
+class _Costs:
+    """``costs.json``: what was counted and measured, so that a bake-off that goes on has the same figures."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._all: dict[str, dict[str, Any]] = read_record(path, Costs) if path.is_file() else {}
+
+    def found(self, kind: str) -> dict[str, Any]:
+        """Figures of a kind, by what is trained."""
+        return self._all.setdefault(kind, {})
+
+    def put(self, kind: str, figures: Mapping[str, Any]) -> None:
+        """Adds figures, on disk too."""
+        self.found(kind).update(figures)
+        write_atomically(self._path, to_json(self._all))
+
+
+def _known(report: Mapping[str, Any], metric: str) -> float | None:
+    try:
+        return lookup(report, metric)
+    except TypeError:  # it is None: nobody has such a label
+        return None
+
+
+def read_bakeoff_report(path: Path) -> tuple[BakeoffFolder, dict[str, Any]]:
+    """The report of a bake-off that came to its end, its page drawn anew.
+
+    Raises:
+        UserError: there is none yet.
+    """
+    folder = BakeoffFolder(path)
+    if not folder.report.is_file():
+        raise UserError(f"{path}: its bake-off has no report yet; the line that began it goes on with it")
+    report = read_json(folder.report)
+    with reading(folder.report):
+        page = render_bakeoff(report)
+    write_atomically(folder.page, page)
+    return folder, report

@@ -1,0 +1,214 @@
+"""What a study costs and saves on the machine at hand, as ratios."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from optuna.study import Study
+from safetensors.torch import save_file
+
+from multitask.bench.timing import Measurement, side_by_side
+from multitask.config import Config, load_config
+from multitask.data.synthetic import draw_set
+from multitask.model.backbone import Backbone
+from multitask.model.settings import BackboneSettings
+from multitask.progress import Progress, StudyProgress
+from multitask.runs.run import run
+from multitask.settings.schema import override, validate
+from multitask.study.folder import StudyFolder
+from multitask.study.per_trial import quieten
+from multitask.study.pool import Pool
+from multitask.study.provenance import record_of
+from multitask.study.pruners import NoPrunerSettings
+from multitask.study.search import Interrupt, Search
+from multitask.study.settings import Plan, StudySettings, load_study
+from multitask.study.storage import folder_url, open_storage, open_study
+from multitask.study.study import conduct
+from multitask.utils.shipped import config_file
+
+PEOPLE = 100
+ROUNDS = 5
+TRIALS = 4
+"""Of the comparison of two workers with one."""
+_SPACE = {"heads": {"kind": "head_weights"}}  # which changes nothing that takes time
+
+
+def measure_study(config_path: Path | None, progress: Progress) -> list[Measurement]:
+    """What a study costs beside its runs, and what it saves.
+
+    Args:
+        config_path: whose pictures and backbone the frozen features are measured with; None: drawn pictures, and
+            MobileNetV2 with random weights.
+        progress: hears of each measurement.
+
+    Raises:
+        UserError: the config or its data are not as they must be.
+    """
+    quieten()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw_set(folder / "set", people=PEOPLE)
+        small = load_config(
+            config_file("demo"), [f"data.root={folder / 'set'}", "data.image_size=[64, 48]", "training.epochs=4"]
+        )
+        frozen = _frozen(load_config(config_path)) if config_path else _frozen_demo(folder)
+        measurements: tuple[Callable[[], Measurement], ...] = (
+            lambda: _overhead(small, folder / "overhead"),
+            lambda: _two_workers(small, folder / "workers"),
+            lambda: _features(frozen, folder / "features"),
+            lambda: _pruning(folder / "pruning"),
+        )
+        done = progress.stage("measuring", len(measurements), "comparisons")
+        found = []
+        for number, measurement in enumerate(measurements):
+            found.append(measurement())
+            done(number + 1)
+    return found
+
+
+class _Bench:
+    """A study that is given as many trials as are asked for."""
+
+    def __init__(self, config: Config, path: Path, workers: int) -> None:
+        self.folder = StudyFolder(path)
+        path.mkdir(parents=True)
+        self.folder.reuse.mkdir()
+        self._settings = validate(
+            StudySettings,
+            {"name": "bench", "base": "none", "pruner": "none", "sampler": "random", "budget": {"trials": 1},
+             "space": _SPACE},
+        )  # fmt: skip
+        self._config = config
+        self._num_trials = 0
+        self._storage = open_storage(folder_url(self.folder.database), self._settings.heartbeat)
+        self.pool = Pool(workers, self.folder.log, 300, gpus=True)
+        self.study: Study = open_study(self._storage, self._plan(1), record_of(self._plan(1), ""), extend=False)
+
+    def _plan(self, trials: int) -> Plan:
+        return Plan(
+            validate(StudySettings, {**self._settings.model_dump(), "budget": {"trials": trials}}), self._config
+        )
+
+    def more(self, trials: int) -> None:
+        """Runs so many more trials."""
+        self._num_trials += trials
+        plan = self._plan(self._num_trials)
+        Search(self.study, plan, self.folder, self.pool, StudyProgress(), alone=True).run(Interrupt())
+
+
+@contextmanager
+def _bench(config: Config, path: Path, workers: int) -> Iterator[_Bench]:
+    bench = _Bench(config, path, workers)
+    try:
+        bench.more(workers)  # every worker has imported, decoded and warmed up
+        yield bench
+    finally:
+        bench.pool.close()
+
+
+def _overhead(config: Config, path: Path) -> Measurement:
+    """A trial, from asking for it to telling its score, against the same run alone in this process."""
+    with _bench(config, path, 1) as bench:
+        bare = iter(range(1_000))
+        return side_by_side(
+            "trial to bare run",
+            0.98,
+            1,
+            lambda: bench.more(1),
+            lambda: _run(config, path / f"bare-{next(bare)}", bench.folder.reuse),
+            ROUNDS,
+            unit="runs/s",
+        )
+
+
+def _run(config: Config, out: Path, reuse: Path | None) -> dict[str, Any]:
+    report = run(config, out, reuse=reuse).report
+    assert report is not None
+    return report
+
+
+def _two_workers(config: Config, path: Path) -> Measurement:
+    """Trials with two workers against the same number with one."""
+    with _bench(config, path / "one", 1) as one, _bench(config, path / "two", 2) as two:
+        return side_by_side(
+            "2 workers to 1", None, TRIALS, lambda: two.more(TRIALS), lambda: one.more(TRIALS), 3,
+            unit="trials/s",
+        )  # fmt: skip
+
+
+def _frozen(config: Config) -> Config:
+    data = config.model_dump(mode="json")
+    changes = {
+        "model.backbone.freeze": "all",
+        "augment.strength": 0.0,
+        "augment.mix.mixup_prob": 0.0,
+        "augment.mix.cutmix_prob": 0.0,
+    }
+    return validate(Config, override(Config, data, changes))
+
+
+def _frozen_demo(folder: Path) -> Config:
+    """MobileNetV2 at 128 x 96 px on the drawn pictures; that its weights are random does not change its speed."""
+    weights = folder / "random.safetensors"
+    settings = BackboneSettings(name="mobilenetv2_100", weights="none")
+    torch.manual_seed(0)
+    save_file(Backbone(settings, (128, 96)).body.state_dict(), weights)
+    config = load_config(
+        config_file("demo"),
+        [
+            f"data.root={folder / 'set'}",
+            "data.image_size=[128, 96]",
+            f"model.backbone={{name: mobilenetv2_100, weights: '{weights}'}}",
+        ],
+    )
+    return _frozen(config)
+
+
+def _features(config: Config, path: Path) -> Measurement:
+    """A run on features that another run left, against the same run from pictures; their scores are the same."""
+    path.mkdir()
+    reuse = path / "reuse"
+    reuse.mkdir()
+    runs = iter(range(1_000))
+    reports: list[dict[str, Any]] = []
+
+    def one(reuse: Path | None) -> None:
+        report = _run(config, path / f"run-{next(runs)}", reuse)
+        reports.append({key: report[key] for key in ("joint", "tasks")})
+
+    found = side_by_side(
+        "kept features to none", 20.0, 1, lambda: one(reuse), lambda: one(None),
+        3, unit="runs/s",
+    )  # fmt: skip
+    same = all(report == reports[0] for report in reports)
+    return Measurement(**{**vars(found), "note": "same scores" if same else "the scores differ"})
+
+
+def _pruning(path: Path) -> Measurement:
+    """The demo study with its pruner and without, and what share of the epochs the pruner saves."""
+    path.mkdir()
+    plan = load_study(config_file("demo", "studies"), [f"data.root={path / 'set'}"])
+    unpruned = Plan(plan.settings.model_copy(update={"pruner": NoPrunerSettings()}), plan.base)
+    reports = [
+        conduct(which, StudyFolder(path / name), StudyProgress())
+        for name, which in (("pruned", plan), ("whole", unpruned))
+    ]
+    pruned, whole = reports
+    saved = 1 - pruned["epochs"] / whole["epochs"]
+    best = [next(row for row in report["trials"] if row["number"] == report["best"]) for report in reports]
+    return Measurement(
+        "epochs pruning saves",
+        saved,
+        None,
+        None,
+        None,
+        pruned["epochs"],
+        whole["epochs"],
+        unit="epochs",
+        note=f"of the demo study; best score {best[0]['values'][0]:.3f}, {best[1]['values'][0]:.3f} without",
+    )

@@ -1,5 +1,0 @@
-"""A synthetic set in the competition's layout: invented people, painted and laid out on disk."""
-
-from multitask.data.drawing.folder import DrawnSet, draw_set
-
-__all__ = ["DrawnSet", "draw_set"]

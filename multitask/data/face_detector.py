@@ -1,0 +1,119 @@
+"""Faces in pictures: OpenCV's YuNet with a model file that the user names."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.errors import UserError
+from multitask.utils.files import check_regular
+
+_NMS = 0.3
+_TOP_K = 100
+_LOCAL = threading.local()
+"""OpenCV's detectors, one for each thread, since none serves two at once."""
+_SILENCE = threading.RLock()
+_SILENT = 0
+"""OpenCV's log level."""
+
+
+@dataclass(frozen=True)
+class FaceDetector:
+    """Finds the one face that a picture is cropped to.
+
+    Attributes:
+        model: the content of YuNet's ONNX file.
+        choose: which of several: the ``largest``, or the most ``central``.
+        min_score: how sure of a face it must be, in (0, 1].
+        detect_px: the longer side of what it looks at.
+        digest: of the model's content.
+    """
+
+    model: bytes = field(repr=False)
+    choose: Literal["largest", "central"]
+    min_score: float
+    detect_px: int
+    digest: str
+
+    @classmethod
+    def read(cls, path: Path, choose: Literal["largest", "central"], min_score: float, detect_px: int) -> FaceDetector:
+        """A detector from its model file, which is tried out.
+
+        Raises:
+            UserError: the file cannot be read, or is not YuNet.
+        """
+        check_regular(path, "data.crop.model")
+        try:
+            model = path.read_bytes()
+        except OSError as error:
+            raise UserError(f"data.crop.model: {path}: cannot be read: {error.strerror}") from None
+        detector = cls(model, choose, min_score, detect_px, hashlib.blake2b(model, digest_size=16).hexdigest())
+        try:
+            with _silence():
+                detector.find(np.zeros((64, 64, 3), dtype=np.uint8))
+        except (cv2.error, SystemError):
+            raise UserError(f"data.crop.model: {path}: is not YuNet, the face detector, as an ONNX file") from None
+        return detector
+
+    def key(self) -> str:
+        """What the boxes depend on beside the pictures."""
+        return repr((self.digest, self.choose, self.min_score, self.detect_px, _NMS, _TOP_K, cv2.__version__))
+
+    def find(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The face's box.
+
+        Args:
+            pixels: (H, W, 3) uint8, RGB, at most ``detect_px`` on the longer side.
+
+        Returns:
+            (4,) left, top, right, bottom in these pixels; NaN where there is no face.
+        """
+        height, width = pixels.shape[:2]
+        detector = self._of_this_thread()
+        detector.setInputSize((width, height))
+        _, faces = detector.detect(np.ascontiguousarray(pixels[..., ::-1]))  # it was trained on BGR
+        if faces is None:
+            return np.full(4, np.nan)
+        faces = faces[faces[:, -1] >= faces[:, -1].max() / 2].astype(np.float64)
+        left, top = faces[:, 0].clip(0, width), faces[:, 1].clip(0, height)
+        right, bottom = (faces[:, 0] + faces[:, 2]).clip(0, width), (faces[:, 1] + faces[:, 3]).clip(0, height)
+        areas = (right - left) * (bottom - top)
+        off_centre = np.hypot((left + right - width) / 2, (top + bottom - height) / 2)
+        rank = -areas if self.choose == "largest" else off_centre
+        rank[areas == 0] = np.inf
+        chosen = int(np.argmin(rank))
+        if areas[chosen] == 0:
+            return np.full(4, np.nan)
+        return np.array([left[chosen], top[chosen], right[chosen], bottom[chosen]])
+
+    def _of_this_thread(self) -> Any:
+        kept: dict[tuple[str, float], Any] = _LOCAL.__dict__.setdefault("detectors", {})
+        key = self.digest, self.min_score
+        if key not in kept:
+            cv2.setNumThreads(0)  # threads of ours look at a picture each
+            empty = np.empty(0, dtype=np.uint8)
+            buffer = np.frombuffer(self.model, dtype=np.uint8)
+            with _silence():
+                kept[key] = cv2.FaceDetectorYN.create("onnx", buffer, empty, (64, 64), self.min_score, _NMS, _TOP_K)
+        return kept[key]
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps OpenCV from writing to the error stream: what goes wrong is raised too, and said in one line of ours."""
+    set_level = getattr(cv2.utils, "logging", cv2).setLogLevel  # in cv2 itself before OpenCV 5
+    with _SILENCE:
+        before = set_level(_SILENT)
+        try:
+            yield
+        finally:
+            set_level(before)

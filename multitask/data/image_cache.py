@@ -1,0 +1,221 @@
+"""The pictures of a run: found, decoded and resized once, and kept in memory or on disk."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from multitask.data.images import Pixels, Preprocessing, boxes_key, pixels_key
+from multitask.data.settings import CacheName
+from multitask.errors import UserError
+from multitask.utils.files import content_digest, size_text
+from multitask.utils.shared_arrays import kept
+
+_AHEAD = 32
+"""Pictures for each thread that are begun before they are asked for."""
+T = TypeVar("T")
+
+
+def _ignore(text: str) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class SharedPixels:
+    """Where pixels are kept for other processes and runs, and by what they are found again.
+
+    Attributes:
+        folder: it is made if it is not there.
+        contents: a digest of each picture's file, in order.
+        say: hears, in a line each, what is about to be written, and what was found damaged.
+    """
+
+    folder: Path
+    contents: Sequence[bytes]
+    say: Callable[[str], None] = _ignore
+
+    def kept(
+        self, name: str, num_bytes: int, paths: Sequence[Path], rows: Callable[[], Iterator[NDArray[Any]]]
+    ) -> NDArray[Any]:
+        """The array of that name, made if it is not there whole.
+
+        Args:
+            name: of its file, which says what it depends on.
+            num_bytes: its size.
+            paths: the pictures' files, N.
+            rows: gives the row of each picture, (...).
+
+        Returns:
+            (N, ...), not to be written to.
+
+        Raises:
+            UserError: the disk has no room for it, or a picture changed while it was made.
+        """
+        path = self.folder / name
+
+        def make() -> Iterator[NDArray[Any]]:
+            free = shutil.disk_usage(self.folder).free
+            if num_bytes > free:
+                raise UserError(f"{path}: takes {size_text(num_bytes)}, but its disk has {size_text(free)} left")
+            self.say(f"writing {size_text(num_bytes)} to {path}")
+            for row in rows():
+                yield row[None]
+            for picture, content in zip(paths, self.contents, strict=True):
+                if content_digest(picture) != content:
+                    raise UserError(f"{picture}: changed while the pictures were read")
+
+        return kept(path, len(paths), make, lambda: self.say(f"{path} is damaged, and is made again"))
+
+
+def choose_cache(cache: CacheName, num_bytes: int, folder: Path) -> Literal["memory", "disk", "none"]:
+    """Where pixels are kept: ``auto`` takes memory, or else the disk, if they take at most half of what is free there.
+
+    Args:
+        cache: the setting.
+        num_bytes: what the pixels take.
+        folder: where they would be kept on disk; it need not be there yet.
+    """
+    if cache != "auto":
+        return cache
+    if num_bytes <= psutil.virtual_memory().available / 2:
+        return "memory"
+    return "disk" if num_bytes <= free_bytes(folder) / 2 else "none"
+
+
+def free_bytes(folder: Path) -> int:
+    """What is free on a folder's disk; 0 where one may not write. The folder need not be there yet."""
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(there).free if os.access(there, os.W_OK | os.X_OK) and there.is_dir() else 0
+
+
+def find_boxes(
+    paths: Sequence[Path],
+    preprocessing: Preprocessing,
+    on_done: Callable[[int], None] | None = None,
+    shared: SharedPixels | None = None,
+) -> NDArray[np.float64]:
+    """The boxes that the crop's detector finds.
+
+    Args:
+        paths: N files.
+        preprocessing: whose crop has a detector.
+        on_done: called with the number of pictures done so far.
+        shared: where the boxes are kept for other processes and runs.
+
+    Returns:
+        (N, 4) left, top, right, bottom in pixels of the upright pictures, NaN where nothing is found.
+
+    Raises:
+        UserError: a picture cannot be read, or changed while it was.
+    """
+    assert preprocessing.detector is not None
+
+    def rows() -> Iterator[NDArray[np.float64]]:
+        return _in_threads(preprocessing.locate, ((path,) for path in paths), on_done)
+
+    if shared is None:
+        return np.stack(list(rows()))
+    name = f"boxes-{boxes_key(shared.contents, preprocessing.detector, preprocessing.decoding)}.npy"
+    return shared.kept(name, 32 * len(paths), paths, rows)
+
+
+class Pictures:
+    """The pixels of N pictures: decoded once and kept, or decoded at every look.
+
+    Args:
+        paths: N files.
+        preprocessing: how they become pixels.
+        cache: ``memory``, ``none``, ``disk``, which needs ``shared``, or ``auto``: on disk if ``shared`` says where,
+            else in memory if that takes at most half of what is free.
+        on_done: called with the number of pictures read so far, from the calling thread.
+        shared: where the pixels are kept for other processes and runs, unless ``cache`` is ``none``; None: they are in
+            this process's memory only.
+        boxes: (N, 4) the pictures' boxes in pixels, NaN where unknown; None: there are none, or the crop finds them.
+
+    Raises:
+        UserError: a picture cannot be read (with ``none``: when it is looked at), or has changed.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        preprocessing: Preprocessing,
+        cache: CacheName = "auto",
+        on_done: Callable[[int], None] | None = None,
+        shared: SharedPixels | None = None,
+        boxes: NDArray[np.float64] | None = None,
+    ) -> None:
+        self._paths = paths
+        self._preprocessing = preprocessing
+        self._boxes = boxes
+        self._pixels: Pixels | None = None
+        self._on_done = on_done
+        assert shared is not None or cache != "disk"
+        num_bytes = pixel_bytes(len(paths), preprocessing)
+        if shared is not None and cache != "none":
+            # Whatever memory there is: what is mapped from a file can be dropped again.
+            name = f"pixels-{pixels_key(shared.contents, preprocessing, boxes)}.npy"
+            self._pixels = shared.kept(name, num_bytes, paths, self._decode)
+        elif cache == "memory" or (cache == "auto" and num_bytes <= psutil.virtual_memory().available / 2):
+            self._pixels = np.empty((len(paths), *preprocessing.size, 3), dtype=np.uint8)
+            for index, picture in enumerate(self._decode()):
+                self._pixels[index] = picture
+
+    def _decode(self) -> Iterator[Pixels]:
+        boxes = repeat(None) if self._boxes is None else self._boxes
+        return _in_threads(self._preprocessing.load, zip(self._paths, boxes, strict=False), self._on_done)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> Pixels:
+        """(H, W, 3) uint8; not to be written to."""
+        if self._pixels is not None:
+            return self._pixels[index]
+        return self._preprocessing.load(self._paths[index], None if self._boxes is None else self._boxes[index])
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """(B, H, W, 3) uint8, the pictures at B indices; a copy."""
+        if self._pixels is not None:
+            return self._pixels[indices]
+        return np.stack([self[index] for index in indices])
+
+
+def pixel_bytes(num_images: int, preprocessing: Preprocessing) -> int:
+    """How much the pixels of so many pictures take."""
+    return num_images * preprocessing.size[0] * preprocessing.size[1] * 3
+
+
+def _in_threads(
+    work: Callable[..., T], items: Iterable[tuple[object, ...]], on_done: Callable[[int], None] | None
+) -> Iterator[T]:
+    """``work`` of every item, in order."""
+    # Decoding, resizing and detecting go on without the interpreter's lock, so threads are enough.
+    workers = len(os.sched_getaffinity(0))
+    ahead: deque[Future[T]] = deque()
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        try:
+            done = 0
+            for item in chain(items, repeat(None, _AHEAD * workers)):
+                if item is not None:
+                    ahead.append(pool.submit(work, *item))
+                # Not all at once: what is done waits in memory for whoever takes it.
+                if ahead and (item is None or len(ahead) > _AHEAD * workers):
+                    yield ahead.popleft().result()
+                    done += 1
+                    if on_done is not None:
+                        on_done(done)
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise

@@ -1,0 +1,246 @@
+"""Draws a synthetic set in the mask competition's layout, so that everything can be tried without the licensed data.
+
+The people are invented (`people.py`) and painted (`faces.py`); here stands what lies on disk:
+
+    train/train.csv            id,gender,race,age,path
+    train/images/{path}/       mask1 to mask5, incorrect_mask and normal, each .jpg, .jpeg or .png
+    eval/info.csv              ImageID,ans: other people's pictures in no order, every ans 0
+    eval/images/{ImageID}
+    answers.csv                ImageID,ans,group: the true classes in info.csv's order, and whose picture it is
+    noise.csv                  path,field,from,to: every wrong label that was planted, from the truth to what is written
+    synth.json                 what the set was drawn from
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from multitask.data.synthetic.drawing import draw_portrait
+from multitask.data.synthetic.people import gender_and_age, invent_person
+from multitask.errors import UserError
+from multitask.utils.files import naming
+
+# Raise it whenever the same arguments come to give other files.
+DRAWING_VERSION = 1
+
+# The layout: each picture's stem, the state it shows, and that state's label.
+PICTURES: tuple[tuple[str, str], ...] = (
+    *((f"mask{i}", "worn") for i in range(1, 6)),
+    ("incorrect_mask", "incorrect"),
+    ("normal", "none"),
+)
+MASK_LABELS = {"worn": 0, "incorrect": 1, "none": 2}
+GENDER_LABELS = {"male": 0, "female": 1}
+MIDDLE_AGE, OLD_AGE = 30, 60  # the first year of the second and of the third band
+MOST_PEOPLE = 100_000
+RACE = "Drawn"  # the column must be there, and these people have none
+
+# The real set has .95, .02 and .03; small sets should have all three too.
+EXTENSIONS: tuple[tuple[str, float], ...] = ((".jpg", 0.88), (".jpeg", 0.06), (".png", 0.06))
+JPEG_QUALITY = 85
+PNG_COMPRESSION = 3  # three times as fast as the default, a tenth larger
+
+# The random streams of one seed. Training and eval people have a stream each, so that a set with more of the one has
+# the same of the other.
+_TRAIN, _EVAL, _ORDER, _NOISE = range(4)
+
+
+@dataclass(frozen=True)
+class DrawnSet:
+    """What was drawn, and where."""
+
+    root: Path
+    num_people: int
+    num_eval_people: int
+    num_images: int
+    num_eval_images: int
+    num_wrong_labels: int
+
+
+def true_class(mask: str, gender: str, age: int) -> int:
+    """The competition's class, 0 to 17, of a mask state (worn, incorrect, none), a gender and an age in years."""
+    return MASK_LABELS[mask] * 6 + GENDER_LABELS[gender] * 3 + (age >= MIDDLE_AGE) + (age >= OLD_AGE)
+
+
+def draw_set(
+    root: Path,
+    *,
+    people: int,
+    seed: int = 0,
+    noise: float = 0.0,
+    eval_people: int | None = None,
+    on_person: Callable[[int, int], None] | None = None,
+) -> DrawnSet:
+    """Draws a set into a new folder. The same arguments give the same bytes.
+
+    All is drawn into a hidden folder and moved into place at the end: a drawing that fails or is stopped leaves
+    nothing that could be taken for a set.
+
+    Args:
+        root: the folder to make; it may exist if it is empty.
+        people: how many people to train on, at least 1; 7 pictures each.
+        seed: at least 0.
+        noise: the fraction, 0 to 1, of the training people whose gender is written wrong, in train.csv and in the
+            folder's name alike: round(noise * people) of them. The pictures and the eval people stay true.
+        eval_people: how many other people to test on, at least 1; a quarter of `people` unless told.
+        on_person: called with (people done, people in all) after each person.
+
+    Raises:
+        UserError: `root` is a file or not empty, or an argument breaks its rule; nothing has been drawn then.
+    """
+    if eval_people is None:
+        eval_people = max(1, round(people / 4))
+    for name, number, least, most in (
+        ("people", people, 1, MOST_PEOPLE),
+        ("eval_people", eval_people, 1, MOST_PEOPLE),
+        ("seed", seed, 0, 2**63 - 1),
+    ):
+        if number < least:
+            raise UserError(f"{name} must be at least {least}, found {number}")
+        if number > most:
+            raise UserError(f"{name} must be at most {most}, found {number}")
+    if not 0.0 <= noise <= 1.0:  # NaN too
+        raise UserError(f"noise must be a fraction from 0 to 1, found {noise}")
+    with _complete_or_absent(root) as folder:
+        num_wrong, total = round(noise * people), people + eval_people
+        wrong = np.random.default_rng([seed, _NOISE]).permutation(people)[:num_wrong]
+
+        def report(done: int) -> None:
+            if on_person is not None:
+                on_person(done, total)
+
+        num_images = _draw_train(folder, people, seed, frozenset(wrong.tolist()), report)
+        num_eval_images = _draw_eval(folder, eval_people, seed, lambda done: report(people + done))
+        told = {"people": people, "eval_people": eval_people, "seed": seed, "noise": noise}
+        _write_text(folder / "synth.json", json.dumps({**told, "drawing_version": DRAWING_VERSION}, indent=2) + "\n")
+    return DrawnSet(root, people, eval_people, num_images, num_eval_images, num_wrong)
+
+
+def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], report: Callable[[int], None]) -> int:
+    """Writes train/ and noise.csv; returns the number of pictures."""
+    rows: list[tuple[str, ...]] = []
+    planted: list[tuple[str, ...]] = []
+    num_images = 0
+    for index in range(people):
+        true_gender, age, pictures = _pictures(seed, _TRAIN, index)
+        gender = true_gender
+        if index in wrong:
+            gender = "female" if true_gender == "male" else "male"
+        number = f"{index + 1:06d}"
+        path = f"{number}_{gender}_{RACE}_{age}"
+        if index in wrong:
+            planted.append((path, "gender", true_gender, gender))
+        rows.append((number, gender, RACE, str(age), path))
+        (folder / "train" / "images" / path).mkdir(parents=True)
+        for picture in pictures:
+            _save(picture.pixels, folder / "train" / "images" / path / (picture.stem + picture.extension))
+            num_images += 1
+        report(index + 1)
+    _write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
+    _write_csv(folder / "noise.csv", ("path", "field", "from", "to"), planted)
+    return num_images
+
+
+def _draw_eval(folder: Path, people: int, seed: int, report: Callable[[int], None]) -> int:
+    """Writes eval/ and answers.csv; returns the number of pictures."""
+    (folder / "eval" / "images").mkdir(parents=True)
+    answers: list[tuple[str, str, str]] = []
+    for index in range(people):
+        gender, age, pictures = _pictures(seed, _EVAL, index)
+        for picture in pictures:
+            name = picture.code + picture.extension
+            _save(picture.pixels, folder / "eval" / "images" / name)
+            answers.append((name, str(true_class(picture.mask, gender, age)), f"eval-{index + 1:06d}"))
+        report(index + 1)
+    order = np.random.default_rng([seed, _ORDER]).permutation(len(answers))
+    shuffled = [answers[i] for i in order]
+    _write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
+    _write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
+    return len(answers)
+
+
+@dataclass(frozen=True)
+class _Picture:
+    stem: str
+    mask: str
+    extension: str
+    code: str  # 40 hex digits that say nothing of what is to be seen
+    pixels: np.ndarray  # (H, W, 3) uint8
+
+
+def _pictures(seed: int, stream: int, index: int) -> tuple[str, int, Iterator[_Picture]]:
+    """The true gender and age of one person, and the pictures, drawn one by one as they are asked for."""
+    start = np.random.default_rng([seed, stream]).random(2)
+    gender, age = gender_and_age(index, (float(start[0]), float(start[1])))
+    # One generator per person: nobody's face depends on who was drawn before.
+    rng = np.random.default_rng([seed, stream, index])
+    person = invent_person(gender, age, rng)
+    endings, shares = zip(*EXTENSIONS, strict=True)
+
+    def drawn() -> Iterator[_Picture]:
+        for stem, mask in PICTURES:
+            extension = str(rng.choice(endings, p=shares))
+            yield _Picture(stem, mask, extension, rng.bytes(20).hex(), draw_portrait(person, mask, rng))
+
+    return gender, age, drawn()
+
+
+def _save(pixels: np.ndarray, path: Path) -> None:
+    content = io.BytesIO()  # not to the file itself, where a full disk would be an "encoder error" without a number
+    if path.suffix == ".png":
+        Image.fromarray(pixels).save(content, format="PNG", compress_level=PNG_COMPRESSION)
+    else:
+        Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+    with naming(path):
+        path.write_bytes(content.getvalue())
+
+
+def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    with naming(path), path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def _write_text(path: Path, text: str) -> None:
+    with naming(path):
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextlib.contextmanager
+def _complete_or_absent(root: Path) -> Iterator[Path]:
+    """A hidden folder to fill, which becomes `root` if the block ends well and vanishes, with all made for it, if not.
+
+    An empty folder that is already there is filled, not replaced: it may be a mount point, or where the user stands.
+    """
+    target = root.absolute()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(f"{root} already exists; choose another folder")
+    inside = target.exists()
+    parent = target if inside else target.parent
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    work = parent / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        work.mkdir(parents=True)
+        yield work
+        if inside:
+            for entry in sorted(work.iterdir()):
+                entry.rename(target / entry.name)
+            work.rmdir()
+        else:
+            work.rename(target)
+    except BaseException:  # an interrupt too
+        shutil.rmtree(work, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

@@ -1,0 +1,292 @@
+"""Every decode rule on the same people: fitted, cross-fitted, compared, and one of them used."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.errors import UserError
+from multitask.evaluation.decode import AnyFitted, DecodeSettings, Fitted, Known, Priors
+from multitask.evaluation.decode.auto import MOST_CLASSES, candidates, pick
+from multitask.evaluation.decode.base import best_cell, macro_f1
+from multitask.evaluation.decode.crossfit import cross_fit, deal, num_folds
+from multitask.evaluation.decode.temperature import Temperature, fit_temperatures
+from multitask.evaluation.intervals import interval, resample
+from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import LabelSpace
+from multitask.settings.schema import Count, Settings, validate
+from multitask.utils.files import to_json
+
+
+class Kept(Settings):
+    """What a run keeps of its decode rules, in ``decode.json``.
+
+    Attributes:
+        used: the rule that answers.
+        rules: every rule's parameters, fitted on all people of ``split``.
+        temperatures: the heads', and the joint ones where a joint term is learned.
+        picked: the rule that ``auto`` picks; None where nothing could be compared.
+        sentence: why.
+        note: what else should be known; empty if nothing.
+        num_folds: of the cross-fitting; 0: there was none.
+        num_groups: on how many people the rules were fitted.
+        num_images: on how many pictures.
+    """
+
+    used: str
+    rules: dict[str, AnyFitted]
+    temperatures: dict[str, Temperature]
+    picked: str | None
+    sentence: str
+    note: str
+    num_folds: Count
+    num_groups: Count
+    num_images: Count
+
+    def rule(self) -> Fitted:
+        """The rule that answers."""
+        found: Fitted = self.rules[self.used]
+        return found
+
+    def to_json(self) -> str:
+        """The file's text."""
+        return to_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def read(cls, path: Path, space: LabelSpace) -> Kept:
+        """What ``to_json`` wrote.
+
+        Args:
+            path: the file, which exists.
+            space: the label space of the run's heads.
+
+        Raises:
+            UserError: it cannot be read, is damaged, or belongs to another label space.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            if not isinstance(data, dict):
+                raise ValueError("must hold keys and values")
+            kept = validate(cls, data)
+            if kept.used not in kept.rules:
+                raise ValueError(f"used: there is no rule {kept.used!r} in it")
+            for name, rule in kept.rules.items():
+                try:
+                    rule.check(space)
+                except UserError as error:
+                    raise UserError(f"rules.{name}.{error}") from None
+            if "independent" not in kept.rules:
+                raise ValueError("rules: there is no rule 'independent' in it, which the others are compared with")
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{path}: is damaged: {error}") from None
+        return kept
+
+
+@dataclass(frozen=True, eq=False)
+class Decided:
+    """Answers by the rule that is used, and what a report says of all rules.
+
+    Attributes:
+        predicted: (N,) classes.
+        kept: the rules, fitted on all people.
+        section: the report's ``decode_rules``.
+    """
+
+    predicted: IntArray
+    kept: Kept
+    section: dict[str, Any]
+
+
+def decide_and_fit(
+    predictions: Predictions, decode: DecodeSettings, priors: Priors | None, seed: int, resample_seed: int
+) -> Decided:
+    """Fits every rule on people whom the network was not trained on, and scores them on the same people, cross-fitted.
+
+    What is said of a person was fitted on others; also which rule ``auto`` picks. Only the parameters that are kept,
+    for people still to come, are fitted on all.
+
+    Args:
+        predictions: N answers, of validation or out-of-fold people.
+        decode: the rule that is used.
+        priors: those in the network's outputs.
+        seed: of the folds and fits.
+        resample_seed: of the intervals; that of the report's others, so that they are paired.
+    """
+    known = predictions.known()
+    rules = {rule.name: rule for rule in candidates(known.space)} | {decode.name: decode}
+    note = ""
+    if known.space.num_classes > MOST_CLASSES:
+        note = f"With more than {MOST_CLASSES} classes, rules that are fitted are not compared."
+    count = num_folds(known)
+    if count < 2:
+        rules = {name: rule for name, rule in rules.items() if not rule.needs_people}
+        found = "nobody has" if not count else "one has"
+        note = f"Rules that are fitted need two groups whose classes are known, and {found}: none was fitted."
+    fitted = {name: rule.fit(known, priors, seed) for name, rule in rules.items()}
+    used = decode.name
+    if used not in fitted:  # too few people for it: it is what it is before it was fitted
+        used = decode.unfitted().name
+    folds = deal(known, seed) if count > 1 else np.zeros(len(known), dtype=np.int64)
+    answers = {
+        name: cross_fit(rule, known, priors, folds, seed) if rule.needs_people else fitted[name].decode(known.evidence)
+        for name, rule in rules.items()
+    }
+    in_sample = {name: fitted[name].decode(known.evidence) for name in rules}
+    picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
+    kept = Kept(
+        used=used,
+        rules=fitted,  # type: ignore[arg-type]  # every Fitted is one of the table's
+        temperatures=fit_temperatures(known, priors),
+        picked=picked,
+        sentence=sentence,
+        note=note,
+        num_folds=count if count > 1 else 0,
+        num_groups=predictions.num_groups,
+        num_images=len(predictions),
+    )
+    return Decided(answers[used], kept, _section(kept, predictions, answers, resample_seed, in_sample))
+
+
+def decide(predictions: Predictions, kept: Kept, resample_seed: int) -> Decided:
+    """Answers for people on whom no rule was fitted, by rules fitted before; every rule is scored on them."""
+    answers = {name: rule.decode(predictions.evidence()) for name, rule in kept.rules.items()}
+    return Decided(answers[kept.used], kept, _section(kept, predictions, answers, resample_seed, None))
+
+
+def _picked(answers: Mapping[str, IntArray], known: Known, used: str) -> tuple[str, str]:
+    """The rule that ``auto`` picks, and why, in a sentence."""
+    rows = np.flatnonzero(known.classes >= 0)
+    choice = {rule.name: answers[rule.name][rows] for rule in candidates(known.space)}
+    groups = np.unique(known.groups[rows].astype(str), return_inverse=True)[1].astype(np.int64)
+    found = pick(choice, known.classes[rows], groups, known.space)
+    if found.name == found.best:
+        why = f"{found.name} has the best cross-fitted score, and no simpler rule is within a standard error of it"
+    else:
+        why = (
+            f"{found.name} is the simplest rule within a standard error of the best, {found.best}, which is "
+            f"{found.gap:.3f} ahead (standard error over people {found.error:.3f})"
+        )
+    if used not in ("auto", found.name):
+        why += f"; used is {used}, which the config names"
+    return found.name, why
+
+
+def _section(
+    kept: Kept,
+    predictions: Predictions,
+    answers: Mapping[str, IntArray],
+    seed: int,
+    in_sample: Mapping[str, IntArray] | None,
+) -> dict[str, Any]:
+    """The report's ``decode_rules``."""
+    scored = _Scored(predictions, seed)
+    base = scored.of(answers["independent"])
+    rows = []
+    for name, predicted in answers.items():
+        row = {"name": name, **scored.row(scored.of(predicted), base if name != "independent" else None)}
+        fits = in_sample is not None and kept.rules[name].name not in ("independent", "joint")
+        row["in_sample"] = scored.of(in_sample[name]).value if in_sample is not None and fits else None
+        rows.append(row)
+    return {
+        "used": kept.used,
+        "picked": kept.picked,
+        "sentence": kept.sentence,
+        "note": kept.note,
+        "cross_fitted": in_sample is not None and kept.num_folds > 0,
+        "num_folds": kept.num_folds,
+        "fitted_on": {"num_groups": kept.num_groups, "num_images": kept.num_images},
+        "temperatures": kept.temperatures,
+        "rules": rows,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class _Score:
+    value: float | None
+    draws: FloatArray | None
+
+
+class _Scored:
+    """Scores answers to the same pictures, over the same draws of the people."""
+
+    def __init__(self, predictions: Predictions, seed: int) -> None:
+        self._rows: NDArray[np.int64] = np.flatnonzero(predictions.classes >= 0)
+        self._classes = predictions.classes[self._rows]
+        self._groups = np.unique(predictions.group_indices()[self._rows], return_inverse=True)[1].astype(np.int64)
+        self._possible = predictions.space.possible
+        self._seed = seed
+
+    def of(self, predicted: IntArray) -> _Score:
+        """The joint macro-F1 of (N,) classes; none where no class is known."""
+        if not len(self._rows):
+            return _Score(None, None)
+        chosen = predicted[self._rows]
+        draws = resample(self._classes, chosen, self._groups, self._possible, self._seed).macro_f1
+        return _Score(macro_f1(self._classes, chosen, self._possible), draws)
+
+    def row(self, score: _Score, base: _Score | None) -> dict[str, Any]:
+        """The score with its interval, and how it differs from another on the same draws, with its interval."""
+        found: dict[str, Any] = {"macro_f1": score.value, "macro_f1_ci": None, "difference": None}
+        found |= {"difference_ci": None, "beyond_noise": None}
+        if score.value is None or score.draws is None:
+            return found
+        found["macro_f1_ci"] = list(interval(score.draws))
+        if base is not None and base.value is not None and base.draws is not None:
+            low, high = interval(score.draws - base.draws)
+            found |= {
+                "difference": score.value - base.value,
+                "difference_ci": [low, high],
+                "beyond_noise": low > 0 or high < 0,
+            }
+        return found
+
+
+def joint_term(predictions: Predictions, seed: int) -> dict[str, Any] | None:
+    """What a learned joint term buys: the most probable class with it, against that by the heads alone.
+
+    Args:
+        predictions: N answers.
+        seed: of the intervals.
+
+    Returns:
+        The report's ``joint_term``: ``heads_only`` and ``with_term`` (macro-F1 with interval), the difference with its
+        interval over people, and a sentence; None where no joint term is learned.
+    """
+    evidence = predictions.evidence()
+    if evidence.joint is None:
+        return None
+    scored = _Scored(predictions, seed)
+    alone = scored.of(best_cell(evidence.without_joint().scores())[0])
+    term = scored.of(best_cell(evidence.scores())[0])
+    compared = scored.row(term, alone)
+    only = scored.row(alone, None)
+    return {
+        "heads_only": only["macro_f1"],
+        "heads_only_ci": only["macro_f1_ci"],
+        "with_term": compared["macro_f1"],
+        "with_term_ci": compared["macro_f1_ci"],
+        "difference": compared["difference"],
+        "difference_ci": compared["difference_ci"],
+        "beyond_noise": compared["beyond_noise"],
+        "sentence": _need(compared),
+    }
+
+
+def _need(row: Mapping[str, Any]) -> str:
+    """Whether the joint term is needed, in a sentence."""
+    if row["difference"] is None:
+        return "Whether the joint term is needed is unknown: nobody's class is known."
+    low, high = row["difference_ci"]
+    gap = f"{row['difference']:+.3f} joint macro-F1, 95% {low:+.3f} to {high:+.3f}"
+    if not row["beyond_noise"]:
+        return f"The joint term is not shown to be needed: beside the heads alone it makes {gap}."
+    if row["difference"] > 0:
+        return f"The joint term is needed: beside the heads alone it makes {gap}."
+    return f"The joint term does harm: beside the heads alone it makes {gap}."

@@ -1,0 +1,387 @@
+"""Label audit: which given labels the out-of-fold answers speak against, one by one and person by person.
+
+Every picture was answered by a network that was not trained on it, so a label that its probabilities contradict is
+suspect: confident learning, Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, as cleanlab implements it. A task
+that is constant within every group (the gender of a person, but not whether they wear a mask) is judged group by group
+on the evidence of all the group's pictures together, and the suspect is then the group.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+from numpy.typing import NDArray
+
+from multitask.errors import UserError, nearest
+from multitask.evaluation.group_pooling import LOWEST, Pooling
+from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import JOINT, MISSING
+
+Rank = Literal["self_confidence", "normalized_margin"]
+RANKS: tuple[Rank, ...] = get_args(Rank)
+"""What suspects are ranked by: the given label's probability, or that less the most probable other label's."""
+
+FILTER = "prune_by_noise_rate"
+"""How the suspects are cut off: as many of each given label as the confident joint says are of another."""
+
+SURE = 0.5
+"""The least confidence of a suspect whose label is more probably wrong than right."""
+
+NEARLY = 0.95
+"""A task that is constant in this share of the groups, and not in all, is worth a word: the others may be errors."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One label that would be corrected, as a row of a corrections file says it.
+
+    Attributes:
+        path: a picture's path or a group's name.
+        task: whose label it is.
+        given: the class that is there.
+        suggested: the class that would be right.
+    """
+
+    path: str
+    task: str
+    given: str
+    suggested: str
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A given label that is probably wrong.
+
+    Attributes:
+        head: the task, or ``joint``: the class as a whole.
+        group: whose it is.
+        images: the pictures that it is of.
+        given: the name of the given class; of a group whose pictures do not agree, of all that are given.
+        suggested: the name of the most probable other class.
+        score: what suspects are ranked by, in [0, 1]; the lower, the more suspect.
+        self_confidence: the given label's probability.
+        confidence: how probable the suggested label is if errors are as rare as the fit says.
+        disagrees: whether the group's own labels contradict each other, which no network need say.
+        changes: what accepting it changes.
+    """
+
+    head: str
+    group: str
+    images: tuple[str, ...]
+    given: str
+    suggested: str
+    score: float
+    self_confidence: float
+    confidence: float
+    disagrees: bool
+    changes: tuple[Change, ...]
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the label is more probably wrong than right."""
+        return self.confidence >= SURE
+
+    @property
+    def reason(self) -> str:
+        """Why the label is suspect, as a correction says it."""
+        if self.disagrees:
+            return "the pictures of the group are labelled differently"
+        return f"out-of-fold probability of {self.given} is {self.self_confidence:.3f}"
+
+
+@dataclass(frozen=True)
+class HeadAudit:
+    """What was looked at for one head.
+
+    Attributes:
+        head: the task, or ``joint``.
+        unit: what is judged: a ``group``, or an ``image``.
+        num_units: how many have a label.
+        num_suspects: how many of these are suspect, those of ``joint`` that other heads say already among them.
+        num_listed: how many of these are listed: of ``joint`` those that change something which no task's do.
+        num_sure: how many of the listed are more probably wrong than right.
+        accuracy: the share of the labels that are the most probable out of fold; NaN where there is none.
+        commonest: the share of the commonest label: the accuracy of one fixed answer.
+        beats_commonest: whether the accuracy is above that beyond noise, people being counted and not pictures.
+        pooling: how the pictures' probabilities were turned into the units'.
+    """
+
+    head: str
+    unit: Literal["group", "image"]
+    num_units: int
+    num_suspects: int
+    num_listed: int
+    num_sure: int
+    accuracy: float
+    commonest: float
+    beats_commonest: bool
+    pooling: Pooling
+
+
+@dataclass(frozen=True)
+class Audit:
+    """All that was found.
+
+    Attributes:
+        heads: a row for each task and for ``joint``.
+        suspects: the most suspect first; the joint class's, whose probabilities are smaller, after the tasks', and of
+            these only those that change something which no task's do.
+        constant: the tasks that were judged group by group.
+        nearly: tasks that are constant in most groups but not in all: the share in which they are.
+    """
+
+    heads: tuple[HeadAudit, ...]
+    suspects: tuple[Suspect, ...]
+    constant: tuple[str, ...]
+    nearly: dict[str, float]
+
+    @property
+    def num_sure(self) -> int:
+        """How many suspects are more probably wrong than right."""
+        return sum(suspect.is_sure for suspect in self.suspects)
+
+
+def shares_constant(predictions: Predictions) -> dict[str, float]:
+    """Per task, the share of the groups whose labels agree, of those with two labelled pictures or more.
+
+    Tasks of which no group has two labelled pictures are left out.
+    """
+    groups, shares = predictions.group_indices(), {}
+    for task, labels in zip(predictions.space.task_names, predictions.labels.T, strict=True):
+        known = labels != MISSING
+        sizes = np.bincount(groups[known], minlength=predictions.num_groups)
+        pairs = np.unique(np.stack([groups[known], labels[known]]), axis=1)
+        kinds = np.bincount(pairs[0], minlength=predictions.num_groups)
+        if (sizes > 1).any():
+            shares[task] = float((kinds[sizes > 1] == 1).mean())
+    return shares
+
+
+def find_suspects(
+    predictions: Predictions,
+    *,
+    constant: Collection[str] | None = None,
+    rank: Rank = "self_confidence",
+    settled: NDArray[np.bool_] | None = None,
+) -> Audit:
+    """The labels that the out-of-fold answers speak against.
+
+    Args:
+        predictions: out of fold, of everybody.
+        constant: the tasks that must be constant within a group; None: those that are in the given labels.
+        rank: what suspects are ranked by.
+        settled: (N, T) bool, labels that somebody has decided on already, which are no suspects; None: there are none.
+
+    Raises:
+        UserError: ``constant`` names no task.
+    """
+    space = predictions.space
+    shares = shares_constant(predictions)
+    if constant is None:
+        chosen = tuple(task for task in space.task_names if shares.get(task) == 1)
+    else:
+        for task in constant:
+            if task not in space.task_names:
+                raise UserError(f"--constant {task}: is no task{nearest(task, space.task_names)}")
+        chosen = tuple(task for task in space.task_names if task in constant)
+    nearly = {task: share for task, share in shares.items() if task not in chosen and NEARLY <= share < 1}
+    settled = np.zeros(predictions.labels.shape, dtype=bool) if settled is None else settled
+    finder = _Finder(predictions, chosen, rank, settled)
+    rows, suspects = [], []
+    for task in space.task_names:
+        head, found = finder.of_task(task)
+        rows.append(head)
+        suspects += found
+    if space.num_tasks > 1:
+        head, found = finder.of_joint()
+        said = {change for suspect in suspects for change in suspect.changes}
+        found = [suspect for suspect in found if not said.issuperset(suspect.changes)]
+        rows.append(replace(head, num_listed=len(found), num_sure=sum(suspect.is_sure for suspect in found)))
+        suspects += found
+    return Audit(
+        tuple(rows), tuple(sorted(suspects, key=lambda suspect: (suspect.head == JOINT, suspect.score))), chosen, nearly
+    )
+
+
+class _Finder:
+    """Goes through the heads of one table of predictions."""
+
+    def __init__(
+        self, predictions: Predictions, constant: tuple[str, ...], rank: Rank, settled: NDArray[np.bool_]
+    ) -> None:
+        self.predictions = predictions
+        self.space = predictions.space
+        self.constant = constant
+        self.rank = rank
+        self.settled = settled
+        self.groups = predictions.group_indices()
+        self.log_probs = {task: values.numpy() for task, values in predictions.task_log_probs().items()}
+        self.shifts: dict[str, FloatArray] = {}
+        """Per constant task, (N, C_t): what the rest of a group adds to what one of its pictures says."""
+
+    def of_task(self, task: str) -> tuple[HeadAudit, list[Suspect]]:
+        """The suspects of one task."""
+        column = self.space.task_names.index(task)
+        names = self.space.tasks[column].classes
+        labels, log_probs = self.predictions.labels[:, column], self.log_probs[task]
+        pooled = task in self.constant
+        units = self.groups if pooled else np.arange(len(labels))
+        given, disagrees = _majority(labels, units, len(names))
+        pooling = Pooling.fit(log_probs, units, given)
+        probs = pooling.probs(log_probs, units)
+        if pooled:
+            self.shifts[task] = np.log(np.maximum(probs[units], 1e-13)) - np.maximum(log_probs, LOWEST)
+        judged = _Judged(probs, given, pooling, self.rank)
+        settled = np.bincount(units, self.settled[:, column]) > 0
+        suspects = []
+        for unit in np.flatnonzero((judged.flagged | disagrees) & ~settled).tolist():
+            rows = np.flatnonzero(units == unit)
+            there = sorted({*labels[rows].tolist()} - {MISSING})
+            # Where the pictures do not agree, what the evidence says is right, be it the label of most of them.
+            best = int(probs[unit].argmax()) if disagrees[unit] else judged.suggested(unit)
+            where = str(self.predictions.groups[rows[0]] if pooled else self.predictions.images[rows[0]])
+            changes = tuple(Change(where, task, names[label], names[best]) for label in there if label != best)
+            texts = " and ".join(names[label] for label in there), names[best]
+            suspects.append(self._suspect(task, rows, texts, judged, unit, best, changes, bool(disagrees[unit])))
+        return self._head(task, "group" if pooled else "image", judged, units, suspects), suspects
+
+    def of_joint(self) -> tuple[HeadAudit, list[Suspect]]:
+        """The suspects of the class as a whole, picture by picture; what is constant in a group has its evidence."""
+        given, space = self.predictions.classes, self.space
+        joint = self.predictions.joint_log_probs().numpy().copy()
+        cells = space.decode(np.arange(space.num_classes))
+        for task, shift in self.shifts.items():
+            joint += shift[:, cells[:, space.task_names.index(task)]]
+        possible = np.flatnonzero(space.possible)
+        cells, joint = cells[possible], joint[:, possible]
+        joint -= np.logaddexp.reduce(joint, axis=1, keepdims=True)
+        given = np.where(given == MISSING, MISSING, np.searchsorted(possible, given))
+        units = np.arange(len(given))
+        pooling = Pooling.fit(joint, units, given)
+        judged = _Judged(pooling.probs(joint, units), given, pooling, self.rank)
+        names = [space.class_names[index] for index in possible]
+        suspects = []
+        for row in np.flatnonzero(judged.flagged & ~self.settled.any(axis=1)).tolist():
+            best = judged.suggested(row)
+            changes = tuple(
+                Change(
+                    str((self.predictions.groups if task.name in self.constant else self.predictions.images)[row]),
+                    task.name,
+                    task.classes[old],
+                    task.classes[new],
+                )
+                for task, old, new in zip(space.tasks, cells[given[row]], cells[best], strict=True)
+                if old != new
+            )
+            texts = names[given[row]], names[best]
+            suspects.append(self._suspect(JOINT, np.array([row]), texts, judged, row, best, changes))
+        return self._head(JOINT, "image", judged, units, suspects), suspects
+
+    def _head(
+        self, head: str, unit: Literal["group", "image"], judged: _Judged, units: IntArray, suspects: list[Suspect]
+    ) -> HeadAudit:
+        """The row of a head; ``units`` are (N,) those of the pictures."""
+        known = judged.given != MISSING
+        num = int(known.sum())
+        accuracy = commonest = math.nan
+        beats = False
+        if num:
+            given = judged.given[known]
+            right = judged.probs[known].argmax(axis=1) == given
+            fixed = given == np.bincount(given).argmax()
+            accuracy, commonest = float(right.mean()), float(fixed.mean())
+            firsts = np.unique(units, return_index=True)[1]  # a unit is of one group, whichever of its pictures tells
+            beats = _is_above(right.astype(float) - fixed, self.groups[firsts][known])
+        sure = sum(suspect.is_sure for suspect in suspects)
+        return HeadAudit(
+            head, unit, num, len(suspects), len(suspects), sure, accuracy, commonest, beats, judged.pooling
+        )
+
+    def _suspect(
+        self,
+        head: str,
+        rows: IntArray,
+        texts: tuple[str, str],
+        judged: _Judged,
+        unit: int,
+        best: int,
+        changes: tuple[Change, ...],
+        disagrees: bool = False,
+    ) -> Suspect:
+        return Suspect(
+            head,
+            str(self.predictions.groups[rows[0]]),
+            tuple(str(image) for image in self.predictions.images[rows]),
+            *texts,
+            float(judged.scores[unit]),
+            float(judged.probs[unit, judged.given[unit]]),
+            float(judged.confidence[unit, best]),
+            disagrees,
+            changes,
+        )
+
+
+class _Judged:
+    """What confident learning says of units, from their labels' probabilities.
+
+    Attributes:
+        flagged: (U,) bool, whether a given label is suspect.
+        scores: (U,) what they are ranked by, 1 where there is no label.
+    """
+
+    def __init__(
+        self,
+        probs: FloatArray,
+        given: IntArray,
+        pooling: Pooling,
+        rank: Rank,
+    ) -> None:
+        self.probs = probs
+        self.given = given
+        self.pooling = pooling
+        self.confidence = pooling.confidence(probs, np.maximum(given, 0))
+        self.flagged = np.zeros(len(given), dtype=bool)
+        self.scores = np.ones(len(given))
+        known = np.flatnonzero(given != MISSING)
+        # Labels that nobody has are left out: there is nothing to learn their threshold from.
+        there = np.unique(given[known])
+        if len(there) < 2:
+            return
+        kept = probs[known][:, there]
+        kept = kept / kept.sum(axis=1, keepdims=True)
+        labels = np.searchsorted(there, given[known])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # that of a rare label it may not flag all
+            self.flagged[known] = find_label_issues(labels, kept, filter_by=FILTER, n_jobs=1)
+        self.scores[known] = get_label_quality_scores(labels, kept, method=rank)
+
+    def suggested(self, unit: int) -> int:
+        """The most probable label that is not the given one."""
+        probs = self.probs[unit].copy()
+        probs[self.given[unit]] = -1
+        return int(probs.argmax())
+
+
+def _is_above(differences: FloatArray, groups: IntArray) -> bool:
+    """Whether the mean of (U,) differences is above 0 beyond noise, where (U,) groups are drawn and not units."""
+    mean = differences.mean()
+    sums = np.bincount(groups, differences - mean)
+    error = math.sqrt(float((sums**2).sum())) / len(differences)
+    return bool(mean > 1.96 * error) and bool(mean > 0)
+
+
+def _majority(labels: IntArray, units: IntArray, num_labels: int) -> tuple[IntArray, NDArray[np.bool_]]:
+    """The (U,) label that most pictures of each unit have, ``MISSING`` where none has any, and whether some differ."""
+    known = labels != MISSING
+    num_units = int(units.max()) + 1
+    counts = np.bincount(units[known] * num_labels + labels[known], minlength=num_units * num_labels)
+    counts = counts.reshape(num_units, num_labels)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), MISSING), (counts > 0).sum(axis=1) > 1

@@ -1,0 +1,14 @@
+"""Losses of one head: what it answers, against the labels."""
+
+from typing import Annotated
+
+from multitask.losses.base import LossSettings
+from multitask.losses.combined import SumSettings
+from multitask.losses.likelihood import CrossEntropySettings
+from multitask.losses.table import SingleLoss
+from multitask.settings.schema import variants
+
+AnyLoss = Annotated[SingleLoss | SumSettings, *variants("cross_entropy")]
+"""Every loss: those of ``single.py``'s table, and the sum of two of them."""
+
+__all__ = ["AnyLoss", "CrossEntropySettings", "LossSettings"]

@@ -1,0 +1,85 @@
+"""What a loss is: its settings, and how it is built."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from multitask.labels import Task
+from multitask.losses.class_weights import ClassWeightSettings, ExplicitWeights, NoWeights
+from multitask.losses.training_labels import UNSEEN, FloatArray, TrainingLabels
+from multitask.settings.schema import Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from multitask.losses.task_losses import TaskLoss
+
+
+class LossSettings(Settings):
+    """A loss: its settings, and how it is built.
+
+    A loss has the keys that mean something to it and no others, so that none is set in vain.
+    """
+
+    name: str
+    needs_order: ClassVar[bool] = False
+    """Whether the task's classes must be in order."""
+    needs_numbers: ClassVar[bool] = False
+    """Whether the task's labels must be made of numbers."""
+
+    @abstractmethod
+    def build(self, data: TrainingLabels) -> TaskLoss:
+        """The loss of a head that is trained on these labels."""
+
+    def problems(self, task: Task) -> Iterator[str]:
+        """Why it cannot be the loss of a task: ``key: rule, what was found``, a line each."""
+        if self.needs_numbers and task.kind != "binned":
+            yield f"name: {self.name} needs raw numbers, which only a binned task has; {task.name} is {task.kind}"
+        elif self.needs_order and task.kind == "nominal":
+            yield f"name: {self.name} needs classes in order; {task.name} is nominal"
+        weights = self.weighting()
+        if isinstance(weights, ExplicitWeights) and len(weights.values) != task.num_classes:
+            yield (
+                f"class_weights.values: must be {task.num_classes}, one for each of "
+                f"{', '.join(task.classes[:6])}{', ...' if task.num_classes > 6 else ''}; "
+                f"found {len(weights.values)}"
+            )
+
+    def weighting(self) -> ClassWeightSettings:
+        """How its classes are weighted."""
+        return NoWeights()
+
+    def weights(self, counts: FloatArray) -> Tensor:
+        """(C_t,) float32 class weights, of mean 1 over the training pictures that ``counts`` (C_t,) counts."""
+        return self.weighting().scaled(counts)
+
+    def implied_log_prior(self, counts: FloatArray) -> FloatArray:
+        """The prior of the classes that the trained head's probabilities contain, for who wants to take it out again.
+
+        Here that of every loss whose minimum is the posterior of weighted pictures: the frequency times the class
+        weight. That is exact for cross entropy; the others share its decisions but not its probabilities, so that for
+        them it is an approximation. Deferred weights count whole.
+
+        Args:
+            counts: (C_t,) training pictures of each class.
+
+        Returns:
+            (C_t,) finite; the exponentials sum to 1. A class that was never seen, or that weighs nothing, is taken to
+            have been seen half a time.
+        """
+        weights = self.weights(counts).double().numpy()
+        return _log_prior(self._target_counts(counts), weights)
+
+    def _target_counts(self, counts: FloatArray) -> FloatArray:
+        """(C_t,) how often each class is a target."""
+        return counts
+
+
+def _log_prior(counts: FloatArray, weights: FloatArray) -> FloatArray:
+    floor = UNSEEN * weights[weights > 0].min(initial=np.inf)
+    mass = np.maximum(weights * np.maximum(counts, UNSEEN), floor)
+    return np.asarray(np.log(mass / mass.sum()))

@@ -1,0 +1,159 @@
+"""What a run, a study and a bake-off tell whoever watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Progress:
+    """Hears how the work goes; this one says nothing. The console's say it to people."""
+
+    def note(self, text: str) -> None:
+        """Something that is worth a line; the same text is said once."""
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """A piece of work begins.
+
+        Args:
+            name: what is being done, as "reading pictures".
+            total: of how many units.
+            unit: what they are.
+
+        Returns:
+            To be called with the number done so far.
+        """
+        return lambda done: None
+
+    def fold(self, index: int, num_folds: int, done: bool) -> None:
+        """A fold's run begins, or was finished before."""
+
+    def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
+        """Training begins, perhaps not at the first epoch. ``tasks``: those that are scored after each."""
+
+    def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
+        """A batch is done.
+
+        Args:
+            done: batches of this epoch so far.
+            num_images: images of this epoch so far.
+            losses: gives the mean loss of each head in this epoch so far; costs a wait for the device.
+        """
+
+    def epoch(self, record: Mapping[str, Any]) -> None:
+        """An epoch is done; ``record`` is its row of ``metrics.jsonl``."""
+
+    def close(self) -> None:
+        """Nothing follows."""
+
+
+@dataclass
+class RunningTrial:
+    """A trial, or a confirming run, that is being trained.
+
+    Attributes:
+        name: ``trial 7``, or ``trial 7, seed 2`` where it is a confirming run.
+        num_epochs: it will train, if it is not stopped.
+        settings: what it changes: config key -> value; empty for the base.
+        epoch: the last finished one.
+        scores: per task and ``joint``, the macro-F1 after that epoch; empty before the first.
+        started: ``time.monotonic()`` at its start.
+    """
+
+    name: str
+    num_epochs: int
+    settings: Mapping[str, Any]
+    epoch: int = 0
+    scores: Mapping[str, float | None] = field(default_factory=dict)
+    started: float = field(default_factory=time.monotonic)
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        """An epoch is done; ``record`` is its row of ``metrics.jsonl``."""
+        self.epoch = record["epoch"]
+        scores = record["val"]
+        tasks = {task: figures["macro_f1"] for task, figures in scores["tasks"].items()}
+        self.scores = {"joint": scores["joint"]["macro_f1"], **tasks}
+
+
+@dataclass
+class StudyView:
+    """How a study stands; it changes as the study goes on, and what watches draws it when it likes.
+
+    Attributes:
+        name: the study's.
+        objectives: metrics, as ``joint.macro_f1``.
+        total: trials that the study is to have (or confirming runs, while it confirms); None where time is the limit.
+        deadline: ``time.monotonic()`` at which no new trial begins; None: there is none.
+        phase: ``searching``, or ``confirming`` or ``comparing``, where runs are counted rather than trials.
+        finished: trials with a score (or confirming runs done).
+        pruned: trials stopped early.
+        failed: trials that ended in an error.
+        retried: trials whose worker was lost, and which were queued again.
+        best: the best score so far, with one objective; None before the first.
+        best_trial: whose it is.
+        best_since: ``time.monotonic()`` when it was reached; None if in an earlier launch.
+        front: with several objectives, the number of trials that no other beats in all.
+        mean_seconds: of a trial that ended, to tell the time left; None before the first.
+        num_workers: processes that train.
+        running: by worker.
+    """
+
+    name: str
+    objectives: tuple[str, ...]
+    total: int | None = None
+    deadline: float | None = None
+    phase: str = "searching"
+    finished: int = 0
+    pruned: int = 0
+    failed: int = 0
+    retried: int = 0
+    best: float | None = None
+    best_trial: int | None = None
+    best_since: float | None = None
+    front: int = 0
+    mean_seconds: float | None = None
+    num_workers: int = 1
+    running: dict[int, RunningTrial] = field(default_factory=dict)
+
+    @property
+    def counts_runs(self) -> bool:
+        """Whether what ends are single runs, of a confirmation or of a bake-off."""
+        return self.phase != "searching"
+
+    @property
+    def ended(self) -> int:
+        """Trials that count towards the total."""
+        return self.finished + self.pruned + self.failed
+
+
+class StudyProgress:
+    """Hears how a study goes; this one says nothing. The console's say it to people."""
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """A piece of work begins, as in ``Progress.stage``."""
+        return lambda done: None
+
+    def begin(self, view: StudyView) -> None:
+        """Trials begin; ``view`` is the object that changes from here on."""
+
+    def tick(self) -> None:
+        """Nothing may have changed but the time; called about ten times a second."""
+
+    def epoch(self, trial: RunningTrial) -> None:
+        """An epoch of a trial is done."""
+
+    def ended(self, text: str, kind: str) -> None:
+        """A trial ended, and the view counts it.
+
+        Args:
+            text: in a line, as ``trial 7: .512 after 4 epochs, best so far``.
+            kind: ``finished``, ``best``, ``pruned``, ``failed`` or ``retried``.
+        """
+
+    def say(self, text: str) -> None:
+        """Something else that people should know, in a line."""
+
+    def close(self) -> None:
+        """Nothing follows."""

@@ -1,0 +1,1 @@
+"""An audit on the console and as a page."""

@@ -1,0 +1,127 @@
+"""What was found in a data set, in sentences."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from multitask.data.eda import Inspection
+from multitask.data.eda.copies import MOST_PAIRS
+from multitask.labels import JOINT
+from multitask.reporting.run.empty_cells import never_in_words
+from multitask.reporting.text import fit_text, picture_notes, plural
+
+NAMED = 8  # names in a sentence
+_DOES = {"train": "train", "val": "validate", "test": "test", "neither": "do neither"}
+
+
+def sentences(found: Inspection) -> list[str]:
+    """What whoever trains on this must know, a sentence each."""
+    return [
+        _sizes(found),
+        _unreadable(found),
+        *_framing(found),
+        *_copies(found),
+        *_untrained(found),
+        *_unknown(found),
+        *(f"{note}." for note in found.samples.notes),
+        *_other_files(found),
+    ]
+
+
+def some(names: tuple[str, ...]) -> str:
+    """The first few names and how many more there are."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def num_copied(found: Inspection) -> int:
+    """Pictures that are there under more than one group."""
+    return len({index for pair in found.copies.pairs for index in (pair.first, pair.second)})
+
+
+def forms(found: Inspection) -> list[tuple[str, str, int]]:
+    """Format, size and number of pictures, the commonest first."""
+    looks = found.looks
+    counted = Counter(
+        (looks.forms[index], f"{width} × {height}" if width else "unknown")
+        for index, (width, height) in enumerate(looks.sizes_px.tolist())
+        if index not in looks.faults
+    )
+    return [(form, size, num) for (form, size), num in counted.most_common()]
+
+
+def _sizes(found: Inspection) -> str:
+    groups = found.samples.groups
+    parts = [
+        f"{len(indices):,} of {len(set(groups[indices])):,} {_DOES[part]}"
+        for part, indices in found.parts.items()
+        if len(indices)
+    ]
+    whole = f"{plural(len(groups), 'picture', 'pictures')} of {plural(found.samples.num_groups, 'group', 'groups')}"
+    return f"{whole}: {', '.join(parts)}."
+
+
+def _unreadable(found: Inspection) -> str:
+    num = len(found.looks.faults)
+    if not num:
+        return "All of them can be read."
+    return f"{plural(num, 'picture', 'pictures')} cannot be read: training stops at the first of them."
+
+
+def _copies(found: Inspection) -> list[str]:
+    copies = found.copies
+    within = []
+    if copies.num_within == 1:
+        within = ["1 file is the same as another of its group, and counts twice."]
+    elif copies.num_within:
+        within = [f"{copies.num_within:,} files are the same as another of their group, and count twice."]
+    if not copies.pairs:
+        return ["No picture was found under two groups.", *within]
+    sets = plural(len(found.linked), "set", "sets")
+    text = [f"{plural(num_copied(found), 'picture was', 'pictures were')} found under two groups, in {sets} of groups."]
+    if not copies.complete:
+        text.append(f"These are from the first {MOST_PAIRS:,} pairs that were found: there are more.")
+    if found.leaks:
+        text.append(f"{plural(len(found.leaks), 'set is', 'sets are')} on both sides of the split: a leak.")
+    else:
+        text.append("None is on both sides of this split; another seed or fold may tear them apart.")
+    differ = sorted({task for item in found.linked for task in item.differ})
+    if differ:
+        text.append(f"Their labels contradict each other: {', '.join(differ)}.")
+    return [*text, *within]
+
+
+def _untrained(found: Inspection) -> list[str]:
+    if not found.untrained:
+        return []
+    never = never_in_words(found.empty.never, int(found.samples.space.possible.sum()))
+    return [f"No group trains {some(found.untrained)}.", *([never] if never else [])]
+
+
+def _unknown(found: Inspection) -> list[str]:
+    missing = []
+    for name, counts in found.counts.items():
+        num = int(np.sum(list(counts.unknown.values())))
+        if num and name != JOINT:
+            missing.append(f"{name} of {num:,}")
+    return [f"Not known: {', '.join(missing)} pictures."] if missing else []
+
+
+def _other_files(found: Inspection) -> list[str]:
+    others = found.samples.other_files
+    if not others:
+        return []
+    kinds = some(tuple(f"{suffix} {num:,}" for suffix, num in sorted(others.items(), key=lambda item: -item[1])))
+    num = sum(others.values())
+    return [
+        f"{plural(num, 'other file', 'other files')} beside them {'is' if num == 1 else 'are'} no picture: {kinds}."
+    ]
+
+
+def _framing(found: Inspection) -> list[str]:
+    if found.framing is None or not found.framing.facts["fit"]["num_measured"]:
+        return []
+    facts = found.framing.facts
+    return [fit_text(facts), *(f"{note}." for note in picture_notes({**facts, "fit": None}))]

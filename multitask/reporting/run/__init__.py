@@ -1,0 +1,1 @@
+"""A run on the console and as a page."""

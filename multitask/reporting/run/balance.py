@@ -1,0 +1,99 @@
+"""What a run's page shows of how its losses were balanced: their weights, and how far their gradients conflict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from multitask.labels import JOINT as JOINT_LOSS
+from multitask.reporting.run import plots
+from multitask.reporting.run.gradient_conflict import conflict_sentence
+from multitask.reporting.run.plots import JOINT, Line
+
+MOST_PAIRS = 6
+"""Pairs in one plot: as many as there are colours."""
+
+
+def balance_view(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) -> dict[str, Any]:
+    """The plots and a sentence on conflict; each is left out where there is nothing to tell.
+
+    Args:
+        history: the rows of RUN/metrics.jsonl.
+        styles: of the losses, by name, as in the page's other plots.
+
+    Returns:
+        ``plots``: each with ``title``, ``words`` and ``plot``; ``conflict``: the sentence, or None.
+    """
+    pairs = _pairs(history)
+    drawn = [_weights(history, styles), _conflict(history, pairs)]
+    return {"plots": [plot for plot in drawn if plot], "conflict": conflict_sentence(history)}
+
+
+def _weights(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) -> dict[str, Any] | None:
+    """Only where the weights move, or are not all 1: else there is nothing to see."""
+    rows = [(row.get("train") or {}).get("weights") or {} for row in history]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if all(row.get(name) in (1, None) for row in rows for name in names):
+        return None
+    lines = [
+        Line(name, tuple(_number(row.get(name)) for row in rows), JOINT if name == JOINT_LOSS else styles.get(name, 0))
+        for name in names
+    ]
+    plot = plots.learning_curves(
+        [row["epoch"] for row in history],
+        lines,
+        ylabel="weight of the loss",
+        key="loss-weights",
+        label=f"Weight of the losses {', '.join(names)} after each epoch",
+        level=1,
+    )
+    words = "What each loss counts in the step that the shared network takes; the thin line is 1."
+    return {"title": "Weights", "words": words, "plot": Markup(plot)}
+
+
+def _pairs(history: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[float | None, ...]]:
+    """The cosines of every two losses, a value per epoch."""
+
+    def found() -> Iterator[tuple[str, str]]:
+        for row in history:
+            for one, others in ((row.get("train") or {}).get("conflict") or {}).items():
+                yield from ((one, other) for other in others)
+
+    def cosine(row: Mapping[str, Any], one: str, other: str) -> float | None:
+        conflict = (row.get("train") or {}).get("conflict") or {}
+        return _number((conflict.get(one) or {}).get(other))
+
+    lines = {pair: tuple(cosine(row, *pair) for row in history) for pair in dict.fromkeys(found())}
+    return {pair: line for pair, line in lines.items() if any(value is not None for value in line)}
+
+
+def _conflict(
+    history: Sequence[Mapping[str, Any]], pairs: Mapping[tuple[str, str], tuple[float | None, ...]]
+) -> dict[str, Any] | None:
+    if not pairs:
+        return None
+    shown = sorted(sorted(pairs, key=lambda pair: _mean(pairs[pair]))[:MOST_PAIRS], key=list(pairs).index)
+    names = {pair: " / ".join(pair) for pair in shown}
+    plot = plots.learning_curves(
+        [row["epoch"] for row in history],
+        [Line(names[pair], pairs[pair], place) for place, pair in enumerate(shown)],
+        ylabel="cosine of two losses’ gradients",
+        key="conflict",
+        label=f"Cosine of the gradients of {', '.join(names.values())} in each epoch",
+        level=0,
+    )
+    words = "Above 0 two losses pull the shared features the same way, below 0 against each other."
+    if len(shown) < len(pairs):
+        words += f" Of {len(pairs)} pairs the {len(shown)} with the lowest cosines."
+    return {"title": "Conflict", "words": words, "plot": Markup(plot)}
+
+
+def _mean(line: Sequence[float | None]) -> float:
+    return float(np.mean([value for value in line if value is not None]))
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)

@@ -1,0 +1,147 @@
+"""The scores of one set of classes, the joint ones or a task's, as a page shows them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from multitask.evaluation.metrics import MATRIX_CLASSES
+from multitask.reporting.run import plots
+from multitask.reporting.run.class_rows import listed_in_words, worst_classes
+from multitask.reporting.text import amount_text, error_text, interval_text, plural, score_text
+
+LISTED_CLASSES = 100  # of more classes than MATRIX_CLASSES so many are listed, the worst of those that occur
+NUMBERED_CLASSES = 60  # a matrix beyond this many classes is drawn without numbers
+LONG_CLASSES = 24  # a list beyond this many classes scrolls by itself
+_LEVEL_CLASSES = 4  # a matrix beyond this many classes has its column names upright
+_STACKED_CLASSES = 10  # a matrix beyond this many classes takes the page's whole width
+_NAMED_ABSENT = 12
+_DEEP_SHARE = 0.75  # on a blue darker than this share's, dark letters lose their contrast
+
+
+def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page shows of the joint classes or of one task's.
+
+    Args:
+        name: the task, or ``joint``.
+        anchor: its section's id.
+        scores: its part of the report.
+    """
+    classes, matrix = scores["classes"], scores["confusion"]
+    sparse = len(classes) > MATRIX_CLASSES
+    large = len(classes) > NUMBERED_CLASSES
+    names = [row["name"] for row in classes]
+    words = f"{name}: confusion matrix of {len(names)} classes, given by predicted"
+    return {
+        "name": name,
+        "anchor": anchor,
+        "scores": scores,
+        "names": names,
+        "interval": interval_text(scores["macro_f1_ci"]),
+        "accuracy_interval": interval_text(scores["accuracy_ci"]),
+        "words": _scores_in_words(scores),
+        "absent": absent_in_words(scores["absent_classes"], scores.get("ceiling")),
+        "layout": _layout(len(classes)),
+        "upright": len(classes) > _LEVEL_CLASSES,
+        "long": len(classes) > LONG_CLASSES,
+        "large": large,
+        "rows": worst_classes(classes, LISTED_CLASSES) if sparse else classes,
+        "listed": listed_in_words(classes, LISTED_CLASSES) if sparse else "",
+        "matrix": [] if large else _matrix(names, matrix),
+        "image": Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words))
+        if large and not sparse
+        else None,
+        "confused": _confused(names, matrix) if large else [],
+        "reliability": Markup(
+            plots.reliability(
+                scores["reliability"],
+                key=f"reliability-{anchor}",
+                label=f"{name}: accuracy against confidence; expected calibration error {score_text(scores['ece'])}",
+            )
+        ),
+    }
+
+
+def absent_in_words(names: Sequence[str], ceiling: float | None = None) -> str:
+    """The classes that no picture of the split has, in words; empty where there are none.
+
+    Args:
+        names: theirs.
+        ceiling: the most that macro-F1 can be without them; None: it is not said.
+    """
+    if not names:
+        return ""
+    listed = ", ".join(names[:_NAMED_ABSENT])
+    more = f" and {len(names) - _NAMED_ABSENT:,} more" if len(names) > _NAMED_ABSENT else ""
+    most = "" if ceiling is None else f" Macro-F1 is at most {score_text(ceiling)} here."
+    if len(names) == 1:
+        return f"One declared class has no picture in this split and counts as F1 0: {listed}.{most}"
+    return f"{len(names):,} declared classes have no picture in this split and count as F1 0: {listed}{more}.{most}"
+
+
+def _scores_in_words(scores: Mapping[str, Any]) -> str:
+    words = (
+        f"{plural(len(scores['classes']), 'class', 'classes')}, {plural(scores['num_images'], 'picture', 'pictures')}"
+    )
+    for name, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
+        interval = interval_text(scores[f"{key}_ci"])
+        words += f"; {name} {score_text(scores[key])}" + (f" (95% {interval})" if interval else "")
+    return words + "." + _number_in_words(scores.get("number"))
+
+
+def _number_in_words(number: Mapping[str, Any] | None) -> str:
+    if number is None:
+        return ""
+    bias = number["bias"]
+    side = f"{amount_text(abs(bias))} too {'high' if bias > 0 else 'low'} in the mean" if bias else "right in the mean"
+    pictures = plural(number["num_images"], "picture", "pictures")
+    return (
+        f" The number that the answer amounts to (each class’s probability times its mean number among the training "
+        f"pictures) is {error_text(number)} off, and {side}, on the {pictures} whose number is known."
+    )
+
+
+def _layout(num_classes: int) -> str:
+    """The matrix's place: in a row with table and diagram, stacked under the table, or below both."""
+    if num_classes <= _LEVEL_CLASSES:
+        return "row"
+    return "stacked" if num_classes <= _STACKED_CLASSES else "whole"
+
+
+def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    rows = []
+    for given, counts in enumerate(matrix):
+        total = sum(counts)
+        cells = []
+        for predicted, count in enumerate(counts):
+            share = count / total if total else 0.0
+            look = "right" if given == predicted else "wrong"
+            if given == predicted and share > _DEEP_SHARE:
+                look = "right deep"
+            words = f"given {names[given]}, predicted {names[predicted]}: {score_text(share)} of {total:,}"
+            cells.append({"count": count, "shade": f"{share**plots.SHADE_POWER:.2f}", "look": look, "words": words})
+        rows.append({"name": names[given], "total": total, "cells": cells})
+    return rows
+
+
+def _confused(
+    names: Sequence[str], matrix: Sequence[Sequence[int]] | Mapping[str, Any], most: int = 12
+) -> list[dict[str, Any]]:
+    """The commonest confusions, for a matrix whose cells carry no number, written whole or as its entries."""
+    if isinstance(matrix, Mapping):
+        entries = [tuple(entry) for entry in matrix["entries"]]
+    else:
+        counts = np.array(matrix)
+        entries = [(int(row), int(column), int(counts[row, column])) for row, column in np.argwhere(counts)]
+    totals = Counter[int]()
+    for given, _, count in entries:
+        totals[given] += count
+    wrong = sorted((entry for entry in entries if entry[0] != entry[1]), key=lambda entry: -entry[2])
+    return [
+        {"given": names[given], "predicted": names[predicted], "count": count, "share": count / totals[given]}
+        for given, predicted, count in wrong[:most]
+    ]

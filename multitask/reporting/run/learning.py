@@ -1,0 +1,150 @@
+"""What a run's page shows of how it learned: scores and losses, epoch by epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from multitask.labels import JOINT as JOINT_LOSS
+from multitask.reporting.run import plots
+from multitask.reporting.run.plots import JOINT, Line
+from multitask.reporting.text import score_text
+
+History = Sequence[Mapping[str, Any]]
+
+
+def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None) -> dict[str, Any]:
+    """The curves and the table: scores by task, losses by head; the two differ where one head covers several tasks.
+
+    The losses are negative log-likelihoods, in training as in validation. Of a run from before these were recorded in
+    training, the losses that it descended stand in their place, and are called so.
+
+    Args:
+        tasks: of the report.
+        history: the rows of RUN/metrics.jsonl.
+        best_epoch: of all; None: unknown.
+    """
+    styles = {name: place for place, name in enumerate(tasks)}
+    scores = [Line("joint", _values(history, "val", "joint", "macro_f1"), JOINT)]
+    scores += [Line(name, _values(history, "val", "tasks", name, "macro_f1"), place) for name, place in styles.items()]
+    compares = _has_likelihoods(history)
+    losses = _losses(styles, history, best_epoch, compares)
+    return {
+        "columns": _columns(compares),
+        "rows": [_epoch(row, best_epoch, compares) for row in history],
+        "scores": _draw(
+            history, scores, best_epoch, "scores", "macro-F1 on validation", "Validation macro-F1, joint and per task,"
+        ),
+        "losses": [loss for loss in losses if loss["plot"]],
+        "note": _note(history, compares),
+    }
+
+
+def best_epoch_of(training: Mapping[str, Any], history: History) -> int | None:
+    """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
+    bests = [row["epoch"] for row in history if row.get("best")]
+    found: int | None = training.get("best_epoch") or (bests[-1] if bests else None)
+    return found
+
+
+def _has_likelihoods(history: History) -> bool:
+    return any("nll" in (row.get("train") or {}) for row in history)
+
+
+def _losses(
+    styles: Mapping[str, int], history: History, best_epoch: int | None, compares: bool
+) -> list[dict[str, Any]]:
+    heads = dict.fromkeys(head for row in history for head in (row.get("train") or {}).get("tasks") or {})
+    ylabel = "negative log-likelihood" if compares else "loss"
+    losses = []
+    for number, head in enumerate(heads):
+        # A single head over all classes is no task: what it learns is the class, whose loss is the whole loss.
+        of_class = head == JOINT_LOSS or (len(heads) == 1 and head not in styles)
+        path = ("val", "loss") if of_class else ("val", "tasks", head, "loss")
+        style = JOINT if head == JOINT_LOSS else styles.get(head, len(styles) + number)
+        own: tuple[str, ...] = ("train", "tasks", head, "loss")
+        if compares:
+            own = ("train", "nll") if head == JOINT_LOSS else ("train", "tasks", head, "nll")
+        lines = [
+            Line("train", _values(history, *own), style, "solid"),
+            Line("val", _values(history, *path), style, "dashed"),
+        ]
+        words = "Train solid, validation dashed with open marks."
+        label = f"Training and validation loss of the head {head}"
+        plot = _draw(history, lines, best_epoch, f"loss-{number}", ylabel, label)
+        losses.append({"title": f"Loss of {head}", "words": words, "plot": plot})
+    lines = [
+        Line(name, _values(history, "val", "tasks", name, "loss"), place)
+        for name, place in styles.items()
+        if name not in heads
+    ]
+    words = "On validation, from the one head’s answer."
+    plot = _draw(history, lines, best_epoch, "loss-tasks", ylabel, "Validation loss of each task")
+    return [*losses, {"title": "Loss by task", "words": words, "plot": plot}]
+
+
+def _note(history: History, compares: bool) -> str:
+    """What the losses are, and why training and validation differ even so."""
+    if not compares:
+        return (
+            "This run recorded no likelihood in training: “train” is the loss as configured (with its class weights, "
+            "smoothing and the like), “val” the plain negative log-likelihood. Compare their shapes, not their heights."
+        )
+    words = (
+        "Both losses are the mean negative log-likelihood of the label over the pictures that have one; the "
+        "table’s “objective” is the loss as configured. Train is taken as the epoch goes on, from augmented pictures "
+        "and with what is on in training alone, as dropout; validation after it, from pictures as they are and by the "
+        "averaged weights, where there are any. So either may be the lower."
+    )
+    mixed = max((row.get("train") or {}).get("mixed") or 0.0 for row in history)
+    if mixed:
+        words += (
+            f" Up to {mixed:.0%} of an epoch’s batches were mixed: a mixed picture counts for both of its labels by "
+            "their shares, which keeps train above 0."
+        )
+    return words
+
+
+def _columns(compares: bool) -> list[str]:
+    own = ["objective", "train loss"] if compares else ["train loss as configured"]
+    return [*own, "val loss", "macro-F1", "accuracy", "learning rate", "pictures/s", "seconds"]
+
+
+def _epoch(row: Mapping[str, Any], best_epoch: int | None, compares: bool) -> dict[str, Any]:
+    own = [("train", "loss"), ("train", "nll")] if compares else [("train", "loss")]
+    scores = [*own, ("val", "loss"), ("val", "joint", "macro_f1"), ("val", "joint", "accuracy")]
+    rate, speed, seconds = (_find(row, (key,)) for key in ("lr", "images_per_s", "seconds"))
+    cells = [*(score_text(_find(row, path)) for path in scores), "–" if rate is None else f"{rate:.2e}"]
+    cells += ["–" if value is None else f"{value:,.1f}" for value in (speed, seconds)]
+    return {"epoch": row["epoch"], "best": row["epoch"] == best_epoch, "cells": cells}
+
+
+def _draw(
+    history: History, lines: Sequence[Line], best_epoch: int | None, key: str, ylabel: str, label: str
+) -> Markup | None:
+    if all(value is None for line in lines for value in line.values):
+        return None
+    return Markup(
+        plots.learning_curves(
+            [row["epoch"] for row in history],
+            lines,
+            ylabel=ylabel,
+            key=key,
+            label=f"{label} after each epoch",
+            best_epoch=best_epoch,
+        )
+    )
+
+
+def _values(history: History, *path: str) -> tuple[float | None, ...]:
+    return tuple(_find(row, path) for row in history)
+
+
+def _find(row: Mapping[str, Any], path: Sequence[str]) -> float | None:
+    found: Any = row
+    for step in path:
+        found = (found or {}).get(step)
+    return found if found is not None and np.isfinite(found) else None

@@ -1,0 +1,251 @@
+"""The page of one run: what its report holds, put into the order and the words that the template prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from multitask.evaluation.metrics import MATRIX_CLASSES
+from multitask.reporting.html import Mistake, Picture, embedded, render
+from multitask.reporting.run import plots
+from multitask.reporting.run.balance import balance_view
+from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
+from multitask.reporting.run.decode_rules import rules_view
+from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.run.learning import best_epoch_of, learning_view
+from multitask.reporting.run.sections import fold_scores, unseen_scores
+from multitask.reporting.text import (
+    count_text,
+    crop_text,
+    duration_text,
+    error_text,
+    interval_text,
+    moment_text,
+    picture_notes,
+    plural,
+    score_text,
+)
+
+_TRAINING_FACTS = {
+    "backbone": "Backbone",
+    "num_parameters": "Parameters",
+    "sharing": "Sharing",
+    "num_folds": "Folds",
+    "device": "Device",
+    "seed": "Seed",
+    "num_epochs": "Epochs",
+    "best_epoch": "Best epoch",
+    "monitor": "Best by",
+    "seconds": "Time",
+}
+
+
+def render_report(
+    report: Mapping[str, Any],
+    history: Sequence[Mapping[str, Any]],
+    *,
+    augmented: Sequence[Picture] = (),
+    mistakes: Sequence[Mistake] = (),
+    fold_histories: Sequence[Sequence[Mapping[str, Any]]] = (),
+) -> str:
+    """One run's report as a complete HTML page that needs no other file.
+
+    Args:
+        report: what RUN/report.json holds; any metric in it can be None. ``pictures_missing``, where it
+            is there, says in a line why no picture can be shown.
+        history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated, or in folds.
+        augmented: training pictures as the network sees them.
+        mistakes: wrongly predicted pictures; shown by falling confidence.
+        fold_histories: each fold's history, of a run in folds.
+
+    Returns:
+        The page. The same arguments give the same characters.
+    """
+    training = report.get("training") or {}
+    tasks = [
+        class_scores(name, f"task-{place}", scores) for place, (name, scores) in enumerate(report["tasks"].items())
+    ]
+    joint = class_scores("joint", "joint", report["joint"])
+    return render(
+        "report.html",
+        title=f"{report['run']} · {report['split']}",
+        groups=plural(report["num_groups"], "group", "groups"),
+        report=report,
+        created=moment_text(report["created"]),
+        reading=_reading(report),
+        training=training,
+        facts=_facts(training),
+        joint=joint,
+        tasks=tasks,
+        rows=_rows(report),
+        attribution=_attribution(report),
+        rules=rules_view(report),
+        term=report.get("joint_term"),
+        lost=_lost(report),
+        unseen=unseen_scores(report.get("unseen")),
+        folds=fold_scores(report.get("folds"), fold_histories),
+        learning=learning_view(tuple(report["tasks"]), history, best_epoch_of(training, history)),
+        balance=balance_view(history, {name: place for place, name in enumerate(report["tasks"])}),
+        distributions=_distributions(report),
+        splits=_splits(report.get("class_distribution") or {}),
+        never=never_in_words(*_never(report)),
+        impossible=impossible_yaml((report.get("empty_cells") or {}).get("impossible") or ()),
+        pictures_missing=report.get("pictures_missing"),
+        augmented=[{"picture": picture, **embedded(picture.pixels)} for picture in augmented],
+        mistakes=[
+            {"mistake": mistake, **embedded(mistake.pixels), **_wrong_parts(mistake, tuple(report["tasks"]))}
+            for mistake in sorted(mistakes, key=lambda mistake: -mistake.confidence)
+        ],
+    )
+
+
+def _reading(report: Mapping[str, Any]) -> list[str]:
+    """The report in two or three plain sentences."""
+    joint, attribution = report["joint"], report.get("attribution") or {}
+    macro_f1 = joint["macro_f1"]
+    where = f"on {plural(report['num_images'], 'picture', 'pictures')}"
+    where += f" of {plural(report['num_groups'], 'group', 'groups')}"
+    if macro_f1 is None:
+        return [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]
+    interval = interval_text(joint["macro_f1_ci"])
+    sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
+    lost = {name: value for name, value in (attribution.get("lost") or {}).items() if value is not None}
+    if lost:
+        order = sorted(lost, key=lambda name: -lost[name])
+        shares = [
+            f"{name} {'for' if place else 'accounts for'} {score_text(lost[name])}" for place, name in enumerate(order)
+        ]
+        if attribution.get("absent"):
+            shares.append(f"classes without a picture for {score_text(attribution['absent'])}")
+        sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
+    if report.get("crop"):
+        sentences.append(crop_text(report["crop"]))
+    sentences += [f"{note}." for note in picture_notes(report)]
+    if joint["absent_classes"]:
+        sentences.append(absent_in_words(joint["absent_classes"], joint.get("ceiling")))
+    return sentences
+
+
+def _lost(report: Mapping[str, Any]) -> float | None:
+    macro_f1 = report["joint"]["macro_f1"]
+    return None if macro_f1 is None else 1 - macro_f1
+
+
+def _rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for the joint classes and one per task, with each interval's place on one common scale."""
+    attribution = report.get("attribution") or {}
+    perfect, lost = attribution.get("perfect") or {}, attribution.get("lost") or {}
+    measured = [("joint", report["joint"], None, _lost(report) if lost else None)]
+    measured += [(name, scores, perfect.get(name), lost.get(name)) for name, scores in report["tasks"].items()]
+    shown = [value for _, row, *_ in measured for value in (row["macro_f1"], *(row["macro_f1_ci"] or ()))]
+    floor = min(0.9, int(min((value for value in shown if value is not None), default=0.9) * 10) / 10)
+
+    def percent(value: float) -> float:
+        return round(100 * min(max(value - floor, 0) / (1 - floor), 1), 1)
+
+    rows = []
+    for name, scores, if_perfect, share in measured:
+        row = {"name": name, "scores": scores, "perfect": if_perfect, "lost": share, "floor": floor}
+        row |= {"error": error_text(scores.get("number"))}
+        row |= {"dot": None if scores["macro_f1"] is None else percent(scores["macro_f1"]), "bar": None}
+        if interval_text(scores["macro_f1_ci"]):
+            low, high = map(percent, scores["macro_f1_ci"])
+            row["bar"] = (low, round(high - low, 1))
+        rows.append(row)
+    return rows
+
+
+def _attribution(report: Mapping[str, Any]) -> Markup | None:
+    found, macro_f1 = report.get("attribution") or {}, report["joint"]["macro_f1"]
+    lost = {name: (found.get("lost") or {}).get(name) for name in report["tasks"]}
+    if macro_f1 is None or all(value is None for value in lost.values()):
+        return None
+    perfect = found.get("perfect") or {}
+    gains = {name: None if perfect.get(name) is None else perfect[name] - macro_f1 for name in lost}
+    words = "; ".join(f"{name} {score_text(value)}" for name, value in lost.items())
+    return Markup(
+        plots.attribution(
+            lost,
+            gains,
+            absent=found.get("absent"),
+            key="lost",
+            label=f"Joint macro-F1 lost by each task: {words}",
+        )
+    )
+
+
+def _distributions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A plot per task and one of the joint classes, each over all splits."""
+    splits = report.get("class_distribution") or {}
+    if not splits:
+        return []
+    found = []
+    measured = [*report["tasks"].items(), ("joint", report["joint"])]
+    for place, (name, scores) in enumerate(measured):
+        last = place == len(measured) - 1
+        names = [row["name"] for row in scores["classes"]]
+        counts = {split: part["joint"] if last else part["tasks"][name] for split, part in splits.items()}
+        title = name
+        if len(names) > MATRIX_CLASSES:
+            title = f"{name}: the {LISTED_CLASSES} commonest of {len(names):,} classes"
+            names, counts = _commonest(names, counts, LISTED_CLASSES)
+        plot = plots.distribution(
+            names,
+            counts,
+            key=f"distribution-{place}",
+            label=f"{title}: share of each class in {', '.join(splits)}",
+        )
+        found.append({"name": title, "plot": Markup(plot), "long": len(names) > LONG_CLASSES})
+    return found
+
+
+def _commonest(
+    names: Sequence[str], counts: Mapping[str, Sequence[int]], most: int
+) -> tuple[list[str], dict[str, list[int]]]:
+    """Of so many classes those with the most pictures in all splits together, and their counts."""
+    chosen = np.argsort(-np.sum(list(counts.values()), axis=0), kind="stable")[:most]
+    return [names[place] for place in chosen], {
+        split: [row[place] for place in chosen] for split, row in counts.items()
+    }
+
+
+def _never(report: Mapping[str, Any]) -> tuple[Sequence[str], int]:
+    """The classes that are in no split, and the number of those that can occur."""
+    return (report.get("empty_cells") or {}).get("never") or (), len(report["joint"]["classes"])
+
+
+def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
+    sizes = (
+        f"{name}: {plural(split['num_images'], 'picture', 'pictures')} "
+        f"of {plural(split['num_groups'], 'group', 'groups')}"
+        for name, split in splits.items()
+    )
+    return "; ".join(sizes) + "."
+
+
+def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> dict[str, list[tuple[str, bool]]]:
+    """Both class names in parts, each with whether its task is wrong; one part where a name does not split by task."""
+    sides = {"given": mistake.given.split("/"), "predicted": mistake.predicted.split("/")}
+    if any(len(parts) != len(tasks) for parts in sides.values()):
+        return {"given": [(mistake.given, False)], "predicted": [(mistake.predicted, False)]}
+    wrong = [task in mistake.wrong_tasks for task in tasks]
+    return {side: list(zip(parts, wrong, strict=True)) for side, parts in sides.items()}
+
+
+def _facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Training facts in the order of the table above, then any that the table does not know."""
+    found = []
+    known = [key for key in _TRAINING_FACTS if key in training]
+    for key in [*known, *(key for key in training if key not in _TRAINING_FACTS)]:
+        value = training[key]
+        if key == "seconds" and value is not None:
+            text = duration_text(value)
+        elif isinstance(value, int) and not isinstance(value, bool) and key != "seed":
+            text = count_text(value)
+        else:
+            text = "–" if value is None else str(value)
+        found.append((_TRAINING_FACTS.get(key, key.replace("_", " ").capitalize()), text))
+    return found

@@ -1,0 +1,261 @@
+"""A run in folds: a network per fold, each validated on the people that it alone did not train on.
+
+Every person is then answered by a network that never saw them, and the networks are one ensemble for anybody else. The
+run's folder is a run folder like any other; below it, in ``folds``, stands the run of every fold.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from multitask.config import Config, DataSettings
+from multitask.errors import UserError
+from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.summary import distribution
+from multitask.progress import Progress
+from multitask.runs.build_losses import number_centres
+from multitask.runs.config import load_run_config
+from multitask.runs.data_module import Material
+from multitask.runs.environment import environment
+from multitask.runs.folder import RunFolder
+from multitask.runs.image_store import SEEN
+from multitask.runs.report import write_figures
+from multitask.runs.run import RunResult, check_same, run
+from multitask.settings.schema import MOST_FOLDS, override, validate
+from multitask.training.device import resolve_device
+from multitask.utils.files import csv_text, to_json, write_atomically
+
+
+def fold_configs(config: Config, num_folds: int) -> list[Config]:
+    """The config of every fold's run: the whole run's, but for who validates.
+
+    Raises:
+        UserError: there are too few folds, or the config says itself who validates.
+    """
+    if num_folds < 2:
+        raise UserError(f"--folds: must be at least 2, found {num_folds}")
+    if num_folds > MOST_FOLDS:
+        raise UserError(f"--folds: must be at most {MOST_FOLDS}, found {num_folds}")
+    data, usual = config.data, DataSettings.model_fields["val_fraction"].default
+    if data.folds is not None:
+        raise UserError(f"data.folds: is {data.folds}, but --folds {num_folds} runs every fold; leave it out")
+    if data.val_fraction != usual:
+        raise UserError(
+            f"data.val_fraction: {data.val_fraction:g} would be ignored beside --folds {num_folds}; leave it out, or "
+            f"--set data.val_fraction={usual:g}"
+        )
+    whole = config.model_dump(mode="json")
+    return [
+        validate(Config, override(Config, whole, {"data.folds": num_folds, "data.fold": index}))
+        for index in range(num_folds)
+    ]
+
+
+def run_folds(
+    config: Config,
+    num_folds: int,
+    out: Path,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    progress: Progress | None = None,
+    reuse: Path | None = None,
+) -> RunResult:
+    """Trains a run for every fold, one after the other, and reports on all people, each answered by the fold's network.
+
+    A fold's run is that of the same config with ``data.folds`` and ``data.fold`` set, to the bit.
+
+    Args:
+        config: everything but the folds.
+        num_folds: how many; at least 2.
+        out: the run folder, which must not hold a run unless it is resumed.
+        resume: whether to go on with the first fold that is not finished. The outcome is that of a run which was never
+            stopped.
+        on_epoch: called with each epoch's record; what it raises ends the run.
+        progress: hears of everything.
+        reuse: as in ``run``.
+
+    Returns:
+        With no history, which each fold has of its own.
+
+    Raises:
+        UserError: as ``run``; the config says itself who validates; there are fewer groups than folds.
+    """
+    progress = progress or Progress()
+    configs = fold_configs(config, num_folds)
+    folder = RunFolder(out)
+    folder.claim(resume, num_folds)
+    with folder.locked():
+        folder.claim(resume, num_folds)  # again: another process may have made it meanwhile
+        return _run_folds(configs, config, num_folds, folder, on_epoch, progress, reuse)
+
+
+def _run_folds(
+    configs: list[Config],
+    config: Config,
+    num_folds: int,
+    folder: RunFolder,
+    on_epoch: Callable[[dict[str, Any]], None] | None,
+    progress: Progress,
+    reuse: Path | None,
+) -> RunResult:
+    device = resolve_device(config.device)
+    materials = [Material(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
+    data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].without_test())}
+    begun = folder.exists()
+    if begun:
+        if check_same(folder, config, data, progress):
+            folder.report().unlink(missing_ok=True)  # of fewer epochs
+            write_atomically(folder.config, config.to_yaml())
+    else:
+        facts = {"seed": config.seed, "device": str(device)}
+        folder.create(config.to_yaml(), {**environment(), **facts}, num_folds)
+    try:
+        write_atomically(folder.data, to_json(data))
+        write_atomically(folder.split, _split_csv(materials))
+        for index, fold in enumerate(configs):
+            member = folder.fold(index)
+            done = member.report().is_file() and load_run_config(member).training.epochs == fold.training.epochs
+            progress.fold(index, num_folds, done)
+            if not done:
+                run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
+            found = member.read_data()
+            seen = {key: found[key] for key in SEEN if key in found}  # of all pictures, and so alike in every fold
+            write_atomically(folder.data, to_json({**data, **seen}))
+    except BaseException:
+        if not begun and not folder.fold(0).exists():
+            _undo(folder)
+        raise
+    return RunResult(folder, write_out_of_fold(folder, config, materials[0]), [])
+
+
+def _split_csv(materials: list[Material]) -> str:
+    """Every picture with the fold that it validates in, or ``test``; nothing where it does in none."""
+    samples = materials[0].samples
+    folds = [""] * len(samples)
+    for index, material in enumerate(materials):
+        for row in material.split.val:
+            assert not folds[row], f"{samples.images[row]} validates in two folds"
+            folds[row] = str(index)
+    for row in materials[0].split.test:
+        assert not folds[row], f"{samples.images[row]} tests, and validates in a fold"
+        folds[row] = "test"
+    return csv_text(("image", "group", "fold"), zip(samples.images, samples.groups, folds, strict=True))
+
+
+def _undo(folder: RunFolder) -> None:
+    """Removes a folder in which no fold has begun: a mistake that is found before training leaves nothing behind."""
+    for path in (folder.config, folder.environment, folder.data, folder.split):
+        path.unlink(missing_ok=True)
+    shutil.rmtree(folder.folds)
+
+
+def members(folder: RunFolder, config: Config) -> list[tuple[RunFolder, Config]]:
+    """The runs whose networks answer for a run: itself, or its folds.
+
+    Args:
+        folder: the run.
+        config: its config, perhaps with other data.
+
+    Raises:
+        UserError: a fold is not finished.
+    """
+    num_folds = folder.num_folds
+    if num_folds is None:
+        return [(folder, config)]
+    found = [folder.fold(index) for index in range(num_folds)]
+    for index, member in enumerate(found):
+        if not member.report().is_file():
+            raise UserError(
+                f"{folder.path}: fold {index} of {num_folds} is not finished; go on with `multitask train "
+                f"{folder.config} --folds {num_folds} --out {folder.path} --resume`"
+            )
+    return list(zip(found, fold_configs(config, num_folds), strict=True))
+
+
+def write_out_of_fold(folder: RunFolder, config: Config, material: Material) -> dict[str, Any]:
+    """Writes the report on all people, from the tables of predictions that the folds left.
+
+    Args:
+        folder: a run in folds, all of them finished.
+        config: its config.
+        material: the first fold's.
+
+    Returns:
+        What ``report.json`` now holds: beside what every report does, ``folds``, a row of scores for each.
+
+    Raises:
+        UserError: a fold is not finished, or what it left is damaged.
+    """
+    space, learned = config.space(), config.learned_space()
+    runs = members(folder, config)
+    predictions = Predictions.concatenate(
+        [Predictions.from_csv(member.predictions(), space, learned) for member, _ in runs]
+    )
+    rows = []
+    reports = [member.read_report() for member, _ in runs]
+    for index, report in enumerate(reports):
+        rows.append(
+            {
+                "fold": index,
+                "num_groups": report["num_groups"],
+                "num_images": report["num_images"],
+                "macro_f1": report["joint"]["macro_f1"],
+                "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()},
+                "best_epoch": report["training"]["best_epoch"],
+                "num_epochs": report["training"]["num_epochs"],
+            }
+        )
+    more: dict[str, Any] = {"folds": rows}
+    if crops := [report["crop"] for report in reports if "crop" in report]:
+        more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
+    data = folder.read_data() if folder.data.is_file() else {}
+    more |= {key: data[key] for key in SEEN if key in data and key != "crop"}
+    return write_ensemble_report(folder, "val", predictions, config, material, more)
+
+
+def write_ensemble_report(
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    config: Config,
+    material: Material,
+    more: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes the predictions and the report of one split of a run in folds; returns the report.
+
+    Args:
+        folder: the run.
+        split: ``val`` for all people, each answered by the network that did not train on them; of others, whom all
+            networks answer together, its name.
+        predictions: of that split.
+        config: the run's.
+        material: the first fold's.
+        more: to stand in the report too.
+    """
+    reports = [member.read_report()["training"] for member, _ in members(folder, config)]
+    samples = material.without_test()
+    facts = {
+        "empty_cells": asdict(
+            replace(material.empty_cells, untrained=())
+        ),  # who validates in one fold trains in others
+        "class_distribution": {"all folds": distribution(samples.labels, samples.groups, samples.space)},
+        "training": {
+            "num_folds": len(reports),
+            "best_epoch": None,  # each fold has its own
+            "num_epochs": sum(training["num_epochs"] for training in reports),
+            "monitor": config.training.monitor,
+            "seconds": math.fsum(training["seconds"] for training in reports),
+            "seed": config.seed,
+            "backbone": config.model.backbone.name,
+            "sharing": config.model.sharing.name,
+            "num_parameters": sum(training["num_parameters"] for training in reports),
+            "device": folder.read_environment("device")["device"],
+        },
+    }
+    return write_figures(folder, split, predictions, config, samples, {**(more or {}), **facts})

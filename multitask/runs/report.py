@@ -1,0 +1,182 @@
+"""What becomes of a network's answers: predictions, the decode rules fitted on them, a report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multitask.config import Config
+from multitask.data.images import Normaliser
+from multitask.data.loading import Batches
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+from multitask.evaluation.decode import Evidence, Fitted, Priors
+from multitask.evaluation.decode.prior import frequencies
+from multitask.evaluation.decode_comparison import Kept, decide, decide_and_fit, joint_term
+from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.summary import distribution, summarise
+from multitask.labels import JOINT
+from multitask.runs.build_losses import prior_shifts
+from multitask.runs.data_module import Material, what_is_learned
+from multitask.runs.folder import RunFolder, read_record
+from multitask.runs.records import Begun
+from multitask.utils.files import plain, to_json, write_atomically
+from multitask.utils.seeds import derive
+
+
+def answer(
+    network: Callable[[Tensor], Mapping[str, Tensor]],
+    config: Config,
+    samples: Samples,
+    batches: Batches,
+    preprocess: Normaliser,
+    device: torch.device,
+    rule: Fitted | None = None,
+) -> Predictions:
+    """What a network in evaluation mode says of samples.
+
+    Args:
+        network: the heads' log-probabilities of a batch.
+        config: the run's.
+        samples: those that ``batches`` serves, in that order.
+        batches: unshuffled.
+        preprocess: makes the network's input of what they hold.
+        device: the network's.
+        rule: the decode rule with its parameters; None: the config's before it was fitted.
+    """
+    learned = config.learned_space()
+    log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
+    joint = log_probs.pop(JOINT, None)
+    if config.joint is None or config.joint.term.name == "none":
+        joint = None  # nothing but what the heads say
+    classes = (rule or config.decode.unfitted()).decode(Evidence.of(log_probs, learned, joint))
+    return Predictions(
+        config.space(),
+        learned,
+        samples.images,
+        samples.groups,
+        samples.labels,
+        log_probs,
+        classes,
+        joint,
+        samples.numbers,
+    )
+
+
+def decode_priors(config: Config, samples: Samples) -> Priors:
+    """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
+    learned = config.learned_space()
+    labels = what_is_learned(samples, config).labels[:, : learned.num_tasks]
+    natural = frequencies(labels, learned)
+    shifts = prior_shifts(config, samples)
+    return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
+
+
+def read_rules(folder: RunFolder, config: Config) -> Kept | None:
+    """The decode rules that were fitted when the run was scored; None where it was not and none is needed.
+
+    Raises:
+        UserError: the file is damaged, or is missing and the run's rule must be fitted.
+    """
+    if folder.decode.is_file():
+        return Kept.read(folder.decode, config.learned_space())
+    if config.decode.needs_people:
+        raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
+    return None
+
+
+def write_report(
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    config: Config,
+    material: Material,
+    history: list[dict[str, Any]],
+    seen: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes the predictions and the report of one split, as ``write_figures``; returns the report.
+
+    ``seen`` says what the network sees of its pictures: ``Gallery.facts``.
+    """
+    samples = material.samples
+    began = folder.read_environment("num_parameters", "device")
+    facts = {
+        "class_distribution": {
+            name: distribution(samples.labels[indices], samples.groups[indices], material.space)
+            for name, indices in material.split.parts().items()
+            if len(indices)
+        },
+        "empty_cells": asdict(material.empty_cells),
+        "training": {
+            "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
+            "num_epochs": len(history),
+            "monitor": config.training.monitor,
+            "seconds": math.fsum(row.get("seconds") or 0.0 for row in history),
+            "seed": config.seed,
+            "backbone": config.model.backbone.name,
+            "sharing": config.model.sharing.name,
+            "num_parameters": began["num_parameters"],
+            "device": began["device"],
+        },
+        **(seen or {}),
+    }
+    return write_figures(folder, split, predictions, config, material.training_samples(), facts)
+
+
+def write_figures(
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    config: Config,
+    train: Samples,
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Writes the predictions of one split, and a report of their figures and of ``facts``; returns the report.
+
+    On the people who validate, the decode rules are fitted and cross-fitted, and kept for whoever is answered next; on
+    others, those that were kept decide.
+
+    Args:
+        folder: the run.
+        split: of the predictions.
+        predictions: as the network gave them.
+        config: the run's.
+        train: the samples that trained.
+        facts: to stand in the report too.
+    """
+    seed = derive(config.seed, "resample")
+    rules: dict[str, Any] | None = None
+    if split == "val":
+        decided = decide_and_fit(
+            predictions, config.decode, decode_priors(config, train), derive(config.seed, "decode"), seed
+        )
+        write_atomically(folder.decode, decided.kept.to_json())
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
+    elif (kept := read_rules(folder, config)) is not None:
+        decided = decide(predictions, kept, seed)
+        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
+    report: dict[str, Any] = plain(
+        {
+            "run": folder.name,
+            "split": split,
+            "created": read_record(folder.environment, Begun)["created"],
+            **summarise(
+                predictions,
+                config.decode.model_dump(mode="json"),
+                seed,
+                config.unseen(),
+                folder.read_data().get("centres"),
+            ),
+            "decode_rules": rules,
+            "joint_term": joint_term(predictions, seed),
+            **facts,
+        }
+    )
+    write_atomically(folder.predictions(split), predictions.to_csv())
+    write_atomically(folder.report(split), to_json(report))
+    return report

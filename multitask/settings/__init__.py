@@ -1,0 +1,1 @@
+"""Settings: strict sections, variants told apart by name, overrides, YAML."""

@@ -1,0 +1,138 @@
+"""What the confirming runs say: whether the winner beats the base beyond noise, and how much of its score was luck."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+from multitask.evaluation.intervals import LEVEL
+from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.summary import summarise
+from multitask.reporting.text import score_text
+from multitask.runs.comparison import Difference, paired_differences
+from multitask.study.confirmation import Candidate, Confirmation, ConfirmingRun
+from multitask.study.metrics import figure
+from multitask.study.settings import Plan
+
+
+def verdict(confirmation: Confirmation) -> dict[str, Any]:
+    """The ``confirmation`` of a study's report.
+
+    Every person of the folds that were run was answered once for each candidate, by a network that did not see them;
+    these answers are pooled, and each candidate is compared with the base on the same resamples of the people. The
+    intervals hold for all comparisons together (Bonferroni).
+
+    Raises:
+        UserError: a run's files are gone or damaged.
+    """
+    plan = confirmation.plan
+    metric = plan.settings.objective[0]
+    sign = -1 if plan.settings.directions[0] == "minimize" else 1
+    pooled, rows = [], []
+    for candidate in confirmation.candidates:
+        runs = [run for run in confirmation.runs if run.candidate is candidate]
+        pooled.append(_pooled(runs))
+        rows.append(
+            _row(candidate, [figure(run.folder.read_report(whole=False), metric) for run in runs], pooled[-1], plan)
+        )
+    base, others = rows[0], rows[1:]
+    level = 1 - (1 - LEVEL) / len(others)
+    names = [f"trial {candidate.number}" for candidate in confirmation.candidates]
+    compared = compared_metric(plan)
+    differences = [
+        difference
+        for difference in paired_differences(names, pooled, plan.settings.seed, level)
+        if difference.metric == compared
+    ]
+    for row, difference in zip(others, differences, strict=True):
+        row["difference"] = {
+            "value": difference.value,
+            "low": difference.low,
+            "high": difference.high,
+            "beyond_noise": difference.beyond_noise,
+        }
+
+    def order(row: dict[str, Any]) -> float:
+        return -math.inf if row["confirmed"] is None else sign * row["confirmed"]
+
+    winner = max(others, key=order)
+    seeds = f"{confirmation.seeds} fresh seed{'s' if confirmation.seeds != 1 else ''}"
+    return {
+        "metric": metric,
+        "compared": compared,
+        "num_seeds": confirmation.seeds,
+        "num_folds": confirmation.num_folds,
+        "num_groups": pooled[0].num_groups,
+        "num_images": len(pooled[0]),
+        "level": level,
+        "winner": winner["trial"],
+        "chosen": winner["trial"] if order(winner) > order(base) else base["trial"],
+        "sentence": _sentence(winner["trial"], differences[others.index(winner)], level, seeds),
+        "luck_sentence": _luck_sentence(winner, base, metric),
+        "rows": rows,
+    }
+
+
+def compared_metric(plan: Plan) -> str:
+    """What is compared by resampling people: the first objective, where that can be resampled."""
+    tasks = (f"tasks.{task}.macro_f1" for task in plan.base.space().task_names)
+    objective = plan.settings.objective[0]
+    return objective if objective in ("joint.macro_f1", "joint.accuracy", *tasks) else "joint.macro_f1"
+
+
+def _pooled(runs: list[ConfirmingRun]) -> Predictions:
+    """The answers of a candidate's runs, each for the people of its fold."""
+    return Predictions.concatenate(
+        [Predictions.from_csv(run.folder.predictions(), run.config.space(), run.config.learned_space()) for run in runs]
+    )
+
+
+def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, plan: Plan) -> dict[str, Any]:
+    known = [score for score in scores if score is not None]
+    confirmed = statistics.fmean(known) if known else None
+    figures = summarise(pooled, {}, plan.settings.seed)
+    return {
+        "trial": candidate.number,
+        "base": candidate.is_base,
+        "study_score": candidate.study_score,
+        "confirmed": confirmed,
+        "runs": scores,
+        "luck": None if confirmed is None or candidate.study_score is None else candidate.study_score - confirmed,
+        "pooled": figures["joint"]["macro_f1"],
+        "pooled_ci": figures["joint"]["macro_f1_ci"],
+        "tasks": {
+            task: {"value": found["macro_f1"], "ci": found["macro_f1_ci"]} for task, found in figures["tasks"].items()
+        },
+        "difference": None,
+    }
+
+
+def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
+    gap = (
+        f"{found.metric} {_signed(found.value)}, {100 * level:.3g}% interval {_signed(found.low)} to "
+        f"{_signed(found.high)}, over {seeds} and {found.num_groups} people"
+    )
+    if not found.beyond_noise:
+        return f"Trial {trial} does not beat the base beyond noise: {gap}."
+    return f"Trial {trial} {'beats' if found.value > 0 else 'is worse than'} the base beyond noise: {gap}."
+
+
+def _luck_sentence(winner: dict[str, Any], base: dict[str, Any], metric: str) -> str:
+    """How much of the winner's study score did not come back, beside the same of the base, which nobody had picked."""
+    if winner["luck"] is None:
+        return f"How much of trial {winner['trial']}'s score was luck is unknown: {metric} is no number in its runs."
+    text = (
+        f"Luck: trial {winner['trial']} had {score_text(winner['study_score'])} in the study and has "
+        f"{score_text(winner['confirmed'])} confirmed, a difference of {_signed(winner['luck'])}"
+    )
+    if base["luck"] is None:
+        return f"{text}."
+    return (
+        f"{text}; for the base, which nobody picked, it is {_signed(base['luck'])} "
+        f"({score_text(base['study_score'])} and {score_text(base['confirmed'])})."
+    )
+
+
+def _signed(value: float) -> str:
+    return score_text(value) if value < 0 else f"+{score_text(value)}"

@@ -1,0 +1,268 @@
+"""The entries of a study's space: what can be tried at a path of the config."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
+
+from pydantic import Field, model_validator
+
+from multitask.config import Config
+from multitask.settings.schema import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, flatten, variants
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+Choice = Bool | Int | Float | str | None
+Changes = dict[str, Any]
+"""Settings of the config that a trial changes: dotted key -> value."""
+
+
+class Suggester(Protocol):
+    """What an entry asks of Optuna's trial."""
+
+    def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
+        """A number between the ends."""
+
+    def suggest_int(self, name: str, low: int, high: int, *, step: int, log: bool) -> int:
+        """A whole number between the ends."""
+
+    def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
+        """One of them."""
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Whether two settings are the same: 1 and 1.0 are, 1 and true are not."""
+    return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
+
+
+class Entry(Settings):
+    """What every entry of a space has.
+
+    The key it stands under is a path of the config; ``heads.*.`` stands for every head.
+    """
+
+    kind: str
+    when: dict[str, Choice | Annotated[list[Choice], Field(min_length=1)]] = {}
+    """Config path -> value or values: the entry is tried only where the trial's config has one of them there."""
+
+    @abstractmethod
+    def names(self, path: str, base: Config) -> tuple[str, ...]:
+        """Optuna's names for the parameters of the entry at ``path``."""
+
+    @abstractmethod
+    def distribution(self) -> BaseDistribution:
+        """What each of its parameters is drawn from."""
+
+    @abstractmethod
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        """The value of one of its parameters, drawn by Optuna's trial."""
+
+    @abstractmethod
+    def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
+        """What the parameters' values mean for the config."""
+
+    @abstractmethod
+    def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
+        """The base's own values of the parameters; None where they have no place in the entry's range."""
+
+    @abstractmethod
+    def ends(self) -> tuple[Any, ...]:
+        """The values of a parameter that stand for all of them when a config is checked."""
+
+    @abstractmethod
+    def contains(self, value: Any) -> bool:
+        """Whether a parameter can have this value."""
+
+
+class _Single(Entry):
+    """An entry of one parameter, which is the setting at its path."""
+
+    def names(self, path: str, base: Config) -> tuple[str, ...]:
+        """The path itself."""
+        return (path,)
+
+    def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
+        """The setting at the path."""
+        return {path: values[0]}
+
+    def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
+        """The base's setting, if the entry's range holds it."""
+        value = flatten(base.model_dump(mode="json")).get(path)
+        return (value,) if self.contains(value) else None
+
+
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    if low >= high:
+        raise ValueError(f"low must be less than high, found {low} and {high}")
+    if log and low <= 0:
+        raise ValueError(f"low must be above 0 where log is true, found {low}")
+    if step is not None:
+        if log:
+            raise ValueError("log and step exclude each other")
+        steps = (high - low) / step
+        if abs(steps - round(steps)) > 1e-8 * max(1.0, abs(steps)):
+            raise ValueError(f"high must be low plus a whole number of steps, found {low}, {high} and {step}")
+
+
+def _in_range(value: Any, low: float, high: float, step: float | None = None) -> bool:
+    """Whether a value is a number between two ends and, where there is a step, a whole number of them from the low."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
+        return False
+    return step is None or abs((value - low) / step - round((value - low) / step)) < 1e-8
+
+
+class FloatEntry(_Single):
+    """A number between two ends."""
+
+    kind: Literal["float"] = "float"
+    low: Float
+    high: Float
+    log: Bool = False
+    step: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> FloatEntry:
+        _check_range(self.low, self.high, self.log, self.step)
+        return self
+
+    def distribution(self) -> BaseDistribution:
+        """Uniform between the ends, or uniform in the logarithm."""
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def suggest(self, trial: Suggester, name: str) -> float:
+        """A number between the ends."""
+        return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
+
+    def ends(self) -> tuple[float, float]:
+        """Both."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is between the ends, on a step where there are steps."""
+        return _in_range(value, self.low, self.high, self.step)
+
+
+class IntEntry(_Single):
+    """A whole number between two ends, both included."""
+
+    kind: Literal["int"] = "int"
+    low: Int
+    high: Int
+    log: Bool = False
+    step: PositiveInt = 1
+
+    @model_validator(mode="after")
+    def _check(self) -> IntEntry:
+        _check_range(self.low, self.high, self.log, None if self.step == 1 else self.step)
+        return self
+
+    def distribution(self) -> BaseDistribution:
+        """Uniform between the ends, or uniform in the logarithm."""
+        from optuna.distributions import IntDistribution
+
+        return IntDistribution(self.low, self.high, log=self.log, step=self.step)
+
+    def suggest(self, trial: Suggester, name: str) -> int:
+        """A whole number between the ends."""
+        return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
+
+    def ends(self) -> tuple[int, int]:
+        """Both."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is between the ends, on a step."""
+        return _in_range(value, self.low, self.high, self.step)
+
+
+class CategoricalEntry(_Single):
+    """One of some values: a variant's name, a switch, a few numbers."""
+
+    kind: Literal["categorical"] = "categorical"
+    choices: Annotated[tuple[Choice, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> CategoricalEntry:
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError(f"choices must all differ (1, 1.0 and true count as one), found {list(self.choices)}")
+        return self
+
+    def distribution(self) -> BaseDistribution:
+        """Each choice is as likely as another."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.choices)
+
+    def suggest(self, trial: Suggester, name: str) -> Any:
+        """One of the choices."""
+        return trial.suggest_categorical(name, self.choices)
+
+    def ends(self) -> tuple[Any, ...]:
+        """Every choice."""
+        return self.choices
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is one of the choices."""
+        return any(same(value, choice) for choice in self.choices)
+
+
+class HeadWeightsEntry(Entry):
+    """The weights of all heads, which stands under ``heads``.
+
+    K heads have K - 1 free ratios, each the weight of a head to that of the first one, drawn evenly in the logarithm.
+    The weights' sum stays K: their overall scale is the learning rate's (Kurin et al. 2022,
+    https://arxiv.org/abs/2201.04122).
+    """
+
+    kind: Literal["head_weights"] = "head_weights"
+    low: PositiveFloat = 0.2
+    high: PositiveFloat = 5.0
+
+    @model_validator(mode="after")
+    def _check(self) -> HeadWeightsEntry:
+        _check_range(self.low, self.high, True, None)
+        return self
+
+    def names(self, path: str, base: Config) -> tuple[str, ...]:
+        """``weight_ratio.<head>`` of every head but the first."""
+        return tuple(f"weight_ratio.{head}" for head in list(base.heads)[1:])
+
+    def distribution(self) -> BaseDistribution:
+        """Uniform in the logarithm."""
+        from optuna.distributions import FloatDistribution
+
+        return FloatDistribution(self.low, self.high, log=True)
+
+    def suggest(self, trial: Suggester, name: str) -> float:
+        """A ratio between the ends."""
+        return trial.suggest_float(name, self.low, self.high, step=None, log=True)
+
+    def ends(self) -> tuple[float, float]:
+        """Both."""
+        return self.low, self.high
+
+    def contains(self, value: Any) -> bool:
+        """Whether it is a ratio between the ends."""
+        return _in_range(value, self.low, self.high)
+
+    def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
+        """The weights with these ratios, whose sum is the number of heads."""
+        ratios = (1.0, *values)
+        scale = len(ratios) / math.fsum(ratios)
+        return {f"heads.{head}.weight": ratio * scale for head, ratio in zip(base.heads, ratios, strict=True)}
+
+    def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
+        """The ratios of the base's weights, if the range holds them all."""
+        first, *others = (head.weight for head in base.heads.values())
+        if not first:
+            return None
+        ratios = tuple(weight / first for weight in others)
+        return ratios if all(self.contains(ratio) for ratio in ratios) else None
+
+
+AnyEntry = Annotated[FloatEntry | IntEntry | CategoricalEntry | HeadWeightsEntry, *variants("float", tag="kind")]
+"""The table of kinds of entries."""

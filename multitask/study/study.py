@@ -1,0 +1,216 @@
+"""A study from its file to its report: the only place where the parts of a study meet."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.progress import Progress, StudyProgress
+from multitask.reporting.study.page import render_study
+from multitask.runs.data_module import Material
+from multitask.runs.folder import read_json
+from multitask.runs.records import reading
+from multitask.settings.schema import validate
+from multitask.settings.yaml_text import dump_yaml, read_yaml
+from multitask.study.confirmation import Confirmation, candidates
+from multitask.study.confirmation_report import verdict
+from multitask.study.folder import StudyFolder
+from multitask.study.per_trial import quieten
+from multitask.study.pool import Pool
+from multitask.study.provenance import record_of
+from multitask.study.report import summarise_study
+from multitask.study.search import Interrupt, Search
+from multitask.study.settings import Plan, StudySettings
+from multitask.study.storage import (
+    check_begun,
+    folder_url,
+    load_study_of,
+    open_storage,
+    open_study,
+    reachable,
+    resolved,
+    shown,
+)
+from multitask.utils.files import to_json, write_atomically
+
+
+def conduct(
+    plan: Plan,
+    folder: StudyFolder,
+    progress: StudyProgress,
+    *,
+    storage: str | None = None,
+    extend: bool = False,
+    confirm: int = 0,
+    seeds: int = 0,
+) -> dict[str, Any]:
+    """Runs a study, or goes on with it, and writes its report.
+
+    Args:
+        plan: the study file, made out.
+        folder: the study's.
+        progress: hears how it goes.
+        storage: the address of a database; None: SQLite in the folder.
+        extend: whether space, sampler, pruner and seed may have changed since the study began.
+        confirm: how many of the best trials are run again; 0: none.
+        seeds: how often each.
+
+    Returns:
+        What ``report.json`` holds.
+
+    Raises:
+        UserError: the data, the storage or the folder are not as they must be; the study file changed; too many
+            trials failed.
+        KeyboardInterrupt: it was interrupted; everything is saved.
+    """
+    quieten()
+    folder.claim()
+    settings = plan.settings
+    url = resolved(storage) if storage else folder_url(folder.database)
+    if folder.exists():
+        _check_same(_read_settings(folder), folder, settings.name, storage)
+        if not storage:
+            check_begun(folder.database)
+    # Before the folder is made, so that a storage that nobody answers for leaves nothing behind.
+    remote = open_storage(url, settings.heartbeat) if storage else None
+    material = Material(plan.base, folder.reuse)
+    for metric in settings.objective:
+        material.check_scored(metric, "objective")
+    record = record_of(plan, material.fingerprint()["fingerprint"])
+    with folder.locked(), reachable(url), ExitStack() as stack:
+        kept = remote or open_storage(url, settings.heartbeat)
+        stack.callback(kept.engine.dispose)
+        study = open_study(kept, plan, record, extend)
+        _write_settings(folder, plan, url)
+        material.pictures(_Stages(progress))  # decoded once, before workers would wait for each other
+        with Interrupt() as interrupt:  # before there are workers, so that none is left alone
+            pool = Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
+            try:
+                Search(study, plan, folder, pool, progress, alone=storage is None).run(interrupt)
+                if confirm:
+                    write_study_report(study, plan, folder)  # should confirming fail
+                    _confirm(study, plan, folder, pool, progress, interrupt, confirm, seeds)
+            finally:
+                pool.close()
+                progress.close()
+        shutil.rmtree(folder.reuse, ignore_errors=True)
+        return write_study_report(study, plan, folder)
+
+
+class _Stages(Progress):
+    """Tells a study's progress of a run's pieces of work."""
+
+    def __init__(self, progress: StudyProgress) -> None:
+        self._progress = progress
+
+    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
+        """As it is."""
+        return self._progress.stage(name, total, unit)
+
+
+def _write_settings(folder: StudyFolder, plan: Plan, url: str) -> None:
+    """The study file as it was made out; before anything else but the storage, so that what has one is a study."""
+    content = {
+        "storage": shown(url) if url != folder_url(folder.database) else None,
+        "study": plan.settings.model_dump(mode="json"),
+        "base": plan.base.model_dump(mode="json"),
+    }
+    write_atomically(folder.settings, dump_yaml(content))
+    folder.trials.mkdir(exist_ok=True)
+    folder.reuse.mkdir(exist_ok=True)
+
+
+def _read_settings(folder: StudyFolder) -> dict[str, Any]:
+    content = read_yaml(folder.settings)
+    if not {"study", "base", "storage"} <= content.keys() or not isinstance(content["study"], dict):
+        raise UserError(f"{folder.settings}: is damaged, or of another version")
+    return content
+
+
+def _check_same(content: Mapping[str, Any], folder: StudyFolder, name: str, storage: str | None) -> None:
+    """Checks that the folder's study is the one that is launched, and is kept where it was."""
+    if (there := content["study"].get("name")) != name:
+        raise UserError(f"{folder.path}: holds the study {there!r}, not {name!r}; name another --out")
+    if bool(content["storage"]) != bool(storage):
+        place = f"at {content['storage']}" if content["storage"] else "in the folder itself"
+        raise UserError(f"{folder.path}: its study is kept {place}; launch it as it was begun, or name another --out")
+
+
+def _confirm(
+    study: Study,
+    plan: Plan,
+    folder: StudyFolder,
+    pool: Pool,
+    progress: StudyProgress,
+    interrupt: Interrupt,
+    best: int,
+    seeds: int,
+) -> None:
+    """Runs the best trials again and writes down what they say."""
+    confirmation = Confirmation(plan, folder, candidates(study, best), seeds)
+    folder.confirming.mkdir(exist_ok=True)
+    confirmation.run(pool, progress, interrupt)
+    write_atomically(folder.confirmation, to_json(verdict(confirmation)))
+
+
+def write_study_report(study: Study, plan: Plan, folder: StudyFolder) -> dict[str, Any]:
+    """Writes ``report.json``, ``study.html`` and ``best.yaml``; returns the report."""
+    confirmation = read_json(folder.confirmation) if folder.confirmation.is_file() else None
+    with reading(folder.database if confirmation is None else folder.confirmation):
+        report = summarise_study(study, plan, confirmation)
+        page = render_study(report)
+        chosen = (
+            confirmation["chosen"] if confirmation else report["best"] if not report["front"] else report["front"][0]
+        )
+        best = None if chosen is None else best_yaml(study, plan, report, chosen)
+    write_atomically(folder.report, to_json(report))
+    write_atomically(folder.page, page)
+    if best is not None:
+        write_atomically(folder.best, best)
+    return report
+
+
+def best_yaml(study: Study, plan: Plan, report: Mapping[str, Any], number: int) -> str:
+    """A trial as a config that can be run, its origin in comments above it."""
+    row = next(row for row in report["trials"] if row["number"] == number)
+    config = plan.space.config(row["changes"])
+    scores = ", ".join(
+        f"{objective['metric']} {value:.4f}"
+        for objective, value in zip(report["objectives"], row["values"] or (), strict=False)
+    )
+    base = " (the base, as it stood)" if row["origin"] == "base" else ""
+    lines = [f"Trial {number}{base} of the study {report['study']}, begun {report['created']}: {scores}."]
+    lines += report["sentences"]
+    changed = [f"  {key}: {value}" for key, value in row["changes"].items()]
+    if changed:
+        lines += [f"What it changes of {Path(plan.settings.base).name}:", *changed]
+    lines += ["", "  command:   multitask train best.yaml --out RUN"]
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines) + "\n" + config.to_yaml()
+
+
+def read_study(path: Path, storage: str | None = None) -> tuple[StudyFolder, Plan, Study]:
+    """A study that was launched before.
+
+    Args:
+        path: its folder.
+        storage: where its trials are, if the folder does not say it whole (a password is never written down).
+
+    Raises:
+        UserError: there is no study, or its storage cannot be reached.
+    """
+    quieten()
+    folder = StudyFolder(path)
+    if not folder.exists():
+        raise UserError(f"{path}: is no study folder: it has no {folder.settings.name}")
+    content = _read_settings(folder)
+    plan = Plan(validate(StudySettings, content["study"]), validate(Config, content["base"]))
+    url = storage or content["storage"] or folder_url(folder.database)
+    with reachable(url):
+        return folder, plan, load_study_of(url, plan.settings.name)

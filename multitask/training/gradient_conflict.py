@@ -1,0 +1,71 @@
+"""How far the losses pull the shared features into different directions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multitask.balancers.base import Step
+
+NUM_BATCHES = 8
+"""Of an epoch, evenly spread: a look at all of them would say little more."""
+
+
+class Conflict:
+    """The cosine of every two losses' gradients at the shared features, over one epoch.
+
+    It looks and changes nothing: no gradient of a parameter, no random number. A look walks back through the heads
+    alone, once for each loss.
+
+    Args:
+        num_batches: of the epoch.
+    """
+
+    def __init__(self, num_batches: int) -> None:
+        num = min(NUM_BATCHES, num_batches)
+        self.looked_at = {(2 * place + 1) * num_batches // (2 * num) for place in range(num)}
+        self._names: tuple[str, ...] = ()
+        self._found: list[Tensor] = []
+
+    def look(self, number: int, losses: Mapping[str, Tensor], step: Step) -> None:
+        """Measures a batch, if it is one of those that are looked at.
+
+        Args:
+            number: of the batch, from 0.
+            losses: by name, scalars of the graph.
+            step: that of the batch.
+        """
+        if number not in self.looked_at or step.features is None or len(losses) < 2:
+            return
+        self._names = tuple(losses)
+        rows = step.rows(torch.stack(list(losses.values())))
+        # A row of zeros, as of a batch without a label of the task, has no direction: NaN.
+        rows = rows / rows.norm(dim=1, keepdim=True)
+        self._found.append(rows @ rows.T)
+
+    def record(self) -> dict[str, Any]:
+        """What was found of each pair, ``[one][other]`` with one before other in the order of the losses.
+
+        Returns:
+            ``conflict``: the mean cosine over the batches that were looked at and tell of the pair, None where none
+            does; ``conflict_steps``: how many these are, ``num``, and the cosine's standard deviation over them,
+            ``sd``, None of fewer than two. Both None where the losses share nothing.
+        """
+        if not self._found:
+            return {"conflict": None, "conflict_steps": None}
+        found = torch.stack(self._found).double().cpu()
+        means: dict[str, dict[str, float | None]] = {}
+        steps: dict[str, dict[str, dict[str, float | None]]] = {}
+        for one, other in combinations(range(len(self._names)), 2):
+            cosines = found[:, one, other]
+            cosines = cosines[~cosines.isnan()]
+            num = len(cosines)
+            names = self._names[one], self._names[other]
+            means.setdefault(names[0], {})[names[1]] = float(cosines.mean()) if num else None
+            sd = float(cosines.std()) if num > 1 else None
+            steps.setdefault(names[0], {})[names[1]] = {"num": num, "sd": sd}
+        return {"conflict": means, "conflict_steps": steps}

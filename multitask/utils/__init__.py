@@ -1,0 +1,1 @@
+"""Files, arrays, seeds and spellings: what knows nothing of images or labels."""

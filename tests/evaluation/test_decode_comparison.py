@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from multitask.errors import UserError
+from multitask.evaluation.decode import AnyDecode, DecodeSettings
+from multitask.evaluation.decode.base import macro_f1
+from multitask.evaluation.decode.crossfit import cross_fit, deal
+from multitask.evaluation.decode_comparison import Kept, decide, decide_and_fit, joint_term
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import LabelSpace, Task
+from multitask.settings.schema import variant_classes
+
+SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
+
+
+def make(rows: int = 140, seed: int = 0, *, people: int = 35, flat: bool = False, term: float = 0.0) -> Predictions:
+    """Answers with something of the truth; with ``term``, a joint term that adds so much of it."""
+    rng = np.random.default_rng(seed)
+    shares = 0.6 ** np.arange(6)
+    labels = SPACE.decode(rng.choice(6, rows, p=shares / shares.sum()))
+    log_probs = {
+        task.name: torch.from_numpy(
+            rng.normal(size=(rows, task.num_classes)) + 1.5 * np.eye(task.num_classes)[column]
+        ).log_softmax(1)
+        for task, column in zip(SPACE.tasks, labels.T, strict=True)
+    }
+    joint = SPACE.joint_log_probs(log_probs)
+    learned = SPACE.flattened() if flat else SPACE
+    table = None
+    if term:
+        table = (joint + term * torch.eye(6)[torch.from_numpy(SPACE.encode(labels))]).log_softmax(1)
+    names = np.array([f"{row}.jpg" for row in range(rows)], dtype=object)
+    groups = np.array([f"p{row % people}" for row in range(rows)], dtype=object)
+    heads = {"class": joint} if flat else log_probs
+    return Predictions(SPACE, learned, names, groups, labels, heads, joint.argmax(1).numpy(), table)
+
+
+def rule(name: str) -> DecodeSettings:
+    found: Any = variant_classes(AnyDecode)[name]()
+    assert isinstance(found, DecodeSettings)
+    return found
+
+
+def rows_of(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in section["rows" if "rows" in section else "rules"]}
+
+
+@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("name", variant_classes(AnyDecode))
+def test_answers_are_cross_fitted_and_what_is_kept_is_fitted_on_all(name: str, flat: bool) -> None:
+    predictions = make(flat=flat)
+    known = predictions.known()
+    found = decide_and_fit(predictions, rule(name), None, 3, 0)
+    expected = cross_fit(rule(name), known, None, deal(known, 3), 3)
+    assert found.predicted.tolist() == expected.tolist()
+    assert found.kept.rule() == rule(name).fit(known, None, 3)
+    rows = rows_of(found.section)
+    assert rows[name]["macro_f1"] == pytest.approx(macro_f1(predictions.classes, expected, SPACE.possible))
+    assert found.section["used"] == name
+    assert found.section["picked"] in rows
+    assert found.section["sentence"]
+    assert (f"used is {name}" in found.section["sentence"]) == (name not in ("auto", found.section["picked"]))
+    assert ("auto" in rows) == (name == "auto")
+    assert set(found.section["temperatures"]) == set(predictions.learned.task_names)
+
+
+def test_differences_are_to_independent_and_paired() -> None:
+    rows = rows_of(decide_and_fit(make(), rule("class_bias"), None, 0, 0).section)
+    assert rows["independent"]["difference"] is None
+    assert (rows["joint"]["difference"], rows["joint"]["difference_ci"]) == (0.0, [0.0, 0.0])
+    for row in rows.values():
+        assert row["macro_f1_ci"][0] <= row["macro_f1"] <= row["macro_f1_ci"][1]
+        if row["difference"] is not None:
+            assert row["difference"] == pytest.approx(row["macro_f1"] - rows["independent"]["macro_f1"])
+            assert row["difference_ci"][0] <= row["difference"] <= row["difference_ci"][1]
+    assert rows["independent"]["in_sample"] is None
+    assert rows["class_bias"]["in_sample"] > rows["class_bias"]["macro_f1"]
+
+
+@pytest.mark.parametrize(("people", "note"), [(1, "one has"), (0, "nobody has")])
+def test_with_too_few_people_nothing_is_fitted_and_that_is_said(people: int, note: str) -> None:
+    predictions = make(people=max(people, 1))
+    if not people:
+        predictions = replace(predictions, labels=np.full_like(predictions.labels, -1))
+    for name in ("class_bias", "auto", "independent"):
+        found = decide_and_fit(predictions, rule(name), None, 0, 0)
+        assert note in found.section["note"]
+        assert (found.section["picked"], found.section["num_folds"], found.section["cross_fitted"]) == (None, 0, False)
+        assert set(rows_of(found.section)) == {"independent", "joint"}
+        assert found.kept.used == ("independent" if name == "independent" else "joint")
+        assert found.predicted.tolist() == predictions.predicted.tolist()
+
+
+def test_kept_rules_answer_others_as_they_were_fitted(tmp_path: Path) -> None:
+    fitted = decide_and_fit(make(), rule("auto"), None, 0, 0).kept
+    path = tmp_path / "decode.json"
+    path.write_text(fitted.to_json())
+    kept = Kept.read(path, SPACE)
+    assert kept == fitted
+    fresh = make(seed=1)
+    found = decide(fresh, kept, 0)
+    assert found.predicted.tolist() == fitted.rule().decode(fresh.evidence()).tolist()
+    assert found.section["cross_fitted"] is False
+    assert {*rows_of(found.section)} == {*kept.rules}
+    assert all(row["in_sample"] is None for row in found.section["rules"])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda data: "{", "is damaged"),
+        (lambda data: [], "must hold keys and values"),
+        (lambda data: {**data, "used": "other"}, "there is no rule 'other'"),
+        (lambda data: {**data, "extra": 1}, "unknown key"),
+        (lambda data: {key: value for key, value in data.items() if key != "rules"}, "rules"),
+        (
+            lambda data: {**data, "rules": {**data["rules"], "class_bias": {"name": "clas_bias"}}},
+            "unknown name 'clas_bias'; did you mean 'class_bias'",
+        ),
+        (
+            lambda data: {
+                **data,
+                "rules": {"class_bias": {**data["rules"]["class_bias"], "biases": [0.0]}},
+                "used": "class_bias",
+            },
+            "rules.class_bias.biases: must be 6 numbers, found 1",
+        ),
+    ],
+)
+def test_a_damaged_file_is_refused_in_one_line(change: Callable[[Any], Any], match: str, tmp_path: Path) -> None:
+    path = tmp_path / "decode.json"
+    changed = change(json.loads(decide_and_fit(make(), rule("class_bias"), None, 0, 0).kept.to_json()))
+    path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
+    with pytest.raises(UserError, match=match) as caught:
+        Kept.read(path, SPACE)
+    assert str(caught.value).startswith(f"{path}: is damaged: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_rules_of_another_label_space_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "decode.json"
+    path.write_text(decide_and_fit(make(), rule("class_bias"), None, 0, 0).kept.to_json())
+    with pytest.raises(UserError, match="temperatures: must be of class, found"):
+        Kept.read(path, SPACE.flattened())
+
+
+def test_a_joint_term_is_judged_against_the_heads_alone() -> None:
+    assert joint_term(make(), 0) is None
+    helps, harms, idle = (joint_term(make(term=term), 0) for term in (3.0, -3.0, 1e-6))
+    assert helps is not None
+    assert harms is not None
+    assert idle is not None
+    assert helps["sentence"].startswith("The joint term is needed: ")
+    assert harms["sentence"].startswith("The joint term does harm: ")
+    assert idle["sentence"].startswith("The joint term is not shown to be needed: ")
+    assert helps["difference"] == pytest.approx(helps["with_term"] - helps["heads_only"])
+    assert helps["difference_ci"][0] > 0 > harms["difference_ci"][1]
+    assert helps["heads_only"] == harms["heads_only"] == idle["with_term"]
+
+
+def test_with_a_joint_term_the_rules_use_it() -> None:
+    rows = rows_of(decide_and_fit(make(term=3.0), rule("independent"), None, 0, 0).section)
+    assert all(rows[name]["macro_f1"] > rows["independent"]["macro_f1"] + 0.1 for name in rows if name != "independent")

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import pytest
+
+from multitask.reporting.text import (
+    amount_text,
+    count_text,
+    duration_text,
+    interval_text,
+    moment_text,
+    plural,
+    score_text,
+    shorten,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.8812, ".881"), (1.0, "1.000"), (0.0, ".000"), (-0.0031, "−.003"), (-0.0001, ".000"), (12.5, "12.500")],
+)
+def test_score_text(value, text):
+    assert score_text(value) == text
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
+def test_score_text_of_no_score(value):
+    assert score_text(value) == "–"
+
+
+def test_shorten_keeps_both_ends():
+    assert shorten("wear/male/<30") == "wear/male/<30"
+    short = shorten("x" * 40 + "/<30", 22)
+    assert len(short) == 22
+    assert short.endswith("/<30")
+
+
+def test_counts_and_plurals():
+    assert (count_text(None), count_text(0), count_text(1792)) == ("–", "0", "1,792")
+    assert (plural(1, "class", "classes"), plural(0, "class", "classes")) == ("1 class", "0 classes")
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"), [([0.8, 0.92], ".800 to .920"), (None, ""), ([None, 0.9], ""), ((0.0, 1.0), ".000 to 1.000")]
+)
+def test_interval_text(interval, text):
+    assert interval_text(interval) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("2026-11-23T10:15:00+00:00", "23 November 2026, 10:15 UTC"),
+        ("2026-11-23T01:15:00+02:00", "22 November 2026, 23:15 UTC"),
+        ("2026-11-03T10:15:00", "3 November 2026, 10:15"),
+    ],
+)
+def test_moment_text(moment, text):
+    assert moment_text(moment) == text
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(22.8, "23 s"), (59.6, "1 min 0 s"), (81, "1 min 21 s")])
+def test_duration_text(seconds, text):
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(8.312, "8.31"), (18.04, "18.0"), (1240.4, "1,240"), (-0.5213, "−0.521"), (0.0, "0.00"), (0.00123, "0.00123")],
+)
+def test_amount_text(value, text):
+    assert amount_text(value) == text

@@ -64,7 +64,7 @@ def command(
     read_run(run, data)
 
     # Only now: what follows takes seconds to import.
-    from multitask.audit import AuditFolder
+    from multitask.audit.folder import AuditFolder
 
     folder = AuditFolder(out or run / "audit")
     if file is None:
@@ -83,8 +83,10 @@ def command(
 def _find(
     run: Path, folder: object, data: Path | None, constant: tuple[str, ...], rank: str, most: int, quiet: bool
 ) -> None:
-    from multitask.audit import AuditFolder, audit_run
-    from multitask.reporting.console import show_audit, show_paths
+    from multitask.audit.find import audit_run
+    from multitask.audit.folder import AuditFolder
+    from multitask.reporting.audit.console import show_audit
+    from multitask.reporting.console import show_paths
     from multitask.reporting.progress import make_progress
 
     assert isinstance(folder, AuditFolder)
@@ -107,11 +109,13 @@ def _find(
 
 
 def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool) -> None:
-    from multitask.audit import AuditFolder, apply_corrections, differences_of
-    from multitask.finished import write_page
-    from multitask.reporting.console import command_line, fail, show_applied, show_paths
+    from multitask.audit.apply import apply_corrections, differences_of
+    from multitask.audit.folder import AuditFolder
+    from multitask.reporting.audit.console import show_applied
+    from multitask.reporting.console import command_line, fail, show_paths
     from multitask.reporting.progress import make_progress
     from multitask.runs.config import read_run
+    from multitask.runs.page import write_page
 
     assert isinstance(folder, AuditFolder)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -25,7 +25,8 @@ def command(runs: tuple[Path, ...], split: str) -> None:
 
     # Only now: what follows takes seconds to import.
     from multitask.evaluation.predictions import Predictions
-    from multitask.reporting.console import show_comparison, show_differences, with_interval
+    from multitask.reporting.console import with_interval
+    from multitask.reporting.run.console import show_comparison, show_differences
     from multitask.runs.comparison import differing_settings, paired_differences
 
     predictions = [

@@ -21,11 +21,13 @@ def command(out: Path | None, quiet: bool) -> None:
     from multitask.cli.train import train_and_report
     from multitask.config import load_config
     from multitask.errors import UserError
-    from multitask.finished import evaluate, write_page, write_submission
     from multitask.progress import Progress
     from multitask.reporting.console import say, score, show_paths, with_interval
     from multitask.runs.config import read_run
+    from multitask.runs.evaluate import evaluate
     from multitask.runs.folder import new_folder
+    from multitask.runs.page import write_page
+    from multitask.runs.predict import write_submission
     from multitask.utils.shipped import config_file
 
     out = out or new_folder(Path("runs"), "demo")

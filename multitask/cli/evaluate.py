@@ -27,9 +27,11 @@ def command(run: Path, split: str, data: Path | None, quiet: bool) -> None:
     folder, config = read_run(run, data)
 
     # Only now: what follows takes seconds to import.
-    from multitask.finished import evaluate, write_page
-    from multitask.reporting.console import show_paths, show_report
+    from multitask.reporting.console import show_paths
     from multitask.reporting.progress import make_progress
+    from multitask.reporting.run.console import show_report
+    from multitask.runs.evaluate import evaluate
+    from multitask.runs.page import write_page
 
     progress = make_progress(quiet)
     try:

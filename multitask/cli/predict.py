@@ -21,9 +21,9 @@ def command(run: Path, data: Path, output: Path, quiet: bool) -> None:
     folder, config = read_run(run)
 
     # Only now: what follows takes seconds to import.
-    from multitask.finished import write_submission
     from multitask.reporting.console import say
     from multitask.reporting.progress import make_progress
+    from multitask.runs.predict import write_submission
 
     progress = make_progress(quiet)
     try:

@@ -28,8 +28,9 @@ def command(run: Path, storage: str | None, split: str, data: Path | None) -> No
     report = folder.read_report(split)
 
     # Only now: what follows takes seconds to import.
-    from multitask.finished import write_page
-    from multitask.reporting.console import show_paths, show_report
+    from multitask.reporting.console import show_paths
+    from multitask.reporting.run.console import show_report
+    from multitask.runs.page import write_page
 
     page = write_page(folder, config, split)
     show_report(report)

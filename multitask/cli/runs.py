@@ -13,7 +13,8 @@ from multitask.cli.options import FilePath
 @click.argument("folder", type=FilePath, default=Path("runs"))
 def command(folder: Path) -> None:
     """List the runs in FOLDER (runs) with their scores, oldest first."""
-    from multitask.reporting.console import say, show_runs
+    from multitask.reporting.console import say
+    from multitask.reporting.run.console import show_runs
     from multitask.runs.folder import list_runs, overview
 
     rows = [overview(run, folder) for run in list_runs(folder)]

@@ -43,11 +43,12 @@ def command(
 def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, folds: int | None = None) -> None:
     """Trains with progress, shows the report and draws its page; stops cleanly on Ctrl-C and on SIGTERM."""
     from multitask.config import Config
-    from multitask.finished import write_page
-    from multitask.reporting.console import fail, show_paths, show_report
+    from multitask.reporting.console import fail, show_paths
     from multitask.reporting.progress import make_progress
+    from multitask.reporting.run.console import show_report
     from multitask.runs.cross_validation import run_folds
     from multitask.runs.folder import RunFolder
+    from multitask.runs.page import write_page
     from multitask.runs.run import run
 
     assert isinstance(settings, Config)

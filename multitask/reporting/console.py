@@ -1,13 +1,12 @@
-"""The console: progress and tables. With those of a study in study/, the only place that prints."""
+"""The console: lines and tables. With those of a run, an audit, a study and a bake-off, the only place that prints."""
 
 from __future__ import annotations
 
 import math
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +15,12 @@ from rich.table import Table
 from rich.text import Text
 
 from multitask.errors import printable
-from multitask.reporting.audit.text import audit_sentences
-from multitask.reporting.run.class_rows import listed_in_words, worst_classes
-from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
-from multitask.reporting.text import amount_text, crop_text, error_text, moment_text, picture_notes
+from multitask.reporting.text import moment_text
 from multitask.utils.files import size_text
 
 out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
 
-CLASS_ROWS = 40
-"""Of more classes than this only the worst of those that occur are listed."""
-WORST_ROWS = 20
-ABSENT_NAMES = 12
-"""So many classes that are absent are named."""
+_err = Console(stderr=True, highlight=False)
 
 
 def say(text: str = "") -> None:
@@ -71,229 +62,6 @@ def make_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right", overflow="fold")
     return table
-
-
-def show_report(report: Mapping[str, Any]) -> None:
-    """A report's figures: per head and joint, per class, and what each head costs."""
-    attribution = report["attribution"]
-    lost = attribution["lost"] or {}
-    say()
-    errors = {task: figures["number"] for task, figures in report["tasks"].items() if "number" in figures}
-    mae = ("MAE",) if errors else ()
-    table = make_table(
-        f"{report['run']}, {report['split']}: {report['num_images']} images of {report['num_groups']} groups",
-        ("", "macro-F1 (95%)", "accuracy (95%)", *mae, "ECE", "if perfect", "loses"),
-    )
-    lacking = None if report["joint"]["macro_f1"] is None else 1 - report["joint"]["macro_f1"]
-    for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
-        table.add_row(
-            name,
-            with_interval(figures["macro_f1"], figures["macro_f1_ci"]),
-            with_interval(figures["accuracy"], figures["accuracy_ci"]),
-            *(amount_text(errors[name]["mae"]) if name in errors else "" for _ in mae),
-            score(figures["ece"]),
-            score(attribution["perfect"].get(name)) if name != "joint" else "",
-            score(lost.get(name)) if name != "joint" else score(lacking),
-            style="bold" if name == "joint" else "",
-        )
-    out.print(table)
-    say("if perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
-    if errors:
-        found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())
-        say(f"MAE: mean absolute error of the number that the answer amounts to, in its unit: {found}")
-    _show_rules(report.get("decode_rules"))
-    if report.get("joint_term"):
-        say()
-        say(report["joint_term"]["sentence"])
-    if report.get("folds"):
-        say()
-        _show_folds(report["folds"], list(report["tasks"]))
-        say()
-    if report.get("unseen"):
-        say(unseen_in_words(report["unseen"]))
-    if report.get("crop"):
-        say(crop_text(report["crop"]))
-    for note in picture_notes(report):
-        say(note)
-    absent = report["joint"]["absent_classes"]
-    if not report["joint"]["num_images"]:
-        say("joint: unknown, since no picture has all its labels")
-    else:
-        _show_absent(absent, report["joint"], report.get("empty_cells") or {})
-    for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
-        if figures["num_images"]:
-            say()
-            _show_classes(name, figures)
-
-
-def _show_absent(absent: Sequence[str], joint: Mapping[str, Any], empty: Mapping[str, Any]) -> None:
-    """The classes that have no picture: in these images, or at all."""
-    never = empty.get("never") or ()
-    elsewhere = [name for name in absent if name not in set(never)]
-    if elsewhere:
-        ceiling = f"; macro-F1 is at most {score(joint['ceiling'])} here" if joint.get("ceiling") is not None else ""
-        more = f" and {len(elsewhere) - ABSENT_NAMES:,} more" if len(elsewhere) > ABSENT_NAMES else ""
-        say(f"absent from these images, and so an F1 of 0: {', '.join(elsewhere[:ABSENT_NAMES])}{more}{ceiling}")
-    if empty.get("untrained"):
-        names = empty["untrained"]
-        more = f" and {len(names) - ABSENT_NAMES:,} more" if len(names) > ABSENT_NAMES else ""
-        say(f"in the data, but none that trains: {', '.join(names[:ABSENT_NAMES])}{more}")
-    if never:
-        say(never_in_words(never, len(joint["classes"])))
-        say(impossible_yaml(empty["impossible"]).rstrip())
-
-
-def _show_rules(found: Mapping[str, Any] | None) -> None:
-    """Every decode rule's score on the same people, and which is used."""
-    if not found:
-        return
-    say()
-    how = f"cross-fitted over {found['num_folds']} folds of people" if found["cross_fitted"] else "fitted before"
-    table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
-    for row in found["rules"]:
-        difference = "-"
-        if row["difference"] is not None:
-            low, high = row["difference_ci"]
-            difference = f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
-        marks = [mark for mark in ("used", "picked") if found[mark] == row["name"]]
-        table.add_row(
-            row["name"],
-            with_interval(row["macro_f1"], row["macro_f1_ci"]),
-            difference,
-            ", ".join(marks),
-            style="bold" if "used" in marks else "",
-        )
-    out.print(table)
-    for sentence in (found["sentence"], found["note"]):
-        if sentence:
-            say(sentence)
-    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found["temperatures"].items())
-    say(f"temperatures (above 1: surer than right): {temperatures}")
-
-
-def _show_folds(folds: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
-    table = make_table("macro-F1 by fold", ("fold", "groups", "joint", *tasks))
-    for row in folds:
-        scores = (score(value) for value in (row["macro_f1"], *(row["tasks"][task] for task in tasks)))
-        table.add_row(str(row["fold"]), str(row["num_groups"]), *scores)
-    out.print(table)
-
-
-def unseen_in_words(unseen: Mapping[str, Any]) -> str:
-    """How classes that were held out of training are answered, in a line."""
-    num = len(unseen["classes"])
-    which = unseen["classes"][0]["name"] if num == 1 else f"{num} classes"
-    return (
-        f"never trained on ({which}, {unseen['num_images']} images): macro-F1 "
-        f"{with_interval(unseen['macro_f1'], unseen['macro_f1_ci'])}; of the other classes "
-        f"{with_interval(unseen['seen_macro_f1'], unseen['seen_macro_f1_ci'])}"
-    )
-
-
-def _show_classes(name: str, figures: Mapping[str, Any]) -> None:
-    rows, title = figures["classes"], name
-    if len(rows) > CLASS_ROWS:
-        rows, title = worst_classes(rows, WORST_ROWS), f"{name}: {listed_in_words(rows, WORST_ROWS)}"
-    table = make_table(title, ("class", "precision", "recall", "F1", "images"))
-    for row in rows:
-        table.add_row(row["name"], score(row["precision"]), score(row["recall"]), score(row["f1"]), str(row["support"]))
-    out.print(table)
-
-
-def show_runs(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
-    """Runs with their scores: ``name``, ``epochs``, ``joint`` and per-task macro-F1, ``state``."""
-    table = make_table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
-    table.title = None
-    for row in rows:
-        table.add_row(
-            row["name"],
-            row["epochs"],
-            with_interval(row["macro_f1"], row["macro_f1_ci"]),
-            *(score(row["tasks"].get(task)) for task in tasks),
-            row["state"],
-        )
-    out.print(table)
-
-
-def show_comparison(
-    names: Sequence[str], settings: Mapping[str, Sequence[Any]], scores: Mapping[str, Sequence[str]]
-) -> None:
-    """What differs between runs: settings, then scores, a column each."""
-    if settings:
-        table = make_table("settings that differ", ("", *names))
-        for key, values in settings.items():
-            table.add_row(key, *("-" if value is None else str(value) for value in values))
-        out.print(table)
-    else:
-        say("no setting differs")
-    say()
-    table = make_table("scores", ("", *names))
-    for key, texts in scores.items():
-        table.add_row(key, *texts)
-    out.print(table)
-
-
-def show_differences(base: str, rows: Iterable[Any]) -> None:
-    """Paired differences with their intervals, a table per run, and whether they are beyond the choice of people."""
-    for run, found in groupby(rows, key=lambda row: row.run):
-        say()
-        columns = ("score", "difference", "95% interval", "groups", "")
-        table = make_table(f"{run} less {base}, on the images that both answered", columns)
-        for row in found:
-            verdict = Text("beyond noise", style="green") if row.beyond_noise else Text("within noise", style="dim")
-            interval = f"{row.low:+.3f} to {row.high:+.3f}"
-            table.add_row(row.metric, f"{row.value:+.3f}", interval, str(row.num_groups), verdict)
-        out.print(table)
-
-
-def show_audit(audit: Any) -> None:
-    """What an audit found: what can be believed of it, head by head, and the most suspect."""
-    say()
-    for sentence in audit_sentences(audit):
-        out.print(Text(sentence))
-    say()
-    columns = ("head", "judged by", "labels", "agree", "suspect", "listed", "probably wrong")
-    table = make_table("suspect labels", columns, left=2)
-    for row in audit.heads:
-        counts = (row.num_suspects, row.num_listed, row.num_sure)
-        table.add_row(
-            row.head, row.unit, f"{row.num_units:,}", score(row.accuracy), *(f"{count:,}" for count in counts)
-        )
-    out.print(table)
-    for task, share in audit.nearly.items():
-        shares = f"in {share:.1%} of the groups {task} is the same in all pictures"
-        say(f"{shares}; if it should be in all: --constant {task}")
-    if audit.suspects:
-        say()
-        table = make_table("the most suspect", ("label of", "given", "suggested", "confidence"), left=3)
-        for suspect in audit.suspects[:10]:
-            whose = suspect.images[0] if len(suspect.images) == 1 else suspect.group
-            given, suggested = suspect.given, suspect.suggested
-            table.add_row(f"{suspect.head} of {whose}", given, suggested, score(suspect.confidence))
-        out.print(table)
-
-
-def show_applied(report: Mapping[str, Any], differences: Callable[[Mapping[str, Any]], Iterable[Any]]) -> None:
-    """Scores before and after corrections, under the corrected labels and under the given ones."""
-    changed = ", ".join(f"{number} {name}" for name, number in report["num_changed"].items() if number)
-    say()
-    say(f"pictures whose labels the corrections changed: {changed or 'none'}")
-    for labels in ("corrected", "given"):
-        part = report[labels]
-        say()
-        title = f"under the {labels} labels: {part['num_images']} images of {part['num_groups']} groups"
-        table = make_table(title, ("macro-F1 (95%)", "before", "after", "after less before (95%)"))
-        found = {row.metric: row for row in differences(part)}
-        for metric, pair in part["scores"].items():
-            row = found[metric]
-            texts = (with_interval(pair[side]["value"], pair[side]["ci"]) for side in ("before", "after"))
-            table.add_row(
-                metric.removeprefix("tasks.").removesuffix(".macro_f1"),
-                *texts,
-                f"{row.value:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
-                style="bold" if row.beyond_noise else "",
-            )
-        out.print(table)
 
 
 def show_bench(rows: Sequence[Any]) -> None:

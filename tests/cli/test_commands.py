@@ -26,7 +26,7 @@ Call = Callable[..., Any]
 @pytest.fixture(scope="module")
 def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs, ``shared`` and ``flat``, on the same split."""
-    from multitask.finished import write_page
+    from multitask.runs.page import write_page
     from multitask.runs.run import run
 
     folder = tmp_path_factory.mktemp("runs")

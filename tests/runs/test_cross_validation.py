@@ -22,12 +22,14 @@ from multitask.config import Config
 from multitask.data.splits import fold as deal
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.finished import evaluate, write_page, write_submission
 from multitask.progress import Progress
 from multitask.runs.config import read_run
 from multitask.runs.cross_validation import fold_configs, members, run_folds
 from multitask.runs.data_module import Material
+from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder, overview
+from multitask.runs.page import write_page
+from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from tests.runs.test_run import StoppedError, assert_same_run
 

@@ -18,12 +18,14 @@ from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.errors import UserError
-from multitask.finished import evaluate, write_page, write_submission
 from multitask.progress import Progress
 from multitask.runs.config import read_run
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import Material
+from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import read_json
+from multitask.runs.page import write_page
+from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint
 

@@ -17,10 +17,10 @@ import torch
 import multitask.training.loop
 from multitask.config import Config
 from multitask.errors import DivergedError, UserError
-from multitask.finished import evaluate
 from multitask.model.network import Heads
 from multitask.progress import Progress
 from multitask.runs.cross_validation import run_folds
+from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder, list_runs, overview
 from multitask.runs.run import run
 from multitask.study.folder import StudyFolder

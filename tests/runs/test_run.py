@@ -18,10 +18,10 @@ import torch
 from multitask.config import Config, load_config
 from multitask.data.images import Preprocessing
 from multitask.errors import DivergedError, UserError
-from multitask.finished import evaluate
 from multitask.model.backbone import Backbone
 from multitask.progress import Progress
 from multitask.runs.data_module import Material
+from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import RunResult, run
 from multitask.training.checkpoint import load_checkpoint

@@ -6,8 +6,9 @@ from rich.text import Text
 
 from multitask.data.eda import Inspection
 from multitask.labels import JOINT
-from multitask.reporting.console import CLASS_ROWS, make_table, out, say
+from multitask.reporting.console import make_table, out, say
 from multitask.reporting.eda.text import NAMED, forms, sentences
+from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
 
 _FORMS = 4

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.audit import AuditFolder, apply_corrections, audit_run, before_and_after, read_folds
+from multitask.audit.apply import apply_corrections, before_and_after
+from multitask.audit.find import audit_run, read_folds
+from multitask.audit.folder import AuditFolder
 from multitask.config import Config
 from multitask.data.corrections import read_corrections
 from multitask.errors import UserError

@@ -15,9 +15,11 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.decode_comparison import Kept
 from multitask.evaluation.predictions import Predictions
-from multitask.finished import evaluate, write_page, write_submission
 from multitask.progress import Progress
 from multitask.runs.config import read_run
+from multitask.runs.evaluate import evaluate
+from multitask.runs.page import write_page
+from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 

@@ -1,199 +1,29 @@
-"""The audit of a run in folds: its suspects as a page and as corrections, and what corrections bring.
-
-The folder of an audit holds ``audit.json``, ``audit.html`` and ``suspects.yaml``, a corrections file of those that are
-more probably wrong than right, unreviewed; where corrections were applied, ``applied/`` with them, the run that was
-trained on them, and ``report.json``, the scores before and after.
-"""
+"""What corrections bring: the run again on corrected labels, and its scores beside those before."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from multitask.audit.find import _labels, read_folds
+from multitask.audit.folder import AuditFolder
 from multitask.config import Config
 from multitask.data.augment import changes_pictures
 from multitask.data.corrections import DROP, TIERS, read_corrections
-from multitask.data.samples import Samples
 from multitask.errors import UserError
-from multitask.evaluation.label_issues import Audit, Rank, Suspect, find_suspects
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.progress import Progress
-from multitask.reporting.audit.page import render_audit
-from multitask.reporting.audit.text import audit_sentences
 from multitask.runs.comparison import Difference, paired_differences
-from multitask.runs.config import read_run
 from multitask.runs.cross_validation import run_folds
-from multitask.runs.data_module import Material, decoding
-from multitask.runs.folder import RunFolder
+from multitask.runs.data_module import Material
 from multitask.settings.schema import override, validate
-from multitask.settings.yaml_text import dump_yaml
 from multitask.utils.files import plain, to_json, write_atomically
-
-MOST = 300
-"""Suspects on the page, if not said otherwise."""
-
-
-@dataclass(frozen=True)
-class AuditFolder:
-    """The files of an audit."""
-
-    path: Path
-
-    @property
-    def page(self) -> Path:
-        """Where suspects are reviewed."""
-        return self.path / "audit.html"
-
-    @property
-    def figures(self) -> Path:
-        """What was found."""
-        return self.path / "audit.json"
-
-    @property
-    def suspects(self) -> Path:
-        """The surest suspects as corrections."""
-        return self.path / "suspects.yaml"
-
-    @property
-    def accepted(self) -> Path:
-        """Where the page's export is looked for, if no file is named."""
-        return self.path / "corrections.yaml"
-
-    @property
-    def applied(self) -> Path:
-        """What came of corrections."""
-        return self.path / "applied"
-
-
-def read_folds(path: Path, data: Path | None = None) -> tuple[RunFolder, Config, Predictions]:
-    """A run in folds with what its networks say of the people that they did not train on.
-
-    Raises:
-        UserError: there is no run, it is not in folds, or it is not finished.
-    """
-    folder, config = read_run(path, data)
-    if folder.num_folds is None:
-        raise UserError(
-            f"{path}: an audit needs answers by networks that did not train on the pictures; train with "
-            f"`multitask train {folder.config} --folds 5 --out DIR`"
-        )
-    folder.read_report()
-    predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
-    return folder, config, predictions
-
-
-def audit_run(
-    path: Path,
-    out: AuditFolder,
-    *,
-    data: Path | None = None,
-    constant: Collection[str] | None = None,
-    rank: Rank = "self_confidence",
-    most: int = MOST,
-    progress: Progress | None = None,
-) -> Audit:
-    """Finds the suspects of a run in folds and writes them down.
-
-    Args:
-        path: the run.
-        out: where to.
-        data: the data root, where it is not where the run was trained.
-        constant: the tasks that are alike in all pictures of a group; None: those that are in the given labels.
-        rank: what suspects are ranked by.
-        most: so many are shown on the page.
-        progress: hears of the reading of pictures.
-
-    Raises:
-        UserError: as ``read_folds``; the data is gone, or not that of the run; a picture cannot be read.
-    """
-    folder, config, predictions = read_folds(path, data)
-    samples, settled = _labels(folder, config, predictions)
-    audit = find_suspects(predictions, constant=constant, rank=rank, settled=settled)
-    shown = audit.suspects[:most]
-    sure = [suspect for suspect in audit.suspects if suspect.is_sure]
-    height, width = config.data.image_size
-    page = render_audit(folder.name, audit, shown, samples, width / height, progress or Progress(), decoding(config))
-    out.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(out.figures, to_json(_figures(folder, audit, len(shown), len(sure))))
-    write_atomically(out.suspects, _corrections(folder.name, sure))
-    write_atomically(out.page, page)
-    return audit
-
-
-def _labels(folder: RunFolder, config: Config, predictions: Predictions) -> tuple[Samples, NDArray[np.bool_]]:
-    """The samples in the order of the predictions, and (N, T) whether a correction decided on the label."""
-    for root in config.data.roots:
-        if not root.is_dir():  # a synthetic source would draw it
-            raise UserError(f"{root}: no such folder; name the data root with --data")
-    material = Material(config)
-    places = {image: row for row, image in enumerate(material.samples.images)}
-    rows = np.array([places.get(image, -1) for image in predictions.images], dtype=np.int64)
-    same = len(places) - len(material.split.test) == len(rows) and (rows >= 0).all()
-    if not same or (material.samples.labels[rows] != predictions.labels).any():
-        where = config.data.root or "data.source"
-        raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
-    return material.samples.take(rows), material.corrected[rows]
-
-
-def _corrections(run: str, suspects: Sequence[Suspect]) -> str:
-    """Suspects as a corrections file, each label once."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for suspect in sorted(suspects, key=lambda suspect: suspect.head == "joint"):  # a task's own word goes first
-        for change in suspect.changes:
-            rows.setdefault(
-                (change.path, change.task, change.given),
-                {
-                    "path": change.path,
-                    "field": change.task,
-                    "from": change.given,
-                    "to": change.suggested,
-                    "reason": suspect.reason,
-                    "source": f"multitask audit of {run}, not reviewed",
-                    "tier": "weak",
-                },
-            )
-    return dump_yaml({"corrections": list(rows.values())})
-
-
-def _figures(folder: RunFolder, audit: Audit, num_shown: int, num_sure: int) -> dict[str, Any]:
-    heads = []
-    for row in audit.heads:
-        pooling = row.pooling
-        heads.append(
-            {
-                "head": row.head,
-                "unit": row.unit,
-                "num_units": row.num_units,
-                "num_suspects": row.num_suspects,
-                "num_listed": row.num_listed,
-                "num_sure": row.num_sure,
-                "accuracy": row.accuracy,
-                "commonest": row.commonest,
-                "beats_commonest": row.beats_commonest,
-                "temperature": pooling.temperature,
-                "correlation": pooling.correlation,
-                "noise": pooling.noise,
-            }
-        )
-    return {
-        "run": folder.name,
-        "constant": list(audit.constant),
-        "nearly_constant": audit.nearly,
-        "heads": heads,
-        "num_suspects": len(audit.suspects),
-        "num_shown": num_shown,
-        "num_sure": num_sure,
-        "sentences": audit_sentences(audit),
-        "suspects": [asdict(suspect) for suspect in audit.suspects],
-    }
-
 
 # --- what corrections bring -------------------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Label audits of runs in folds."""

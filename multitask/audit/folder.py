@@ -1,0 +1,43 @@
+"""The folder of an audit.
+
+It holds ``audit.json``, ``audit.html`` and ``suspects.yaml``, a corrections file of the suspects that are more probably
+wrong than right, unreviewed; where corrections were applied, ``applied/`` with them, the run that was trained on them,
+and ``report.json``, the scores before and after.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class AuditFolder:
+    """The files of an audit."""
+
+    path: Path
+
+    @property
+    def page(self) -> Path:
+        """Where suspects are reviewed."""
+        return self.path / "audit.html"
+
+    @property
+    def figures(self) -> Path:
+        """What was found."""
+        return self.path / "audit.json"
+
+    @property
+    def suspects(self) -> Path:
+        """The surest suspects as corrections."""
+        return self.path / "suspects.yaml"
+
+    @property
+    def accepted(self) -> Path:
+        """Where the page's export is looked for, if no file is named."""
+        return self.path / "corrections.yaml"
+
+    @property
+    def applied(self) -> Path:
+        """What came of corrections."""
+        return self.path / "applied"

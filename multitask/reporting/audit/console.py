@@ -1,0 +1,61 @@
+"""An audit on the console."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from rich.text import Text
+
+from multitask.reporting.audit.text import audit_sentences
+from multitask.reporting.console import make_table, out, say, score, with_interval
+
+
+def show_audit(audit: Any) -> None:
+    """What an audit found: what can be believed of it, head by head, and the most suspect."""
+    say()
+    for sentence in audit_sentences(audit):
+        out.print(Text(sentence))
+    say()
+    columns = ("head", "judged by", "labels", "agree", "suspect", "listed", "probably wrong")
+    table = make_table("suspect labels", columns, left=2)
+    for row in audit.heads:
+        counts = (row.num_suspects, row.num_listed, row.num_sure)
+        table.add_row(
+            row.head, row.unit, f"{row.num_units:,}", score(row.accuracy), *(f"{count:,}" for count in counts)
+        )
+    out.print(table)
+    for task, share in audit.nearly.items():
+        shares = f"in {share:.1%} of the groups {task} is the same in all pictures"
+        say(f"{shares}; if it should be in all: --constant {task}")
+    if audit.suspects:
+        say()
+        table = make_table("the most suspect", ("label of", "given", "suggested", "confidence"), left=3)
+        for suspect in audit.suspects[:10]:
+            whose = suspect.images[0] if len(suspect.images) == 1 else suspect.group
+            given, suggested = suspect.given, suspect.suggested
+            table.add_row(f"{suspect.head} of {whose}", given, suggested, score(suspect.confidence))
+        out.print(table)
+
+
+def show_applied(report: Mapping[str, Any], differences: Callable[[Mapping[str, Any]], Iterable[Any]]) -> None:
+    """Scores before and after corrections, under the corrected labels and under the given ones."""
+    changed = ", ".join(f"{number} {name}" for name, number in report["num_changed"].items() if number)
+    say()
+    say(f"pictures whose labels the corrections changed: {changed or 'none'}")
+    for labels in ("corrected", "given"):
+        part = report[labels]
+        say()
+        title = f"under the {labels} labels: {part['num_images']} images of {part['num_groups']} groups"
+        table = make_table(title, ("macro-F1 (95%)", "before", "after", "after less before (95%)"))
+        found = {row.metric: row for row in differences(part)}
+        for metric, pair in part["scores"].items():
+            row = found[metric]
+            texts = (with_interval(pair[side]["value"], pair[side]["ci"]) for side in ("before", "after"))
+            table.add_row(
+                metric.removeprefix("tasks.").removesuffix(".macro_f1"),
+                *texts,
+                f"{row.value:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
+                style="bold" if row.beyond_noise else "",
+            )
+        out.print(table)

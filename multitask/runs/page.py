@@ -1,0 +1,116 @@
+"""The page of a report, with pictures where the data of the run is still there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.config import Config
+from multitask.data.augment import Augmentation
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import MISSING
+from multitask.progress import Progress
+from multitask.reporting.html import Mistake, Picture
+from multitask.reporting.run.page import render_report
+from multitask.runs.data_module import Material
+from multitask.runs.evaluate import data_of
+from multitask.runs.folder import RunFolder
+from multitask.runs.image_store import Gallery
+from multitask.utils.files import write_atomically
+from multitask.utils.seeds import derive
+
+NUM_AUGMENTED = 24
+
+NUM_MISTAKES = 24
+
+MISTAKES_PER_GROUP = 2
+
+
+def write_page(folder: RunFolder, config: Config, split: str) -> Path:
+    """Draws the page of a report that was written before; returns its file.
+
+    Pictures are shown where the run's data is still there, and left out where it is not.
+
+    Raises:
+        UserError: there is no such report.
+    """
+    report = folder.read_report(split)
+    predictions = Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
+    augmented: list[Picture] = []
+    mistakes: list[Mistake] = []
+    try:
+        for root in config.data.roots:
+            if not root.is_dir():  # a synthetic source would draw it
+                raise UserError(f"{root}: no such folder")
+        material = data_of(folder, config)
+        augmented = _augmented(material)
+        shown = material.samples
+        if split == "eval":
+            shown = config.data.source.answered(Path(config.data.root), material.space)
+        mistakes = _mistakes(predictions, shown, Gallery(config, shown, material.preprocessing))
+    except UserError as error:
+        report = {**report, "pictures_missing": str(error)}
+    path = folder.report(split, "html")
+    histories = [folder.fold(index).read_history() for index in range(folder.num_folds or 0)]
+    page = render_report(
+        report, folder.read_history(), augmented=augmented, mistakes=mistakes, fold_histories=histories
+    )
+    write_atomically(path, page)
+    return path
+
+
+def _augmented(material: Material) -> list[Picture]:
+    """Training pictures as the network saw them: one of each person as far as there are enough."""
+    config, samples = material.config, material.samples
+    seed = derive(config.seed, "page")
+    order = np.random.default_rng(seed).permutation(material.split.train)
+    _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
+    chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
+    pictures = [material.gallery.picture(index, Progress()) for index in chosen]
+    changed = Augmentation(config.augment)(pictures, seed)
+    names = (*material.space.class_names, "not labelled whole")  # MISSING is the last
+    return [Picture(pixels, names[index]) for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)]
+
+
+def _mistakes(predictions: Predictions, samples: Samples, gallery: Gallery) -> list[Mistake]:
+    """The wrong answers of the highest probability, at most ``MISTAKES_PER_GROUP`` of one group."""
+    space = predictions.space
+    given, guess = predictions.classes, predictions.predicted
+    confidence = predictions.joint_log_probs().exp().numpy()[np.arange(len(predictions)), guess]
+    wrong = np.flatnonzero((given != MISSING) & (given != guess))
+    labels, guesses = space.decode(given), space.decode(guess)
+    places = {image: index for index, image in enumerate(samples.images)}
+    shown: dict[str, int] = {}
+    mistakes = []
+    for row in _by_confidence(wrong, confidence):
+        group = predictions.groups[row]
+        if shown.get(group, 0) == MISTAKES_PER_GROUP:
+            continue
+        shown[group] = shown.get(group, 0) + 1
+        tasks = [task.name for task, a, b in zip(space.tasks, labels[row], guesses[row], strict=True) if a != b]
+        image = predictions.images[row]
+        if image not in places:
+            raise UserError(f"{samples.root / image}: is not in the data any more")
+        mistakes.append(
+            Mistake(
+                gallery.picture(places[image], Progress()),
+                predictions.images[row],
+                group,
+                space.class_names[given[row]],
+                space.class_names[guess[row]],
+                float(confidence[row]),
+                tuple(tasks),
+            )
+        )
+        if len(mistakes) == NUM_MISTAKES:
+            break
+    return mistakes
+
+
+def _by_confidence(rows: NDArray[np.int64], confidence: NDArray[np.float64]) -> NDArray[np.int64]:
+    ordered: NDArray[np.int64] = rows[np.argsort(-confidence[rows], kind="stable")]
+    return ordered

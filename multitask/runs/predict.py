@@ -1,0 +1,54 @@
+"""The answers of a trained run to the pictures that a source asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from multitask.config import Config
+from multitask.data.samples import Samples
+from multitask.errors import UserError
+from multitask.progress import Progress
+from multitask.runs.data_module import preprocessing
+from multitask.runs.evaluate import batches_of, loaded
+from multitask.runs.folder import RunFolder
+from multitask.runs.image_store import Gallery
+from multitask.runs.report import answer, read_rules
+from multitask.utils.files import csv_text, write_atomically
+
+
+def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, progress: Progress) -> int:
+    """Answers the pictures that the source's layout asks for under ``root``.
+
+    Args:
+        folder: the run.
+        config: its config.
+        root: a data root in the layout of the run's source.
+        out: the CSV file, with the columns that the source's layout asks for; written only when every picture was
+            answered.
+        progress: hears how it goes.
+
+    Returns:
+        How many pictures were answered.
+
+    Raises:
+        UserError: a picture is missing or cannot be read; nothing is written.
+    """
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}")
+    queries = config.data.source.queries(root)
+    for note in queries.notes:
+        progress.note(note)
+    images = [str(path.relative_to(root)) for path in queries.paths]
+    samples = replace(Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes)
+    preprocess = preprocessing(config)
+    kept = read_rules(folder, config)
+    rule = kept.rule() if kept else None
+    with loaded(folder, config) as (network, device):
+        batches = batches_of(samples, config, Gallery(config, samples, preprocess), progress)
+        predictions = answer(network, config, samples, batches, preprocess, device, rule)
+    header, *rows = queries.table(predictions.predicted, samples.space)
+    write_atomically(out, csv_text(header, rows))
+    return len(samples)

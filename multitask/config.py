@@ -211,7 +211,7 @@ class Config(Settings):
             check_learnable(
                 space, *(space.decode(np.flatnonzero(cells)) for cells in (space.possible, space.possible & ~unseen))
             )
-        if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_people:
+        if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_validation:
             raise ValueError(
                 f"decode.name: {self.decode.name!r} needs somebody to validate on, but data.val_fraction is 0"
             )

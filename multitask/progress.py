@@ -78,7 +78,7 @@ class RunningTrial:
 
 
 @dataclass
-class StudyView:
+class SweepStatus:
     """How a study stands; it changes as the study goes on, and what watches draws it when it likes.
 
     Attributes:
@@ -135,7 +135,7 @@ class StudyProgress:
         """A piece of work begins, as in ``Progress.stage``."""
         return lambda done: None
 
-    def begin(self, view: StudyView) -> None:
+    def begin(self, view: SweepStatus) -> None:
         """Trials begin; ``view`` is the object that changes from here on."""
 
     def tick(self) -> None:

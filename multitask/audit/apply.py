@@ -21,7 +21,7 @@ from multitask.evaluation.summary import summarise
 from multitask.progress import Progress
 from multitask.runs.comparison import Difference, paired_differences
 from multitask.runs.cross_validation import run_folds
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.settings.schema import override, validate
 from multitask.utils.files import plain, to_json, write_atomically
 
@@ -54,7 +54,7 @@ def apply_corrections(
     _labels(folder, config, before)
     copy = out.applied / f"corrections{file.suffix.lower()}"
     new = _corrected_config(config, file, file)
-    Material(new)  # what does not fit the data is said before anything is written
+    DataModule(new)  # what does not fit the data is said before anything is written
     content = file.read_bytes()
     if copy.exists():
         if copy.read_bytes() != content:

@@ -20,7 +20,7 @@ from multitask.progress import Progress
 from multitask.reporting.audit.page import render_audit
 from multitask.reporting.audit.text import audit_sentences
 from multitask.runs.config import read_run
-from multitask.runs.data_module import Material, decoding
+from multitask.runs.data_module import DataModule, decoding
 from multitask.runs.folder import RunFolder
 from multitask.settings.yaml_text import dump_yaml
 from multitask.utils.files import to_json, write_atomically
@@ -89,7 +89,7 @@ def _labels(folder: RunFolder, config: Config, predictions: Predictions) -> tupl
     for root in config.data.roots:
         if not root.is_dir():  # a synthetic source would draw it
             raise UserError(f"{root}: no such folder; name the data root with --data")
-    material = Material(config)
+    material = DataModule(config)
     places = {image: row for row, image in enumerate(material.samples.images)}
     rows = np.array([places.get(image, -1) for image in predictions.images], dtype=np.int64)
     same = len(places) - len(material.split.test) == len(rows) and (rows >= 0).all()

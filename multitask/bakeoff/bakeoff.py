@@ -20,10 +20,10 @@ from multitask.bakeoff.settings import Point
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.labels import LabelSettings, LabelSpace
-from multitask.progress import StudyProgress, StudyView
+from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.runs.build import build_network, build_trainer
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder, read_json, read_record
 from multitask.runs.records import Costs, reading
 from multitask.settings.schema import validate
@@ -35,7 +35,7 @@ _ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
 """Keys on which neither memory nor speed depends."""
 
 
-def conduct(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> dict[str, Any]:
+def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> dict[str, Any]:
     """Does a bake-off, or goes on with it, and writes its report.
 
     Args:
@@ -63,7 +63,7 @@ class _Bakeoff:
 
     def __init__(self, plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> None:
         self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress
-        self._materials: dict[str, Material] = {}
+        self._materials: dict[str, DataModule] = {}
         self.speeds: dict[str, float] = {}  # images per second, where seconds are the budget
         self.chosen: dict[str, dict[str, Any]] = {row.name: {} for row in plan.contenders}
         self.tuning: dict[str, list[dict[str, Any]]] = {}
@@ -99,7 +99,7 @@ class _Bakeoff:
             config = self.plan.config(contender, self.plan.combinations[0], self._first())
             self._material(config).check_scored(self.settings.metric, "metric")  # no contender's doing, as the data is
             try:
-                build_trainer(config, Material(config), build_network(config, device, pretrained=False), 1)
+                build_trainer(config, DataModule(config), build_network(config, device, pretrained=False), 1)
             except UserError as error:
                 raise UserError(f"contenders.{contender.name}: {error}") from None
 
@@ -131,13 +131,13 @@ class _Bakeoff:
             )
         self.created = created
 
-    def _material(self, config: Config) -> Material:
+    def _material(self, config: Config) -> DataModule:
         """Samples and split; the same for all configs that say the same of them."""
         seed = config.seed if config.data.split_seed is None else config.data.split_seed
         key = f"{config.data.model_dump_json()} {seed}"
         if key not in self._materials:
             try:
-                self._materials[key] = Material(config)
+                self._materials[key] = DataModule(config)
             except UserError as error:
                 on_axis = self.settings.axis is not None and str(error).startswith("data.train_groups")
                 raise UserError(f"axis.groups: {error}" if on_axis else str(error)) from None
@@ -190,7 +190,7 @@ class _Bakeoff:
                 self._with_epochs(row, tuned, plan.tuning_place())
         trials = self._tuning_runs()
         total = len(plan.contenders) * len(settings.points) * len(settings.seeds)
-        view = StudyView(settings.name, (settings.metric,), len(trials) + total, phase="comparing")
+        view = SweepStatus(settings.name, (settings.metric,), len(trials) + total, phase="comparing")
         self.progress.begin(view)
         course = Course(self.folder, self.progress, view, settings.keep_checkpoints)
         for one in trials:

@@ -15,7 +15,7 @@ from multitask.config import Config
 from multitask.data.loading import Batch, Batches
 from multitask.progress import Progress
 from multitask.runs.build import build_network, build_trainer
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.training.device import resolve_device, resolve_precision
 
 _FEW = (4, 8)
@@ -41,7 +41,7 @@ def training_memory(config: Config, reuse: Path) -> dict[str, int]:
     Raises:
         UserError: network, losses or data are not as they must be.
     """
-    material = Material(config, reuse)
+    material = DataModule(config, reuse)
     wanted = min(config.training.batch_size, len(material.split.train))
     few, more = (_one_batch(config, material, min(size, wanted)) for size in _FEW)
     each = (more["activations"] - few["activations"]) // max(min(_FEW[1], wanted) - min(_FEW[0], wanted), 1)
@@ -49,7 +49,7 @@ def training_memory(config: Config, reuse: Path) -> dict[str, int]:
     return {**found, "total": sum(found.values()), "batch_size": wanted}
 
 
-def _one_batch(config: Config, material: Material, size: int) -> dict[str, int]:
+def _one_batch(config: Config, material: DataModule, size: int) -> dict[str, int]:
     device = torch.device("cpu")
     network = build_network(config, device, pretrained=False)
     served = material.batches("train", Progress(), device, train=True, indices=material.split.train[:size])
@@ -85,7 +85,7 @@ def training_speed(config: Config, reuse: Path) -> float:
         UserError: a picture cannot be read.
     """
     device = resolve_device(config.device)
-    material = Material(config, reuse)
+    material = DataModule(config, reuse)
     network = build_network(config, device, pretrained=False)
     material.use_features(network.backbone, Progress())
     train = material.split.train
@@ -124,9 +124,9 @@ def inference_speed(configs: Mapping[str, Config], reuse: Path) -> dict[str, flo
     return {name: sum(map(len, ready[name][2])) / statistics.median(seconds) for name, seconds in took.items()}
 
 
-def _answerer(config: Config, reuse: Path) -> tuple[Any, Material, list[Batch], torch.device]:
+def _answerer(config: Config, reuse: Path) -> tuple[Any, DataModule, list[Batch], torch.device]:
     device = resolve_device(config.device)
-    material = Material(config, reuse)
+    material = DataModule(config, reuse)
     network = build_network(config, device, pretrained=False).eval()
     few = material.split.val[: _ANSWERED_BATCHES * config.training.batch_size]
     served: Batches = material.batches("val", Progress(), device, indices=few)

@@ -18,9 +18,9 @@ from multitask.bakeoff.settings import Point
 from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.progress import Progress, RunningTrial, StudyProgress, StudyView
+from multitask.progress import Progress, RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder, read_record
 from multitask.runs.records import Diverged, Peak
 from multitask.runs.report import write_report
@@ -126,7 +126,7 @@ class BakeoffRun:
         if answers is None:
             write_atomically(self._diverged, to_json({"message": source.failure()}))
             return
-        write_report(own, "val", answers, config, Material(config), own.read_history())
+        write_report(own, "val", answers, config, DataModule(config), own.read_history())
 
 
 def with_sources(runs: list[BakeoffRun]) -> list[BakeoffRun]:
@@ -149,7 +149,9 @@ class Course:
         keep_checkpoints: whether the weights of every run are kept.
     """
 
-    def __init__(self, folder: BakeoffFolder, progress: StudyProgress, view: StudyView, keep_checkpoints: bool) -> None:
+    def __init__(
+        self, folder: BakeoffFolder, progress: StudyProgress, view: SweepStatus, keep_checkpoints: bool
+    ) -> None:
         self._folder = folder
         self._progress = progress
         self._view = view

@@ -36,11 +36,11 @@ class Step:
         """(K,) losses as they count in an accumulated step; every sum that is walked back from is one of these."""
         return losses if self.shares is None else losses * self.shares
 
-    def back(self, scalar: Tensor) -> None:
+    def backward(self, scalar: Tensor) -> None:
         """Walks back from a scalar: adds to the gradients of everything below it."""
         self.scaled(scalar).backward()
 
-    def rows(self, losses: Tensor) -> Tensor:
+    def jacobian(self, losses: Tensor) -> Tensor:
         """The gradient of each loss at the features, scaled; the graph stays, and no gradient of a parameter changes.
 
         Args:
@@ -120,7 +120,7 @@ class WeightedBalancer(Balancer):
         """One walk back from the weighted sum."""
         stacked = torch.stack([losses[name] for name in self.names])
         weighted = stacked * self.weigh(stacked, step)
-        step.back(step.shared(weighted).sum())
+        step.backward(step.shared(weighted).sum())
         return weighted.detach().sum()
 
     def current_weights(self) -> dict[str, float]:

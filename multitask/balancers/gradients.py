@@ -53,13 +53,13 @@ class GradientBalancer(Balancer):
         assert step.features is not None, "the losses share no features"
         stacked = torch.stack([losses[name] for name in self.names]) * self.weights
         shared = step.shared(stacked)
-        rows = step.rows(shared)
+        rows = step.jacobian(shared)
         shares = self.combine(rows @ rows.T)
         self.sums += shares * self.weights
         self.num_batches += 1
         combined = (shares.to(rows) @ rows).view_as(step.features).to(step.features.dtype)
         handle = step.features.register_hook(lambda gradient: combined)
-        step.back(shared.sum())
+        step.backward(shared.sum())
         handle.remove()
         return stacked.detach().sum()
 

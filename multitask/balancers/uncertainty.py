@@ -30,7 +30,7 @@ class UncertaintyBalancer(Balancer):
         stacked = torch.stack([losses[name] for name in self.names])
         known = stacked.detach() != 0
         terms = torch.exp(-self.log_variances) * stacked + 0.5 * self.log_variances * known
-        step.back(step.shared(terms).sum())
+        step.backward(step.shared(terms).sum())
         return terms.detach().sum()
 
     def current_weights(self) -> dict[str, float]:

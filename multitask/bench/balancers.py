@@ -11,7 +11,7 @@ from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.progress import Progress
 from multitask.runs.build import build_network, build_trainer
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.settings.schema import override, validate, variant_classes
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
@@ -36,7 +36,7 @@ def measure_balancers(config_path: Path | None, progress: Progress) -> list[Meas
     with benched(config_path) as config:
         fixed = _with(config, "fixed")
         configs = {name: _with(config, name) for name in rows}  # what cannot be is told before anything is measured
-        material = Material(fixed)
+        material = DataModule(fixed)
         steps = Served(list(islice(some_batches(fixed, material, progress).epoch(1), STEPS)))
         other = _trainer(fixed, material, steps)
         done = progress.stage("measuring", len(rows), "ratios")
@@ -68,6 +68,6 @@ def _with(config: Config, balancer: str) -> Config:
     return validate(Config, override(Config, config.model_dump(mode="json"), {**weights, "balancer": balancer}))
 
 
-def _trainer(config: Config, material: Material, steps: Served) -> Trainer:
+def _trainer(config: Config, material: DataModule, steps: Served) -> Trainer:
     network = build_network(config, resolve_device(config.device), pretrained=False)
     return build_trainer(config, material, network, steps.num_batches)

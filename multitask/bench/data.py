@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from multitask.bench.timing import Measurement, one_core, side_by_side
 from multitask.config import Config
 from multitask.data.augment import Augmentation, transforms
-from multitask.data.image_cache import Pictures, SharedPixels
+from multitask.data.image_cache import ImageCache, SharedPixels
 from multitask.data.image_file import open_image
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.utils.files import content_digest
 from multitask.utils.seeds import derive
 
@@ -36,7 +36,7 @@ EPOCHS = 20
 FLIPS = AugmentSettings(strength=1.0, flip="alone", colour=0.0, noise=0.0, occlusion=0.0)
 
 
-def measure_data(config: Config, material: Material, num_pictures: int, rounds: int) -> Iterator[Measurement]:
+def measure_data(config: Config, material: DataModule, num_pictures: int, rounds: int) -> Iterator[Measurement]:
     """The ratios, one after the other.
 
     Args:
@@ -59,7 +59,7 @@ def measure_data(config: Config, material: Material, num_pictures: int, rounds: 
         yield _augmenting(config, material, chosen, rounds)
 
 
-def _loading(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+def _loading(config: Config, material: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
     """JPEG files to pixels of the network's size, against Pillow with torchvision's Resize and ToTensor."""
     paths = list(material.samples.take(chosen).paths())
     plain = _plain(config)
@@ -90,14 +90,14 @@ def _plain(config: Config, *more: object) -> Callable[[Path], torch.Tensor]:
     return load
 
 
-def _cached(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+def _cached(config: Config, material: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
     """Batches from the cache on disk, flipped at random, against the same from files, one core."""
     samples: Samples = material.samples.take(chosen)
     paths, size = list(samples.paths()), config.training.batch_size
     plain = _plain(config, plain_transforms.RandomHorizontalFlip())
     with tempfile.TemporaryDirectory() as folder:
         shared = SharedPixels(Path(folder), [content_digest(path) for path in paths])
-        pictures = Pictures(paths, material.preprocessing, "disk", shared=shared)
+        pictures = ImageCache(paths, material.preprocessing, "disk", shared=shared)
         indices = np.arange(len(paths))
         learned = material.what_is_learned(samples)
         batches = Batches(samples, learned, pictures, indices, size, augmentation=Augmentation(FLIPS), shuffle=True)
@@ -116,7 +116,7 @@ def _cached(config: Config, material: Material, chosen: NDArray[np.int64], round
         return side_by_side(name, 30.0, len(paths), ours, other, rounds, repeats=EPOCHS, clock=time.process_time)
 
 
-def _augmenting(config: Config, material: Material, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+def _augmenting(config: Config, material: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
     """All families at strength 1, against Albumentations called plainly with the same transforms and draws."""
     settings = AugmentSettings(strength=1.0)
     augmentation, plain = Augmentation(settings), A.Compose(transforms(settings))

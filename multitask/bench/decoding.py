@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from multitask.bench.timing import Measurement
-from multitask.evaluation.decode import AnyDecode, Evidence, Known
+from multitask.evaluation.decode import AnyDecode, LabelledOutputs, ModelOutputs
 from multitask.labels import LabelSpace
 from multitask.settings.schema import variant_classes
 
@@ -26,9 +26,9 @@ def decode_fitting(space: LabelSpace) -> Measurement:
         task.name: torch.from_numpy(rng.normal(size=(DECODED, task.num_classes)) + 2 * np.eye(task.num_classes)[column])
         for task, column in zip(space.tasks, labels.T, strict=True)
     }
-    evidence = Evidence.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
+    evidence = ModelOutputs.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
     groups = np.array([f"person {row // 7}" for row in range(DECODED)], dtype=object)
-    known = Known(evidence, labels, groups)
+    known = LabelledOutputs(evidence, labels, groups)
     took = {}
     for name, settings in variant_classes(AnyDecode).items():
         rule: Any = settings()

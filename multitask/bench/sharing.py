@@ -12,7 +12,7 @@ from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.progress import Progress
 from multitask.runs.build import build_network, build_trainer
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.settings.schema import override, validate
 from multitask.training.device import resolve_device
 
@@ -58,7 +58,7 @@ def _with(config: Config, way: str) -> Config:
 
 def _turn(config: Config, progress: Progress) -> Callable[[], object]:
     """A few steps of training, to be done again and again."""
-    material = Material(config)
+    material = DataModule(config)
     network = build_network(config, resolve_device(config.device), pretrained=False)
     steps = Served(list(islice(some_batches(config, material, progress).epoch(1), STEPS)))
     trainer = build_trainer(config, material, network, steps.num_batches)

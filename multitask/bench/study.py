@@ -28,7 +28,7 @@ from multitask.study.pruners import NoPrunerSettings
 from multitask.study.search import Interrupt, Search
 from multitask.study.settings import Plan, StudySettings, load_study
 from multitask.study.storage import folder_url, open_storage, open_study
-from multitask.study.study import conduct
+from multitask.study.study import run_study
 from multitask.utils.shipped import config_file
 
 PEOPLE = 100
@@ -195,7 +195,7 @@ def _pruning(path: Path) -> Measurement:
     plan = load_study(config_file("demo", "studies"), [f"data.root={path / 'set'}"])
     unpruned = Plan(plan.settings.model_copy(update={"pruner": NoPrunerSettings()}), plan.base)
     reports = [
-        conduct(which, StudyFolder(path / name), StudyProgress())
+        run_study(which, StudyFolder(path / name), StudyProgress())
         for name, which in (("pruned", plan), ("whole", unpruned))
     ]
     pruned, whole = reports

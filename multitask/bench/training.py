@@ -19,13 +19,13 @@ from multitask.bench.decoding import decode_fitting
 from multitask.bench.timing import Measurement, built_in_both_orders, computing, of_speeds, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.loading import Batch, Batches
-from multitask.data.mixup import Targets
+from multitask.data.mixup import BatchTargets
 from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.progress import Progress
 from multitask.runs.build import build_network, build_trainer
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 from multitask.utils.shipped import config_file
@@ -54,7 +54,9 @@ class Served(Batches):
 
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
         """Those of the batches."""
-        weights = [Targets(batch.labels, batch.weights, batch.numbers).labelled_weights() for batch in self._batches]
+        weights = [
+            BatchTargets(batch.labels, batch.weights, batch.numbers).labelled_weights() for batch in self._batches
+        ]
         return torch.stack(weights).double().numpy()
 
 
@@ -87,7 +89,7 @@ def benched(config_path: Path | None, people: int = PEOPLE) -> Iterator[Config]:
         )
 
 
-def some_batches(config: Config, material: Material, progress: Progress) -> Batches:
+def some_batches(config: Config, material: DataModule, progress: Progress) -> Batches:
     """The first batches' worth of training pictures, from files.
 
     Raises:
@@ -113,7 +115,7 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
     """
     with benched(config_path) as config:
         device = resolve_device(config.device)
-        material = Material(config)
+        material = DataModule(config)
         from_files = some_batches(config, material, progress)
         served = Served(list(from_files.epoch(1)))
         trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
@@ -130,7 +132,7 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         return found
 
 
-def _heads(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
+def _heads(config: Config, material: DataModule, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """A step of the trainer against a plain loop over the bare backbone with one linear layer."""
     device = trainer.device
     steps = Served(list(served.epoch(1))[:STEPS])
@@ -165,12 +167,14 @@ def _heads(config: Config, material: Material, trainer: Trainer, served: Served,
         return side_by_side(name, 0.97, steps.num_images, *sides, STEP_ROUNDS, clock=clock)
 
 
-def _classes(batch: Batch, material: Material) -> torch.Tensor:
+def _classes(batch: Batch, material: DataModule) -> torch.Tensor:
     """(B,) the classes of a batch, whose labels are the heads'."""
     return torch.from_numpy(material.learned.encode(batch.labels.numpy()))
 
 
-def _feeding(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
+def _feeding(
+    config: Config, material: DataModule, trainer: Trainer, served: Served, from_files: Batches
+) -> Measurement:
     """An epoch from files after the first one, with augmentation, against the same epoch from batches in memory."""
     epochs = iter(range(2, 10_000))
     return side_by_side(
@@ -211,7 +215,9 @@ class _Watched(Batches):
         return self._batches.labelled_weights(epoch)
 
 
-def _waiting(config: Config, material: Material, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
+def _waiting(
+    config: Config, material: DataModule, trainer: Trainer, served: Served, from_files: Batches
+) -> Measurement:
     """What waiting for data leaves of the speed of training; an epoch's first batch, which nothing hides, with it."""
     speeds = []
     for epoch in range(2, 2 + ROUNDS):

@@ -22,7 +22,7 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.progress import Progress
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.settings.schema import override, validate
 from multitask.training.device import resolve_device
@@ -138,7 +138,7 @@ class _Plain(_Side):
 
     def __init__(self, config: Config, folder: Path) -> None:
         super().__init__(folder)
-        material = Material(config)
+        material = DataModule(config)
         self.num_images = len(material.split.train)
         for split in ("train", "val"):
             _link(material, split, folder / "pictures")
@@ -173,7 +173,7 @@ class _Plain(_Side):
         return speeds
 
 
-def _link(material: Material, split: str, root: Path) -> None:
+def _link(material: DataModule, split: str, root: Path) -> None:
     """A folder for each class with a link to each of its pictures."""
     samples = material.samples.take(material.indices(split))
     for number, (path, index) in enumerate(zip(samples.paths(), samples.classes, strict=True)):

@@ -26,7 +26,7 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: boo
     plan = load_bakeoff(file, overrides)
 
     # Only now: what follows takes seconds to import.
-    from multitask.bakeoff.bakeoff import conduct
+    from multitask.bakeoff.bakeoff import run_bakeoff
     from multitask.bakeoff.folder import BakeoffFolder
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import fail, show_paths
@@ -37,7 +37,7 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: boo
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = None
     try:
-        report = conduct(plan, folder, progress)
+        report = run_bakeoff(plan, folder, progress)
     except KeyboardInterrupt:
         pass  # and with it goes all that was under way, the thread that makes batches too, before the process does
     finally:

@@ -36,11 +36,11 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
     from multitask.reporting.eda.console import show_inspection
     from multitask.reporting.eda.page import render_inspection
     from multitask.reporting.progress import make_progress
-    from multitask.runs.data_module import Material
+    from multitask.runs.data_module import DataModule
     from multitask.utils.files import write_atomically
     from multitask.utils.seeds import derive
 
-    material = Material(settings)
+    material = DataModule(settings)
     progress = make_progress(quiet)
     try:
         found = inspect(

@@ -52,13 +52,13 @@ def command(
     from multitask.reporting.console import fail, show_paths
     from multitask.reporting.study.console import make_study_progress, show_study
     from multitask.study.folder import StudyFolder
-    from multitask.study.study import conduct
+    from multitask.study.study import run_study
 
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trials begin, which end in their own way
     try:
-        report = conduct(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds)
+        report = run_study(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds)
     except KeyboardInterrupt:
         progress.close()
         if folder.exists():

@@ -130,7 +130,7 @@ def find_boxes(
     return shared.kept(name, 32 * len(paths), paths, rows)
 
 
-class Pictures:
+class ImageCache:
     """The pixels of N pictures: decoded once and kept, or decoded at every look.
 
     Args:

@@ -65,7 +65,7 @@ class Batch:
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class Targets:
     """What is learned of N samples: a column for each loss.
 
     Attributes:
@@ -88,7 +88,7 @@ class _Order:
 class _Maker(Dataset[Batch | UserError]):
     """Makes the batch that an order names; it holds no state, so any worker may."""
 
-    def __init__(self, samples: Samples, learned: Learned, pictures: Inputs, augmentation: Augmentation | None) -> None:
+    def __init__(self, samples: Samples, learned: Targets, pictures: Inputs, augmentation: Augmentation | None) -> None:
         self.learned = learned
         self.weights = samples.weights
         self.pictures = pictures
@@ -136,7 +136,7 @@ class Batches:
     def __init__(
         self,
         samples: Samples,
-        learned: Learned,
+        learned: Targets,
         pictures: Inputs,
         indices: NDArray[np.int64],
         batch_size: int,

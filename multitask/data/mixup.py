@@ -13,7 +13,7 @@ from multitask.labels import MISSING
 
 
 @dataclass(frozen=True)
-class Targets:
+class BatchTargets:
     """What a batch should be taken for.
 
     A mixed picture is ``lam`` of the one's labels and ``1 - lam`` of the other's. Its joint target is therefore
@@ -39,16 +39,16 @@ class Targets:
         """(T,) the weight of the samples whose label is known; of a mixed batch that of either side, which agree."""
         return (self.weights.unsqueeze(1) * (self.labels != MISSING)).sum(dim=0)
 
-    def sides(self) -> list[tuple[float, Targets]]:
+    def sides(self) -> list[tuple[float, BatchTargets]]:
         """Share and unmixed targets of each side of the mixture."""
-        own = (self.lam, Targets(self.labels, self.weights, self.numbers))
+        own = (self.lam, BatchTargets(self.labels, self.weights, self.numbers))
         if self.partner is None:
             return [own]
-        other = Targets(self.labels[self.partner], self.weights[self.partner], self.numbers[self.partner])
+        other = BatchTargets(self.labels[self.partner], self.weights[self.partner], self.numbers[self.partner])
         return [own, (1.0 - self.lam, other)]
 
 
-def mix(images: Tensor, targets: Targets, settings: MixSettings, seed: int) -> tuple[Tensor, Targets]:
+def mix(images: Tensor, targets: BatchTargets, settings: MixSettings, seed: int) -> tuple[Tensor, BatchTargets]:
     """A batch mixed with a permutation of itself by mixup or CutMix, or left as it is.
 
     mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. CutMix: Yun et al. 2019,

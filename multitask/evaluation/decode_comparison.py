@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
-from multitask.evaluation.decode import AnyFitted, DecodeSettings, Fitted, Known, Priors
+from multitask.evaluation.decode import AnyDecodeRule, DecodeRule, DecodeSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.auto import MOST_CLASSES, candidates, pick
 from multitask.evaluation.decode.base import best_cell, macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal, num_folds
@@ -25,7 +25,7 @@ from multitask.settings.schema import Count, Settings, validate
 from multitask.utils.files import to_json
 
 
-class Kept(Settings):
+class FittedRules(Settings):
     """What a run keeps of its decode rules, in ``decode.json``.
 
     Attributes:
@@ -41,7 +41,7 @@ class Kept(Settings):
     """
 
     used: str
-    rules: dict[str, AnyFitted]
+    rules: dict[str, AnyDecodeRule]
     temperatures: dict[str, Temperature]
     picked: str | None
     sentence: str
@@ -50,9 +50,9 @@ class Kept(Settings):
     num_groups: Count
     num_images: Count
 
-    def rule(self) -> Fitted:
+    def rule(self) -> DecodeRule:
         """The rule that answers."""
-        found: Fitted = self.rules[self.used]
+        found: DecodeRule = self.rules[self.used]
         return found
 
     def to_json(self) -> str:
@@ -60,7 +60,7 @@ class Kept(Settings):
         return to_json(self.model_dump(mode="json"))
 
     @classmethod
-    def read(cls, path: Path, space: LabelSpace) -> Kept:
+    def read(cls, path: Path, space: LabelSpace) -> FittedRules:
         """What ``to_json`` wrote.
 
         Args:
@@ -100,7 +100,7 @@ class Decided:
     """
 
     predicted: IntArray
-    kept: Kept
+    kept: FittedRules
     section: dict[str, Any]
 
 
@@ -126,7 +126,7 @@ def decide_and_fit(
         note = f"With more than {MOST_CLASSES} classes, rules that are fitted are not compared."
     count = num_folds(known)
     if count < 2:
-        rules = {name: rule for name, rule in rules.items() if not rule.needs_people}
+        rules = {name: rule for name, rule in rules.items() if not rule.needs_validation}
         found = "nobody has" if not count else "one has"
         note = f"Rules that are fitted need two groups whose classes are known, and {found}: none was fitted."
     fitted = {name: rule.fit(known, priors, seed) for name, rule in rules.items()}
@@ -135,12 +135,14 @@ def decide_and_fit(
         used = decode.unfitted().name
     folds = deal(known, seed) if count > 1 else np.zeros(len(known), dtype=np.int64)
     answers = {
-        name: cross_fit(rule, known, priors, folds, seed) if rule.needs_people else fitted[name].decode(known.evidence)
+        name: cross_fit(rule, known, priors, folds, seed)
+        if rule.needs_validation
+        else fitted[name].decode(known.evidence)
         for name, rule in rules.items()
     }
     in_sample = {name: fitted[name].decode(known.evidence) for name in rules}
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
-    kept = Kept(
+    kept = FittedRules(
         used=used,
         rules=fitted,  # type: ignore[arg-type]  # every Fitted is one of the table's
         temperatures=fit_temperatures(known, priors),
@@ -154,13 +156,13 @@ def decide_and_fit(
     return Decided(answers[used], kept, _section(kept, predictions, answers, resample_seed, in_sample))
 
 
-def decide(predictions: Predictions, kept: Kept, resample_seed: int) -> Decided:
+def decide(predictions: Predictions, kept: FittedRules, resample_seed: int) -> Decided:
     """Answers for people on whom no rule was fitted, by rules fitted before; every rule is scored on them."""
     answers = {name: rule.decode(predictions.evidence()) for name, rule in kept.rules.items()}
     return Decided(answers[kept.used], kept, _section(kept, predictions, answers, resample_seed, None))
 
 
-def _picked(answers: Mapping[str, IntArray], known: Known, used: str) -> tuple[str, str]:
+def _picked(answers: Mapping[str, IntArray], known: LabelledOutputs, used: str) -> tuple[str, str]:
     """The rule that ``auto`` picks, and why, in a sentence."""
     rows = np.flatnonzero(known.classes >= 0)
     choice = {rule.name: answers[rule.name][rows] for rule in candidates(known.space)}
@@ -179,7 +181,7 @@ def _picked(answers: Mapping[str, IntArray], known: Known, used: str) -> tuple[s
 
 
 def _section(
-    kept: Kept,
+    kept: FittedRules,
     predictions: Predictions,
     answers: Mapping[str, IntArray],
     seed: int,

@@ -17,7 +17,7 @@ from torch import Tensor
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
 from multitask.errors import DivergedError, UserError
-from multitask.evaluation.decode import Evidence, Known
+from multitask.evaluation.decode import LabelledOutputs, ModelOutputs
 from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.utils.files import check_regular
 
@@ -114,15 +114,15 @@ class Predictions:
         """(N, C)."""
         return self.learned.joint_log_probs(self.log_probs) if self.joint is None else self.joint
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> ModelOutputs:
         """What a decode rule sees."""
-        return Evidence.of(self.log_probs, self.learned, self.joint)
+        return ModelOutputs.of(self.log_probs, self.learned, self.joint)
 
-    def known(self) -> Known:
+    def known(self) -> LabelledOutputs:
         """What a decode rule is fitted on."""
         # Where one head learns the classes whole, they are its labels.
         labels = self.labels if self.learned == self.space else self.classes[:, None]
-        return Known(self.evidence(), labels, self.groups)
+        return LabelledOutputs(self.evidence(), labels, self.groups)
 
     def task_log_probs(self) -> dict[str, Tensor]:
         """Per task of ``space``, (N, C_t): the marginals of the joint, whatever the heads are."""

@@ -70,7 +70,7 @@ class Backbone(Encoder):
         self.eval()
         try:
             with torch.no_grad():
-                return self.encode(torch.zeros(1, 3, *image_size))
+                return self.forward_features(torch.zeros(1, 3, *image_size))
         except Exception as error:  # whatever a model makes of a size that it was not made for
             height, width = image_size
             raise UserError(
@@ -86,7 +86,7 @@ class Backbone(Encoder):
             module.eval()
         return self
 
-    def encode(self, images: Tensor) -> Encoded:
+    def forward_features(self, images: Tensor) -> Encoded:
         """The pooled features and the map that they are pooled from.
 
         Args:
@@ -111,7 +111,7 @@ class Backbone(Encoder):
         """A digest of weights and statistics: of what was loaded, wherever it came from."""
         digest = hashlib.blake2b(digest_size=16)
         for name, value in self.state_dict().items():
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".forward_features())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 

@@ -94,23 +94,23 @@ class Branched(Trunks):
             )
         self.train(training)
 
-    def encode(self, images: Tensor) -> Encoded:
+    def forward_features(self, images: Tensor) -> Encoded:
         """The trunk runs once, and each branch on what it gave."""
         whole, *others = self._each()
         assert isinstance(whole, Backbone)
         with _recording(whole.body, self.given) as outputs:
-            trunks = [whole.encode(images)]
+            trunks = [whole.forward_features(images)]
         for branch in others:
             assert isinstance(branch, Backbone)
             with _giving(branch.body, outputs):
-                trunks.append(branch.encode(images))
+                trunks.append(branch.forward_features(images))
         return Encoded.side_by_side(trunks, self.tasks)
 
     def _check(self, pictures: Tensor, expected: Encoded) -> None:
         """That every branch gives the features that the model gives."""
         self.eval()
         with torch.no_grad():
-            found = self.encode(pictures)
+            found = self.forward_features(pictures)
         for trunk in found.trunks.values():
             for one, other in ((trunk.pooled, expected.pooled), (trunk.map, expected.map)):
                 if one is None or other is None:
@@ -187,7 +187,7 @@ def _before(body: nn.Module, at: str, pictures: Tensor) -> list[str]:
 def _outputs(whole: Backbone, names: Sequence[str], pictures: Tensor) -> tuple[dict[str, Any], Encoded]:
     """What the trunk's modules give, and what the model gives in the end."""
     with torch.no_grad(), _recording(whole.body, names) as outputs:
-        first = whole.encode(pictures)
+        first = whole.forward_features(pictures)
     if not isinstance(outputs[names[-1]], Tensor):
         raise ValueError("it does not give one feature map")
     return outputs, first
@@ -219,7 +219,7 @@ def _used(branch: Backbone, outputs: Mapping[str, Any], pictures: Tensor) -> set
     branch.frozen = False
     branch.body.requires_grad_(True)
     with torch.enable_grad(), _giving(branch.body, outputs):
-        encoded = branch.encode(pictures)
+        encoded = branch.forward_features(pictures)
         total = encoded.pooled.sum() + (0 if encoded.map is None else encoded.map.sum())
         found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()
     for name, parameter in parameters.items():

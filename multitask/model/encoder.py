@@ -71,12 +71,12 @@ class Encoder(nn.Module):
     frozen: bool = False
 
     @abstractmethod
-    def encode(self, images: Tensor) -> Encoded:
+    def forward_features(self, images: Tensor) -> Encoded:
         """(B, 3, H, W) pictures, normalised, as the heads see them."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Pooled features: (B, 3, H, W), normalised, to (B, F), of several trunks side by side."""
-        return self.encode(images).pooled
+        return self.forward_features(images).pooled
 
     @property
     def all_widths(self) -> Widths:
@@ -115,9 +115,9 @@ class Trunks(Encoder):
         assert len({trunk.widths for trunk in trunks}) == 1
         assert len(self.tasks) == len(trunks)
 
-    def encode(self, images: Tensor) -> Encoded:
+    def forward_features(self, images: Tensor) -> Encoded:
         """Each trunk sees the pictures for itself."""
-        return Encoded.side_by_side([trunk.encode(images) for trunk in self._each()], self.tasks)
+        return Encoded.side_by_side([trunk.forward_features(images) for trunk in self._each()], self.tasks)
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:
         """Those of each trunk."""

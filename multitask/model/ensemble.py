@@ -27,10 +27,10 @@ class Ensemble(nn.Module):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Log-probabilities per head: (B, 3, H, W) to {head: (B, C_t)} float32."""
         answers: list[Mapping[str, Tensor]] = [network(images) for network in self.networks]
-        return {head: vote([answer[head] for answer in answers]) for head in answers[0]}
+        return {head: vote([forward_heads[head] for forward_heads in answers]) for head in answers[0]}
 
 
 def vote(answers: Sequence[Tensor]) -> Tensor:
     """(B, C) log-probabilities from those, or the logits, of K voters; a class that one holds for impossible is so."""
-    log_probs = torch.stack([answer.float().log_softmax(dim=1) for answer in answers])
+    log_probs = torch.stack([forward_heads.float().log_softmax(dim=1) for forward_heads in answers])
     return log_probs.mean(dim=0).log_softmax(dim=1)

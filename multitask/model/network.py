@@ -45,11 +45,11 @@ class Heads(nn.Module):
         self.heads = heads
         self.joint = joint
 
-    def encode(self, inputs: Tensor) -> Encoded:
+    def forward_features(self, inputs: Tensor) -> Encoded:
         """What the heads read: here (B, F) features that were computed before."""
         return Encoded(inputs)
 
-    def answer(self, encoded: Encoded) -> dict[str, Tensor]:
+    def forward_heads(self, encoded: Encoded) -> dict[str, Tensor]:
         """Log-probabilities: per head (B, C_t), and (B, C) ``joint`` where there is a joint term."""
         answers: dict[str, Tensor] = {name: head(encoded.of(name)) for name, head in self.heads.items()}
         if self.joint is not None:
@@ -57,8 +57,8 @@ class Heads(nn.Module):
         return answers
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """``encode`` and ``answer``."""
-        return self.answer(self.encode(inputs))
+        """``forward_features`` and ``forward_heads``."""
+        return self.forward_heads(self.forward_features(inputs))
 
     def shared(self, encoded: Encoded) -> Tensor | None:
         """The features that all the heads read comes from, (B, ...), and that a gradient goes on from; None where there
@@ -98,9 +98,9 @@ class Network(Heads):
         self._one_trunk = backbone.num_trunks == 1
         self._map_is_read = any(nets[name].reads_map for name in space.task_names)
 
-    def encode(self, inputs: Tensor) -> Encoded:
+    def forward_features(self, inputs: Tensor) -> Encoded:
         """(B, 3, H, W) pictures, normalised, as the backbone sees them."""
-        return self.backbone.encode(inputs)
+        return self.backbone.forward_features(inputs)
 
     def shared(self, encoded: Encoded) -> Tensor | None:
         """The pooled ones; what they and the map are made of where a head reads the map; none of several trunks."""

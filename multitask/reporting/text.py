@@ -78,7 +78,7 @@ def picture_notes(facts: Mapping[str, Any]) -> list[str]:
     """What must be told of the network's view of the pictures, a sentence each without its full stop.
 
     Args:
-        facts: as of ``Gallery.facts``; a report, too, holds them.
+        facts: as of ``ImageStore.facts``; a report, too, holds them.
     """
     notes = []
     if (fit := facts.get("fit")) and (num := fit["num_wide"] + fit["num_tall"]):

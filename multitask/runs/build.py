@@ -13,7 +13,7 @@ from multitask.data.loading import Batches
 from multitask.errors import UserError
 from multitask.model.network import ByTask, Network
 from multitask.runs.build_losses import build_losses
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import Trainer
 from multitask.training.state import check_state
@@ -90,7 +90,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
         raise UserError(f"{path}: does not fit the run's network: {str(error).splitlines()[0]}") from None
 
 
-def build_trainer(config: Config, material: Material, network: Network, num_batches: int) -> Trainer:
+def build_trainer(config: Config, material: DataModule, network: Network, num_batches: int) -> Trainer:
     """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch.
 
     Where the batches hold features, the trainer's network is what comes after the backbone of this one.

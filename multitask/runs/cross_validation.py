@@ -20,7 +20,7 @@ from multitask.evaluation.summary import distribution
 from multitask.progress import Progress
 from multitask.runs.build_losses import number_centres
 from multitask.runs.config import load_run_config
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
 from multitask.runs.image_store import SEEN
@@ -105,7 +105,7 @@ def _run_folds(
     reuse: Path | None,
 ) -> RunResult:
     device = resolve_device(config.device)
-    materials = [Material(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
+    materials = [DataModule(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
     data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].without_test())}
     begun = folder.exists()
     if begun:
@@ -134,7 +134,7 @@ def _run_folds(
     return RunResult(folder, write_out_of_fold(folder, config, materials[0]), [])
 
 
-def _split_csv(materials: list[Material]) -> str:
+def _split_csv(materials: list[DataModule]) -> str:
     """Every picture with the fold that it validates in, or ``test``; nothing where it does in none."""
     samples = materials[0].samples
     folds = [""] * len(samples)
@@ -178,7 +178,7 @@ def members(folder: RunFolder, config: Config) -> list[tuple[RunFolder, Config]]
     return list(zip(found, fold_configs(config, num_folds), strict=True))
 
 
-def write_out_of_fold(folder: RunFolder, config: Config, material: Material) -> dict[str, Any]:
+def write_out_of_fold(folder: RunFolder, config: Config, material: DataModule) -> dict[str, Any]:
     """Writes the report on all people, from the tables of predictions that the folds left.
 
     Args:
@@ -224,7 +224,7 @@ def write_ensemble_report(
     split: str,
     predictions: Predictions,
     config: Config,
-    material: Material,
+    material: DataModule,
     more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the predictions and the report of one split of a run in folds; returns the report.

@@ -18,9 +18,9 @@ from multitask.data.augment import Augmentation, changes_pictures
 from multitask.data.colours import Decoding
 from multitask.data.corrections import correct
 from multitask.data.empty_cells import EmptyCells, empty_cells
-from multitask.data.image_cache import Pictures
+from multitask.data.image_cache import ImageCache
 from multitask.data.images import Normaliser, Preprocessing, pixels_key
-from multitask.data.loading import Batches, Learned
+from multitask.data.loading import Batches, Targets
 from multitask.data.samples import Samples
 from multitask.data.sentinels import sentinel_notes
 from multitask.data.splits import Split, fold, hold_out, limit_groups, told, without_classes
@@ -30,13 +30,13 @@ from multitask.model.encoder import Encoder
 from multitask.model.frozen_features import Features, compute_features, features_key
 from multitask.progress import Progress
 from multitask.runs.environment import fingerprint, machine
-from multitask.runs.image_store import Gallery, stage_if_begun
+from multitask.runs.image_store import ImageStore, stage_if_begun
 from multitask.training.device import resolve_precision
 from multitask.utils.files import content_digest
 from multitask.utils.seeds import derive
 
 
-class Material:
+class DataModule:
     """The samples of a config and, once they are read, their pictures.
 
     Args:
@@ -66,7 +66,7 @@ class Material:
         self.split: Split = _split(config, self.samples, given, kept)
         self._check_labelled()
         self.preprocessing = preprocessing(config)
-        self.gallery = Gallery(config, self.samples, self.preprocessing, reuse, lambda: self.contents)
+        self.gallery = ImageStore(config, self.samples, self.preprocessing, reuse, lambda: self.contents)
         self._features: Features | None = None
 
     def training_samples(self) -> Samples:
@@ -79,7 +79,7 @@ class Material:
             return self.samples
         return self.samples.take(np.setdiff1d(np.arange(len(self.samples)), self.split.test))
 
-    def what_is_learned(self, samples: Samples) -> Learned:
+    def what_is_learned(self, samples: Samples) -> Targets:
         """A column for each loss: of every head and, where there is one, of the joint term."""
         return what_is_learned(samples, self.config)
 
@@ -137,7 +137,7 @@ class Material:
         """What makes a network's input of what the batches hold."""
         return self.preprocessing if self._features is None else self._features
 
-    def pictures(self, progress: Progress) -> Pictures:
+    def pictures(self, progress: Progress) -> ImageCache:
         """The pictures of all samples, read at the first call.
 
         Raises:
@@ -146,7 +146,7 @@ class Material:
         return self.gallery.pictures(progress)
 
     def picture_facts(self, split: str, progress: Progress) -> dict[str, Any]:
-        """What the network sees of the pictures of a split, as ``Gallery.facts``.
+        """What the network sees of the pictures of a split, as ``ImageStore.facts``.
 
         Raises:
             UserError: a picture cannot be read.
@@ -260,7 +260,7 @@ class Material:
         }
 
 
-def what_is_learned(samples: Samples, config: Config) -> Learned:
+def what_is_learned(samples: Samples, config: Config) -> Targets:
     """A column for each loss, in the order of ``Config.loss_weights``."""
     classes = samples.classes[:, None]
     unknown = np.full_like(classes, np.nan, dtype=np.float32)
@@ -269,7 +269,7 @@ def what_is_learned(samples: Samples, config: Config) -> Learned:
         labels, numbers = classes, unknown
     if config.joint is not None:
         labels, numbers = np.hstack([labels, classes]), np.hstack([numbers, unknown])
-    return Learned(labels, numbers)
+    return Targets(labels, numbers)
 
 
 def _split(config: Config, samples: Samples, given: Samples, kept: NDArray[np.int64]) -> Split:

@@ -19,9 +19,9 @@ from multitask.model.ensemble import Ensemble
 from multitask.progress import Progress
 from multitask.runs.build import build_network, load_weights
 from multitask.runs.cross_validation import fold_configs, members, write_ensemble_report, write_out_of_fold
-from multitask.runs.data_module import Material, what_is_learned
+from multitask.runs.data_module import DataModule, what_is_learned
 from multitask.runs.folder import RunFolder
-from multitask.runs.image_store import Gallery
+from multitask.runs.image_store import ImageStore
 from multitask.runs.report import answer, read_rules, write_report
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.memory import keep_freed_memory
@@ -48,9 +48,9 @@ def loaded(
         yield networks[0] if folder.num_folds is None else Ensemble(networks), device
 
 
-def data_of(folder: RunFolder, config: Config) -> Material:
+def data_of(folder: RunFolder, config: Config) -> DataModule:
     """A run's material; of a run in folds, the first fold's."""
-    return Material(config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0])
+    return DataModule(config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0])
 
 
 def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _evaluate(folder: RunFolder, config: Config, split: str, progress: Progress)
             batches = material.batches(split, progress, device)
             seen = material.picture_facts(split, progress)
         else:
-            gallery = Gallery(config, samples, material.preprocessing)
+            gallery = ImageStore(config, samples, material.preprocessing)
             batches = batches_of(samples, config, gallery, progress)
             seen = gallery.facts(np.arange(len(samples)), progress)
         predictions = answer(network, config, samples, batches, material.preprocessing, device)
@@ -119,7 +119,7 @@ def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Pro
     return write_out_of_fold(folder, config, data_of(folder, config))
 
 
-def batches_of(samples: Samples, config: Config, gallery: Gallery, progress: Progress) -> Batches:
+def batches_of(samples: Samples, config: Config, gallery: ImageStore, progress: Progress) -> Batches:
     """Batches of all samples, in their order; nobody keeps their pictures for other runs."""
     learned, indices = what_is_learned(samples, config), np.arange(len(samples))
     return Batches(samples, learned, gallery.pictures(progress), indices, config.training.batch_size)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from multitask.config import Config
 from multitask.data import framing
 from multitask.data.crop import crop_counts
-from multitask.data.image_cache import Pictures, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
+from multitask.data.image_cache import ImageCache, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
 from multitask.data.images import Pixels, Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.settings import CacheName
@@ -23,10 +23,10 @@ from multitask.utils.files import content_digest
 from multitask.utils.shared_arrays import default_folder
 
 SEEN = ("crop", "fit", "first_frames")
-"""The keys of ``Gallery.facts``."""
+"""The keys of ``ImageStore.facts``."""
 
 
-class Gallery:
+class ImageStore:
     """The pictures of some samples, as a config's network sees them, and where they are kept.
 
     Args:
@@ -55,7 +55,7 @@ class Gallery:
         if reuse is not None and config.data.cache in ("auto", "memory"):
             self._folder, self.cache = reuse, "disk"
         self._boxes: NDArray[np.float64] | None = None
-        self._pictures: Pictures | None = None
+        self._pictures: ImageCache | None = None
 
     def boxes(self, progress: Progress) -> NDArray[np.float64] | None:
         """(N, 4) the box of each picture, NaN where it has none; None where the crop uses no boxes.
@@ -77,7 +77,7 @@ class Gallery:
             self._boxes = find_boxes(self._paths, self._preprocessing, on_done, shared)
         return self._boxes
 
-    def pictures(self, progress: Progress) -> Pictures:
+    def pictures(self, progress: Progress) -> ImageCache:
         """The pictures, read at the first call.
 
         Raises:
@@ -87,7 +87,7 @@ class Gallery:
             boxes = self.boxes(progress)
             on_done = stage_if_begun(progress, "reading pictures", len(self._paths))
             shared = self._shared(progress) if self.cache == "disk" else None
-            self._pictures = Pictures(self._paths, self._preprocessing, self.cache, on_done, shared, boxes)
+            self._pictures = ImageCache(self._paths, self._preprocessing, self.cache, on_done, shared, boxes)
         return self._pictures
 
     def picture(self, index: int, progress: Progress) -> Pixels:

@@ -16,10 +16,10 @@ from multitask.labels import MISSING
 from multitask.progress import Progress
 from multitask.reporting.html import Mistake, Picture
 from multitask.reporting.run.page import render_report
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import data_of
 from multitask.runs.folder import RunFolder
-from multitask.runs.image_store import Gallery
+from multitask.runs.image_store import ImageStore
 from multitask.utils.files import write_atomically
 from multitask.utils.seeds import derive
 
@@ -51,7 +51,7 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
         shown = material.samples
         if split == "eval":
             shown = config.data.source.answered(Path(config.data.root), material.space)
-        mistakes = _mistakes(predictions, shown, Gallery(config, shown, material.preprocessing))
+        mistakes = _mistakes(predictions, shown, ImageStore(config, shown, material.preprocessing))
     except UserError as error:
         report = {**report, "pictures_missing": str(error)}
     path = folder.report(split, "html")
@@ -63,7 +63,7 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
     return path
 
 
-def _augmented(material: Material) -> list[Picture]:
+def _augmented(material: DataModule) -> list[Picture]:
     """Training pictures as the network saw them: one of each person as far as there are enough."""
     config, samples = material.config, material.samples
     seed = derive(config.seed, "page")
@@ -76,7 +76,7 @@ def _augmented(material: Material) -> list[Picture]:
     return [Picture(pixels, names[index]) for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)]
 
 
-def _mistakes(predictions: Predictions, samples: Samples, gallery: Gallery) -> list[Mistake]:
+def _mistakes(predictions: Predictions, samples: Samples, gallery: ImageStore) -> list[Mistake]:
     """The wrong answers of the highest probability, at most ``MISTAKES_PER_GROUP`` of one group."""
     space = predictions.space
     given, guess = predictions.classes, predictions.predicted

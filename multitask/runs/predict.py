@@ -12,7 +12,7 @@ from multitask.progress import Progress
 from multitask.runs.data_module import preprocessing
 from multitask.runs.evaluate import batches_of, loaded
 from multitask.runs.folder import RunFolder
-from multitask.runs.image_store import Gallery
+from multitask.runs.image_store import ImageStore
 from multitask.runs.report import answer, read_rules
 from multitask.utils.files import csv_text, write_atomically
 
@@ -47,7 +47,7 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
     kept = read_rules(folder, config)
     rule = kept.rule() if kept else None
     with loaded(folder, config) as (network, device):
-        batches = batches_of(samples, config, Gallery(config, samples, preprocess), progress)
+        batches = batches_of(samples, config, ImageStore(config, samples, preprocess), progress)
         predictions = answer(network, config, samples, batches, preprocess, device, rule)
     header, *rows = queries.table(predictions.predicted, samples.space)
     write_atomically(out, csv_text(header, rows))

@@ -15,14 +15,14 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.errors import UserError
-from multitask.evaluation.decode import Evidence, Fitted, Priors
+from multitask.evaluation.decode import DecodeRule, ModelOutputs, Priors
 from multitask.evaluation.decode.prior import frequencies
-from multitask.evaluation.decode_comparison import Kept, decide, decide_and_fit, joint_term
+from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.summary import distribution, summarise
 from multitask.labels import JOINT
 from multitask.runs.build_losses import prior_shifts
-from multitask.runs.data_module import Material, what_is_learned
+from multitask.runs.data_module import DataModule, what_is_learned
 from multitask.runs.folder import RunFolder, read_record
 from multitask.runs.records import Begun
 from multitask.utils.files import plain, to_json, write_atomically
@@ -36,7 +36,7 @@ def answer(
     batches: Batches,
     preprocess: Normaliser,
     device: torch.device,
-    rule: Fitted | None = None,
+    rule: DecodeRule | None = None,
 ) -> Predictions:
     """What a network in evaluation mode says of samples.
 
@@ -54,7 +54,7 @@ def answer(
     joint = log_probs.pop(JOINT, None)
     if config.joint is None or config.joint.term.name == "none":
         joint = None  # nothing but what the heads say
-    classes = (rule or config.decode.unfitted()).decode(Evidence.of(log_probs, learned, joint))
+    classes = (rule or config.decode.unfitted()).decode(ModelOutputs.of(log_probs, learned, joint))
     return Predictions(
         config.space(),
         learned,
@@ -77,15 +77,15 @@ def decode_priors(config: Config, samples: Samples) -> Priors:
     return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
 
 
-def read_rules(folder: RunFolder, config: Config) -> Kept | None:
+def read_rules(folder: RunFolder, config: Config) -> FittedRules | None:
     """The decode rules that were fitted when the run was scored; None where it was not and none is needed.
 
     Raises:
         UserError: the file is damaged, or is missing and the run's rule must be fitted.
     """
     if folder.decode.is_file():
-        return Kept.read(folder.decode, config.learned_space())
-    if config.decode.needs_people:
+        return FittedRules.read(folder.decode, config.learned_space())
+    if config.decode.needs_validation:
         raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
     return None
 
@@ -95,13 +95,13 @@ def write_report(
     split: str,
     predictions: Predictions,
     config: Config,
-    material: Material,
+    material: DataModule,
     history: list[dict[str, Any]],
     seen: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the predictions and the report of one split, as ``write_figures``; returns the report.
 
-    ``seen`` says what the network sees of its pictures: ``Gallery.facts``.
+    ``seen`` says what the network sees of its pictures: ``ImageStore.facts``.
     """
     samples = material.samples
     began = folder.read_environment("num_parameters", "device")

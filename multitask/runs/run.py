@@ -22,7 +22,7 @@ from multitask.reporting.text import picture_notes
 from multitask.runs.build import build_network, build_trainer, check_smallest_batch, load_weights
 from multitask.runs.build_losses import number_centres
 from multitask.runs.config import load_run_config
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
 from multitask.runs.report import answer, write_report
@@ -83,7 +83,7 @@ def run(
         device = resolve_device(config.device)
         make_deterministic(device)
         keep_freed_memory()
-        material = Material(config, reuse)
+        material = DataModule(config, reuse)
         for note in material.samples.notes:
             progress.note(note)
         # A checkpoint to go on from does not hold what is frozen.
@@ -211,7 +211,7 @@ class _Validation:
         self.best = self._last
 
 
-def _validation(config: Config, material: Material, device: torch.device, progress: Progress) -> _Validation | None:
+def _validation(config: Config, material: DataModule, device: torch.device, progress: Progress) -> _Validation | None:
     """None where nobody validates."""
     if not len(material.split.val):
         return None
@@ -221,7 +221,7 @@ def _validation(config: Config, material: Material, device: torch.device, progre
 
 
 def _open_folder(
-    folder: RunFolder, config: Config, material: Material, facts: dict[str, Any], progress: Progress
+    folder: RunFolder, config: Config, material: DataModule, facts: dict[str, Any], progress: Progress
 ) -> None:
     """Writes what the run begins with, or checks that it is what a resumed run began with.
 

@@ -18,10 +18,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from multitask.config import Config, DataSettings
 from multitask.errors import UserError
-from multitask.progress import RunningTrial, StudyProgress, StudyView
+from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
 from multitask.study.metrics import figures_in_words
@@ -82,7 +82,7 @@ def candidates(study: Study, best: int) -> list[Candidate]:
     finished = [
         trial for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)) if trial.values is not None
     ]
-    base = next((trial for trial in finished if trial.user_attrs.get(ledger.ORIGIN) == "base"), None)
+    base = next((trial for trial in finished if trial.user_attrs.get(trial_attrs.ORIGIN) == "base"), None)
     if base is None:
         raise UserError("--confirm: the base (trial 0) has no score to compare with")
     sign = -1 if study.directions[0].name == "MAXIMIZE" else 1
@@ -104,7 +104,7 @@ def candidates(study: Study, best: int) -> list[Candidate]:
 
 
 def _changes(trial: FrozenTrial) -> dict[str, Any]:
-    found: dict[str, Any] = trial.user_attrs.get(ledger.CHANGES, {})
+    found: dict[str, Any] = trial.user_attrs.get(trial_attrs.CHANGES, {})
     return found
 
 
@@ -159,7 +159,7 @@ class Confirmation:
         """
         waiting = [run for run in self.runs if not run.is_done()]
         settings = self.plan.settings
-        view = StudyView(settings.name, settings.objective, len(self.runs), phase="confirming")
+        view = SweepStatus(settings.name, settings.objective, len(self.runs), phase="confirming")
         view.num_workers, view.finished = len(pool.workers), len(self.runs) - len(waiting)
         running: dict[int, ConfirmingRun] = {}
         losses: dict[str, int] = {}

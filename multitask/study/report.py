@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from multitask.reporting.text import score_text
 from multitask.runs.environment import environment
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.importances import Importances, parameter_importances
 from multitask.study.settings import Plan
 from multitask.utils.files import plain
@@ -36,10 +36,10 @@ def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | Non
     """
     settings = plan.settings
     every = study.get_trials(deepcopy=False)
-    trials = ledger.counted(every, settings.retries)
+    trials = trial_attrs.counted(every, settings.retries)
     rows = [_row(trial, plan) for trial in trials]
     counts = {state: sum(row["state"] == state for row in rows) for state in _STATES.values()}
-    lost = sum(ledger.is_lost(trial) for trial in every) - sum(ledger.is_lost(trial) for trial in trials)
+    lost = sum(trial_attrs.is_lost(trial) for trial in every) - sum(trial_attrs.is_lost(trial) for trial in trials)
     one = len(settings.objective) == 1
     importances = Importances(None, "there are several objectives")
     if one:
@@ -81,30 +81,30 @@ def summarise_study(study: Study, plan: Plan, confirmation: dict[str, Any] | Non
 
 def _row(trial: FrozenTrial, plan: Plan) -> dict[str, Any]:
     attributes = trial.user_attrs
-    changes = attributes.get(ledger.CHANGES, {})
+    changes = attributes.get(trial_attrs.CHANGES, {})
     weights = {head: changes.get(f"heads.{head}.weight") for head in plan.base.heads}
-    if attributes.get(ledger.ORIGIN) == "base" and plan.space.has_weights:
+    if attributes.get(trial_attrs.ORIGIN) == "base" and plan.space.has_weights:
         weights = {head: settings.weight for head, settings in plan.base.heads.items()}
-    origin = attributes.get(ledger.ORIGIN, "sampled")
-    if ledger.RETRY_OF in attributes:
-        origin = "base" if origin == "base" else f"retry of {attributes[ledger.RETRY_OF]}"
+    origin = attributes.get(trial_attrs.ORIGIN, "sampled")
+    if trial_attrs.RETRY_OF in attributes:
+        origin = "base" if origin == "base" else f"retry of {attributes[trial_attrs.RETRY_OF]}"
     return {
         "number": trial.number,
         "origin": origin,
         "state": _STATES[trial.state],
         "values": trial.values if trial.state == TrialState.COMPLETE else None,
-        "best_score": attributes.get(ledger.BEST_SCORE),
+        "best_score": attributes.get(trial_attrs.BEST_SCORE),
         "params": trial.params,
         "changes": changes,
         "weights": weights if all(weight is not None for weight in weights.values()) else None,
-        "scores": attributes.get(ledger.SCORES),
-        "history": attributes.get(ledger.HISTORY, []),
+        "scores": attributes.get(trial_attrs.SCORES),
+        "history": attributes.get(trial_attrs.HISTORY, []),
         "num_epochs": changes.get("training.epochs", plan.base.training.epochs),
-        "seconds": attributes.get(ledger.SECONDS),
+        "seconds": attributes.get(trial_attrs.SECONDS),
         "started": _moment(trial.datetime_start),
         "finished": _moment(trial.datetime_complete),
-        "failure": attributes.get(ledger.FAILURE) if trial.state == TrialState.FAIL else None,
-        "note": attributes.get(ledger.NOTE) if trial.state == TrialState.PRUNED else None,
+        "failure": attributes.get(trial_attrs.FAILURE) if trial.state == TrialState.FAIL else None,
+        "note": attributes.get(trial_attrs.NOTE) if trial.state == TrialState.PRUNED else None,
     }
 
 

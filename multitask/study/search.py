@@ -16,8 +16,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.progress import RunningTrial, StudyProgress, StudyView
-from multitask.study import trial_attrs as ledger
+from multitask.progress import RunningTrial, StudyProgress, SweepStatus
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
 from multitask.study.metrics import figure
@@ -98,7 +98,7 @@ class Search:
         self._swept = self._beat = -math.inf
         self._waits_said = self._began = False
         self._deadline: float | None = None
-        self.view = StudyView(
+        self.view = SweepStatus(
             self.settings.name,
             self.settings.objective,
             self.settings.budget.trials,
@@ -172,7 +172,7 @@ class Search:
     def _is_spent(self, trials: Sequence[FrozenTrial]) -> bool:
         """Whether all trials of the budget have begun."""
         total = self.settings.budget.trials
-        full = total is not None and len(ledger.counted(trials, self.settings.retries)) >= total
+        full = total is not None and len(trial_attrs.counted(trials, self.settings.retries)) >= total
         return full and not any(trial.state == TrialState.WAITING for trial in trials)
 
     def _elsewhere(self, trials: Sequence[FrozenTrial]) -> bool:
@@ -190,15 +190,17 @@ class Search:
             trial = self.study.ask()
         storage: Any = self.study._storage
         storage.record_heartbeat(trial._trial_id)
-        trial.set_user_attr(ledger.WORKER, this_worker(worker.process.pid))
+        trial.set_user_attr(trial_attrs.WORKER, this_worker(worker.process.pid))
         trials = self.study.get_trials(deepcopy=False)
         asked = next(other for other in trials if other.number == trial.number)
-        if ledger.takes_a_taken_place(asked, trials, self.settings.budget.trials, self.settings.retries):
-            give_up(self.study, trial._trial_id, {ledger.FAILURE: "its place was taken", ledger.SURPLUS: True})
+        if trial_attrs.takes_a_taken_place(asked, trials, self.settings.budget.trials, self.settings.retries):
+            give_up(
+                self.study, trial._trial_id, {trial_attrs.FAILURE: "its place was taken", trial_attrs.SURPLUS: True}
+            )
             return
-        is_base = asked.user_attrs.get(ledger.ORIGIN) == "base"
+        is_base = asked.user_attrs.get(trial_attrs.ORIGIN) == "base"
         changes = {} if is_base else self.plan.space.suggest(trial)
-        trial.set_user_attr(ledger.CHANGES, changes)
+        trial.set_user_attr(trial_attrs.CHANGES, changes)
         try:
             config = self.plan.space.config(changes) if changes else self.plan.base
         except UserError as error:
@@ -269,7 +271,7 @@ class Search:
         if self.settings.chosen_pruner.name == "dominated":
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
                 if trial.number not in self._histories:
-                    self._histories[trial.number] = trial.user_attrs.get(ledger.HISTORY, [])
+                    self._histories[trial.number] = trial.user_attrs.get(trial_attrs.HISTORY, [])
         return self._histories
 
     # --- signs of life ------------------------------------------------------------------------------------------
@@ -307,12 +309,16 @@ class Search:
         """Brings the view up to date."""
         trials = self.study.get_trials(deepcopy=False)
         view = self.view
-        counted = ledger.counted(trials, self.settings.retries)
+        counted = trial_attrs.counted(trials, self.settings.retries)
         view.finished = sum(trial.state == TrialState.COMPLETE for trial in counted)
         view.pruned = sum(trial.state == TrialState.PRUNED for trial in counted)
         view.failed = sum(trial.state == TrialState.FAIL for trial in counted)
-        view.retried = sum(ledger.is_lost(trial) for trial in trials) - sum(ledger.is_lost(trial) for trial in counted)
-        seconds = [trial.user_attrs[ledger.SECONDS] for trial in counted if ledger.SECONDS in trial.user_attrs]
+        view.retried = sum(trial_attrs.is_lost(trial) for trial in trials) - sum(
+            trial_attrs.is_lost(trial) for trial in counted
+        )
+        seconds = [
+            trial.user_attrs[trial_attrs.SECONDS] for trial in counted if trial_attrs.SECONDS in trial.user_attrs
+        ]
         view.mean_seconds = math.fsum(seconds) / len(seconds) if seconds else None
         if not view.finished:
             return

@@ -26,7 +26,7 @@ from sqlalchemy.engine import URL, make_url
 
 from multitask.errors import UserError
 from multitask.runs.records import reading
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.per_trial import PerTrial
 from multitask.study.provenance import RECORD, check_record
 from multitask.study.settings import HeartbeatSettings, Plan
@@ -189,7 +189,7 @@ def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], exten
     if not study.get_trials(deepcopy=False):
         params, _ = plan.space.base_params()
         drawn = plan.space.distributions()
-        queue(study, params, {name: drawn[name] for name in params}, {ledger.ORIGIN: "base"})
+        queue(study, params, {name: drawn[name] for name in params}, {trial_attrs.ORIGIN: "base"})
     return study
 
 
@@ -248,7 +248,7 @@ def give_up(study: Study, trial_id: int, attributes: Mapping[str, Any]) -> bool:
     Args:
         study: the study.
         trial_id: Optuna's id of the trial.
-        attributes: why, as in ``ledger``; written first, so that a failed trial always says why.
+        attributes: why, as in ``trial_attrs``; written first, so that a failed trial always says why.
 
     Returns:
         Whether it was still running.
@@ -270,7 +270,7 @@ def stale_trials(study: Study, heartbeat: HeartbeatSettings) -> list[FrozenTrial
     found = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         # One that died before its first heartbeat has none, which Optuna takes for a trial without heartbeats.
-        mute = ledger.WORKER not in trial.user_attrs and trial.datetime_start is not None
+        mute = trial_attrs.WORKER not in trial.user_attrs and trial.datetime_start is not None
         if trial._trial_id in silent or (
             mute and now - trial.datetime_start > timedelta(seconds=heartbeat.grace_s)  # type: ignore[operator]
         ):
@@ -282,11 +282,12 @@ def queue_lost(study: Study, retries: int) -> list[int]:
     """Queues every lost trial again that nobody has queued yet, and that was not lost too often; their numbers."""
     trials = study.get_trials(deepcopy=False)
     numbers = []
-    for trial in ledger.without_successor(trials, retries):
+    for trial in trial_attrs.without_successor(trials, retries):
         attributes = {
-            ledger.ORIGIN: trial.user_attrs.get(ledger.ORIGIN, "sampled"),
-            ledger.RETRY_OF: trial.number,
-            ledger.ATTEMPT: trial.user_attrs.get(ledger.ATTEMPT, 0) + (ledger.INTERRUPTED not in trial.user_attrs),
+            trial_attrs.ORIGIN: trial.user_attrs.get(trial_attrs.ORIGIN, "sampled"),
+            trial_attrs.RETRY_OF: trial.number,
+            trial_attrs.ATTEMPT: trial.user_attrs.get(trial_attrs.ATTEMPT, 0)
+            + (trial_attrs.INTERRUPTED not in trial.user_attrs),
         }
         queue(study, trial.params, trial.distributions, attributes)
         numbers.append(trial.number)

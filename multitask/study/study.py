@@ -14,7 +14,7 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.progress import Progress, StudyProgress
 from multitask.reporting.study.page import render_study
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import read_json
 from multitask.runs.records import reading
 from multitask.settings.schema import validate
@@ -41,7 +41,7 @@ from multitask.study.storage import (
 from multitask.utils.files import to_json, write_atomically
 
 
-def conduct(
+def run_study(
     plan: Plan,
     folder: StudyFolder,
     progress: StudyProgress,
@@ -80,7 +80,7 @@ def conduct(
             check_begun(folder.database)
     # Before the folder is made, so that a storage that nobody answers for leaves nothing behind.
     remote = open_storage(url, settings.heartbeat) if storage else None
-    material = Material(plan.base, folder.reuse)
+    material = DataModule(plan.base, folder.reuse)
     for metric in settings.objective:
         material.check_scored(metric, "objective")
     record = record_of(plan, material.fingerprint()["fingerprint"])

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done
 from multitask.study.metrics import figures_in_words
@@ -58,7 +58,7 @@ class Outcomes:
         reported = self.study._storage.get_trial(trial._trial_id).intermediate_values.values()
         pick = max if self.settings.directions[0] == "maximize" else min
         scores = {"joint": best["joint"], "tasks": best["tasks"]}
-        self.told(lambda: trial.set_user_attr(ledger.NOTE, reason))
+        self.told(lambda: trial.set_user_attr(trial_attrs.NOTE, reason))
         if self._keep(trial, TrialState.PRUNED, None, history, scores, pick(reported, default=None), seconds):
             self._ended(f"trial {trial.number}: pruned after {_epochs(history)}, {reason}", "pruned")
 
@@ -68,10 +68,10 @@ class Outcomes:
         Raises:
             UserError: as did too many before it.
         """
-        attributes = {ledger.FAILURE: message, ledger.HISTORY: history or []}
+        attributes = {trial_attrs.FAILURE: message, trial_attrs.HISTORY: history or []}
         if give_up(self.study, trial._trial_id, attributes):
             self._ended(f"trial {trial.number}: failed: {message}", "failed")
-        row = ledger.failures_in_a_row(self.study.get_trials(deepcopy=False))
+        row = trial_attrs.failures_in_a_row(self.study.get_trials(deepcopy=False))
         if len(row) >= self.settings.stop_after_failures:
             raise UserError(
                 f"{self.settings.name}: stopped, since the last {len(row)} trials failed; the latest: {message}"
@@ -86,9 +86,9 @@ class Outcomes:
             interrupted: whether somebody stopped the launch on purpose.
         """
         number = self.study._storage.get_trial(trial_id).number
-        attributes = {ledger.FAILURE: reason, ledger.LOST: True}
+        attributes = {trial_attrs.FAILURE: reason, trial_attrs.LOST: True}
         if interrupted:
-            attributes[ledger.INTERRUPTED] = True
+            attributes[trial_attrs.INTERRUPTED] = True
         if give_up(self.study, trial_id, attributes):
             shutil.rmtree(self.folder.trial(number), ignore_errors=True)
             again = number in queue_lost(self.study, self.settings.retries)
@@ -119,10 +119,10 @@ class Outcomes:
     ) -> bool:
         """Tells how a trial ended, with its curves; whether it was still this launch's."""
         attributes = {
-            ledger.HISTORY: history,
-            ledger.SCORES: scores,
-            ledger.BEST_SCORE: best_score,
-            ledger.SECONDS: seconds,
+            trial_attrs.HISTORY: history,
+            trial_attrs.SCORES: scores,
+            trial_attrs.BEST_SCORE: best_score,
+            trial_attrs.SECONDS: seconds,
         }
 
         def tell() -> None:

@@ -42,7 +42,7 @@ class Conflict:
         if number not in self.looked_at or step.features is None or len(losses) < 2:
             return
         self._names = tuple(losses)
-        rows = step.rows(torch.stack(list(losses.values())))
+        rows = step.jacobian(torch.stack(list(losses.values())))
         # A row of zeros, as of a batch without a label of the task, has no direction: NaN.
         rows = rows / rows.norm(dim=1, keepdim=True)
         self._found.append(rows @ rows.T)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from multitask.data.mixup import Targets
+from multitask.data.mixup import BatchTargets
 from multitask.labels import JOINT, MISSING, LabelSpace
 
 
@@ -29,7 +29,7 @@ class LikelihoodMeter:
         self._counts = torch.zeros_like(self._sums)
 
     @torch.no_grad()
-    def add(self, outputs: Mapping[str, Tensor], targets: Targets) -> None:
+    def add(self, outputs: Mapping[str, Tensor], targets: BatchTargets) -> None:
         """One batch.
 
         Args:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from multitask.balancers.base import Balancer, Step
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batch, Batches
-from multitask.data.mixup import Targets, mix
+from multitask.data.mixup import BatchTargets, mix
 from multitask.data.settings import MixSettings
 from multitask.errors import DivergedError, UserError
 from multitask.labels import JOINT, LabelSpace
@@ -27,8 +27,8 @@ from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 from multitask.training.device import resolve_precision
 from multitask.training.gradient_conflict import Conflict
 from multitask.training.likelihood import LikelihoodMeter
-from multitask.training.loss_meter import Means
-from multitask.training.replay import Again
+from multitask.training.loss_meter import LossMeter
+from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import check_history, check_optimizer, check_state
 from multitask.utils.seeds import derive
@@ -52,7 +52,7 @@ class _Done:
     total: Tensor
     losses: dict[str, Tensor]
     outputs: Mapping[str, Tensor]
-    targets: Targets
+    targets: BatchTargets
 
 
 def _owner(name: str) -> str:
@@ -160,7 +160,7 @@ class Trainer:
         for listener in told:
             listener.begin_epoch(epoch, self.settings.epochs)
         started = time.perf_counter()
-        sums = Means(tuple(self.losses), self.device)
+        sums = LossMeter(tuple(self.losses), self.device)
         likelihood = None if self.space is None else LikelihoodMeter(self.space, self.device)
         conflict = Conflict(batches.num_batches)
         shares = self._shares(batches, epoch)
@@ -191,7 +191,7 @@ class Trainer:
         }
 
     def _record(
-        self, sums: Means, likelihood: LikelihoodMeter | None, conflict: Conflict, mixed: float
+        self, sums: LossMeter, likelihood: LikelihoodMeter | None, conflict: Conflict, mixed: float
     ) -> dict[str, Any]:
         """``train`` of an epoch's record; ``mixed`` is the share of its batches that were."""
         weights = self.balancer.current_weights()
@@ -222,11 +222,11 @@ class Trainer:
         """Adds the gradients of one batch, after ``look``, which changes nothing."""
         batch = batch.to(self.device)
         images = self.preprocessing.normalise(batch.images)
-        images, targets = mix(images, Targets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
-        again = Again(self.device)
+        images, targets = mix(images, BatchTargets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
+        again = ReplayForward(self.device)
         with self.autocast():
-            encoded = self.network.encode(images)
-            answers = self.network.answer(encoded)
+            encoded = self.network.forward_features(images)
+            answers = self.network.forward_heads(encoded)
 
         def scaled(scalar: Tensor) -> Tensor:
             found: Tensor = self.scaler.scale(scalar / in_step)
@@ -248,7 +248,7 @@ class Trainer:
         outputs = {name: values.detach() for name, values in answers.items()}
         return _Done(total, {name: loss.detach() for name, loss in losses.items()}, outputs, targets)
 
-    def _losses(self, answers: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:
+    def _losses(self, answers: Mapping[str, Tensor], targets: BatchTargets) -> dict[str, Tensor]:
         losses = {}
         for column, (name, loss) in enumerate(self.losses.items()):
             sides = [
@@ -271,7 +271,7 @@ class Trainer:
         if self.ema:
             self.ema.update(self.network, step=update)
 
-    def _check(self, sums: Means, epoch: int) -> None:
+    def _check(self, sums: LossMeter, epoch: int) -> None:
         found = sums.first_not_finite()
         if found is not None:
             batch, head, value = found

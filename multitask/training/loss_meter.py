@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 
-class Means:
+class LossMeter:
     """The losses of one epoch, each the mean over the samples that have its label; on the device until somebody looks.
 
     Args:

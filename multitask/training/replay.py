@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
-class Again:
+class ReplayForward:
     """Makes a second walk forward comparable with the one that begins now, and invisible.
 
     Random layers draw what they drew. Batch norms normalise by the batch, as they did, but their running statistics do

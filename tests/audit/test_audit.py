@@ -19,7 +19,7 @@ from multitask.data.corrections import read_corrections
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.cross_validation import run_folds
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
 from multitask.settings.schema import override, validate
 from multitask.settings.yaml_text import dump_yaml
@@ -75,7 +75,7 @@ def test_every_suspect_is_a_correction_that_fits_the_data(
     assert audit.suspects
     _, config, predictions = read_folds(folded)
     section = {"files": [str(out.suspects)], "tier": "weak"}
-    material = Material(
+    material = DataModule(
         validate(Config, override(Config, config.model_dump(mode="json"), {"data.corrections": section}))
     )
     changed = dict(zip(material.samples.images, material.samples.labels, strict=True))
@@ -94,9 +94,9 @@ def test_corrections_move_nobody_and_the_folds_stay(folded: Path, tmp_path: Path
     dropping = tmp_path / "drop.yaml"
     dropping.write_text(dump_yaml({"corrections": rows}))
     for way in ({"data.val_fraction": 0.3}, {"data.folds": 3, "data.fold": 1}):
-        before = Material(validate(Config, override(Config, plain, way)))
+        before = DataModule(validate(Config, override(Config, plain, way)))
         files = {"data.corrections": {"files": [str(file), str(dropping)]}}
-        after = Material(validate(Config, override(Config, plain, {**way, **files})))
+        after = DataModule(validate(Config, override(Config, plain, {**way, **files})))
         assert len(after.samples) == len(before.samples) - 7
         sides = dict(zip(before.samples.images[before.split.val], ["val"] * len(before.split.val), strict=True))
         for side, rows_ in (("val", after.split.val), ("train", after.split.train)):

@@ -14,12 +14,12 @@ import pytest
 
 from multitask.bakeoff import bakeoff as module
 from multitask.bakeoff import runs
-from multitask.bakeoff.bakeoff import conduct, read_bakeoff_report
+from multitask.bakeoff.bakeoff import read_bakeoff_report, run_bakeoff
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.config import Config, load_config
 from multitask.errors import DivergedError, UserError
-from multitask.progress import StudyProgress, StudyView
+from multitask.progress import StudyProgress, SweepStatus
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 
@@ -31,9 +31,9 @@ class Listener(StudyProgress):
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.view: StudyView | None = None
+        self.view: SweepStatus | None = None
 
-    def begin(self, view: StudyView) -> None:
+    def begin(self, view: SweepStatus) -> None:
         self.view = view
 
     def ended(self, text: str, kind: str) -> None:
@@ -42,7 +42,7 @@ class Listener(StudyProgress):
 
 def bake(file: Path, out: Path, *overrides: str) -> tuple[dict[str, Any], Listener]:
     listener = Listener()
-    return conduct(load_bakeoff(file, overrides), BakeoffFolder(out), listener), listener
+    return run_bakeoff(load_bakeoff(file, overrides), BakeoffFolder(out), listener), listener
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ class TestBudget:
     ) -> None:
         plan = load_bakeoff(bakeoff_file(folds=2, budget={"images": 5}))
         with pytest.raises(UserError, match=r"^budget\.images: 5 is less than one epoch, which has \d+ images$"):
-            conduct(plan, BakeoffFolder(tmp_path / "out"), StudyProgress())
+            run_bakeoff(plan, BakeoffFolder(tmp_path / "out"), StudyProgress())
         assert not (tmp_path / "out").exists()
 
     def test_seconds_make_the_epochs_by_the_measured_speed_and_keep_them(
@@ -244,7 +244,7 @@ class TestGoingOn:
                     raise KeyboardInterrupt
 
         with pytest.raises(KeyboardInterrupt):
-            conduct(plan, BakeoffFolder(tmp_path / "out"), Interrupting())
+            run_bakeoff(plan, BakeoffFolder(tmp_path / "out"), Interrupting())
         folder = RunFolder(tmp_path / "out" / "flat" / "all" / "0")
         kept = [row["seconds"] for row in folder.read_history()]
         assert len(kept) == 2

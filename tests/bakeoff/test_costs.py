@@ -12,7 +12,7 @@ from multitask.bakeoff.costs import inference_speed, training_memory, training_s
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.runs.build import build_network
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 
 Tiny = Callable[..., Config]
 
@@ -36,7 +36,7 @@ class TestMemory:
 
     def test_what_is_reckoned_for_a_large_batch_is_what_one_takes(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tiny({"augment.strength": 0.0})
-        whole = costs._one_batch(config, Material(config, tmp_path), 16)
+        whole = costs._one_batch(config, DataModule(config, tmp_path), 16)
         found = training_memory(config, tmp_path)
         assert found["activations"] == pytest.approx(whole["activations"], rel=0.01)
         half = training_memory(tiny({"augment.strength": 0.0, "training.batch_size": 8}), tmp_path)

@@ -43,12 +43,12 @@ def test_quiet_says_nothing_and_out_names_the_page(call: Call, config_file: Conf
 def test_a_damaged_picture_is_listed_and_a_copy_is_a_leak(
     call: Call, config_file: ConfigFile, drawn: Path, tmp_path: Path, tiny: Callable[..., Config]
 ) -> None:
-    from multitask.runs.data_module import Material
+    from multitask.runs.data_module import DataModule
 
     root = tmp_path / "data"
     shutil.copytree(drawn, root)
     config = config_file({"data.root": str(root)})
-    material = Material(tiny({"data.root": str(root)}))
+    material = DataModule(tiny({"data.root": str(root)}))
     trains, validates = (material.samples.take(part).paths() for part in (material.split.train, material.split.val))
     source = next(path for path in trains if path.stem == "normal")
     target = next(path for path in validates if path.stem == "normal")

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from multitask.data.crop import BoxSettings, CentreSettings
-from multitask.data.image_cache import Pictures, SharedPixels, choose_cache, free_bytes
+from multitask.data.image_cache import ImageCache, SharedPixels, choose_cache, free_bytes
 from multitask.data.images import Preprocessing
 from multitask.errors import UserError
 from multitask.utils.files import content_digest, is_part
@@ -43,13 +43,13 @@ class TestPictures:
         return [saved(picture(60 + index, 80), tmp_path / f"{index}.jpg") for index in range(5)]
 
     def test_in_memory_or_not_they_are_the_same(self, paths: list[Path]) -> None:
-        kept, read = (Pictures(paths, Preprocessing(SIZE), cache) for cache in ("memory", "none"))
+        kept, read = (ImageCache(paths, Preprocessing(SIZE), cache) for cache in ("memory", "none"))
         assert len(kept) == len(read) == 5
         for index in range(5):
             np.testing.assert_array_equal(kept[index], read[index])
 
     def test_in_memory_they_outlive_their_files(self, paths: list[Path]) -> None:
-        kept = Pictures(paths, Preprocessing(SIZE), "auto")
+        kept = ImageCache(paths, Preprocessing(SIZE), "auto")
         paths[2].unlink()
         assert kept[2].shape == (*SIZE, 3)
 
@@ -58,20 +58,20 @@ class TestPictures:
             available = 5 * SIZE[0] * SIZE[1] * 3 * 2 - 1
 
         monkeypatch.setattr("multitask.data.image_cache.psutil.virtual_memory", Memory)
-        read = Pictures(paths, Preprocessing(SIZE), "auto")
+        read = ImageCache(paths, Preprocessing(SIZE), "auto")
         paths[2].unlink()
         with pytest.raises(UserError, match="no such file"):
             read[2]
 
     def test_progress_counts_every_picture(self, paths: list[Path]) -> None:
         seen: list[int] = []
-        Pictures(paths, Preprocessing(SIZE), "memory", seen.append)
+        ImageCache(paths, Preprocessing(SIZE), "memory", seen.append)
         assert seen == [1, 2, 3, 4, 5]
 
     def test_the_first_bad_file_is_named(self, paths: list[Path]) -> None:
         paths[3].write_bytes(b"nothing")
         with pytest.raises(UserError, match=r"3\.jpg"):
-            Pictures(paths, Preprocessing(SIZE), "memory")
+            ImageCache(paths, Preprocessing(SIZE), "memory")
 
 
 class TestSharedPictures:
@@ -88,11 +88,11 @@ class TestSharedPictures:
         self, paths: list[Path], shared: SharedPixels, cache: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         seen: list[int] = []
-        plain = Pictures(paths, Preprocessing(SIZE), "memory")
-        first = Pictures(paths, Preprocessing(SIZE), cache, seen.append, shared)
+        plain = ImageCache(paths, Preprocessing(SIZE), "memory")
+        first = ImageCache(paths, Preprocessing(SIZE), cache, seen.append, shared)
         assert seen == [1, 2, 3, 4, 5]
         monkeypatch.setattr(Preprocessing, "load", None)
-        again = Pictures(paths, Preprocessing(SIZE), cache, seen.append, shared)
+        again = ImageCache(paths, Preprocessing(SIZE), cache, seen.append, shared)
         assert len(seen) == len(first) == len(again) == 5
         for index in range(5):
             np.testing.assert_array_equal(first[index], plain[index])
@@ -106,12 +106,12 @@ class TestSharedPictures:
             available = 0
 
         monkeypatch.setattr("multitask.data.image_cache.psutil.virtual_memory", Memory)
-        kept = Pictures(paths, Preprocessing(SIZE), "auto", None, shared)
+        kept = ImageCache(paths, Preprocessing(SIZE), "auto", None, shared)
         paths[2].unlink()
         assert kept[2].shape == (*SIZE, 3)
 
     def test_without_a_cache_nothing_is_kept(self, paths: list[Path], shared: SharedPixels) -> None:
-        read = Pictures(paths, Preprocessing(SIZE), "none", None, shared)
+        read = ImageCache(paths, Preprocessing(SIZE), "none", None, shared)
         assert read[0].shape == (*SIZE, 3)
         assert not shared.folder.exists()
 
@@ -123,14 +123,14 @@ class TestSharedPictures:
                 saved(picture(99, 80), paths[1])
 
         with pytest.raises(UserError, match=r"1\.jpg: changed while the pictures were read"):
-            Pictures(paths, Preprocessing(SIZE), "auto", change, shared)
+            ImageCache(paths, Preprocessing(SIZE), "auto", change, shared)
         assert list(shared.folder.glob("*.npy")) == []
 
     def test_a_bad_file_is_named_and_nothing_is_kept(self, paths: list[Path], tmp_path: Path) -> None:
         paths[3].write_bytes(b"nothing")
         shared = SharedPixels(tmp_path / "reuse", [content_digest(path) for path in paths])
         with pytest.raises(UserError, match=r"3\.jpg: cannot be read as a picture"):
-            Pictures(paths, Preprocessing(SIZE), "auto", None, shared)
+            ImageCache(paths, Preprocessing(SIZE), "auto", None, shared)
         assert list(shared.folder.glob("*.npy")) == []
 
     def test_what_is_written_is_said_before_with_its_size_and_place(
@@ -140,7 +140,7 @@ class TestSharedPictures:
         seen: list[int] = []
         told = SharedPixels(shared.folder, shared.contents, lambda text: said.append(f"{text} after {len(seen)}"))
         for _ in range(2):
-            Pictures(paths, Preprocessing(SIZE), "disk", seen.append, told)
+            ImageCache(paths, Preprocessing(SIZE), "disk", seen.append, told)
             [file] = shared.folder.glob("pixels-*.npy")
             assert said == [f"writing 25.9 kB to {file} after 0"]
 
@@ -150,13 +150,13 @@ class TestSharedPictures:
     ) -> None:
         said: list[str] = []
         told = SharedPixels(shared.folder, shared.contents, said.append)
-        whole = Pictures(paths, Preprocessing(SIZE), "disk", None, told)[3].copy()
+        whole = ImageCache(paths, Preprocessing(SIZE), "disk", None, told)[3].copy()
         [file] = shared.folder.glob("pixels-*.npy")
         content = bytearray(file.read_bytes())
         content[2000] ^= 1
         file.unlink()  # what is mapped from the old file must not change under anybody
         file.write_bytes({"cut": content[:-100], "byte": content, "empty": b""}[damage])
-        again = Pictures(paths, Preprocessing(SIZE), "disk", None, told)
+        again = ImageCache(paths, Preprocessing(SIZE), "disk", None, told)
         np.testing.assert_array_equal(again[3], whole)
         assert said[1:] == [f"{file} is damaged, and is made again", f"writing 25.9 kB to {file}"]
 
@@ -165,28 +165,28 @@ class TestSharedPictures:
     ) -> None:
         monkeypatch.setattr("multitask.data.image_cache.shutil.disk_usage", lambda path: Usage(0, 0, 25_000))
         with pytest.raises(UserError, match=r"pixels-\w+\.npy: takes 25.9 kB, but its disk has 25.0 kB left$"):
-            Pictures(paths, Preprocessing(SIZE), "disk", lambda done: pytest.fail("read"), shared)
+            ImageCache(paths, Preprocessing(SIZE), "disk", lambda done: pytest.fail("read"), shared)
         assert list(shared.folder.glob("*.npy")) == []
 
     def test_a_changed_file_or_setting_is_never_served_from_before(
         self, paths: list[Path], shared: SharedPixels
     ) -> None:
-        Pictures(paths, Preprocessing(SIZE), "disk", None, shared)
+        ImageCache(paths, Preprocessing(SIZE), "disk", None, shared)
         for preprocessing in (Preprocessing(SIZE[::-1]), Preprocessing(SIZE, CentreSettings(left=0.5))):
-            found = Pictures(paths, preprocessing, "disk", None, shared)
+            found = ImageCache(paths, preprocessing, "disk", None, shared)
             np.testing.assert_array_equal(found[1], preprocessing.load(paths[1]))
         stamp = paths[1].stat()
         saved(picture(61, 80).transpose(Image.Transpose.ROTATE_180), paths[1])
         os.utime(paths[1], ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as a copy that keeps times does
         now = SharedPixels(shared.folder, [content_digest(path) for path in paths])
-        found = Pictures(paths, Preprocessing(SIZE), "disk", None, now)
+        found = ImageCache(paths, Preprocessing(SIZE), "disk", None, now)
         np.testing.assert_array_equal(found[1], Preprocessing(SIZE).load(paths[1]))
 
     @pytest.mark.parametrize("cache", ["memory", "disk", "none"])
     def test_each_is_cropped_to_its_own_box(self, paths: list[Path], shared: SharedPixels, cache: Any) -> None:
         boxes = np.array([[0, 0, 20, 20], [10, 10, 50, 70], [np.nan] * 4, [5, 5, 30, 60], [0, 0, 60, 80]], dtype=float)
         preprocessing = Preprocessing(SIZE, BoxSettings())
-        found = Pictures(paths, preprocessing, cache, None, shared if cache == "disk" else None, boxes)
+        found = ImageCache(paths, preprocessing, cache, None, shared if cache == "disk" else None, boxes)
         expected = [preprocessing.load(path, box) for path, box in zip(paths, boxes, strict=True)]
         order = np.array([4, 0, 2, 2, 1])
         np.testing.assert_array_equal(found.take(order), np.stack(expected)[order])
@@ -197,7 +197,7 @@ class TestSharedPictures:
 def _build(paths: list[Path], shared: SharedPixels, start: Any, slow_s: float) -> None:
     """In a process of its own: builds or waits, and checks what it gets."""
     start.wait()
-    found = Pictures(paths, Preprocessing(SIZE), "disk", lambda done: time.sleep(slow_s), shared)
+    found = ImageCache(paths, Preprocessing(SIZE), "disk", lambda done: time.sleep(slow_s), shared)
     for index, path in enumerate(paths):
         np.testing.assert_array_equal(found[index], Preprocessing(SIZE).load(path))
 

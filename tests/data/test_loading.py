@@ -19,9 +19,9 @@ import torch
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
-from multitask.data.image_cache import Pictures
+from multitask.data.image_cache import ImageCache
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batches, Inputs, Learned
+from multitask.data.loading import Batches, Inputs, Targets
 from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
@@ -37,8 +37,8 @@ def samples(tiny: Callable[..., Config]) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def pictures(samples: Samples) -> Pictures:
-    return Pictures(samples.paths(), Preprocessing(SIZE))
+def pictures(samples: Samples) -> ImageCache:
+    return ImageCache(samples.paths(), Preprocessing(SIZE))
 
 
 def make(
@@ -46,7 +46,7 @@ def make(
 ) -> Batches:
     # A sample's label is its own number, so that batches tell who is in them.
     labels = np.arange(len(samples))[:, None]
-    learned = Learned(labels, np.full(labels.shape, np.nan, dtype=np.float32))
+    learned = Targets(labels, np.full(labels.shape, np.nan, dtype=np.float32))
     chosen = np.arange(len(samples)) if indices is None else indices
     return Batches(samples, learned, pictures, chosen, size, **more)  # type: ignore[arg-type]
 
@@ -57,7 +57,7 @@ def who(batches: Batches, epoch: int) -> list[int]:
 
 @pytest.mark.parametrize("size", [1, 16, 83, 84, 500])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_everybody_is_served_once_an_epoch(samples: Samples, pictures: Pictures, size: int, shuffle: bool) -> None:
+def test_everybody_is_served_once_an_epoch(samples: Samples, pictures: ImageCache, size: int, shuffle: bool) -> None:
     batches = make(samples, pictures, size=size, shuffle=shuffle)
     served = who(batches, 1)
     assert sorted(served) == list(range(len(samples)))
@@ -68,12 +68,12 @@ def test_everybody_is_served_once_an_epoch(samples: Samples, pictures: Pictures,
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_only_the_chosen_are_served(samples: Samples, pictures: Pictures) -> None:
+def test_only_the_chosen_are_served(samples: Samples, pictures: ImageCache) -> None:
     chosen = np.array([3, 50, 7, 11])
     assert who(make(samples, pictures, chosen), 0) == chosen.tolist()
 
 
-def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, pictures: Pictures) -> None:
+def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, pictures: ImageCache) -> None:
     batches = make(samples, pictures, shuffle=True, seed=4)
     first, second = who(batches, 1), who(batches, 2)
     assert first != second
@@ -82,17 +82,17 @@ def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, pict
     assert who(make(samples, pictures, shuffle=True, seed=5), 1) != first
 
 
-def test_labelled_weights_are_those_of_the_batches_that_are_served(samples: Samples, pictures: Pictures) -> None:
+def test_labelled_weights_are_those_of_the_batches_that_are_served(samples: Samples, pictures: ImageCache) -> None:
     rng = np.random.default_rng(0)
     labels = np.where(rng.random((len(samples), 2)) < 0.3, -1, 1)
-    learned = Learned(labels, np.full(labels.shape, np.nan, dtype=np.float32))
+    learned = Targets(labels, np.full(labels.shape, np.nan, dtype=np.float32))
     weighted = replace(samples, weights=rng.random(len(samples)).astype(np.float32))
     batches = Batches(weighted, learned, pictures, np.arange(len(samples)), 16, shuffle=True, seed=3)
     expected = [(batch.weights[:, None] * (batch.labels != -1)).sum(0) for batch in batches.epoch(2)]
     assert np.allclose(batches.labelled_weights(2), np.stack(expected))
 
 
-def test_without_augmentation_the_pictures_are_as_they_are(samples: Samples, pictures: Pictures) -> None:
+def test_without_augmentation_the_pictures_are_as_they_are(samples: Samples, pictures: ImageCache) -> None:
     for batch in make(samples, pictures).epoch(0):
         for image, label in zip(batch.images, batch.labels[:, 0], strict=True):
             np.testing.assert_array_equal(image.numpy(), pictures[int(label)])
@@ -116,7 +116,7 @@ def test_batches_do_not_depend_on_who_makes_them(samples: Samples, cache: str) -
     for workers in (0, 1, 2):
         batches = make(
             samples,
-            Pictures(samples.paths(), Preprocessing(SIZE), cache),  # type: ignore[arg-type]
+            ImageCache(samples.paths(), Preprocessing(SIZE), cache),  # type: ignore[arg-type]
             shuffle=True,
             seed=1,
             workers=workers,
@@ -135,7 +135,7 @@ def test_a_bad_picture_is_named_as_it_is(samples: Samples, tmp_path: Path, worke
     bad.write_bytes(b"nothing")
     paths = list(samples.paths())
     paths[40] = bad
-    batches = make(samples, Pictures(paths, Preprocessing(SIZE), "none"), workers=workers)
+    batches = make(samples, ImageCache(paths, Preprocessing(SIZE), "none"), workers=workers)
     # Kept in no variable: the error would hold this frame, and it the workers, longer than they can be told to stop.
     with pytest.raises(UserError, match=f"^{re.escape(str(bad))}: cannot be read as a picture: not a picture$"):
         who(batches, 1)
@@ -144,7 +144,7 @@ def test_a_bad_picture_is_named_as_it_is(samples: Samples, tmp_path: Path, worke
 def test_workers_stop_with_the_error_that_ends_an_epoch(samples: Samples, tmp_path: Path) -> None:
     def fail() -> None:
         paths = [tmp_path / "none.jpg" for _ in samples.paths()]
-        who(make(samples, Pictures(paths, Preprocessing(SIZE), "none"), workers=2), 1)
+        who(make(samples, ImageCache(paths, Preprocessing(SIZE), "none"), workers=2), 1)
 
     before = set(multiprocessing.active_children())
     gc.collect()
@@ -159,7 +159,7 @@ def test_workers_stop_with_the_error_that_ends_an_epoch(samples: Samples, tmp_pa
         gc.enable()
 
 
-def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, pictures: Pictures) -> None:
+def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, pictures: ImageCache) -> None:
     def makers() -> list[str]:  # others' threads, as those of workers that were told to stop, may end at any moment
         return [thread.name for thread in threading.enumerate() if thread.name == "batches"]
 
@@ -195,7 +195,7 @@ def test_a_process_that_ends_within_an_epoch_ends_the_thread_before() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_after_an_epoch_that_was_left_early_the_next_is_whole(
-    samples: Samples, pictures: Pictures, workers: int
+    samples: Samples, pictures: ImageCache, workers: int
 ) -> None:
     batches = make(samples, pictures, size=4, shuffle=True, workers=workers)
     left = batches.epoch(1)
@@ -204,7 +204,7 @@ def test_after_an_epoch_that_was_left_early_the_next_is_whole(
     assert who(batches, 2) == who(make(samples, pictures, size=4, shuffle=True), 2)
 
 
-def test_what_breaks_in_the_thread_is_raised(samples: Samples, pictures: Pictures) -> None:
+def test_what_breaks_in_the_thread_is_raised(samples: Samples, pictures: ImageCache) -> None:
     def broken(pictures: object, seed: int) -> None:
         raise RuntimeError("broken")
 

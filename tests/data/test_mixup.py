@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.data.mixup import Targets, mix
+from multitask.data.mixup import BatchTargets, mix
 from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace, Task
 from multitask.losses import AnyLoss
@@ -22,8 +22,8 @@ from multitask.settings.schema import variant_classes
 SPACE = LabelSpace([Task("a", ("0", "1", "2")), Task("b", ("0", "1"))])
 
 
-def targets_of(labels: torch.Tensor, weights: torch.Tensor, *mixed: Any) -> Targets:
-    return Targets(labels, weights, labels * 10.0, *mixed)
+def targets_of(labels: torch.Tensor, weights: torch.Tensor, *mixed: Any) -> BatchTargets:
+    return BatchTargets(labels, weights, labels * 10.0, *mixed)
 
 
 def batch(size: int = 6, height: int = 12, width: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

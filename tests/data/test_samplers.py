@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.data.loading import Batches, Learned
+from multitask.data.loading import Batches, Targets
 from multitask.data.samplers import (
     AnySampler,
     ClassWeightedSettings,
@@ -57,7 +57,7 @@ def served(
     chosen = np.arange(len(samples)) if indices is None else indices
     labels = np.arange(len(samples))[:, None]
     pictures = np.zeros((len(samples), 1, 1, 3), dtype=np.uint8)
-    learned = Learned(labels, np.full(labels.shape, np.nan, dtype=np.float32))
+    learned = Targets(labels, np.full(labels.shape, np.nan, dtype=np.float32))
     batches = Batches(samples, learned, pictures, chosen, 16, shuffle=True, sampler=sampler, seed=3)
     return [int(label) for batch in batches.epoch(epoch) for label in batch.labels[:, 0]]
 

@@ -14,7 +14,7 @@ from multitask.errors import UserError
 from multitask.evaluation.decode import AnyDecode, DecodeSettings
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
-from multitask.evaluation.decode_comparison import Kept, decide, decide_and_fit, joint_term
+from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import LabelSpace, Task
 from multitask.settings.schema import variant_classes
@@ -104,7 +104,7 @@ def test_kept_rules_answer_others_as_they_were_fitted(tmp_path: Path) -> None:
     fitted = decide_and_fit(make(), rule("auto"), None, 0, 0).kept
     path = tmp_path / "decode.json"
     path.write_text(fitted.to_json())
-    kept = Kept.read(path, SPACE)
+    kept = FittedRules.read(path, SPACE)
     assert kept == fitted
     fresh = make(seed=1)
     found = decide(fresh, kept, 0)
@@ -141,7 +141,7 @@ def test_a_damaged_file_is_refused_in_one_line(change: Callable[[Any], Any], mat
     changed = change(json.loads(decide_and_fit(make(), rule("class_bias"), None, 0, 0).kept.to_json()))
     path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
     with pytest.raises(UserError, match=match) as caught:
-        Kept.read(path, SPACE)
+        FittedRules.read(path, SPACE)
     assert str(caught.value).startswith(f"{path}: is damaged: ")
     assert "\n" not in str(caught.value)
 
@@ -150,7 +150,7 @@ def test_rules_of_another_label_space_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "decode.json"
     path.write_text(decide_and_fit(make(), rule("class_bias"), None, 0, 0).kept.to_json())
     with pytest.raises(UserError, match="temperatures: must be of class, found"):
-        Kept.read(path, SPACE.flattened())
+        FittedRules.read(path, SPACE.flattened())
 
 
 def test_a_joint_term_is_judged_against_the_heads_alone() -> None:

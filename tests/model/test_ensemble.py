@@ -63,9 +63,9 @@ def test_vote_of_heads_is_the_vote_of_their_products(seed: int) -> None:
         {task.name: torch.randn(5, task.num_classes, generator=generator).log_softmax(dim=1) for task in SPACE.tasks}
         for _ in range(3)
     ]
-    answer = Ensemble([Says(**member) for member in members])(torch.zeros(5, 3, 2, 2))
+    forward_heads = Ensemble([Says(**member) for member in members])(torch.zeros(5, 3, 2, 2))
     joint = vote([SPACE.joint_log_probs(member) for member in members])
-    torch.testing.assert_close(SPACE.joint_log_probs(answer), joint)
+    torch.testing.assert_close(SPACE.joint_log_probs(forward_heads), joint)
 
 
 def test_half_precision_answers_are_voted_on_in_full() -> None:

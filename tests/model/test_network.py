@@ -97,14 +97,14 @@ def test_after_the_backbone_come_the_same_heads(sharing: str) -> None:
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_features_and_last_layer_are_shared_where_all_heads_read_one_trunk(sharing: str) -> None:
     network, _ = build(sharing)
-    encoded = network.encode(torch.randn(2, 3, 32, 24))
+    encoded = network.forward_features(torch.randn(2, 3, 32, 24))
     shared, last = network.shared(encoded), network.last_layer()
     if sharing in ONE_TRUNK:
         assert shared is encoded.pooled
         assert [weight is list(network.backbone.parameters())[-3] for weight in last] == [True]
         assert network.after_backbone().shared(Encoded(encoded.pooled.detach())) is None
         with torch.no_grad():
-            assert network.shared(network.encode(torch.randn(2, 3, 32, 24))) is None
+            assert network.shared(network.forward_features(torch.randn(2, 3, 32, 24))) is None
     else:
         assert shared is None
         assert list(last) == []
@@ -113,19 +113,19 @@ def test_features_and_last_layer_are_shared_where_all_heads_read_one_trunk(shari
 def test_where_a_head_reads_the_map_all_share_what_it_is_made_of() -> None:
     backbone = build()[0].backbone
     network = Network(backbone, SPACE, {"colour": AttentionSettings(), "type": LinearSettings()})
-    encoded = network.encode(torch.randn(2, 3, 32, 24))
-    shared, answers = network.shared(encoded), network.answer(encoded)
+    encoded = network.forward_features(torch.randn(2, 3, 32, 24))
+    shared, answers = network.shared(encoded), network.forward_heads(encoded)
     assert shared is encoded.features
     assert shared is not None
     below = next(backbone.parameters())
-    for answer in answers.values():  # all of each head's gradient passes there
-        loss = answer.square().sum()
+    for forward_heads in answers.values():  # all of each head's gradient passes there
+        loss = forward_heads.square().sum()
         (there, whole) = torch.autograd.grad(loss, [shared, below], retain_graph=True)
         (through,) = torch.autograd.grad(shared, below, there, retain_graph=True)
         assert torch.allclose(through, whole, atol=1e-6)
     assert list(network.last_layer()) == []
     with torch.no_grad():
-        assert network.shared(network.encode(torch.randn(2, 3, 32, 24))) is None
+        assert network.shared(network.forward_features(torch.randn(2, 3, 32, 24))) is None
 
 
 @pytest.mark.parametrize("sharing", ["shared", "separate", "branch"])

@@ -87,13 +87,13 @@ def parameters(module: nn.Module) -> set[int]:
 
 
 def of_task(encoder: Encoder, images: Tensor, task: str) -> Tensor:
-    return encoder.encode(images).of(task).pooled
+    return encoder.forward_features(images).of(task).pooled
 
 
 def gradients(encoder: Encoder, *tasks: str) -> dict[str, Tensor]:
     """By name, those of the sum of the tasks' features squared; what it does not reach is left out."""
     encoder.zero_grad(set_to_none=True)
-    encoded = encoder.encode(pictures())
+    encoded = encoder.forward_features(pictures())
     sum(encoded.of(task).pooled.square().sum() for task in tasks).backward()  # type: ignore[union-attr]
     return {name: weight.grad for name, weight in encoder.named_parameters() if weight.grad is not None}
 
@@ -105,14 +105,14 @@ def gradients(encoder: Encoder, *tasks: str) -> dict[str, Tensor]:
 def test_every_way_gives_every_task_features_of_the_same_widths(name: str) -> None:
     needed = {"at": "layer2"} if name == "branch" else {}
     encoder = build({"name": name, **needed}, backbone())
-    encoded = encoder.encode(pictures())
+    encoded = encoder.forward_features(pictures())
     for task in TASKS:
         found = encoded.of(task)
         assert found.pooled.shape == (4, encoder.widths.pooled)
         assert found.map is not None
         assert found.map.shape[::2] == (4, encoder.widths.map)
     assert encoded.pooled.shape == (4, encoder.all_widths.pooled)
-    assert torch.equal(encoder.eval()(pictures()), encoder.encode(pictures()).pooled)
+    assert torch.equal(encoder.eval()(pictures()), encoder.forward_features(pictures()).pooled)
     assert encoder.num_trunks == (1 if name == "shared" else 3)
     assert not encoder.frozen
 
@@ -123,7 +123,7 @@ def test_every_way_gives_every_task_features_of_the_same_widths(name: str) -> No
 def test_separate_networks_share_nothing_and_begin_with_the_same_weights(tmp_path: Path) -> None:
     encoder = build({"name": "separate"}, backbone(weights=weights_file(tmp_path / "w.pth"))).eval()
     assert isinstance(encoder, Trunks)
-    encoded = encoder.encode(pictures())
+    encoded = encoder.forward_features(pictures())
     assert torch.equal(encoded.of("mask").pooled, encoded.of("age").pooled)
     trunks = [parameters(trunk) for trunk in encoder.trunks]
     assert len(set.union(*trunks)) == sum(map(len, trunks))
@@ -132,7 +132,7 @@ def test_separate_networks_share_nothing_and_begin_with_the_same_weights(tmp_pat
 
 
 def test_separate_networks_without_weights_are_drawn_each_for_itself() -> None:
-    encoded = build({"name": "separate"}, backbone()).eval().encode(pictures())
+    encoded = build({"name": "separate"}, backbone()).eval().forward_features(pictures())
     assert not torch.equal(encoded.of("mask").pooled, encoded.of("age").pooled)
 
 
@@ -145,7 +145,7 @@ def test_branches_begin_as_the_model_itself(name: str) -> None:
     torch.manual_seed(0)
     whole = Backbone(backbone(name), SIZE).eval()
     with torch.no_grad():
-        expected, found = whole.encode(pictures()), encoder.encode(pictures())
+        expected, found = whole.forward_features(pictures()), encoder.forward_features(pictures())
     assert expected.map is not None
     for task in TASKS:
         torch.testing.assert_close(found.of(task).pooled, expected.pooled, rtol=1e-4, atol=1e-5)
@@ -213,18 +213,18 @@ def test_a_copy_of_it_is_whole_and_apart_as_an_average_of_the_weights_needs(name
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     alive(encoder)
     with torch.no_grad():
-        changed = encoder.encode(pictures()).pooled
+        changed = encoder.forward_features(pictures()).pooled
     average.update(encoder, step=10)
     for key, value in copy.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, (before[key] + encoder.state_dict()[key]) / 2)
     copy.load_state_dict(encoder.state_dict())
     with torch.no_grad():
-        torch.testing.assert_close(copy.encode(pictures()).pooled, changed, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(copy.forward_features(pictures()).pooled, changed, rtol=1e-4, atol=1e-4)
         # nothing of the copy's computation is still the first one's
         for parameter in encoder.parameters():
             parameter.zero_()
-        torch.testing.assert_close(copy.encode(pictures()).pooled, changed, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(copy.forward_features(pictures()).pooled, changed, rtol=1e-4, atol=1e-4)
 
 
 @every_family
@@ -232,7 +232,7 @@ def test_state_goes_round(name: str) -> None:
     one, other = alive(branched(name)).eval(), branched(name).eval()
     other.load_state_dict(one.state_dict())
     with torch.no_grad():
-        assert torch.equal(one.encode(pictures()).pooled, other.encode(pictures()).pooled)
+        assert torch.equal(one.forward_features(pictures()).pooled, other.forward_features(pictures()).pooled)
 
 
 class Halve(nn.Module):
@@ -248,7 +248,7 @@ def test_what_one_branch_does_in_place_is_not_seen_by_another() -> None:
     whole = Backbone(backbone(), SIZE).eval()
     whole.body.layer3.insert(0, Halve())
     expected = whole(pictures())
-    encoded = Branched(whole, "layer2", [[task] for task in TASKS], SIZE).eval().encode(pictures())
+    encoded = Branched(whole, "layer2", [[task] for task in TASKS], SIZE).eval().forward_features(pictures())
     for task in TASKS:
         torch.testing.assert_close(encoded.of(task).pooled, expected)
 
@@ -259,7 +259,7 @@ def test_the_trunk_runs_once_and_its_statistics_move_once() -> None:
     calls = []
     encoder.trunks[0].body.layer1.register_forward_hook(lambda *_: calls.append(1))  # type: ignore[union-attr]
     encoder(pictures())
-    whole.encode(pictures())  # type: ignore[operator]
+    whole.forward_features(pictures())  # type: ignore[operator]
     assert len(calls) == 1
     for key, value in whole.named_buffers():
         torch.testing.assert_close(encoder.trunks[0].get_buffer(key), value)
@@ -270,7 +270,7 @@ def test_the_trunk_runs_once_and_its_statistics_move_once() -> None:
 def test_what_the_trunk_lends_a_branch_moves_with_it() -> None:
     encoder = branched("test_vit").double().eval()
     assert {value.dtype for value in encoder.state_dict().values()} == {torch.float64}
-    found = encoder.encode(pictures().double())
+    found = encoder.forward_features(pictures().double())
     torch.testing.assert_close(found.of("age").pooled, found.of("mask").pooled)
     assert found.pooled.dtype == torch.float64
 
@@ -287,7 +287,7 @@ def test_nothing_is_held_after_a_pass() -> None:
 def test_tasks_of_a_group_read_one_branch_and_groups_may_be_in_any_order() -> None:
     encoder = alive(branched(groups=[["age", "mask"], ["gender"]]))
     assert encoder.num_trunks == 2
-    encoded = encoder.encode(pictures())
+    encoded = encoder.forward_features(pictures())
     assert encoded.of("age") is encoded.of("mask")
     assert not torch.equal(encoded.of("age").pooled, encoded.of("gender").pooled)
 
@@ -308,10 +308,10 @@ def test_drop_path_is_drawn_for_each_branch() -> None:
     with torch.no_grad():
         for trunk in encoder.trunks[1:]:
             trunk.load_state_dict({key: encoder.trunks[0].state_dict()[key] for key in trunk.state_dict()})
-    encoded = encoder.encode(pictures(16))
+    encoded = encoder.forward_features(pictures(16))
     assert not torch.equal(encoded.of("mask").pooled, encoded.of("age").pooled)
     encoder.eval()
-    encoded = encoder.encode(pictures(16))
+    encoded = encoder.forward_features(pictures(16))
     torch.testing.assert_close(encoded.of("mask").pooled, encoded.of("age").pooled)
 
 

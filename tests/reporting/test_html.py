@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from multitask.reporting import html as pages
+from multitask.reporting import html
 from multitask.reporting.html import embedded
 
 
@@ -28,7 +28,7 @@ def test_what_is_no_picture_is_not_embedded(pixels):
 
 
 def write(source, **values):
-    return pages._environment().from_string(source).render(**values)
+    return html._environment().from_string(source).render(**values)
 
 
 def test_a_value_that_was_not_given_is_an_error():

@@ -18,7 +18,7 @@ from multitask.errors import UserError
 from multitask.labels import JOINT
 from multitask.losses import AnyLoss
 from multitask.runs.build_losses import build_losses, number_centres, prior_shifts, trained_labels
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
 from multitask.settings.schema import variant_classes
 from multitask.training.checkpoint import load_checkpoint
@@ -28,7 +28,7 @@ MakeConfig = Callable[..., Config]
 
 def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
     config = tiny({"joint": {}})
-    material = Material(config)
+    material = DataModule(config)
     labels = trained_labels(config, material.training_samples())
     assert list(labels) == ["mask", "gender", "age", JOINT]
     train = material.samples.take(material.split.train)
@@ -43,7 +43,7 @@ def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
 
 def test_weights_that_are_all_0_are_refused(tiny: MakeConfig) -> None:
     config = tiny()
-    samples = Material(config).training_samples()
+    samples = DataModule(config).training_samples()
     with pytest.raises(UserError, match=r"^data\.source: every picture that trains has a weight of 0; "):
         build_losses(config, replace(samples, weights=0 * samples.weights))
 
@@ -54,7 +54,7 @@ def test_a_prior_is_shifted_by_what_the_heads_own_loss_does(tiny: MakeConfig, sh
     if sharing == "shared":
         changes |= {"heads.age.loss": "logit_adjusted", "joint": {}}
     config = tiny(changes)
-    material = Material(config)
+    material = DataModule(config)
     shifts = prior_shifts(config, material.training_samples())
     assert list(shifts) == list(config.loss_weights())
     for name, shift in shifts.items():
@@ -74,7 +74,7 @@ def test_every_loss_trains_and_is_reported_on(tiny: MakeConfig, loss: str) -> No
     if not row.needs_order:  # type: ignore[attr-defined]
         changes |= {"heads.mask.loss": loss, "joint.loss": loss}
     config = tiny(changes)
-    material = Material(config)
+    material = DataModule(config)
     learned = material.what_is_learned(material.samples.take(material.split.train))
     for column, (name, criterion) in enumerate(build_losses(config, material.training_samples()).items()):
         criterion.begin_epoch(1, 2)  # type: ignore[operator]
@@ -93,10 +93,10 @@ def test_a_cell_that_cannot_occur_is_shifted_by_nothing(tiny: MakeConfig, tmp_pa
     draw_set(tmp_path / "few", people=3, seed=1)  # of three genders and ages at most, not of all six
     few = {"data.root": str(tmp_path / "few"), "data.val_fraction": 0.0}
     space = tiny(few).space()
-    gone = next(index for index in range(space.num_classes) if index not in Material(tiny(few)).samples.classes)
+    gone = next(index for index in range(space.num_classes) if index not in DataModule(tiny(few)).samples.classes)
     cell = dict(zip(space.task_names, space.class_names[gone].split("/"), strict=True))
     config = tiny({**few, "joint.loss": "logit_adjusted", "labels.impossible": [cell]})
-    shift = prior_shifts(config, Material(config).training_samples())[JOINT]
+    shift = prior_shifts(config, DataModule(config).training_samples())[JOINT]
     possible = config.space().possible
     assert not possible[gone]
     assert shift[gone] == 0

@@ -25,7 +25,7 @@ from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
 from multitask.runs.config import read_run
 from multitask.runs.cross_validation import fold_configs, members, run_folds
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder, overview
 from multitask.runs.page import write_page
@@ -100,7 +100,7 @@ def test_folder_is_a_run_folder_with_one_for_every_fold_below(folded: Path) -> N
 
 def test_everybody_is_answered_once_by_the_network_that_never_saw_them(folded: Path) -> None:
     folder, config = read_run(folded)
-    material = Material(config)
+    material = DataModule(config)
     predictions = read(folder, config)
     assert sorted(predictions.images) == sorted(material.samples.images)
     dealt = {row["image"]: row["fold"] for row in table(folder.split)}
@@ -266,7 +266,7 @@ def test_mistake_in_the_last_fold_is_found_before_the_first_is_trained(
 ) -> None:
     # All of the oldest are in one fold, and so nobody who trains beside it: their label is lost only there.
     config = tiny({**FOLDS, "data.held_out": [{"gender": "female", "age": ">=60"}]})
-    samples = Material(tiny(FOLDS)).samples
+    samples = DataModule(tiny(FOLDS)).samples
     old_men = (samples.labels[:, 1] == 0) & (samples.labels[:, 2] == 2)
     assert old_men.any()
 

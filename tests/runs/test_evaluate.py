@@ -13,7 +13,7 @@ import torch
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.evaluation.decode_comparison import Kept
+from multitask.evaluation.decode_comparison import FittedRules
 from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
 from multitask.runs.config import read_run
@@ -225,7 +225,7 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     copy = Path(shutil.copytree(fitted, tmp_path / "run"))
     folder, config = read_run(copy)
     space = config.space()
-    kept = Kept.read(folder.decode, space)
+    kept = FittedRules.read(folder.decode, space)
     assert kept.used == "class_bias"
     report = evaluate(folder, config, "eval", Progress())
     predictions = Predictions.from_csv(folder.predictions("eval"), space, space)

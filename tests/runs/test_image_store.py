@@ -21,7 +21,7 @@ from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.config import read_run
 from multitask.runs.cross_validation import run_folds
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import read_json
 from multitask.runs.page import write_page
@@ -128,11 +128,11 @@ def test_auto_keeps_boxes_for_other_runs_and_memory_and_none_keep_nothing(
     tiny: MakeConfig, home: Path, face: dict[str, Any]
 ) -> None:
     for cache in ("memory", "none"):
-        Material(tiny({"data.crop": face, "data.cache": cache})).gallery.boxes(Progress())
+        DataModule(tiny({"data.crop": face, "data.cache": cache})).gallery.boxes(Progress())
         assert not home.exists()
     for stages in (["finding faces"], []):
         said = Said()
-        Material(tiny({"data.crop": face})).gallery.boxes(said)
+        DataModule(tiny({"data.crop": face})).gallery.boxes(said)
         assert said.stages == stages
         assert [path.name.partition("-")[0] for path in home.glob("*.npy")] == ["boxes"]
 
@@ -141,7 +141,7 @@ def test_who_has_a_face_is_counted_wherever_it_is_reported(
     tiny: MakeConfig, tmp_path: Path, face: dict[str, Any]
 ) -> None:
     result = run(tiny({**ONE_EPOCH, "data.crop": face}), tmp_path / "run")
-    material = Material(tiny({"data.crop": face}))
+    material = DataModule(tiny({"data.crop": face}))
     counts = read_json(result.folder.data)["crop"]
     found = [np.isfinite(material.preprocessing.locate(path)).all() for path in material.samples.paths()]
     assert counts == {"name": "face", "found": sum(found), "fallback": len(found) - sum(found)}
@@ -185,7 +185,7 @@ class TestBoxesOfTheTable:
 
     def test_each_picture_is_cropped_to_its_own(self, tiny: MakeConfig, boxes: Callable[[float], None]) -> None:
         boxes(20.0)
-        material = Material(tiny(self.CROP))
+        material = DataModule(tiny(self.CROP))
         pictures = material.pictures(Progress())
         for index in (0, 1):
             expected = material.preprocessing.load(material.samples.paths()[index], material.samples.boxes[index])  # type: ignore[index]

@@ -98,15 +98,15 @@ def test_what_cannot_be_built_leaves_no_run_and_the_corrected_line_trains(
 def test_a_network_that_answers_nan_fails_its_run_and_keeps_the_last_good_epoch(
     tiny: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true = Heads.answer
+    true = Heads.forward_heads
 
-    def answer(self: Heads, encoded: Any) -> dict[str, torch.Tensor]:
+    def forward_heads(self: Heads, encoded: Any) -> dict[str, torch.Tensor]:
         found = true(self, encoded)
         if not self.training and (tmp_path / "run" / "metrics.jsonl").exists():
             found["gender"] = found["gender"] * torch.nan
         return found
 
-    monkeypatch.setattr(Heads, "answer", answer)
+    monkeypatch.setattr(Heads, "forward_heads", forward_heads)
     with pytest.raises(DivergedError, match=r"^heads\.gender: the network answers NaN after epoch 2; lower "):
         run(tiny(), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")

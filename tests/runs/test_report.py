@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multitask.config import Config
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.report import decode_priors
 
 MakeConfig = Callable[..., Config]
@@ -16,7 +16,7 @@ MakeConfig = Callable[..., Config]
 
 def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) -> None:
     config = tiny({"heads.mask.loss.class_weights": {"name": "inverse_frequency"}})
-    material = Material(config)
+    material = DataModule(config)
     priors = decode_priors(config, material.training_samples())
     share = 7  # pictures of a person: five with a mask, one worn wrongly, one without
     natural = np.exp(priors.natural["mask"])

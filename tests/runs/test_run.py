@@ -20,7 +20,7 @@ from multitask.data.images import Preprocessing
 from multitask.errors import DivergedError, UserError
 from multitask.model.backbone import Backbone
 from multitask.progress import Progress
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import RunResult, run
@@ -148,7 +148,7 @@ def test_people_are_on_one_side_of_the_split(plain: tuple[Path, RunResult]) -> N
 def test_split_has_the_runs_seed_or_one_of_its_own(how: dict[str, Any], tiny: MakeConfig) -> None:
     def validating(seed: int, split_seed: int | None) -> list[int]:
         config = tiny({"seed": seed, "data.split_seed": split_seed, **how})
-        return Material(config).split.val.tolist()
+        return DataModule(config).split.val.tolist()
 
     assert validating(0, 5) == validating(1, 5) == validating(5, None)
     assert validating(0, None) == validating(1, 0) != validating(1, None)
@@ -214,7 +214,7 @@ def test_only_some_groups_train_and_the_others_are_written_down_as_unused(tiny: 
     assert len(groups["train"]) == 4
     assert len(set.union(*groups.values())) == sum(map(len, groups.values())) == 12
     assert len(groups["unused"]) == 3
-    assert groups["val"] == set(Material(tiny()).samples.groups[Material(tiny()).split.val])
+    assert groups["val"] == set(DataModule(tiny()).samples.groups[DataModule(tiny()).split.val])
     distribution = json.loads((tmp_path / "run" / "report.json").read_text())["class_distribution"]
     assert distribution["train"]["num_groups"] == 4
     with pytest.raises(UserError, match=r"^data\.train_groups: 99 were asked for, but there are 7 to train$"):
@@ -478,7 +478,7 @@ def count_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[int, int]]
 def test_run_from_shared_pixels_is_that_from_files(
     plain: tuple[Path, RunResult], tiny: MakeConfig, tmp_path: Path, count_work: Callable[[], tuple[int, int]]
 ) -> None:
-    num = len(Material(tiny()).samples)
+    num = len(DataModule(tiny()).samples)
     for name, expected in {"first": num, "second": 0}.items():
         run(tiny(), tmp_path / name, reuse=tmp_path / "reuse")
         assert_same_run(plain[0], tmp_path / name)
@@ -523,7 +523,7 @@ def test_run_from_features_computed_before_is_that_from_pictures(
     variant: str, frozen: MakeConfig, tmp_path: Path, count_work: Callable[[], tuple[int, int]]
 ) -> None:
     config = frozen(FROZEN[variant])
-    num = len(Material(config).samples)
+    num = len(DataModule(config).samples)
     run(config, tmp_path / "plain")
     count_work()
     for name, expected in {"first": (num, num), "second": (0, 0)}.items():
@@ -603,7 +603,7 @@ def test_other_pictures_and_other_weights_of_the_same_names_have_features_of_the
         assert kept(tmp_path / "reuse") == expected
 
     check({"features": 1, "pixels": 1})
-    paths = Material(config).samples.paths()
+    paths = DataModule(config).samples.paths()
     shutil.copy(paths[0], paths[5])
     check({"features": 2, "pixels": 2})
     torch.manual_seed(5)

@@ -22,11 +22,10 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from multitask.config import Config
-from multitask.progress import StudyProgress, StudyView
+from multitask.progress import StudyProgress, SweepStatus
 from multitask.settings.schema import validate
 from multitask.settings.yaml_text import dump_yaml
-from multitask.study import pool
-from multitask.study import trial_attrs as ledger
+from multitask.study import pool, trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
 from multitask.study.per_trial import PerTrial, quieten
@@ -83,10 +82,10 @@ class Watcher(StudyProgress):
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
-        self.view: StudyView | None = None
+        self.view: SweepStatus | None = None
         self.on_tick: Callable[[], None] = lambda: None
 
-    def begin(self, view: StudyView) -> None:
+    def begin(self, view: SweepStatus) -> None:
         self.view = view
 
     def tick(self) -> None:
@@ -197,8 +196,8 @@ def _places(trials: Sequence[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
     found: dict[int, list[FrozenTrial]] = {}
     first: dict[int, int] = {}
     for trial in trials:
-        if not ledger.is_surplus(trial):
-            before = trial.user_attrs.get(ledger.RETRY_OF)
+        if not trial_attrs.is_surplus(trial):
+            before = trial.user_attrs.get(trial_attrs.RETRY_OF)
             first[trial.number] = trial.number if before is None else first[before]
             found.setdefault(first[trial.number], []).append(trial)
     return found

@@ -12,9 +12,9 @@ from optuna.trial import TrialState, create_trial
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.runs.data_module import Material
+from multitask.runs.data_module import DataModule
 from multitask.settings.schema import flatten
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.confirmation import Candidate, Confirmation, candidates, num_folds
 from multitask.study.folder import StudyFolder
 from multitask.study.settings import Plan
@@ -52,7 +52,7 @@ def add(
             values=values if state == TrialState.COMPLETE else None,
             params=params,
             distributions={name: drawn[name] for name in params},
-            user_attrs={ledger.ORIGIN: "base" if base else "sampled", ledger.CHANGES: changes, **attributes},
+            user_attrs={trial_attrs.ORIGIN: "base" if base else "sampled", trial_attrs.CHANGES: changes, **attributes},
         )
     )
     return len(study.trials) - 1
@@ -84,7 +84,7 @@ def test_the_base_and_the_best_are_run_again(best: int, numbers: list[int], stud
     assert [candidate.is_base for candidate in found] == [number == 0 for number in numbers]
     assert [candidate.study_score for candidate in found] == [study.trials[number].value for number in numbers]
     assert [candidate.changes for candidate in found] == [
-        study.trials[number].user_attrs[ledger.CHANGES] for number in numbers
+        study.trials[number].user_attrs[trial_attrs.CHANGES] for number in numbers
     ]
 
 
@@ -109,7 +109,7 @@ def test_what_tried_the_same_as_another_or_as_the_base_is_not_run_twice(plan: Pl
         value=0.9,
         params=base_params,
         distributions={name: plan.space.distributions()[name] for name in base_params},
-        user_attrs={ledger.ORIGIN: "sampled", ledger.CHANGES: {LR: 1e-3, "heads.mask.weight": 1.0}},
+        user_attrs={trial_attrs.ORIGIN: "sampled", trial_attrs.CHANGES: {LR: 1e-3, "heads.mask.weight": 1.0}},
     )
     study.add_trial(same)
     assert chosen(study, 9) == [(0, 0.5), (2, 0.8), (3, 0.6)]
@@ -117,9 +117,9 @@ def test_what_tried_the_same_as_another_or_as_the_base_is_not_run_twice(plan: Pl
 
 def test_a_base_that_was_lost_is_the_one_that_took_its_place(plan: Plan, make_study: MakeStudy) -> None:
     study = make_study(plan)
-    add(study, plan, base=True, state=TrialState.FAIL, **{ledger.LOST: True})
+    add(study, plan, base=True, state=TrialState.FAIL, **{trial_attrs.LOST: True})
     add(study, plan, 0.7)
-    add(study, plan, 0.5, base=True, **{ledger.RETRY_OF: 0})
+    add(study, plan, 0.5, base=True, **{trial_attrs.RETRY_OF: 0})
     assert chosen(study, 1) == [(2, 0.5), (1, 0.7)]
 
 
@@ -223,7 +223,7 @@ def test_nobody_validates_twice_and_all_candidates_are_judged_on_the_same_people
     people: dict[int, list[set[str]]] = {}
     everybody: set[str] = set()
     for run in confirmation(plan, tmp_path, seeds).runs:
-        material = Material(run.config)
+        material = DataModule(run.config)
         train, val = (set(material.samples.groups[side]) for side in (material.split.train, material.split.val))
         assert val
         assert not train & val
@@ -239,8 +239,8 @@ def test_nobody_validates_twice_and_all_candidates_are_judged_on_the_same_people
 
 
 def test_the_people_are_dealt_anew(plan: Plan, tmp_path: Path) -> None:
-    judged = Material(plan.base).split.val.tolist()
-    assert all(Material(run.config).split.val.tolist() != judged for run in confirmation(plan, tmp_path, 3).runs)
+    judged = DataModule(plan.base).split.val.tolist()
+    assert all(DataModule(run.config).split.val.tolist() != judged for run in confirmation(plan, tmp_path, 3).runs)
 
 
 def test_settings_that_do_not_go_together_are_one_line(plan: Plan, tmp_path: Path) -> None:

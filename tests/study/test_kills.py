@@ -14,8 +14,7 @@ import psutil
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from multitask.study import study as conduct
-from multitask.study import trial_attrs as ledger
+from multitask.study import study, trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.pool import Pool, Worker
 
@@ -29,12 +28,12 @@ def pools(monkeypatch: pytest.MonkeyPatch) -> list[Pool]:
     """The pools that studies make from here on."""
     made: list[Pool] = []
 
-    class Known(Pool):
+    class WatchedPool(Pool):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
             made.append(self)
 
-    monkeypatch.setattr(conduct, "Pool", Known)
+    monkeypatch.setattr(study, "Pool", WatchedPool)
     return made
 
 
@@ -47,11 +46,11 @@ def check(found: list[FrozenTrial], trials: int, places: Make) -> None:
         assert last.state == TrialState.COMPLETE
         for trial in lost:
             assert trial.state == TrialState.FAIL
-            assert trial.user_attrs[ledger.LOST]
-            assert trial.user_attrs[ledger.FAILURE]
+            assert trial.user_attrs[trial_attrs.LOST]
+            assert trial.user_attrs[trial_attrs.FAILURE]
             assert trial.params.items() <= last.params.items()
-            if trial.user_attrs.get(ledger.CHANGES):  # it had been given its settings
-                assert trial.user_attrs[ledger.CHANGES] == last.user_attrs[ledger.CHANGES]
+            if trial.user_attrs.get(trial_attrs.CHANGES):  # it had been given its settings
+                assert trial.user_attrs[trial_attrs.CHANGES] == last.user_attrs[trial_attrs.CHANGES]
 
 
 def test_twenty_killed_workers_cost_no_trial(
@@ -75,13 +74,13 @@ def test_twenty_killed_workers_cost_no_trial(
             due = now + rng.uniform(0, 1.5)
 
     watcher.on_tick = on_tick
-    report = conduct.conduct(plan, StudyFolder(tmp_path / "out"), watcher)
+    report = study.run_study(plan, StudyFolder(tmp_path / "out"), watcher)
     assert len(killed) == kills
     found = read(f"sqlite:///{tmp_path}/out/study.db")
     check(found, trials, places)
     lost = [trial for trial in found if trial.state == TrialState.FAIL]
     assert kills // 2 <= len(lost) <= kills  # the others had no trial yet, or had just ended it
-    assert {trial.user_attrs[ledger.FAILURE] for trial in lost} == {
+    assert {trial.user_attrs[trial_attrs.FAILURE] for trial in lost} == {
         "the worker was killed by SIGKILL (out of memory, perhaps)"
     }
     assert report["counts"]["finished"] == trials
@@ -105,10 +104,10 @@ def test_a_stopped_worker_is_ended_and_its_trial_queued_again(
             os.kill(stopped[0].process.pid, signal.SIGSTOP)
 
     watcher.on_tick = on_tick
-    conduct.conduct(plan, StudyFolder(tmp_path / "out"), watcher)
+    study.run_study(plan, StudyFolder(tmp_path / "out"), watcher)
     found = read(f"sqlite:///{tmp_path}/out/study.db")
     check(found, 2, places)
-    assert found[0].user_attrs[ledger.FAILURE] == "the worker showed no sign of life for 4 s"
+    assert found[0].user_attrs[trial_attrs.FAILURE] == "the worker showed no sign of life for 4 s"
     assert stopped[0].process.returncode == -signal.SIGKILL
 
 
@@ -143,6 +142,6 @@ def test_a_launch_can_be_killed_at_any_moment(
     check(found, 6, places)
     lost = [trial for trial in found if trial.state == TrialState.FAIL]
     assert len(lost) >= 2
-    assert {trial.user_attrs[ledger.FAILURE] for trial in lost} == {"the launch that ran it was killed"}
+    assert {trial.user_attrs[trial_attrs.FAILURE] for trial in lost} == {"the launch that ran it was killed"}
     assert (out / "study.html").is_file()
     assert not (out / "reuse").exists()

@@ -16,7 +16,7 @@ import pytest
 from optuna.trial import TrialState
 
 from multitask.errors import UserError
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.study import read_study
 
 Make = Callable[..., Any]
@@ -98,10 +98,10 @@ def test_four_workers_of_two_launches_share_a_study_and_one_launch_is_killed(
     assert len(places(trials)) == 6
     assert all(chain[-1].state == TrialState.COMPLETE for chain in places(trials).values())
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}
-    lost = [trial for trial in trials if ledger.is_lost(trial)]
+    lost = [trial for trial in trials if trial_attrs.is_lost(trial)]
     assert 1 <= len(lost) <= 2
-    assert {trial.user_attrs[ledger.FAILURE] for trial in lost} == {"no sign of life for 6 s"}
-    ran = {trial.user_attrs[ledger.WORKER]["process"] for trial in trials if not ledger.is_surplus(trial)}
+    assert {trial.user_attrs[trial_attrs.FAILURE] for trial in lost} == {"no sign of life for 6 s"}
+    ran = {trial.user_attrs[trial_attrs.WORKER]["process"] for trial in trials if not trial_attrs.is_surplus(trial)}
     assert len(ran) == 4
     for name in ("one", "two"):
         assert PASSWORD not in "".join(path.read_text() for path in (tmp_path / name).glob("*.*") if path.is_file())

@@ -16,7 +16,7 @@ from multitask.reporting import console
 from multitask.reporting.study import console as study_console
 from multitask.reporting.study.console import show_study
 from multitask.reporting.study.page import render_study
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.report import summarise_study
 from multitask.study.settings import Plan
 from multitask.study.storage import queue
@@ -44,23 +44,23 @@ def begin(study: Study, plan: Plan) -> None:
     """Queues the base, as a launch does."""
     params, _ = plan.space.base_params()
     drawn = plan.space.distributions()
-    queue(study, params, {name: drawn[name] for name in params}, {ledger.ORIGIN: "base"})
+    queue(study, params, {name: drawn[name] for name in params}, {trial_attrs.ORIGIN: "base"})
 
 
 def add(study: Study, plan: Plan, state: str, *values: float, **attributes: Any) -> int:
     """Runs the trial that is next and ends it like this, as a launch does; its number."""
     trial = study.ask()
-    changes = {} if trial.user_attrs.get(ledger.ORIGIN) == "base" else plan.space.suggest(trial)
-    trial.set_user_attr(ledger.CHANGES, changes)
+    changes = {} if trial.user_attrs.get(trial_attrs.ORIGIN) == "base" else plan.space.suggest(trial)
+    trial.set_user_attr(trial_attrs.CHANGES, changes)
     for key, value in attributes.items():
         trial.set_user_attr(key, value)
     if state in ("finished", "pruned"):
         epochs = history(*(values[0] * part for part in ((0.5, 1.0) if state == "finished" else (0.5,))))
         given = {
-            ledger.HISTORY: epochs,
-            ledger.SCORES: {"joint": values[0], "tasks": dict.fromkeys(HEADS, values[0])},
-            ledger.BEST_SCORE: values[0],
-            ledger.SECONDS: 2.0,
+            trial_attrs.HISTORY: epochs,
+            trial_attrs.SCORES: {"joint": values[0], "tasks": dict.fromkeys(HEADS, values[0])},
+            trial_attrs.BEST_SCORE: values[0],
+            trial_attrs.SECONDS: 2.0,
         }
         for key, value in {**given, **attributes}.items():
             trial.set_user_attr(key, value)
@@ -103,13 +103,13 @@ def mixed(plan: Plan, make_study: MakeStudy) -> Study:
     for score in (0.5, 0.4, 0.7, 0.6, 0.55):
         add(study, plan, "finished", score)
     for score in (0.2, 0.1):
-        add(study, plan, "pruned", score, **{ledger.NOTE: "below the median at epoch 1"})
-    add(study, plan, "failed", **{ledger.FAILURE: "heads.age: the loss is nan", ledger.HISTORY: history(0.3)})
-    lost = {ledger.FAILURE: "the worker was killed by SIGKILL", ledger.LOST: True}
+        add(study, plan, "pruned", score, **{trial_attrs.NOTE: "below the median at epoch 1"})
+    add(study, plan, "failed", **{trial_attrs.FAILURE: "heads.age: the loss is nan", trial_attrs.HISTORY: history(0.3)})
+    lost = {trial_attrs.FAILURE: "the worker was killed by SIGKILL", trial_attrs.LOST: True}
     add(study, plan, "lost", **lost)
-    add(study, plan, "finished", 0.65, **{ledger.RETRY_OF: 8, ledger.ATTEMPT: 1})
-    add(study, plan, "lost", **lost, **{ledger.ATTEMPT: 5})
-    add(study, plan, "surplus", **{ledger.FAILURE: "its place was taken", ledger.SURPLUS: True})
+    add(study, plan, "finished", 0.65, **{trial_attrs.RETRY_OF: 8, trial_attrs.ATTEMPT: 1})
+    add(study, plan, "lost", **lost, **{trial_attrs.ATTEMPT: 5})
+    add(study, plan, "surplus", **{trial_attrs.FAILURE: "its place was taken", trial_attrs.SURPLUS: True})
     add(study, plan, "running")
     return study
 
@@ -184,11 +184,11 @@ def test_a_base_that_was_lost_and_run_again_is_the_base(
 ) -> None:
     study = make_study(plan)
     begin(study, plan)
-    add(study, plan, "lost", **{ledger.FAILURE: "killed", ledger.LOST: True})
+    add(study, plan, "lost", **{trial_attrs.FAILURE: "killed", trial_attrs.LOST: True})
     add(study, plan, "finished", 0.6)
     params, _ = plan.space.base_params()
     drawn = {name: plan.space.distributions()[name] for name in params}
-    queue(study, params, drawn, {ledger.ORIGIN: "base", ledger.RETRY_OF: 0, ledger.ATTEMPT: 1})
+    queue(study, params, drawn, {trial_attrs.ORIGIN: "base", trial_attrs.RETRY_OF: 0, trial_attrs.ATTEMPT: 1})
     add(study, plan, "finished", 0.5)
     report = summarise_study(study, plan, None)
     assert [(row["number"], row["origin"]) for row in report["trials"]] == [(1, "sampled"), (2, "base")]
@@ -242,7 +242,7 @@ def test_a_study_without_trials(plan: Plan, make_study: MakeStudy, monkeypatch: 
 def test_a_study_in_which_no_trial_finished(plan: Plan, make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study(plan)
     begin(study, plan)
-    add(study, plan, "failed", **{ledger.FAILURE: "data: is gone"})
+    add(study, plan, "failed", **{trial_attrs.FAILURE: "data: is gone"})
     add(study, plan, "pruned", 0.3)
     add(study, plan, "running")
     report = summarise_study(study, plan, None)
@@ -256,7 +256,7 @@ def test_scores_that_are_no_number_are_none(plan: Plan, make_study: MakeStudy, m
     study = make_study(plan)
     begin(study, plan)
     odd = {"joint": math.nan, "tasks": {"mask": None, "gender": math.nan, "age": 0.5}}
-    add(study, plan, "finished", 0.5, **{ledger.SCORES: odd, ledger.HISTORY: [{"epoch": 1, **odd}]})
+    add(study, plan, "finished", 0.5, **{trial_attrs.SCORES: odd, trial_attrs.HISTORY: [{"epoch": 1, **odd}]})
     add(study, plan, "finished", 0.6)
     report = summarise_study(study, plan, None)
     nothing = {"joint": None, "tasks": {"mask": None, "gender": None, "age": 0.5}}
@@ -328,7 +328,7 @@ def test_several_objectives_have_a_front(
     begin(study, plan)
     for values in ((0.5, 0.2), (0.6, 0.3), (0.4, 0.1), (0.4, 0.3)):
         add(study, plan, "finished", *values)
-    add(study, plan, "pruned", 0.1, **{ledger.NOTE: "trial 1 was at least as good in every head by epoch 1"})
+    add(study, plan, "pruned", 0.1, **{trial_attrs.NOTE: "trial 1 was at least as good in every head by epoch 1"})
     report = summarise_study(study, plan, None)
     assert report["objectives"] == [
         {"metric": "tasks.age.macro_f1", "direction": "maximize"},
@@ -361,8 +361,8 @@ def filled(plan: Plan, study: Study, score: Callable[[dict[str, Any]], float], t
     begin(study, plan)
     for _ in range(trials):
         trial = study.ask()
-        changes = {} if trial.user_attrs.get(ledger.ORIGIN) == "base" else plan.space.suggest(trial)
-        trial.set_user_attr(ledger.CHANGES, changes)
+        changes = {} if trial.user_attrs.get(trial_attrs.ORIGIN) == "base" else plan.space.suggest(trial)
+        trial.set_user_attr(trial_attrs.CHANGES, changes)
         study.tell(trial, score(trial.params))
     return summarise_study(study, plan, None)
 

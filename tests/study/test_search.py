@@ -18,7 +18,7 @@ from optuna.trial import TrialState
 
 from multitask.errors import UserError
 from multitask.progress import StudyProgress
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
 from multitask.study.search import Interrupt, Search
@@ -61,12 +61,12 @@ def test_the_base_comes_first_and_the_budget_is_exact(
     assert [trial.number for trial in study.trials] == list(range(7))
     assert all(trial.state == TrialState.COMPLETE for trial in study.trials)
     base, *others = study.trials
-    assert base.user_attrs[ledger.ORIGIN] == "base"
-    assert base.user_attrs[ledger.CHANGES] == {}
+    assert base.user_attrs[trial_attrs.ORIGIN] == "base"
+    assert base.user_attrs[trial_attrs.CHANGES] == {}
     assert jobs[0].config == plan.base.model_dump(mode="json")
     for trial, job in zip(others, jobs[1:], strict=True):
         assert job.out.name == f"{trial.number:04d}"
-        assert lr(job.config) == trial.params["training.lr"] == trial.user_attrs[ledger.CHANGES]["training.lr"]
+        assert lr(job.config) == trial.params["training.lr"] == trial.user_attrs[trial_attrs.CHANGES]["training.lr"]
         assert trial.value == quality(job.config)[-1]
         assert trial.intermediate_values == dict(enumerate(quality(job.config)))
 
@@ -133,9 +133,9 @@ def test_a_failed_trial_says_why_and_the_study_goes_on(
     states = [trial.state.name for trial in study.trials]
     assert states == ["COMPLETE", "COMPLETE", "FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     for trial in study.trials[2:4]:
-        assert trial.user_attrs[ledger.FAILURE] == "heads.age: the loss is nan"
-        assert len(trial.user_attrs[ledger.HISTORY]) == 1
-        assert not ledger.is_lost(trial)
+        assert trial.user_attrs[trial_attrs.FAILURE] == "heads.age: the loss is nan"
+        assert len(trial.user_attrs[trial_attrs.HISTORY]) == 1
+        assert not trial_attrs.is_lost(trial)
     assert watcher.told("failed") == [f"trial {number}: failed: heads.age: the loss is nan" for number in (2, 3)]
     assert watcher.view.failed == 2
 
@@ -150,7 +150,7 @@ def test_a_score_that_is_no_number_is_a_failure_and_never_pruned(
 
     study = search(make_plan(budget={"trials": 3}), part)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
-    assert study.trials[1].user_attrs[ledger.FAILURE] == "joint.macro_f1 is no number"
+    assert study.trials[1].user_attrs[trial_attrs.FAILURE] == "joint.macro_f1 is no number"
 
 
 def test_an_epochs_score_that_is_no_number_is_left_out(search: Make, make_plan: Make, trained: Make) -> None:
@@ -181,7 +181,7 @@ def test_when_it_stops_what_still_runs_is_queued_again(
     with pytest.raises(UserError, match="the last 2 trials failed"):
         search(plan, part, workers=2)
     study = search(plan, trained(quality))
-    assert study.trials[0].user_attrs[ledger.FAILURE] == "the launch stopped"
+    assert study.trials[0].user_attrs[trial_attrs.FAILURE] == "the launch stopped"
     assert [trial.state.name for trial in places(study.trials)[0]] == ["FAIL", "COMPLETE"]
 
 
@@ -203,12 +203,12 @@ def test_a_lost_trial_is_run_again_with_the_same_settings(
         assert [trial.state for trial in trials[:-1]] == [TrialState.FAIL] * (len(trials) - 1)
         assert trials[-1].state == TrialState.COMPLETE
         assert all(trial.params == trials[0].params for trial in trials)
-        assert all(trial.user_attrs[ledger.FAILURE] == "the worker was killed by SIGKILL" for trial in trials[:-1])
-    retried = [trial for trial in study.trials if ledger.is_lost(trial)]
+        assert all(trial.user_attrs[trial_attrs.FAILURE] == "the worker was killed by SIGKILL" for trial in trials[:-1])
+    retried = [trial for trial in study.trials if trial_attrs.is_lost(trial)]
     assert len(watcher.told("retried")) == len(retried) == watcher.view.retried == 4
-    bases = [trial for trial in study.trials if trial.user_attrs.get(ledger.ORIGIN) == "base"]
+    bases = [trial for trial in study.trials if trial.user_attrs.get(trial_attrs.ORIGIN) == "base"]
     assert bases[-1].state == TrialState.COMPLETE
-    assert bases[-1].user_attrs[ledger.CHANGES] == {}  # the base as it stands, not as a point of the space
+    assert bases[-1].user_attrs[trial_attrs.CHANGES] == {}  # the base as it stands, not as a point of the space
 
 
 def test_what_is_lost_again_and_again_is_given_up(
@@ -248,14 +248,14 @@ def test_a_pruned_trial_keeps_its_best_score_and_its_curves_and_the_base_is_neve
     best = study.best_value
     for trial in pruned:
         assert trial.number > 3
-        curves = trial.user_attrs[ledger.HISTORY]
+        curves = trial.user_attrs[trial_attrs.HISTORY]
         assert 2 <= len(curves) < 4
         assert [row["joint"] for row in curves] == list(trial.intermediate_values.values())
         assert set(curves[0]["tasks"]) == {"mask", "gender", "age"}
-        assert trial.user_attrs[ledger.BEST_SCORE] == max(row["joint"] for row in curves) < best
-        assert trial.user_attrs[ledger.SCORES]["joint"] == trial.user_attrs[ledger.BEST_SCORE]
-        assert trial.user_attrs[ledger.NOTE] == f"below the median at epoch {len(curves)}"
-        assert ledger.FAILURE not in trial.user_attrs
+        assert trial.user_attrs[trial_attrs.BEST_SCORE] == max(row["joint"] for row in curves) < best
+        assert trial.user_attrs[trial_attrs.SCORES]["joint"] == trial.user_attrs[trial_attrs.BEST_SCORE]
+        assert trial.user_attrs[trial_attrs.NOTE] == f"below the median at epoch {len(curves)}"
+        assert trial_attrs.FAILURE not in trial.user_attrs
     assert watcher.view.pruned == len(pruned) == len(watcher.told("pruned"))
 
 
@@ -272,7 +272,7 @@ def test_a_base_that_was_lost_is_not_pruned_either(search: Make, make_plan: Make
         return KILLED if lr(job.config) == plan.base.training.lr and kinds["base"] <= 5 else None
 
     study = search(plan, trained(curve, kills), workers=2)
-    bases = [trial for trial in study.trials if trial.user_attrs.get(ledger.ORIGIN) == "base"]
+    bases = [trial for trial in study.trials if trial.user_attrs.get(trial_attrs.ORIGIN) == "base"]
     assert [trial.state.name for trial in bases] == ["FAIL"] * 5 + ["COMPLETE"]
 
 
@@ -298,16 +298,16 @@ def test_with_several_objectives_what_is_dominated_in_every_head_is_pruned_and_i
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert pruned
     for trial in pruned:
-        curves = trial.user_attrs[ledger.HISTORY]
+        curves = trial.user_attrs[trial_attrs.HISTORY]
         assert len(curves) == 2
-        assert trial.user_attrs[ledger.SCORES]["tasks"] == curves[-1]["tasks"]
-        number = int("".join(filter(str.isdigit, trial.user_attrs[ledger.NOTE].split("epoch")[0])))
-        other = finished[number].user_attrs[ledger.HISTORY][1]
+        assert trial.user_attrs[trial_attrs.SCORES]["tasks"] == curves[-1]["tasks"]
+        number = int("".join(filter(str.isdigit, trial.user_attrs[trial_attrs.NOTE].split("epoch")[0])))
+        other = finished[number].user_attrs[trial_attrs.HISTORY][1]
         assert all(other["tasks"][head] >= curves[-1]["tasks"][head] for head in heads)
     # Nobody who leads in a head was stopped.
-    best = {head: max(trial.user_attrs[ledger.SCORES]["tasks"][head] for trial in study.trials) for head in heads}
+    best = {head: max(trial.user_attrs[trial_attrs.SCORES]["tasks"][head] for trial in study.trials) for head in heads}
     for head in heads:
-        leaders = [trial for trial in study.trials if trial.user_attrs[ledger.SCORES]["tasks"][head] == best[head]]
+        leaders = [trial for trial in study.trials if trial.user_attrs[trial_attrs.SCORES]["tasks"][head] == best[head]]
         assert leaders
         assert all(trial.state == TrialState.COMPLETE for trial in leaders)
 
@@ -335,7 +335,7 @@ def test_an_interrupt_queues_what_runs_again_and_costs_no_retries(
     assert len(places(study.trials)) == 9
     for trials in places(study.trials).values():
         assert trials[-1].state == TrialState.COMPLETE
-        assert all(trial.user_attrs[ledger.FAILURE] == "interrupted" for trial in trials[:-1])
+        assert all(trial.user_attrs[trial_attrs.FAILURE] == "interrupted" for trial in trials[:-1])
         assert all(trial.params == trials[0].params for trial in trials)
 
 

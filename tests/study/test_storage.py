@@ -20,7 +20,7 @@ from sqlalchemy.engine import Engine
 
 from multitask.errors import UserError
 from multitask.study import storage as module
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.provenance import RECORD, record_of
 from multitask.study.settings import HeartbeatSettings
 from multitask.study.storage import (
@@ -217,7 +217,7 @@ def test_a_launch_that_is_killed_as_it_makes_the_storage_hinders_no_other(
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     storage = open_storage(url, HEARTBEAT)
     study = open_study(storage, plan, record_of(plan, "data"), False)
-    assert [trial.user_attrs for trial in study.trials] == [{ledger.ORIGIN: "base"}]
+    assert [trial.user_attrs for trial in study.trials] == [{trial_attrs.ORIGIN: "base"}]
     storage.engine.dispose()
 
 
@@ -235,7 +235,7 @@ def test_a_new_study_has_a_record_and_the_base_as_its_first_trial(make_plan: Mak
     assert study.user_attrs == {RECORD: record_of(plan, "data")}
     (base,) = study.trials
     assert base.state == TrialState.WAITING
-    assert base.user_attrs == {ledger.ORIGIN: "base"}
+    assert base.user_attrs == {trial_attrs.ORIGIN: "base"}
     assert base.params == plan.space.base_params()[0]
 
 
@@ -296,19 +296,19 @@ def ask(study: Study) -> Any:
 
 def test_what_is_given_up_fails_with_its_reason_once(study: Study) -> None:
     trial = ask(study)
-    assert give_up(study, trial._trial_id, {ledger.FAILURE: "killed", ledger.LOST: True})
-    assert not give_up(study, trial._trial_id, {ledger.FAILURE: "killed again"})
+    assert give_up(study, trial._trial_id, {trial_attrs.FAILURE: "killed", trial_attrs.LOST: True})
+    assert not give_up(study, trial._trial_id, {trial_attrs.FAILURE: "killed again"})
     (found,) = study.trials
     assert found.state == TrialState.FAIL
-    assert found.user_attrs == {ledger.ORIGIN: "base", ledger.FAILURE: "killed", ledger.LOST: True}
+    assert found.user_attrs == {trial_attrs.ORIGIN: "base", trial_attrs.FAILURE: "killed", trial_attrs.LOST: True}
 
 
 def test_what_ended_is_not_given_up(study: Study) -> None:
     trial = ask(study)
     study.tell(trial, 0.5)
-    assert not give_up(study, trial._trial_id, {ledger.FAILURE: "killed"})
+    assert not give_up(study, trial._trial_id, {trial_attrs.FAILURE: "killed"})
     assert study.trials[0].state == TrialState.COMPLETE
-    assert ledger.FAILURE not in study.trials[0].user_attrs
+    assert trial_attrs.FAILURE not in study.trials[0].user_attrs
 
 
 def silent_for(study: Study, trial: Any, seconds: int) -> None:
@@ -328,7 +328,7 @@ def test_a_trial_is_stale_when_nobody_told_that_it_lives(
     if beats:
         study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
     if told and beats:
-        trial.set_user_attr(ledger.WORKER, {"process": 1})
+        trial.set_user_attr(trial_attrs.WORKER, {"process": 1})
     silent_for(study, trial, seconds)
     assert [found.number for found in stale_trials(study, HEARTBEAT)] == ([trial.number] if stale else [])
 
@@ -347,12 +347,12 @@ def test_what_was_lost_is_queued_once_with_its_settings(study: Study, make_plan:
     for _ in range(2):
         trial = ask(study)
         space.suggest(trial)
-        give_up(study, trial._trial_id, {ledger.FAILURE: "killed", ledger.LOST: True})
+        give_up(study, trial._trial_id, {trial_attrs.FAILURE: "killed", trial_attrs.LOST: True})
     assert queue_lost(study, 5) == [0, 1]
     assert queue_lost(study, 5) == []
     base, sampled, base_again, sampled_again = study.trials
     assert base_again.params == base.params
-    assert base_again.user_attrs == {ledger.ORIGIN: "base", ledger.RETRY_OF: 0, ledger.ATTEMPT: 1}
+    assert base_again.user_attrs == {trial_attrs.ORIGIN: "base", trial_attrs.RETRY_OF: 0, trial_attrs.ATTEMPT: 1}
     assert sampled_again.params == sampled.params
     assert sampled_again.distributions == sampled.distributions
     again = ask(study), ask(study)

@@ -23,11 +23,11 @@ from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 from multitask.study import study as module
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Failed, Job, Lost
 from multitask.study.settings import Plan
-from multitask.study.study import conduct, read_study, write_study_report
+from multitask.study.study import read_study, run_study, write_study_report
 from multitask.study.worker import do
 
 Make = Callable[..., Any]
@@ -48,7 +48,7 @@ def plan(make_plan: Make) -> Plan:
 def studied(plan: Plan, forked_workers: None, tmp_path_factory: pytest.TempPathFactory) -> StudyFolder:
     """A study that was run to its end; not to be written to."""
     folder = StudyFolder(tmp_path_factory.mktemp("studies") / "study")
-    conduct(plan, folder, StudyProgress())
+    run_study(plan, folder, StudyProgress())
     return folder
 
 
@@ -146,13 +146,15 @@ def test_a_trial_is_the_single_run_to_the_bit(
 
 def test_bad_trials_are_pruned_and_the_base_is_not(studied: StudyFolder, trials: list[FrozenTrial]) -> None:
     assert trials[0].state == TrialState.COMPLETE
-    assert trials[0].user_attrs[ledger.ORIGIN] == "base"
+    assert trials[0].user_attrs[trial_attrs.ORIGIN] == "base"
     pruned = [trial for trial in trials if trial.state == TrialState.PRUNED]
     assert pruned
     for trial in pruned:
         assert not RunFolder(studied.trial(trial.number)).report().exists()
-        assert trial.user_attrs[ledger.BEST_SCORE] == max(trial.intermediate_values.values())
-        assert [row["joint"] for row in trial.user_attrs[ledger.HISTORY]] == list(trial.intermediate_values.values())
+        assert trial.user_attrs[trial_attrs.BEST_SCORE] == max(trial.intermediate_values.values())
+        assert [row["joint"] for row in trial.user_attrs[trial_attrs.HISTORY]] == list(
+            trial.intermediate_values.values()
+        )
 
 
 def test_the_report_says_what_the_storage_holds(studied: StudyFolder, trials: list[FrozenTrial]) -> None:
@@ -182,7 +184,7 @@ def test_the_same_line_again_does_nothing_but_report(
     before = json.loads(copied.report.read_text())
     copied.report.unlink()
     copied.page.unlink()
-    report = conduct(plan, copied, StudyProgress())
+    report = run_study(plan, copied, StudyProgress())
     assert jobs == []
     assert read(f"sqlite:///{copied.database}") == trials
     assert report["counts"] == before["counts"]
@@ -205,7 +207,7 @@ def test_a_folder_that_was_moved_can_be_read_and_gone_on_with(
     more = Plan(
         plan.settings.model_copy(update={"budget": plan.settings.budget.model_copy(update={"trials": 14})}), plan.base
     )
-    assert len(conduct(more, copied, StudyProgress())["trials"]) == 14
+    assert len(run_study(more, copied, StudyProgress())["trials"]) == 14
     assert (copied.trial(13) / "report.json").is_file()
     assert not studied.trial(13).exists()
 
@@ -241,15 +243,15 @@ def test_what_is_in_the_folder_is_not_gone_on_with_elsewhere_and_the_other_way_r
     jobs = here()
     url = f"sqlite:///{tmp_path}/shared.db"
     with pytest.raises(UserError, match="its study is kept in the folder itself; launch it as it was begun"):
-        conduct(plan, copied, StudyProgress(), storage=url)
+        run_study(plan, copied, StudyProgress(), storage=url)
     assert not (tmp_path / "shared.db").exists()
     other = StudyFolder(tmp_path / "other")
     one = make_plan(None, {"training.epochs": 1, "training.schedule.warmup_epochs": 0}, budget={"trials": 1})
-    conduct(one, other, StudyProgress(), storage=url)
+    run_study(one, other, StudyProgress(), storage=url)
     assert len(jobs) == 1
     assert not other.database.exists()
     with pytest.raises(UserError, match=f"its study is kept at {url}; launch it as it was begun"):
-        conduct(one, other, StudyProgress())
+        run_study(one, other, StudyProgress())
     assert not other.database.exists()
     assert len(read_study(other.path)[2].trials) == 1
 
@@ -260,7 +262,7 @@ def test_a_relative_path_of_a_storage_holds_everywhere(
     here()
     one = make_plan(None, {"training.epochs": 1, "training.schedule.warmup_epochs": 0}, budget={"trials": 1})
     monkeypatch.chdir(tmp_path)
-    conduct(one, StudyFolder(Path("out")), StudyProgress(), storage="sqlite:///shared.db")
+    run_study(one, StudyFolder(Path("out")), StudyProgress(), storage="sqlite:///shared.db")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert len(read_study(tmp_path / "out")[2].trials) == 1
@@ -275,11 +277,11 @@ def test_what_cannot_begin_leaves_nothing(here: Make, make_plan: Make, copied: S
         taken.bind(("127.0.0.1", 0))
         url = f"postgresql://anna@127.0.0.1:{taken.getsockname()[1]}/name"
         with pytest.raises(UserError, match="cannot be reached"):
-            conduct(make_plan(), out, StudyProgress(), storage=url)
+            run_study(make_plan(), out, StudyProgress(), storage=url)
     with pytest.raises(UserError, match="/nowhere"):
-        conduct(make_plan(None, {"data.root": "/nowhere"}), out, StudyProgress())
+        run_study(make_plan(None, {"data.root": "/nowhere"}), out, StudyProgress())
     with pytest.raises(UserError, match="changed since the study began"):
-        conduct(make_plan(seed=7), out, StudyProgress(), storage=f"sqlite:///{copied.database}")
+        run_study(make_plan(seed=7), out, StudyProgress(), storage=f"sqlite:///{copied.database}")
     assert not (tmp_path / "runs" / "out").exists()
 
 
@@ -293,12 +295,12 @@ def test_a_launch_that_is_killed_before_the_study_is_written_down_hinders_no_oth
     if child == 0:
         try:
             monkeypatch.setattr(module, "write_atomically", lambda *more: os.kill(os.getpid(), signal.SIGKILL))
-            conduct(one, out, StudyProgress())
+            run_study(one, out, StudyProgress())
         finally:
             os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert out.database.exists()
-    assert conduct(one, out, StudyProgress())["counts"]["finished"] == 1
+    assert run_study(one, out, StudyProgress())["counts"]["finished"] == 1
 
 
 def test_a_study_that_stops_can_be_gone_on_with(here: Make, make_plan: Make, tmp_path: Path, watcher: Any) -> None:
@@ -311,10 +313,10 @@ def test_a_study_that_stops_can_be_gone_on_with(here: Make, make_plan: Make, tmp
     out = StudyFolder(tmp_path / "out")
     jobs = here(lambda job: Failed("the disk is full") if job.out.name > "0001" else None)
     with pytest.raises(UserError, match="stopped, since the last 2 trials failed; the latest: the disk is full"):
-        conduct(one, out, watcher)
+        run_study(one, out, watcher)
     assert len(jobs) == 4
     here()
-    report = conduct(one, out, watcher)
+    report = run_study(one, out, watcher)
     assert report["counts"]["failed"] == 2
     assert report["counts"]["finished"] == 3
 
@@ -338,13 +340,13 @@ def test_an_interrupted_confirmation_goes_on_where_it_was(
 
     watcher.on_tick = on_tick
     with pytest.raises(KeyboardInterrupt):
-        conduct(plan, copied, watcher, confirm=2, seeds=2)
+        run_study(plan, copied, watcher, confirm=2, seeds=2)
     assert not copied.confirmation.exists()
     done = confirming(copied)
     assert len(done) >= 2
     jobs.clear()
     watcher.on_tick = lambda: None
-    report = conduct(plan, copied, watcher, confirm=2, seeds=2)
+    report = run_study(plan, copied, watcher, confirm=2, seeds=2)
     assert len(jobs) == 6 - len(done)
     assert done.items() <= confirming(copied).items()
     assert len(confirming(copied)) == 6
@@ -356,9 +358,9 @@ def test_an_interrupted_confirmation_goes_on_where_it_was(
     assert f"# {confirmation['sentence']}\n# {confirmation['luck_sentence']}\n" in copied.best.read_text()
     # What is done is not done again, and a third seed adds runs to the others.
     jobs.clear()
-    conduct(plan, copied, watcher, confirm=2, seeds=2)
+    run_study(plan, copied, watcher, confirm=2, seeds=2)
     assert jobs == []
-    assert conduct(plan, copied, watcher)["confirmation"] == confirmation
+    assert run_study(plan, copied, watcher)["confirmation"] == confirmation
 
 
 def test_a_confirming_run_that_fails_ends_in_a_line_after_the_study_is_reported(
@@ -367,7 +369,7 @@ def test_a_confirming_run_that_fails_ends_in_a_line_after_the_study_is_reported(
     copied.report.unlink()
     here(lambda job: Failed("out of luck") if job.out.name == "0000-1" else None)
     with pytest.raises(UserError) as error:
-        conduct(plan, copied, watcher, confirm=1, seeds=2)
+        run_study(plan, copied, watcher, confirm=1, seeds=2)
     assert str(error.value) == "--confirm: base, seed 2 failed: out of luck"
     assert copied.report.is_file()
     assert len(confirming(copied)) == 2
@@ -386,9 +388,9 @@ def test_a_confirming_run_whose_worker_is_lost_is_done_again_but_not_for_ever(
         return Lost("the worker was killed by SIGKILL")
 
     here(loses)
-    conduct(plan, copied, watcher, confirm=1, seeds=1)
+    run_study(plan, copied, watcher, confirm=1, seeds=1)
     assert watcher.told("retried") == ["base, seed 1: lost, the worker was killed by SIGKILL; queued again"] * 2
     shutil.rmtree(copied.confirming)
     losses = 99
     with pytest.raises(UserError, match="--confirm: base, seed 1 was lost 3 times; the worker was killed by SIGKILL"):
-        conduct(plan, copied, watcher, confirm=1, seeds=1)
+        run_study(plan, copied, watcher, confirm=1, seeds=1)

@@ -9,7 +9,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done
 from multitask.study.storage import give_up
@@ -42,7 +42,7 @@ class Told:
     def given_up(self) -> Trial:
         """A trial that another launch took for lost."""
         trial = self.ask()
-        give_up(self.study, trial._trial_id, {ledger.FAILURE: "no sign of life", ledger.LOST: True})
+        give_up(self.study, trial._trial_id, {trial_attrs.FAILURE: "no sign of life", trial_attrs.LOST: True})
         return trial
 
 
@@ -66,7 +66,7 @@ def test_a_finished_trial_keeps_values_scores_curves_and_time(told: Callable[...
     assert there.study.trials[0].state == TrialState.COMPLETE
     assert there.study.trials[0].values == [0.4]
     assert there.study.trials[0].user_attrs == {
-        ledger.HISTORY: HISTORY, ledger.SCORES: SCORES, ledger.BEST_SCORE: 0.4, ledger.SECONDS: 3.5
+        trial_attrs.HISTORY: HISTORY, trial_attrs.SCORES: SCORES, trial_attrs.BEST_SCORE: 0.4, trial_attrs.SECONDS: 3.5
     }  # fmt: skip
     assert there.lines == [
         ("best", "trial 0: joint.macro_f1 0.4 after 3 epochs, best so far"),
@@ -95,7 +95,7 @@ def test_a_score_that_is_no_number_fails_and_is_not_pruned(told: Callable[..., T
     there.outcomes.finished(there.ask(), HISTORY, done(value), 1.0)
     trial = there.study.trials[0]
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs == {ledger.FAILURE: "joint.macro_f1 is no number", ledger.HISTORY: HISTORY}
+    assert trial.user_attrs == {trial_attrs.FAILURE: "joint.macro_f1 is no number", trial_attrs.HISTORY: HISTORY}
     assert there.lines == [("failed", "trial 0: failed: joint.macro_f1 is no number")]
 
 
@@ -111,8 +111,8 @@ def test_a_pruned_trial_keeps_its_best_score_and_its_curves(
     found = there.study.trials[0]
     assert found.state == TrialState.PRUNED
     assert found.user_attrs == {
-        ledger.NOTE: "below the median at epoch 3", ledger.HISTORY: HISTORY, ledger.SCORES: SCORES,
-        ledger.BEST_SCORE: best, ledger.SECONDS: 3.5,
+        trial_attrs.NOTE: "below the median at epoch 3", trial_attrs.HISTORY: HISTORY, trial_attrs.SCORES: SCORES,
+        trial_attrs.BEST_SCORE: best, trial_attrs.SECONDS: 3.5,
     }  # fmt: skip
     assert there.lines == [("pruned", "trial 0: pruned after 3 epochs, below the median at epoch 3")]
 
@@ -120,7 +120,7 @@ def test_a_pruned_trial_keeps_its_best_score_and_its_curves(
 def test_a_pruned_trial_of_several_objectives_has_no_best_score(told: Callable[..., Told]) -> None:
     there = told(objective=["joint.macro_f1", "joint.ece"])
     there.outcomes.pruned(there.ask(), HISTORY[:1], "trial 0 was better in every head", 1.0)
-    assert there.study.trials[0].user_attrs[ledger.BEST_SCORE] is None
+    assert there.study.trials[0].user_attrs[trial_attrs.BEST_SCORE] is None
     assert there.study.trials[0].values is None
     assert there.lines[0][1].startswith("trial 0: pruned after 1 epoch, ")
 
@@ -145,10 +145,10 @@ def test_a_lost_trial_is_queued_again_and_its_folder_removed(told: Callable[...,
     there.outcomes.lost(trial._trial_id, "the worker was killed by SIGKILL")
     lost, again = there.study.trials
     assert lost.state == TrialState.FAIL
-    assert lost.user_attrs == {ledger.FAILURE: "the worker was killed by SIGKILL", ledger.LOST: True}
+    assert lost.user_attrs == {trial_attrs.FAILURE: "the worker was killed by SIGKILL", trial_attrs.LOST: True}
     assert again.state == TrialState.WAITING
     assert again.params == lost.params
-    assert again.user_attrs == {ledger.ORIGIN: "sampled", ledger.RETRY_OF: 0, ledger.ATTEMPT: 1}
+    assert again.user_attrs == {trial_attrs.ORIGIN: "sampled", trial_attrs.RETRY_OF: 0, trial_attrs.ATTEMPT: 1}
     assert not there.folder.trial(0).exists()
     assert there.lines == [("retried", "trial 0: lost, the worker was killed by SIGKILL; queued again")]
 
@@ -162,7 +162,7 @@ def test_what_was_lost_too_often_is_not_queued_again_but_an_interrupt_does_not_c
     there.outcomes.lost(there.ask()._trial_id, "killed")
     there.outcomes.lost(there.ask()._trial_id, "interrupted", interrupted=True)
     there.outcomes.lost(there.ask()._trial_id, "killed")
-    assert [trial.user_attrs.get(ledger.ATTEMPT, 0) for trial in there.study.trials] == [0, 0, 0, 1, 1]
+    assert [trial.user_attrs.get(trial_attrs.ATTEMPT, 0) for trial in there.study.trials] == [0, 0, 0, 1, 1]
     assert [kind for kind, _ in there.lines] == ["retried"] * 4 + ["failed"]
     assert there.lines[-1][1] == "trial 4: lost, killed; not queued again, since that was lost too often"
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from multitask.data.mixup import Targets
+from multitask.data.mixup import BatchTargets
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import epoch_scores
 from multitask.labels import JOINT, MISSING, LabelSpace, Task
@@ -33,8 +33,8 @@ def outputs(space: LabelSpace, term: bool) -> dict[str, Tensor]:
     return found
 
 
-def targets(labels: Tensor, partner: Tensor | None = None, lam: float = 1.0) -> Targets:
-    return Targets(labels, torch.arange(6.0), torch.full(labels.shape, math.nan), partner, lam)
+def targets(labels: Tensor, partner: Tensor | None = None, lam: float = 1.0) -> BatchTargets:
+    return BatchTargets(labels, torch.arange(6.0), torch.full(labels.shape, math.nan), partner, lam)
 
 
 def validated(space: LabelSpace, found: dict[str, Tensor]) -> tuple[float, dict[str, float]]:

@@ -7,15 +7,15 @@ import math
 import pytest
 import torch
 
-from multitask.training.loss_meter import Means
+from multitask.training.loss_meter import LossMeter
 
 NAMES = ("colour", "type")
 
 
-def epoch(*batches: tuple[float, float, float, float, int], weights: dict[str, float] | None = None) -> Means:
+def epoch(*batches: tuple[float, float, float, float, int], weights: dict[str, float] | None = None) -> LossMeter:
     """Of batches: both losses, the weight of those who have each label, and how many pictures there are."""
     weights = weights or {}
-    means = Means(NAMES, torch.device("cpu"))
+    means = LossMeter(NAMES, torch.device("cpu"))
     for one, other, labelled, other_labelled, num in batches:
         losses = {"colour": torch.tensor(one), "type": torch.tensor(other)}
         total = sum((weights.get(name, 1.0) * loss for name, loss in losses.items()), start=torch.tensor(0.0))

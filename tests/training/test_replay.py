@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from multitask.training.replay import Again
+from multitask.training.replay import ReplayForward
 
 CPU = torch.device("cpu")
 
@@ -15,7 +15,7 @@ def network() -> nn.Module:
 
 def test_same_weights_answer_the_same_and_leave_no_trace() -> None:
     net, inputs = network(), torch.randn(8, 4)
-    again = Again(CPU)
+    again = ReplayForward(CPU)
     first = net(inputs)
     kept = {name: value.clone() for name, value in net.state_dict().items()}
     drawn = torch.get_rng_state()
@@ -32,7 +32,7 @@ def test_same_weights_answer_the_same_and_leave_no_trace() -> None:
 def test_norms_that_are_frozen_stay_in_evaluation_mode() -> None:
     net, inputs = network(), torch.randn(8, 4)
     net[1].eval()  # type: ignore[index]
-    again = Again(CPU)
+    again = ReplayForward(CPU)
     first = net(inputs)
     with again(net):
         assert torch.equal(first, net(inputs))

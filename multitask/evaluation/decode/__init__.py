@@ -1,17 +1,17 @@
 """Decode rules: from what the network says to one class per picture."""
 
-from multitask.evaluation.decode.base import DecodeSettings, Evidence, Fitted, Known, Priors
+from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.plain import IndependentSettings, JointSettings
-from multitask.evaluation.decode.table import AnyDecode, AnyFitted
+from multitask.evaluation.decode.table import AnyDecode, AnyDecodeRule
 
 __all__ = [
     "AnyDecode",
-    "AnyFitted",
+    "AnyDecodeRule",
+    "DecodeRule",
     "DecodeSettings",
-    "Evidence",
-    "Fitted",
     "IndependentSettings",
     "JointSettings",
-    "Known",
+    "LabelledOutputs",
+    "ModelOutputs",
     "Priors",
 ]

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from multitask.evaluation.decode.base import DecodeSettings, Fitted, Known, Priors, macro_f1
+from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, LabelledOutputs, Priors, macro_f1
 from multitask.evaluation.decode.bias import ClassBiasSettings, HeadBiasSettings
 from multitask.evaluation.decode.crossfit import cross_fit, deal, influences, num_folds
 from multitask.evaluation.decode.expected import ExpectedF1Settings
@@ -82,7 +82,7 @@ class AutoSettings(FittedSettings):
 
     name: Literal["auto"] = "auto"
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The picked rule, fitted on all; the most probable class where the groups are too few to compare."""
         if num_folds(known) < 2:
             return self.unfitted()

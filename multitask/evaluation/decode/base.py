@@ -26,7 +26,7 @@ _FLOOR = -1e4
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class ModelOutputs:
     """What a network says of N pictures.
 
     Attributes:
@@ -41,7 +41,7 @@ class Evidence:
     joint: FloatArray | None = None
 
     @classmethod
-    def of(cls, log_probs: Mapping[str, Tensor], space: LabelSpace, joint: Tensor | None = None) -> Evidence:
+    def of(cls, log_probs: Mapping[str, Tensor], space: LabelSpace, joint: Tensor | None = None) -> ModelOutputs:
         """From the heads' (N, C_t) log-probabilities and, where a joint term is learned, the classes' (N, C)."""
         heads = {name: _finite(log_probs[name]) for name in space.task_names}
         return cls(space, heads, None if joint is None else _finite(joint))
@@ -49,14 +49,14 @@ class Evidence:
     def __len__(self) -> int:
         return len(next(iter(self.heads.values())))
 
-    def take(self, rows: NDArray[np.int64]) -> Evidence:
+    def take(self, rows: NDArray[np.int64]) -> ModelOutputs:
         """The pictures at ``rows``, in that order."""
         heads = {name: values[rows] for name, values in self.heads.items()}
-        return Evidence(self.space, heads, None if self.joint is None else self.joint[rows])
+        return ModelOutputs(self.space, heads, None if self.joint is None else self.joint[rows])
 
-    def without_joint(self) -> Evidence:
+    def without_joint(self) -> ModelOutputs:
         """What the heads alone say."""
-        return Evidence(self.space, self.heads)
+        return ModelOutputs(self.space, self.heads)
 
     def scores(
         self, temperatures: Mapping[str, float] | None = None, offsets: Mapping[str, ArrayLike] | None = None
@@ -133,7 +133,7 @@ def macro_f1(classes: IntArray, predicted: IntArray, possible: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class LabelledOutputs:
     """N pictures to fit a rule on.
 
     Attributes:
@@ -142,7 +142,7 @@ class Known:
         groups: (N,) whose pictures they are.
     """
 
-    evidence: Evidence
+    evidence: ModelOutputs
     labels: IntArray
     groups: NDArray[np.object_]
 
@@ -159,11 +159,11 @@ class Known:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, rows: NDArray[np.int64]) -> Known:
+    def take(self, rows: NDArray[np.int64]) -> LabelledOutputs:
         """The pictures at ``rows``, in that order."""
-        return Known(self.evidence.take(rows), self.labels[rows], self.groups[rows])
+        return LabelledOutputs(self.evidence.take(rows), self.labels[rows], self.groups[rows])
 
-    def whole(self) -> Known:
+    def whole(self) -> LabelledOutputs:
         """The pictures whose class is known."""
         return self.take(np.flatnonzero(self.classes >= 0))
 
@@ -192,13 +192,13 @@ class Priors:
         return {name: values for name, values in found.items() if np.abs(values - values.mean()).max() > 1e-9}
 
 
-class Fitted(Settings):
+class DecodeRule(Settings):
     """A rule with its parameters: plain numbers, which a run keeps as JSON."""
 
     name: str
 
     @abstractmethod
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """The class of each picture.
 
         Args:
@@ -236,7 +236,7 @@ class DecodeSettings(Settings):
     """A decode rule: its settings, and how it is fitted."""
 
     name: str
-    needs_people: ClassVar[bool] = True
+    needs_validation: ClassVar[bool] = True
     """Whether there is anything to fit."""
 
     def problem(self, num_classes: int) -> str | None:
@@ -244,7 +244,7 @@ class DecodeSettings(Settings):
         return None
 
     @abstractmethod
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The rule with parameters that suit ``known``.
 
         Args:
@@ -254,5 +254,5 @@ class DecodeSettings(Settings):
         """
 
     @abstractmethod
-    def unfitted(self) -> Fitted:
+    def unfitted(self) -> DecodeRule:
         """What stands in for the rule where nobody is there to fit it on, as after every epoch."""

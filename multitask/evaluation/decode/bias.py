@@ -8,7 +8,16 @@ from typing import Literal
 import numpy as np
 
 from multitask.errors import UserError
-from multitask.evaluation.decode.base import Evidence, Fitted, Known, Priors, best_cell, check_widths, macro_f1, product
+from multitask.evaluation.decode.base import (
+    DecodeRule,
+    LabelledOutputs,
+    ModelOutputs,
+    Priors,
+    best_cell,
+    check_widths,
+    macro_f1,
+    product,
+)
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
@@ -27,7 +36,7 @@ class HeadBias(Tempered):
     name: Literal["head_bias"] = "head_bias"
     biases: dict[str, tuple[Float, ...]]
 
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """(N,) classes."""
         offset = product({name: np.array(values) for name, values in self.biases.items()}, evidence.space)
         return best_cell(evidence.scores(self.temperatures) + offset[:, None])[0]
@@ -50,7 +59,7 @@ class ClassBias(Tempered):
     name: Literal["class_bias"] = "class_bias"
     biases: tuple[Float, ...]
 
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """(N,) classes."""
         return best_cell(evidence.scores(self.temperatures) + np.array(self.biases)[:, None])[0]
 
@@ -70,7 +79,7 @@ class HeadBiasSettings(FittedSettings):
 
     name: Literal["head_bias"] = "head_bias"
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """Each bias in turn at its best place, the others held."""
         space = known.space
         temperatures = fit_temperatures(known, priors)
@@ -98,7 +107,7 @@ class ClassBiasSettings(FittedSettings):
             return None
         return f"class_bias: is for at most {MOST_BIASES:,} classes, found {num_classes:,}; head_bias is for more"
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """Each bias in turn at its best place, the others held."""
         temperatures = fit_temperatures(known, priors)
         possible = np.flatnonzero(known.space.possible)
@@ -108,7 +117,7 @@ class ClassBiasSettings(FittedSettings):
         return ClassBias(temperatures=temperatures, biases=tuple(map(float, biases)))
 
 
-def ascend(known: Known, temperatures: dict[str, float], cells: Sequence[IntArray]) -> list[float]:
+def ascend(known: LabelledOutputs, temperatures: dict[str, float], cells: Sequence[IntArray]) -> list[float]:
     """Coordinate ascent on the macro-F1, from no bias at all.
 
     Args:

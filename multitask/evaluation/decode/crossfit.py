@@ -8,7 +8,7 @@ import numpy as np
 
 from multitask.data.samples import Samples
 from multitask.data.splits import assign_groups
-from multitask.evaluation.decode.base import DecodeSettings, Known, Priors
+from multitask.evaluation.decode.base import DecodeSettings, LabelledOutputs, Priors
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
 NUM_FOLDS = 5
@@ -17,7 +17,7 @@ MANY = 5000
 time."""
 
 
-def num_folds(known: Known) -> int:
+def num_folds(known: LabelledOutputs) -> int:
     """How many folds the groups are dealt into: as many as there are groups with a class, at most ``NUM_FOLDS``.
 
     With more than ``MANY`` pictures at most two; fewer than two mean that nothing can be cross-fitted.
@@ -26,7 +26,7 @@ def num_folds(known: Known) -> int:
     return min(most, len(set(known.groups[known.classes >= 0])))
 
 
-def deal(known: Known, seed: int) -> IntArray:
+def deal(known: LabelledOutputs, seed: int) -> IntArray:
     """(N,) the fold of each picture: groups stay together, classes are shared out, each fold has somebody with a class.
 
     Groups in which no class is known, which help to fit temperatures only, are in the first.
@@ -54,7 +54,9 @@ def deal(known: Known, seed: int) -> IntArray:
     return folds
 
 
-def cross_fit(rule: DecodeSettings, known: Known, priors: Priors | None, folds: IntArray, seed: int) -> IntArray:
+def cross_fit(
+    rule: DecodeSettings, known: LabelledOutputs, priors: Priors | None, folds: IntArray, seed: int
+) -> IntArray:
     """The class of each picture, by the rule fitted on the other folds.
 
     Args:

@@ -7,7 +7,15 @@ from typing import Literal
 import numpy as np
 
 from multitask.errors import UserError
-from multitask.evaluation.decode.base import JOINT, Evidence, Fitted, Known, Priors, best_cell, check_widths
+from multitask.evaluation.decode.base import (
+    JOINT,
+    DecodeRule,
+    LabelledOutputs,
+    ModelOutputs,
+    Priors,
+    best_cell,
+    check_widths,
+)
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
@@ -25,7 +33,7 @@ class ExpectedF1(Tempered):
     shifts: dict[str, tuple[Float, ...]]
     """From the prior in the outputs to the natural one, per head; none where they are the same."""
 
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """(N,) classes."""
         probs = posteriors(evidence, self.temperatures, {name: np.array(row) for name, row in self.shifts.items()})
         return _decide(probs, np.array(self.gains), np.array(self.costs), evidence.space)
@@ -55,7 +63,7 @@ class ExpectedF1Settings(FittedSettings):
 
     name: Literal["expected_f1"] = "expected_f1"
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The gains and costs."""
         space = known.space
         temperatures = fit_temperatures(known, priors)
@@ -70,7 +78,7 @@ class ExpectedF1Settings(FittedSettings):
         )
 
 
-def posteriors(evidence: Evidence, temperatures: dict[str, float], shifts: dict[str, FloatArray]) -> FloatArray:
+def posteriors(evidence: ModelOutputs, temperatures: dict[str, float], shifts: dict[str, FloatArray]) -> FloatArray:
     """(C, N) probabilities of the classes, columns sum to 1, 0 at cells that cannot occur."""
     scores = evidence.scores(temperatures, shifts)
     if scores.size:

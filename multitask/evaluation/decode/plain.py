@@ -6,16 +6,23 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from multitask.evaluation.decode.base import DecodeSettings, Evidence, Fitted, Known, Priors, best_cell
+from multitask.evaluation.decode.base import (
+    DecodeRule,
+    DecodeSettings,
+    LabelledOutputs,
+    ModelOutputs,
+    Priors,
+    best_cell,
+)
 from multitask.evaluation.metrics import IntArray
 
 
-class Independent(Fitted):
+class Independent(DecodeRule):
     """Each head's most probable label, combined."""
 
     name: Literal["independent"] = "independent"
 
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """(N,) classes."""
         space = evidence.space
         labels = np.stack([evidence.heads[name].argmax(axis=1) for name in space.task_names], axis=1)
@@ -26,12 +33,12 @@ class Independent(Fitted):
         return classes
 
 
-class Joint(Fitted):
+class Joint(DecodeRule):
     """The most probable class."""
 
     name: Literal["joint"] = "joint"
 
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """(N,) classes."""
         return best_cell(evidence.scores())[0]
 
@@ -44,13 +51,13 @@ class IndependentSettings(DecodeSettings):
     """
 
     name: Literal["independent"] = "independent"
-    needs_people: ClassVar[bool] = False
+    needs_validation: ClassVar[bool] = False
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """There is nothing to fit."""
         return Independent()
 
-    def unfitted(self) -> Fitted:
+    def unfitted(self) -> DecodeRule:
         """The rule itself."""
         return Independent()
 
@@ -59,12 +66,12 @@ class JointSettings(DecodeSettings):
     """The most probable class, the joint term included where one is learned; without one the same as independent."""
 
     name: Literal["joint"] = "joint"
-    needs_people: ClassVar[bool] = False
+    needs_validation: ClassVar[bool] = False
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """There is nothing to fit."""
         return Joint()
 
-    def unfitted(self) -> Fitted:
+    def unfitted(self) -> DecodeRule:
         """The rule itself."""
         return Joint()

@@ -9,9 +9,9 @@ import numpy as np
 
 from multitask.evaluation.decode.base import (
     JOINT,
-    Evidence,
-    Fitted,
-    Known,
+    DecodeRule,
+    LabelledOutputs,
+    ModelOutputs,
     Priors,
     best_cell,
     check_widths,
@@ -35,7 +35,7 @@ class PriorCorrection(Tempered):
     log_priors: dict[str, tuple[Float, ...]]
     """Per head, or of the classes where a joint term is learned."""
 
-    def decode(self, evidence: Evidence) -> IntArray:
+    def decode(self, evidence: ModelOutputs) -> IntArray:
         """(N,) classes."""
         offsets = {name: -self.strength * np.array(values) for name, values in self.log_priors.items()}
         return best_cell(evidence.scores(self.temperatures, offsets))[0]
@@ -63,7 +63,7 @@ class PriorCorrectionSettings(FittedSettings):
     strength: NonNegativeFloat | None = None
     """None: that of the best macro-F1."""
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """Tries the strengths; the weakest of the best."""
         temperatures = fit_temperatures(known, priors)
         names = (JOINT,) if known.evidence.joint is not None else known.space.task_names

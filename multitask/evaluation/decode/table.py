@@ -24,7 +24,7 @@ AnyDecode = Annotated[
 """The table of decode rules: a new one is a class in a file here, and a name in this table; ``auto`` compares those in
 ``auto.candidates``."""
 
-AnyFitted = Annotated[
+AnyDecodeRule = Annotated[
     Independent | Joint | PriorCorrection | ExpectedF1 | HeadBias | ClassBias, *variants("independent")
 ]
 """What a run keeps of its rule."""

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from multitask.errors import UserError
-from multitask.evaluation.decode.base import JOINT, DecodeSettings, Fitted, Known, Priors
+from multitask.evaluation.decode.base import JOINT, DecodeRule, DecodeSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.plain import Joint
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import MISSING, LabelSpace
@@ -64,7 +64,7 @@ def fit_temperature(log_probs: FloatArray, labels: IntArray, shift: FloatArray |
     return min(max(math.exp(-here), LEAST), MOST)
 
 
-def fit_temperatures(known: Known, priors: Priors | None) -> dict[str, float]:
+def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str, float]:
     """A temperature for each head and, where a joint term is learned, one for ``joint``."""
     names = known.evidence.tables()
     shifts = {} if priors is None else priors.shifts(tuple(names))
@@ -75,7 +75,7 @@ def fit_temperatures(known: Known, priors: Priors | None) -> dict[str, float]:
     }
 
 
-class Tempered(Fitted):
+class Tempered(DecodeRule):
     """A fitted rule that begins with a temperature for each head, or for the classes where a joint term is learned."""
 
     temperatures: dict[str, Temperature]
@@ -93,6 +93,6 @@ class Tempered(Fitted):
 class FittedSettings(DecodeSettings):
     """A rule that is fitted on people whom the network was not trained on."""
 
-    def unfitted(self) -> Fitted:
+    def unfitted(self) -> DecodeRule:
         """The most probable class."""
         return Joint()

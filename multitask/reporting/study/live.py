@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Task, TaskID, TextColumn, TimeRemainingColu
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from multitask.progress import RunningTrial, StudyProgress, StudyView
+from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 from multitask.reporting.console import score
 from multitask.reporting.study.text import (
     best_text,
@@ -48,7 +48,7 @@ class PlainStudyProgress(StudyProgress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._view: StudyView | None = None
+        self._view: SweepStatus | None = None
         self._said = 0.0
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
@@ -56,7 +56,7 @@ class PlainStudyProgress(StudyProgress):
         self.say(f"{name}: {total} {unit}")
         return lambda done: None
 
-    def begin(self, view: StudyView) -> None:
+    def begin(self, view: SweepStatus) -> None:
         """Says how much there is to do."""
         self._view = view
         words = [_budget(view), plural(view.num_workers, "worker", "workers")]
@@ -128,7 +128,7 @@ class LiveStudyProgress(StudyProgress):
         self._draw()
         return done
 
-    def begin(self, view: StudyView) -> None:
+    def begin(self, view: SweepStatus) -> None:
         """The bar, and what stands below it."""
         if self._bar is not None:
             self._bars.remove_task(self._bar)
@@ -199,7 +199,7 @@ class _Screen:
     """What stands below the bar, as wide as the terminal is just now."""
 
     def __init__(self) -> None:
-        self.view: StudyView | None = None
+        self.view: SweepStatus | None = None
         # All that were ever seen, so that columns and names stay as they are while trials come and go.
         self._tasks: dict[str, None] = {}
         self._keys: dict[str, None] = {}
@@ -275,7 +275,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _budget(view: StudyView) -> str:
+def _budget(view: SweepStatus) -> str:
     """How much there is to do: ``40 trials or 2 h, whichever is sooner``."""
     deadline = deadline_of(view)
     one, many = ("run", "runs") if view.counts_runs else ("trial", "trials")
@@ -285,7 +285,7 @@ def _budget(view: StudyView) -> str:
     return f"{' or '.join(limits) or 'no limit'}{', whichever is sooner' if len(limits) > 1 else ''}"
 
 
-def _left_text(view: StudyView, now: float) -> str:
+def _left_text(view: SweepStatus, now: float) -> str:
     """``12 min left``; nothing where nothing tells or nothing is left."""
     left, deadline = seconds_left(view, now), deadline_of(view)
     if deadline is not None and now >= deadline:

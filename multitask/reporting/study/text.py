@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.cells import cell_len
 
-from multitask.progress import StudyView
+from multitask.progress import SweepStatus
 from multitask.reporting.console import score
 from multitask.reporting.text import plural, shorten
 
@@ -91,7 +91,7 @@ def heads_that_fit(tasks: Iterable[str], room: int) -> dict[str, tuple[str, int]
     return found
 
 
-def best_text(view: StudyView, now: float) -> str:
+def best_text(view: SweepStatus, now: float) -> str:
     """The best so far, whose it is, and since when: ``best .512, trial 7, 3 min ago``; nothing of runs that confirm."""
     if view.counts_runs:
         return ""
@@ -103,7 +103,7 @@ def best_text(view: StudyView, now: float) -> str:
     return f"best {score(view.best)}, trial {view.best_trial}, {since}"
 
 
-def counts(view: StudyView) -> list[tuple[str, str]]:
+def counts(view: SweepStatus) -> list[tuple[str, str]]:
     """How many trials ended how, each as words and the style for them."""
     if view.counts_runs:
         found = [(f"{plural(view.finished, 'run', 'runs')} done", "")]
@@ -119,17 +119,17 @@ def counts(view: StudyView) -> list[tuple[str, str]]:
     return found
 
 
-def counts_text(view: StudyView) -> str:
+def counts_text(view: SweepStatus) -> str:
     """How many trials ended how, in a line."""
     return ", ".join(text for text, _ in counts(view))
 
 
-def deadline_of(view: StudyView) -> float | None:
+def deadline_of(view: SweepStatus) -> float | None:
     """When no new trial begins; a study that confirms is past its search, and has none."""
     return None if view.counts_runs else view.deadline
 
 
-def seconds_left(view: StudyView, now: float) -> float | None:
+def seconds_left(view: SweepStatus, now: float) -> float | None:
     """How long it will be until the last trial ends or no new one begins, whichever is sooner.
 
     Every trial is taken to last as long as the mean of those that ended.

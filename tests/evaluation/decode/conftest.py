@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from multitask.evaluation.decode import Evidence, Known
+from multitask.evaluation.decode import LabelledOutputs, ModelOutputs
 from multitask.labels import LabelSpace, Task
 
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
@@ -19,7 +19,7 @@ SPACES = {
 
 
 @pytest.fixture(scope="session")
-def make_known() -> Callable[..., Known]:
+def make_known() -> Callable[..., LabelledOutputs]:
     """Makes pictures of people in a label space, with answers that hold something of the labels.
 
     ``signal``: how much; ``missing``: the share of labels that is not known; ``joint``: whether with a joint term.
@@ -33,7 +33,7 @@ def make_known() -> Callable[..., Known]:
         signal: float = 1.5,
         missing: float = 0.0,
         joint: bool = False,
-    ) -> Known:
+    ) -> LabelledOutputs:
         rng = np.random.default_rng(seed)
         possible = np.flatnonzero(space.possible)
         shares = 0.6 ** np.arange(len(possible))
@@ -52,7 +52,7 @@ def make_known() -> Callable[..., Known]:
             table = table.log_softmax(1)
         labels[rng.random(labels.shape) < missing] = -1
         groups = np.array([f"p{place // 4}" for place in rng.permutation(rows)], dtype=object)
-        return Known(Evidence.of(log_probs, space, table), labels, groups)
+        return LabelledOutputs(ModelOutputs.of(log_probs, space, table), labels, groups)
 
     return make
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from multitask.evaluation.decode import AnyDecode, Known
+from multitask.evaluation.decode import AnyDecode, LabelledOutputs
 from multitask.evaluation.decode.auto import MOST_CLASSES, AutoSettings, candidates, pick
 from multitask.labels import LabelSpace, Task
 from multitask.settings.schema import variant_classes
@@ -62,7 +62,7 @@ def test_a_lead_within_a_standard_error_is_not_followed() -> None:
     assert found.error == pytest.approx(0.0197, abs=1e-3)
 
 
-def test_equal_answers_are_the_simplest_rules(make_known: Callable[..., Known]) -> None:
+def test_equal_answers_are_the_simplest_rules(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known()
     same = known.evidence.scores().argmax(axis=0)
     groups = np.arange(len(known))
@@ -70,10 +70,10 @@ def test_equal_answers_are_the_simplest_rules(make_known: Callable[..., Known]) 
     assert (found.name, found.best, found.gap) == ("a", "a", 0.0)
 
 
-def test_where_the_network_knows_all_there_is_nothing_to_fit(make_known: Callable[..., Known]) -> None:
+def test_where_the_network_knows_all_there_is_nothing_to_fit(make_known: Callable[..., LabelledOutputs]) -> None:
     assert AutoSettings().fit(make_known(signal=40.0), None, 0).name == "independent"
 
 
-def test_a_rule_is_picked_where_it_pays(make_known: Callable[..., Known]) -> None:
+def test_a_rule_is_picked_where_it_pays(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=3000, signal=2.0)  # answers without a prior, of classes of very different frequency
     assert AutoSettings().fit(known, None, 0).name not in ("independent", "joint")

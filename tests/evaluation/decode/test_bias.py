@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.evaluation.decode import Evidence, JointSettings, Known
+from multitask.evaluation.decode import JointSettings, LabelledOutputs, ModelOutputs
 from multitask.evaluation.decode.base import best_cell, macro_f1
 from multitask.evaluation.decode.bias import LIMIT, ClassBias, ClassBiasSettings, HeadBias, HeadBiasSettings, best_move
 from multitask.labels import LabelSpace, Task
@@ -47,8 +47,10 @@ def test_the_best_f1_of_a_toy_is_found() -> None:
     space = LabelSpace([Task("size", ("s", "l"))])
     log_odds = np.array([-2.0, -1.2, -0.9, -0.5, -0.1, 0.4, 1.5, 1.9])
     classes = np.array([0, 0, 1, 0, 1, 1, 1, 1])
-    evidence = Evidence(space, {"size": np.stack([-np.logaddexp(0, log_odds), -np.logaddexp(0, -log_odds)], axis=1)})
-    known = Known(evidence, classes[:, None], np.arange(8).astype(str).astype(object))
+    evidence = ModelOutputs(
+        space, {"size": np.stack([-np.logaddexp(0, log_odds), -np.logaddexp(0, -log_odds)], axis=1)}
+    )
+    known = LabelledOutputs(evidence, classes[:, None], np.arange(8).astype(str).astype(object))
     possible = space.possible
     best = max(macro_f1(classes, (np.arange(8) >= cut).astype(int), possible) for cut in range(9))
     plain = JointSettings().fit(known, None, 0).decode(evidence)
@@ -57,7 +59,7 @@ def test_the_best_f1_of_a_toy_is_found() -> None:
         assert macro_f1(classes, rule.fit(known, None, 0).decode(evidence), possible) == best
 
 
-def test_biases_of_heads_are_as_good_as_the_best_of_a_grid(make_known: Callable[..., Known]) -> None:
+def test_biases_of_heads_are_as_good_as_the_best_of_a_grid(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=60, signal=1.0)
     fitted = HeadBiasSettings().fit(known, None, 0)
     assert isinstance(fitted, HeadBias)
@@ -71,7 +73,9 @@ def test_biases_of_heads_are_as_good_as_the_best_of_a_grid(make_known: Callable[
     assert found > macro_f1(known.classes, best_cell(known.evidence.scores())[0], known.space.possible)
 
 
-def test_in_a_flat_space_the_biases_of_the_head_are_those_of_the_classes(make_known: Callable[..., Known]) -> None:
+def test_in_a_flat_space_the_biases_of_the_head_are_those_of_the_classes(
+    make_known: Callable[..., LabelledOutputs],
+) -> None:
     known = make_known(make_known().space.flattened())
     head, whole = HeadBiasSettings().fit(known, None, 0), ClassBiasSettings().fit(known, None, 0)
     assert isinstance(head, HeadBias)
@@ -79,7 +83,7 @@ def test_in_a_flat_space_the_biases_of_the_head_are_those_of_the_classes(make_kn
     assert head.biases["class"] == whole.biases
 
 
-def test_freer_biases_suit_the_people_they_are_fitted_on_better(make_known: Callable[..., Known]) -> None:
+def test_freer_biases_suit_the_people_they_are_fitted_on_better(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=150, signal=0.7)
     scores = [
         macro_f1(known.classes, rule.fit(known, None, 0).decode(known.evidence), known.space.possible)
@@ -89,7 +93,7 @@ def test_freer_biases_suit_the_people_they_are_fitted_on_better(make_known: Call
     assert scores[2] > scores[0] + 0.05
 
 
-def test_cells_that_cannot_occur_have_no_bias(make_known: Callable[..., Known]) -> None:
+def test_cells_that_cannot_occur_have_no_bias(make_known: Callable[..., LabelledOutputs]) -> None:
     tasks = make_known().space.tasks
     space = LabelSpace(tasks, [{"size": "s", "colour": "red"}])
     fitted = ClassBiasSettings().fit(make_known(space), None, 0)

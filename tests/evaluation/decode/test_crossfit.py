@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from multitask.evaluation.decode import DecodeSettings, Fitted, JointSettings, Known, Priors
+from multitask.evaluation.decode import DecodeRule, DecodeSettings, JointSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.bias import ClassBiasSettings
 from multitask.evaluation.decode.crossfit import NUM_FOLDS, cross_fit, deal, influences, num_folds
@@ -13,14 +13,14 @@ from multitask.evaluation.intervals import resample
 from multitask.labels import LabelSpace
 
 
-def shuffled(known: Known, seed: int) -> Known:
+def shuffled(known: LabelledOutputs, seed: int) -> LabelledOutputs:
     """The same pictures with the labels of others."""
     order = np.random.default_rng(seed).permutation(len(known))
-    return Known(known.evidence, known.labels[order], known.groups)
+    return LabelledOutputs(known.evidence, known.labels[order], known.groups)
 
 
 def test_people_stay_together_and_every_class_is_shared_out(
-    make_known: Callable[..., Known], space: LabelSpace
+    make_known: Callable[..., LabelledOutputs], space: LabelSpace
 ) -> None:
     known = make_known(space, rows=200, missing=0.1)
     folds = deal(known, 0)
@@ -33,40 +33,40 @@ def test_people_stay_together_and_every_class_is_shared_out(
 
 
 def test_with_few_people_there_are_fewer_folds_and_each_has_somebody_with_a_class(
-    make_known: Callable[..., Known],
+    make_known: Callable[..., LabelledOutputs],
 ) -> None:
     known = make_known(rows=40)
     for people in (1, 2, 3, 5, 6):
         names = np.array([f"p{place % people}" for place in range(40)], dtype=object)
-        some = Known(known.evidence, known.labels, names)
+        some = LabelledOutputs(known.evidence, known.labels, names)
         assert num_folds(some) == min(people, NUM_FOLDS)
         if people > 1:
             assert len(set(deal(some, 0))) == num_folds(some)
     # Of six only two have a class.
     names = np.array([f"p{place % 6}" for place in range(40)], dtype=object)
     labels = np.where(np.isin(names, ["p0", "p3"])[:, None], known.labels, -1)
-    half = Known(known.evidence, labels, names)
+    half = LabelledOutputs(known.evidence, labels, names)
     folds = deal(half, 0)
     assert num_folds(half) == 2
     assert set(folds[half.classes >= 0]) == {0, 1}
-    assert num_folds(Known(known.evidence, np.full_like(labels, -1), names)) == 0
+    assert num_folds(LabelledOutputs(known.evidence, np.full_like(labels, -1), names)) == 0
 
 
 class Spy(DecodeSettings):
     name: str = "spy"
 
-    def fit(self, known: Known, priors: Priors | None, seed: int) -> Fitted:
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         seen.append(set(known.groups))
         return JointSettings().fit(known, priors, seed)
 
-    def unfitted(self) -> Fitted:
+    def unfitted(self) -> DecodeRule:
         raise AssertionError
 
 
 seen: list[set[str]] = []
 
 
-def test_nobody_is_answered_by_a_rule_that_saw_them(make_known: Callable[..., Known]) -> None:
+def test_nobody_is_answered_by_a_rule_that_saw_them(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known()
     folds = deal(known, 0)
     seen.clear()
@@ -77,7 +77,7 @@ def test_nobody_is_answered_by_a_rule_that_saw_them(make_known: Callable[..., Kn
 
 
 def test_labels_that_say_nothing_are_not_learned_by_cross_fitting_though_they_are_in_sample(
-    make_known: Callable[..., Known],
+    make_known: Callable[..., LabelledOutputs],
 ) -> None:
     """The leak test: on shuffled labels class biases gain in sample and nothing on whom they were not fitted on."""
     rule = ClassBiasSettings()
@@ -94,7 +94,7 @@ def test_labels_that_say_nothing_are_not_learned_by_cross_fitting_though_they_ar
     assert cross_fitted < 0.02
 
 
-def test_influences_give_the_standard_error_that_resampling_gives(make_known: Callable[..., Known]) -> None:
+def test_influences_give_the_standard_error_that_resampling_gives(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=2000, signal=1.5)
     groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
     possible = known.space.possible

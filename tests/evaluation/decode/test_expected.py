@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.evaluation.decode import Known, Priors
+from multitask.evaluation.decode import LabelledOutputs, Priors
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.expected import ExpectedF1, ExpectedF1Settings, optimise
 from multitask.evaluation.metrics import f1_scores
@@ -52,7 +52,7 @@ def test_with_two_classes_and_many_pictures_it_is_the_best_cut() -> None:
         assert found > promised(probs, probs.argmax(axis=0)) + 0.01
 
 
-def test_it_beats_the_arg_max_on_people_it_never_saw(make_known: Callable[..., Known]) -> None:
+def test_it_beats_the_arg_max_on_people_it_never_saw(make_known: Callable[..., LabelledOutputs]) -> None:
     """Answers that hold no prior, of classes that are not equally frequent: what the prior is must be told."""
     known, fresh = make_known(rows=200, seed=1, signal=2.0), make_known(rows=4000, seed=2, signal=2.0)
     shares = {
@@ -71,7 +71,7 @@ def test_it_beats_the_arg_max_on_people_it_never_saw(make_known: Callable[..., K
     assert score > macro_f1(fresh.classes, untold.decode(fresh.evidence), possible)
 
 
-def test_equal_priors_leave_no_shift(make_known: Callable[..., Known]) -> None:
+def test_equal_priors_leave_no_shift(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known()
     prior = {"size": np.log([0.5, 0.3, 0.2]), "colour": np.log([0.5, 0.5])}
     fitted = ExpectedF1Settings().fit(known, Priors(prior, prior), 0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.evaluation.decode import Evidence, JointSettings, Known, Priors
+from multitask.evaluation.decode import JointSettings, LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.base import JOINT, macro_f1
 from multitask.evaluation.decode.prior import PriorCorrection, PriorCorrectionSettings, frequencies
 from multitask.labels import LabelSpace, Task
@@ -22,7 +22,7 @@ def uniform(space: LabelSpace) -> Priors:
 @given(strength=st.floats(0, 5), seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=40)
 def test_with_uniform_priors_any_strength_is_the_joint_arg_max(
-    make_known: Callable[..., Known], strength: float, seed: int
+    make_known: Callable[..., LabelledOutputs], strength: float, seed: int
 ) -> None:
     known = make_known(seed=seed)
     fitted = PriorCorrectionSettings(strength=strength).fit(known, uniform(known.space), 0)
@@ -34,7 +34,7 @@ def test_the_strongest_correction_is_menons_equation() -> None:
     """Posteriors .6, .4 under priors .8, .2: likelihoods .75, 2, so that the second is the balanced answer."""
     space = LabelSpace([Task("size", ("s", "l"))])
     prior = (float(np.log(0.8)), float(np.log(0.2)))
-    evidence = Evidence(space, {"size": np.log([[0.6, 0.4], [0.9, 0.1]])})
+    evidence = ModelOutputs(space, {"size": np.log([[0.6, 0.4], [0.9, 0.1]])})
     answers = {}
     for strength in (0.0, 0.2, 0.4, 1.0):
         rule = PriorCorrection(temperatures={"size": 1.0}, strength=strength, log_priors={"size": prior})
@@ -44,7 +44,7 @@ def test_the_strongest_correction_is_menons_equation() -> None:
 
 
 @pytest.mark.parametrize("joint", [False, True])
-def test_the_tuned_strength_is_the_weakest_of_the_best(make_known: Callable[..., Known], joint: bool) -> None:
+def test_the_tuned_strength_is_the_weakest_of_the_best(make_known: Callable[..., LabelledOutputs], joint: bool) -> None:
     known = make_known(rows=200, signal=1.0, joint=joint)
     fitted = PriorCorrectionSettings().fit(known, None, 0)
     assert isinstance(fitted, PriorCorrection)
@@ -69,7 +69,7 @@ def test_frequencies_by_hand() -> None:
     assert found[JOINT] == pytest.approx((np.array([2, 1, 0, 0]) + extra) / 7)
 
 
-def test_a_prior_that_training_took_out_is_not_taken_out_again(make_known: Callable[..., Known]) -> None:
+def test_a_prior_that_training_took_out_is_not_taken_out_again(make_known: Callable[..., LabelledOutputs]) -> None:
     """Outputs of a network that was trained with class weights hold a uniform prior, whatever the people's is."""
     known = make_known(rows=200, signal=1.0)
     natural = frequencies(known.labels, known.space)

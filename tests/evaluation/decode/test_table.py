@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from multitask.errors import UserError
-from multitask.evaluation.decode import AnyDecode, AnyFitted, DecodeSettings, Evidence, Fitted, Known
+from multitask.evaluation.decode import (
+    AnyDecode,
+    AnyDecodeRule,
+    DecodeRule,
+    DecodeSettings,
+    LabelledOutputs,
+    ModelOutputs,
+)
 from multitask.labels import LabelSpace, Task
 from multitask.settings.schema import Settings, validate, variant_classes
 
@@ -23,7 +30,7 @@ every_rule = pytest.mark.parametrize("name", DECODES)
 
 
 class Holder(Settings):
-    rule: AnyFitted
+    rule: AnyDecodeRule
 
 
 def rule(name: str) -> DecodeSettings:
@@ -32,7 +39,7 @@ def rule(name: str) -> DecodeSettings:
     return settings_
 
 
-def again(fitted: Fitted) -> Fitted:
+def again(fitted: DecodeRule) -> DecodeRule:
     """The rule after a journey through JSON."""
     return validate(Holder, {"rule": json.loads(json.dumps(fitted.model_dump(mode="json")))}).rule
 
@@ -64,7 +71,7 @@ def log_probs_of(space: LabelSpace, rows: int, seed: int, scale: float = 2.0) ->
 def test_answers_are_classes_that_can_occur(name: str, space: LabelSpace, rows: int, seed: int, scale: float) -> None:
     log_probs = log_probs_of(space, rows, seed, scale)
     before = {task: values.clone() for task, values in log_probs.items()}
-    classes = rule(name).unfitted().decode(Evidence.of(log_probs, space))
+    classes = rule(name).unfitted().decode(ModelOutputs.of(log_probs, space))
     assert classes.shape == (rows,)
     assert classes.dtype == np.int64
     assert space.possible[classes].all()
@@ -81,7 +88,7 @@ def test_certain_heads_are_believed(name: str, space: LabelSpace, seed: int) -> 
         task.name: (50.0 * torch.nn.functional.one_hot(labels[:, i], task.num_classes)).double().log_softmax(dim=1)
         for i, task in enumerate(space.tasks)
     }
-    assert rule(name).unfitted().decode(Evidence.of(log_probs, space)).tolist() == classes.tolist()
+    assert rule(name).unfitted().decode(ModelOutputs.of(log_probs, space)).tolist() == classes.tolist()
 
 
 @pytest.mark.parametrize("name", ["independent", "joint"])
@@ -89,7 +96,7 @@ def test_certain_heads_are_believed(name: str, space: LabelSpace, seed: int) -> 
 @settings(deadline=None, max_examples=60)
 def test_without_a_joint_term_both_are_the_best_possible_cell(name: str, space: LabelSpace, seed: int) -> None:
     log_probs = log_probs_of(space, 8, seed)
-    found = rule(name).unfitted().decode(Evidence.of(log_probs, space))
+    found = rule(name).unfitted().decode(ModelOutputs.of(log_probs, space))
     for row in range(8):
         scores = [
             sum(log_probs[f"t{i}"][row, label].item() for i, label in enumerate(labels))
@@ -107,10 +114,14 @@ def test_without_a_joint_term_both_are_the_best_possible_cell(name: str, space: 
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 class TestFitted:
     @pytest.fixture
-    def known(self, make_known: Callable[..., Known], space: LabelSpace, joint: bool, missing: float) -> Known:
+    def known(
+        self, make_known: Callable[..., LabelledOutputs], space: LabelSpace, joint: bool, missing: float
+    ) -> LabelledOutputs:
         return make_known(space, missing=missing, joint=joint)
 
-    def test_answers_are_classes_that_can_occur_whatever_the_network_says(self, name: str, known: Known) -> None:
+    def test_answers_are_classes_that_can_occur_whatever_the_network_says(
+        self, name: str, known: LabelledOutputs
+    ) -> None:
         space = known.space
         fitted = rule(name).fit(known, None, 0)
         for rows, scale in ((0, 1.0), (50, 0.0), (50, 3.0), (50, 500.0)):
@@ -118,12 +129,12 @@ class TestFitted:
             if scale == 500.0:
                 next(iter(log_probs.values()))[0] = -torch.inf
             joint = None if known.evidence.joint is None else space.joint_log_probs(log_probs)
-            classes = fitted.decode(Evidence.of(log_probs, space, joint))
+            classes = fitted.decode(ModelOutputs.of(log_probs, space, joint))
             assert classes.shape == (rows,)
             assert classes.dtype == np.int64
             assert space.possible[classes].all()
 
-    def test_parameters_survive_json_and_know_their_label_space(self, name: str, known: Known) -> None:
+    def test_parameters_survive_json_and_know_their_label_space(self, name: str, known: LabelledOutputs) -> None:
         fitted = rule(name).fit(known, None, 0)
         other = again(fitted)
         assert other == fitted
@@ -133,7 +144,9 @@ class TestFitted:
             with pytest.raises(UserError):
                 fitted.check(LabelSpace([Task("other", ("a", "b"))]))
 
-    def test_neither_the_order_of_the_pictures_nor_the_rest_of_them_matters(self, name: str, known: Known) -> None:
+    def test_neither_the_order_of_the_pictures_nor_the_rest_of_them_matters(
+        self, name: str, known: LabelledOutputs
+    ) -> None:
         fitted = rule(name).fit(known, None, 0)
         order = np.random.default_rng(3).permutation(len(known))
         assert rule(name).fit(known, None, 0) == fitted
@@ -145,7 +158,7 @@ class TestFitted:
             assert fitted.decode(known.evidence.take(np.array([row])))[0] == answers[row]
 
     def test_it_is_no_worse_than_chance_on_others(
-        self, name: str, known: Known, make_known: Callable[..., Known], joint: bool
+        self, name: str, known: LabelledOutputs, make_known: Callable[..., LabelledOutputs], joint: bool
     ) -> None:
         fresh = make_known(known.space, rows=400, seed=5, joint=joint)
         hits = np.mean(rule(name).fit(known, None, 0).decode(fresh.evidence) == fresh.classes)
@@ -154,7 +167,7 @@ class TestFitted:
 
 @every_rule
 def test_one_person_one_picture_and_a_class_that_is_absent_are_no_obstacle(
-    name: str, make_known: Callable[..., Known], space: LabelSpace
+    name: str, make_known: Callable[..., LabelledOutputs], space: LabelSpace
 ) -> None:
     known = make_known(space)
     for rows in ([0], [0, 0], [0, 1, 2]):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.evaluation.decode import Known, Priors
+from multitask.evaluation.decode import LabelledOutputs, Priors
 from multitask.evaluation.decode.base import JOINT
 from multitask.evaluation.decode.temperature import LEAST, MOST, fit_temperature, fit_temperatures
 
@@ -70,7 +70,7 @@ def test_a_prior_that_is_not_the_peoples_is_told_from_over_confidence() -> None:
 
 
 def test_every_head_has_its_own_and_the_joint_one_where_there_is_a_joint_term(
-    make_known: Callable[..., Known],
+    make_known: Callable[..., LabelledOutputs],
 ) -> None:
     assert [*fit_temperatures(make_known(), None)] == ["size", "colour"]
     known = make_known(joint=True)

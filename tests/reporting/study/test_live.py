@@ -14,7 +14,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from multitask.progress import RunningTrial, StudyView
+from multitask.progress import RunningTrial, SweepStatus
 from multitask.reporting.study import live
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
 
@@ -70,19 +70,19 @@ def trial(number: int, tasks: int = 3, epoch: int = 3, **more) -> RunningTrial:
     return RunningTrial(f"trial {number}", 8, more.pop("settings", settings), epoch, scores, started=NOW - 65)
 
 
-def study(*running: RunningTrial, **more) -> StudyView:
+def study(*running: RunningTrial, **more) -> SweepStatus:
     settings = {"total": 40, "num_workers": max(len(running), 1), "running": dict(enumerate(running)), **more}
-    return StudyView("demo", ("joint.macro_f1",), **settings)
+    return SweepStatus("demo", ("joint.macro_f1",), **settings)
 
 
-def watch(view: StudyView, columns: int = 80, lines: int = 24) -> tuple[Terminal, LiveStudyProgress]:
+def watch(view: SweepStatus, columns: int = 80, lines: int = 24) -> tuple[Terminal, LiveStudyProgress]:
     terminal = Terminal(columns, lines)
     progress = LiveStudyProgress(terminal.console)
     progress.begin(view)
     return terminal, progress
 
 
-def seen(view: StudyView, columns: int = 80, lines: int = 24) -> list[str]:
+def seen(view: SweepStatus, columns: int = 80, lines: int = 24) -> list[str]:
     terminal, _ = watch(view, columns, lines)
     return terminal.lines()
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from multitask.progress import RunningTrial, StudyView
+from multitask.progress import RunningTrial, SweepStatus
 from multitask.reporting.study.text import (
     best_text,
     clock_text,
@@ -17,7 +17,7 @@ from multitask.reporting.study.text import (
 
 
 def view(**more):
-    return StudyView("demo", ("joint.macro_f1",), **more)
+    return SweepStatus("demo", ("joint.macro_f1",), **more)
 
 
 def running(*started):
@@ -151,7 +151,7 @@ class TestBest:
         assert best_text(view(), 0) == "no trial has a score yet"
 
     def test_of_several_objectives_it_is_a_front(self):
-        study = StudyView("demo", ("tasks.age.macro_f1", "tasks.mask.macro_f1"), front=4)
+        study = SweepStatus("demo", ("tasks.age.macro_f1", "tasks.mask.macro_f1"), front=4)
         assert best_text(study, 0) == "front of 4 trials"
         study.front = 0
         assert best_text(study, 0) == "no trial has a score yet"

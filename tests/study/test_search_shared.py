@@ -16,7 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from multitask.study import trial_attrs as ledger
+from multitask.study import trial_attrs
 from multitask.study.messages import Done, Failed, Job, Lost
 from multitask.study.provenance import record_of
 from multitask.study.settings import Plan
@@ -50,7 +50,7 @@ class Shared:
 
     def beat(self, trial: Any) -> None:
         self.study._storage.record_heartbeat(trial._trial_id)  # type: ignore[attr-defined]
-        trial.set_user_attr(ledger.WORKER, {"host": "elsewhere", "process": 1})
+        trial.set_user_attr(trial_attrs.WORKER, {"host": "elsewhere", "process": 1})
 
     def sql(self, statement: str, *values: object) -> None:
         with sqlite3.connect(self.path) as connection:
@@ -91,11 +91,11 @@ def test_a_trial_without_a_sign_of_life_is_marked_and_queued_again(
     assert len(places(study.trials)) == 4
     for trial in study.trials[:2]:
         assert trial.state == TrialState.FAIL
-        assert trial.user_attrs[ledger.FAILURE] == "no sign of life for 3 s"
+        assert trial.user_attrs[trial_attrs.FAILURE] == "no sign of life for 3 s"
     again = places(study.trials)[sampled.number][-1]
     assert again.state == TrialState.COMPLETE
     assert again.params["training.lr"] == changes["training.lr"]
-    assert places(study.trials)[0][-1].user_attrs[ledger.CHANGES] == {}
+    assert places(study.trials)[0][-1].user_attrs[trial_attrs.CHANGES] == {}
     assert len(watcher.told("retried")) == 2
 
 
@@ -120,8 +120,8 @@ def test_a_trial_that_lives_elsewhere_is_left_alone_and_waited_for(
     assert waited >= 5
     assert watcher.told("said") == ["waiting for trial 0, which another launch runs or has lost"]
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE", "COMPLETE"]
-    assert study.trials[3].user_attrs[ledger.RETRY_OF] == 0
-    assert study.trials[3].user_attrs[ledger.ORIGIN] == "base"
+    assert study.trials[3].user_attrs[trial_attrs.RETRY_OF] == 0
+    assert study.trials[3].user_attrs[trial_attrs.ORIGIN] == "base"
 
 
 def test_a_launch_that_was_held_up_does_not_take_its_own_trials_for_lost(
@@ -163,7 +163,11 @@ def test_a_trial_that_was_given_up_elsewhere_and_then_ends_is_dropped(
         if job.out.name != "0000" or epoch > 1:
             return None
         # As another launch does that heard nothing for too long.
-        give_up(there.study, there.study.trials[0]._trial_id, {ledger.FAILURE: "no sign of life", ledger.LOST: True})
+        give_up(
+            there.study,
+            there.study.trials[0]._trial_id,
+            {trial_attrs.FAILURE: "no sign of life", trial_attrs.LOST: True},
+        )
         return {"failed": Failed("too late"), "lost": Lost("too late")}.get(how)
 
     def curve(config: dict[str, Any]) -> list[float]:
@@ -173,10 +177,10 @@ def test_a_trial_that_was_given_up_elsewhere_and_then_ends_is_dropped(
     study = search(there.plan, part, url=there.url, progress=watcher)
     lost, again = study.trials
     assert lost.state == TrialState.FAIL
-    assert lost.user_attrs[ledger.FAILURE] == "no sign of life"
+    assert lost.user_attrs[trial_attrs.FAILURE] == "no sign of life"
     assert lost.values is None
     assert again.state == TrialState.COMPLETE
-    assert again.user_attrs[ledger.RETRY_OF] == 0
+    assert again.user_attrs[trial_attrs.RETRY_OF] == 0
     if how == "finished":
         assert any("another launch had given it up" in text for _, text in watcher.lines)
 
@@ -184,13 +188,20 @@ def test_a_trial_that_was_given_up_elsewhere_and_then_ends_is_dropped(
 def test_what_two_launches_queued_is_run_once(shared: Make, search: Make, trained: Make, places: Make) -> None:
     there = shared(budget={"trials": 4})
     params, distributions = there.study.trials[0].params, there.study.trials[0].distributions
-    queue(there.study, params, distributions, {ledger.ORIGIN: "base"})  # another launch that began at the same moment
+    queue(
+        there.study, params, distributions, {trial_attrs.ORIGIN: "base"}
+    )  # another launch that began at the same moment
     lost = there.ask()
     there.beat(lost)
-    there.study._storage.set_trial_user_attr(lost._trial_id, ledger.LOST, True)
+    there.study._storage.set_trial_user_attr(lost._trial_id, trial_attrs.LOST, True)
     there.study.tell(lost, state=TrialState.FAIL)
     for _ in range(2):
-        queue(there.study, params, distributions, {ledger.ORIGIN: "base", ledger.RETRY_OF: 0, ledger.ATTEMPT: 1})
+        queue(
+            there.study,
+            params,
+            distributions,
+            {trial_attrs.ORIGIN: "base", trial_attrs.RETRY_OF: 0, trial_attrs.ATTEMPT: 1},
+        )
     ran = []
 
     def part(job: Job) -> Any:
@@ -198,11 +209,11 @@ def test_what_two_launches_queued_is_run_once(shared: Make, search: Make, traine
         return trained(quality)(job)
 
     study = search(there.plan, part, url=there.url, workers=2)
-    surplus = [trial.number for trial in study.trials if ledger.is_surplus(trial)]
+    surplus = [trial.number for trial in study.trials if trial_attrs.is_surplus(trial)]
     assert surplus == [1, 3]
     assert len(places(study.trials)) == 4
     assert sum(trial.state == TrialState.COMPLETE for trial in study.trials) == 4 == len(ran)
-    assert sum(trial.user_attrs.get(ledger.ORIGIN) == "base" for trial in study.trials if trial.values) == 1
+    assert sum(trial.user_attrs.get(trial_attrs.ORIGIN) == "base" for trial in study.trials if trial.values) == 1
 
 
 def test_a_lost_trial_keeps_its_place_until_it_is_queued_again(shared: Make, search: Make, trained: Make) -> None:
@@ -213,7 +224,7 @@ def test_a_lost_trial_keeps_its_place_until_it_is_queued_again(shared: Make, sea
     there.sql("insert into trial_user_attributes (trial_id, key, value_json) values (2, 'lost', 'true')")
     study = search(there.plan, trained(quality), url=there.url, out="elsewhere", workers=3)
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "COMPLETE"]
-    assert study.trials[2].user_attrs[ledger.RETRY_OF] == 1
+    assert study.trials[2].user_attrs[trial_attrs.RETRY_OF] == 1
     assert study.trials[2].params == study.trials[1].params
 
 
@@ -252,7 +263,7 @@ def test_launches_side_by_side_keep_the_budget_and_run_everything_once(
     assert len(places(trials)) == 20
     assert all(chain[-1].state == TrialState.COMPLETE for chain in places(trials).values())
     assert set(ran.values()) == {1}
-    assert len(ran) == sum(not ledger.is_surplus(trial) for trial in trials)
+    assert len(ran) == sum(not trial_attrs.is_surplus(trial) for trial in trials)
 
 
 def test_trials_of_a_launch_that_was_killed_are_found_at_once_where_nobody_else_can_run_them(
@@ -267,9 +278,9 @@ def test_trials_of_a_launch_that_was_killed_are_found_at_once_where_nobody_else_
     left.mkdir(parents=True)
     study = search(plan, trained(quality), progress=watcher)
     lost = study.trials[3]
-    assert lost.user_attrs[ledger.FAILURE] == "the launch that ran it was killed"
+    assert lost.user_attrs[trial_attrs.FAILURE] == "the launch that ran it was killed"
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3 + ["FAIL"] + ["COMPLETE"] * 2
-    assert [trial.params for trial in study.trials if trial.user_attrs.get(ledger.RETRY_OF) == 3] == [lost.params]
+    assert [trial.params for trial in study.trials if trial.user_attrs.get(trial_attrs.RETRY_OF) == 3] == [lost.params]
     assert not left.exists()
 
 
@@ -279,6 +290,6 @@ def test_processes_share_a_sqlite_file_and_one_that_is_killed_costs_no_trial(
     trials = share(f"sqlite:///{tmp_path}/shared.db", trials=6, workers=1)
     assert len(places(trials)) == 6
     assert all(chain[-1].state == TrialState.COMPLETE for chain in places(trials).values())
-    (lost,) = (trial for trial in trials if ledger.is_lost(trial))
-    assert lost.user_attrs[ledger.FAILURE] == "no sign of life for 6 s"
+    (lost,) = (trial for trial in trials if trial_attrs.is_lost(trial))
+    assert lost.user_attrs[trial_attrs.FAILURE] == "no sign of life for 6 s"
     assert {trial.state for trial in trials} == {TrialState.COMPLETE, TrialState.FAIL}

@@ -9,6 +9,6 @@ from multitask.losses.table import SingleLoss
 from multitask.settings.schema import variants
 
 AnyLoss = Annotated[SingleLoss | SumSettings, *variants("cross_entropy")]
-"""Every loss: those of ``single.py``'s table, and the sum of two of them."""
+"""Every loss: those of ``table.py``'s table, and the sum of two of them."""
 
 __all__ = ["AnyLoss", "CrossEntropySettings", "LossSettings"]

@@ -111,7 +111,7 @@ class Backbone(Encoder):
         """A digest of weights and statistics: of what was loaded, wherever it came from."""
         digest = hashlib.blake2b(digest_size=16)
         for name, value in self.state_dict().items():
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".forward_features())
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 

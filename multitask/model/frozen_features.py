@@ -120,4 +120,4 @@ def features_key(
         "batch_size": batch_size,
         "versions": [version(name) for name in ("torch", "timm")],
     }
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).forward_features(), digest_size=16).hexdigest()
+    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()

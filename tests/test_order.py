@@ -31,7 +31,7 @@ ORDER: tuple[dict[str, str], ...] = (
         "reporting": "console, text, SVG and pages; `run/`, `audit/`, `study/`, `bakeoff/`, `eda/` the same of theirs",
     },
     {"config": "`Config`: every component's section in one file, checked whole; `load_config`"},
-    {"runs": "one run, whole: `run`, its data, networks and losses built, cross-validation, evaluation, the run folder"},
+    {"runs": "one run, whole: `run`, its data, networks and losses built, folds, evaluation, the run folder"},
     {
         "audit": "label audits of runs in folds, and what corrections bring",
         "bakeoff": "contenders on equal terms: plan, runs, costs, conclusions",

@@ -61,6 +61,21 @@ def test_what_a_config_is_checked_by_imports_nothing_heavy(module: str) -> None:
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_help_imports_no_library_but_click() -> None:
+    code = """
+import contextlib, io, sys
+before = set(sys.modules)
+from multitask.cli import main
+sys.argv = ["multitask", "--help"]
+with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+    main()
+names = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(sorted(names - sys.stdlib_module_names))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "['click', 'multitask']", done.stderr
+
+
 def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text((ROOT / "configs" / "demo.yaml").read_text() + "\nnot_a_key: 1\n")

@@ -18,7 +18,7 @@ ORDER: tuple[dict[str, str], ...] = (
     {"settings": "strict settings, open tables of variants, overrides, YAML"},
     {"labels": "`Task` and `LabelSpace`: class <-> labels, joint and marginal probabilities, impossible cells"},
     {
-        "data": "`sources/` (a file per layout), samples, corrections, splits, samplers, images and crops, loading, `eda/`",
+        "data": "`sources/` (one per layout), samples, corrections, splits, samplers, images, crops, loading, `eda/`",
         "losses": "a loss per head, class weights, what training labels imply",
         "balancers": "how the losses become one backward step",
     },

@@ -1,10 +1,8 @@
-"""The label space: an exact codec, probabilities that stay probabilities, and lines that say what is wrong."""
+"""The label space: an exact codec, and probabilities that stay probabilities."""
 
 from __future__ import annotations
 
-import math
 from itertools import product
-from typing import Any
 
 import numpy as np
 import pytest
@@ -14,8 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from multitask.errors import UserError
-from multitask.labels import MISSING, LabelSettings, LabelSpace, Task
-from multitask.settings.schema import problems, validate
+from multitask.labels import MISSING, LabelSpace, Task
 
 quick = settings(deadline=None, max_examples=60)
 
@@ -187,69 +184,7 @@ class TestFlattened:
         assert np.array_equal(flat.encode(classes[:, None]), classes)
 
 
-class TestTask:
-    @pytest.mark.parametrize(
-        ("value", "label"),
-        [(-5, 0), (0, 0), (29.999, 0), (30, 1), (30.0, 1), ("30", 1), ("29.999", 0), (59.99, 1), (60, 2), ("60.0", 2)],
-    )
-    def test_an_edge_belongs_to_the_bin_above_it(self, value: object, label: int) -> None:
-        assert COMPETITION.tasks[2].index(value) == label
-
-    @given(st.floats(-1e18, 1e18), st.lists(st.floats(-1e6, 1e6), min_size=1, unique=True))
-    @quick
-    def test_a_bin_is_the_number_of_edges_not_above(self, value: float, edges: list[float]) -> None:
-        edges = sorted(edges)
-        task = Task("x", tuple(map(str, range(len(edges) + 1))), "binned", tuple(edges))
-        assert task.index(value) == sum(edge <= value for edge in edges)
-
-    def test_nothing_is_missing(self) -> None:
-        for task in COMPETITION.tasks:
-            for value in (None, "", " ", "\u00a0\u200b", math.nan):
-                assert task.index(value) == MISSING
-
-    @pytest.mark.parametrize(
-        "value", ["x", "nan", "inf", math.inf, "30 years", [30], "1_000", "19,90", "1e300", ">=30", "<30"]
-    )
-    def test_what_is_no_number_is_refused(self, value: object) -> None:
-        with pytest.raises(UserError, match=r"^age: must be a number, found"):
-            COMPETITION.tasks[2].index(value)
-
-    def test_numbers_that_there_cannot_be(self) -> None:
-        age = Task("age", ("<30", ">=30"), "binned", (30.0,), 0.0, 120.0)
-        assert [age.index(number) for number in (0, 120, "29", None)] == [0, 1, 0, MISSING]
-        for number, line in (
-            (
-                -1,
-                "age: must be at least 0 (labels.tasks.age.lowest), found -1; leave the cell of an unknown number",
-            ),
-            ("999", "age: must be at most 120 (labels.tasks.age.highest), found 999; leave the cell"),
-        ):
-            with pytest.raises(UserError) as caught:
-                age.index(number)
-            assert str(caught.value).startswith(line)
-
-    def test_an_unknown_class_is_named_with_the_nearest(self) -> None:
-        with pytest.raises(UserError, match=r"^gender: unknown class 'femal'; did you mean 'female'"):
-            COMPETITION.tasks[1].index("femal")
-        with pytest.raises(UserError, match=r"^gender: unknown class 0; it can be 'male', 'female'$"):
-            COMPETITION.tasks[1].index(0)
-
-
-class TestSettings:
-    TASKS: dict[str, Any] = {
-        "mask": {"classes": ["wear", "incorrect", "not_worn"]},
-        "gender": ["male", "female"],
-        "age": {"kind": "binned", "edges": [30, 60]},
-    }
-
-    def section(self, **tasks: Any) -> dict[str, Any]:
-        return {"tasks": {"mask": self.TASKS["mask"], "age": self.TASKS["age"], **tasks}}
-
-    def test_the_competitions_space_is_declared(self) -> None:
-        section = self.section(gender={"classes": ["male", "female"]})
-        section["tasks"] = {name: section["tasks"][name] for name in ("mask", "gender", "age")}
-        assert LabelSpace.from_settings(validate(LabelSettings, section)) == COMPETITION
-
+class TestSpace:
     def test_equal_spaces_hash_alike_and_cells_matter(self) -> None:
         same = LabelSpace(COMPETITION.tasks)
         other = LabelSpace(COMPETITION.tasks, [{"mask": "wear", "age": "<30"}])
@@ -258,86 +193,6 @@ class TestSettings:
         assert other != COMPETITION
         assert (~other.possible).nonzero()[0].tolist() == [0, 3]
 
-    def test_close_edges_still_name_their_bins_apart(self) -> None:
-        section = self.section(age={"kind": "binned", "edges": [1000000, 1000001, 1000002.5]})
-        names = LabelSpace.from_settings(validate(LabelSettings, section)).tasks[1].classes
-        assert names == ("<1000000", "1000000-1000001", "1000001-1000002.5", ">=1000002.5")
-
-    @pytest.mark.parametrize(
-        ("tasks", "line"),
-        [
-            ({"age": {"kind": "binned", "edges": [60, 30]}}, "labels.tasks.age: edges must rise, found [60.0, 30.0]"),
-            ({"age": {"kind": "binned", "edges": [30, 30]}}, "labels.tasks.age: edges must rise, found [30.0, 30.0]"),
-            (
-                {"age": {"kind": "binned", "edges": [1.0, 1.00000001]}},
-                "labels.tasks.age: edges must differ by more than single precision rounds, found [1.0, 1.00000001]",
-            ),
-            (
-                {"age": {"kind": "binned", "edges": [1e308]}},
-                "labels.tasks.age.edges.0: input should be less than or equal to",
-            ),
-            ({"age": {"kind": "binned", "edges": [math.nan]}}, "labels.tasks.age.edges.0: input should be a finite"),
-            (
-                {"age": {"kind": "binned", "edges": [30, 60], "lowest": 30}},
-                "labels.tasks.age.lowest: must be below the first edge (30), found 30",
-            ),
-            (
-                {"age": {"kind": "binned", "edges": [30, 60], "highest": 59}},
-                "labels.tasks.age.highest: must be at least the last edge (60), found 59",
-            ),
-            (
-                {"age": {"kind": "binned", "edges": [30, 60], "classes": ["a", "b"]}},
-                "labels.tasks.age: 2 edges make 3 classes, found 2",
-            ),
-            ({"mask": {"classes": ["a", "b", "a"]}}, "labels.tasks.mask: class 'a' stands twice"),
-            ({"mask": {"kind": "ordinal", "classes": ["a", " "]}}, "labels.tasks.mask: a class name is empty"),
-            (
-                {"mask": {"classes": ["a/b", "c"]}},
-                "labels.tasks.mask: a class name cannot hold '/', which joins the names of a product: 'a/b'",
-            ),
-            (
-                {"mask worn": {"classes": ["a", "b"]}},
-                "labels.tasks: a name is made of letters, digits and _, found 'mask worn'",
-            ),
-            (
-                {"image": {"classes": ["a", "b"]}},
-                "labels.tasks: 'image' is a name that tables and reports use; choose another",
-            ),
-            (
-                {"mask": {"classes": [str(index) for index in range(4000)]}},
-                "labels.tasks: at most 10000 classes in the product, found 12000",
-            ),
-            ({"age": {"kind": "bined", "edges": [30]}}, "labels.tasks.age.kind: unknown kind 'bined'; did you mean"),
-            ({"age": {"kind": "binned"}}, "labels.tasks.age.edges: "),
-        ],
-    )
-    def test_a_wrong_task_is_one_line(self, tasks: dict[str, Any], line: str) -> None:
-        found = problems_below_labels(self.section(**tasks))
-        assert len(found) == 1
-        assert found[0].startswith(line)
-
-    @pytest.mark.parametrize(
-        ("cells", "line"),
-        [
-            ([{"mas": "wear"}], "labels.impossible: unknown task 'mas'; did you mean 'mask'?"),
-            ([{"mask": "wera"}], "labels.impossible: mask has no class 'wera'; did you mean 'wear'?"),
-            ([{}], "labels.impossible: leaves 0 classes that can occur; two are needed"),
-        ],
-    )
-    def test_a_wrong_cell_is_one_line(self, cells: list[dict[str, str]], line: str) -> None:
-        assert problems_below_labels({**self.section(), "impossible": cells}) == [line]
-
     def test_a_task_named_twice_is_refused(self) -> None:
         with pytest.raises(UserError, match=r"labels\.tasks: a name stands twice"):
             LabelSpace([task_of("a", 2), task_of("a", 3)])
-
-
-def problems_below_labels(section: dict[str, Any]) -> list[str]:
-    """What is wrong with a ``labels`` section, seen from the config that holds it."""
-    from multitask.settings.schema import Settings
-
-    class Whole(Settings):
-        labels: LabelSettings
-
-    Whole.model_rebuild(_types_namespace={"LabelSettings": LabelSettings})
-    return problems(Whole, {"labels": section})

@@ -1,7 +1,6 @@
-"""The label space: tasks, and the classes that are the product of their labels.
+"""The label space: the product of the tasks' labels, between classes, labels and the probabilities of either.
 
-Declared once, in a config; everything else derives from it. The first task varies slowest, so with tasks of 3, 2 and 3
-labels the class of labels (a, b, c) is 6a + 3b + c.
+The first task varies slowest, so with tasks of 3, 2 and 3 labels the class of labels (a, b, c) is 6a + 3b + c.
 """
 
 from __future__ import annotations
@@ -10,31 +9,19 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, model_validator
 
 from multitask.errors import UserError, nearest
-from multitask.settings.schema import Float, Settings, variants
-from multitask.utils.spelling import (
-    MAX_NUMBER,
-    Name,
-    canonical,
-    identifier_problem,
-    missing_hint,
-    number_hint,
-    parse_number,
-    without_fraction,
-)
+from multitask.labels.task import MISSING, Task
+from multitask.utils.spelling import canonical, identifier_problem
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-MISSING = -1
-"""The index of a label, or of a class, that is not known."""
+    from multitask.labels.settings import LabelSettings
 
 JOINT = "joint"
 """What belongs to the classes as a whole rather than to a task, wherever it stands beside the tasks."""
@@ -43,185 +30,31 @@ RESERVED = ("class", "group", "image", JOINT, "predicted")
 """No task's name: tables and reports use them beside the tasks'."""
 
 MAX_CLASSES = 10_000
-"""A product beyond this is a mistake in the config: a picture's probabilities alone would take 80 kB."""
-
-
-def _distinct(names: Sequence[str]) -> None:
-    for name in names:
-        if not name.strip():
-            raise ValueError("a class name is empty")
-        if "/" in name:
-            raise ValueError(f"a class name cannot hold '/', which joins the names of a product: {name!r}")
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if list(names).count(name) > 1)
-        raise ValueError(f"class {twice!r} stands twice")
-
-
-class NominalSettings(Settings):
-    """A task whose classes have no order."""
-
-    kind: Literal["nominal"] = "nominal"
-    classes: Annotated[tuple[Name, ...], Field(min_length=2)]
-
-    @model_validator(mode="after")
-    def _check(self) -> NominalSettings:
-        _distinct(self.classes)
-        return self
-
-
-class OrdinalSettings(Settings):
-    """A task whose classes are in order, lowest first."""
-
-    kind: Literal["ordinal"] = "ordinal"
-    classes: Annotated[tuple[Name, ...], Field(min_length=2)]
-
-    @model_validator(mode="after")
-    def _check(self) -> OrdinalSettings:
-        _distinct(self.classes)
-        return self
-
-
-Edge = Annotated[Float, Field(ge=-MAX_NUMBER, le=MAX_NUMBER)]
-
-
-class BinnedSettings(Settings):
-    """A task whose classes are ranges of a number: with edges (30, 60), below 30, from 30 to below 60, and from 60."""
-
-    kind: Literal["binned"] = "binned"
-    edges: Annotated[tuple[Edge, ...], Field(min_length=1)]
-    classes: tuple[Name, ...] = ()
-    """Names of the ranges, lowest first; made from the edges where none are given."""
-    lowest: Edge | None = None
-    """The lowest number that there can be; data with a lower one, as -1 for unknown, is refused. None: any can be."""
-    highest: Edge | None = None
-    """The highest, likewise."""
-
-    @model_validator(mode="after")
-    def _check(self) -> BinnedSettings:
-        if any(low >= high for low, high in pairwise(self.edges)):
-            raise ValueError(f"edges must rise, found {list(self.edges)}")
-        # Losses that read the number see it, and the edges, in single precision.
-        if any(np.float32(low) == np.float32(high) for low, high in pairwise(self.edges)):
-            raise ValueError(f"edges must differ by more than single precision rounds, found {list(self.edges)}")
-        if self.lowest is not None and self.lowest >= self.edges[0]:
-            raise ValueError(f"lowest: must be below the first edge ({self.edges[0]:g}), found {self.lowest:g}")
-        if self.highest is not None and self.highest < self.edges[-1]:
-            raise ValueError(f"highest: must be at least the last edge ({self.edges[-1]:g}), found {self.highest:g}")
-        if self.classes and len(self.classes) != len(self.edges) + 1:
-            raise ValueError(f"{len(self.edges)} edges make {len(self.edges) + 1} classes, found {len(self.classes)}")
-        _distinct(self.classes)
-        return self
-
-    def names(self) -> tuple[str, ...]:
-        """The classes' names, given or made from the edges."""
-        if self.classes:
-            return self.classes
-        edges = [str(float(edge)).removesuffix(".0") for edge in self.edges]
-        between = [f"{low}-{high}" for low, high in pairwise(edges)]
-        return (f"<{edges[0]}", *between, f">={edges[-1]}")
-
-
-TaskSettings = Annotated[NominalSettings | OrdinalSettings | BinnedSettings, *variants("nominal", tag="kind")]
-
-
-Cell = dict[Name, Name]
-"""A class of each of some tasks, by the tasks' names."""
-
-
-class LabelSettings(Settings):
-    """The ``labels`` section: the tasks, the slowest first, and the cells of their product that cannot occur."""
-
-    tasks: Annotated[dict[Name, TaskSettings], Field(min_length=1)]
-    impossible: tuple[Cell, ...] = ()
-    """Each names labels that never go together, as ``{suit: hearts, colour: black}``."""
-
-    @model_validator(mode="after")
-    def _check(self) -> LabelSettings:
-        LabelSpace.from_settings(self)
-        return self
-
-
-@dataclass(frozen=True)
-class Task:
-    """One factor of the classes.
-
-    Attributes:
-        name: as in the config.
-        classes: the labels' names, in the order of their indices.
-        kind: ``nominal``, ``ordinal`` or ``binned``.
-        edges: for a binned task, where one class ends and the next begins, in the number's unit.
-        lowest: for a binned task, the lowest number that there can be, in that unit.
-        highest: the highest.
-    """
-
-    name: str
-    classes: tuple[str, ...]
-    kind: Literal["nominal", "ordinal", "binned"] = "nominal"
-    edges: tuple[float, ...] = ()
-    lowest: float = -math.inf
-    highest: float = math.inf
-
-    @property
-    def num_classes(self) -> int:
-        """How many labels there are."""
-        return len(self.classes)
-
-    def index(self, value: object) -> int:
-        """The index of one raw value: a class name, or the number of a binned task; ``MISSING`` for None, "" and NaN.
-
-        Raises:
-            UserError: the value is no class of this task, or no number.
-        """
-        if value is None or (isinstance(value, float) and math.isnan(value)):
-            return MISSING
-        text = canonical(str(value))
-        if not text:
-            return MISSING
-        if self.kind == "binned":
-            return int(np.searchsorted(self.edges, self.number(text), side="right"))
-        for name in (text, without_fraction(text)):
-            if name in self.classes:
-                return self.classes.index(name)
-        near = missing_hint(text) or nearest(text, self.classes)
-        raise UserError(f"{self.name}: unknown class {value!r}{near}")
-
-    def number(self, text: str) -> float:
-        """The number of a binned task that a text is.
-
-        Raises:
-            UserError: it is none, or none that the task can have.
-        """
-        number = parse_number(text)
-        if math.isnan(number):
-            raise UserError(f"{self.name}: must be a number, found {text!r}{number_hint(text)}")
-        self.check_number(number)
-        return number
-
-    def check_number(self, number: float) -> None:
-        """Checks that a binned task can have a number.
-
-        Raises:
-            UserError: it is beyond what the config says is the lowest or the highest.
-        """
-        for key, beyond, limit in (
-            ("lowest", number < self.lowest, self.lowest),
-            ("highest", number > self.highest, self.highest),
-        ):
-            if beyond:
-                bound = "at least" if key == "lowest" else "at most"
-                raise UserError(
-                    f"{self.name}: must be {bound} {limit:g} (labels.tasks.{self.name}.{key}), found {number:g}; "
-                    "leave the cell of an unknown number empty"
-                )
+"""A product beyond this is a mistake in the config: an image's probabilities alone would take 80 kB."""
 
 
 @dataclass(frozen=True)
 class LabelSpace:
     """The product of the tasks' labels.
 
-    Attributes:
+    T is the number of tasks, C_t that of a task's labels, and C that of the classes: the product of all C_t.
+
+    Args:
         tasks: the first varies slowest.
+        impossible: cells that cannot occur, as of ``cells``.
+
+    Attributes:
+        tasks: as given.
         possible: (C,) bool, the cells that can occur.
+
+    Raises:
+        UserError: a name stands twice, there are too many classes, or fewer than two that can occur.
+
+    >>> space = LabelSpace([Task("mask", ("wear", "incorrect", "not_worn")), Task("gender", ("male", "female"))])
+    >>> space.task_names, space.num_tasks, space.sizes, space.num_classes
+    (('mask', 'gender'), 2, (3, 2), 6)
+    >>> space.class_names[:3]
+    ('wear/male', 'wear/female', 'incorrect/male')
     """
 
     tasks: tuple[Task, ...]
@@ -252,20 +85,21 @@ class LabelSpace:
 
     @classmethod
     def from_settings(cls, settings: LabelSettings) -> LabelSpace:
-        """The label space that a config declares."""
-        tasks = []
-        for name, task in settings.tasks.items():
+        """The label space that a config declares.
+
+        Raises:
+            UserError: a task's name is no identifier or is ``RESERVED``, or as of the constructor.
+
+        >>> from multitask.labels.settings import NominalSettings, LabelSettings
+        >>> LabelSpace.from_settings(LabelSettings(tasks={"gender": NominalSettings(classes=("male", "female"))})).sizes
+        (2,)
+        """
+        for name in settings.tasks:
             if problem := identifier_problem(name):
                 raise UserError(f"labels.tasks: {problem} (a table's column may keep its own: tasks.TASK.column)")
             if name in RESERVED:
                 raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
-            if isinstance(task, BinnedSettings):
-                lowest = -math.inf if task.lowest is None else task.lowest
-                highest = math.inf if task.highest is None else task.highest
-                tasks.append(Task(name, task.names(), "binned", task.edges, lowest, highest))
-            else:
-                tasks.append(Task(name, task.classes, task.kind))
-        return cls(tasks, settings.impossible)
+        return cls([task.task(name) for name, task in settings.tasks.items()], settings.impossible)
 
     def cells(self, selections: Sequence[Mapping[str, str]], key: str) -> NDArray[np.bool_]:
         """(C,) bool, the cells that have all labels of one of the selections; an empty selection has them all.
@@ -276,6 +110,10 @@ class LabelSpace:
 
         Raises:
             UserError: there is no such task, or no such class.
+
+        >>> space = LabelSpace([Task("mask", ("on", "off")), Task("gender", ("male", "female"))])
+        >>> space.cells([{"mask": "on", "gender": "male"}, {"mask": "off"}], "impossible")
+        array([ True, False,  True,  True])
         """
         found = np.zeros(self.sizes, dtype=bool)
         for selection in selections:
@@ -298,16 +136,21 @@ class LabelSpace:
 
     @property
     def num_tasks(self) -> int:
-        """T."""
+        """T, the number of tasks."""
         return len(self.tasks)
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """C_t for each task."""
+        """(T,) the number of labels of each task, C_t."""
         return tuple(task.num_classes for task in self.tasks)
 
     def possible_labels(self, task: str) -> NDArray[np.bool_]:
-        """(C_t,) bool, the labels of a task that occur in some cell that can occur."""
+        """(C_t,) bool, the labels of a task that occur in some cell that can occur.
+
+        >>> space = LabelSpace([Task("mask", ("on", "off")), Task("gender", ("male", "female"))], [{"mask": "off"}])
+        >>> space.possible_labels("mask"), space.possible_labels("gender")
+        (array([ True, False]), array([ True,  True]))
+        """
         column = self.task_names.index(task)
         others = tuple(axis for axis in range(self.num_tasks) if axis != column)
         return np.asarray(self.possible.reshape(self.sizes).any(axis=others))
@@ -336,6 +179,10 @@ class LabelSpace:
 
         Raises:
             ValueError: a label is out of its task's range.
+
+        >>> space = LabelSpace([Task("mask", ("wear", "incorrect", "not_worn")), Task("gender", ("male", "female"))])
+        >>> space.encode([[0, 0], [2, 1], [1, -1]])
+        array([ 0,  5, -1])
         """
         array = np.asarray(labels, dtype=np.int64)
         if array.shape[-1:] != (self.num_tasks,):
@@ -358,6 +205,10 @@ class LabelSpace:
 
         Raises:
             ValueError: a class is out of range.
+
+        >>> space = LabelSpace([Task("mask", ("wear", "incorrect", "not_worn")), Task("gender", ("male", "female"))])
+        >>> space.decode([0, 5, -1]).tolist()
+        [[0, 0], [2, 1], [-1, -1]]
         """
         array = np.asarray(classes, dtype=np.int64)
         if ((array < MISSING) | (array >= self.num_classes)).any():
@@ -372,10 +223,17 @@ class LabelSpace:
             log_probs: per task, (B, C_t); the exponentials of a row sum to 1.
 
         Returns:
-            (B, C), columns in class order; -inf at cells that cannot occur, the rest normalised to sum to 1.
+            (B, C), columns in class order; -inf at cells that cannot occur, the exponentials of the rest sum to 1.
 
         Raises:
             ValueError: a task is missing or has the wrong width.
+
+        >>> import torch
+        >>> tasks = [Task("a", ("a0", "a1")), Task("b", ("b0", "b1"))]
+        >>> space = LabelSpace(tasks, impossible=[{"a": "a1", "b": "b1"}])
+        >>> probs = {"a": torch.tensor([[0.5, 0.5]]), "b": torch.tensor([[0.5, 0.5]])}
+        >>> space.joint_log_probs({name: values.log() for name, values in probs.items()}).exp()
+        tensor([[0.3333, 0.3333, 0.3333, 0.0000]])
         """
         total: Tensor | None = None
         for position, task in enumerate(self.tasks):
@@ -407,6 +265,11 @@ class LabelSpace:
 
         Raises:
             ValueError: a task is missing or has the wrong width.
+
+        >>> import torch
+        >>> space = LabelSpace([Task("a", ("a0", "a1")), Task("b", ("b0", "b1"))])
+        >>> space.joint_probs({"a": torch.tensor([[0.5, 0.5]]), "b": torch.tensor([[0.2, 0.8]])})
+        tensor([[0.1000, 0.4000, 0.1000, 0.4000]])
         """
         return self.joint_log_probs({name: values.log() for name, values in probs.items()}).exp()
 
@@ -421,6 +284,11 @@ class LabelSpace:
 
         Raises:
             ValueError: the width is not C.
+
+        >>> import torch
+        >>> space = LabelSpace([Task("a", ("a0", "a1")), Task("b", ("b0", "b1"))])
+        >>> space.marginal_log_probs(torch.tensor([[0.1, 0.4, 0.2, 0.3]]).log())["a"].exp()
+        tensor([[0.5000, 0.5000]])
         """
         if joint.ndim != 2 or joint.shape[1] != self.num_classes:
             raise ValueError(f"joint must be (B, {self.num_classes}), found {tuple(joint.shape)}")
@@ -432,11 +300,22 @@ class LabelSpace:
         return marginals
 
     def marginal_probs(self, joint: Tensor) -> dict[str, Tensor]:
-        """Probability of every task's labels: (B, C) to (B, C_t) per task; errors as ``marginal_log_probs``."""
+        """Probability of every task's labels: (B, C) to (B, C_t) per task; errors as ``marginal_log_probs``.
+
+        >>> import torch
+        >>> space = LabelSpace([Task("a", ("a0", "a1")), Task("b", ("b0", "b1"))])
+        >>> space.marginal_probs(torch.tensor([[0.1, 0.4, 0.2, 0.3]]))["b"]
+        tensor([[0.3000, 0.7000]])
+        """
         return {name: values.exp() for name, values in self.marginal_log_probs(joint.log()).items()}
 
     def flattened(self, name: str = "class") -> LabelSpace:
-        """The same classes as the labels of a single task; a class's index is its label's."""
+        """The same classes as the labels of a single task; a class's index is its label's.
+
+        >>> space = LabelSpace([Task("a", ("a0", "a1")), Task("b", ("b0", "b1"))])
+        >>> space.flattened().tasks[0].classes
+        ('a0/b0', 'a0/b1', 'a1/b0', 'a1/b1')
+        """
         names = self.class_names
         impossible = [{name: names[index]} for index in np.flatnonzero(~self.possible)]
         return LabelSpace([Task(name, names)], impossible)

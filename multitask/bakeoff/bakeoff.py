@@ -24,12 +24,13 @@ from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.runs.build import build_network, build_trainer
 from multitask.runs.data_module import DataModule
-from multitask.runs.folder import RunFolder, read_json, read_record
+from multitask.runs.folder import RunFolder, read_record
 from multitask.runs.records import Costs, reading
 from multitask.settings.schema import validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.training.loop import lookup
 from multitask.utils.files import plain, to_json, write_atomically
+from multitask.utils.records import read_json
 
 _ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
 """Keys on which neither memory nor speed depends."""

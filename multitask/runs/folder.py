@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -13,7 +12,8 @@ from pydantic import BaseModel
 
 from multitask.errors import UserError
 from multitask.runs.records import Data, Environment, Epoch, Overview, Report, check
-from multitask.utils.files import check_regular, held, is_part, remove_all_parts, to_json, write_atomically
+from multitask.utils.files import held, is_part, remove_all_parts, to_json, write_atomically
+from multitask.utils.records import parse_json, read_json, read_text
 
 
 class RunFolder:
@@ -164,7 +164,7 @@ class RunFolder:
         """
         if not self.metrics.exists():
             return []
-        rows = [parse_json(line, self.metrics) for line in _read_text(self.metrics).splitlines()]
+        rows = [parse_json(line, self.metrics) for line in read_text(self.metrics).splitlines()]
         for row in rows:
             check(Epoch, row, self.metrics)
         return rows
@@ -198,41 +198,6 @@ def read_record(path: Path, model: type[BaseModel], needed: Iterable[str] = ()) 
         if data.get(key) is None:
             raise UserError(f"{path}: is damaged: {key}: field required")
     return data
-
-
-def parse_json(text: str, path: Path) -> dict[str, Any]:
-    """JSON that holds keys and values; ``path`` is where it stands.
-
-    Raises:
-        UserError: it does not.
-    """
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path}: is damaged: must hold keys and values")
-    return data
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A file of JSON that holds keys and values.
-
-    Raises:
-        UserError: it cannot be read, or does not.
-    """
-    return parse_json(_read_text(path), path)
-
-
-def _read_text(path: Path) -> str:
-    """A file's text."""
-    check_regular(path)
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: is damaged: {error}") from None
 
 
 def new_folder(parent: Path, name: str) -> Path:

@@ -8,28 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from multitask.errors import UserError
+from multitask.utils.records import Count, Gap, Moment, Number, Score, excerpt
 
-Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Score = Annotated[float, Field(ge=0, le=1)]
-Gap = Annotated[float, Field(ge=-1, le=1)]
 Interval = Annotated[list[Score], Field(min_length=2, max_length=2)]
 GapInterval = Annotated[list[Gap], Field(min_length=2, max_length=2)]
-
-
-def _moment(text: str) -> str:
-    datetime.fromisoformat(text)
-    return text
-
-
-Moment = Annotated[str, AfterValidator(_moment)]
 
 
 class Record(BaseModel):
@@ -365,15 +353,9 @@ def check(model: type[BaseModel], data: Mapping[str, Any], path: Path) -> None:
         steps = [str(step) for step in first["loc"] if not str(step).startswith(("list[", "SparseMatrix"))]
         message = first["msg"].removeprefix("Value error, ")
         message = message[0].lower() + message[1:]
-        found = "" if first["type"] in ("missing", "value_error") else f", found {shortened(first['input'])}"
+        found = "" if first["type"] in ("missing", "value_error") else f", found {excerpt(first['input'])}"
         where = f"{'.'.join(steps)}: " if steps else ""
         raise UserError(f"{path}: is damaged: {where}{message}{found}") from None
-
-
-def shortened(value: object, most: int = 60) -> str:
-    """A value as an error shows it."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}..."
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from multitask.errors import UserError
 from multitask.progress import Progress, StudyProgress
 from multitask.reporting.study.page import render_study
 from multitask.runs.data_module import DataModule
-from multitask.runs.folder import read_json
 from multitask.runs.records import reading
 from multitask.settings.schema import validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
@@ -39,6 +38,7 @@ from multitask.study.storage import (
     shown,
 )
 from multitask.utils.files import to_json, write_atomically
+from multitask.utils.records import read_json
 
 
 def run_study(

@@ -10,7 +10,7 @@ import pytest
 
 from multitask.errors import UserError
 from multitask.runs import folder as folder_module
-from multitask.runs.folder import RunFolder, list_runs, new_folder, overview, parse_json, read_json
+from multitask.runs.folder import RunFolder, list_runs, new_folder, overview
 
 
 def started(path: Path) -> RunFolder:
@@ -99,18 +99,6 @@ def test_report_that_is_not_there_says_what_writes_it(tmp_path: Path) -> None:
 def test_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"is no run folder: it has no config\.yaml"):
         RunFolder(tmp_path).require()
-
-
-@pytest.mark.parametrize("content", [b"", b"{", b"[1]", b"\xff\xfe", b'{"a": 1'])
-def test_damaged_json_is_named(content: bytes, tmp_path: Path) -> None:
-    path = tmp_path / "x.json"
-    path.write_bytes(content)
-    with pytest.raises(UserError, match=f"^{path}: ") as caught:
-        read_json(path)
-    assert "\n" not in str(caught.value)
-    with pytest.raises(UserError, match="cannot be read"):
-        read_json(tmp_path / "absent.json")
-    assert parse_json('{"a": 1}', path) == {"a": 1}
 
 
 def test_new_folder_is_never_one_that_exists(tmp_path: Path) -> None:

@@ -23,11 +23,11 @@ from multitask.runs.config import read_run
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
-from multitask.runs.folder import read_json
 from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint
+from multitask.utils.records import read_json
 
 MakeConfig = Callable[..., Config]
 ONE_EPOCH = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}

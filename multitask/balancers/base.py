@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+Replay = Callable[[], Mapping[str, Tensor]]
+
 
 @dataclass(frozen=True)
 class Step:
@@ -24,6 +26,9 @@ class Step:
             however they are spread over them. None: all 1.
         labelled: (K,) the weight of the samples with a label of each loss, for each sample of the batch; 1 where
             every sample has one and weighs 1. None: all 1.
+        replay: a second forward pass of the same batch through the network as it then is, with the same random draws;
+            gives the losses by name, without a graph. A balancer that compares them after the optimiser's step keeps
+            this and not the step, whose features hold the graph. None: the batch is not kept.
     """
 
     scaled: Callable[[Tensor], Tensor]
@@ -31,6 +36,7 @@ class Step:
     last_layer: Sequence[Tensor] = ()
     shares: Tensor | None = None
     labelled: Tensor | None = None
+    replay: Replay | None = None
 
     def shared(self, losses: Tensor) -> Tensor:
         """(K,) losses as they count in an accumulated step; every sum that is walked back from is one of these."""
@@ -78,12 +84,8 @@ class Balancer(nn.Module):
             The scalar that is logged as the batch's loss, detached.
         """
 
-    def after_step(self, losses: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Told after a step of the optimiser.
-
-        Args:
-            losses: evaluates those of the last batch again, without a graph.
-        """
+    def after_step(self) -> None:
+        """Called after every step of the optimiser, which follows one ``backward``, or several that accumulate."""
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Told before each epoch, from 1, which one it is."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from multitask.balancers.adam import Adam
-from multitask.balancers.base import Step, WeightedBalancer
+from multitask.balancers.base import Replay, Step, WeightedBalancer
 
 _EPS = 1e-8
 
@@ -34,19 +34,22 @@ class FAMOBalancer(WeightedBalancer):
         self.adam = Adam(len(self.names), lr)
         self.register_buffer("logits", torch.zeros(len(self.names)))
         self._before = torch.zeros(len(self.names))
+        self._replay: Replay | None = None
 
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
         """(K,) in the ratio of z / L, with a mean of 1. A loss without a label has no say: its logarithm is none."""
-        self._before = losses.detach()
+        self._before, self._replay = losses.detach(), step.replay
         known = self._before != 0
         rates = torch.softmax(self.logits, dim=0) * known / (self._before + _EPS)
         weights = rates / (rates.sum() + _EPS) * known.sum()
         self.weights.copy_(torch.where(known, weights, self.weights))
         return weights
 
-    def after_step(self, losses: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Moves xi by what the step did to the logarithms."""
-        found = losses()
+    def after_step(self) -> None:
+        """Moves xi by what the step did to the logarithms of the last batch's losses."""
+        assert self._replay is not None, "the step must come with a replay of its batch"
+        found = self._replay()
+        self._replay = None  # it holds the batch
         after = torch.stack([found[name] for name in self.names])
         fell = (self._before + _EPS).log() - (after + _EPS).log()
         fell = fell * (self._before != 0) * (after != 0)

@@ -112,7 +112,6 @@ class Trainer:
         self.dtype = resolve_precision(settings.precision, self.device)
 
         self._last_layer = network.last_layer()
-        self._losses_again: Callable[[], Mapping[str, Tensor]] = dict
         groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
         if learned := list(balancer.parameters()):
             groups.append({"params": learned, "weight_decay": 0.0, "lr_scale": 1.0})
@@ -223,7 +222,7 @@ class Trainer:
         batch = batch.to(self.device)
         images = self.preprocessing.normalise(batch.images)
         images, targets = mix(images, BatchTargets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
-        again = ReplayForward(self.device)
+        second = ReplayForward(self.device)
         with self.autocast():
             encoded = self.network.forward_features(images)
             answers = self.network.forward_heads(encoded)
@@ -232,17 +231,16 @@ class Trainer:
             found: Tensor = self.scaler.scale(scalar / in_step)
             return found
 
-        def losses_again() -> dict[str, Tensor]:
-            with torch.no_grad(), again(self.network):
+        def replay() -> dict[str, Tensor]:
+            with torch.no_grad(), second(self.network):
                 with self.autocast():
                     answers = self.network(images)
                 return self._losses(answers, targets)
 
-        self._losses_again = losses_again
         features = self.network.shared(encoded)
         labelled = targets.labelled_weights() / len(batch)
         losses = self._losses(answers, targets)
-        step = Step(scaled, features, self._last_layer, shares, labelled)
+        step = Step(scaled, features, self._last_layer, shares, labelled, replay)
         look(losses, step)
         total = self.balancer.backward(losses, step)
         outputs = {name: values.detach() for name, values in answers.items()}
@@ -266,7 +264,7 @@ class Trainer:
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        self.balancer.after_step(self._losses_again)
+        self.balancer.after_step()
         self.schedule.step_update(update)
         if self.ema:
             self.ema.update(self.network, step=update)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -57,13 +59,13 @@ class Toy(nn.Module):
             name: nn.functional.cross_entropy(head(features), labels)
             for name, head, labels in zip(NAMES, self.heads, self.labels, strict=True)
         }
-        return losses, Step(lambda scalar: scalar * scaled, features, (self.last.weight,))
+        return losses, Step(lambda scalar: scalar * scaled, features, (self.last.weight,), replay=self.replay)
 
     def gradients(self) -> list[Tensor]:
         found = [weight.grad for weight in self.parameters()]
         return [torch.zeros(()) if gradient is None else gradient.clone() for gradient in found]
 
-    def again(self) -> dict[str, Tensor]:
+    def replay(self) -> dict[str, Tensor]:
         with torch.no_grad():
             return self.losses()[0]
 
@@ -80,7 +82,7 @@ def learn(balancer: Balancer, toy: Toy, steps: int, scaled: float = 1.0) -> Tens
             for parameter in parameters:
                 if parameter.grad is not None:
                     parameter -= 0.3 * parameter.grad / scaled
-        balancer.after_step(toy.again)
+        balancer.after_step()
     return found
 
 
@@ -103,6 +105,17 @@ def test_walks_back_through_the_backbone_once(name: str) -> None:
     for walks in (1, 2):
         balancer.backward(*toy.losses())
         assert toy.walks == walks
+
+
+@every_balancer
+def test_keeps_nothing_of_the_graph_until_the_step(name: str) -> None:
+    balancer = build(name)
+    losses, step = Toy().losses()
+    balancer.backward(losses, step)
+    assert step.features is not None
+    features = weakref.ref(step.features)
+    del losses, step
+    assert features() is None
 
 
 @every_balancer
@@ -133,10 +146,11 @@ def test_order_of_the_losses_does_not_matter(name: str) -> None:
 def test_batch_without_labels_gives_zero_gradients(name: str) -> None:
     toy, balancer = Toy(), build(name)
     losses, step = toy.losses()
-    balancer.backward({head: loss * 0 for head, loss in losses.items()}, step)
+    nothing = replace(step, replay=lambda: {head: loss.detach() * 0 for head, loss in losses.items()})
+    balancer.backward({head: loss * 0 for head, loss in losses.items()}, nothing)
     assert all((gradient == 0).all() for gradient in toy.gradients())
     assert all(parameter.grad is None or (parameter.grad == 0).all() for parameter in balancer.parameters())
-    balancer.after_step(lambda: {head: loss.detach() * 0 for head, loss in losses.items()})
+    balancer.after_step()
     learned = learn(balancer, toy, 2)
     assert torch.isfinite(learned).all()
     assert all(math.isfinite(weight) for weight in balancer.current_weights().values())

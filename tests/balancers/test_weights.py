@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -96,11 +97,12 @@ def test_adam_is_torchs() -> None:
 def test_famo_by_hand() -> None:
     balancer = FAMOSettings(lr=0.1, decay=0.0).build(TWO)
     losses = constants(4.0, 1.0)
-    total = balancer.backward(losses, PLAIN)
+    step = replace(PLAIN, replay=lambda: {"a": torch.tensor(2.0), "b": torch.tensor(1.0)})
+    total = balancer.backward(losses, step)
     # z = (1/2, 1/2), so the weights are as 1/4 to 1, with a sum of 2.
     assert balancer.current_weights() == pytest.approx({"a": 0.4, "b": 1.6}, rel=1e-5)
     assert float(total) == pytest.approx(4 * 0.4 + 1.6, rel=1e-5)
-    balancer.after_step(lambda: {"a": torch.tensor(2.0), "b": torch.tensor(1.0)})
+    balancer.after_step()
     # The logarithm of a fell by log 2, that of b not at all; Adam's first step has the length of its rate.
     assert balancer.logits.tolist() == pytest.approx([-0.1, 0.1], rel=1e-4)
 
@@ -111,8 +113,9 @@ def test_famo_moves_as_the_authors_code_does() -> None:
     optimizer = torch.optim.Adam([logits], lr=0.025, weight_decay=0.001)
     values = torch.rand(30, 2, 2, generator=torch.Generator().manual_seed(1)) + 0.1
     for before, after in values:
-        balancer.backward(constants(*before.tolist()), PLAIN)
-        balancer.after_step(lambda after=after: dict(zip("ab", after, strict=True)))  # type: ignore[misc]
+        replayed = dict(zip("ab", after, strict=True))
+        balancer.backward(constants(*before.tolist()), replace(PLAIN, replay=lambda found=replayed: found))  # type: ignore[misc]
+        balancer.after_step()
         with torch.enable_grad():
             falls = before.log() - after.log()
             (logits.grad,) = torch.autograd.grad(logits.softmax(0), logits, grad_outputs=falls)
@@ -133,11 +136,11 @@ def test_famo_lowers_losses_of_different_scales_at_one_rate() -> None:
         first = {name: float(loss.detach()) for name, loss in losses().items()}
         for _ in range(100):
             place.grad = None
-            balancer.backward(losses(), PLAIN)
+            balancer.backward(losses(), replace(PLAIN, replay=losses))
             assert place.grad is not None
             with torch.no_grad():
                 place -= 0.02 * place.grad / place.grad.norm()
-                balancer.after_step(losses)
+                balancer.after_step()
         last = {name: float(loss.detach()) for name, loss in losses().items()}
         rates[settings.name] = {name: math.log(first[name] / last[name]) for name in first}
     gap = {name: abs(rate["a"] - rate["b"]) for name, rate in rates.items()}

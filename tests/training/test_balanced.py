@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from multitask.balancers import AnyBalancer
+from multitask.balancers.base import Step
+from multitask.balancers.fixed import FixedBalancer
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
@@ -135,6 +137,45 @@ def test_training_lowers_the_losses_where_a_head_reads_the_map(name: str) -> Non
     first, last = (sum(row["loss"] for row in record["tasks"].values()) for record in (records[0], records[-1]))
     assert last < 0.9 * first
     assert list(records[0]["conflict"]) == ["colour", "size"]
+
+
+class Replaying(FixedBalancer):
+    """Compares each batch's losses with those of its replay, before and after the step."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(SPACE.task_names, 1.0))
+        self.losses: dict[str, float] = {}
+        self.step: Step | None = None
+        self.fell: list[float] = []
+
+    def _replayed(self) -> dict[str, float]:
+        assert self.step is not None
+        assert self.step.replay is not None
+        found = self.step.replay()
+        assert not any(loss.requires_grad for loss in found.values())
+        return {name: float(loss) for name, loss in found.items()}
+
+    def backward(self, losses: Mapping[str, Tensor], step: Step) -> Tensor:
+        self.step = step
+        self.losses = {name: float(loss.detach()) for name, loss in losses.items()}
+        assert self._replayed() == self.losses
+        return super().backward(losses, step)
+
+    def after_step(self) -> None:
+        after = self._replayed()
+        assert after != self.losses
+        self.fell.append(sum(self.losses.values()) - sum(after.values()))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_can_be_replayed_with_the_same_draws_and_without_a_trace(precision: str) -> None:
+    trainer, other = (build("fixed", precision=precision, accumulate=1) for _ in range(2))
+    trainer.balancer = replaying = Replaying()
+    for one in (trainer, other):
+        one.train_epoch(1, FixedBatches(), Progress())  # type: ignore[arg-type]
+    assert len(replaying.fell) == 3
+    assert max(replaying.fell) > 0
+    assert_same(trainer, other)
 
 
 @every_balancer

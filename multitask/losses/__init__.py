@@ -1,4 +1,4 @@
-"""Losses of one head: what it answers, against the labels."""
+"""Losses of one head: of its log-probabilities and the labels."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What a loss is: its settings, and how it is built."""
+"""Losses of one head: the base of their settings."""
 
 from __future__ import annotations
 
@@ -20,9 +20,20 @@ if TYPE_CHECKING:
 
 
 class LossSettings(Settings):
-    """A loss: its settings, and how it is built.
+    """The settings of a loss, which build its module.
 
     A loss has the keys that mean something to it and no others, so that none is set in vain.
+
+    >>> from multitask.losses import CrossEntropySettings
+    >>> gender = Task("gender", ("male", "female"))
+    >>> data = TrainingLabels(gender, counts=np.array([30.0, 10.0]), centres=np.full(2, np.nan))
+    >>> settings = CrossEntropySettings(class_weights={"name": "inverse_frequency"})
+    >>> settings.weighting().name, settings.weights(data.counts)
+    ('inverse_frequency', tensor([0.6667, 2.0000]))
+    >>> np.exp(settings.implied_log_prior(data.counts)).round(3)
+    array([0.5, 0.5])
+    >>> list(settings.problems(gender)), type(settings.build(data)).__name__
+    ([], 'ClasswiseLoss')
     """
 
     name: str
@@ -33,10 +44,10 @@ class LossSettings(Settings):
 
     @abstractmethod
     def build(self, data: TrainingLabels) -> TaskLoss:
-        """The loss of a head that is trained on these labels."""
+        """The module of a head's loss, with what it takes from the labels that the head is trained on."""
 
     def problems(self, task: Task) -> Iterator[str]:
-        """Why it cannot be the loss of a task: ``key: rule, what was found``, a line each."""
+        """Why this cannot be the loss of a task: ``key: rule, what was found``, a line each."""
         if self.needs_numbers and task.kind != "binned":
             yield f"name: {self.name} needs raw numbers, which only a binned task has; {task.name} is {task.kind}"
         elif self.needs_order and task.kind == "nominal":
@@ -50,32 +61,33 @@ class LossSettings(Settings):
             )
 
     def weighting(self) -> ClassWeightSettings:
-        """How its classes are weighted."""
+        """The settings of the class weights; of a loss without them, those that weight every class the same."""
         return NoWeights()
 
     def weights(self, counts: FloatArray) -> Tensor:
-        """(C_t,) float32 class weights, of mean 1 over the training pictures that ``counts`` (C_t,) counts."""
+        """(C_t,) float32 class weights, of mean 1 over the training images that ``counts`` (C_t,) counts."""
         return self.weighting().scaled(counts)
 
     def implied_log_prior(self, counts: FloatArray) -> FloatArray:
-        """The prior of the classes that the trained head's probabilities contain, for who wants to take it out again.
+        """The log-prior of the classes that a trained head's probabilities contain, which decode rules correct for.
 
-        Here that of every loss whose minimum is the posterior of weighted pictures: the frequency times the class
-        weight. That is exact for cross entropy; the others share its decisions but not its probabilities, so that for
-        them it is an approximation. Deferred weights count whole.
+        log pi_c = log(w_c n_c / sum_k w_k n_k), with w_c the weight of class c and n_c its number of training images
+        (as targets, where labels are smoothed): the prior of every loss whose minimum is the posterior of weighted
+        images. Exact for cross entropy; the others share its decisions but not its probabilities, so that for them it
+        is an approximation. Deferred weights count whole.
 
         Args:
-            counts: (C_t,) training pictures of each class.
+            counts: (C_t,) training images of each class.
 
         Returns:
-            (C_t,) finite; the exponentials sum to 1. A class that was never seen, or that weighs nothing, is taken to
+            (C_t,) finite; the exponentials sum to 1. A class that was never seen, or whose weight is 0, is taken to
             have been seen half a time.
         """
         weights = self.weights(counts).double().numpy()
         return _log_prior(self._target_counts(counts), weights)
 
     def _target_counts(self, counts: FloatArray) -> FloatArray:
-        """(C_t,) how often each class is a target."""
+        """(C_t,) the training images of which each class is the target, smoothed ones in parts."""
         return counts
 
 

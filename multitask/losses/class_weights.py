@@ -1,4 +1,4 @@
-"""The weights of a task's classes: how much more a rare one counts than a common one."""
+"""Class weights: how much more an image of a rare class counts than one of a common class."""
 
 from __future__ import annotations
 
@@ -18,19 +18,27 @@ FloatArray = NDArray[np.float64]
 
 
 class ClassWeightSettings(Settings):
-    """Class weights: their settings, and how they follow from the training pictures."""
+    """The settings of class weights, which follow from the number of training images n_c of each class c.
+
+    >>> from multitask.losses.class_weights import InverseFrequency
+    >>> counts = np.array([30.0, 10.0])
+    >>> InverseFrequency(power=1.0).raw(counts).round(4), InverseFrequency(power=1.0).scaled(counts)
+    (array([0.0333, 0.1   ]), tensor([0.6667, 2.0000]))
+    """
 
     name: str
 
     @abstractmethod
     def raw(self, counts: FloatArray) -> FloatArray:
-        """(C_t,) the weights' ratios, from the number of training pictures of each class."""
+        """(C_t,) the weights up to a common factor, from (C_t,) the number of training images of each class."""
 
     def scaled(self, counts: FloatArray) -> Tensor:
-        """The weights, scaled so that their mean over the training pictures is 1 and the step keeps its length.
+        """The weights, scaled so that their mean over the training images is 1 and the step keeps its length.
+
+        w_c = r_c / (sum_k r_k n_k / sum_k n_k), with r (C_t,) the raw weights and n (C_t,) the counts.
 
         Args:
-            counts: (C_t,) training pictures of each class.
+            counts: (C_t,) training images of each class.
 
         Returns:
             (C_t,) float32.
@@ -44,7 +52,11 @@ class ClassWeightSettings(Settings):
 
 
 class NoWeights(ClassWeightSettings):
-    """Every class counts the same."""
+    """Every class counts the same.
+
+    >>> NoWeights().raw(np.array([30.0, 10.0]))
+    array([1., 1.])
+    """
 
     name: Literal["none"] = "none"
 
@@ -54,7 +66,11 @@ class NoWeights(ClassWeightSettings):
 
 
 class ExplicitWeights(ClassWeightSettings):
-    """Weights as given, in class order."""
+    """Weights as given, in class order; only their ratios matter.
+
+    >>> ExplicitWeights(values=(1.0, 3.0)).scaled(np.array([30.0, 10.0]))
+    tensor([0.6667, 2.0000])
+    """
 
     name: Literal["explicit"] = "explicit"
     values: Annotated[tuple[NonNegativeFloat, ...], Field(min_length=2)]
@@ -66,29 +82,42 @@ class ExplicitWeights(ClassWeightSettings):
         return self
 
     def raw(self, counts: FloatArray) -> FloatArray:
-        """(C_t,) the values."""
+        """(C_t,) ``values``, whatever the counts."""
         return np.array(self.values)
 
 
 class InverseFrequency(ClassWeightSettings):
-    """1 / n**power; power 1 gives every class the same say, 0.5 goes half the way."""
+    """r_c = n_c ** -power, with n_c the training images of class c.
+
+    ``power`` 1 gives every class the same say, 0 every image; 0.5 goes half the way.
+
+    >>> InverseFrequency(power=0.5).raw(np.array([100.0, 25.0]))
+    array([0.1, 0.2])
+    """
 
     name: Literal["inverse_frequency"] = "inverse_frequency"
     power: Annotated[Float, Field(ge=0, le=1)] = 1.0
 
     def raw(self, counts: FloatArray) -> FloatArray:
-        """(C_t,) from the number of training pictures of each class."""
+        """(C_t,) r, from (C_t,) n; a class without images counts as one that has 1."""
         return np.maximum(counts, 1.0) ** -self.power
 
 
 class EffectiveNumber(ClassWeightSettings):
-    """(1 - beta) / (1 - beta**n): Cui et al. 2019, equation 2, https://arxiv.org/abs/1901.05555."""
+    """r_c = (1 - beta) / (1 - beta ** n_c): Cui et al. 2019, equation 2, https://arxiv.org/abs/1901.05555.
+
+    n_c is the number of training images of class c, and 1 / r_c its effective number: images beyond about
+    1 / (1 - ``beta``) add little. ``beta`` 0 weights every class the same, ``beta`` towards 1 by 1 / n_c.
+
+    >>> EffectiveNumber(beta=0.9).raw(np.array([1.0, 1000.0])).round(3)
+    array([1. , 0.1])
+    """
 
     name: Literal["effective_number"] = "effective_number"
     beta: Annotated[Float, Field(ge=0, lt=1)] = 0.999
 
     def raw(self, counts: FloatArray) -> FloatArray:
-        """(C_t,) from the number of training pictures of each class."""
+        """(C_t,) r, from (C_t,) n; a class without images counts as one that has 1."""
         return (1 - self.beta) / (1 - self.beta ** np.maximum(counts, 1.0))
 
 

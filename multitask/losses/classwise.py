@@ -1,4 +1,4 @@
-"""Losses that are the mean, over the pictures, of what each would lose if a class were its label."""
+"""Losses with a value for every class of an image, of which the label's counts: class weights, label smoothing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ Smoothing = Annotated[Float, Field(ge=0, lt=1)]
 
 
 class WeightedSettings(LossSettings):
-    """What a loss with class weights has."""
+    """The settings of a loss with class weights.
+
+    >>> from multitask.losses import CrossEntropySettings
+    >>> CrossEntropySettings(class_weights={"name": "explicit", "values": (1.0, 2.0)}, deferred=0.8).weighting().values
+    (1.0, 2.0)
+    """
 
     class_weights: AnyClassWeights = NoWeights()
     deferred: Deferred = 0.0
@@ -36,27 +41,37 @@ class WeightedSettings(LossSettings):
         return self
 
     def weighting(self) -> ClassWeightSettings:
-        """As set."""
+        """``class_weights``."""
         return self.class_weights
 
 
 class ClasswiseSettings(WeightedSettings):
-    """What a loss has that says what every class would cost: class weights and label smoothing."""
+    """The settings of a loss that has a value for every class: class weights and label smoothing.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from multitask.labels import Task
+    >>> from multitask.losses import CrossEntropySettings
+    >>> data = TrainingLabels(Task("gender", ("male", "female")), np.array([30.0, 10.0]), np.full(2, np.nan))
+    >>> per_class = CrossEntropySettings().with_data(data)
+    >>> per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.2231, 1.6094]])
+    """
 
     smoothing: Smoothing = 0.0
     """The share of a target that is spread evenly over all classes."""
 
     def build(self, data: TrainingLabels) -> TaskLoss:
-        """The weighted mean over the pictures."""
+        """A ``ClasswiseLoss``: the weighted mean over the images."""
         from multitask.losses.task_losses import ClasswiseLoss
 
         return ClasswiseLoss(self.with_data(data), self.weights(data.counts), self.deferred, self.smoothing)
 
     @abstractmethod
     def with_data(self, data: TrainingLabels) -> Callable[[Tensor], Tensor]:
-        """(B, C_t) log-probabilities to (B, C_t) losses, had each class been the label.
+        """The function from (B, C_t) log-probabilities to (B, C_t) losses, had each class been the label.
 
-        A module where it needs to know of the training labels, so that what it knows moves to the device.
+        A module where it holds tensors made of the training labels, so that these move to the device.
         """
 
     def _target_counts(self, counts: FloatArray) -> FloatArray:
@@ -64,10 +79,21 @@ class ClasswiseSettings(WeightedSettings):
 
 
 class PlainSettings(ClasswiseSettings):
-    """A loss that needs to know nothing of the training labels."""
+    """The settings of a classwise loss that is a function of the log-probabilities alone.
+
+    >>> class BrierSettings(PlainSettings):
+    ...     name: str = "brier"
+    ...
+    ...     def per_class(self, log_probs):
+    ...         probs = log_probs.exp()
+    ...         return (probs**2).sum(dim=1, keepdim=True) - 2 * probs + 1
+    >>> import torch
+    >>> BrierSettings(smoothing=0.1).per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.0800, 1.2800]])
+    """
 
     def with_data(self, data: TrainingLabels) -> Callable[[Tensor], Tensor]:
-        """``per_class``, whatever they are."""
+        """``per_class``, for any labels."""
         return self.per_class
 
     @abstractmethod

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
 
 class SumSettings(LossSettings):
-    """Two losses at once, as cross entropy and soft macro-F1."""
+    """L_1 + ``second_weight`` L_2, L_1 the loss ``first`` and L_2 ``second``, as cross entropy and soft macro-F1.
+
+    >>> import torch
+    >>> data = TrainingLabels(Task("gender", ("male", "female")), np.array([30.0, 10.0]), np.full(2, np.nan))
+    >>> loss = SumSettings(second={"name": "poly1", "epsilon": 1.0}, second_weight=0.5).build(data)
+    >>> log_probs, labels = torch.tensor([[0.8, 0.2]]).log(), torch.tensor([0])
+    >>> loss(log_probs, labels, sample_weights=torch.ones(1), numbers=torch.full((1,), torch.nan))
+    tensor(0.4347)
+    """
 
     name: Literal["sum"] = "sum"
     first: AnySingleLoss = CrossEntropySettings()
@@ -28,18 +36,18 @@ class SumSettings(LossSettings):
     second_weight: NonNegativeFloat = 1.0
 
     def build(self, data: TrainingLabels) -> TaskLoss:
-        """Both, of the same labels."""
+        """A ``SumLoss`` of both, built of the same labels."""
         from multitask.losses.task_losses import SumLoss
 
         return SumLoss(self.first.build(data), self.second.build(data), self.second_weight)
 
     def problems(self, task: Task) -> Iterator[str]:
-        """Of either."""
+        """Those of both losses, under their keys."""
         for key in ("first", "second"):
             yield from (f"{key}.{line}" for line in getattr(self, key).problems(task))
 
     def implied_log_prior(self, counts: FloatArray) -> FloatArray:
-        """(C_t,): between those of the two, by their weights in the sum; an approximation."""
+        """(C_t,) the mean of both log-priors by their weights in the sum, normalised; an approximation."""
         one, other = self.first.implied_log_prior(counts), self.second.implied_log_prior(counts)
         mean = (one + self.second_weight * other) / (1 + self.second_weight)
         return np.asarray(mean - np.logaddexp.reduce(mean))

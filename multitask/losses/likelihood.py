@@ -1,4 +1,4 @@
-"""Losses of the label's probability: cross entropy, and what weighs easy and hard pictures otherwise."""
+"""Losses of the label's probability p: cross entropy, and losses that weight easy and hard images differently."""
 
 from __future__ import annotations
 
@@ -19,42 +19,73 @@ if TYPE_CHECKING:
 
 
 class CrossEntropySettings(PlainSettings):
-    """-log p."""
+    """l_c = -log p_c, with p_c the probability of class c.
+
+    >>> import torch
+    >>> CrossEntropySettings().per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.2231, 1.6094]])
+    """
 
     name: Literal["cross_entropy"] = "cross_entropy"
 
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses."""
         return -log_probs
 
 
 def focal(log_probs: Tensor, gamma: float) -> Tensor:
-    """-(1 - p)**gamma log p, elementwise."""
+    """-(1 - p) ** gamma log p, elementwise, with p the exponentials of ``log_probs``, of any shape.
+
+    >>> import torch
+    >>> focal(torch.tensor([0.8, 0.2]).log(), gamma=2.0)
+    tensor([0.0089, 1.0300])
+    """
     # Clamped: for gamma below 1 the slope of (1 - p)**gamma is infinite at p = 1.
     return -log_probs * miss(log_probs).clamp(min=1e-8) ** gamma
 
 
 def miss(log_probs: Tensor) -> Tensor:
-    """1 - p, elementwise; exact where p is nearly 1."""
+    """1 - p, elementwise, with p the exponentials of ``log_probs``, of any shape; exact where p is nearly 1.
+
+    >>> import torch
+    >>> miss(torch.tensor([0.8, 0.2]).log())
+    tensor([0.2000, 0.8000])
+    """
     return -log_probs.expm1()
 
 
 class FocalSettings(PlainSettings):
-    """-(1 - p)**gamma log p: Lin et al. 2017, equation 5, https://arxiv.org/abs/1708.02002; gamma 0: cross entropy."""
+    """l_c = -(1 - p_c) ** gamma log p_c: Lin et al. 2017, equation 4, https://arxiv.org/abs/1708.02002.
+
+    p_c is the probability of class c. The larger ``gamma``, the less an image counts that is classified well already;
+    ``gamma`` 0 is cross entropy. The paper's alpha is what class weights are here.
+
+    >>> import torch
+    >>> FocalSettings(gamma=2.0).per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.0089, 1.0300]])
+    """
 
     name: Literal["focal"] = "focal"
     gamma: NonNegativeFloat = 2.0
 
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses."""
         return focal(log_probs, self.gamma)
 
 
 class ClassBalancedFocalSettings(LossSettings):
-    """Focal loss weighted by the effective number of each class's pictures.
+    """l_c = -(1 - beta) / (1 - beta ** n_c) (1 - p_c) ** gamma log p_c: focal loss weighted by the effective number.
 
-    Cui et al. 2019, https://arxiv.org/abs/1901.05555, over the probabilities of all classes at once. It is
-    ``focal`` with the class weights ``effective_number``, whose other class weights it has no place for.
+    p_c is the probability of class c and n_c its number of training images: Cui et al. 2019,
+    https://arxiv.org/abs/1901.05555, with a softmax over all classes. The same as ``focal`` with the class weights
+    ``effective_number``; other class weights have no place here.
+
+    >>> import torch
+    >>> settings = ClassBalancedFocalSettings(gamma=2.0, beta=0.9)
+    >>> settings.per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.0089, 1.0300]])
+    >>> settings.weighting().beta
+    0.9
     """
 
     name: Literal["class_balanced_focal"] = "class_balanced_focal"
@@ -66,17 +97,17 @@ class ClassBalancedFocalSettings(LossSettings):
     """The share of a target that is spread evenly over all classes."""
 
     def weighting(self) -> ClassWeightSettings:
-        """The effective number's."""
+        """Those of the effective number, with ``beta``."""
         return EffectiveNumber(beta=self.beta)
 
     def build(self, data: TrainingLabels) -> TaskLoss:
-        """The weighted mean over the pictures."""
+        """A ``ClasswiseLoss``: the weighted mean over the images."""
         from multitask.losses.task_losses import ClasswiseLoss
 
         return ClasswiseLoss(self.per_class, self.weights(data.counts), self.deferred, self.smoothing)
 
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses, before the weights."""
         return focal(log_probs, self.gamma)
 
     def _target_counts(self, counts: FloatArray) -> FloatArray:
@@ -84,14 +115,19 @@ class ClassBalancedFocalSettings(LossSettings):
 
 
 class Poly1Settings(PlainSettings):
-    """-log p + epsilon (1 - p): Leng et al. 2022, https://arxiv.org/abs/2204.12511.
+    """l_c = -log p_c + epsilon (1 - p_c): Leng et al. 2022, https://arxiv.org/abs/2204.12511.
 
-    Epsilon 0 is cross entropy; below -1 the loss would not always fall as p rises.
+    p_c is the probability of class c. ``epsilon`` 0 is cross entropy; below -1 the loss would not always fall as p_c
+    rises.
+
+    >>> import torch
+    >>> Poly1Settings(epsilon=1.0).per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.4231, 2.4094]])
     """
 
     name: Literal["poly1"] = "poly1"
     epsilon: Annotated[Float, Field(ge=-1)] = 1.0
 
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses."""
         return -log_probs + self.epsilon * miss(log_probs)

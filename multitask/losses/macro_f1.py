@@ -1,4 +1,4 @@
-"""A loss of the score itself: macro-F1 of a batch, made differentiable."""
+"""The macro-F1 of a batch, made differentiable."""
 
 from __future__ import annotations
 
@@ -12,22 +12,33 @@ if TYPE_CHECKING:
 
 
 class SoftMacroF1Settings(LossSettings):
-    """1 - macro-F1 of the batch with probabilities in the place of decisions, over the classes that the batch holds.
+    """1 - mean over c of F_c, with F_c = 2 sum_i y_ic p_ic / (sum_i y_ic + sum_i p_ic) for each class c of a batch.
 
-    F1 from sums of probabilities, as in Benedict et al. 2021, https://arxiv.org/abs/2108.10566. In the ``joint``
+    p_ic is the probability that image i of the batch has class c, y_ic is 1 where c is its label and else 0, and each
+    image counts by its weight in all three sums: the F1 of sums of probabilities, as in Benedict et al. 2021,
+    https://arxiv.org/abs/2108.10566. The mean is over the classes that are a label in the batch. In the ``joint``
     section and in a flat head the classes are those of the product. Every class has the same say already, so there are
-    no class weights; a batch with few pictures a class gives a noisy and biased score, so it is best in large batches
+    no class weights; a batch with few images a class gives a noisy and biased score, so it is best in large batches
     and beside cross entropy, in a ``sum``. A mixed batch is scored once for each of its two sides.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from multitask.labels import Task
+    >>> data = TrainingLabels(Task("gender", ("male", "female")), np.array([30.0, 10.0]), np.full(2, np.nan))
+    >>> loss = SoftMacroF1Settings().build(data)
+    >>> probs, labels = torch.tensor([[0.8, 0.2], [0.4, 0.6]]), torch.tensor([0, 1])
+    >>> loss(probs.log(), labels, sample_weights=torch.ones(2), numbers=torch.full((2,), torch.nan))
+    tensor(0.3030)
     """
 
     name: Literal["soft_macro_f1"] = "soft_macro_f1"
 
     def build(self, data: TrainingLabels) -> TaskLoss:
-        """It needs to know nothing of the training labels."""
+        """A ``SoftMacroF1``, the same for any labels."""
         from multitask.losses.task_losses import SoftMacroF1
 
         return SoftMacroF1()
 
     def implied_log_prior(self, counts: FloatArray) -> FloatArray:
-        """(C_t,) the same for every class, since every class has the same say; its minimum is no posterior."""
+        """(C_t,) uniform, since every class has the same say; an approximation, since the minimum is no posterior."""
         return super().implied_log_prior(0 * counts)

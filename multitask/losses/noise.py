@@ -1,4 +1,4 @@
-"""Losses that trust a label less the less the network believes it, for labels of which some are wrong."""
+"""Losses for noisy labels: the less probable the network holds a label, the less it counts."""
 
 from __future__ import annotations
 
@@ -15,26 +15,34 @@ if TYPE_CHECKING:
 
 
 class GeneralisedCrossEntropySettings(PlainSettings):
-    """(1 - p**q) / q: Zhang and Sabuncu 2018, https://arxiv.org/abs/1805.07836.
+    """l_c = (1 - p_c ** q) / q: Zhang and Sabuncu 2018, https://arxiv.org/abs/1805.07836.
 
-    Between cross entropy (q towards 0) and the mean absolute error (q 1), which wrong labels move less but which learns
-    more slowly.
+    p_c is the probability of class c. Between cross entropy (``q`` towards 0) and the mean absolute error (``q`` 1),
+    which wrong labels move less but which learns more slowly.
+
+    >>> import torch
+    >>> GeneralisedCrossEntropySettings(q=0.5).per_class(torch.tensor([[0.64, 0.36]]).log())
+    tensor([[0.4000, 0.8000]])
     """
 
     name: Literal["generalised_cross_entropy"] = "generalised_cross_entropy"
     q: Annotated[Float, Field(gt=0, le=1)] = 0.7
 
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses."""
         return -(self.q * log_probs).expm1() / self.q
 
 
 class SymmetricCrossEntropySettings(PlainSettings):
-    """alpha times cross entropy, and beta times the cross entropy of the label under the answer.
+    """l_c = -alpha log p_c - beta A (1 - p_c): Wang et al. 2019, https://arxiv.org/abs/1908.06112.
 
-    Wang et al. 2019, https://arxiv.org/abs/1908.06112. The reverse term -sum of p log(label) takes
-    log 0 as ``log_zero``, the paper's A, and so is -A (1 - p): the mean absolute error. Smoothing takes the mean of
-    that over the labels; it does not change log 0.
+    p_c is the probability of class c. The first term is cross entropy; the second the reverse cross entropy
+    -sum_k p_k log y_k, with y_k 1 where k is the label and else 0: log 0 is taken to be A, here ``log_zero``, so that
+    it is the mean absolute error times -A. Smoothing takes the mean of that over the labels; it does not change log 0.
+
+    >>> import torch
+    >>> SymmetricCrossEntropySettings(alpha=0.1, beta=1.0, log_zero=-4.0).per_class(torch.tensor([[0.8, 0.2]]).log())
+    tensor([[0.8223, 3.3609]])
     """
 
     name: Literal["symmetric_cross_entropy"] = "symmetric_cross_entropy"
@@ -49,5 +57,5 @@ class SymmetricCrossEntropySettings(PlainSettings):
         return self
 
     def per_class(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses."""
         return -self.alpha * log_probs - self.beta * self.log_zero * miss(log_probs)

@@ -1,4 +1,4 @@
-"""The modules of losses that know something of the training labels: what each class would cost, were it the label."""
+"""The modules of classwise losses that hold tensors made of the training labels."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from multitask.losses.likelihood import miss
 
 
 class LogitAdjustment(nn.Module):
-    """Cross entropy of answers that were shifted.
+    """l_c = -log softmax(log p + b)_c, with log p (C_t,) the log-probabilities and b (C_t,) a shift.
 
     Args:
-        shift: (C_t,) added to the log-probabilities before they are normalised anew.
+        shift: (C_t,) b.
+
+    >>> LogitAdjustment(torch.tensor([0.75, 0.25]).log())(torch.tensor([[0.5, 0.5]]).log()).exp().reciprocal()
+    tensor([[0.7500, 0.2500]])
     """
 
     shift: Tensor
@@ -22,15 +25,18 @@ class LogitAdjustment(nn.Module):
         self.register_buffer("shift", shift, persistent=False)
 
     def forward(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses, had each class been the label."""
         return -(log_probs + self.shift).log_softmax(dim=1)
 
 
 class Margins(nn.Module):
-    """Cross entropy of answers whose label was made less probable first.
+    """l_c = -log(p_c e ** -m_c / (p_c e ** -m_c + 1 - p_c)), with p_c the probability of class c and m (C_t,) margins.
 
     Args:
-        margins: (C_t,) taken off the label's log-probability before it is normalised anew.
+        margins: (C_t,) m.
+
+    >>> Margins(torch.tensor([0.0, 1.0]))(torch.tensor([[0.5, 0.5]]).log())  # log 2 and log(1 + e)
+    tensor([[0.6931, 1.3133]])
     """
 
     margins: Tensor
@@ -40,7 +46,7 @@ class Margins(nn.Module):
         self.register_buffer("margins", margins, persistent=False)
 
     def forward(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses, had each class been the label."""
         lowered = log_probs - self.margins
         # All but the label have 1 - p. Clamped: the slope of log(1 - p) is infinite at p = 1.
         others = miss(log_probs.clamp(max=-1e-12)).log()
@@ -48,12 +54,16 @@ class Margins(nn.Module):
 
 
 class MeanVariance(nn.Module):
-    """Cross entropy, how far the expected value is from the label's, and how wide the answer is.
+    """l_c = -log p_c + lambda_1 (m - v_c) ** 2 / 2 + lambda_2 sum_k p_k (v_k - m) ** 2, with m = sum_k p_k v_k.
 
     Args:
-        values: (C_t,) the number that stands for each class.
-        mean_weight: of the halved square of the expected value's error.
-        variance_weight: of the answer's variance.
+        values: (C_t,) v, the number that stands for each class.
+        mean_weight: lambda_1, of half the squared error of the predicted mean m.
+        variance_weight: lambda_2, of the predicted variance.
+
+    >>> terms = MeanVariance(torch.tensor([-1.0, 1.0]), mean_weight=0.2, variance_weight=0.05)
+    >>> terms(torch.tensor([[0.5, 0.5]]).log())  # m = 0 and variance 1: log 2 + 0.1 + 0.05
+    tensor([[0.8431, 0.8431]])
     """
 
     values: Tensor
@@ -65,7 +75,7 @@ class MeanVariance(nn.Module):
         self.register_buffer("values", values, persistent=False)
 
     def forward(self, log_probs: Tensor) -> Tensor:
-        """(B, C_t) to (B, C_t)."""
+        """(B, C_t) log-probabilities to (B, C_t) losses, had each class been the label."""
         probs = log_probs.exp()
         expected = (probs * self.values).sum(dim=1, keepdim=True)
         variance = (probs * (self.values - expected) ** 2).sum(dim=1, keepdim=True)

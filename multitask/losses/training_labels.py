@@ -1,4 +1,4 @@
-"""What a loss may know of the labels it is trained on."""
+"""Statistics of the training labels, of which losses and their class weights are built."""
 
 from __future__ import annotations
 
@@ -12,18 +12,22 @@ from multitask.labels import MISSING, Task
 FloatArray = NDArray[np.float64]
 
 UNSEEN = 0.5
-"""The training pictures that a class which has none is taken to have, where a logarithm of its frequency is needed."""
+"""The training images that a class without any is taken to have, where the logarithm of its frequency is needed."""
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingLabels:
-    """What a loss may know of the labels it is trained on.
+    """Statistics of the labels that a head is trained on.
 
     Attributes:
-        task: whose labels they are; for the joint loss, the classes that can occur as one task.
-        counts: (C_t,) training pictures of each label.
-        centres: (C_t,) the mean raw number of the training pictures of each label, in the number's unit; NaN where
+        task: the head's; for the joint loss, the classes that can occur as one task.
+        counts: (C_t,) training images of each label.
+        centres: (C_t,) the mean raw number of the training images of each label, in the number's unit; NaN where
             there is none.
+
+    >>> age = Task("age", ("<30", "30-60", ">=60"), "binned", (30.0, 60.0))
+    >>> TrainingLabels(age, np.array([2.0, 0.0, 1.0]), np.array([24.5, np.nan, 71.0])).class_values()
+    array([24.5, 45. , 71. ])
     """
 
     task: Task
@@ -33,7 +37,7 @@ class TrainingLabels:
     def class_values(self) -> FloatArray:
         """(C_t,) the number that stands for each class of a binned task, in the number's unit.
 
-        The centre; where no training picture has the label, the middle of its range, or the edge of one that has no
+        The centre; where no training image has the label, the middle of its range, or the edge of one that has no
         end.
         """
         assert self.task.kind == "binned", f"{self.task.name} is made of no number"
@@ -43,7 +47,18 @@ class TrainingLabels:
 
 
 def training_labels(task: Task, labels: NDArray[np.int64], numbers: NDArray[np.floating]) -> TrainingLabels:
-    """What a loss may know, from the training pictures: (N,) labels, and (N,) raw numbers, NaN where there is none."""
+    """The statistics of N training images.
+
+    Args:
+        task: whose labels they are.
+        labels: (N,), ``MISSING`` where unknown.
+        numbers: (N,) the raw numbers of the labels, NaN where there is none.
+
+    >>> age = Task("age", ("<30", ">=30"), "binned", (30.0,))
+    >>> found = training_labels(age, np.array([0, 0, 1, MISSING]), np.array([20.0, 28.0, np.nan, np.nan]))
+    >>> found.counts, found.centres
+    (array([2., 1.]), array([24., nan]))
+    """
     known = labels != MISSING
     counts = np.bincount(labels[known], minlength=task.num_classes).astype(float)
     known &= ~np.isnan(numbers)
@@ -53,6 +68,10 @@ def training_labels(task: Task, labels: NDArray[np.int64], numbers: NDArray[np.f
 
 
 def log_frequencies(counts: FloatArray) -> FloatArray:
-    """(C_t,) normalised logarithms of how frequent each class is; one that was never seen has ``UNSEEN`` pictures."""
+    """(C_t,) log(n_c / sum_k n_k), with n (C_t,) the counts; a class that was never seen has ``UNSEEN`` images.
+
+    >>> np.exp(log_frequencies(np.array([3.0, 1.0])))
+    array([0.75, 0.25])
+    """
     mass = np.maximum(counts, UNSEEN)
     return np.asarray(np.log(mass / mass.sum()))

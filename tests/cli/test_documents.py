@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
 
+import multitask
 from multitask.bakeoff.settings import BakeoffSettings
 from multitask.cli import COMMANDS
 from multitask.cli.group import cli
 from multitask.config import Config
-from multitask.settings.schema import problems
+from multitask.settings.schema import Settings, override, parse_override, problems
 from multitask.settings.yaml_text import parse_yaml
 from multitask.study.settings import StudySettings
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [
-    path for path in (ROOT / "README.md", ROOT / "configs/README.md", ROOT / "studies/README.md") if path.exists()
-]
-NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+DOCUMENTS = {
+    name: ROOT / name
+    for name in (
+        "README.md",
+        "CHANGELOG.md",
+        ".github/CONTRIBUTING.md",
+        "configs/README.md",
+        "studies/README.md",
+        "multitask/README.md",
+        "multitask/bench/README.md",
+    )
+}
+every_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOCUMENTS)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(multitask(?: [^`]*)?)`")
 _PATH = re.compile(
-    r"(?<![\w/.-])((?:configs|studies|multitask|tests|\.ci|\.readme)/[\w./-]*\w\.(?:yaml|py|md|png|txt))"
+    r"(?<![\w/.-])((?:configs|studies|multitask|tests|\.ci|\.github|\.readme)/[\w./-]*\w\.(?:yaml|py|md|png|txt))"
 )
+_LINK = re.compile(r"\]\(([^)\s]*)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _WORDS = {"N": "2", "K": "2", "S": "1", "H": "1", "F": "0.1"}
 """What stands for a number in a synopsis."""
 
@@ -41,7 +56,7 @@ def help_texts() -> Iterator[tuple[str, str]]:
 
 
 def texts() -> list[tuple[str, str]]:
-    return [(path.name, path.read_text(encoding="utf-8")) for path in DOCUMENTS] + list(help_texts())
+    return [(name, path.read_text(encoding="utf-8")) for name, path in DOCUMENTS.items()] + list(help_texts())
 
 
 def command_lines() -> list[str]:
@@ -74,29 +89,146 @@ def test_there_are_command_lines() -> None:
     assert len(command_lines()) > 15
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@every_document
 def test_files_that_are_named_are_there(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    named = {ROOT / name for name in _PATH.findall(text)}
-    named |= {document.parent / link for link in re.findall(r"\]\(([^)#:]+)\)", text)}
+    named = {ROOT / name for name in _PATH.findall(document.read_text(encoding="utf-8"))}
     assert [str(path.relative_to(ROOT)) for path in named if "my-" not in path.name and not path.exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def anchors(document: Path) -> set[str]:
+    """The anchors that GitHub gives the headings of a document."""
+    headings = _HEADING.findall(_FENCE.sub("", document.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def dead_links(document: Path) -> list[str]:
+    """The links within the project whose file, or whose heading, is not there."""
+    dead = []
+    for link in _LINK.findall(_FENCE.sub("", document.read_text(encoding="utf-8"))):
+        name, _, anchor = link.partition("#")
+        target = document.parent / name if name else document
+        if ":" not in name and not (target.exists() and (not anchor or anchor in anchors(target))):
+            dead.append(link)
+    return dead
+
+
+@every_document
+def test_links_lead_somewhere(document: Path) -> None:
+    assert dead_links(document) == []
+
+
+def test_a_dead_link_is_seen(tmp_path: Path) -> None:
+    document = tmp_path / "a.md"
+    document.write_text(
+        "# Two words, `here`\n[a](#two-words-here) [b](b.md) [c](a.md#three) [d](https://example.org)\n"
+    )
+    assert dead_links(document) == ["b.md", "a.md#three"]
+
+
+def ragged_rows(text: str) -> list[str]:
+    """The rows of tables that have other cells than their header."""
+    ragged, num_cells = [], 0
+    for line in _FENCE.sub("", text).splitlines():
+        if not line.startswith("|"):
+            num_cells = 0
+            continue
+        num = len(re.findall(r"(?<!\\)\|", line)) - 1
+        num_cells = num_cells or num
+        if num != num_cells or not line.endswith("|"):
+            ragged.append(line)
+    return ragged
+
+
+@every_document
+def test_tables_are_whole(document: Path) -> None:
+    assert ragged_rows(document.read_text(encoding="utf-8")) == []
+
+
+def test_a_ragged_table_is_seen() -> None:
+    assert ragged_rows("| a | b |\n|---|---|\n| `x\\|y` | 1 |\n| 1 | 2 | 3 |\n\n| c |\n|---|\n") == ["| 1 | 2 | 3 |"]
+
+
+def unknown(model: type[Settings], data: dict[str, Any]) -> list[str]:
+    """The keys, and the names of variants, that settings do not have."""
+    return [line for line in problems(model, data) if "unknown" in line]
+
+
+def searched(space: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What each entry of a study's space would change in a config: the key, and the keys that it depends on."""
+    for key, entry in space.items():
+        if entry.get("kind") != "head_weights":
+            values = entry.get("choices") or [entry.get("low")]
+            yield from ({key: value, **entry.get("when", {})} for value in values)
+
+
+def changed(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every set of changes that a study's or bake-off's file makes to its base, as dotted key -> value."""
+    yield data.get("overrides", {})
+    yield from searched(data.get("space", {}))
+    yield from ((contender or {}).get("overrides", {}) for contender in data.get("contenders", {}).values())
+    yield from ({key: value} for key, values in data.get("tune", {}).items() for value in values)
+
+
+def unknown_in_example(data: dict[str, Any]) -> list[str]:
+    """The keys of an example of a config, a study or a bake-off that do not exist."""
+    if "base" not in data:
+        return unknown(Config, data)
+    lines = unknown(BakeoffSettings if "contenders" in data else StudySettings, data)
+    for changes in changed(data):
+        named = {key.replace("heads.*", "heads.any"): value for key, value in changes.items()}
+        lines += unknown(Config, override(Config, {}, named))
+    return lines
+
+
+@every_document
 def test_keys_of_examples_are_settings(document: Path) -> None:
     for language, content in _FENCE.findall(document.read_text(encoding="utf-8")):
-        if language != "yaml":
-            continue
-        data: Any = parse_yaml(content, document.name)
-        if not isinstance(data, dict):
-            continue
-        model = BakeoffSettings if "contenders" in data else StudySettings if "base" in data else Config
-        assert [line for line in problems(model, data) if "unknown" in line] == []
+        if language == "yaml":
+            assert unknown_in_example(parse_yaml(content, document.name)) == []
 
 
-def test_counts_in_words_are_those_of_the_folder() -> None:
-    files = [path.read_text(encoding="utf-8") for path in (ROOT / "studies").glob("*.yaml")]
-    bakeoffs = sum(re.search(r"^contenders:", text, re.MULTILINE) is not None for text in files)
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    ships = re.findall(r"ships (\w+)", text)
-    assert sorted(ships) == sorted([NUMBERS[bakeoffs - 1], NUMBERS[len(files) - bakeoffs - 1]])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "training: {epoch: 3}",
+        "{name: a, base: b.yaml, space: {training.learning_rate: {low: 0, high: 1}}}",
+        "{name: a, base: b.yaml, space: {heads.*.loss.gama: {low: 0, high: 1, when: {heads.*.loss.name: focal}}}}",
+        "{name: a, base: b.yaml, space: {heads.*.loss.gamma: {low: 0, high: 1}}}",
+        "{name: a, base: b.yaml, space: {heads.*.loss.name: {kind: categorical, choices: [focal, local]}}}",
+        "{name: a, base: b.yaml, overrides: {data.image_sizes: 64}}",
+        "{name: a, base: b.yaml, contenders: {x: {overrides: {joint.term.name: pair}}, y: {}}}",
+        "{name: a, base: b.yaml, contenders: {x: {}, y: {}}, tune: {training.rate: [1]}}",
+    ],
+)
+def test_a_key_that_is_no_setting_is_seen(text: str) -> None:
+    assert len(unknown_in_example(parse_yaml(text, "example"))) == 1
+
+
+@pytest.mark.parametrize("line", [line for line in command_lines() if "--set" in line and "key=value" not in line])
+def test_keys_of_set_are_settings(line: str) -> None:
+    words = [word.strip("[]") for word in shlex.split(line, comments=True)]
+    changes = dict(parse_override(text) for option, text in pairwise(words) if option == "--set")
+    assert unknown(Config, override(Config, {}, changes)) == []
+
+
+@every_document
+def test_names_in_python_examples_are_there(document: Path) -> None:
+    for language, content in _FENCE.findall(document.read_text(encoding="utf-8")):
+        if language != "python":
+            continue
+        for node in ast.walk(ast.parse(content)):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("multitask"):
+                module = importlib.import_module(node.module)
+                assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+            elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "multitask":
+                assert node.attr in multitask.__all__
+
+
+@pytest.mark.parametrize("folder", ["configs", "studies"])
+def test_every_file_that_is_shipped_is_listed(folder: str) -> None:
+    listed = set(_LINK.findall((ROOT / folder / "README.md").read_text(encoding="utf-8")))
+    assert {path.name for path in (ROOT / folder).glob("*.yaml")} <= listed
+
+
+def test_the_front_page_is_short() -> None:
+    assert len(DOCUMENTS["README.md"].read_bytes()) <= 8_000

@@ -26,7 +26,7 @@ from multitask.losses import AnyLoss, CrossEntropySettings
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
-from multitask.settings.schema import (
+from multitask.settings import (
     ConfigPath,
     Count,
     Float,

@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from multitask.config import Config
 from multitask.data.synthetic import draw_set
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 
 # The gate tries the same examples each time; whoever develops tries new ones.
 settings.register_profile("gate", derandomize=True)

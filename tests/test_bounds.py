@@ -14,7 +14,7 @@ from multitask.bakeoff.settings import BakeoffSettings
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.runs.cross_validation import fold_configs
-from multitask.settings.schema import Settings, problems
+from multitask.settings import Settings, problems
 from multitask.study.settings import StudySettings
 
 SEEDS = ("seed", "split_seed", "seeds[]")

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from multitask.config import Config, load_config, read_config, scored_metrics
 from multitask.errors import UserError
-from multitask.settings.schema import flatten, override, problems, validate
+from multitask.settings import flatten, override, problems, validate
 from multitask.settings.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))

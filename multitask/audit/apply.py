@@ -22,7 +22,7 @@ from multitask.progress import Progress
 from multitask.runs.comparison import Difference, paired_differences
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 from multitask.utils.files import plain, to_json, write_atomically
 
 # --- what corrections bring -------------------------------------------------------------------------------------------

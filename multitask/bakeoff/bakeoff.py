@@ -26,7 +26,7 @@ from multitask.runs.build import build_network, build_trainer
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder, read_record
 from multitask.runs.records import Costs, reading
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.training.loop import lookup
 from multitask.utils.files import plain, to_json, write_atomically

@@ -15,7 +15,7 @@ from multitask.config import Config, DataSettings, load_config
 from multitask.errors import UserError, nearest
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.labels import LabelSpace
-from multitask.settings.schema import located, parse_override
+from multitask.settings import located, parse_override
 from multitask.utils.seeds import derive
 
 _ALL_HEADS = "heads.*."

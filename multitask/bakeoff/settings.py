@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.errors import UserError, nearest
-from multitask.settings.schema import Bool, ConfigPath, Float, Folds, PositiveInt, Seed, Settings, validate
+from multitask.settings import Bool, ConfigPath, Float, Folds, PositiveInt, Seed, Settings, validate
 from multitask.settings.yaml_text import read_yaml
 
 Point = PositiveInt | Literal["all"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.balancers.settings import TorchJDSettings
-from multitask.settings.schema import NonNegativeFloat
+from multitask.settings import NonNegativeFloat
 
 if TYPE_CHECKING:
     from torch import Tensor

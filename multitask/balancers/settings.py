@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from multitask.labels import JOINT
-from multitask.settings.schema import NonNegativeFloat, PositiveFloat, Settings
+from multitask.settings import NonNegativeFloat, PositiveFloat, Settings, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -68,6 +68,12 @@ class BalancerSettings(Settings):
                     f"{key}: {weight:g} would be ignored, since the balancer {self.name} finds the weights itself; "
                     "leave it at 1, or use the balancer fixed"
                 )
+
+
+BALANCERS: Table[BalancerSettings] = Table("balancer", BalancerSettings, default="fixed")
+"""The table of balancers; its rows stand in the package's ``__init__``."""
+
+AnyBalancer = Annotated[BalancerSettings, BALANCERS]
 
 
 class FixedSettings(BalancerSettings):

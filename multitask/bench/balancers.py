@@ -5,14 +5,14 @@ from __future__ import annotations
 from itertools import islice
 from pathlib import Path
 
-from multitask.balancers import AnyBalancer, BalancerSettings
+from multitask.balancers import BALANCERS, BalancerSettings
 from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
 from multitask.config import Config
 from multitask.progress import Progress
 from multitask.runs.build import build_network, build_trainer
 from multitask.runs.data_module import DataModule
-from multitask.settings.schema import override, validate, variant_classes
+from multitask.settings import override, validate
 from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 
@@ -32,7 +32,7 @@ def measure_balancers(config_path: Path | None, progress: Progress) -> list[Meas
     Raises:
         UserError: the config or its data are not as they must be, or it has one loss.
     """
-    rows = {name: row for name, row in variant_classes(AnyBalancer).items() if name != "fixed"}
+    rows = {name: row for name, row in BALANCERS.items() if name != "fixed"}
     with benched(config_path) as config:
         fixed = _with(config, "fixed")
         configs = {name: _with(config, name) for name in rows}  # what cannot be is told before anything is measured

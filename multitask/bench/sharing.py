@@ -13,7 +13,7 @@ from multitask.config import Config
 from multitask.progress import Progress
 from multitask.runs.build import build_network, build_trainer
 from multitask.runs.data_module import DataModule
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 from multitask.training.device import resolve_device
 
 ROUNDS = 9

@@ -19,7 +19,7 @@ from multitask.model.backbone import Backbone
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress, StudyProgress
 from multitask.runs.run import run
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 from multitask.study.folder import StudyFolder
 from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool

@@ -24,7 +24,7 @@ from multitask.labels import MISSING
 from multitask.progress import Progress
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 from multitask.training.device import resolve_device
 
 ROUNDS = 3

@@ -17,7 +17,7 @@ def command(config: Path, overrides: tuple[str, ...]) -> None:
     """Print CONFIG resolved, every default with it, or all that is wrong with it."""
     from multitask.config import Config, read_config
     from multitask.reporting.console import fail, show_yaml
-    from multitask.settings.schema import problems, validate
+    from multitask.settings import problems, validate
 
     data, folder = read_config(config, overrides)
     found = problems(Config, data, folder)

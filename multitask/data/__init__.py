@@ -1,1 +1,17 @@
 """From files to batches: sources, splits, pictures, augmentation, loading."""
+
+from multitask.data.crop import CROPS, AnyCrop, BoxSettings, CentreSettings, CropSettings, FaceSettings, WholeSettings
+from multitask.data.samplers import (
+    SAMPLERS,
+    AnySampler,
+    ClassWeightedSettings,
+    GroupsBalancedSettings,
+    PerSourceSettings,
+    SamplerSettings,
+    UniformSettings,
+)
+
+CROPS.register(WholeSettings, CentreSettings, BoxSettings, FaceSettings)
+SAMPLERS.register(UniformSettings, ClassWeightedSettings, PerSourceSettings, GroupsBalancedSettings)
+
+__all__ = ["CROPS", "SAMPLERS", "AnyCrop", "AnySampler", "CropSettings", "SamplerSettings"]

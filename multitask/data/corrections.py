@@ -17,7 +17,7 @@ from multitask.data.samples import SIDES, Samples
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, Task
-from multitask.settings.schema import Bool, ConfigPath, Settings, validate
+from multitask.settings import Bool, ConfigPath, Settings, validate
 from multitask.settings.yaml_text import read_yaml
 from multitask.utils.spelling import Name, canonical_path, parse_number
 

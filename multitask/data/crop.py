@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from multitask.errors import UserError
-from multitask.settings.schema import ConfigPath, Fraction, NonNegativeFloat, PositiveInt, Settings, variants
+from multitask.settings import ConfigPath, Fraction, NonNegativeFloat, PositiveInt, Settings, Table
 
 if TYPE_CHECKING:
     from multitask.data.face_detector import FaceDetector
@@ -25,6 +25,7 @@ Box = NDArray[np.float64]
 class CropSettings(Settings):
     """What every crop can be asked."""
 
+    name: str
     boxed: ClassVar[bool] = False
     """Whether each picture is cropped to a box of its own."""
 
@@ -53,6 +54,14 @@ class CropSettings(Settings):
             UserError: its model cannot be used.
         """
         return None
+
+
+CROPS: Table[CropSettings] = Table("crop", CropSettings, default="none")
+"""The table of crops; its rows stand in the package's ``__init__``."""
+
+AnyCrop = Annotated[CropSettings, CROPS]
+AnyFallback = Annotated[CropSettings, CROPS.part(lambda row: not row.boxed, default="centre")]
+"""What is used of a picture without a box."""
 
 
 class WholeSettings(CropSettings):
@@ -96,15 +105,10 @@ class CentreSettings(CropSettings):
         return repr((self.left, self.top, self.right, self.bottom))
 
 
-AnyFallback = Annotated[WholeSettings | CentreSettings, *variants("centre")]
-"""What is used of a picture without a box."""
-
-
 class BoxedSettings(CropSettings):
     """A box of the picture's own, with a margin."""
 
     boxed: ClassVar[bool] = True
-    name: str
     margin: Annotated[NonNegativeFloat, Field(le=100)]
     fallback: AnyFallback = WholeSettings()
 
@@ -154,10 +158,6 @@ class FaceSettings(BoxedSettings):
         from multitask.data.face_detector import FaceDetector
 
         return FaceDetector.read(Path(self.model), self.choose, self.min_score, self.detect_px)
-
-
-AnyCrop = Annotated[WholeSettings | CentreSettings | BoxSettings | FaceSettings, *variants("none")]
-"""The table of crops."""
 
 
 def around(box: Box, margin: float, width: int, height: int, aspect: float) -> Region:

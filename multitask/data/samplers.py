@@ -11,7 +11,7 @@ from pydantic import Field
 
 from multitask.data.samples import Samples
 from multitask.errors import UserError, nearest
-from multitask.settings.schema import Float, PositiveFloat, Settings, variants
+from multitask.settings import Float, PositiveFloat, Settings, Table
 from multitask.utils.spelling import Name
 
 
@@ -30,6 +30,12 @@ class SamplerSettings(Settings):
         Raises:
             UserError: a setting does not fit the samples.
         """
+
+
+SAMPLERS: Table[SamplerSettings] = Table("sampler", SamplerSettings, default="uniform")
+"""The table of samplers; its rows stand in the package's ``__init__``."""
+
+AnySampler = Annotated[SamplerSettings, SAMPLERS]
 
 
 class UniformSettings(SamplerSettings):
@@ -91,12 +97,6 @@ class GroupsBalancedSettings(SamplerSettings):
                 "the source say which pictures are of one group"
             )
         return _shares(1.0 / np.bincount(groups)[groups])
-
-
-AnySampler = Annotated[
-    UniformSettings | ClassWeightedSettings | PerSourceSettings | GroupsBalancedSettings, *variants("uniform")
-]
-"""The table of samplers: a new one is a class above, and a name here."""
 
 
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from multitask.settings.schema import Bool, Float, Fraction, Int, NonNegativeFloat, PositiveFloat, Settings
+from multitask.settings import Bool, Float, Fraction, Int, NonNegativeFloat, PositiveFloat, Settings
 
 FitName = Literal["crop", "pad", "stretch"]
 CacheName = Literal["auto", "memory", "disk", "none"]

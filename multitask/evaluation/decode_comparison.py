@@ -21,7 +21,7 @@ from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Count, Settings, validate
+from multitask.settings import Count, Settings, validate
 from multitask.utils.files import to_json
 
 
@@ -144,7 +144,7 @@ def decide_and_fit(
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
     kept = FittedRules(
         used=used,
-        rules=fitted,  # type: ignore[arg-type]  # every Fitted is one of the table's
+        rules=fitted,
         temperatures=fit_temperatures(known, priors),
         picked=picked,
         sentence=sentence,

@@ -3,8 +3,19 @@
 Declared once, in a config; everything else derives from it.
 """
 
-from multitask.labels.settings import Cell, LabelSettings
+from multitask.labels.settings import (
+    TASK_KINDS,
+    AnyTask,
+    BinnedSettings,
+    Cell,
+    LabelSettings,
+    NominalSettings,
+    OrdinalSettings,
+    TaskSettings,
+)
 from multitask.labels.space import JOINT, LabelSpace
 from multitask.labels.task import MISSING, Task
 
-__all__ = ["JOINT", "MISSING", "Cell", "LabelSettings", "LabelSpace", "Task"]
+TASK_KINDS.register(NominalSettings, OrdinalSettings, BinnedSettings)
+
+__all__ = ["JOINT", "MISSING", "TASK_KINDS", "AnyTask", "Cell", "LabelSettings", "LabelSpace", "Task", "TaskSettings"]

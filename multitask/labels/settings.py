@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from multitask.labels.space import LabelSpace
 from multitask.labels.task import Task
-from multitask.settings.schema import Float, Settings, variants
+from multitask.settings import Float, Settings, Table
 from multitask.utils.spelling import MAX_NUMBER, Name
 
 
@@ -45,6 +45,12 @@ class TaskSettings(Settings):
     @abstractmethod
     def task(self, name: str) -> Task:
         """The task, given the name under which the config declares it."""
+
+
+TASK_KINDS: Table[TaskSettings] = Table("kind of task", TaskSettings, default="nominal", tag="kind")
+"""The table of kinds of task; its rows stand in the package's ``__init__``."""
+
+AnyTask = Annotated[TaskSettings, TASK_KINDS]
 
 
 class NominalSettings(TaskSettings):
@@ -139,10 +145,6 @@ class BinnedSettings(TaskSettings):
         lowest = -math.inf if self.lowest is None else self.lowest
         highest = math.inf if self.highest is None else self.highest
         return Task(name, self.names(), self.kind, self.edges, lowest, highest)
-
-
-AnyTask = Annotated[NominalSettings | OrdinalSettings | BinnedSettings, *variants("nominal", tag="kind")]
-"""The table of kinds of task."""
 
 
 Cell = dict[Name, Name]

@@ -1,14 +1,50 @@
 """Losses of one head: of its log-probabilities and the labels."""
 
-from typing import Annotated
-
-from multitask.losses.base import LossSettings
+from multitask.losses.base import LOSSES, AnyLoss, LossSettings
+from multitask.losses.class_weights import (
+    CLASS_WEIGHTS,
+    AnyClassWeights,
+    ClassWeightSettings,
+    EffectiveNumber,
+    ExplicitWeights,
+    InverseFrequency,
+    NoWeights,
+)
 from multitask.losses.combined import SumSettings
-from multitask.losses.likelihood import CrossEntropySettings
-from multitask.losses.table import SingleLoss
-from multitask.settings.schema import variants
+from multitask.losses.likelihood import (
+    ClassBalancedFocalSettings,
+    CrossEntropySettings,
+    FocalSettings,
+    Poly1Settings,
+)
+from multitask.losses.long_tail import LDAMSettings, LogitAdjustedSettings
+from multitask.losses.macro_f1 import SoftMacroF1Settings
+from multitask.losses.noise import GeneralisedCrossEntropySettings, SymmetricCrossEntropySettings
+from multitask.losses.ordinal import CumulativeSettings, MeanVarianceSettings, SoftLabelsSettings
 
-AnyLoss = Annotated[SingleLoss | SumSettings, *variants("cross_entropy")]
-"""Every loss: those of ``table.py``'s table, and the sum of two of them."""
+LOSSES.register(
+    CrossEntropySettings,
+    FocalSettings,
+    ClassBalancedFocalSettings,
+    Poly1Settings,
+    GeneralisedCrossEntropySettings,
+    SymmetricCrossEntropySettings,
+    LogitAdjustedSettings,
+    LDAMSettings,
+    CumulativeSettings,
+    MeanVarianceSettings,
+    SoftLabelsSettings,
+    SoftMacroF1Settings,
+    SumSettings,
+)
+CLASS_WEIGHTS.register(NoWeights, ExplicitWeights, InverseFrequency, EffectiveNumber)
 
-__all__ = ["AnyLoss", "CrossEntropySettings", "LossSettings"]
+__all__ = [
+    "CLASS_WEIGHTS",
+    "LOSSES",
+    "AnyClassWeights",
+    "AnyLoss",
+    "ClassWeightSettings",
+    "CrossEntropySettings",
+    "LossSettings",
+]

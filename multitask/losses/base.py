@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 
 from multitask.labels import Task
 from multitask.losses.class_weights import ClassWeightSettings, ExplicitWeights, NoWeights
 from multitask.losses.training_labels import UNSEEN, FloatArray, TrainingLabels
-from multitask.settings.schema import Settings
+from multitask.settings import Settings, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,6 +41,8 @@ class LossSettings(Settings):
     """Whether the task's classes must be in order."""
     needs_numbers: ClassVar[bool] = False
     """Whether the task's labels must be made of numbers."""
+    nests: ClassVar[bool] = False
+    """Whether it is made of other losses; such a one is never part of another."""
 
     @abstractmethod
     def build(self, data: TrainingLabels) -> TaskLoss:
@@ -89,6 +91,12 @@ class LossSettings(Settings):
     def _target_counts(self, counts: FloatArray) -> FloatArray:
         """(C_t,) the training images of which each class is the target, smoothed ones in parts."""
         return counts
+
+
+LOSSES: Table[LossSettings] = Table("loss", LossSettings, default="cross_entropy")
+"""The table of losses; its rows stand in the package's ``__init__``."""
+
+AnyLoss = Annotated[LossSettings, LOSSES]
 
 
 def _log_prior(counts: FloatArray, weights: FloatArray) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from multitask.settings.schema import Float, NonNegativeFloat, Settings, variants
+from multitask.settings import Float, NonNegativeFloat, Settings, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +49,12 @@ class ClassWeightSettings(Settings):
         seen = counts.sum()
         mean = float((raw * counts).sum() / seen) if seen > 0 else float(raw.mean())
         return torch.tensor(raw / mean if mean > 0 else raw, dtype=torch.float32)
+
+
+CLASS_WEIGHTS: Table[ClassWeightSettings] = Table("class weighting", ClassWeightSettings, default="none")
+"""The table of class weightings; its rows stand in the package's ``__init__``."""
+
+AnyClassWeights = Annotated[ClassWeightSettings, CLASS_WEIGHTS]
 
 
 class NoWeights(ClassWeightSettings):
@@ -119,7 +125,3 @@ class EffectiveNumber(ClassWeightSettings):
     def raw(self, counts: FloatArray) -> FloatArray:
         """(C_t,) r, from (C_t,) n; a class without images counts as one that has 1."""
         return (1 - self.beta) / (1 - self.beta ** np.maximum(counts, 1.0))
-
-
-AnyClassWeights = Annotated[NoWeights | ExplicitWeights | InverseFrequency | EffectiveNumber, *variants("none")]
-"""The table of class weights."""

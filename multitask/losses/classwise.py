@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from multitask.losses.base import LossSettings
 from multitask.losses.class_weights import AnyClassWeights, ClassWeightSettings, NoWeights
 from multitask.losses.training_labels import FloatArray, TrainingLabels
-from multitask.settings.schema import Float
+from multitask.settings import Float
 
 if TYPE_CHECKING:
     from torch import Tensor

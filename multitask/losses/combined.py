@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from multitask.labels import Task
-from multitask.losses.base import LossSettings
+from multitask.losses.base import LOSSES, LossSettings
 from multitask.losses.likelihood import CrossEntropySettings
 from multitask.losses.macro_f1 import SoftMacroF1Settings
-from multitask.losses.table import AnySingleLoss
 from multitask.losses.training_labels import FloatArray, TrainingLabels
-from multitask.settings.schema import NonNegativeFloat
+from multitask.settings import NonNegativeFloat
 
 if TYPE_CHECKING:
     from multitask.losses.task_losses import TaskLoss
+
+AnySingleLoss = Annotated[LossSettings, LOSSES.part(lambda row: not row.nests)]
 
 
 class SumSettings(LossSettings):
@@ -31,8 +33,10 @@ class SumSettings(LossSettings):
     """
 
     name: Literal["sum"] = "sum"
-    first: AnySingleLoss = CrossEntropySettings()
-    second: AnySingleLoss = SoftMacroF1Settings()
+    nests: ClassVar[bool] = True
+    # Made when they are needed: while this module is read, the tables that they look rows up in are not whole yet.
+    first: Annotated[AnySingleLoss, Field(default_factory=CrossEntropySettings)]
+    second: Annotated[AnySingleLoss, Field(default_factory=SoftMacroF1Settings)]
     second_weight: NonNegativeFloat = 1.0
 
     def build(self, data: TrainingLabels) -> TaskLoss:

@@ -10,7 +10,7 @@ from multitask.losses.base import LossSettings
 from multitask.losses.class_weights import ClassWeightSettings, EffectiveNumber
 from multitask.losses.classwise import Deferred, PlainSettings, Smoothing
 from multitask.losses.training_labels import FloatArray, TrainingLabels
-from multitask.settings.schema import Float, NonNegativeFloat
+from multitask.settings import Float, NonNegativeFloat
 
 if TYPE_CHECKING:
     from torch import Tensor

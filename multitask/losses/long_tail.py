@@ -9,7 +9,7 @@ import numpy as np
 
 from multitask.losses.classwise import ClasswiseSettings
 from multitask.losses.training_labels import FloatArray, TrainingLabels, log_frequencies
-from multitask.settings.schema import NonNegativeFloat, PositiveFloat
+from multitask.settings import NonNegativeFloat, PositiveFloat
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from multitask.losses.classwise import PlainSettings
 from multitask.losses.likelihood import miss
-from multitask.settings.schema import Float, NonNegativeFloat
+from multitask.settings import Float, NonNegativeFloat
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -9,7 +9,7 @@ import numpy as np
 
 from multitask.losses.classwise import PlainSettings, WeightedSettings
 from multitask.losses.training_labels import TrainingLabels
-from multitask.settings.schema import Float, NonNegativeFloat, PositiveFloat
+from multitask.settings import Float, NonNegativeFloat, PositiveFloat
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from multitask.errors import nearest
 from multitask.labels import LabelSpace
 from multitask.model import timm_names
-from multitask.settings.schema import Count, Float, PositiveFloat, Settings, Width, resolve_path, variants
+from multitask.settings import Count, Float, PositiveFloat, Settings, Table, Width, resolve_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -125,6 +125,12 @@ class TermSettings(Settings):
         return JointTerm(space, self.residual(widths, space))
 
 
+TERMS: Table[TermSettings] = Table("joint term", TermSettings, default="low_rank")
+"""The table of joint terms; its rows stand in the package's ``__init__``."""
+
+AnyTerm = Annotated[TermSettings, TERMS]
+
+
 class LowRankSettings(TermSettings):
     """R(x, class) = u(x) . v(class) + b(class), with u and v of ``rank`` numbers."""
 
@@ -164,7 +170,3 @@ class NoTermSettings(TermSettings):
         from multitask.model.joint import Nothing
 
         return Nothing(space.num_classes)
-
-
-AnyTerm = Annotated[LowRankSettings | PairwiseSettings | NoTermSettings, *variants("low_rank")]
-"""The table of joint terms: a new one is a class above, a module in ``joint.py``, and a name here."""

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
 from multitask.model.settings import BackboneSettings
-from multitask.settings.schema import Settings, variants
+from multitask.settings import Settings, Table
 
 if TYPE_CHECKING:
     from multitask.model.encoder import Encoder
@@ -49,6 +49,12 @@ class SharingSettings(Settings):
         from multitask.model.backbone import Backbone
 
         return Backbone(backbone, image_size, pretrained)
+
+
+SHARINGS: Table[SharingSettings] = Table("way to share", SharingSettings, default="shared")
+"""The table of ways to share a network; its rows stand in the package's ``__init__``."""
+
+AnySharing = Annotated[SharingSettings, SHARINGS]
 
 
 class SharedSettings(SharingSettings):
@@ -129,10 +135,6 @@ class BranchSettings(ApartSettings):
 
         groups = self.groups or [(task,) for task in tasks]
         return Branched(Backbone(backbone, image_size, pretrained), self.at, groups, image_size)
-
-
-AnySharing = Annotated[SharedSettings | FlatSettings | SeparateSettings | BranchSettings, *variants("shared")]
-"""The table of ways to share a network between tasks."""
 
 
 class ModelSettings(Settings):

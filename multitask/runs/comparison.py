@@ -14,7 +14,7 @@ from multitask.evaluation.intervals import LEVEL, interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING
-from multitask.settings.schema import flatten
+from multitask.settings import flatten
 
 
 @dataclass(frozen=True)

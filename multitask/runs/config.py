@@ -7,7 +7,7 @@ from pathlib import Path
 from multitask.config import Config, load_config
 from multitask.errors import UserError
 from multitask.runs.folder import RunFolder
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 
 
 def load_run_config(folder: RunFolder) -> Config:

@@ -26,7 +26,7 @@ from multitask.runs.folder import RunFolder
 from multitask.runs.image_store import SEEN
 from multitask.runs.report import write_figures
 from multitask.runs.run import RunResult, check_same, run
-from multitask.settings.schema import MOST_FOLDS, override, validate
+from multitask.settings import MOST_FOLDS, override, validate
 from multitask.training.device import resolve_device
 from multitask.utils.files import csv_text, to_json, write_atomically
 

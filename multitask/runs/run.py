@@ -26,7 +26,7 @@ from multitask.runs.data_module import DataModule
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
 from multitask.runs.report import answer, write_report
-from multitask.settings.schema import flatten
+from multitask.settings import flatten
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import make_deterministic, resolve_device
 from multitask.training.memory import keep_freed_memory

@@ -1,1 +1,57 @@
-"""Settings: strict sections, variants told apart by name, overrides, YAML."""
+"""Settings: strict sections, open tables of variants, overrides, YAML."""
+
+from multitask.settings.overrides import flatten, override, parse_override
+from multitask.settings.schema import (
+    MOST_FOLDS,
+    Bool,
+    ConfigPath,
+    Count,
+    Epochs,
+    Float,
+    Folds,
+    Fraction,
+    Int,
+    Located,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Settings,
+    Trials,
+    Width,
+    Workers,
+    located,
+    resolve_path,
+)
+from multitask.settings.tables import Table
+from multitask.settings.validation import MAX_LISTED, problems, validate
+
+__all__ = [
+    "MAX_LISTED",
+    "MOST_FOLDS",
+    "Bool",
+    "ConfigPath",
+    "Count",
+    "Epochs",
+    "Float",
+    "Folds",
+    "Fraction",
+    "Int",
+    "Located",
+    "NonNegativeFloat",
+    "PositiveFloat",
+    "PositiveInt",
+    "Seed",
+    "Settings",
+    "Table",
+    "Trials",
+    "Width",
+    "Workers",
+    "flatten",
+    "located",
+    "override",
+    "parse_override",
+    "problems",
+    "resolve_path",
+    "validate",
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 from pydantic import Field, model_validator
 
 from multitask.config import Config
-from multitask.settings.schema import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, flatten, variants
+from multitask.settings import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, Table, flatten
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -74,6 +74,12 @@ class Entry(Settings):
     @abstractmethod
     def contains(self, value: Any) -> bool:
         """Whether a parameter can have this value."""
+
+
+ENTRIES: Table[Entry] = Table("kind of entry", Entry, default="float", tag="kind")
+"""The table of kinds of entries; its rows stand in the package's ``__init__``."""
+
+AnyEntry = Annotated[Entry, ENTRIES]
 
 
 class _Single(Entry):
@@ -262,7 +268,3 @@ class HeadWeightsEntry(Entry):
             return None
         ratios = tuple(weight / first for weight in others)
         return ratios if all(self.contains(ratio) for ratio in ratios) else None
-
-
-AnyEntry = Annotated[FloatEntry | IntEntry | CategoricalEntry | HeadWeightsEntry, *variants("float", tag="kind")]
-"""The table of kinds of entries."""

@@ -11,7 +11,7 @@ from optuna.study import Study
 
 import multitask
 from multitask.errors import UserError
-from multitask.settings.schema import flatten
+from multitask.settings import flatten
 from multitask.study.settings import Plan
 
 FORMAT = 1

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from multitask.errors import UserError
-from multitask.settings.schema import Count, Epochs, Int, Settings, variants
+from multitask.settings import Count, Epochs, Int, Settings, Table
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
@@ -54,6 +54,12 @@ class PrunerSettings(Settings):
         Returns:
             Why it stops; None to go on.
         """
+
+
+PRUNERS: Table[PrunerSettings] = Table("pruner", PrunerSettings, default="median")
+"""The table of pruners; its rows stand in the package's ``__init__``."""
+
+AnyPruner = Annotated[PrunerSettings, PRUNERS]
 
 
 class NoPrunerSettings(PrunerSettings):
@@ -165,7 +171,3 @@ def best_by_head(history: Iterable[Mapping[str, Any]]) -> np.ndarray:
     rows = [[0.0 if score is None else score for score in row["tasks"].values()] for row in history]
     best: np.ndarray = np.max(rows, axis=0)
     return best
-
-
-AnyPruner = Annotated[NoPrunerSettings | MedianSettings | HyperbandSettings | DominatedSettings, *variants("median")]
-"""The table of pruners."""

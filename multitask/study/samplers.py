@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from multitask.settings.schema import Count, Int, PositiveInt, Settings, variants
+from multitask.settings import Count, Int, PositiveInt, Settings, Table
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -22,6 +22,12 @@ class SamplerSettings(Settings):
     @abstractmethod
     def build(self, seed: int) -> BaseSampler:
         """Optuna's sampler."""
+
+
+SAMPLERS: Table[SamplerSettings] = Table("sampler", SamplerSettings, default="tpe")
+"""The table of samplers; its rows stand in the package's ``__init__``."""
+
+AnySampler = Annotated[SamplerSettings, SAMPLERS]
 
 
 class TPESettings(SamplerSettings):
@@ -88,7 +94,3 @@ class NSGAIISettings(SamplerSettings):
         from optuna.samplers import NSGAIISampler
 
         return NSGAIISampler(population_size=self.population, seed=seed)
-
-
-AnySampler = Annotated[TPESettings | RandomSettings | GPSettings | NSGAIISettings, *variants("tpe")]
-"""The table of samplers."""

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.config import Config, load_config, scored_metrics
 from multitask.errors import UserError, nearest
-from multitask.settings.schema import (
+from multitask.settings import (
     Bool,
     ConfigPath,
     Count,

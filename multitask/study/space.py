@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from multitask.config import Config
 from multitask.errors import UserError, nearest
-from multitask.settings.schema import flatten, override, problems, validate
+from multitask.settings import flatten, override, problems, validate
 from multitask.study.parameters import Changes, Entry, HeadWeightsEntry, Suggester, same
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from multitask.progress import Progress, StudyProgress
 from multitask.reporting.study.page import render_study
 from multitask.runs.data_module import DataModule
 from multitask.runs.records import reading
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.confirmation import Confirmation, candidates
 from multitask.study.confirmation_report import verdict

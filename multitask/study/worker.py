@@ -21,7 +21,7 @@ from typing import Any
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.runs.run import run
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
 from multitask.utils.files import plain

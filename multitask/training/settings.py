@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from multitask.errors import nearest
 from multitask.model import timm_names
-from multitask.settings.schema import (
+from multitask.settings import (
     Bool,
     Count,
     Epochs,
@@ -18,7 +19,7 @@ from multitask.settings.schema import (
     PositiveFloat,
     PositiveInt,
     Settings,
-    variants,
+    Table,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +80,17 @@ class ScheduleSettings(Settings):
     name: str
     warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
 
+    @abstractmethod
+    def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
+        """A scheduler to be stepped after every update.
+
+        Args:
+            optimizer: whose learning rates it sets.
+            lr: the highest.
+            epochs: of the training.
+            updates_per_epoch: steps of the optimiser.
+        """
+
     def _warmup(self, lr: float, updates_per_epoch: int) -> dict[str, Any]:
         return {
             "warmup_t": self.warmup_epochs * updates_per_epoch,
@@ -90,6 +102,12 @@ class ScheduleSettings(Settings):
     def _length(self, epochs: int, updates_per_epoch: int) -> int:
         """Updates after the warm-up; where all is warm-up, some length that timm takes, since none is reached."""
         return (epochs - self.warmup_epochs) * updates_per_epoch or 2
+
+
+SCHEDULES: Table[ScheduleSettings] = Table("schedule", ScheduleSettings, default="cosine")
+"""The table of schedules; its rows stand in the package's ``__init__``."""
+
+AnySchedule = Annotated[ScheduleSettings, SCHEDULES]
 
 
 class CosineSettings(ScheduleSettings):
@@ -135,10 +153,6 @@ class StepSettings(ScheduleSettings):
 
         warmup = self._warmup(lr, updates_per_epoch)
         return StepLRScheduler(optimizer, self.every_epochs * updates_per_epoch, decay_rate=self.factor, **warmup)
-
-
-AnySchedule = Annotated[CosineSettings | LinearSettings | StepSettings, *variants("cosine")]
-"""The table of schedules."""
 
 
 class EMASettings(Settings):

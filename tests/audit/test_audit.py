@@ -21,7 +21,7 @@ from multitask.progress import Progress
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 from multitask.settings.yaml_text import dump_yaml
 
 MakeConfig = Callable[..., Config]

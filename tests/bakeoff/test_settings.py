@@ -9,7 +9,7 @@ import pytest
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.bakeoff.settings import BakeoffSettings, read_bakeoff
 from multitask.errors import UserError
-from multitask.settings.schema import problems, validate
+from multitask.settings import problems, validate
 from multitask.settings.yaml_text import read_yaml
 from multitask.study.settings import load_study
 

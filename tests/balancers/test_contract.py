@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from multitask.balancers import AnyBalancer, BalancerSettings
+from multitask.balancers import BALANCERS, BalancerSettings
 from multitask.balancers.base import Balancer, Step
-from multitask.settings.schema import validate, variant_classes
+from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 
-ROWS = variant_classes(AnyBalancer)
+ROWS = BALANCERS
 NAMES = ("mask", "gender", "age", "joint")
 
 every_balancer = pytest.mark.parametrize("name", ROWS)

@@ -10,7 +10,7 @@ from multitask.bench import plain_timm, whole
 from multitask.bench.timing import of_speeds
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.settings.schema import override, validate
+from multitask.settings import override, validate
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from multitask.bakeoff.settings import BakeoffSettings
 from multitask.cli import COMMANDS
 from multitask.cli.group import cli
 from multitask.config import Config
-from multitask.settings.schema import Settings, override, parse_override, problems
+from multitask.settings import Settings, override, parse_override, problems
 from multitask.settings.yaml_text import parse_yaml
 from multitask.study.settings import StudySettings
 

@@ -16,7 +16,7 @@ from multitask.config import Config
 from multitask.data.loading import Batches
 from multitask.data.samplers import ClassWeightedSettings
 from multitask.runs.data_module import _split, what_is_learned
-from multitask.settings.schema import validate
+from multitask.settings import validate
 
 
 def peak_mib() -> float:

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multitask.data.crop import AnyCrop, BoxSettings, CentreSettings, around, crop_counts
+from multitask.data import CROPS
+from multitask.data.crop import BoxSettings, CentreSettings, around, crop_counts
 from multitask.data.images import Preprocessing
 from multitask.errors import UserError
-from multitask.settings.schema import variant_classes
 
 NOTHING = np.full(4, np.nan)
 MADE: dict[str, dict[str, Any]] = {"face": {"model": "/no/model.onnx"}}
@@ -27,10 +27,10 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", variant_classes(AnyCrop))
+@pytest.mark.parametrize("name", CROPS)
 class TestEveryCrop:
     def crop(self, name: str, **changes: Any) -> Any:
-        return variant_classes(AnyCrop)[name](**MADE.get(name, {}), **changes)
+        return CROPS[name](**MADE.get(name, {}), **changes)
 
     @pytest.mark.parametrize("box", [None, NOTHING, np.array([10.0, 20, 40, 50]), np.array([-9.0, -9, 300, 9])])
     def test_gives_a_part_of_the_picture(self, name: str, box: Any) -> None:

@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 from multitask.data.mixup import BatchTargets, mix
 from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace, Task
-from multitask.losses import AnyLoss
+from multitask.losses import LOSSES
 from multitask.losses.task_losses import ClasswiseLoss
 from multitask.losses.training_labels import TrainingLabels
-from multitask.settings.schema import variant_classes
 
 SPACE = LabelSpace([Task("a", ("0", "1", "2")), Task("b", ("0", "1"))])
 
@@ -102,7 +101,7 @@ def test_the_joint_target_has_two_cells_not_the_product_of_the_marginals() -> No
 # soft_macro_f1 is a score of the batch, of which each side has its own.
 OF_EACH_PICTURE = [
     name
-    for name, row in variant_classes(AnyLoss).items()
+    for name, row in LOSSES.items()
     if not row.needs_numbers and name not in ("soft_macro_f1", "sum")  # type: ignore[attr-defined]
 ]
 
@@ -112,7 +111,7 @@ def test_weighing_each_sides_loss_is_the_loss_of_the_two_cells(name: str) -> Non
     """What the loop adds up, for one head over the product: per class the loss, times the joint target."""
     ones = np.ones(SPACE.num_classes)
     data = TrainingLabels(SPACE.flattened().tasks[0], ones, ones)
-    loss = variant_classes(AnyLoss)[name]().build(data)  # type: ignore[attr-defined]
+    loss = LOSSES[name]().build(data)  # type: ignore[attr-defined]
     assert isinstance(loss, ClasswiseLoss)
     _, labels, _ = batch()
     targets = targets_of(labels, torch.ones(6), torch.tensor([1, 2, 3, 4, 5, 0]), 0.3)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multitask.data import SAMPLERS
 from multitask.data.loading import Batches, Targets
 from multitask.data.samplers import (
-    AnySampler,
     ClassWeightedSettings,
     GroupsBalancedSettings,
     PerSourceSettings,
@@ -24,7 +24,7 @@ from multitask.data.samplers import (
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
-from multitask.settings.schema import problems, variant_classes
+from multitask.settings import problems
 from multitask.utils.seeds import derive
 
 SPACE = LabelSpace([Task("a", ("x", "y")), Task("b", ("p", "q"))])
@@ -62,23 +62,23 @@ def served(
     return [int(label) for batch in batches.epoch(epoch) for label in batch.labels[:, 0]]
 
 
-@pytest.mark.parametrize("name", variant_classes(AnySampler))
+@pytest.mark.parametrize("name", SAMPLERS)
 class TestEverySampler:
     def test_an_epoch_is_as_long_as_the_training_samples_and_serves_no_others(self, name: str) -> None:
-        sampler = variant_classes(AnySampler)[name]()
+        sampler = SAMPLERS[name]()
         chosen = np.arange(5, 100, 2)
         epoch = served(sampler, 1, indices=chosen)  # type: ignore[arg-type]
         assert len(epoch) == len(chosen)
         assert set(epoch) <= set(chosen.tolist())
 
     def test_depends_on_seed_and_epoch_alone(self, name: str) -> None:
-        sampler = variant_classes(AnySampler)[name]()
+        sampler = SAMPLERS[name]()
         first, second = served(sampler, 1), served(sampler, 2)  # type: ignore[arg-type]
         assert first != second
         assert served(sampler, 2) == second  # whoever resumes has served nothing before  # type: ignore[arg-type]
 
     def test_chances_sum_to_one(self, name: str) -> None:
-        chances = variant_classes(AnySampler)[name]().chances(UNEVEN)  # type: ignore[attr-defined]
+        chances = SAMPLERS[name]().chances(UNEVEN)  # type: ignore[attr-defined]
         if chances is not None:
             assert chances.shape == (len(UNEVEN),)
             assert chances.sum() == pytest.approx(1)

@@ -11,13 +11,12 @@ import pytest
 import torch
 
 from multitask.errors import UserError
-from multitask.evaluation.decode import AnyDecode, DecodeSettings
+from multitask.evaluation.decode import DECODE_RULES, DecodeSettings
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
 from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import LabelSpace, Task
-from multitask.settings.schema import variant_classes
 
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
 
@@ -45,7 +44,7 @@ def make(rows: int = 140, seed: int = 0, *, people: int = 35, flat: bool = False
 
 
 def rule(name: str) -> DecodeSettings:
-    found: Any = variant_classes(AnyDecode)[name]()
+    found: Any = DECODE_RULES[name]()
     assert isinstance(found, DecodeSettings)
     return found
 
@@ -55,7 +54,7 @@ def rows_of(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("flat", [False, True])
-@pytest.mark.parametrize("name", variant_classes(AnyDecode))
+@pytest.mark.parametrize("name", DECODE_RULES)
 def test_answers_are_cross_fitted_and_what_is_kept_is_fitted_on_all(name: str, flat: bool) -> None:
     predictions = make(flat=flat)
     known = predictions.known()

@@ -12,7 +12,7 @@ from multitask.evaluation.metrics import Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import aligned, gap, pass_weights, resampled_metrics, score_passes
 from multitask.labels import MISSING, LabelSettings, LabelSpace
-from multitask.settings.schema import validate
+from multitask.settings import validate
 
 SPACE = LabelSpace.from_settings(
     validate(LabelSettings, {"tasks": {"mask": {"classes": ["on", "off"]}, "sex": {"classes": ["f", "m"]}}})

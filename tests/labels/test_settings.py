@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from multitask.labels import LabelSettings, LabelSpace, Task
-from multitask.settings.schema import Settings, problems, validate
+from multitask.settings import Settings, problems, validate
 
 COMPETITION = LabelSpace(
     [

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from multitask.labels import Task
-from multitask.losses import AnyLoss, LossSettings
+from multitask.losses import LOSSES, LossSettings
 from multitask.losses.task_losses import TaskLoss
 from multitask.losses.training_labels import TrainingLabels
-from multitask.settings.schema import validate, variant_classes
+from multitask.settings import validate
 
 COUNTS = (50.0, 10.0, 0.0, 3.0)
 """Of training pictures; the third class was never seen."""
@@ -58,7 +58,7 @@ def chosen() -> Callable[..., LossSettings]:
     """Settings by name and keys."""
 
     def make(loss: str, **keys: Any) -> LossSettings:
-        return validate(variant_classes(AnyLoss)[loss], {"name": loss, **keys})  # type: ignore[type-var]
+        return validate(LOSSES[loss], {"name": loss, **keys})  # type: ignore[type-var]
 
     return make
 

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.errors import UserError
-from multitask.losses import CrossEntropySettings
-from multitask.losses.class_weights import AnyClassWeights, ClassWeightSettings
-from multitask.settings.schema import validate, variant_classes
+from multitask.losses import CLASS_WEIGHTS, CrossEntropySettings
+from multitask.losses.class_weights import ClassWeightSettings
+from multitask.settings import validate
 
-WEIGHTS = variant_classes(AnyClassWeights)
+WEIGHTS = CLASS_WEIGHTS
 COUNTS = np.array([50.0, 10.0, 0.0, 3.0])
 """Of training pictures; the third class was never seen."""
 

@@ -15,14 +15,12 @@ from torch import Tensor
 
 from multitask.errors import UserError
 from multitask.labels import MISSING, Task
-from multitask.losses import AnyLoss
-from multitask.losses.class_weights import AnyClassWeights
+from multitask.losses import CLASS_WEIGHTS, LOSSES
 from multitask.losses.task_losses import ClasswiseLoss, JointLoss
 from multitask.losses.training_labels import TrainingLabels
-from multitask.settings.schema import validate, variant_classes
+from multitask.settings import validate
 
-LOSSES = variant_classes(AnyLoss)
-WEIGHTS = variant_classes(AnyClassWeights)
+WEIGHTS = CLASS_WEIGHTS
 Build = Callable[..., Any]
 
 

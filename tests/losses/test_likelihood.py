@@ -11,12 +11,11 @@ from torch import Tensor
 
 from multitask.errors import UserError
 from multitask.labels import MISSING
-from multitask.losses import AnyLoss
-from multitask.losses.class_weights import AnyClassWeights
-from multitask.settings.schema import validate, variant_classes
+from multitask.losses import CLASS_WEIGHTS, LOSSES
+from multitask.settings import validate
 
 Build = Callable[..., Any]
-WEIGHTS: dict[str, Any] = {name: {"name": name} for name in variant_classes(AnyClassWeights)}
+WEIGHTS: dict[str, Any] = {name: {"name": name} for name in CLASS_WEIGHTS}
 WEIGHTS["explicit"]["values"] = [1.0, 2.0, 0.5, 4.0]
 every_weights = pytest.mark.parametrize("class_weights", WEIGHTS.values(), ids=WEIGHTS)
 PROBS = torch.tensor([[0.7, 0.1, 0.1, 0.1], [0.2, 0.5, 0.2, 0.1]])
@@ -121,4 +120,4 @@ def test_poly1_by_hand(build: Build) -> None:
 )
 def test_impossible_settings_are_refused(loss: str, keys: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        validate(variant_classes(AnyLoss)[loss], keys)
+        validate(LOSSES[loss], keys)

@@ -20,7 +20,7 @@ from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.settings import BackboneSettings
 from multitask.model.stages import add_group_matcher, stages
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.training.checkpoint import save_checkpoint
 
 import timm  # isort: skip  (after backbone, which makes it importable)

@@ -10,7 +10,7 @@ from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.coverage import WHOLE, unread_margins
 from multitask.model.settings import BackboneSettings
-from multitask.settings.schema import validate
+from multitask.settings import validate
 
 VIT = {"depth": 1, "embed_dim": 48, "num_heads": 3}
 

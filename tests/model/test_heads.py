@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from multitask.errors import UserError
 from multitask.labels import Task
 from multitask.model.encoder import Encoded, Widths
-from multitask.model.heads import AnyNet, NetSettings
+from multitask.model.heads import HEADS, NetSettings
 from multitask.model.heads.attention import AttentionHead
 from multitask.model.heads.ordinal import coral_log_probs, corn_log_probs
 from multitask.model.heads.settings import MAX_SCALE
-from multitask.settings.schema import validate, variant_classes
+from multitask.settings import validate
 
-NETS = variant_classes(AnyNet)
+NETS = HEADS
 WIDTHS = Widths(12, 8)
 every_net = pytest.mark.parametrize("name", NETS)
 

@@ -4,12 +4,10 @@ import pytest
 import torch
 
 from multitask.labels import LabelSpace, Task
+from multitask.model import TERMS
 from multitask.model.encoder import Encoded, Widths
 from multitask.model.joint import JointTerm, Nothing
-from multitask.model.settings import AnyTerm
-from multitask.settings.schema import variant_classes
 
-TERMS = variant_classes(AnyTerm)
 SPACE = LabelSpace(
     [Task("colour", ("red", "green", "blue")), Task("type", ("a", "b")), Task("size", ("s", "m"))],
     [{"colour": "red", "type": "b"}],

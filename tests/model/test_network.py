@@ -8,14 +8,12 @@ import torch
 from torch import nn
 
 from multitask.labels import LabelSpace, Task
+from multitask.model import SHARINGS
 from multitask.model.encoder import Encoded
 from multitask.model.heads import AttentionSettings, LinearSettings, MLPSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings, LowRankSettings
-from multitask.model.sharing import AnySharing
-from multitask.settings.schema import variant_classes
 
-SHARINGS = variant_classes(AnySharing)
 NEEDED: dict[str, dict[str, Any]] = {"branch": {"at": "layer2"}}
 ONE_TRUNK = ("shared", "flat")
 SPACE = LabelSpace(

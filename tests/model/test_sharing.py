@@ -12,17 +12,17 @@ from torch import Tensor, nn
 
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
+from multitask.model import SHARINGS
 from multitask.model.backbone import Backbone
 from multitask.model.branch import Branched, StandIn
 from multitask.model.encoder import Encoder, Trunks
 from multitask.model.settings import BackboneSettings
-from multitask.model.sharing import AnySharing, ModelSettings, SharingSettings
-from multitask.settings.schema import validate, variant_classes
+from multitask.model.sharing import ModelSettings, SharingSettings
+from multitask.settings import validate
 
 from timm.utils import ModelEmaV3  # isort: skip  (after backbone, which makes it importable)
 import timm  # isort: skip
 
-SHARINGS = variant_classes(AnySharing)
 TASKS = ("mask", "gender", "age")
 SIZE = (64, 48)
 STAGES: dict[str, str] = {

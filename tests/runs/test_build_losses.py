@@ -16,11 +16,10 @@ from multitask.config import Config
 from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
 from multitask.labels import JOINT
-from multitask.losses import AnyLoss
+from multitask.losses import LOSSES
 from multitask.runs.build_losses import build_losses, number_centres, prior_shifts, trained_labels
 from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
-from multitask.settings.schema import variant_classes
 from multitask.training.checkpoint import load_checkpoint
 
 MakeConfig = Callable[..., Config]
@@ -66,11 +65,11 @@ def test_a_prior_is_shifted_by_what_the_heads_own_loss_does(tiny: MakeConfig, sh
         assert shifts[JOINT].shape == (18,)
 
 
-@pytest.mark.parametrize("loss", variant_classes(AnyLoss))
+@pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_and_is_reported_on(tiny: MakeConfig, loss: str) -> None:
     """By what the loop calls: once for every head that can have it, with the real labels and numbers."""
     changes: dict[str, Any] = {"heads.age.loss": loss, "joint": {}}
-    row = variant_classes(AnyLoss)[loss]
+    row = LOSSES[loss]
     if not row.needs_order:  # type: ignore[attr-defined]
         changes |= {"heads.mask.loss": loss, "joint.loss": loss}
     config = tiny(changes)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.errors import UserError
-from multitask.settings.schema import Located
+from multitask.settings import Located
 from multitask.settings.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=8) | st.sampled_from(

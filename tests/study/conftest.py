@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial
 
 from multitask.config import Config
 from multitask.progress import StudyProgress, SweepStatus
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml
 from multitask.study import pool, trial_attrs
 from multitask.study.folder import StudyFolder

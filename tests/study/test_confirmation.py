@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.runs.data_module import DataModule
-from multitask.settings.schema import flatten
+from multitask.settings import flatten
 from multitask.study import trial_attrs
 from multitask.study.confirmation import Candidate, Confirmation, candidates, num_folds
 from multitask.study.folder import StudyFolder

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution
 
 from multitask.config import Config
-from multitask.settings.schema import Settings, flatten, problems, validate, variant_classes
+from multitask.settings import Settings, flatten, problems, validate
+from multitask.study import ENTRIES
 from multitask.study.parameters import (
     AnyEntry,
     CategoricalEntry,
@@ -22,7 +23,7 @@ from multitask.study.parameters import (
 
 MakeConfig = Callable[..., Config]
 
-KINDS = variant_classes(AnyEntry)
+KINDS = ENTRIES
 EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "float": ("augment.strength", {"low": 0.1, "high": 0.9}),
     "int": ("training.batch_size", {"low": 8, "high": 64}),

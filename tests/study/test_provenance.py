@@ -9,7 +9,7 @@ from optuna.study import Study
 
 import multitask
 from multitask.errors import UserError
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.study import space
 from multitask.study.provenance import FORMAT, RECORD, changed_since, check_record, record_of
 from multitask.study.settings import Plan, StudySettings

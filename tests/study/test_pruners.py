@@ -15,7 +15,8 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
-from multitask.settings.schema import Settings, problems, validate, variant_classes
+from multitask.settings import Settings, problems, validate
+from multitask.study import PRUNERS
 from multitask.study.per_trial import PerTrial
 from multitask.study.pruners import (
     AnyPruner,
@@ -28,8 +29,6 @@ from multitask.study.pruners import (
     best_by_head,
 )
 from multitask.study.samplers import TPESettings
-
-PRUNERS = variant_classes(AnyPruner)
 
 
 class Holder(Settings):

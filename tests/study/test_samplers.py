@@ -9,11 +9,11 @@ from optuna.storages import InMemoryStorage
 from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
-from multitask.settings.schema import Settings, problems, validate, variant_classes
+from multitask.settings import Settings, problems, validate
+from multitask.study import SAMPLERS
 from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.samplers import AnySampler, RandomSettings, SamplerSettings, TPESettings
 
-SAMPLERS = variant_classes(AnySampler)
 SHORT = {"startup_trials": 3, "population": 3}
 """So that few trials are enough for a sampler to begin with what is its own."""
 TRIALS = {"gp": 5}

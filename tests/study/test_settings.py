@@ -11,7 +11,7 @@ import pytest
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.settings.schema import problems, validate
+from multitask.settings import problems, validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.pruners import DominatedSettings, MedianSettings, NoPrunerSettings
 from multitask.study.samplers import RandomSettings, TPESettings

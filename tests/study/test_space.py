@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.settings.schema import Settings, flatten, validate
+from multitask.settings import Settings, flatten, validate
 from multitask.study.parameters import AnyEntry
 from multitask.study.settings import Plan
 from multitask.study.space import Space

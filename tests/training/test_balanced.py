@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from multitask.balancers import AnyBalancer
+from multitask.balancers import BALANCERS
 from multitask.balancers.base import Step
 from multitask.balancers.fixed import FixedBalancer
 from multitask.data.images import Preprocessing
@@ -27,14 +27,14 @@ from multitask.model.heads import AttentionSettings, LinearSettings, NetSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress
-from multitask.settings.schema import validate, variant_classes
+from multitask.settings import validate
 from multitask.training.gradient_conflict import Conflict
 from multitask.training.loop import Trainer
 from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)
 SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("size", ("s", "l")), Task("type", ("a", "b"))])
-ROWS = variant_classes(AnyBalancer)
+ROWS = BALANCERS
 
 every_balancer = pytest.mark.parametrize("name", ROWS)
 

@@ -23,7 +23,7 @@ from multitask.model.heads import LinearSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import Trainer, lookup
 from multitask.training.settings import TrainingSettings

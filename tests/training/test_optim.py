@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from multitask.errors import UserError
-from multitask.settings.schema import validate, variant_classes
-from multitask.training.settings import AnySchedule, OptimizerSettings, TrainingSettings
+from multitask.settings import validate
+from multitask.training import SCHEDULES
+from multitask.training.settings import OptimizerSettings, TrainingSettings
 
-SCHEDULES = variant_classes(AnySchedule)
 LR = 0.1
 UPDATES = 5
 every_schedule = pytest.mark.parametrize("name", SCHEDULES)

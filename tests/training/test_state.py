@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from multitask.settings.schema import validate
+from multitask.settings import validate
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import check_history, check_optimizer, check_state
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from multitask.labels import LabelSettings
-from multitask.settings.schema import problems
+from multitask.settings import problems
 from multitask.utils.spelling import (
     Spellings,
     canonical,

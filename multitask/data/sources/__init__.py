@@ -1,20 +1,16 @@
 """Sources of samples, one file per layout."""
 
-from typing import Annotated
-
-from multitask.data.sources.base import SourceSettings
+from multitask.data.sources.base import SOURCES, AnySource, SourceSettings
 from multitask.data.sources.competition import CompetitionSettings
 from multitask.data.sources.folders import FoldersSettings
 from multitask.data.sources.several import SeveralSettings
-from multitask.data.sources.single import Single
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.data.sources.table import TableSettings
-from multitask.settings.schema import variants
 
-AnySource = Annotated[Single | SeveralSettings, *variants("competition")]
-"""All sources: those that read one folder, which stand in ``single.py``, and several of them mixed."""
+SOURCES.register(CompetitionSettings, SyntheticSettings, TableSettings, FoldersSettings, SeveralSettings)
 
 __all__ = [
+    "SOURCES",
     "AnySource",
     "CompetitionSettings",
     "FoldersSettings",

@@ -7,18 +7,21 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Annotated, ClassVar
 
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.links import Links
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Bool, Settings
+from multitask.settings import Bool, Settings, Table
 
 
 class SourceSettings(Settings):
     """A source: its settings, and how it reads a folder laid out its way."""
 
     name: str
+    nests: ClassVar[bool] = False
+    """Whether it is made of other sources; such a one is never part of another."""
 
     @property
     def says_sides(self) -> bool:
@@ -55,6 +58,12 @@ class SourceSettings(Settings):
         Raises:
             UserError: there are no answers, or they do not fit the queries.
         """
+
+
+SOURCES: Table[SourceSettings] = Table("source", SourceSettings, default="competition")
+"""The table of sources; its rows stand in the package's ``__init__``."""
+
+AnySource = Annotated[SourceSettings, SOURCES]
 
 
 class RootedSettings(SourceSettings):

@@ -6,19 +6,20 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import SourceSettings
-from multitask.data.sources.single import AnySingle
+from multitask.data.sources.base import SOURCES, SourceSettings
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace
-from multitask.settings.schema import Bool, ConfigPath, Settings
+from multitask.settings import Bool, ConfigPath, Settings
 from multitask.utils.spelling import identifier_problem
+
+AnySingle = Annotated[SourceSettings, SOURCES.part(lambda row: not row.nests, default="table")]
 
 
 class PartSettings(Settings):
@@ -34,6 +35,7 @@ class SeveralSettings(SourceSettings):
     """Named sources, each with a root of its own; how often each is drawn is said by ``data.sampler``."""
 
     name: Literal["several"] = "several"
+    nests: ClassVar[bool] = True
     sources: Annotated[dict[str, PartSettings], Field(min_length=2)]
     """By a name, which its pictures' paths begin with wherever they are told."""
     query_source: str | None = None

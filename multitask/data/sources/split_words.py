@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from multitask.data.samples import SIDES
 from multitask.errors import UserError
 from multitask.labels import MISSING
-from multitask.settings.schema import Settings
+from multitask.settings import Settings
 from multitask.utils.spelling import Name, canonical
 
 Word = Annotated[Name, Field(min_length=1)]

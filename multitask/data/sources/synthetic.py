@@ -12,7 +12,7 @@ from multitask.data.samples import Samples
 from multitask.data.sources.competition import CompetitionLayout
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Fraction, PositiveInt, Seed, Settings
+from multitask.settings import Fraction, PositiveInt, Seed, Settings
 
 
 class DrawSettings(Settings):

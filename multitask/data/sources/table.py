@@ -22,7 +22,7 @@ from multitask.data.sources.base import RootedSettings, all_there, inside
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.settings.schema import Bool, Settings
+from multitask.settings import Bool, Settings
 from multitask.utils.spelling import Name, Spellings, canonical, canonical_path, find_file, missing_hint
 
 Column = Annotated[Name, Field(min_length=1)]

@@ -1,10 +1,36 @@
 """Decode rules: from what the network says to one class per picture."""
 
-from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, LabelledOutputs, ModelOutputs, Priors
-from multitask.evaluation.decode.plain import IndependentSettings, JointSettings
-from multitask.evaluation.decode.table import AnyDecode, AnyDecodeRule
+from multitask.evaluation.decode.auto import AutoSettings
+from multitask.evaluation.decode.base import (
+    DECODE_RULES,
+    FITTED_RULES,
+    AnyDecode,
+    AnyDecodeRule,
+    DecodeRule,
+    DecodeSettings,
+    LabelledOutputs,
+    ModelOutputs,
+    Priors,
+)
+from multitask.evaluation.decode.bias import ClassBias, ClassBiasSettings, HeadBias, HeadBiasSettings
+from multitask.evaluation.decode.expected import ExpectedF1, ExpectedF1Settings
+from multitask.evaluation.decode.plain import Independent, IndependentSettings, Joint, JointSettings
+from multitask.evaluation.decode.prior import PriorCorrection, PriorCorrectionSettings
+
+DECODE_RULES.register(
+    IndependentSettings,
+    JointSettings,
+    ExpectedF1Settings,
+    PriorCorrectionSettings,
+    HeadBiasSettings,
+    ClassBiasSettings,
+    AutoSettings,
+)
+FITTED_RULES.register(Independent, Joint, PriorCorrection, ExpectedF1, HeadBias, ClassBias)
 
 __all__ = [
+    "DECODE_RULES",
+    "FITTED_RULES",
     "AnyDecode",
     "AnyDecodeRule",
     "DecodeRule",

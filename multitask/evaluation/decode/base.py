@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Settings
+from multitask.settings import Settings, Table
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -216,6 +216,12 @@ class DecodeRule(Settings):
         """
 
 
+FITTED_RULES: Table[DecodeRule] = Table("fitted decode rule", DecodeRule, default="independent")
+"""The table of what a run keeps of its rules; its rows stand in the package's ``__init__``."""
+
+AnyDecodeRule = Annotated[DecodeRule, FITTED_RULES]
+
+
 def check_widths(what: str, found: Mapping[str, Sequence[float]], space: LabelSpace) -> None:
     """Checks that there is a number for each label of the heads that have any.
 
@@ -256,3 +262,10 @@ class DecodeSettings(Settings):
     @abstractmethod
     def unfitted(self) -> DecodeRule:
         """What stands in for the rule where nobody is there to fit it on, as after every epoch."""
+
+
+DECODE_RULES: Table[DecodeSettings] = Table("decode rule", DecodeSettings, default="independent")
+"""The table of decode rules; its rows stand in the package's ``__init__``. ``auto`` compares those in
+``auto.candidates``."""
+
+AnyDecode = Annotated[DecodeSettings, DECODE_RULES]

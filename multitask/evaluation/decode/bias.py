@@ -21,7 +21,7 @@ from multitask.evaluation.decode.base import (
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Float
+from multitask.settings import Float
 
 LIMIT = 6.0
 """No bias is further from 0 than a factor of 400 in the probability: what needs more has not been learned."""

@@ -19,7 +19,7 @@ from multitask.evaluation.decode.base import (
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Float, NonNegativeFloat
+from multitask.settings import Float, NonNegativeFloat
 
 STEPS = 40
 

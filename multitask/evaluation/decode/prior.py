@@ -21,7 +21,7 @@ from multitask.evaluation.decode.base import (
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import LabelSpace
-from multitask.settings.schema import Float, NonNegativeFloat
+from multitask.settings import Float, NonNegativeFloat
 
 STRENGTHS = np.round(np.arange(0, 2.01, 0.1), 1)
 """What is tried; 0: no correction, 1: every class is equally probable beforehand."""

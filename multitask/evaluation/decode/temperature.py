@@ -13,7 +13,7 @@ from multitask.evaluation.decode.base import JOINT, DecodeRule, DecodeSettings, 
 from multitask.evaluation.decode.plain import Joint
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import MISSING, LabelSpace
-from multitask.settings.schema import Float
+from multitask.settings import Float
 
 LEAST, MOST = 0.05, 20.0
 """Beyond these a temperature says no more than that all answers are right, or that none has to do with the labels."""

@@ -1,6 +1,7 @@
 """Heads: from what a picture became to the log-probabilities of one task's labels, one file per idea."""
 
 from multitask.model.heads.settings import (
+    HEADS,
     AnyNet,
     AttentionSettings,
     CoralSettings,
@@ -11,7 +12,10 @@ from multitask.model.heads.settings import (
     NetSettings,
 )
 
+HEADS.register(LinearSettings, MLPSettings, AttentionSettings, CosineSettings, CornSettings, CoralSettings)
+
 __all__ = [
+    "HEADS",
     "AnyNet",
     "AttentionSettings",
     "CoralSettings",

@@ -1,4 +1,4 @@
-"""The heads' settings, and the table of them. What they build is imported when it is built."""
+"""The heads' settings. What they build is imported when it is built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from multitask.errors import UserError
 from multitask.labels import Task
-from multitask.settings.schema import Bool, Float, PositiveFloat, PositiveInt, Settings, Width, variants
+from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, Table, Width
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,6 +47,12 @@ class NetSettings(Settings):
     @abstractmethod
     def build(self, widths: Widths, task: Task) -> nn.Module:
         """A module from ``Encoded`` pictures to (B, C_t) float32 log-probabilities, whose exponentials sum to 1."""
+
+
+HEADS: Table[NetSettings] = Table("head", NetSettings, default="linear")
+"""The table of heads; its rows stand in the package's ``__init__``."""
+
+AnyNet = Annotated[NetSettings, HEADS]
 
 
 class LinearSettings(NetSettings):
@@ -163,10 +169,3 @@ class CoralSettings(NetSettings):
         from multitask.model.heads.ordinal import CoralHead
 
         return CoralHead(widths.pooled, task.num_classes, self.dropout)
-
-
-AnyNet = Annotated[
-    LinearSettings | MLPSettings | AttentionSettings | CosineSettings | CornSettings | CoralSettings,
-    *variants("linear"),
-]
-"""The table of heads: a new one is a module in a file of its own, its settings above, and their name here."""

@@ -13,7 +13,7 @@ import pytest
 
 from multitask.data.samples import Samples
 from multitask.data.sources import (
-    AnySource,
+    SOURCES,
     CompetitionSettings,
     FoldersSettings,
     SeveralSettings,
@@ -24,7 +24,6 @@ from multitask.data.sources import (
 from multitask.data.sources.several import PartSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.settings.schema import variant_classes
 
 SPACE = LabelSpace(
     [
@@ -100,7 +99,7 @@ LAYOUTS: dict[str, Callable[[Path, Path], SourceSettings]] = {
 }
 
 
-@pytest.mark.parametrize("name", variant_classes(AnySource))
+@pytest.mark.parametrize("name", SOURCES)
 def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     source = LAYOUTS[name](drawn, root)
@@ -135,7 +134,7 @@ def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: P
     assert [row[0] for row in rows] == list(queries.ids)
 
 
-@pytest.mark.parametrize("name", variant_classes(AnySource))
+@pytest.mark.parametrize("name", SOURCES)
 def test_an_empty_folder_is_an_error_in_one_line(name: str, drawn: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
     source = LAYOUTS[name](drawn, root)

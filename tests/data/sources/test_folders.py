@@ -11,7 +11,7 @@ from multitask.data.samples import Samples
 from multitask.data.sources.folders import FoldersSettings
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
-from multitask.settings.schema import problems
+from multitask.settings import problems
 
 SPACE = LabelSpace(
     [

@@ -12,7 +12,7 @@ from multitask.data.samples import Samples
 from multitask.data.sources.several import SeveralSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.settings.schema import problems
+from multitask.settings import problems
 
 SPACE = LabelSpace(
     [

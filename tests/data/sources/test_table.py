@@ -14,7 +14,7 @@ from multitask.data.samples import Samples
 from multitask.data.sources.table import TableSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-from multitask.settings.schema import problems
+from multitask.settings import problems
 
 SPACE = LabelSpace(
     [

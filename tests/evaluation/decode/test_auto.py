@@ -5,15 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from multitask.evaluation.decode import AnyDecode, LabelledOutputs
+from multitask.evaluation.decode import DECODE_RULES, LabelledOutputs
 from multitask.evaluation.decode.auto import MOST_CLASSES, AutoSettings, candidates, pick
 from multitask.labels import LabelSpace, Task
-from multitask.settings.schema import variant_classes
 
 
 def test_every_rule_of_the_table_is_compared(space: LabelSpace) -> None:
     names = [rule.name for rule in candidates(space)]
-    missing = set(variant_classes(AnyDecode)) - set(names)
+    missing = set(DECODE_RULES) - set(names)
     assert missing == ({"auto", "class_bias"} if space.num_tasks == 1 else {"auto"})
     assert names[:2] == ["independent", "joint"]
 

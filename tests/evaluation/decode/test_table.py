@@ -15,7 +15,7 @@ from torch import Tensor
 
 from multitask.errors import UserError
 from multitask.evaluation.decode import (
-    AnyDecode,
+    DECODE_RULES,
     AnyDecodeRule,
     DecodeRule,
     DecodeSettings,
@@ -23,9 +23,9 @@ from multitask.evaluation.decode import (
     ModelOutputs,
 )
 from multitask.labels import LabelSpace, Task
-from multitask.settings.schema import Settings, validate, variant_classes
+from multitask.settings import Settings, validate
 
-DECODES = variant_classes(AnyDecode)
+DECODES = DECODE_RULES
 every_rule = pytest.mark.parametrize("name", DECODES)
 
 

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from multitask.model.backbone import Backbone
 from multitask.model.coverage import _parameters_as_trained
 from multitask.model.settings import BackboneSettings
-from multitask.settings.schema import validate
+from multitask.settings import validate
 
 _VIT = {"depth": 1, "embed_dim": 48, "num_heads": 3}
 _SWIN = {"embed_dim": 24, "depths": [1, 1], "num_heads": [2, 4]}

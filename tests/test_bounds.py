@@ -14,7 +14,7 @@ from multitask.bakeoff.settings import BakeoffSettings
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.runs.cross_validation import fold_configs
-from multitask.settings import Settings, problems
+from multitask.settings import Settings, Table, problems
 from multitask.study.settings import StudySettings
 
 SEEDS = ("seed", "split_seed", "seeds[]")
@@ -39,6 +39,9 @@ def numbers(annotation: Any, metadata: list[Any], path: str, seen: set[type]) ->
             yield from numbers(member, [], f"{path}[]", seen)
     elif origin is dict:
         yield from numbers(get_args(annotation)[1], [], f"{path}.*", seen)
+    elif tables := [item for item in metadata if isinstance(item, Table)]:
+        for row in tables[0].values():
+            yield from numbers(row, [], path, seen)
     elif isinstance(annotation, type) and issubclass(annotation, Settings) and annotation not in seen:
         seen.add(annotation)
         for name, field in annotation.model_fields.items():

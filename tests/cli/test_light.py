@@ -48,7 +48,7 @@ def run_lines(lines: list[list[str]], folder: Path) -> list[tuple[int, list[str]
         "multitask",
         "multitask.cli",
         "multitask.config",
-        "multitask.settings.schema",
+        "multitask.settings",
         "multitask.labels",
         "multitask.study.settings",
         "multitask.bakeoff.plan",

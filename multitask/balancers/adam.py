@@ -7,13 +7,20 @@ from torch import Tensor, nn
 
 
 class Adam(nn.Module):
-    """Kingma and Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980, with everything that it remembers as buffers.
+    """Kingma and Ba 2015, algorithm 1, https://arxiv.org/abs/1412.6980, with its state in buffers.
 
-    ``torch.optim.Adam`` holds on to the very tensors it was given, which a module moved to another device replaces.
+    lr m / (sqrt(v) + 1e-8) is to be subtracted, with m = m_t / (1 - 0.9 ** t) and v = v_t / (1 - 0.999 ** t),
+    m_t = 0.9 m_(t-1) + 0.1 g, v_t = 0.999 v_(t-1) + 0.001 g ** 2, g (size,) the gradient at step t, from 1.
+
+    ``torch.optim.Adam`` refers to the very tensors it was given, which a module moved to another device replaces.
 
     Args:
-        size: how many numbers.
-        lr: the step's length.
+        size: of the vector that is optimised.
+        lr: the learning rate.
+
+    >>> adam = Adam(2, lr=0.1)
+    >>> adam(torch.tensor([3.0, -0.2]))
+    tensor([ 0.1000, -0.1000])
     """
 
     mean: Tensor
@@ -28,7 +35,7 @@ class Adam(nn.Module):
         self.register_buffer("count", torch.zeros(()))
 
     def forward(self, gradient: Tensor) -> Tensor:
-        """(size,) what is to be taken from the numbers, given their gradient."""
+        """(size,) the step to be subtracted, given the gradient (size,)."""
         self.count += 1
         self.mean.lerp_(gradient, 0.1)
         self.square.lerp_(gradient**2, 0.001)

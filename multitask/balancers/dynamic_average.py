@@ -11,14 +11,22 @@ from multitask.balancers.base import Step, WeightedBalancer
 
 
 class DynamicAverageBalancer(WeightedBalancer):
-    """Losses that fall slowly count more.
+    """Losses that fall slowly count more: w = K softmax(r / T), with r_i = L_i(t - 1) / L_i(t - 2).
 
-    At epoch t each loss counts K * softmax(r / T) with r = L(t - 1) / L(t - 2), of epoch means; 1 in the first two.
-    Liu, Johns and Davison 2019, equation 7, https://arxiv.org/abs/1803.10704.
+    K is the number of losses, L_i(t) the mean of loss i over epoch t, and w (K,) the weights in epoch t; 1 in the first
+    two. Liu, Johns and Davison 2019, equation 7, https://arxiv.org/abs/1803.10704.
 
     Args:
-        names: of the losses.
+        names: (K,) of the losses.
         temperature: T; the higher, the nearer are the weights to each other.
+
+    >>> balancer = DynamicAverageBalancer(["mask", "age"], temperature=2.0)
+    >>> for epoch, (mask, age) in enumerate([(1.0, 1.0), (0.5, 0.9)], start=1):
+    ...     balancer.begin_epoch(epoch, num_epochs=3)
+    ...     weights = balancer.weigh(torch.tensor([mask, age]), Step(scaled=lambda scalar: scalar))
+    >>> balancer.begin_epoch(3, num_epochs=3)
+    >>> balancer.weights
+    tensor([0.9003, 1.0997])
     """
 
     sums: Tensor
@@ -34,7 +42,7 @@ class DynamicAverageBalancer(WeightedBalancer):
         self.register_buffer("means", torch.full((2, num), torch.nan))  # of the last epoch but one, and of the last
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Closes the epoch before."""
+        """The weights of this epoch, from the means of the two before it."""
         if self.counts.any():
             # An epoch without a label of a task says nothing of how fast its loss falls.
             mean = torch.where(self.counts > 0, self.sums / self.counts, self.means[1])
@@ -45,7 +53,7 @@ class DynamicAverageBalancer(WeightedBalancer):
         self.weights.copy_(len(self.names) * torch.softmax(ratios / self.temperature, dim=0))
 
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
-        """(K,) those of the epoch."""
+        """(K,) the weights of the epoch; the losses go into its means."""
         labelled = torch.ones_like(self.counts) if step.labelled is None else step.labelled
         self.sums += losses.detach() * labelled
         self.counts += labelled * (losses.detach() != 0)  # exactly 0: no label was known

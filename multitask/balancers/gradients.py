@@ -1,4 +1,4 @@
-"""What the methods that work on each loss's gradient have in common."""
+"""The balancer of all methods that combine the gradients of the losses."""
 
 from __future__ import annotations
 
@@ -15,19 +15,31 @@ if TYPE_CHECKING:
 
 
 class GradientBalancer(Balancer):
-    """Combines the gradients that the losses have at the features they share, and walks back from there once.
+    """Combines the gradients of the losses at the features they share, and continues the backward pass from there.
 
-    The Jacobian at the features, a row for each loss, is had by walking back through the heads alone. All these methods
-    make of it a sum of its rows whose coefficients follow from the rows' inner products, a K x K matrix: so no solver
-    ever sees the long rows. The sum takes the place of the gradient at the features on its way into the backbone, while
+    J (K, D) is the Jacobian of the K losses at the D elements of the features, which takes K backward passes through
+    the heads alone. Every method gives coefficients a (K,) that follow from the Gramian G = J J' (K, K), so no solver
+    ever sees the long rows. a' J takes the place of the gradient at the features on its way into the backbone, while
     the heads themselves are trained by the plain sum of the losses.
 
     The config's weights multiply the losses beforehand, for the heads and for the method alike. Accumulated batches are
     combined one by one.
 
     Args:
-        settings: the method.
-        weights: by loss.
+        settings: the method, which solves for a.
+        weights: by name of the loss.
+
+    >>> from multitask.balancers.nash_mtl import NashMTLSettings
+    >>> backbone = torch.tensor([1.0, 2.0], requires_grad=True)
+    >>> features = 1 * backbone
+    >>> losses = {"mask": 4 * features[0], "age": features[1]}
+    >>> balancer = GradientBalancer(NashMTLSettings(), {"mask": 1.0, "age": 1.0})
+    >>> balancer.backward(losses, Step(scaled=lambda scalar: scalar, features=features))
+    tensor(6.)
+    >>> backbone.grad  # of orthogonal gradients each counts by the inverse of its length
+    tensor([2.9155, 2.9155])
+    >>> balancer.combine(torch.tensor([[16.0, 0.0], [0.0, 1.0]]))
+    tensor([0.7289, 2.9155], dtype=torch.float64)
     """
 
     weights: Tensor
@@ -44,12 +56,12 @@ class GradientBalancer(Balancer):
         self.num_batches = 0
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Counts from nothing."""
+        """Resets the record of the coefficients."""
         self.sums.zero_()
         self.num_batches = 0
 
     def backward(self, losses: Mapping[str, Tensor], step: Step) -> Tensor:
-        """Walks back through the heads once for each loss and once for their sum, through the backbone once."""
+        """A backward pass through the heads for each loss, then one for their sum through heads and backbone."""
         assert step.features is not None, "the losses share no features"
         stacked = torch.stack([losses[name] for name in self.names]) * self.weights
         shared = step.shared(stacked)
@@ -64,13 +76,13 @@ class GradientBalancer(Balancer):
         return stacked.detach().sum()
 
     def combine(self, gramian: Tensor) -> Tensor:
-        """(K,) float64, the coefficient of each row, on the Gramian's device.
+        """(K,) float64, the coefficients a, on the Gramian's device.
 
-        A row of zeros, as of a batch without labels, has no say and gets 1, as all do where one row is left to combine
-        or a number is not finite; the latter is for the loop to notice.
+        A row of zeros in J, as of a batch without labels, is left out and gets 1, as all do where one row is left or a
+        value is not finite; the latter is for the loop to notice.
 
         Args:
-            gramian: (K, K) the rows' inner products.
+            gramian: (K, K) G, the inner products of the rows of J.
         """
         found = gramian.detach().double().cpu()
         there = found.diagonal() > 0
@@ -82,5 +94,5 @@ class GradientBalancer(Balancer):
         return shares.to(gramian.device)
 
     def current_weights(self) -> dict[str, float]:
-        """What each loss counted in the backbone, the mean over this epoch's batches."""
+        """The mean, over this epoch's batches, of each loss's coefficient times the config's weight."""
         return dict(zip(self.names, (self.sums / max(self.num_batches, 1)).tolist(), strict=True))

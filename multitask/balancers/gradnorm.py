@@ -14,16 +14,25 @@ _LEAST = 1e-3
 
 
 class GradNormBalancer(WeightedBalancer):
-    """Every loss pulls at the last shared layer with the same force, the more so the slower it falls.
+    """Gradients of equal norm at the last shared layer, larger for losses that fall slowly: Chen et al. 2018.
 
-    The weights w go down the sum of |G_i - mean(G) * r_i**alpha|, where G_i = w_i * |gradient of L_i| at the weights of
-    the last shared layer, and r_i = (L_i / L_i(0)) / mean(L / L(0)); the goal is held fixed. After each batch they are
-    brought to a sum of K. Chen et al. 2018, equations 1 and 2, algorithm 1, https://arxiv.org/abs/1711.02257.
+    The weights w (K,) descend sum_i |G_i - mean(G) r_i ** alpha|, with G_i = w_i times the norm of the gradient of loss
+    L_i in the weights of the last shared layer, and r_i = (L_i / L_i(0)) / mean_k(L_k / L_k(0)) the relative inverse
+    training rate, L_i(0) the first loss of a labelled batch; mean(G) r_i ** alpha is held fixed. After each batch w is
+    scaled to a sum of K. Equations 1 and 2, algorithm 1, https://arxiv.org/abs/1711.02257.
 
     Args:
-        names: of the losses.
-        alpha: the restoring force; 0: equal forces.
-        lr: of the weights, which move by Adam, as in the paper's experiments.
+        names: (K,) of the losses.
+        alpha: the strength by which slow losses are favoured; 0: equal norms.
+        lr: of w, which moves by Adam, as in the paper's experiments.
+
+    >>> layer = torch.tensor([1.0], requires_grad=True)
+    >>> losses = torch.cat([4 * layer, 1 * layer])  # gradients of norm 4 and 1
+    >>> balancer = GradNormBalancer(["mask", "age"], alpha=1.5, lr=0.025)
+    >>> balancer.weigh(losses, Step(scaled=lambda scalar: scalar, last_layer=[layer]))
+    tensor([1., 1.])
+    >>> balancer.weights  # of the next batch
+    tensor([0.9750, 1.0250])
     """
 
     initial: Tensor
@@ -35,7 +44,7 @@ class GradNormBalancer(WeightedBalancer):
         self.register_buffer("initial", torch.full((len(self.names),), torch.nan))
 
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
-        """(K,) as the batch before left them."""
+        """(K,) w from the batches before; this one moves it for the next."""
         used, found = self.weights.clone(), losses.detach()
         known = found != 0
         self.initial.copy_(torch.where(known & self.initial.isnan(), found, self.initial))
@@ -51,7 +60,7 @@ class GradNormBalancer(WeightedBalancer):
         return used
 
     def _norms(self, losses: Tensor, step: Step) -> Tensor:
-        """(K,) the length of each loss's gradient at the last layer that all share, whatever losses are scaled by."""
+        """(K,) the norm of each loss's gradient at the last shared layer, without the scale of mixed precision."""
         assert step.last_layer, "the losses share no layer"
         norms = []
         for loss in losses.unbind():

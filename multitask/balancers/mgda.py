@@ -11,15 +11,20 @@ if TYPE_CHECKING:
 
 
 class MGDASettings(TorchJDSettings):
-    """The shortest vector in the convex hull of the gradients, which opposes none of them.
+    """The shortest vector in the convex hull of the gradients, which opposes none of them; times K.
 
-    Désidéri 2012; Sener and Koltun 2018, algorithm 2, https://arxiv.org/abs/1810.04650; times K.
+    a = K argmin over b of b' G b with b >= 0 and sum_i b_i = 1, G (K, K) being the Gramian of the K gradients.
+    Désidéri 2012; Sener and Koltun 2018, algorithm 2, https://arxiv.org/abs/1810.04650.
+
+    >>> import torch
+    >>> MGDASettings().solve(torch.tensor([[4.0, 0.0], [0.0, 1.0]], dtype=torch.float64))
+    tensor([0.4000, 1.6000], dtype=torch.float64)
     """
 
     name: Literal["mgda"] = "mgda"
 
     def solve(self, gramian: Tensor) -> Tensor:
-        """(K,), none below 0, with a sum of K."""
+        """(K,) a, not negative, with a sum of K."""
         from torchjd.aggregation import MGDAWeighting
 
         return len(gramian) * MGDAWeighting()(gramian)

@@ -14,21 +14,25 @@ _STEPS = 100
 
 
 class NashMTLSettings(GradientSettings):
-    """What the losses would agree on in a bargain: the coefficients a > 0 with G a = 1 / a, G being the Gramian.
+    """The Nash bargaining solution: coefficients a > 0 (K,) with (G a)_i = 1 / a_i, G (K, K) being the Gramian.
 
     Navon et al. 2022, claim 3.1, https://arxiv.org/abs/2202.01017. The direction does not depend on how the losses are
     scaled, so weights in the config would be ignored. Unlike the other methods' solver this is ours: TorchJD's follows
     the authors' approximation, which depends on the batches before and takes 19 ms where this takes less than one.
+
+    >>> import torch
+    >>> NashMTLSettings().solve(torch.tensor([[4.0, 0.0], [0.0, 1.0]], dtype=torch.float64))
+    tensor([0.5000, 1.0000], dtype=torch.float64)
     """
 
     name: Literal["nash_mtl"] = "nash_mtl"
     takes_weights: ClassVar[bool] = False
 
     def solve(self, gramian: Tensor) -> Tensor:
-        """(K,) by Newton's method on a' G a / 2 - sum(log a), which is convex and whose minimum is what is sought.
+        """(K,) a by Newton's method: it minimises a' G a / 2 - sum_i log a_i, which is convex.
 
-        Of unit rows, so that scale drops out, with a trace of the identity: where the gradients cancel there is no
-        minimum without it.
+        G is that of unit gradients, so that their scale drops out, plus ``_EPS`` times the identity: where the
+        gradients cancel there is no minimum without it.
         """
         import torch
 

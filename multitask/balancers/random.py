@@ -11,13 +11,18 @@ from multitask.balancers.base import Step, WeightedBalancer
 
 
 class RandomBalancer(WeightedBalancer):
-    """Weights drawn anew for every batch: K * softmax of K standard normal numbers.
+    """Weights drawn anew for every batch: w = K softmax(x), with x (K,) standard normal, for K losses.
 
-    Lin et al. 2022, section 3, https://arxiv.org/abs/2111.10603. They come from torch's own generator, which the loop
+    Lin et al. 2022, section 3, https://arxiv.org/abs/2111.10603. x is drawn from torch's own generator, which the loop
     seeds at the beginning of every epoch.
 
     Args:
-        names: of the losses.
+        names: (K,) of the losses.
+
+    >>> balancer = RandomBalancer(["mask", "age"])
+    >>> weights = balancer.weigh(torch.tensor([2.0, 3.0]), Step(scaled=lambda scalar: scalar))
+    >>> round(float(weights.sum()), 4)
+    2.0
     """
 
     sums: Tensor
@@ -29,17 +34,17 @@ class RandomBalancer(WeightedBalancer):
         self.num_batches = 0
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Counts from nothing."""
+        """Resets the record of the weights."""
         self.sums.zero_()
         self.num_batches = 0
 
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
-        """(K,) drawn on the CPU, so that every device has the same."""
+        """(K,) w, drawn on the CPU, so that every device has the same."""
         self.weights.copy_(len(self.names) * torch.softmax(torch.randn(len(self.names)), dim=0))
         self.sums += self.weights
         self.num_batches += 1
         return self.weights
 
     def current_weights(self) -> dict[str, float]:
-        """The mean of this epoch's; the last ones drawn would be noise."""
+        """The mean over this epoch's batches; the last weights drawn would be noise."""
         return dict(zip(self.names, (self.sums / max(self.num_batches, 1)).tolist(), strict=True))

@@ -1,10 +1,11 @@
-"""The settings of balancers that have a module of their own. What they build is imported when it is built."""
+"""The settings of balancers, which a config is checked by without torch."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from multitask.labels import JOINT
@@ -14,19 +15,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from multitask.balancers.base import Balancer
-    from multitask.balancers.dynamic_average import DynamicAverageBalancer
-    from multitask.balancers.famo import FAMOBalancer
     from multitask.balancers.fixed import FixedBalancer
     from multitask.balancers.gradients import GradientBalancer
-    from multitask.balancers.gradnorm import GradNormBalancer
-    from multitask.balancers.random import RandomBalancer
-    from multitask.balancers.uncertainty import UncertaintyBalancer
 
 INSTALL = 'pip install "multitask[torchjd]"'
 
 
 class BalancerSettings(Settings):
-    """A balancer: its settings, and how it is built."""
+    """The settings of a balancer, which build its module.
+
+    >>> settings = UncertaintySettings()
+    >>> weights = {"mask": 1.0, "age": 1.0}
+    >>> settings.check(weights, unshared=None)
+    >>> settings.build(weights).current_weights()
+    {'mask': 1.0, 'age': 1.0}
+    >>> settings.check({"mask": 1.0}, unshared=None)
+    Traceback (most recent call last):
+    ValueError: balancer: uncertainty needs several losses, but there is one, 'mask'; use fixed
+    """
 
     name: str
     needs_features: ClassVar[bool] = False
@@ -40,7 +46,7 @@ class BalancerSettings(Settings):
 
     @abstractmethod
     def build(self, weights: Mapping[str, float]) -> Balancer:
-        """A balancer of losses by name, with the weights that the config gives them."""
+        """The balancer of the losses in ``weights``: by name, what the config gives each."""
 
     def check(self, weights: Mapping[str, float], unshared: str | None, past: str | None = None) -> None:
         """Refuses what the method cannot do with a config.
@@ -51,7 +57,7 @@ class BalancerSettings(Settings):
             past: why a head reads past the pooled features; None: none does.
 
         Raises:
-            ValueError: in one line.
+            ValueError: one line that names the key or the method, the rule and what was found.
         """
         if self.needs_several and len(weights) == 1:
             raise ValueError(
@@ -77,131 +83,171 @@ AnyBalancer = Annotated[BalancerSettings, BALANCERS]
 
 
 class FixedSettings(BalancerSettings):
-    """``heads.<task>.weight`` and ``joint.weight``, as they are."""
+    """The weights in ``heads.<task>.weight`` and ``joint.weight`` (``FixedBalancer``).
+
+    >>> FixedSettings().build({"mask": 1.0, "age": 0.5}).current_weights()
+    {'mask': 1.0, 'age': 0.5}
+    """
 
     name: Literal["fixed"] = "fixed"
     needs_several: ClassVar[bool] = False
     takes_weights: ClassVar[bool] = True
 
     def build(self, weights: Mapping[str, float]) -> FixedBalancer:
-        """A balancer of losses with these weights."""
+        """The sum of the losses by these weights."""
         from multitask.balancers.fixed import FixedBalancer
 
         return FixedBalancer(weights)
 
 
 class EqualSettings(BalancerSettings):
-    """The plain sum. Unlike with ``fixed``, a weight in the config is an error: a comparison's base line stays one."""
+    """The plain sum. Unlike with ``fixed``, a weight in the config is an error: a comparison's baseline stays one.
+
+    >>> EqualSettings().build({"mask": 1.0, "age": 1.0}).current_weights()
+    {'mask': 1.0, 'age': 1.0}
+    """
 
     name: Literal["equal"] = "equal"
     needs_several: ClassVar[bool] = False
 
     def build(self, weights: Mapping[str, float]) -> FixedBalancer:
-        """A balancer of these losses."""
+        """The sum of the losses, each by 1."""
         from multitask.balancers.fixed import FixedBalancer
 
         return FixedBalancer(dict.fromkeys(weights, 1.0))
 
 
-class UncertaintySettings(BalancerSettings):
-    """Learned log-variances; they move at ``training.lr``."""
+class ModuleSettings(BalancerSettings):
+    """The settings of a balancer whose constructor takes the names of the losses, and the other keys by their names.
+
+    >>> RandomSettings().build({"mask": 1.0, "age": 1.0}).names
+    ('mask', 'age')
+    """
+
+    module: ClassVar[str]
+    """``module:class`` of the balancer, imported only when it is built, since it imports torch."""
+
+    def build(self, weights: Mapping[str, float]) -> Balancer:
+        """The balancer of the losses in ``weights``, which it weights itself."""
+        keys = {key: getattr(self, key) for key in type(self).model_fields if key != "name"}
+        balancer: Balancer = resolve_name(self.module)(tuple(weights), **keys)
+        return balancer
+
+
+class UncertaintySettings(ModuleSettings):
+    """Learned log-variances (``UncertaintyBalancer``); they move at ``training.lr``.
+
+    >>> UncertaintySettings().build({"mask": 1.0, "age": 1.0}).current_weights()
+    {'mask': 1.0, 'age': 1.0}
+    """
 
     name: Literal["uncertainty"] = "uncertainty"
-
-    def build(self, weights: Mapping[str, float]) -> UncertaintyBalancer:
-        """A balancer of these losses."""
-        from multitask.balancers.uncertainty import UncertaintyBalancer
-
-        return UncertaintyBalancer(weights)
+    module: ClassVar[str] = "multitask.balancers.uncertainty:UncertaintyBalancer"
 
 
-class DynamicAverageSettings(BalancerSettings):
-    """How fast each loss fell over the last two epochs."""
+class DynamicAverageSettings(ModuleSettings):
+    """Dynamic weight average: by how far each loss fell over the last two epochs (``DynamicAverageBalancer``).
+
+    >>> DynamicAverageSettings(temperature=1.0).build({"mask": 1.0, "age": 1.0}).temperature
+    1.0
+    """
 
     name: Literal["dynamic_average"] = "dynamic_average"
+    module: ClassVar[str] = "multitask.balancers.dynamic_average:DynamicAverageBalancer"
     temperature: PositiveFloat = 2.0
 
-    def build(self, weights: Mapping[str, float]) -> DynamicAverageBalancer:
-        """A balancer of these losses."""
-        from multitask.balancers.dynamic_average import DynamicAverageBalancer
 
-        return DynamicAverageBalancer(weights, self.temperature)
+class RandomSettings(ModuleSettings):
+    """Weights drawn anew for every batch (``RandomBalancer``): what a clever method must be better than.
 
-
-class RandomSettings(BalancerSettings):
-    """Drawn weights: what a clever method must be better than."""
+    >>> type(RandomSettings().build({"mask": 1.0, "age": 1.0})).__name__
+    'RandomBalancer'
+    """
 
     name: Literal["random"] = "random"
-
-    def build(self, weights: Mapping[str, float]) -> RandomBalancer:
-        """A balancer of these losses."""
-        from multitask.balancers.random import RandomBalancer
-
-        return RandomBalancer(weights)
+    module: ClassVar[str] = "multitask.balancers.random:RandomBalancer"
 
 
-class FAMOSettings(BalancerSettings):
-    """Equal rates of falling; costs one more walk forward for each step."""
+class FAMOSettings(ModuleSettings):
+    """Equal relative rates of falling (``FAMOBalancer``); costs a second forward pass for each step.
+
+    >>> FAMOSettings(decay=0.01).build({"mask": 1.0, "age": 1.0}).decay
+    0.01
+    """
 
     name: Literal["famo"] = "famo"
+    module: ClassVar[str] = "multitask.balancers.famo:FAMOBalancer"
     lr: PositiveFloat = 0.025
     decay: NonNegativeFloat = 0.001
 
-    def build(self, weights: Mapping[str, float]) -> FAMOBalancer:
-        """A balancer of these losses."""
-        from multitask.balancers.famo import FAMOBalancer
 
-        return FAMOBalancer(weights, self.lr, self.decay)
+class GradNormSettings(ModuleSettings):
+    """Gradients of equal norm at the last shared layer (``GradNormBalancer``).
 
-
-class GradNormSettings(BalancerSettings):
-    """Equal forces at the last shared layer."""
+    >>> GradNormSettings(alpha=0.5).build({"mask": 1.0, "age": 1.0}).alpha
+    0.5
+    """
 
     name: Literal["gradnorm"] = "gradnorm"
+    module: ClassVar[str] = "multitask.balancers.gradnorm:GradNormBalancer"
     needs_features: ClassVar[bool] = True
     needs_layer: ClassVar[bool] = True
     alpha: NonNegativeFloat = 1.5
     lr: PositiveFloat = 0.025
 
-    def build(self, weights: Mapping[str, float]) -> GradNormBalancer:
-        """A balancer of these losses."""
-        from multitask.balancers.gradnorm import GradNormBalancer
-
-        return GradNormBalancer(weights, self.alpha, self.lr)
-
 
 class GradientSettings(BalancerSettings):
-    """A method that combines gradients."""
+    """The settings of a method that combines the gradients of the losses (``GradientBalancer``).
+
+    >>> class SumOfGradients(GradientSettings):
+    ...     name: str = "sum_of_gradients"
+    ...
+    ...     def solve(self, gramian):
+    ...         return gramian.new_ones(len(gramian))
+    >>> import torch
+    >>> SumOfGradients().solve(torch.eye(2))
+    tensor([1., 1.])
+    >>> SumOfGradients().build({"mask": 1.0, "age": 1.0}).names
+    ('mask', 'age')
+    """
 
     needs_features: ClassVar[bool] = True
     takes_weights: ClassVar[bool] = True
 
     @abstractmethod
     def solve(self, gramian: Tensor) -> Tensor:
-        """The coefficients of the gradients; about 1 each where they agree with each other.
+        """The coefficients a of the sum of gradients that replaces the plain sum; about 1 each where gradients agree.
 
         Args:
-            gramian: (K, K) their inner products, float64 on the CPU; the mean of the diagonal is 1 and none of it is 0.
+            gramian: (K, K) the gradients' inner products, float64 on the CPU; its diagonal has a mean of 1 and no 0.
 
         Returns:
             (K,).
         """
 
     def build(self, weights: Mapping[str, float]) -> GradientBalancer:
-        """A balancer of these losses."""
+        """A ``GradientBalancer`` by this method."""
         from multitask.balancers.gradients import GradientBalancer
 
         return GradientBalancer(self, weights)
 
 
 class TorchJDSettings(GradientSettings):
-    """A method whose coefficients are found by TorchJD, https://torchjd.org."""
+    """The settings of a method whose coefficients are found by TorchJD, https://torchjd.org.
+
+    >>> from multitask.balancers.mgda import MGDASettings
+    >>> class Unsolved(MGDASettings):
+    ...     packages = ("a_missing_package",)
+    >>> Unsolved().check({"mask": 1.0, "age": 1.0}, unshared=None)
+    Traceback (most recent call last):
+    ValueError: balancer: mgda needs a_missing_package, which is not installed; pip install "multitask[torchjd]"
+    """
 
     packages: ClassVar[tuple[str, ...]] = ("torchjd",)
-    """What must be installed."""
+    """The packages that must be installed, by the names that they are imported by."""
 
     def check(self, weights: Mapping[str, float], unshared: str | None, past: str | None = None) -> None:
-        """Refuses also where a package is missing."""
+        """Refuses what the method cannot do, and a package that is not installed; as of ``BalancerSettings.check``."""
         super().check(weights, unshared, past)
         missing = [package for package in self.packages if find_spec(package) is None]
         if missing:

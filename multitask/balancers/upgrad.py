@@ -11,16 +11,21 @@ if TYPE_CHECKING:
 
 
 class UPGradSettings(TorchJDSettings):
-    """Each gradient is projected to where it opposes no other, then they are summed: no loss rises at first order.
+    """The sum of the gradients, each projected onto the dual cone of all: no loss rises at first order.
 
-    Quinton and Rey 2024, section 3, https://arxiv.org/abs/2406.16232.
+    Each g_i becomes the nearest vector v with g_j' v >= 0 for every gradient g_j. Quinton and Rey 2024, section 3,
+    https://arxiv.org/abs/2406.16232.
+
+    >>> import torch
+    >>> UPGradSettings().solve(torch.tensor([[4.0, -1.0], [-1.0, 1.0]], dtype=torch.float64)).round(decimals=2)
+    tensor([1.2500, 2.0000], dtype=torch.float64)
     """
 
     name: Literal["upgrad"] = "upgrad"
     packages: ClassVar[tuple[str, ...]] = ("torchjd", "qpsolvers", "quadprog")
 
     def solve(self, gramian: Tensor) -> Tensor:
-        """(K,): in units of each gradient's length, as the solver adds the same to every square of a length."""
+        """(K,) a, solved for unit gradients, since the solver adds the same constant to every squared length."""
         import torch
         from torchjd.aggregation import UPGradWeighting
 

@@ -19,7 +19,9 @@ from multitask.bakeoff.settings import BakeoffSettings
 from multitask.cli import COMMANDS
 from multitask.cli.group import cli
 from multitask.config import Config
+from multitask.reporting.keys import keys_markdown
 from multitask.settings import Settings, override, parse_override, problems
+from multitask.settings.keys import sections_of
 from multitask.settings.yaml_text import parse_yaml
 from multitask.study.settings import StudySettings
 
@@ -222,6 +224,12 @@ def test_names_in_python_examples_are_there(document: Path) -> None:
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "multitask":
                 assert node.attr in multitask.__all__
+
+
+def test_every_key_is_described_as_the_settings_have_it() -> None:
+    text = DOCUMENTS["configs/README.md"].read_text(encoding="utf-8")
+    listed = text.partition("<!-- keys -->\n")[2].partition("<!-- /keys -->")[0]
+    assert listed.strip() == keys_markdown(sections_of(Config)).strip(), ".ci/keys writes them anew"
 
 
 @pytest.mark.parametrize("folder", ["configs", "studies"])

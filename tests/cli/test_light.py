@@ -82,6 +82,7 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
     shipped = sorted((ROOT / "configs").glob("*.yaml"))
     lines = [
         ["--help"],
+        ["config", "--keys"],
         *[["config", str(file), "--set", "model.backbone.weights=none"] for file in shipped],
         ["config", str(shipped[0]), "--set", "model.backbone.name=vit_tiny_patch16_224.augreg_in21k"],
         ["config", str(shipped[0]), "--set", "training.optimizer.name=lamb"],

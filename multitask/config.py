@@ -6,132 +6,37 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import model_validator
 
 from multitask.balancers import AnyBalancer, FixedSettings
-from multitask.data.corrections import CorrectionsSettings
-from multitask.data.crop import AnyCrop, WholeSettings
-from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
-from multitask.data.settings import WHITE, AugmentSettings, Background, CacheName, FitName, ValueRange
-from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
+from multitask.data.settings import AugmentSettings, DataSettings
 from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
-from multitask.labels import JOINT, Cell, LabelSettings, LabelSpace, Task
+from multitask.evaluation.settings import EvaluationSettings
+from multitask.labels import JOINT, LabelSettings, LabelSpace
 from multitask.losses import AnyLoss, CrossEntropySettings
+from multitask.losses.objective import Objective
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
 from multitask.settings import (
-    ConfigPath,
-    Count,
-    Float,
-    Folds,
     Located,
     NonNegativeFloat,
     PositiveFloat,
-    PositiveInt,
     Seed,
     Settings,
     override,
     parse_override,
-    resolve_path,
     validate,
 )
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.training.settings import TrainingSettings
 from multitask.utils.spelling import Name
-
-Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
-ImageSize = Annotated[
-    tuple[Side, Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
-]
-
-
-class DataSettings(Settings):
-    """The ``data`` section: where the pictures are, who validates, and what the network sees of them."""
-
-    root: Annotated[str, BeforeValidator(resolve_path)] = ""
-    """The folder that the source reads; empty only where several sources have roots of their own."""
-    source: AnySource = CompetitionSettings()
-    corrections: CorrectionsSettings | None = None
-    """Files of label corrections that are made to what the source says."""
-    sampler: AnySampler = UniformSettings()
-    val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
-    """The share of the groups that validates; 0: all of them train."""
-    folds: Folds | None = None
-    """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
-    fold: Annotated[Count, Field(le=999)] = 0
-    train_groups: PositiveInt | None = None
-    """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
-    held_out: tuple[Cell, ...] = ()
-    """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
-    split_seed: Seed | None = None
-    """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
-    image_size: ImageSize = (128, 96)
-    """Height and width in pixels; one number for a square."""
-    crop: AnyCrop = WholeSettings()
-    fit: FitName = "crop"
-    """How the cropped picture becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
-    cut evenly at both ends; pad: scaled until it is inside, the rest is ``background``; stretch: each side on its
-    own."""
-    background: Background = WHITE
-    """What is seen where a picture is transparent, and where it is padded: RGB, each from 0 to 255."""
-    value_range: ValueRange | None = None
-    """What becomes black and white of grey pictures of more than 8 bits; None: 0 and 65535 of unsigned 16-bit ones, 0
-    and 1 of floats; others are refused. The same for all pictures: none is stretched by what is in it."""
-    cache: CacheName = "auto"
-    """Where decoded pictures stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
-    they take at most half of what is free, else on disk if they take at most half of what is free there."""
-    cache_dir: ConfigPath | None = None
-    """The folder for what stays on disk; None: ``$XDG_CACHE_HOME/multitask``."""
-    workers: Annotated[Count, Field(le=256)] | Literal["auto"] = "auto"
-    """Processes that make batches; 0: a thread; auto: a thread on a CPU, up to 8 processes beside a GPU."""
-
-    @model_validator(mode="after")
-    def _check(self) -> DataSettings:
-        if self.cache_dir is not None and self.cache in ("memory", "none"):
-            raise ValueError(f"cache_dir: would be ignored, since cache is {self.cache}")
-        several = isinstance(self.source, SeveralSettings)
-        if several and self.root:
-            raise ValueError(f"root: {self.root} would be ignored: each of several sources has a root of its own")
-        if not several and not self.root:
-            raise ValueError("root: must name the folder that the pictures are in")
-        if isinstance(self.sampler, PerSourceSettings):
-            if not isinstance(self.source, SeveralSettings):
-                raise ValueError(f"sampler: per_source needs several sources, found {self.source.name}")
-            for name in self.sampler.weights:
-                if name not in self.source.sources:
-                    near = nearest(name, self.source.sources)
-                    raise ValueError(f"sampler.weights.{name}: there is no source of that name{near}")
-        if self.source.says_sides:
-            for key in ("folds", "split_seed", "val_fraction"):
-                if getattr(self, key) != type(self).model_fields[key].default:
-                    how = "; splits: {train: [train, val], val: []} deals those who train" if key == "folds" else ""
-                    raise ValueError(
-                        f"{key}: {getattr(self, key)} would be ignored: the source says who validates{how}"
-                    )
-        if self.folds is None and self.fold:
-            raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
-        if self.folds is not None:
-            if self.fold >= self.folds:
-                raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
-            if self.val_fraction != type(self).model_fields["val_fraction"].default:
-                raise ValueError(f"val_fraction: {self.val_fraction} would be ignored beside folds: {self.folds}")
-        elif self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None:
-            raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
-        return self
-
-    @property
-    def roots(self) -> tuple[Path, ...]:
-        """The folders that the source reads."""
-        if isinstance(self.source, SeveralSettings):
-            return tuple(Path(part.root) for part in self.source.sources.values())
-        return (Path(self.root),)
 
 
 class HeadSettings(Settings):
@@ -192,7 +97,7 @@ class Config(Settings):
             for line in self.heads[task.name].loss.problems(task):
                 raise ValueError(f"heads.{task.name}.loss.{line}")
         if self.joint is not None:
-            for line in self.joint.loss.problems(self.joint_task()):
+            for line in self.joint.loss.problems(self.objective().joint_task()):
                 raise ValueError(f"joint.loss.{line}")
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
@@ -230,6 +135,17 @@ class Config(Settings):
                 return f"heads.{name}.net is {head.net.name}, which reads the map that is pooled"
         return None
 
+    def with_changes(self, changes: Mapping[str, Any]) -> Config:
+        """The config with other settings, checked anew.
+
+        Args:
+            changes: dotted key -> value.
+
+        Raises:
+            UserError: they do not go together.
+        """
+        return validate(Config, override(Config, self.model_dump(mode="json"), changes))
+
     def space(self) -> LabelSpace:
         """The label space."""
         return LabelSpace.from_settings(self.labels)
@@ -238,11 +154,24 @@ class Config(Settings):
         """The label space that the heads learn, of the same classes."""
         return self.model.sharing.learned(self.space())
 
-    def joint_task(self) -> Task:
-        """The classes that can occur, as the labels of one task: what a joint loss is trained on."""
-        learned = self.learned_space()
-        names = learned.class_names
-        return Task(JOINT, tuple(name for name, here in zip(names, learned.possible, strict=True) if here))
+    def objective(self) -> Objective:
+        """The losses that the network is trained with."""
+        heads = {name: head.loss for name, head in self.heads.items()}
+        return Objective(self.learned_space(), heads, None if self.joint is None else self.joint.loss)
+
+    def evaluation(self) -> EvaluationSettings:
+        """What the network's answers are decoded, scored and reported by."""
+        joint_term = self.joint is not None and not isinstance(self.joint.term, NoTermSettings)
+        return EvaluationSettings(
+            self.seed,
+            self.objective(),
+            self.decode,
+            joint_term,
+            self.unseen(),
+            self.training.monitor,
+            self.model.backbone.name,
+            self.model.sharing.name,
+        )
 
     def loss_weights(self) -> dict[str, float]:
         """Every loss and what it counts: the heads', and the joint term's where there is one."""

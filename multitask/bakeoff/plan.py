@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from multitask.bakeoff.settings import BakeoffSettings, Point, read_bakeoff, slug_of
-from multitask.config import Config, DataSettings, load_config
+from multitask.config import Config, load_config
+from multitask.data.settings import DataSettings
 from multitask.errors import UserError, nearest
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.labels import LabelSpace

@@ -126,7 +126,7 @@ class BakeoffRun:
         if answers is None:
             write_atomically(self._diverged, to_json({"message": source.failure()}))
             return
-        write_report(own, "val", answers, config, DataModule(config), own.read_history())
+        write_report(own, "val", answers, config.evaluation(), DataModule(config), own.read_history())
 
 
 def with_sources(runs: list[BakeoffRun]) -> list[BakeoffRun]:

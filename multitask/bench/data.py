@@ -99,7 +99,7 @@ def _cached(config: Config, material: DataModule, chosen: NDArray[np.int64], rou
         shared = SharedPixels(Path(folder), [content_digest(path) for path in paths])
         pictures = ImageCache(paths, material.preprocessing, "disk", shared=shared)
         indices = np.arange(len(paths))
-        learned = material.what_is_learned(samples)
+        learned = material.targets(samples)
         batches = Batches(samples, learned, pictures, indices, size, augmentation=Augmentation(FLIPS), shuffle=True)
         epochs = count(1)
 

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from multitask.data.augment import Augmentation
 from multitask.data.samplers import SamplerSettings, draw
 from multitask.data.samples import Samples
+from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.utils.seeds import derive
@@ -62,19 +63,6 @@ class Batch:
 
     def _parts(self) -> tuple[Tensor, ...]:
         return self.images, self.labels, self.weights, self.numbers
-
-
-@dataclass(frozen=True, eq=False)
-class Targets:
-    """What is learned of N samples: a column for each loss.
-
-    Attributes:
-        labels: (N, T) int64, ``MISSING`` where unknown.
-        numbers: (N, T) float32, the raw numbers that labels were made of, NaN where there is none.
-    """
-
-    labels: NDArray[np.int64]
-    numbers: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

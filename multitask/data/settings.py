@@ -1,12 +1,33 @@
-"""Settings of augmentation and of caching. What they are for is imported when it is used."""
+"""Settings of the data and of augmentation. What they are for is imported when it is used."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from multitask.settings import Bool, Float, Fraction, Int, NonNegativeFloat, PositiveFloat, Settings
+from multitask.data.corrections import CorrectionsSettings
+from multitask.data.crop import AnyCrop, WholeSettings
+from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
+from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
+from multitask.errors import nearest
+from multitask.labels import Cell
+from multitask.settings import (
+    Bool,
+    ConfigPath,
+    Count,
+    Float,
+    Folds,
+    Fraction,
+    Int,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Seed,
+    Settings,
+    resolve_path,
+)
 
 FitName = Literal["crop", "pad", "stretch"]
 CacheName = Literal["auto", "memory", "disk", "none"]
@@ -62,3 +83,91 @@ class AugmentSettings(Settings):
     """Whether left and right may be swapped, as part of the geometry family; not for classes that differ by it.
     ``alone``: they may, and nothing else of that family is done."""
     mix: MixSettings = MixSettings()
+
+
+Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
+ImageSize = Annotated[
+    tuple[Side, Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
+]
+
+
+class DataSettings(Settings):
+    """The ``data`` section: where the pictures are, who validates, and what the network sees of them."""
+
+    root: Annotated[str, BeforeValidator(resolve_path)] = ""
+    """The folder that the source reads; empty only where several sources have roots of their own."""
+    source: AnySource = CompetitionSettings()
+    corrections: CorrectionsSettings | None = None
+    """Files of label corrections that are made to what the source says."""
+    sampler: AnySampler = UniformSettings()
+    val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
+    """The share of the groups that validates; 0: all of them train."""
+    folds: Folds | None = None
+    """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
+    fold: Annotated[Count, Field(le=999)] = 0
+    train_groups: PositiveInt | None = None
+    """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
+    held_out: tuple[Cell, ...] = ()
+    """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
+    split_seed: Seed | None = None
+    """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
+    image_size: ImageSize = (128, 96)
+    """Height and width in pixels; one number for a square."""
+    crop: AnyCrop = WholeSettings()
+    fit: FitName = "crop"
+    """How the cropped picture becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
+    cut evenly at both ends; pad: scaled until it is inside, the rest is ``background``; stretch: each side on its
+    own."""
+    background: Background = WHITE
+    """What is seen where a picture is transparent, and where it is padded: RGB, each from 0 to 255."""
+    value_range: ValueRange | None = None
+    """What becomes black and white of grey pictures of more than 8 bits; None: 0 and 65535 of unsigned 16-bit ones, 0
+    and 1 of floats; others are refused. The same for all pictures: none is stretched by what is in it."""
+    cache: CacheName = "auto"
+    """Where decoded pictures stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
+    they take at most half of what is free, else on disk if they take at most half of what is free there."""
+    cache_dir: ConfigPath | None = None
+    """The folder for what stays on disk; None: ``$XDG_CACHE_HOME/multitask``."""
+    workers: Annotated[Count, Field(le=256)] | Literal["auto"] = "auto"
+    """Processes that make batches; 0: a thread; auto: a thread on a CPU, up to 8 processes beside a GPU."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DataSettings:
+        if self.cache_dir is not None and self.cache in ("memory", "none"):
+            raise ValueError(f"cache_dir: would be ignored, since cache is {self.cache}")
+        several = isinstance(self.source, SeveralSettings)
+        if several and self.root:
+            raise ValueError(f"root: {self.root} would be ignored: each of several sources has a root of its own")
+        if not several and not self.root:
+            raise ValueError("root: must name the folder that the pictures are in")
+        if isinstance(self.sampler, PerSourceSettings):
+            if not isinstance(self.source, SeveralSettings):
+                raise ValueError(f"sampler: per_source needs several sources, found {self.source.name}")
+            for name in self.sampler.weights:
+                if name not in self.source.sources:
+                    near = nearest(name, self.source.sources)
+                    raise ValueError(f"sampler.weights.{name}: there is no source of that name{near}")
+        if self.source.says_sides:
+            for key in ("folds", "split_seed", "val_fraction"):
+                if getattr(self, key) != type(self).model_fields[key].default:
+                    how = "; splits: {train: [train, val], val: []} deals those who train" if key == "folds" else ""
+                    raise ValueError(
+                        f"{key}: {getattr(self, key)} would be ignored: the source says who validates{how}"
+                    )
+        if self.folds is None and self.fold:
+            raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
+        if self.folds is not None:
+            if self.fold >= self.folds:
+                raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
+            if self.val_fraction != type(self).model_fields["val_fraction"].default:
+                raise ValueError(f"val_fraction: {self.val_fraction} would be ignored beside folds: {self.folds}")
+        elif self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None:
+            raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
+        return self
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that the source reads."""
+        if isinstance(self.source, SeveralSettings):
+            return tuple(Path(part.root) for part in self.source.sources.values())
+        return (Path(self.root),)

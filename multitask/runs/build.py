@@ -99,7 +99,7 @@ def build_trainer(config: Config, material: DataModule, network: Network, num_ba
     balancer = config.balancer.build(config.loss_weights())
     return Trainer(
         network.after_backbone() if material.serves_features else network,
-        ByTask(build_losses(config, material.training_samples())).to(device),
+        ByTask(build_losses(config.objective(), material.training_samples())).to(device),
         balancer.to(device),
         config.training,
         material.normaliser,

@@ -1,4 +1,4 @@
-"""A config's losses, and what is known of the labels that they are trained on."""
+"""The losses of an objective, and what is known of the labels that they are trained on."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from multitask.config import Config
 from multitask.data.samples import Samples
+from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING
 from multitask.losses import LossSettings
+from multitask.losses.objective import Objective
 from multitask.losses.task_losses import JointLoss
 from multitask.losses.training_labels import TrainingLabels, log_frequencies, training_labels
-from multitask.runs.data_module import what_is_learned
 
 
-def trained_labels(config: Config, samples: Samples) -> dict[str, TrainingLabels]:
+def trained_labels(objective: Objective, samples: Samples) -> dict[str, TrainingLabels]:
     """What is known of the labels that each loss is trained on, the heads' and the joint term's, by name.
 
     Args:
-        config: the run's.
-        samples: those that train; so in all functions here.
+        objective: what is trained for; so in all functions here.
+        samples: those that train; likewise.
     """
-    learned = config.learned_space()
-    train = what_is_learned(samples, config)
+    learned = objective.learned
+    train = Targets.of(samples, learned, objective.joint is not None)
     tasks, labels = list(learned.tasks), train.labels
-    if config.joint is not None:
-        tasks.append(config.joint_task())
+    if objective.joint is not None:
+        tasks.append(objective.joint_task())
         places = np.full(learned.num_classes + 1, MISSING)  # the last is that of a missing class
         places[np.flatnonzero(learned.possible)] = np.arange(learned.possible.sum())
         labels = np.hstack([labels[:, :-1], places[labels[:, -1:]]])
@@ -37,7 +37,7 @@ def trained_labels(config: Config, samples: Samples) -> dict[str, TrainingLabels
     }
 
 
-def build_losses(config: Config, samples: Samples) -> dict[str, nn.Module]:
+def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]:
     """The losses of the heads, and of the joint term where there is one, by name.
 
     Raises:
@@ -45,31 +45,31 @@ def build_losses(config: Config, samples: Samples) -> dict[str, nn.Module]:
     """
     if not samples.weights.any():
         raise UserError("data.source: every picture that trains has a weight of 0; give some a weight above 0")
-    labels = trained_labels(config, samples)
-    losses: dict[str, nn.Module] = {name: head.loss.build(labels[name]) for name, head in config.heads.items()}
-    if config.joint is not None:
-        losses[JOINT] = JointLoss(config.joint.loss.build(labels[JOINT]), config.learned_space().possible)
+    labels = trained_labels(objective, samples)
+    losses: dict[str, nn.Module] = {name: loss.build(labels[name]) for name, loss in objective.heads.items()}
+    if objective.joint is not None:
+        losses[JOINT] = JointLoss(objective.joint.build(labels[JOINT]), objective.learned.possible)
     return losses
 
 
-def prior_shifts(config: Config, samples: Samples) -> dict[str, NDArray[np.float64]]:
+def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np.float64]]:
     """How the prior in each trained head's probabilities differs from how frequent the labels are, in logarithms.
 
     Returns:
         Per head, (C_t,); and (C,) ``joint`` where there is a joint loss, 0 at classes that cannot occur. All zeros
         where a loss neither weights its classes nor adjusts for them.
     """
-    labels = trained_labels(config, samples)
+    labels = trained_labels(objective, samples)
 
     def shift(loss: LossSettings, name: str) -> NDArray[np.float64]:
         counts = labels[name].counts
         return loss.implied_log_prior(counts) - log_frequencies(counts)
 
-    shifts = {name: shift(head.loss, name) for name, head in config.heads.items()}
-    if config.joint is not None:
-        possible = config.learned_space().possible
+    shifts = {name: shift(loss, name) for name, loss in objective.heads.items()}
+    if objective.joint is not None:
+        possible = objective.learned.possible
         shifts[JOINT] = np.zeros(len(possible))
-        shifts[JOINT][possible] = shift(config.joint.loss, JOINT)
+        shifts[JOINT][possible] = shift(objective.joint, JOINT)
     return shifts
 
 

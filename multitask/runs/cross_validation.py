@@ -13,7 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from multitask.config import Config, DataSettings
+from multitask.config import Config
+from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution
@@ -238,6 +239,7 @@ def write_ensemble_report(
         material: the first fold's.
         more: to stand in the report too.
     """
+    settings = config.evaluation()
     reports = [member.read_report()["training"] for member, _ in members(folder, config)]
     samples = material.without_test()
     facts = {
@@ -249,13 +251,13 @@ def write_ensemble_report(
             "num_folds": len(reports),
             "best_epoch": None,  # each fold has its own
             "num_epochs": sum(training["num_epochs"] for training in reports),
-            "monitor": config.training.monitor,
+            "monitor": settings.monitor,
             "seconds": math.fsum(training["seconds"] for training in reports),
-            "seed": config.seed,
-            "backbone": config.model.backbone.name,
-            "sharing": config.model.sharing.name,
+            "seed": settings.seed,
+            "backbone": settings.backbone,
+            "sharing": settings.sharing,
             "num_parameters": sum(training["num_parameters"] for training in reports),
             "device": folder.read_environment("device")["device"],
         },
     }
-    return write_figures(folder, split, predictions, config, samples, {**(more or {}), **facts})
+    return write_figures(folder, split, predictions, settings, samples, {**(more or {}), **facts})

@@ -20,10 +20,11 @@ from multitask.data.corrections import correct
 from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.image_cache import ImageCache
 from multitask.data.images import Normaliser, Preprocessing, pixels_key
-from multitask.data.loading import Batches, Targets
+from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.data.sentinels import sentinel_notes
 from multitask.data.splits import Split, fold, hold_out, limit_groups, told, without_classes
+from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.model.encoder import Encoder
@@ -79,16 +80,16 @@ class DataModule:
             return self.samples
         return self.samples.take(np.setdiff1d(np.arange(len(self.samples)), self.split.test))
 
-    def what_is_learned(self, samples: Samples) -> Targets:
+    def targets(self, samples: Samples) -> Targets:
         """A column for each loss: of every head and, where there is one, of the joint term."""
-        return what_is_learned(samples, self.config)
+        return Targets.of(samples, self.learned, self.config.joint is not None)
 
     def _check_labelled(self) -> None:
         """Checks that there is something to learn, and to pick the best epoch by."""
         train = self.samples.take(self.split.train)
         if not train.weights.any():
             raise UserError(f"data.source.weight: is 0 for all {len(train)} pictures that train")
-        for task, column in zip(self.learned.tasks, self.what_is_learned(train).labels.T, strict=False):
+        for task, column in zip(self.learned.tasks, self.targets(train).labels.T, strict=False):
             if self.config.heads[task.name].weight and (column == MISSING).all():
                 raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")
         self.check_scored(self.config.training.monitor, "training.monitor")
@@ -216,7 +217,7 @@ class DataModule:
         config = self.config
         return Batches(
             self.samples,
-            self.what_is_learned(self.samples),
+            self.targets(self.samples),
             self.pictures(progress) if self._features is None else self._features,
             self.indices(split) if indices is None else indices,
             config.training.batch_size,
@@ -258,18 +259,6 @@ class DataModule:
             **({"notes": list(samples.notes)} if samples.notes else {}),
             **({"other_files": dict(samples.other_files)} if samples.other_files else {}),
         }
-
-
-def what_is_learned(samples: Samples, config: Config) -> Targets:
-    """A column for each loss, in the order of ``Config.loss_weights``."""
-    classes = samples.classes[:, None]
-    unknown = np.full_like(classes, np.nan, dtype=np.float32)
-    labels, numbers = samples.labels, samples.numbers.astype(np.float32)
-    if config.learned_space() != config.space():  # one head learns the classes whole
-        labels, numbers = classes, unknown
-    if config.joint is not None:
-        labels, numbers = np.hstack([labels, classes]), np.hstack([numbers, unknown])
-    return Targets(labels, numbers)
 
 
 def _split(config: Config, samples: Samples, given: Samples, kept: NDArray[np.int64]) -> Split:

@@ -14,15 +14,17 @@ from torch import Tensor
 from multitask.config import Config
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
+from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.model.ensemble import Ensemble
 from multitask.progress import Progress
 from multitask.runs.build import build_network, load_weights
+from multitask.runs.classifier import Classifier
 from multitask.runs.cross_validation import fold_configs, members, write_ensemble_report, write_out_of_fold
-from multitask.runs.data_module import DataModule, what_is_learned
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.runs.image_store import ImageStore
-from multitask.runs.report import answer, read_rules, write_report
+from multitask.runs.report import read_rules, write_report
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.memory import keep_freed_memory
 
@@ -77,10 +79,11 @@ def evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) 
 
 def _evaluate(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
     """As ``evaluate``, by the folder's only writer."""
+    settings = config.evaluation()
     if folder.num_folds is not None and split not in ("eval", "test"):
         return _evaluate_folds(folder, config, split, progress)
     if split != "val":
-        read_rules(folder, config)  # what is wrong with them is said before any picture is read
+        read_rules(folder, settings)  # what is wrong with them is said before any picture is read
     material = data_of(folder, config)
     if split == "eval":
         samples = config.data.source.answered(Path(config.data.root), material.space)
@@ -103,10 +106,10 @@ def _evaluate(folder: RunFolder, config: Config, split: str, progress: Progress)
             gallery = ImageStore(config, samples, material.preprocessing)
             batches = batches_of(samples, config, gallery, progress)
             seen = gallery.facts(np.arange(len(samples)), progress)
-        predictions = answer(network, config, samples, batches, material.preprocessing, device)
+        predictions = Classifier(network, material.preprocessing, device, settings).predict(samples, batches)
     if folder.num_folds is not None:
         return write_ensemble_report(folder, split, predictions, config, material, seen)
-    return write_report(folder, split, predictions, config, material, folder.read_history(), seen)
+    return write_report(folder, split, predictions, settings, material, folder.read_history(), seen)
 
 
 def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Progress) -> dict[str, Any]:
@@ -121,5 +124,5 @@ def _evaluate_folds(folder: RunFolder, config: Config, split: str, progress: Pro
 
 def batches_of(samples: Samples, config: Config, gallery: ImageStore, progress: Progress) -> Batches:
     """Batches of all samples, in their order; nobody keeps their pictures for other runs."""
-    learned, indices = what_is_learned(samples, config), np.arange(len(samples))
-    return Batches(samples, learned, gallery.pictures(progress), indices, config.training.batch_size)
+    targets = Targets.of(samples, config.learned_space(), config.joint is not None)
+    return Batches(samples, targets, gallery.pictures(progress), np.arange(len(samples)), config.training.batch_size)

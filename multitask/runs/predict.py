@@ -9,11 +9,12 @@ from multitask.config import Config
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.progress import Progress
+from multitask.runs.classifier import Classifier
 from multitask.runs.data_module import preprocessing
 from multitask.runs.evaluate import batches_of, loaded
 from multitask.runs.folder import RunFolder
 from multitask.runs.image_store import ImageStore
-from multitask.runs.report import answer, read_rules
+from multitask.runs.report import read_rules
 from multitask.utils.files import csv_text, write_atomically
 
 
@@ -44,11 +45,12 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
     images = [str(path.relative_to(root)) for path in queries.paths]
     samples = replace(Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes)
     preprocess = preprocessing(config)
-    kept = read_rules(folder, config)
+    settings = config.evaluation()
+    kept = read_rules(folder, settings)
     rule = kept.rule() if kept else None
     with loaded(folder, config) as (network, device):
         batches = batches_of(samples, config, ImageStore(config, samples, preprocess), progress)
-        predictions = answer(network, config, samples, batches, preprocess, device, rule)
+        predictions = Classifier(network, preprocess, device, settings, rule).predict(samples, batches)
     header, *rows = queries.table(predictions.predicted, samples.space)
     write_atomically(out, csv_text(header, rows))
     return len(samples)

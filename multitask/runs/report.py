@@ -1,91 +1,46 @@
-"""What becomes of a network's answers: predictions, the decode rules fitted on them, a report."""
+"""What becomes of predictions: the decode rules fitted on them, a report."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from multitask.config import Config
-from multitask.data.images import Normaliser
-from multitask.data.loading import Batches
 from multitask.data.samples import Samples
+from multitask.data.targets import Targets
 from multitask.errors import UserError
-from multitask.evaluation.decode import DecodeRule, ModelOutputs, Priors
+from multitask.evaluation.decode import Priors
 from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
-from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
-from multitask.labels import JOINT
+from multitask.losses.objective import Objective
 from multitask.runs.build_losses import prior_shifts
-from multitask.runs.data_module import DataModule, what_is_learned
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder, read_record
 from multitask.runs.records import Begun
 from multitask.utils.files import plain, to_json, write_atomically
 from multitask.utils.seeds import derive
 
 
-def answer(
-    network: Callable[[Tensor], Mapping[str, Tensor]],
-    config: Config,
-    samples: Samples,
-    batches: Batches,
-    preprocess: Normaliser,
-    device: torch.device,
-    rule: DecodeRule | None = None,
-) -> Predictions:
-    """What a network in evaluation mode says of samples.
-
-    Args:
-        network: the heads' log-probabilities of a batch.
-        config: the run's.
-        samples: those that ``batches`` serves, in that order.
-        batches: unshuffled.
-        preprocess: makes the network's input of what they hold.
-        device: the network's.
-        rule: the decode rule with its parameters; None: the config's before it was fitted.
-    """
-    learned = config.learned_space()
-    log_probs = predict(network, batches.epoch(0), preprocess, device, learned)
-    joint = log_probs.pop(JOINT, None)
-    if config.joint is None or config.joint.term.name == "none":
-        joint = None  # nothing but what the heads say
-    classes = (rule or config.decode.unfitted()).decode(ModelOutputs.of(log_probs, learned, joint))
-    return Predictions(
-        config.space(),
-        learned,
-        samples.images,
-        samples.groups,
-        samples.labels,
-        log_probs,
-        classes,
-        joint,
-        samples.numbers,
-    )
-
-
-def decode_priors(config: Config, samples: Samples) -> Priors:
+def decode_priors(objective: Objective, samples: Samples) -> Priors:
     """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
-    learned = config.learned_space()
-    labels = what_is_learned(samples, config).labels[:, : learned.num_tasks]
-    natural = frequencies(labels, learned)
-    shifts = prior_shifts(config, samples)
+    natural = frequencies(Targets.of(samples, objective.learned, joint=False).labels, objective.learned)
+    shifts = prior_shifts(objective, samples)
     return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
 
 
-def read_rules(folder: RunFolder, config: Config) -> FittedRules | None:
+def read_rules(folder: RunFolder, settings: EvaluationSettings) -> FittedRules | None:
     """The decode rules that were fitted when the run was scored; None where it was not and none is needed.
 
     Raises:
         UserError: the file is damaged, or is missing and the run's rule must be fitted.
     """
     if folder.decode.is_file():
-        return FittedRules.read(folder.decode, config.learned_space())
-    if config.decode.needs_validation:
+        return FittedRules.read(folder.decode, settings.learned)
+    if settings.decode.needs_validation:
         raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
     return None
 
@@ -94,7 +49,7 @@ def write_report(
     folder: RunFolder,
     split: str,
     predictions: Predictions,
-    config: Config,
+    settings: EvaluationSettings,
     material: DataModule,
     history: list[dict[str, Any]],
     seen: Mapping[str, Any] | None = None,
@@ -115,24 +70,24 @@ def write_report(
         "training": {
             "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
             "num_epochs": len(history),
-            "monitor": config.training.monitor,
+            "monitor": settings.monitor,
             "seconds": math.fsum(row.get("seconds") or 0.0 for row in history),
-            "seed": config.seed,
-            "backbone": config.model.backbone.name,
-            "sharing": config.model.sharing.name,
+            "seed": settings.seed,
+            "backbone": settings.backbone,
+            "sharing": settings.sharing,
             "num_parameters": began["num_parameters"],
             "device": began["device"],
         },
         **(seen or {}),
     }
-    return write_figures(folder, split, predictions, config, material.training_samples(), facts)
+    return write_figures(folder, split, predictions, settings, material.training_samples(), facts)
 
 
 def write_figures(
     folder: RunFolder,
     split: str,
     predictions: Predictions,
-    config: Config,
+    settings: EvaluationSettings,
     train: Samples,
     facts: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -145,19 +100,18 @@ def write_figures(
         folder: the run.
         split: of the predictions.
         predictions: as the network gave them.
-        config: the run's.
+        settings: the run's.
         train: the samples that trained.
         facts: to stand in the report too.
     """
-    seed = derive(config.seed, "resample")
+    seed = derive(settings.seed, "resample")
     rules: dict[str, Any] | None = None
     if split == "val":
-        decided = decide_and_fit(
-            predictions, config.decode, decode_priors(config, train), derive(config.seed, "decode"), seed
-        )
+        priors = decode_priors(settings.objective, train)
+        decided = decide_and_fit(predictions, settings.decode, priors, derive(settings.seed, "decode"), seed)
         write_atomically(folder.decode, decided.kept.to_json())
         predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
-    elif (kept := read_rules(folder, config)) is not None:
+    elif (kept := read_rules(folder, settings)) is not None:
         decided = decide(predictions, kept, seed)
         predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
     report: dict[str, Any] = plain(
@@ -167,9 +121,9 @@ def write_figures(
             "created": read_record(folder.environment, Begun)["created"],
             **summarise(
                 predictions,
-                config.decode.model_dump(mode="json"),
+                settings.decode.model_dump(mode="json"),
                 seed,
-                config.unseen(),
+                settings.unseen,
                 folder.read_data().get("centres"),
             ),
             "decode_rules": rules,

@@ -21,11 +21,12 @@ from multitask.progress import Progress
 from multitask.reporting.text import picture_notes
 from multitask.runs.build import build_network, build_trainer, check_smallest_batch, load_weights
 from multitask.runs.build_losses import number_centres
+from multitask.runs.classifier import Classifier
 from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
-from multitask.runs.report import answer, write_report
+from multitask.runs.report import write_report
 from multitask.settings import flatten
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import make_deterministic, resolve_device
@@ -143,7 +144,7 @@ def run(
                 with torch.inference_mode(), trainer.autocast():
                     predictions = validation.predict(trainer.network)
             seen = material.picture_facts("val", progress)
-            report = write_report(folder, "val", predictions, config, material, trainer.history, seen)
+            report = write_report(folder, "val", predictions, config.evaluation(), material, trainer.history, seen)
         return RunResult(folder, report, trainer.history)
 
 
@@ -217,7 +218,10 @@ def _validation(config: Config, material: DataModule, device: torch.device, prog
         return None
     batches = material.batches("val", progress, device)
     samples = material.samples.take(material.split.val)
-    return _Validation(lambda network: answer(network, config, samples, batches, material.normaliser, device))
+    settings = config.evaluation()
+    return _Validation(
+        lambda network: Classifier(network, material.normaliser, device, settings).predict(samples, batches)
+    )
 
 
 def _open_folder(

@@ -16,7 +16,8 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from multitask.config import Config, DataSettings
+from multitask.config import Config
+from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config

@@ -15,7 +15,8 @@ import numpy as np
 from multitask.config import Config
 from multitask.data.loading import Batches
 from multitask.data.samplers import ClassWeightedSettings
-from multitask.runs.data_module import _split, what_is_learned
+from multitask.data.targets import Targets
+from multitask.runs.data_module import _split
 from multitask.settings import validate
 
 
@@ -46,7 +47,7 @@ def main() -> None:
     split = _split(config, samples, samples, np.arange(len(samples)))
     # Of the pictures nothing is kept here: this is about the index.
     pictures = np.broadcast_to(np.zeros((1, 2, 2, 3), dtype=np.uint8), (len(samples), 2, 2, 3))
-    learned = what_is_learned(samples, config)
+    learned = Targets.of(samples, config.learned_space(), False)
     for sampler in (None, ClassWeightedSettings()):
         batches = Batches(samples, learned, pictures, split.train, 256, shuffle=True, sampler=sampler)
         served = sum(len(batch) for batch in batches.epoch(1))

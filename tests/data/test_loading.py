@@ -21,9 +21,10 @@ from multitask.config import Config
 from multitask.data.augment import Augmentation
 from multitask.data.image_cache import ImageCache
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batches, Inputs, Targets
+from multitask.data.loading import Batches, Inputs
 from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
+from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.model.frozen_features import Features
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.data import SAMPLERS
-from multitask.data.loading import Batches, Targets
+from multitask.data.loading import Batches
 from multitask.data.samplers import (
     ClassWeightedSettings,
     GroupsBalancedSettings,
@@ -22,6 +22,7 @@ from multitask.data.samplers import (
     draw,
 )
 from multitask.data.samples import Samples
+from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 from multitask.settings import problems

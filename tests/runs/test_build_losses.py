@@ -28,7 +28,7 @@ MakeConfig = Callable[..., Config]
 def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
     config = tiny({"joint": {}})
     material = DataModule(config)
-    labels = trained_labels(config, material.training_samples())
+    labels = trained_labels(config.objective(), material.training_samples())
     assert list(labels) == ["mask", "gender", "age", JOINT]
     train = material.samples.take(material.split.train)
     for column, task in enumerate(material.space.tasks):
@@ -44,7 +44,7 @@ def test_weights_that_are_all_0_are_refused(tiny: MakeConfig) -> None:
     config = tiny()
     samples = DataModule(config).training_samples()
     with pytest.raises(UserError, match=r"^data\.source: every picture that trains has a weight of 0; "):
-        build_losses(config, replace(samples, weights=0 * samples.weights))
+        build_losses(config.objective(), replace(samples, weights=0 * samples.weights))
 
 
 @pytest.mark.parametrize("sharing", ["shared", "flat"])
@@ -54,7 +54,7 @@ def test_a_prior_is_shifted_by_what_the_heads_own_loss_does(tiny: MakeConfig, sh
         changes |= {"heads.age.loss": "logit_adjusted", "joint": {}}
     config = tiny(changes)
     material = DataModule(config)
-    shifts = prior_shifts(config, material.training_samples())
+    shifts = prior_shifts(config.objective(), material.training_samples())
     assert list(shifts) == list(config.loss_weights())
     for name, shift in shifts.items():
         if name != "age":
@@ -74,8 +74,8 @@ def test_every_loss_trains_and_is_reported_on(tiny: MakeConfig, loss: str) -> No
         changes |= {"heads.mask.loss": loss, "joint.loss": loss}
     config = tiny(changes)
     material = DataModule(config)
-    learned = material.what_is_learned(material.samples.take(material.split.train))
-    for column, (name, criterion) in enumerate(build_losses(config, material.training_samples()).items()):
+    learned = material.targets(material.samples.take(material.split.train))
+    for column, (name, criterion) in enumerate(build_losses(config.objective(), material.training_samples()).items()):
         criterion.begin_epoch(1, 2)  # type: ignore[operator]
         num = 18 if name == JOINT else config.space().tasks[column].num_classes
         generator = torch.Generator().manual_seed(0)
@@ -95,7 +95,7 @@ def test_a_cell_that_cannot_occur_is_shifted_by_nothing(tiny: MakeConfig, tmp_pa
     gone = next(index for index in range(space.num_classes) if index not in DataModule(tiny(few)).samples.classes)
     cell = dict(zip(space.task_names, space.class_names[gone].split("/"), strict=True))
     config = tiny({**few, "joint.loss": "logit_adjusted", "labels.impossible": [cell]})
-    shift = prior_shifts(config, DataModule(config).training_samples())[JOINT]
+    shift = prior_shifts(config.objective(), DataModule(config).training_samples())[JOINT]
     possible = config.space().possible
     assert not possible[gone]
     assert shift[gone] == 0

@@ -1,0 +1,42 @@
+"""What the answers of a run's network are decoded, scored and reported by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.evaluation.decode.base import DecodeSettings
+from multitask.labels import LabelSpace
+from multitask.losses.objective import Objective
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationSettings:
+    """What evaluation needs to know of a config.
+
+    Attributes:
+        seed: the run's; those of resampling and of fitting the decode rules are derived from it.
+        objective: what the network was trained for.
+        decode: the decode rule.
+        joint_term: whether the network's ``joint`` output says more than its heads.
+        unseen: (C,) bool, the classes that are held out of training.
+        monitor: the score that the best epoch is picked by.
+        backbone: its name.
+        sharing: the name of the way in which the tasks share the network.
+    """
+
+    seed: int
+    objective: Objective
+    decode: DecodeSettings
+    joint_term: bool
+    unseen: NDArray[np.bool_]
+    monitor: str
+    backbone: str
+    sharing: str
+
+    @property
+    def learned(self) -> LabelSpace:
+        """The heads' label space."""
+        return self.objective.learned

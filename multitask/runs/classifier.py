@@ -1,0 +1,67 @@
+"""A network with what its answers need: its input, its device, its decode rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from multitask.data.images import Normaliser
+from multitask.data.loading import Batches
+from multitask.data.samples import Samples
+from multitask.evaluation.decode import DecodeRule, ModelOutputs
+from multitask.evaluation.predictions import Predictions, predict
+from multitask.evaluation.settings import EvaluationSettings
+from multitask.labels import JOINT
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """What answers images.
+
+    Attributes:
+        network: in evaluation mode; (B, 3, H, W), or the (B, F) features that stand for them, to {head: (B, C_t)
+            log-probabilities}.
+        preprocessing: its ``normalise`` turns what a batch holds into the network's input.
+        device: the network's.
+        settings: its objective says which heads there are.
+        rule: the decode rule with its parameters; None: the one that stands in before any is fitted.
+    """
+
+    network: Callable[[Tensor], Mapping[str, Tensor]]
+    preprocessing: Normaliser
+    device: torch.device
+    settings: EvaluationSettings
+    rule: DecodeRule | None = None
+
+    def predict(self, samples: Samples, batches: Batches) -> Predictions:
+        """The answers to samples.
+
+        Args:
+            samples: those that ``batches`` serves, in that order.
+            batches: unshuffled.
+
+        Raises:
+            DivergedError: an answer is no number.
+            UserError: an image cannot be read.
+        """
+        learned = self.settings.learned
+        log_probs = predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned)
+        joint = log_probs.pop(JOINT, None)
+        if not self.settings.joint_term:
+            joint = None  # nothing but what the heads say
+        rule = self.rule or self.settings.decode.unfitted()
+        classes = rule.decode(ModelOutputs.of(log_probs, learned, joint))
+        return Predictions(
+            samples.space,
+            learned,
+            samples.images,
+            samples.groups,
+            samples.labels,
+            log_probs,
+            classes,
+            joint,
+            samples.numbers,
+        )

@@ -49,8 +49,9 @@ def test_extra_that_is_not_installed_is_told_before_anything_is_done(
 def test_every_stage_frozen_by_number_is_told_before_training(
     call: Call, config_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    import timm
     from safetensors.torch import save_file
+
+    from multitask.model.vision_ops import timm
 
     weights = tmp_path / "weights.safetensors"
     save_file(timm.create_model("test_resnet", num_classes=0).state_dict(), weights)

@@ -24,9 +24,9 @@ def decode_fitting(space: LabelSpace) -> Measurement:
         task.name: torch.from_numpy(rng.normal(size=(DECODED, task.num_classes)) + 2 * np.eye(task.num_classes)[column])
         for task, column in zip(space.tasks, labels.T, strict=True)
     }
-    evidence = ModelOutputs.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
+    outputs = ModelOutputs.of({name: values.log_softmax(dim=1) for name, values in log_probs.items()}, space)
     groups = np.array([f"person {row // 7}" for row in range(DECODED)], dtype=object)
-    known = LabelledOutputs(evidence, labels, groups)
+    known = LabelledOutputs(outputs, labels, groups)
     took = {}
     for name, settings in DECODE_RULES.items():
         rule = settings(name=name)

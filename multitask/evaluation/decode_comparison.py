@@ -137,10 +137,10 @@ def decide_and_fit(
     answers = {
         name: cross_fit(rule, known, priors, folds, seed)
         if rule.needs_validation
-        else fitted[name].decode(known.evidence)
+        else fitted[name].decode(known.outputs)
         for name, rule in rules.items()
     }
-    in_sample = {name: fitted[name].decode(known.evidence) for name in rules}
+    in_sample = {name: fitted[name].decode(known.outputs) for name in rules}
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
     kept = FittedRules(
         used=used,
@@ -158,7 +158,7 @@ def decide_and_fit(
 
 def decide(predictions: Predictions, kept: FittedRules, resample_seed: int) -> Decided:
     """Answers for people on whom no rule was fitted, by rules fitted before; every rule is scored on them."""
-    answers = {name: rule.decode(predictions.evidence()) for name, rule in kept.rules.items()}
+    answers = {name: rule.decode(predictions.outputs()) for name, rule in kept.rules.items()}
     return Decided(answers[kept.used], kept, _section(kept, predictions, answers, resample_seed, None))
 
 
@@ -261,12 +261,12 @@ def joint_term(predictions: Predictions, seed: int) -> dict[str, Any] | None:
         The report's ``joint_term``: ``heads_only`` and ``with_term`` (macro-F1 with interval), the difference with its
         interval over people, and a sentence; None where no joint term is learned.
     """
-    evidence = predictions.evidence()
-    if evidence.joint is None:
+    outputs = predictions.outputs()
+    if outputs.joint is None:
         return None
     scored = _Scored(predictions, seed)
-    alone = scored.of(best_cell(evidence.without_joint().scores())[0])
-    term = scored.of(best_cell(evidence.scores())[0])
+    alone = scored.of(best_cell(outputs.without_joint().scores())[0])
+    term = scored.of(best_cell(outputs.scores())[0])
     compared = scored.row(term, alone)
     only = scored.row(alone, None)
     return {

@@ -114,7 +114,7 @@ class Predictions:
         """(N, C)."""
         return self.learned.joint_log_probs(self.log_probs) if self.joint is None else self.joint
 
-    def evidence(self) -> ModelOutputs:
+    def outputs(self) -> ModelOutputs:
         """What a decode rule sees."""
         return ModelOutputs.of(self.log_probs, self.learned, self.joint)
 
@@ -122,7 +122,7 @@ class Predictions:
         """What a decode rule is fitted on."""
         # Where one head learns the classes whole, they are its labels.
         labels = self.labels if self.learned == self.space else self.classes[:, None]
-        return LabelledOutputs(self.evidence(), labels, self.groups)
+        return LabelledOutputs(self.outputs(), labels, self.groups)
 
     def task_log_probs(self) -> dict[str, Tensor]:
         """Per task of ``space``, (N, C_t): the marginals of the joint, whatever the heads are."""

@@ -107,7 +107,7 @@ def test_kept_rules_answer_others_as_they_were_fitted(tmp_path: Path) -> None:
     assert kept == fitted
     fresh = make(seed=1)
     found = decide(fresh, kept, 0)
-    assert found.predicted.tolist() == fitted.rule().decode(fresh.evidence()).tolist()
+    assert found.predicted.tolist() == fitted.rule().decode(fresh.outputs()).tolist()
     assert found.section["cross_fitted"] is False
     assert {*rows_of(found.section)} == {*kept.rules}
     assert all(row["in_sample"] is None for row in found.section["rules"])

@@ -179,7 +179,7 @@ def test_a_joint_term_is_kept_in_the_table_and_joined(tmp_path: Path) -> None:
     other = Predictions.from_csv(path, SPACE, SPACE)
     assert other.joint is not None
     torch.testing.assert_close(other.joint.exp(), joint.exp(), atol=1e-8, rtol=1e-6)
-    assert (other.evidence().scores().argmax(axis=0) == joint.argmax(1).numpy()).all()
+    assert (other.outputs().scores().argmax(axis=0) == joint.argmax(1).numpy()).all()
     path.write_text(plain.to_csv(), encoding="utf-8")
     assert Predictions.from_csv(path, SPACE, SPACE).joint is None
 

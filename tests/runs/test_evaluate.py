@@ -229,7 +229,7 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     assert kept.used == "class_bias"
     report = evaluate(folder, config, "eval", Progress())
     predictions = Predictions.from_csv(folder.predictions("eval"), space, space)
-    assert predictions.predicted.tolist() == kept.rule().decode(predictions.evidence()).tolist()
+    assert predictions.predicted.tolist() == kept.rule().decode(predictions.outputs()).tolist()
     assert report["decode_rules"]["cross_fitted"] is False
     used = next(row for row in report["decode_rules"]["rules"] if row["name"] == "class_bias")
     assert used["macro_f1"] == pytest.approx(report["joint"]["macro_f1"])

@@ -137,19 +137,19 @@ class LabelledOutputs:
     """N pictures to fit a rule on.
 
     Attributes:
-        evidence: what the network says of them.
+        outputs: what the network says of them.
         labels: (N, H) what each head should have said, ``MISSING`` where unknown.
         groups: (N,) whose pictures they are.
     """
 
-    evidence: ModelOutputs
+    outputs: ModelOutputs
     labels: IntArray
     groups: NDArray[np.object_]
 
     @property
     def space(self) -> LabelSpace:
         """The label space of the heads."""
-        return self.evidence.space
+        return self.outputs.space
 
     @property
     def classes(self) -> IntArray:
@@ -161,7 +161,7 @@ class LabelledOutputs:
 
     def take(self, rows: NDArray[np.int64]) -> LabelledOutputs:
         """The pictures at ``rows``, in that order."""
-        return LabelledOutputs(self.evidence.take(rows), self.labels[rows], self.groups[rows])
+        return LabelledOutputs(self.outputs.take(rows), self.labels[rows], self.groups[rows])
 
     def whole(self) -> LabelledOutputs:
         """The pictures whose class is known."""
@@ -198,11 +198,11 @@ class DecodeRule(Settings):
     name: str
 
     @abstractmethod
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """The class of each picture.
 
         Args:
-            evidence: what the network says of N pictures.
+            outputs: what the network says of N pictures.
 
         Returns:
             (N,) classes that can occur.

@@ -36,10 +36,10 @@ class HeadBias(Tempered):
     name: Literal["head_bias"] = "head_bias"
     biases: dict[str, tuple[Float, ...]]
 
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes."""
-        offset = product({name: np.array(values) for name, values in self.biases.items()}, evidence.space)
-        return best_cell(evidence.scores(self.temperatures) + offset[:, None])[0]
+        offset = product({name: np.array(values) for name, values in self.biases.items()}, outputs.space)
+        return best_cell(outputs.scores(self.temperatures) + offset[:, None])[0]
 
     def check(self, space: LabelSpace) -> None:
         """Checks that there is a bias for each label.
@@ -59,9 +59,9 @@ class ClassBias(Tempered):
     name: Literal["class_bias"] = "class_bias"
     biases: tuple[Float, ...]
 
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes."""
-        return best_cell(evidence.scores(self.temperatures) + np.array(self.biases)[:, None])[0]
+        return best_cell(outputs.scores(self.temperatures) + np.array(self.biases)[:, None])[0]
 
     def check(self, space: LabelSpace) -> None:
         """Checks that there is a bias for each class.
@@ -128,7 +128,7 @@ def ascend(known: LabelledOutputs, temperatures: dict[str, float], cells: Sequen
     Returns:
         The biases.
     """
-    scores = known.evidence.scores(temperatures)
+    scores = known.outputs.scores(temperatures)
     classes, possible = known.classes, known.space.possible
     num_possible = possible.sum()
     biases = [0.0] * len(cells)

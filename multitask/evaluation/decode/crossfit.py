@@ -73,7 +73,7 @@ def cross_fit(
     for fold in np.unique(folds):
         inside = folds == fold
         fitted = rule.fit(known.take(np.flatnonzero(~inside)), priors, seed)
-        predicted[inside] = fitted.decode(known.evidence.take(np.flatnonzero(inside)))
+        predicted[inside] = fitted.decode(known.outputs.take(np.flatnonzero(inside)))
     return predicted
 
 

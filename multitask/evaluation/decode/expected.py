@@ -33,10 +33,10 @@ class ExpectedF1(Tempered):
     shifts: dict[str, tuple[Float, ...]]
     """From the prior in the outputs to the natural one, per head; none where they are the same."""
 
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes."""
-        probs = posteriors(evidence, self.temperatures, {name: np.array(row) for name, row in self.shifts.items()})
-        return _decide(probs, np.array(self.gains), np.array(self.costs), evidence.space)
+        probs = posteriors(outputs, self.temperatures, {name: np.array(row) for name, row in self.shifts.items()})
+        return _decide(probs, np.array(self.gains), np.array(self.costs), outputs.space)
 
     def check(self, space: LabelSpace) -> None:
         """Checks that there are a gain and a cost for each class.
@@ -67,9 +67,9 @@ class ExpectedF1Settings(FittedSettings):
         """The gains and costs."""
         space = known.space
         temperatures = fit_temperatures(known, priors)
-        names = (JOINT,) if known.evidence.joint is not None else space.task_names
+        names = (JOINT,) if known.outputs.joint is not None else space.task_names
         shifts = {} if priors is None else priors.shifts(names)
-        gains, costs = optimise(posteriors(known.evidence, temperatures, shifts), space)
+        gains, costs = optimise(posteriors(known.outputs, temperatures, shifts), space)
         return ExpectedF1(
             temperatures=temperatures,
             gains=tuple(map(float, gains)),
@@ -78,9 +78,9 @@ class ExpectedF1Settings(FittedSettings):
         )
 
 
-def posteriors(evidence: ModelOutputs, temperatures: dict[str, float], shifts: dict[str, FloatArray]) -> FloatArray:
+def posteriors(outputs: ModelOutputs, temperatures: dict[str, float], shifts: dict[str, FloatArray]) -> FloatArray:
     """(C, N) probabilities of the classes, columns sum to 1, 0 at cells that cannot occur."""
-    scores = evidence.scores(temperatures, shifts)
+    scores = outputs.scores(temperatures, shifts)
     if scores.size:
         scores -= scores.max(axis=0)
     probs: FloatArray = np.exp(scores)

@@ -22,14 +22,14 @@ class Independent(DecodeRule):
 
     name: Literal["independent"] = "independent"
 
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes."""
-        space = evidence.space
-        labels = np.stack([evidence.heads[name].argmax(axis=1) for name in space.task_names], axis=1)
+        space = outputs.space
+        labels = np.stack([outputs.heads[name].argmax(axis=1) for name in space.task_names], axis=1)
         classes = space.encode(labels)
         rows = np.flatnonzero(~space.possible[classes])
         if len(rows):
-            classes[rows] = best_cell(evidence.without_joint().take(rows).scores())[0]
+            classes[rows] = best_cell(outputs.without_joint().take(rows).scores())[0]
         return classes
 
 
@@ -38,9 +38,9 @@ class Joint(DecodeRule):
 
     name: Literal["joint"] = "joint"
 
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes."""
-        return best_cell(evidence.scores())[0]
+        return best_cell(outputs.scores())[0]
 
 
 class IndependentSettings(DecodeSettings):

@@ -35,10 +35,10 @@ class PriorCorrection(Tempered):
     log_priors: dict[str, tuple[Float, ...]]
     """Per head, or of the classes where a joint term is learned."""
 
-    def decode(self, evidence: ModelOutputs) -> IntArray:
+    def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes."""
         offsets = {name: -self.strength * np.array(values) for name, values in self.log_priors.items()}
-        return best_cell(evidence.scores(self.temperatures, offsets))[0]
+        return best_cell(outputs.scores(self.temperatures, offsets))[0]
 
     def check(self, space: LabelSpace) -> None:
         """Checks that there is a prior for each label.
@@ -66,13 +66,13 @@ class PriorCorrectionSettings(FittedSettings):
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """Tries the strengths; the weakest of the best."""
         temperatures = fit_temperatures(known, priors)
-        names = (JOINT,) if known.evidence.joint is not None else known.space.task_names
+        names = (JOINT,) if known.outputs.joint is not None else known.space.task_names
         implied: Mapping[str, FloatArray] = frequencies(known.labels, known.space) if priors is None else priors.implied
         log_priors = {name: tuple(map(float, implied[name])) for name in names}
         strength = self.strength
         if strength is None:
             whole = known.whole()
-            scores = whole.evidence.scores(temperatures)
+            scores = whole.outputs.scores(temperatures)
             prior = np.array(log_priors[JOINT]) if JOINT in log_priors else _of_product(log_priors, known.space)
             values = [
                 macro_f1(whole.classes, best_cell(scores - tried * prior[:, None])[0], known.space.possible)

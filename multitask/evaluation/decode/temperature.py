@@ -66,7 +66,7 @@ def fit_temperature(log_probs: FloatArray, labels: IntArray, shift: FloatArray |
 
 def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str, float]:
     """A temperature for each head and, where a joint term is learned, one for ``joint``."""
-    names = known.evidence.tables()
+    names = known.outputs.tables()
     shifts = {} if priors is None else priors.shifts(tuple(names))
     columns = dict(zip(known.space.task_names, known.labels.T, strict=True))
     return {

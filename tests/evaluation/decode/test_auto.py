@@ -63,7 +63,7 @@ def test_a_lead_within_a_standard_error_is_not_followed() -> None:
 
 def test_equal_answers_are_the_simplest_rules(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known()
-    same = known.evidence.scores().argmax(axis=0)
+    same = known.outputs.scores().argmax(axis=0)
     groups = np.arange(len(known))
     found = pick({"a": same, "b": same.copy()}, known.classes, groups, known.space)
     assert (found.name, found.best, found.gap) == ("a", "a", 0.0)

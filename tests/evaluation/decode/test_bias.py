@@ -47,30 +47,28 @@ def test_the_best_f1_of_a_toy_is_found() -> None:
     space = LabelSpace([Task("size", ("s", "l"))])
     log_odds = np.array([-2.0, -1.2, -0.9, -0.5, -0.1, 0.4, 1.5, 1.9])
     classes = np.array([0, 0, 1, 0, 1, 1, 1, 1])
-    evidence = ModelOutputs(
-        space, {"size": np.stack([-np.logaddexp(0, log_odds), -np.logaddexp(0, -log_odds)], axis=1)}
-    )
-    known = LabelledOutputs(evidence, classes[:, None], np.arange(8).astype(str).astype(object))
+    outputs = ModelOutputs(space, {"size": np.stack([-np.logaddexp(0, log_odds), -np.logaddexp(0, -log_odds)], axis=1)})
+    known = LabelledOutputs(outputs, classes[:, None], np.arange(8).astype(str).astype(object))
     possible = space.possible
     best = max(macro_f1(classes, (np.arange(8) >= cut).astype(int), possible) for cut in range(9))
-    plain = JointSettings().fit(known, None, 0).decode(evidence)
+    plain = JointSettings().fit(known, None, 0).decode(outputs)
     assert macro_f1(classes, plain, possible) < best
     for rule in (ClassBiasSettings(), HeadBiasSettings()):
-        assert macro_f1(classes, rule.fit(known, None, 0).decode(evidence), possible) == best
+        assert macro_f1(classes, rule.fit(known, None, 0).decode(outputs), possible) == best
 
 
 def test_biases_of_heads_are_as_good_as_the_best_of_a_grid(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=60, signal=1.0)
     fitted = HeadBiasSettings().fit(known, None, 0)
     assert isinstance(fitted, HeadBias)
-    found = macro_f1(known.classes, fitted.decode(known.evidence), known.space.possible)
+    found = macro_f1(known.classes, fitted.decode(known.outputs), known.space.possible)
     levels = np.linspace(-1.5, 1.5, 5)
     grid = []
     for a, b, c in itertools.product(levels, repeat=3):
         rule = HeadBias(temperatures=fitted.temperatures, biases={"size": (0.0, a, b), "colour": (0.0, c)})
-        grid.append(macro_f1(known.classes, rule.decode(known.evidence), known.space.possible))
+        grid.append(macro_f1(known.classes, rule.decode(known.outputs), known.space.possible))
     assert found >= max(grid) - 0.03  # coordinate ascent may end on a hill beside the highest
-    assert found > macro_f1(known.classes, best_cell(known.evidence.scores())[0], known.space.possible)
+    assert found > macro_f1(known.classes, best_cell(known.outputs.scores())[0], known.space.possible)
 
 
 def test_in_a_flat_space_the_biases_of_the_head_are_those_of_the_classes(
@@ -86,7 +84,7 @@ def test_in_a_flat_space_the_biases_of_the_head_are_those_of_the_classes(
 def test_freer_biases_suit_the_people_they_are_fitted_on_better(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=150, signal=0.7)
     scores = [
-        macro_f1(known.classes, rule.fit(known, None, 0).decode(known.evidence), known.space.possible)
+        macro_f1(known.classes, rule.fit(known, None, 0).decode(known.outputs), known.space.possible)
         for rule in (JointSettings(), HeadBiasSettings(), ClassBiasSettings())
     ]
     assert scores == sorted(scores)

@@ -16,7 +16,7 @@ from multitask.labels import LabelSpace
 def shuffled(known: LabelledOutputs, seed: int) -> LabelledOutputs:
     """The same pictures with the labels of others."""
     order = np.random.default_rng(seed).permutation(len(known))
-    return LabelledOutputs(known.evidence, known.labels[order], known.groups)
+    return LabelledOutputs(known.outputs, known.labels[order], known.groups)
 
 
 def test_people_stay_together_and_every_class_is_shared_out(
@@ -38,18 +38,18 @@ def test_with_few_people_there_are_fewer_folds_and_each_has_somebody_with_a_clas
     known = make_known(rows=40)
     for people in (1, 2, 3, 5, 6):
         names = np.array([f"p{place % people}" for place in range(40)], dtype=object)
-        some = LabelledOutputs(known.evidence, known.labels, names)
+        some = LabelledOutputs(known.outputs, known.labels, names)
         assert num_folds(some) == min(people, NUM_FOLDS)
         if people > 1:
             assert len(set(deal(some, 0))) == num_folds(some)
     # Of six only two have a class.
     names = np.array([f"p{place % 6}" for place in range(40)], dtype=object)
     labels = np.where(np.isin(names, ["p0", "p3"])[:, None], known.labels, -1)
-    half = LabelledOutputs(known.evidence, labels, names)
+    half = LabelledOutputs(known.outputs, labels, names)
     folds = deal(half, 0)
     assert num_folds(half) == 2
     assert set(folds[half.classes >= 0]) == {0, 1}
-    assert num_folds(LabelledOutputs(known.evidence, np.full_like(labels, -1), names)) == 0
+    assert num_folds(LabelledOutputs(known.outputs, np.full_like(labels, -1), names)) == 0
 
 
 class Spy(DecodeSettings):
@@ -85,8 +85,8 @@ def test_labels_that_say_nothing_are_not_learned_by_cross_fitting_though_they_ar
     for seed in range(8):
         known = shuffled(make_known(rows=160, seed=seed), seed)
         possible = known.space.possible
-        joint = macro_f1(known.classes, JointSettings().fit(known, None, 0).decode(known.evidence), possible)
-        inside = macro_f1(known.classes, rule.fit(known, None, 0).decode(known.evidence), possible)
+        joint = macro_f1(known.classes, JointSettings().fit(known, None, 0).decode(known.outputs), possible)
+        inside = macro_f1(known.classes, rule.fit(known, None, 0).decode(known.outputs), possible)
         crossed = macro_f1(known.classes, cross_fit(rule, known, None, deal(known, seed), 0), possible)
         gains.append((inside - joint, crossed - joint))
     in_sample, cross_fitted = np.mean(gains, axis=0)
@@ -98,7 +98,7 @@ def test_influences_give_the_standard_error_that_resampling_gives(make_known: Ca
     known = make_known(rows=2000, signal=1.5)
     groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
     possible = known.space.possible
-    first = known.evidence.scores().argmax(axis=0)
+    first = known.outputs.scores().argmax(axis=0)
     second = np.where(np.random.default_rng(0).random(2000) < 0.2, known.classes, first)
     moved = [influences(known.classes, answers, groups, len(possible)) for answers in (first, second)]
     drawn = [resample(known.classes, answers, groups, possible, 0).macro_f1 for answers in (first, second)]

@@ -64,11 +64,11 @@ def test_it_beats_the_arg_max_on_people_it_never_saw(make_known: Callable[..., L
     assert isinstance(told, ExpectedF1)
     assert set(told.shifts) == {"size", "colour"}
     possible = fresh.space.possible
-    score = macro_f1(fresh.classes, told.decode(fresh.evidence), possible)
-    plain = macro_f1(fresh.classes, fresh.evidence.scores().argmax(axis=0), possible)
+    score = macro_f1(fresh.classes, told.decode(fresh.outputs), possible)
+    plain = macro_f1(fresh.classes, fresh.outputs.scores().argmax(axis=0), possible)
     untold = ExpectedF1Settings().fit(known, None, 0)
     assert score > plain
-    assert score > macro_f1(fresh.classes, untold.decode(fresh.evidence), possible)
+    assert score > macro_f1(fresh.classes, untold.decode(fresh.outputs), possible)
 
 
 def test_equal_priors_leave_no_shift(make_known: Callable[..., LabelledOutputs]) -> None:

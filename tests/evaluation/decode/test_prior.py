@@ -27,18 +27,18 @@ def test_with_uniform_priors_any_strength_is_the_joint_arg_max(
     known = make_known(seed=seed)
     fitted = PriorCorrectionSettings(strength=strength).fit(known, uniform(known.space), 0)
     joint = JointSettings().fit(known, None, 0)
-    assert fitted.decode(known.evidence).tolist() == joint.decode(known.evidence).tolist()
+    assert fitted.decode(known.outputs).tolist() == joint.decode(known.outputs).tolist()
 
 
 def test_the_strongest_correction_is_menons_equation() -> None:
     """Posteriors .6, .4 under priors .8, .2: likelihoods .75, 2, so that the second is the balanced answer."""
     space = LabelSpace([Task("size", ("s", "l"))])
     prior = (float(np.log(0.8)), float(np.log(0.2)))
-    evidence = ModelOutputs(space, {"size": np.log([[0.6, 0.4], [0.9, 0.1]])})
+    outputs = ModelOutputs(space, {"size": np.log([[0.6, 0.4], [0.9, 0.1]])})
     answers = {}
     for strength in (0.0, 0.2, 0.4, 1.0):
         rule = PriorCorrection(temperatures={"size": 1.0}, strength=strength, log_priors={"size": prior})
-        answers[strength] = rule.decode(evidence).tolist()
+        answers[strength] = rule.decode(outputs).tolist()
     # The second class wins where strength x log 4 is more than log(.6 / .4) = .405, so from .29 on.
     assert answers == {0.0: [0, 0], 0.2: [0, 0], 0.4: [1, 0], 1.0: [1, 0]}
 
@@ -52,7 +52,7 @@ def test_the_tuned_strength_is_the_weakest_of_the_best(make_known: Callable[...,
 
     def score(strength: float) -> float:
         rule = PriorCorrectionSettings(strength=strength).fit(known, None, 0)
-        return macro_f1(known.classes, rule.decode(known.evidence), known.space.possible)
+        return macro_f1(known.classes, rule.decode(known.outputs), known.space.possible)
 
     tried = {strength: score(strength) for strength in np.round(np.arange(0, 2.01, 0.1), 1).tolist()}
     assert fitted.strength == max(tried, key=lambda strength: (tried[strength], -strength))

@@ -128,7 +128,7 @@ class TestFitted:
             log_probs = log_probs_of(space, rows, 1, scale)
             if scale == 500.0:
                 next(iter(log_probs.values()))[0] = -torch.inf
-            joint = None if known.evidence.joint is None else space.joint_log_probs(log_probs)
+            joint = None if known.outputs.joint is None else space.joint_log_probs(log_probs)
             classes = fitted.decode(ModelOutputs.of(log_probs, space, joint))
             assert classes.shape == (rows,)
             assert classes.dtype == np.int64
@@ -139,7 +139,7 @@ class TestFitted:
         other = again(fitted)
         assert other == fitted
         other.check(known.space)
-        assert other.decode(known.evidence).tolist() == fitted.decode(known.evidence).tolist()
+        assert other.decode(known.outputs).tolist() == fitted.decode(known.outputs).tolist()
         if fitted.name not in ("independent", "joint"):
             with pytest.raises(UserError):
                 fitted.check(LabelSpace([Task("other", ("a", "b"))]))
@@ -151,17 +151,17 @@ class TestFitted:
         order = np.random.default_rng(3).permutation(len(known))
         assert rule(name).fit(known, None, 0) == fitted
         shuffled = rule(name).fit(known.take(order), None, 0)
-        answers = fitted.decode(known.evidence)
-        assert shuffled.decode(known.evidence).tolist() == answers.tolist()
-        assert fitted.decode(known.evidence.take(order)).tolist() == answers[order].tolist()
+        answers = fitted.decode(known.outputs)
+        assert shuffled.decode(known.outputs).tolist() == answers.tolist()
+        assert fitted.decode(known.outputs.take(order)).tolist() == answers[order].tolist()
         for row in range(3):
-            assert fitted.decode(known.evidence.take(np.array([row])))[0] == answers[row]
+            assert fitted.decode(known.outputs.take(np.array([row])))[0] == answers[row]
 
     def test_it_is_no_worse_than_chance_on_others(
         self, name: str, known: LabelledOutputs, make_known: Callable[..., LabelledOutputs], joint: bool
     ) -> None:
         fresh = make_known(known.space, rows=400, seed=5, joint=joint)
-        hits = np.mean(rule(name).fit(known, None, 0).decode(fresh.evidence) == fresh.classes)
+        hits = np.mean(rule(name).fit(known, None, 0).decode(fresh.outputs) == fresh.classes)
         assert hits > 1.5 / known.space.possible.sum()
 
 
@@ -172,4 +172,4 @@ def test_one_person_one_picture_and_a_class_that_is_absent_are_no_obstacle(
     known = make_known(space)
     for rows in ([0], [0, 0], [0, 1, 2]):
         fitted = rule(name).fit(known.take(np.array(rows)), None, 0)
-        assert space.possible[fitted.decode(known.evidence)].all()
+        assert space.possible[fitted.decode(known.outputs)].all()

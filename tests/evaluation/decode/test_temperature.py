@@ -76,10 +76,10 @@ def test_every_head_has_its_own_and_the_joint_one_where_there_is_a_joint_term(
     known = make_known(joint=True)
     found = fit_temperatures(known, None)
     assert [*found] == ["size", "colour", JOINT]
-    assert known.evidence.joint is not None
-    assert found[JOINT] == fit_temperature(known.evidence.joint, known.classes)
-    assert found["colour"] == fit_temperature(known.evidence.heads["colour"], known.labels[:, 1])
-    shifted = {name: np.arange(len(values[0])) * 0.5 for name, values in known.evidence.tables().items()}
+    assert known.outputs.joint is not None
+    assert found[JOINT] == fit_temperature(known.outputs.joint, known.classes)
+    assert found["colour"] == fit_temperature(known.outputs.heads["colour"], known.labels[:, 1])
+    shifted = {name: np.arange(len(values[0])) * 0.5 for name, values in known.outputs.tables().items()}
     zero = {name: 0 * values for name, values in shifted.items()}
     assert fit_temperatures(known, Priors(zero, shifted)) != found
     assert fit_temperatures(known, Priors(shifted, shifted)) == found

@@ -46,12 +46,14 @@ class HeadSettings(Settings):
     """Of the head's loss in the sum; only the ratios of the heads matter beside the learning rate."""
     loss: AnyLoss = CrossEntropySettings()
     net: AnyNet = LinearSettings()
+    """From features to the logits of the task."""
 
 
 class JointSettings(Settings):
     """The ``joint`` section: what is learned of the classes as a whole, beside what each head learns."""
 
     term: AnyTerm = LowRankSettings()
+    """R, which is added to the heads' log-probabilities."""
     loss: AnyLoss = CrossEntropySettings()
     """Of the classes that can occur."""
     weight: PositiveFloat = 1.0
@@ -62,18 +64,22 @@ class Config(Settings):
     """A run, whole."""
 
     seed: Seed = 0
+    """What every random choice derives from."""
     device: str = "auto"
+    """``cpu``, ``cuda``, ``cuda:1``; ``auto``: a GPU where there is one."""
     labels: LabelSettings
     data: DataSettings
     augment: AugmentSettings = AugmentSettings()
     model: ModelSettings = ModelSettings()
     heads: dict[Name, HeadSettings] = {}
+    """By task; one that is left out has the defaults. With ``model.sharing: flat`` there is one, called ``class``."""
     joint: JointSettings | None = None
     """None: every head speaks for itself."""
     balancer: AnyBalancer = FixedSettings()
+    """How the losses become one backward step."""
     training: TrainingSettings = TrainingSettings()
     decode: AnyDecode = IndependentSettings()
-    """Fitted after training, on the people who validate; after each epoch a rule that must be fitted is the joint
+    """Fitted after training, on the groups that validate; after each epoch a rule that must be fitted is the joint
     arg-max, so that epochs stay cheap."""
 
     @model_validator(mode="after")

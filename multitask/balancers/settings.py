@@ -155,6 +155,7 @@ class DynamicAverageSettings(ModuleSettings):
     name: Literal["dynamic_average"] = "dynamic_average"
     module: ClassVar[str] = "multitask.balancers.dynamic_average:DynamicAverageBalancer"
     temperature: PositiveFloat = 2.0
+    """The higher, the nearer the weights are to each other."""
 
 
 class RandomSettings(ModuleSettings):
@@ -178,7 +179,9 @@ class FAMOSettings(ModuleSettings):
     name: Literal["famo"] = "famo"
     module: ClassVar[str] = "multitask.balancers.famo:FAMOBalancer"
     lr: PositiveFloat = 0.025
+    """Of the weights' logits."""
     decay: NonNegativeFloat = 0.001
+    """Of the weights' logits: the strength of their pull to equal weights."""
 
 
 class GradNormSettings(ModuleSettings):
@@ -193,7 +196,9 @@ class GradNormSettings(ModuleSettings):
     needs_features: ClassVar[bool] = True
     needs_layer: ClassVar[bool] = True
     alpha: NonNegativeFloat = 1.5
+    """How strongly losses that fall slowly are favoured; 0: equal norms."""
     lr: PositiveFloat = 0.025
+    """Of the weights."""
 
 
 class GradientSettings(BalancerSettings):

@@ -37,6 +37,7 @@ class CorrectionsSettings(Settings):
     """The ``data.corrections`` section."""
 
     files: Annotated[tuple[ConfigPath, ...], Field(min_length=1)]
+    """YAML files of corrections, applied in this order."""
     tier: Tier = "strong"
     """The lowest that is applied; those above it are too."""
     missing: Literal["error", "ignore"] = "error"

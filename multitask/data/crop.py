@@ -111,6 +111,7 @@ class BoxedSettings(CropSettings):
     boxed: ClassVar[bool] = True
     margin: Annotated[NonNegativeFloat, Field(le=100)]
     fallback: AnyFallback = WholeSettings()
+    """What is seen of an image without a box."""
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
         """The box with its margin, or the fallback."""

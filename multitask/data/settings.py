@@ -51,10 +51,13 @@ class MixSettings(Settings):
     """The ``augment.mix`` section: how often batches are mixed, and how evenly."""
 
     mixup_prob: Fraction = 0.0
+    """The share of the batches whose images are blended in pairs, labels likewise."""
     mixup_alpha: PositiveFloat = 0.2
     """Both parameters of the Beta distribution of lambda; small: mostly one picture, large: half and half."""
     cutmix_prob: Fraction = 0.0
+    """The share of the batches whose images have a part of another pasted in, labels by area."""
     cutmix_alpha: PositiveFloat = 1.0
+    """As ``mixup_alpha``; lambda is the share that is kept."""
     cutmix_vertical: Bool = False
     """Whether the pasted part is a band of full height (one side of a face) rather than a box."""
 
@@ -76,9 +79,13 @@ class AugmentSettings(Settings):
 
     strength: Fraction = 0.4
     geometry: NonNegativeFloat = 1.0
+    """Share of rotation, scale, shift and shear."""
     colour: NonNegativeFloat = 1.0
+    """Share of brightness, contrast, hue, saturation and gamma."""
     noise: NonNegativeFloat = 1.0
+    """Share of blur, noise and compression."""
     occlusion: NonNegativeFloat = 1.0
+    """Share of boxes that are covered."""
     flip: Bool | Literal["alone"] = True
     """Whether left and right may be swapped, as part of the geometry family; not for classes that differ by it.
     ``alone``: they may, and nothing else of that family is done."""
@@ -97,23 +104,27 @@ class DataSettings(Settings):
     root: Annotated[str, BeforeValidator(resolve_path)] = ""
     """The folder that the source reads; empty only where several sources have roots of their own."""
     source: AnySource = CompetitionSettings()
+    """The layout that images and labels are in."""
     corrections: CorrectionsSettings | None = None
     """Files of label corrections that are made to what the source says."""
     sampler: AnySampler = UniformSettings()
+    """How often each image is drawn in training."""
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
     """The share of the groups that validates; 0: all of them train."""
     folds: Folds | None = None
     """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
     fold: Annotated[Count, Field(le=999)] = 0
+    """Which of the folds validates, from 0."""
     train_groups: PositiveInt | None = None
     """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
     held_out: tuple[Cell, ...] = ()
     """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
     split_seed: Seed | None = None
-    """Of the split; None: the run's seed. With one of its own, runs of several seeds have the same people validate."""
+    """Of the split; None: the run's seed. With one of its own, the same groups validate in runs of several seeds."""
     image_size: ImageSize = (128, 96)
     """Height and width in pixels; one number for a square."""
     crop: AnyCrop = WholeSettings()
+    """Which part of an image is seen, at training, validation and test alike."""
     fit: FitName = "crop"
     """How the cropped picture becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
     cut evenly at both ends; pad: scaled until it is inside, the rest is ``background``; stretch: each side on its

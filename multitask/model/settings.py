@@ -70,6 +70,7 @@ class BackboneSettings(Settings):
     mean: tuple[Float, Float, Float] | None = None
     """What the pixels (0 to 1, RGB) are normalised by; None: what the backbone was pretrained with."""
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
+    """The standard deviation beside ``mean``."""
     options: dict[str, Any] = {}
     """Passed to timm as they are, as ``pad_type: same``; none that loads a file. ``dynamic_img_pad: true`` lets a ViT
     pad pictures that its patch does not divide."""

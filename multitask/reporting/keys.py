@@ -33,7 +33,7 @@ def _section(section: Section) -> Iterator[str]:
         yield ""
     if section.keys:
         of = ["of"] if section.rows else []
-        header = ["key", *of, "type", "default", ""]
+        header = ["key", *of, "type", "default", "meaning"]
         yield from (_cells(*header), "|" + "---|" * len(header))
         yield from (_key(key, section) for key in section.keys)
         yield ""

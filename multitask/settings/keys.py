@@ -163,8 +163,8 @@ def _section_in(path: str, annotation: Any) -> tuple[str, Any]:
 
 
 def docstring(cls: type) -> str:
-    """What a class is, without examples and without the sections of its docstring that are for programmers."""
-    text = inspect.cleandoc(cls.__doc__ or "")
+    """What a class is, without what is for programmers: examples, sections such as "Attributes", names of classes."""
+    text = re.sub(r" \(``[A-Z]\w+``\)", "", inspect.cleandoc(cls.__doc__ or ""))
     return re.split(r"^(?:>>>|\w+:$)", text, maxsplit=1, flags=re.MULTILINE)[0].strip()
 
 

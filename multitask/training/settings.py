@@ -35,6 +35,7 @@ class OptimizerSettings(Settings):
     name: str = "adamw"
     """Any name of ``timm.optim.list_optimizers()``."""
     weight_decay: NonNegativeFloat = 0.01
+    """Of the weights alone; biases and normalisation have none."""
     layer_decay: Annotated[Float, Field(gt=0, le=1)] | None = None
     """Each layer's learning rate as a factor of the next one's; None: one rate for all."""
     options: dict[str, Any] = {}
@@ -79,6 +80,7 @@ class ScheduleSettings(Settings):
 
     name: str
     warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
+    """In which the learning rate rises in a line from a hundredth."""
 
     @abstractmethod
     def build(self, optimizer: torch.optim.Optimizer, lr: float, epochs: int, updates_per_epoch: int) -> Scheduler:
@@ -159,6 +161,7 @@ class EMASettings(Settings):
     """The ``training.ema`` section: an exponential moving average of the weights, validated and kept in their place."""
 
     decay: Annotated[Float, Field(gt=0, lt=1)] = 0.998
+    """What the average keeps of itself at each step."""
     warmup: Bool = True
     """Whether the average forgets faster at first, while the weights still move far."""
 
@@ -169,6 +172,7 @@ class TrainingSettings(Settings):
     epochs: Epochs = 20
     batch_size: Annotated[PositiveInt, Field(le=65_536)] = 64
     lr: Annotated[PositiveFloat, Field(le=1e6)] = 1e-3
+    """The learning rate after the warm-up."""
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: AnySchedule = CosineSettings()
     clip_norm: PositiveFloat | None = 5.0
@@ -176,7 +180,9 @@ class TrainingSettings(Settings):
     accumulate: Annotated[PositiveInt, Field(le=10_000)] = 1
     """Batches per step; at most those of an epoch."""
     ema: EMASettings | None = None
+    """None: the weights themselves are validated and kept."""
     precision: Precision = "auto"
+    """auto: half precision on a GPU that gains from it, fp32 on a CPU."""
     patience: Epochs | None = None
     """Epochs without a better score after which training stops; None: never."""
     monitor: str = "joint.macro_f1"

@@ -17,10 +17,10 @@ def test_a_section_is_a_heading_and_a_table() -> None:
     )
     assert text == (
         "### Top level\n\nAll of it.\n\n"
-        "| key | type | default | |\n|---|---|---|---|\n"
+        "| key | type | default | meaning |\n|---|---|---|---|\n"
         "| `size` | number | **required** | `null`: a \\| b. |\n\n"
         "### `part`\n\n"
-        "| key | type | default | |\n|---|---|---|---|\n"
+        "| key | type | default | meaning |\n|---|---|---|---|\n"
         "| `part.<x>.y` | [section](#partxy) | | |\n"
     )
 

@@ -25,7 +25,7 @@ Simple = Annotated[Shape, SHAPES.part(lambda row: row is not Pair, default="squa
 
 
 class Circle(Shape):
-    """A circle, round.
+    """A circle (``RoundShape``), round.
 
     >>> Circle().radius
     1

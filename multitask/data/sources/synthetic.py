@@ -19,8 +19,10 @@ class DrawSettings(Settings):
     """What to draw."""
 
     people: Annotated[PositiveInt, Field(le=100_000)] = 320
+    """To train and validate on, seven images each; a quarter as many others are in eval."""
     seed: Seed = 0
     noise: Fraction = 0.0
+    """The share of the people whose gender is labelled wrong."""
 
 
 class SyntheticSettings(CompetitionLayout):

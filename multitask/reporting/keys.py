@@ -27,7 +27,7 @@ def _section(section: Section) -> Iterator[str]:
     if text := _SAYS_WHERE.sub("", section.text):
         yield from (_line(text[0].upper() + text[1:]), "")
     if section.rows:
-        yield f"`{section.tag}` says which of these; `{section.default}` where it is left out."
+        yield f"`{section.path}.{section.tag}` is one of these; where it is left out, `{section.default}`."
         yield from ("", f"| `{section.tag}` | |", "|---|---|")
         yield from (_cells(f"`{name}`", _line(text)) for name, text in section.rows.items())
         yield ""

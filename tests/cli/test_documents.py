@@ -226,6 +226,28 @@ def test_names_in_python_examples_are_there(document: Path) -> None:
                 assert node.attr in multitask.__all__
 
 
+def unknown_in_text(text: str) -> list[str]:
+    """The dotted keys of a config that a text names in code, and that do not exist."""
+    sections = sections_of(Config)
+    known = [section.path for section in sections] + [f"{section.path}.{section.tag}" for section in sections]
+    known += [key.path for section in sections for key in section.keys]
+    patterns = [re.compile(re.sub(r"<\w+>", r"[\\w<>*]+", re.escape(path))) for path in known]
+    first = "|".join(Config.model_fields)
+    named = set(re.findall(rf"`((?:{first})(?:\.[\w<>*]+)+)[`:=]", _FENCE.sub("", text)))
+    named = {key for key in named - {"joint.macro_f1", "joint.accuracy"} if not key.endswith((".json", ".yaml"))}
+    return sorted(key for key in named if not any(pattern.fullmatch(key) for pattern in patterns))
+
+
+@every_document
+def test_keys_in_the_text_are_settings(document: Path) -> None:
+    assert unknown_in_text(document.read_text(encoding="utf-8")) == []
+
+
+def test_a_key_in_the_text_that_is_no_setting_is_seen() -> None:
+    text = "`data.fit` `data.fits` `heads.age.loss.gamma: 2` `heads.*.loss.gama` `heads.<head>.net` `joint.macro_f1`"
+    assert unknown_in_text(text) == ["data.fits", "heads.*.loss.gama"]
+
+
 def test_every_key_is_described_as_the_settings_have_it() -> None:
     text = DOCUMENTS["configs/README.md"].read_text(encoding="utf-8")
     listed = text.partition("<!-- keys -->\n")[2].partition("<!-- /keys -->")[0]

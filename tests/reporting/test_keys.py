@@ -32,7 +32,7 @@ def test_a_table_of_variants_says_which_has_a_key() -> None:
         Key("s.most", "text", "x", "", rows=("a", "b", "d")),
     ]
     lines = keys_markdown([Section("s", "", "name", "b", ROWS, keys)]).splitlines()
-    assert lines[2] == "`name` says which of these; `b` where it is left out."
+    assert lines[2] == "`s.name` is one of these; where it is left out, `b`."
     assert lines[6] == "| `a` | The `a` of a \\< b. And more, 2 \\*\\* 3. |"
     assert lines[-3:] == [
         "| `s.all` | all | text | `x` | |",

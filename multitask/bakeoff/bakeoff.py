@@ -6,15 +6,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
-from multitask.bakeoff.comparison import compared, sentences
-from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
+from multitask.bakeoff.comparison import known_score
+from multitask.bakeoff.costs import CostFile, inference_speed, training_memory, training_speed
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, Plan, digest_of
+from multitask.bakeoff.report import summarise_bakeoff
 from multitask.bakeoff.runs import BakeoffRun, Course, with_sources
 from multitask.bakeoff.settings import Point
 from multitask.config import Config
@@ -22,21 +23,21 @@ from multitask.errors import UserError
 from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
+from multitask.reporting.bakeoff.report_schema import BakeoffReport, TuningRun
 from multitask.runs.build import build_network, build_trainer
 from multitask.runs.data_module import DataModule
-from multitask.runs.folder import RunFolder, read_record
-from multitask.runs.records import Costs, reading
-from multitask.settings import validate
+from multitask.runs.folder import RunFolder
+from multitask.settings import Changes, validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
-from multitask.training.loop import lookup
-from multitask.utils.files import plain, to_json, write_atomically
-from multitask.utils.records import read_json
+from multitask.utils.files import write_atomically
+from multitask.utils.records import read_record, record_to_json
 
 _ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
 """Keys on which neither memory nor speed depends."""
+T = TypeVar("T")
 
 
-def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> dict[str, Any]:
+def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> BakeoffReport:
     """Does a bake-off, or goes on with it, and writes its report.
 
     Args:
@@ -66,8 +67,8 @@ class _Bakeoff:
         self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress
         self._materials: dict[str, DataModule] = {}
         self.speeds: dict[str, float] = {}  # images per second, where seconds are the budget
-        self.chosen: dict[str, dict[str, Any]] = {row.name: {} for row in plan.contenders}
-        self.tuning: dict[str, list[dict[str, Any]]] = {}
+        self.chosen: dict[str, Changes] = {row.name: {} for row in plan.contenders}
+        self.tuning: dict[str, tuple[TuningRun, ...]] = {}
         self.created = datetime.now(UTC).isoformat(timespec="seconds")
 
     # --- before anything is written ---------------------------------------------------------------------------------
@@ -177,14 +178,14 @@ class _Bakeoff:
         write_atomically(self.folder.settings, dump_yaml(content))
         self.folder.reuse.mkdir(exist_ok=True)
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> BakeoffReport:
         """Costs, tuning, runs, report."""
         settings, plan = self.settings, self.plan
-        costs = _Costs(self.folder.costs)
+        costs = CostFile(self.folder.costs)
         firsts = {row.name: plan.config(row, {**plan.combinations[0]}, self._first()) for row in plan.contenders}
-        self._each("counting memory", firsts, costs, "memory", training_memory)
+        self._each("counting memory", firsts, costs, costs.memory, training_memory)
         if settings.budget is not None and settings.budget.seconds is not None:
-            self.speeds = self._each("measuring an epoch", firsts, costs, "speed", training_speed)
+            self.speeds = self._each("measuring an epoch", firsts, costs, costs.speed, training_speed)
         for row in plan.contenders if settings.tune else ():
             # Before training: what a budget of seconds makes of the epochs may not go with the other settings.
             for tuned in plan.combinations:
@@ -202,42 +203,56 @@ class _Bakeoff:
             course.do(one, self._in_words)
         chosen = {row.name: next(one.config for one in runs if one.contender is row) for row in plan.contenders}
         digests = {name: digest_of(config, ignore=_ANYWHERE) for name, config in chosen.items()}
-        if any(digest not in costs.found("inference") for digest in digests.values()):
+        if any(digest not in costs.inference for digest in digests.values()):
             self.progress.say("measuring how fast each contender answers")
             distinct = {digest: chosen[name] for name, digest in digests.items()}
-            costs.put("inference", inference_speed(distinct, self.folder.reuse))
-        memory = self._each("counting memory", chosen, costs, "memory", training_memory)
-        inference = {name: costs.found("inference")[digest] for name, digest in digests.items()}
-        report = self._report(runs, memory, inference)
+            costs.inference |= inference_speed(distinct, self.folder.reuse)
+            costs.save()
+        memory = self._each("counting memory", chosen, costs, costs.memory, training_memory)
+        inference = {name: costs.inference[digest] for name, digest in digests.items()}
+        written = summarise_bakeoff(plan, self.created, runs, self.tuning, self.chosen, memory, inference)
         shutil.rmtree(self.folder.reuse, ignore_errors=True)
-        write_atomically(self.folder.report, to_json(report))
-        write_atomically(self.folder.page, render_bakeoff(plain(report)))
-        return dict(plain(report))
+        write_atomically(self.folder.report, record_to_json(written))
+        report = read_record(self.folder.report, BakeoffReport)  # the same now as whenever it is read
+        write_atomically(self.folder.page, render_bakeoff(report))
+        return report
 
-    def _first(self) -> dict[str, Any]:
+    def _first(self) -> Changes:
         return self.plan.place(self.settings.points[-1], 0)
 
     def _each(
         self,
         words: str,
         configs: Mapping[str, Config],
-        costs: _Costs,
-        kind: str,
-        measure: Callable[[Config, Path], Any],
-    ) -> dict[str, Any]:
-        """A figure of every contender, measured where no earlier launch has; those that train the same have one."""
+        costs: CostFile,
+        known: dict[str, T],
+        measure: Callable[[Config, Path], T],
+    ) -> dict[str, T]:
+        """A figure of every contender, measured where no earlier launch has; those that train the same have one.
+
+        Args:
+            words: what is done, as ``counting memory``.
+            configs: by contender.
+            costs: the file that the figures are kept in.
+            known: those figures in it, by what is trained; measured ones are added.
+            measure: config and folder of what is kept to the figure.
+
+        Raises:
+            UserError: the figure cannot be had; the line names the contender.
+        """
         found, done = {}, None
         for count, (name, config) in enumerate(configs.items(), start=1):
             digest = digest_of(config, ignore=_ANYWHERE)
-            if digest not in costs.found(kind):
+            if digest not in known:
                 done = done or self.progress.stage(words, len(configs), "contenders")
                 try:
-                    costs.put(kind, {digest: measure(config, self.folder.reuse)})
+                    known[digest] = measure(config, self.folder.reuse)
                 except UserError as error:
                     raise UserError(f"contenders.{name}: {error}") from None
+                costs.save()
             if done:
                 done(count)
-            found[name] = costs.found(kind)[digest]
+            found[name] = known[digest]
         return found
 
     def _tuning_runs(self) -> list[BakeoffRun]:
@@ -262,16 +277,16 @@ class _Bakeoff:
     def _choose(self, trials: list[BakeoffRun]) -> None:
         """Fixes each contender's best values; of equal ones the first."""
         for row in self.plan.contenders if trials else ():
-            rows: list[dict[str, Any]] = []
-            for one in trials:
-                if one.contender is row:
-                    score = None if one.failure() else _known(one.folder.read_report(), self.settings.metric)
-                    rows.append({"values": self.plan.combinations[one.index], "score": score})
-            known = [found for found in rows if found["score"] is not None]
+            tried = tuple(self._tried(one) for one in trials if one.contender is row)
+            known = [(one.score, one.values) for one in tried if one.score is not None]
             if not known:
                 raise UserError(f"contenders.{row.name}: has no score with any of the tuned values")
-            self.chosen[row.name] = max(known, key=lambda found: found["score"])["values"]
-            self.tuning[row.name] = rows
+            self.chosen[row.name] = max(known, key=lambda pair: pair[0])[1]
+            self.tuning[row.name] = tried
+
+    def _tried(self, one: BakeoffRun) -> TuningRun:
+        score = None if one.failure() else known_score(one.folder.read_report(), self.settings.metric)
+        return TuningRun(self.plan.combinations[one.index], score)
 
     def _runs(self) -> list[BakeoffRun]:
         """Seed by seed, so that an early end leaves whole comparisons."""
@@ -298,93 +313,5 @@ class _Bakeoff:
         )
 
     def _in_words(self, report: Mapping[str, Any]) -> str:
-        score = _known(report, self.settings.metric)
+        score = known_score(report, self.settings.metric)
         return f"{self.settings.metric} {'unknown' if score is None else f'{score:.4g}'}"
-
-    # --- the report -------------------------------------------------------------------------------------------------
-
-    def _report(
-        self, runs: list[BakeoffRun], memory: Mapping[str, Any], inference: Mapping[str, float]
-    ) -> dict[str, Any]:
-        plan, settings = self.plan, self.settings
-        points = [
-            compared(
-                settings,
-                point,
-                {
-                    row.name: [one for one in runs if one.contender is row and one.point == point]
-                    for row in plan.contenders
-                },
-            )
-            for point in settings.points
-        ]
-        sources = {one.contender.name: one.source.contender.name for one in runs if one.source is not None}
-        return {
-            "bakeoff": settings.name,
-            "created": self.created,
-            "base": Path(settings.base).name,
-            "metric": settings.metric,
-            "reference": settings.compared_with,
-            "sentences": sentences(settings, points),
-            "tasks": list(plan.space.task_names),
-            "seeds": list(settings.seeds),
-            "num_folds": settings.folds,
-            "num_passes": settings.num_passes,
-            "budget": None if settings.budget is None else settings.budget.model_dump(mode="json", exclude_none=True),
-            "axis": None if settings.axis is None else list(settings.points),
-            "tune": settings.tune,
-            "contenders": [
-                {
-                    "name": row.name,
-                    "config": row.config.name,
-                    "changes": plain(row.own),
-                    "tuned": self.chosen[row.name],
-                    "tuning": self.tuning.get(row.name, []),
-                    "answered_from": sources.get(row.name),
-                    "training_memory": memory[row.name],
-                    "inference_images_per_s": inference[row.name],
-                }
-                for row in plan.contenders
-            ],
-            "points": points,
-        }
-
-
-class _Costs:
-    """``costs.json``: what was counted and measured, so that a bake-off that goes on has the same figures."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._all: dict[str, dict[str, Any]] = read_record(path, Costs) if path.is_file() else {}
-
-    def found(self, kind: str) -> dict[str, Any]:
-        """Figures of a kind, by what is trained."""
-        return self._all.setdefault(kind, {})
-
-    def put(self, kind: str, figures: Mapping[str, Any]) -> None:
-        """Adds figures, on disk too."""
-        self.found(kind).update(figures)
-        write_atomically(self._path, to_json(self._all))
-
-
-def _known(report: Mapping[str, Any], metric: str) -> float | None:
-    try:
-        return lookup(report, metric)
-    except TypeError:  # it is None: nobody has such a label
-        return None
-
-
-def read_bakeoff_report(path: Path) -> tuple[BakeoffFolder, dict[str, Any]]:
-    """The report of a bake-off that came to its end, its page drawn anew.
-
-    Raises:
-        UserError: there is none yet.
-    """
-    folder = BakeoffFolder(path)
-    if not folder.report.is_file():
-        raise UserError(f"{path}: its bake-off has no report yet; the line that began it goes on with it")
-    report = read_json(folder.report)
-    with reading(folder.report):
-        page = render_bakeoff(report)
-    write_atomically(folder.page, page)
-    return folder, report

@@ -16,6 +16,16 @@ from multitask.evaluation.metrics import Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import Gap, PassScore, aligned, gap, score_passes
 from multitask.labels import MISSING
+from multitask.reporting.bakeoff.report_schema import (
+    AxisPoint,
+    ContenderRun,
+    Difference,
+    FailedContender,
+    JointDifference,
+    PassFigure,
+    ReferenceDifference,
+    ScoredContender,
+)
 from multitask.training.loop import lookup
 
 
@@ -33,7 +43,7 @@ def passes_of(runs: Sequence[BakeoffRun], settings: BakeoffSettings) -> list[Pre
     ]
 
 
-def compared(settings: BakeoffSettings, point: Point, runs: Mapping[str, Sequence[BakeoffRun]]) -> dict[str, Any]:
+def compared(settings: BakeoffSettings, point: Point, runs: Mapping[str, Sequence[BakeoffRun]]) -> AxisPoint:
     """Everything that the report says of one point of the axis.
 
     Args:
@@ -58,38 +68,47 @@ def compared(settings: BakeoffSettings, point: Point, runs: Mapping[str, Sequenc
         raise UserError(f"metric: {metric} cannot be had: no person who validates has such a label")
     # One interval of .95 for each comparison; and wider ones, which hold for all comparisons together (Bonferroni).
     together = 1 - (1 - LEVEL) / max(len(runs) - 1, 1)
-    rows: dict[str, Any] = {}
+    rows: dict[str, ScoredContender | FailedContender] = {}
     for name, own in runs.items():
-        row: dict[str, Any] = {"failure": failures[name], "epochs": sorted({one.config.training.epochs for one in own})}
-        if name in known:
-            row |= _scores(own, passes[name], settings)
-            if name != reference:
-                found = {level: gap(known[name], known[reference], level) for level in (LEVEL, together)}
-                row["difference"] = {**_gap(found[LEVEL]), "together": {**_gap(found[together]), "level": together}}
-        rows[name] = {"difference": None, **row}
-    return {
-        "point": point,
-        "num_groups": known[reference].num_groups,
-        "num_images": known[reference].num_images,
-        "contenders": rows,
-        "matrix": {
+        failure, difference = failures[name], None
+        if failure is not None:
+            rows[name] = FailedContender(None, failure, _epochs(own))
+            continue
+        if name != reference:
+            alone, wider = (_gap(gap(known[name], known[reference], level)) for level in (LEVEL, together))
+            difference = ReferenceDifference(**vars(alone), together=JointDifference(**vars(wider), level=together))
+        rows[name] = _scored(own, passes[name], known[name], difference, settings)
+    return AxisPoint(
+        point=point,
+        num_groups=known[reference].num_groups,
+        num_images=known[reference].num_images,
+        contenders=rows,
+        matrix={
             name: {other: None if other == name else _gap(gap(known[name], known[other])) for other in known}
             for name in known
         },
-    }
+    )
 
 
-def _gap(found: Gap) -> dict[str, Any]:
-    return {"value": found.value, "low": found.low, "high": found.high, "beyond_noise": found.beyond_noise}
+def _epochs(runs: Sequence[BakeoffRun]) -> tuple[int, ...]:
+    return tuple(sorted({one.config.training.epochs for one in runs}))
 
 
-def _figure(score: PassScore | None) -> dict[str, Any] | None:
-    if score is None:
-        return None
-    return {"value": score.value, "ci": list(score.interval()), "passes": list(score.single)}
+def _gap(found: Gap) -> Difference:
+    return Difference(found.value, found.low, found.high, found.beyond_noise)
 
 
-def _scores(runs: Sequence[BakeoffRun], passes: Sequence[Predictions], settings: BakeoffSettings) -> dict[str, Any]:
+def _figure(score: PassScore) -> PassFigure:
+    return PassFigure(score.value, score.interval(), score.single)
+
+
+def _scored(
+    runs: Sequence[BakeoffRun],
+    passes: Sequence[Predictions],
+    decisive: PassScore,
+    difference: ReferenceDifference | None,
+    settings: BakeoffSettings,
+) -> ScoredContender:
     space = passes[0].space
     reports = [one.folder.read_report() for one in runs]
     # Which classes were held out, the config says; the report of a run scores them on its own people alone.
@@ -99,35 +118,49 @@ def _scores(runs: Sequence[BakeoffRun], passes: Sequence[Predictions], settings:
     # Of an epoch's images, which a history does not count: what its seconds and its speed make.
     seen = [sum(row["images_per_s"] * row["seconds"] for row in history) for history in histories]
     peaks = [peak for one in runs if (peak := one.peak_bytes()) is not None]
-    return {
-        "metric": _figure(score_passes(passes, settings.metric, settings.seed)),
-        "joint": _figure(score_passes(passes, "joint.macro_f1", settings.seed)),
-        "accuracy": _figure(score_passes(passes, "joint.accuracy", settings.seed)),
-        "tasks": {
-            task: _figure(score_passes(passes, f"tasks.{task}.macro_f1", settings.seed)) for task in space.task_names
-        },
-        "unseen": _figure(score_passes(passes, "joint.macro_f1", settings.seed, unseen)) if unseen else None,
-        "class_f1": _class_f1(passes),
-        "runs": [
-            {
-                "seed": one.config.seed,
-                "score": lookup(report, settings.metric),
-                "joint": report["joint"]["macro_f1"],
-                "seconds": report["training"]["seconds"],
-                "train_groups": report["class_distribution"]["train"]["num_groups"],
-                "train_images": report["class_distribution"]["train"]["num_images"],
-            }
+
+    def figure(metric: str, classes: Sequence[str] | None = None) -> PassFigure | None:
+        score = score_passes(passes, metric, settings.seed, classes)
+        return None if score is None else _figure(score)
+
+    return ScoredContender(
+        difference=difference,
+        failure=None,
+        epochs=_epochs(runs),
+        metric=_figure(decisive),
+        joint=figure("joint.macro_f1"),
+        accuracy=figure("joint.accuracy"),
+        tasks={task: figure(f"tasks.{task}.macro_f1") for task in space.task_names},
+        unseen=figure("joint.macro_f1", unseen) if unseen else None,
+        class_f1=_class_f1(passes),
+        runs=tuple(
+            ContenderRun(
+                seed=one.config.seed,
+                score=known_score(report, settings.metric),
+                joint=report["joint"]["macro_f1"],
+                seconds=report["training"]["seconds"],
+                train_groups=report["class_distribution"]["train"]["num_groups"],
+                train_images=report["class_distribution"]["train"]["num_images"],
+            )
             for one, report in zip(runs, reports, strict=True)
-        ],
-        "images_seen": round(float(np.mean(seen))),
-        "seconds": float(np.mean([report["training"]["seconds"] for report in reports])),
-        "train_images_per_s": float(np.median(speeds)),
-        "num_parameters": reports[0]["training"]["num_parameters"],
-        "cuda_peak_bytes": max(peaks, default=None),
-    }
+        ),
+        images_seen=round(float(np.mean(seen))),
+        seconds=float(np.mean([report["training"]["seconds"] for report in reports])),
+        train_images_per_s=float(np.median(speeds)),
+        num_parameters=reports[0]["training"]["num_parameters"],
+        cuda_peak_bytes=max(peaks, default=None),
+    )
 
 
-def _class_f1(passes: Sequence[Predictions]) -> dict[str, float]:
+def known_score(report: Mapping[str, Any], metric: str) -> float | None:
+    """A run's score; None where nobody whom it answered for has such a label."""
+    try:
+        return lookup(report, metric)
+    except TypeError:  # it is None
+        return None
+
+
+def _class_f1(passes: Sequence[Predictions]) -> dict[str, float | None]:
     """The F1 of every class that can occur, the mean of the passes."""
     space = passes[0].space
     known = passes[0].classes != MISSING
@@ -135,33 +168,32 @@ def _class_f1(passes: Sequence[Predictions]) -> dict[str, float]:
     return {name: float(f1[place]) for place, name in enumerate(space.class_names) if space.possible[place]}
 
 
-def sentences(settings: BakeoffSettings, points: Sequence[Mapping[str, Any]]) -> list[str]:
+def sentences(settings: BakeoffSettings, points: Sequence[AxisPoint]) -> list[str]:
     """One for each comparison, at the last point of the axis; and what the axis says of where a lead is lost."""
     reference, last = settings.compared_with, points[-1]
-    others = [name for name in last["contenders"] if name != reference]
-    failed = [name for name in others if last["contenders"][name]["failure"] is not None]
-    compared_ = [name for name in others if last["contenders"][name]["difference"] is not None]
+    others = [name for name in last.contenders if name != reference]
     found = []
-    if settings.sentence_if_none is not None and not failed:
-        found += family_sentence(
-            settings.sentence_if_none, reference, {name: last["contenders"][name]["difference"] for name in compared_}
-        )
-    for name in compared_:
-        found.append(
-            comparison_sentence(name, reference, last["contenders"][name]["difference"], settings.metric, len(others))
-        )
-    found += [f"{name} has no score: {last['contenders'][name]['failure']}." for name in failed]
+    gaps = _differences(last)
+    if settings.sentence_if_none is not None and not last.failures:
+        found += family_sentence(settings.sentence_if_none, reference, gaps)
+    for name, difference in gaps.items():
+        found.append(comparison_sentence(name, reference, difference, settings.metric, len(others)))
+    found += [f"{name} has no score: {failure}." for name, failure in last.failures.items()]
     if len(points) > 1:
         for name in others:
-            gaps = {row["point"]: row["contenders"][name]["difference"] for row in points}
-            known = {_size(row, name): gaps[row["point"]] for row in points if gaps[row["point"]] is not None}
+            known = {_size(row, name): gaps[name] for row in points if name in (gaps := _differences(row))}
             if len(known) > 1:
                 found.append(axis_sentence(name, reference, known))
     return found
 
 
-def _size(row: Mapping[str, Any], name: str) -> int:
+def _differences(point: AxisPoint) -> dict[str, ReferenceDifference]:
+    """By contender; of the reference and of those that failed there is none."""
+    return {name: row.difference for name, row in point.scored.items() if row.difference is not None}
+
+
+def _size(point: AxisPoint, name: str) -> int:
     """How many groups train at a point; where folds differ, about."""
-    if row["point"] != "all":
-        return int(row["point"])
-    return round(float(np.mean([one["train_groups"] for one in row["contenders"][name]["runs"]])))
+    if point.point != "all":
+        return point.point
+    return round(float(np.mean([run.train_groups for run in point.scored[name].runs])))

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-Difference = Mapping[str, Any]
+from multitask.reporting.bakeoff.report_schema import ReferenceDifference
 
 
-def comparison_sentence(name: str, reference: str, found: Difference, metric: str, num_comparisons: int) -> str:
+def comparison_sentence(
+    name: str, reference: str, found: ReferenceDifference, metric: str, num_comparisons: int
+) -> str:
     """``shared beats flat by 4.1 points, 95% 2.0 to 6.3.``
 
     Args:
         name: the contender.
         reference: whom it is compared with.
-        found: ``value``, ``low``, ``high``, ``beyond_noise``; and ``together``, the same for all comparisons at once.
+        found: the difference to the reference.
         metric: which score; said where it is not the joint macro-F1.
         num_comparisons: how many there are.
     """
     on = "" if metric == "joint.macro_f1" else f" in {metric}"
-    value, low, high = (100 * found[key] for key in ("value", "low", "high"))
-    if not found["beyond_noise"]:
+    value, low, high = (100 * number for number in (found.value, found.low, found.high))
+    if not found.beyond_noise:
         return (
             f"{name} and {reference} cannot be told apart{on}: {_signed(value)} points, "
             f"95% {_points(low)} to {_points(high)}."
@@ -30,22 +31,22 @@ def comparison_sentence(name: str, reference: str, found: Difference, metric: st
     else:
         verb, (least, most) = "is behind", (-high, -low)
     text = f"{name} {verb} {reference}{on} by {_points(abs(value))} points, 95% {_points(least)} to {_points(most)}"
-    if found["together"]["beyond_noise"]:
+    if found.together.beyond_noise:
         return f"{text}."
     return f"{text}; but of {num_comparisons} comparisons one may look so by chance."
 
 
-def family_sentence(sentence: str, reference: str, found: Mapping[str, Difference]) -> list[str]:
+def family_sentence(sentence: str, reference: str, found: Mapping[str, ReferenceDifference]) -> list[str]:
     """The file's own sentence where no contender beats the reference, all comparisons taken together; else nothing."""
-    if any(gap["together"]["beyond_noise"] and gap["value"] > 0 for gap in found.values()):
+    if any(gap.together.beyond_noise and gap.value > 0 for gap in found.values()):
         return []
     text = sentence.strip().rstrip(".")
-    most = max((gap["together"]["high"] for gap in found.values()), default=0.0)
+    most = max((gap.together.high for gap in found.values()), default=0.0)
     reason = f", nor is a lead of more than {_points(100 * most)} points likely" if most > 0 else ""
     return [f"{text[:1].upper()}{text[1:]}: nothing beats {reference} beyond noise{reason}."]
 
 
-def axis_sentence(name: str, reference: str, found: Mapping[int, Difference]) -> str:
+def axis_sentence(name: str, reference: str, found: Mapping[int, ReferenceDifference]) -> str:
     """At what numbers of training groups a contender is ahead, behind, or neither beyond noise.
 
     Args:
@@ -53,8 +54,8 @@ def axis_sentence(name: str, reference: str, found: Mapping[int, Difference]) ->
         reference: whom it is compared with.
         found: per number of groups, ascending, the difference.
     """
-    sure = {size: gap for size, gap in found.items() if gap["beyond_noise"]}
-    ahead = [size for size, gap in sure.items() if gap["value"] > 0]
+    sure = {size: gap for size, gap in found.items() if gap.beyond_noise}
+    ahead = [size for size, gap in sure.items() if gap.value > 0]
     behind = [size for size in sure if size not in ahead]
     alike = [size for size in found if size not in sure]
     if not sure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from torch import Tensor
 from multitask.config import Config
 from multitask.data.loading import Batch, Batches
 from multitask.progress import Progress
+from multitask.reporting.bakeoff.report_schema import TrainingMemory
 from multitask.runs.build import build_network, build_trainer
 from multitask.runs.data_module import DataModule
 from multitask.training.device import resolve_device, resolve_precision
+from multitask.utils.files import write_atomically
+from multitask.utils.records import ONLY_IF_KNOWN, Number, read_record, record_to_json
 
 _FEW = (4, 8)
 """Batch sizes from which the memory of larger ones is reckoned, since it grows by the same with every picture."""
@@ -25,7 +29,7 @@ _ANSWERED_BATCHES = 3
 _ROUNDS = 5
 
 
-def training_memory(config: Config, reuse: Path) -> dict[str, int]:
+def training_memory(config: Config, reuse: Path) -> TrainingMemory:
     """Bytes that one training batch of the config's size takes, in 32-bit numbers on a CPU.
 
     What is counted: parameters, gradients, the optimiser's state after a step, and the activations that are saved for
@@ -35,9 +39,6 @@ def training_memory(config: Config, reuse: Path) -> dict[str, int]:
         config: the contender's.
         reuse: where decoded pictures are kept.
 
-    Returns:
-        ``parameters``, ``gradients``, ``optimizer``, ``activations``, ``total``, and the ``batch_size``.
-
     Raises:
         UserError: network, losses or data are not as they must be.
     """
@@ -46,7 +47,7 @@ def training_memory(config: Config, reuse: Path) -> dict[str, int]:
     few, more = (_one_batch(config, material, min(size, wanted)) for size in _FEW)
     each = (more["activations"] - few["activations"]) // max(min(_FEW[1], wanted) - min(_FEW[0], wanted), 1)
     found = {**more, "activations": more["activations"] + each * max(wanted - _FEW[1], 0)}
-    return {**found, "total": sum(found.values()), "batch_size": wanted}
+    return TrainingMemory(**found, total=sum(found.values()), batch_size=wanted)
 
 
 def _one_batch(config: Config, material: DataModule, size: int) -> dict[str, int]:
@@ -131,3 +132,41 @@ def _answerer(config: Config, reuse: Path) -> tuple[Any, DataModule, list[Batch]
     few = material.split.val[: _ANSWERED_BATCHES * config.training.batch_size]
     served: Batches = material.batches("val", Progress(), device, indices=few)
     return network, material, list(served.epoch(0)), device
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What was counted and measured, by what is trained.
+
+    Attributes:
+        memory: of one training batch.
+        speed: training images per second.
+        inference: images per second that are answered.
+    """
+
+    memory: dict[str, TrainingMemory] = field(default_factory=dict)
+    speed: dict[str, Number] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    inference: dict[str, Number] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+
+
+class CostFile:
+    """``costs.json``, so that a bake-off that goes on has the same figures.
+
+    Args:
+        path: the file's; what it holds is read, and ``save`` writes it again with what was added.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        found = read_record(path, Costs) if path.is_file() else Costs()
+        self.memory = found.memory
+        self.speed = found.speed or {}
+        self.inference = found.inference or {}
+
+    def save(self) -> None:
+        """Writes all of it."""
+        found = Costs(self.memory, self.speed or None, self.inference or None)
+        write_atomically(self._path, record_to_json(found))

@@ -16,7 +16,7 @@ from multitask.data.settings import DataSettings
 from multitask.errors import UserError, nearest
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.labels import LabelSpace
-from multitask.settings import located, parse_override
+from multitask.settings import Changes, located, parse_override
 from multitask.utils.seeds import derive
 
 _ALL_HEADS = "heads.*."
@@ -35,8 +35,8 @@ class Contender:
 
     name: str
     config: Path
-    changes: dict[str, Any]
-    own: dict[str, Any]
+    changes: Changes
+    own: Changes
 
     @property
     def slug(self) -> str:
@@ -59,7 +59,7 @@ class Plan:
         self.settings = settings
         self.contenders = contenders
         self._configs: dict[str, Config] = {}
-        self.combinations: list[dict[str, Any]] = [
+        self.combinations: list[Changes] = [
             dict(zip(settings.tune, values, strict=True)) for values in itertools.product(*settings.tune.values())
         ]
         """Of the values that are tried for each contender; one that changes nothing where nothing is tuned."""
@@ -77,18 +77,18 @@ class Plan:
         """The label space, which all contenders have."""
         return self.base.space()
 
-    def place(self, point: Point, index: int) -> dict[str, Any]:
+    def place(self, point: Point, index: int) -> Changes:
         """What run ``index`` at a point of the axis has in common for all contenders."""
         settings = self.settings
         found = {"seed": settings.seeds[index], "data.split_seed": settings.split_seed, **self._fold(index)}
         return found if settings.axis is None else {**found, "data.train_groups": None if point == "all" else point}
 
-    def tuning_place(self) -> dict[str, Any]:
+    def tuning_place(self) -> Changes:
         """What the tuning runs have in common: a seed and a split that no other run has."""
         seed = self.settings.seed
         return {"seed": derive(seed, "tune"), "data.split_seed": derive(seed, "tune split"), **self._fold(0)}
 
-    def _fold(self, index: int) -> dict[str, Any]:
+    def _fold(self, index: int) -> Changes:
         folds = self.settings.folds
         if folds is None:
             return {}
@@ -106,7 +106,7 @@ class Plan:
             self._configs[key] = self._made(contender, {**contender.changes, **tuned, **place})
         return self._configs[key]
 
-    def _made(self, contender: Contender, changes: dict[str, Any]) -> Config:
+    def _made(self, contender: Contender, changes: Changes) -> Config:
         try:
             if any(key.startswith(_ALL_HEADS) for key in changes):
                 plain = {key: value for key, value in changes.items() if not key.startswith(_ALL_HEADS)}
@@ -170,9 +170,9 @@ class Plan:
             )
 
 
-def _spelt(changes: Mapping[str, Any], heads: Iterable[str]) -> dict[str, Any]:
+def _spelt(changes: Mapping[str, Any], heads: Iterable[str]) -> Changes:
     """The changes with ``heads.*.`` written out; what was set later stands."""
-    found: dict[str, Any] = {}
+    found: Changes = {}
     heads = list(heads)
     for key, value in changes.items():
         rest = key.removeprefix(_ALL_HEADS)

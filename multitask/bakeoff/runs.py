@@ -21,11 +21,25 @@ from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress, RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
-from multitask.runs.folder import RunFolder, read_record
-from multitask.runs.records import Diverged, Peak
+from multitask.runs.folder import RunFolder
 from multitask.runs.report import write_report
 from multitask.runs.run import run
-from multitask.utils.files import to_json, write_atomically
+from multitask.utils.files import write_atomically
+from multitask.utils.records import Count, read_record, record_to_json
+
+
+@dataclass(frozen=True)
+class Diverged:
+    """``diverged.json``: why there is no report."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Peak:
+    """``peak.json``: the most that CUDA had given out while the run was trained."""
+
+    bytes: Count
 
 
 @dataclass(frozen=True)
@@ -72,7 +86,7 @@ class BakeoffRun:
 
     def failure(self) -> str | None:
         """Why there is no report: its loss was no number any more."""
-        return str(read_record(self._diverged, Diverged)["message"]) if self._diverged.is_file() else None
+        return read_record(self._diverged, Diverged).message if self._diverged.is_file() else None
 
     def predictions(self) -> Predictions:
         """Its answers.
@@ -85,7 +99,7 @@ class BakeoffRun:
 
     def peak_bytes(self) -> int | None:
         """The most that CUDA had given out while it was trained; None without CUDA."""
-        return int(read_record(self._peak, Peak)["bytes"]) if self._peak.is_file() else None
+        return read_record(self._peak, Peak).bytes if self._peak.is_file() else None
 
     def perform(
         self, reuse: Path, on_epoch: Callable[[dict[str, Any]], None], progress: Progress, keep_checkpoints: bool
@@ -108,24 +122,26 @@ class BakeoffRun:
         try:
             run(self.config, path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
         except DivergedError as error:
-            write_atomically(self._diverged, to_json({"message": str(error)}))
+            write_atomically(self._diverged, record_to_json(Diverged(str(error))))
         if cuda:
-            write_atomically(self._peak, to_json({"bytes": torch.cuda.max_memory_allocated()}))
+            write_atomically(self._peak, record_to_json(Peak(torch.cuda.max_memory_allocated())))
         if not keep_checkpoints:
             shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
 
     def _answer_again(self, source: BakeoffRun) -> None:
         """A run folder of the source's network, its pictures answered by this run's decode rule."""
         theirs, own, config = source.folder, self.folder, self.config
-        answers = source.predictions() if source.failure() is None else None
+        failure = source.failure()
+        answers = None if failure is not None else source.predictions()
         own.path.mkdir(exist_ok=True)
         for path in (theirs.data, theirs.split, theirs.metrics):
             if path.is_file():
                 write_atomically(own.path / path.name, path.read_bytes())
         own.create(config.to_yaml(), theirs.read_environment())
-        if answers is None:
-            write_atomically(self._diverged, to_json({"message": source.failure()}))
+        if failure is not None:
+            write_atomically(self._diverged, record_to_json(Diverged(failure)))
             return
+        assert answers is not None
         write_report(own, "val", answers, config.evaluation(), DataModule(config), own.read_history())
 
 

@@ -48,7 +48,7 @@ def _report_study(path: Path, storage: str | None) -> None:
 
 
 def _report_bakeoff(path: Path) -> None:
-    from multitask.bakeoff.bakeoff import read_bakeoff_report
+    from multitask.bakeoff.report import read_bakeoff_report
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import show_paths
     from multitask.runs.records import reading

@@ -1,6 +1,6 @@
 """Settings: strict sections, open tables of variants, overrides, YAML."""
 
-from multitask.settings.overrides import flatten, override, parse_override
+from multitask.settings.overrides import Changes, flatten, override, parse_override
 from multitask.settings.schema import (
     MOST_FOLDS,
     Bool,
@@ -30,6 +30,7 @@ __all__ = [
     "MAX_LISTED",
     "MOST_FOLDS",
     "Bool",
+    "Changes",
     "ConfigPath",
     "Count",
     "Epochs",

@@ -11,6 +11,9 @@ from multitask.settings.schema import Settings, located
 from multitask.settings.tables import field_type, unwrap
 from multitask.settings.yaml_text import MAX_DEPTH, parse_yaml
 
+Changes = dict[str, Any]
+"""Dotted config key -> the value that it gets, which may be whatever YAML can hold."""
+
 
 def parse_override(text: str) -> tuple[str, Any]:
     """``key=value`` of ``--set`` as (dotted key, value), the value read as YAML.

@@ -14,14 +14,17 @@ import pytest
 
 from multitask.bakeoff import bakeoff as module
 from multitask.bakeoff import runs
-from multitask.bakeoff.bakeoff import read_bakeoff_report, run_bakeoff
+from multitask.bakeoff.bakeoff import run_bakeoff
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import load_bakeoff
+from multitask.bakeoff.report import read_bakeoff_report
 from multitask.config import Config, load_config
 from multitask.errors import DivergedError, UserError
 from multitask.progress import StudyProgress, SweepStatus
+from multitask.reporting.bakeoff.report_schema import BakeoffReport, FailedContender
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
+from multitask.utils.records import read_record, to_json_data
 
 Make = Callable[..., Path]
 
@@ -40,7 +43,7 @@ class Listener(StudyProgress):
         self.lines.append(text)
 
 
-def bake(file: Path, out: Path, *overrides: str) -> tuple[dict[str, Any], Listener]:
+def bake(file: Path, out: Path, *overrides: str) -> tuple[BakeoffReport, Listener]:
     listener = Listener()
     return run_bakeoff(load_bakeoff(file, overrides), BakeoffFolder(out), listener), listener
 
@@ -60,35 +63,42 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 class TestWhole:
     @pytest.fixture
-    def baked(self, bakeoff_file: Make, tmp_path: Path) -> tuple[dict[str, Any], Path]:
+    def baked(self, bakeoff_file: Make, tmp_path: Path) -> tuple[BakeoffReport, Path]:
         file = bakeoff_file(folds=2, seeds=4, axis={"groups": [3, "all"]})
         return bake(file, tmp_path / "out")[0], tmp_path / "out"
 
-    def test_it_says_everything_of_everyone(self, baked: tuple[dict[str, Any], Path]) -> None:
+    def test_it_says_everything_of_everyone(self, baked: tuple[BakeoffReport, Path]) -> None:
         report, out = baked
-        assert json.loads((out / "report.json").read_text()) == report
+        assert read_record(out / "report.json", BakeoffReport) == report
+        assert json.loads((out / "report.json").read_text()) == to_json_data(report)
         assert {path.name for path in out.iterdir()} == {
             ".lock", "bakeoff.yaml", "bakeoff.html", "costs.json", "report.json", "flat", "shared",
         }  # fmt: skip
-        assert (report["reference"], report["num_passes"], report["axis"]) == ("flat", 2, [3, "all"])
+        assert (report.reference, report.num_passes, report.axis) == ("flat", 2, (3, "all"))
         # A sentence of the comparison, and one of the axis.
-        assert len(report["sentences"]) == 2
-        assert "shared" in report["sentences"][0]
-        assert "training groups" in report["sentences"][1]
-        for point in report["points"]:
-            assert point["num_groups"] == 12
-            for name, row in point["contenders"].items():
-                assert len(row["runs"]) == 4
-                assert len(row["joint"]["passes"]) == 2
-                assert row["joint"]["value"] == pytest.approx(np.mean(row["joint"]["passes"]))
-                assert set(row["tasks"]) == {"mask", "gender", "age"}
-                assert row["joint"]["ci"][0] <= row["joint"]["value"] <= row["joint"]["ci"][1]
-                assert (row["difference"] is None) == (name == "flat")
-            gap = point["contenders"]["shared"]["difference"]
-            values = [point["contenders"][name]["joint"]["value"] for name in ("shared", "flat")]
-            assert gap["value"] == pytest.approx(values[0] - values[1])
-            assert point["matrix"]["shared"]["flat"]["value"] == pytest.approx(gap["value"])
-            assert point["matrix"]["flat"]["shared"]["value"] == pytest.approx(-gap["value"])
+        assert len(report.sentences) == 2
+        assert "shared" in report.sentences[0]
+        assert "training groups" in report.sentences[1]
+        for point in report.points:
+            assert point.num_groups == 12
+            for name, row in point.scored.items():
+                assert len(row.runs) == 4
+                assert row.joint is not None
+                assert len(row.joint.passes) == 2
+                assert row.joint.value == pytest.approx(np.mean(row.joint.passes))
+                assert set(row.tasks) == {"mask", "gender", "age"}
+                assert row.joint.ci[0] <= row.joint.value <= row.joint.ci[1]
+                assert (row.difference is None) == (name == "flat")
+            gap = point.scored["shared"].difference
+            assert gap is not None
+            values = [point.scored[name].joint.value for name in ("shared", "flat")]
+            assert gap.value == pytest.approx(values[0] - values[1])
+            one, other = point.matrix["shared"]["flat"], point.matrix["flat"]["shared"]
+            assert one is not None
+            assert other is not None
+            assert one.value == pytest.approx(gap.value)
+            assert other.value == pytest.approx(-gap.value)
+            assert point.matrix["flat"]["flat"] is None
 
         # Every person is answered once a pass, by a network that did not learn from them.
         for name in ("flat", "shared"):
@@ -103,10 +113,10 @@ class TestWhole:
         assert len(halves[0] | halves[1]) == 12
 
         # The axis is the number of people to train, a few of the many.
-        trained = [[row["train_groups"] for row in point["contenders"]["flat"]["runs"]] for point in report["points"]]
+        trained = [[row.train_groups for row in point.scored["flat"].runs] for point in report.points]
         assert trained == [[3] * 4, [6] * 4]
 
-    def test_a_run_of_it_is_that_of_its_config(self, baked: tuple[dict[str, Any], Path], tmp_path: Path) -> None:
+    def test_a_run_of_it_is_that_of_its_config(self, baked: tuple[BakeoffReport, Path], tmp_path: Path) -> None:
         folder = RunFolder(baked[1] / "shared" / "all" / "1")
         alone = run(load_config(folder.config), tmp_path / "alone").folder
         assert alone.predictions().read_text() == folder.predictions().read_text()
@@ -117,13 +127,13 @@ class TestBudget:
         # Six people have some 42 pictures.
         file = bakeoff_file({"training.epochs": 7}, folds=2, axis={"groups": [2, "all"]}, budget={"images": 100})
         report, _ = bake(file, tmp_path / "out")
-        for point in report["points"]:
-            for row in point["contenders"].values():
-                for place, one in enumerate(row["runs"]):
-                    history = RunFolder(tmp_path / "out" / "flat" / str(point["point"]) / str(place)).read_history()
-                    assert len(history) == 100 // one["train_images"]
-                assert 100 - max(one["train_images"] for one in row["runs"]) < row["images_seen"] <= 100
-        few, all_ = (point["contenders"]["flat"]["epochs"][0] for point in report["points"])
+        for point in report.points:
+            for row in point.scored.values():
+                for place, one in enumerate(row.runs):
+                    history = RunFolder(tmp_path / "out" / "flat" / str(point.point) / str(place)).read_history()
+                    assert len(history) == 100 // one.train_images
+                assert 100 - max(one.train_images for one in row.runs) < row.images_seen <= 100
+        few, all_ = (point.scored["flat"].epochs[0] for point in report.points)
         assert few > 2 * all_
 
     def test_less_than_one_epoch_is_refused_before_anything_is_written(
@@ -146,10 +156,10 @@ class TestBudget:
         monkeypatch.setattr(module, "training_speed", speed)
         file = bakeoff_file(seeds=1, budget={"seconds": 2.0})
         report, _ = bake(file, tmp_path / "out")
-        rows = report["points"][0]["contenders"]
-        images = rows["flat"]["runs"][0]["train_images"]
-        assert rows["flat"]["epochs"] == [200 // images]
-        assert rows["shared"]["epochs"] == [1]  # less than one would be none
+        rows = report.points[0].scored
+        images = rows["flat"].runs[0].train_images
+        assert rows["flat"].epochs == (200 // images,)
+        assert rows["shared"].epochs == (1,)  # less than one would be none
         assert (len(measured), len(counted)) == (2, 2)
         bake(file, tmp_path / "out")
         assert (len(measured), len(counted)) == (2, 2)
@@ -162,24 +172,25 @@ class TestTuning:
         file = bakeoff_file(seeds=1, tune={"training.lr": [1e-9, 3e-3]})
         report, _ = bake(file, tmp_path / "out")
         assert len(counted) == 2 * 2 + 2
-        for row in report["contenders"]:
-            assert [one["values"]["training.lr"] for one in row["tuning"]] == [1e-9, 3e-3]
-            best = max(row["tuning"], key=lambda one: one["score"])
-            assert row["tuned"] == best["values"]
-            used = load_config(tmp_path / "out" / row["name"] / "all" / "0" / "config.yaml")
-            tried = load_config(tmp_path / "out" / row["name"] / "tune" / "0" / "config.yaml")
-            assert used.training.lr == row["tuned"]["training.lr"]
+        for row in report.contenders:
+            assert [one.values["training.lr"] for one in row.tuning] == [1e-9, 3e-3]
+            best = max(row.tuning, key=lambda one: -1 if one.score is None else one.score)
+            assert row.tuned == best.values
+            used = load_config(tmp_path / "out" / row.name / "all" / "0" / "config.yaml")
+            tried = load_config(tmp_path / "out" / row.name / "tune" / "0" / "config.yaml")
+            assert used.training.lr == row.tuned["training.lr"]
             assert tried.data.split_seed != used.data.split_seed
 
 
 def test_classes_never_trained_on_are_scored_over_all_people(bakeoff_file: Make, tmp_path: Path) -> None:
     cell = {"mask": "incorrect", "gender": "female"}
     report, _ = bake(bakeoff_file({"data.held_out": [cell], "data.val_fraction": 0.4}, seeds=1), tmp_path / "out")
-    for name, row in report["points"][0]["contenders"].items():
+    for name, row in report.points[0].scored.items():
         single = RunFolder(tmp_path / "out" / name / "all" / "0").read_report()["unseen"]
-        assert row["unseen"]["value"] == pytest.approx(single["macro_f1"])  # one run: its people are all there are
+        assert row.unseen is not None
+        assert row.unseen.value == pytest.approx(single["macro_f1"])  # one run: its people are all there are
     plain, _ = bake(bakeoff_file(name="plain"), tmp_path / "plain")
-    assert all(row["unseen"] is None for row in plain["points"][0]["contenders"].values())
+    assert all(row.unseen is None for row in plain.points[0].scored.values())
 
 
 class TestDecodeRules:
@@ -190,7 +201,7 @@ class TestDecodeRules:
     ) -> None:
         report, listener = bake(bakeoff_file(contenders=self.CONTENDERS), tmp_path / "out")
         assert [path.parent.parent.name for path in counted] == ["shared", "shared"]
-        assert [row["answered_from"] for row in report["contenders"]] == [None, "shared"]
+        assert [row.answered_from for row in report.contenders] == [None, "shared"]
         assert any("answered again" in line for line in listener.lines)
         out = tmp_path / "out"
         one, two = (pd.read_csv(out / name / "all" / "0" / "predictions-val.csv") for name in ("shared", "again"))
@@ -202,7 +213,7 @@ class TestDecodeRules:
         assert folder.read_report()["decode"]["name"] == "class_bias"
         assert load_config(folder.config).decode.name == "class_bias"
         assert len(folder.read_history()) == 1
-        memory = [row["training_memory"] for row in report["contenders"]]
+        memory = [row.training_memory for row in report.contenders]
         assert memory[0] == memory[1]
         bake(bakeoff_file(contenders=self.CONTENDERS), out)
         assert len(counted) == 2
@@ -229,8 +240,8 @@ class TestGoingOn:
         third, _ = bake(bakeoff_file(contenders=contenders, seeds=3), out)
         done = [(path.parts[-3], path.parts[-1]) for path in counted[4:]]
         assert sorted(done) == [("flat", "2"), *(("shared", i) for i in "012"), *(("third", i) for i in "012")]
-        assert third["points"][0]["contenders"]["flat"]["runs"][:2] == first["points"][0]["contenders"]["flat"]["runs"]
-        assert third["created"] == first["created"]
+        assert third.points[0].scored["flat"].runs[:2] == first.points[0].scored["flat"].runs
+        assert third.created == first.created
 
     def test_a_run_that_was_interrupted_goes_on_from_its_last_epoch(
         self, bakeoff_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -255,7 +266,7 @@ class TestGoingOn:
         # The outcome is that of one that was never stopped.
         whole, _ = bake(file, tmp_path / "whole")
         for name in ("flat", "shared"):
-            assert report["points"][0]["contenders"][name]["joint"] == whole["points"][0]["contenders"][name]["joint"]
+            assert report.points[0].scored[name].joint == whole.points[0].scored[name].joint
 
     def test_another_bakeoff_other_data_and_other_classes_are_refused(
         self, bakeoff_file: Make, tmp_path: Path, drawn: Path
@@ -320,10 +331,11 @@ class TestFailing:
         diverging.append("b")
         file = bakeoff_file(contenders=contenders, seeds=1, sentence_if_none="all the same")
         report, listener = bake(file, tmp_path / "out")
-        assert "b has no score: heads.age: the loss is nan." in report["sentences"]
-        assert not any("All the same" in sentence for sentence in report["sentences"])  # nobody knows
-        assert any(sentence.startswith("c ") for sentence in report["sentences"])
-        assert report["points"][0]["contenders"]["b"]["failure"] == "heads.age: the loss is nan"
+        assert "b has no score: heads.age: the loss is nan." in report.sentences
+        assert not any("All the same" in sentence for sentence in report.sentences)  # nobody knows
+        assert any(sentence.startswith("c ") for sentence in report.sentences)
+        assert report.points[0].failures["b"] == "heads.age: the loss is nan"
+        assert isinstance(report.points[0].contenders["b"], FailedContender)
         assert (tmp_path / "out" / "bakeoff.html").is_file()
         assert any("b, seed 0: failed" in line for line in listener.lines)
 

@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from multitask.bakeoff.conclusions import axis_sentence, comparison_sentence, family_sentence, listed
+from multitask.reporting.bakeoff.report_schema import JointDifference, ReferenceDifference
 
 
-def found(value: float, low: float, high: float, wider: float = 0.0) -> dict[str, Any]:
+def found(value: float, low: float, high: float, wider: float = 0.0) -> ReferenceDifference:
     def beyond(low: float, high: float) -> bool:
         return low > 0 or high < 0
 
     low_, high_ = low - wider, high + wider
-    together = {"value": value, "low": low_, "high": high_, "beyond_noise": beyond(low_, high_)}
-    return {"value": value, "low": low, "high": high, "beyond_noise": beyond(low, high), "together": together}
+    together = JointDifference(value, low_, high_, beyond(low_, high_), 0.99)
+    return ReferenceDifference(value, low, high, beyond(low, high), together)
 
 
 class TestComparison:
@@ -30,7 +29,7 @@ class TestComparison:
             ),
         ],
     )
-    def test_says_who_is_ahead_and_by_how_much(self, gap: dict[str, Any], sentence: str) -> None:
+    def test_says_who_is_ahead_and_by_how_much(self, gap: ReferenceDifference, sentence: str) -> None:
         assert comparison_sentence("new", "old", gap, "joint.macro_f1", 4) == sentence
 
     def test_names_a_metric_that_is_not_the_usual_one(self) -> None:

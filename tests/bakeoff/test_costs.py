@@ -22,25 +22,25 @@ class TestMemory:
         one, two = training_memory(tiny(), tmp_path), training_memory(tiny(), tmp_path)
         assert one == two
         parts = ("parameters", "gradients", "optimizer", "activations")
-        assert one["total"] == sum(one[part] for part in parts)
-        assert one["batch_size"] == 16
+        assert one.total == sum(getattr(one, part) for part in parts)
+        assert one.batch_size == 16
 
     def test_counts_every_weight_its_gradient_and_two_moments(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tiny()
         found = training_memory(config, tmp_path)
         network = build_network(config, torch.device("cpu"), pretrained=False)
         size = 4 * sum(weight.numel() for weight in network.parameters())
-        assert found["parameters"] == found["gradients"] == size
+        assert found.parameters == found.gradients == size
         # AdamW: two moments a weight, and a step of 4 bytes for each tensor.
-        assert found["optimizer"] == 2 * size + 4 * len(list(network.parameters()))
+        assert found.optimizer == 2 * size + 4 * len(list(network.parameters()))
 
     def test_what_is_reckoned_for_a_large_batch_is_what_one_takes(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tiny({"augment.strength": 0.0})
         whole = costs._one_batch(config, DataModule(config, tmp_path), 16)
         found = training_memory(config, tmp_path)
-        assert found["activations"] == pytest.approx(whole["activations"], rel=0.01)
+        assert found.activations == pytest.approx(whole["activations"], rel=0.01)
         half = training_memory(tiny({"augment.strength": 0.0, "training.batch_size": 8}), tmp_path)
-        assert half["activations"] < 0.6 * found["activations"]
+        assert half.activations < 0.6 * found.activations
 
     def test_a_frozen_backbone_has_neither_gradients_nor_activations(
         self, tiny: Tiny, tmp_path: Path, weights: Path
@@ -49,9 +49,9 @@ class TestMemory:
         frozen = training_memory(
             tiny({"model.backbone": {"name": "test_resnet", "weights": str(weights), "freeze": "all"}}), tmp_path
         )
-        assert frozen["parameters"] == free["parameters"]
-        assert frozen["gradients"] < 0.1 * free["gradients"]
-        assert frozen["activations"] < 0.1 * free["activations"]
+        assert frozen.parameters == free.parameters
+        assert frozen.gradients < 0.1 * free.gradients
+        assert frozen.activations < 0.1 * free.activations
 
     @pytest.fixture
     def weights(self, tiny: Tiny, tmp_path: Path) -> Path:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
+from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure, ScoredContender
 from multitask.reporting.bakeoff.text import epochs_text, people_text, rate_text, size_text, terms_text
 from multitask.reporting.console import make_table, out, say, score
 from multitask.reporting.study.text import heads_that_fit
@@ -16,24 +16,23 @@ from multitask.reporting.text import shorten
 _NAME = 28  # letters of a contender's name
 
 
-def show_bakeoff(report: Mapping[str, Any]) -> None:
+def show_bakeoff(report: BakeoffReport) -> None:
     """A bake-off's report: a sentence for each comparison, then scores, differences and costs.
 
     Args:
         report: what its ``report.json`` holds.
     """
     say()
-    _say_wrapped(f"bake-off {report['bakeoff']}", "bold")
-    _say_wrapped(f"{report['metric']}; {terms_text(report)}; {people_text(report)}")
+    _say_wrapped(f"bake-off {report.bakeoff}", "bold")
+    _say_wrapped(f"{report.metric}; {terms_text(report)}; {people_text(report)}")
     say()
-    for sentence in report["sentences"]:
+    for sentence in report.sentences:
         _say_wrapped(sentence)
-    last = report["points"][-1]
-    rows = {name: row for name, row in last["contenders"].items() if row["failure"] is None}
-    at = "" if report["axis"] is None else f", {last['point']} groups to train"
+    rows = report.last.scored
+    at = "" if report.axis is None else f", {report.last.point} groups to train"
     _show_scores(report, rows, at)
     _show_differences(report, rows, at)
-    if report["axis"] is not None:
+    if report.axis is not None:
         _show_axis(report)
     _show_costs(report, rows)
 
@@ -54,74 +53,82 @@ def _name(name: str) -> str:
     return shorten(name, _NAME if out.width >= 100 else 20)
 
 
-def _ranged(figure: Mapping[str, Any] | None) -> str:
+def _ranged(figure: PassFigure | None) -> str:
     if figure is None:
         return "-"
-    return f"{score(figure['value'])} ({score(figure['ci'][0])} to {score(figure['ci'][1])})"
+    return f"{score(figure.value)} ({score(figure.ci[0])} to {score(figure.ci[1])})"
 
 
-def _show_scores(report: Mapping[str, Any], rows: Mapping[str, Any], at: str) -> None:
-    other = report["metric"] != "joint.macro_f1"
-    unseen = any(row["unseen"] for row in rows.values())
+def _value(figure: PassFigure | None) -> str:
+    return score(None if figure is None else figure.value)
+
+
+def _show_scores(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:
+    other = report.metric != "joint.macro_f1"
+    unseen = any(row.unseen for row in rows.values())
     room = out.width - 22 - 22 - (24 if other else 0) - (9 if unseen else 0)
-    heads = heads_that_fit(report["tasks"], room)
-    columns = ["", "joint (95%)", *([report["metric"]] if other else []), *(heading for heading, _ in heads.values())]
+    heads = heads_that_fit(report.tasks, room)
+    columns = ["", "joint (95%)", *([report.metric] if other else []), *(heading for heading, _ in heads.values())]
     table = make_table(f"macro-F1{at}", [*columns, *(["unseen"] if unseen else [])])
     for name, row in rows.items():
-        cells = [_name(name), _ranged(row["joint"])]
-        cells += [_ranged(row["metric"])] if other else []
-        cells += [score((row["tasks"][task] or {}).get("value")) for task in heads]
-        cells += [score((row["unseen"] or {}).get("value"))] if unseen else []
-        table.add_row(*cells, style="bold" if name == report["reference"] else "")
+        cells = [_name(name), _ranged(row.joint)]
+        cells += [_ranged(row.metric)] if other else []
+        cells += [_value(row.tasks[task]) for task in heads]
+        cells += [_value(row.unseen)] if unseen else []
+        table.add_row(*cells, style="bold" if name == report.reference else "")
     _show(table)
-    if len(heads) < len(report["tasks"]):
-        _say_wrapped(f"not shown for want of room: {', '.join(report['tasks'][len(heads) :])}")
+    if len(heads) < len(report.tasks):
+        _say_wrapped(f"not shown for want of room: {', '.join(report.tasks[len(heads) :])}")
 
 
-def _show_differences(report: Mapping[str, Any], rows: Mapping[str, Any], at: str) -> None:
+def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:
     columns = ("", "points", "95%", "", "by seed")
-    table = make_table(f"less {report['reference']}, person by person{at}", columns)
-    base = rows[report["reference"]]["runs"]
+    table = make_table(f"less {report.reference}, person by person{at}", columns)
+    base = rows[report.reference].runs
     for name, row in rows.items():
-        found = row["difference"]
+        found = row.difference
         if found is None:
             continue
-        verdict = Text("beyond noise", style="green") if found["beyond_noise"] else Text("within noise", style="dim")
-        seeds = [f"{100 * (one['score'] - other['score']):+.1f}" for one, other in zip(row["runs"], base, strict=True)]
+        verdict = Text("beyond noise", style="green") if found.beyond_noise else Text("within noise", style="dim")
+        seeds = [_gap_text(one.score, other.score) for one, other in zip(row.runs, base, strict=True)]
         shown = " ".join(seeds if len(seeds) <= 4 else [*seeds[:3], "..."])
-        interval = f"{100 * found['low']:.1f} to {100 * found['high']:.1f}"
-        table.add_row(_name(name), f"{100 * found['value']:+.1f}", interval, verdict, shown)
+        interval = f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+        table.add_row(_name(name), f"{100 * found.value:+.1f}", interval, verdict, shown)
     _show(table)
 
 
-def _show_axis(report: Mapping[str, Any]) -> None:
-    table = make_table(f"{report['metric']} by the number of groups to train", ("", *map(str, report["axis"])))
-    for name in report["points"][-1]["contenders"]:
-        figures = [point["contenders"][name].get("metric") for point in report["points"]]
-        table.add_row(_name(name), *(score((figure or {}).get("value")) for figure in figures))
+def _gap_text(one: float | None, other: float | None) -> str:
+    return "-" if one is None or other is None else f"{100 * (one - other):+.1f}"
+
+
+def _show_axis(report: BakeoffReport) -> None:
+    table = make_table(f"{report.metric} by the number of groups to train", ("", *map(str, report.axis or ())))
+    scored = [point.scored for point in report.points]
+    for name in report.last.contenders:
+        table.add_row(_name(name), *(_value(rows[name].metric if name in rows else None) for rows in scored))
     _show(table)
 
 
-def _show_costs(report: Mapping[str, Any], rows: Mapping[str, Any]) -> None:
+def _show_costs(report: BakeoffReport, rows: Mapping[str, ScoredContender]) -> None:
     table = make_table("costs", ("", "weights", "memory", "epochs", "train", "answer"))
-    for contender in report["contenders"]:
-        row = rows.get(contender["name"])
+    for contender in report.contenders:
+        row = rows.get(contender.name)
         if row is None:
             continue
         table.add_row(
-            _name(contender["name"]),
-            f"{row['num_parameters'] / 1e6:.2f} M",
-            size_text(contender["training_memory"]["total"]),
-            epochs_text(row["epochs"]),
-            rate_text(row["train_images_per_s"]),
-            rate_text(contender["inference_images_per_s"]),
+            _name(contender.name),
+            "-" if row.num_parameters is None else f"{row.num_parameters / 1e6:.2f} M",
+            size_text(contender.training_memory.total),
+            epochs_text(row.epochs),
+            rate_text(row.train_images_per_s),
+            rate_text(contender.inference_images_per_s),
         )
     _show(table)
     _say_wrapped("memory: of a training step, counted; train, answer: images per second on this machine")
-    again = {row["name"]: row["answered_from"] for row in report["contenders"] if row["answered_from"]}
+    again = {row.name: row.answered_from for row in report.contenders if row.answered_from}
     for name, source in again.items():
         _say_wrapped(f"{name}: the networks of {source}, answered by another rule")
-    for contender in report["contenders"]:
-        if contender["tuned"]:
-            values = ", ".join(f"{key} {value}" for key, value in contender["tuned"].items())
-            _say_wrapped(f"{contender['name']}: tuned to {values}")
+    for contender in report.contenders:
+        if contender.tuned:
+            values = ", ".join(f"{key} {value}" for key, value in contender.tuned.items())
+            _say_wrapped(f"{contender.name}: tuned to {values}")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from multitask.reporting.bakeoff.report_schema import BakeoffReport
+from multitask.utils.records import parse_record
 
 TASKS = ("mask", "gender", "age")
 
@@ -17,12 +22,22 @@ def gap(value: float, width: float) -> dict[str, Any]:
 
 
 def figure(value: float, passes: int) -> dict[str, Any]:
-    return {"value": value, "ci": [value - 0.06, value + 0.06], "passes": [value] * passes}
+    return {"value": value, "ci": [max(value - 0.06, 0.0), min(value + 0.06, 1.0)], "passes": [value] * passes}
 
 
 @pytest.fixture
-def make_report() -> Callable[..., dict[str, Any]]:
-    """``make_report(names, points=(40, "all"), failed=("x",), unseen=True)``; the first name is the reference."""
+def make_report(make_data: Callable[..., dict[str, Any]]) -> Callable[..., BakeoffReport]:
+    """As ``make_data``, read."""
+
+    def make(**more: Any) -> BakeoffReport:
+        return parse_record(json.dumps(make_data(**more)), BakeoffReport, Path("report.json"))
+
+    return make
+
+
+@pytest.fixture
+def make_data() -> Callable[..., dict[str, Any]]:
+    """``make_data(names, points=(40, "all"), failed=("x",), unseen=True)``; the first name is the reference."""
 
     def make(
         names: tuple[str, ...] = ("flat", "shared", "shared + logit adjustment"),
@@ -39,16 +54,16 @@ def make_report() -> Callable[..., dict[str, Any]]:
             contenders: dict[str, Any] = {}
             for number, name in enumerate(names):
                 if name in failed:
-                    contenders[name] = {"failure": "heads.age: the loss is nan", "epochs": [6], "difference": None}
+                    contenders[name] = {"difference": None, "failure": "heads.age: the loss is nan", "epochs": [6]}
                     continue
                 score = 0.4 + 0.03 * number + 0.05 * place
                 difference = {**gap(0.03 * number, 0.04), "together": {**gap(0.03 * number, 0.05), "level": 0.975}}
                 contenders[name] = {
+                    "difference": difference if number else None,
                     "failure": None,
                     "epochs": [6] if number else [5, 6],
-                    "difference": difference if number else None,
                     **{key: figure(score, 1) for key in ("metric", "joint", "accuracy")},
-                    "tasks": {task: figure(score + 0.1, 1) for task in tasks},
+                    "tasks": {task: figure(min(score + 0.1, 1.0), 1) for task in tasks},
                     "unseen": figure(0.1 * number, 1) if unseen else None,
                     "class_f1": {"a": 0.5},
                     "runs": [
@@ -72,7 +87,8 @@ def make_report() -> Callable[..., dict[str, Any]]:
                 {"point": point, "num_groups": 241, "num_images": 1687, "contenders": contenders, "matrix": matrix}
             )
         tried = [{"values": {"training.lr": lr}, "score": lr} for lr in (0.001, 0.003)] if tune else []
-        memory = {"parameters": 9e6, "gradients": 9e6, "optimizer": 18e6, "activations": 123.4e6, "total": 159.4e6}
+        memory = {"parameters": 9_000_000, "gradients": 9_000_000, "optimizer": 18_000_000}
+        memory |= {"activations": 123_400_000, "total": 159_400_000}
         return {
             "bakeoff": "sharing",
             "created": "2026-11-25T10:15:00+00:00",

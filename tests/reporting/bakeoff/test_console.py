@@ -11,16 +11,17 @@ from rich.console import Console
 from multitask.reporting import console
 from multitask.reporting.bakeoff import console as bakeoff_console
 from multitask.reporting.bakeoff.console import show_bakeoff
+from multitask.reporting.bakeoff.report_schema import BakeoffReport, Budget
 from multitask.reporting.bakeoff.text import budget_text, rate_text, size_text
 
-Make = Callable[..., dict[str, Any]]
+Make = Callable[..., BakeoffReport]
 
 
 @pytest.fixture
 def show(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """What a terminal of so many columns shows of a report."""
 
-    def shown(report: dict[str, Any], columns: int) -> str:
+    def shown(report: BakeoffReport, columns: int) -> str:
         written = io.StringIO()
         out = Console(file=written, width=columns, highlight=False, force_terminal=True, color_system=None)
         monkeypatch.setattr(console, "out", out)
@@ -58,7 +59,7 @@ def test_it_fits_the_terminal_and_says_all(
 
 def test_words() -> None:
     assert budget_text(None) == "each its config's epochs"
-    assert budget_text({"images": 6000}) == "6,000 training images a run"
-    assert budget_text({"seconds": 120.0}) == "2 min of training a run"
+    assert budget_text(Budget(images=6000)) == "6,000 training images a run"
+    assert budget_text(Budget(seconds=120.0)) == "2 min of training a run"
     assert (size_text(159.44e6), size_text(2.5e9)) == ("159.4 MB", "2.50 GB")
     assert (rate_text(None), rate_text(1234.5), rate_text(12.34)) == ("–", "1,234", "12.3")

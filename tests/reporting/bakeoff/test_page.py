@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from multitask.reporting.bakeoff.page import metric_text, render_bakeoff
+from multitask.reporting.bakeoff.page import render_bakeoff
+from multitask.reporting.bakeoff.report_schema import BakeoffReport
+from multitask.reporting.bakeoff.text import metric_text
+from multitask.utils.records import parse_record, record_to_json
 
-Make = Callable[..., dict[str, Any]]
+Make = Callable[..., BakeoffReport]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "br", "wbr", "link", "img", "input", "hr", "path", "use"}
 
@@ -59,15 +62,15 @@ CASES: dict[str, dict[str, Any]] = {
 def test_a_page_is_whole_needs_nothing_else_and_is_the_same_twice(make_report: Make, case: str) -> None:
     report = make_report(**CASES[case])
     page = render_bakeoff(report)
-    assert page == render_bakeoff(json.loads(json.dumps(report)))
+    assert page == render_bakeoff(parse_record(record_to_json(report), BakeoffReport, Path("report.json")))
     found = Balanced(page)
     assert len(found.ids) == len(set(found.ids))
     assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
     assert not re.search(r"""(?:src|href)=["']?(?!#|data:)\w""", page)
     assert "<a>" not in page
-    for name in report["points"][0]["contenders"]:
+    for name in report.points[0].contenders:
         assert name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in page
-    assert report["sentences"][0] in page
+    assert report.sentences[0] in page
 
 
 def test_sections_are_those_that_have_something_to_say(make_report: Make) -> None:

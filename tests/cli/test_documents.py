@@ -42,7 +42,8 @@ every_document = pytest.mark.parametrize("document", DOCUMENTS.values(), ids=DOC
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`(multitask(?: [^`]*)?)`")
 _PATH = re.compile(
-    r"(?<![\w/.-])((?:configs|studies|multitask|tests|\.ci|\.github|\.readme)/[\w./-]*\w\.(?:yaml|py|md|png|txt))"
+    r"(?<![\w/.-])((?:configs|studies|multitask|tests|\.ci|\.github|\.readme)/[\w./-]*\w\.(?:yaml|py|md|png|txt)"
+    r"|\.ci/\w+\b(?!\.))"
 )
 _LINK = re.compile(r"\]\(([^)\s]*)\)")
 _HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -252,6 +253,14 @@ def test_every_key_is_described_as_the_settings_have_it() -> None:
     text = DOCUMENTS["configs/README.md"].read_text(encoding="utf-8")
     listed = text.partition("<!-- keys -->\n")[2].partition("<!-- /keys -->")[0]
     assert listed.strip() == keys_markdown(sections_of(Config)).strip(), ".ci/keys writes them anew"
+
+
+@pytest.mark.parametrize("model", [StudySettings, BakeoffSettings])
+def test_every_key_of_a_study_and_of_a_bakeoff_is_explained(model: type[Settings]) -> None:
+    text = DOCUMENTS["studies/README.md"].read_text(encoding="utf-8")
+    examples = [parse_yaml(content, "README.md") for language, content in _FENCE.findall(text) if language == "yaml"]
+    shown = {key for example in examples for key in example} | set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    assert set(model.model_fields) <= shown
 
 
 @pytest.mark.parametrize("folder", ["configs", "studies"])

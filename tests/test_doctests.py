@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-ROOMS = ("multitask.labels", "multitask.losses", "multitask.balancers")
+ROOMS = ("multitask.labels", "multitask.losses", "multitask.balancers", "multitask.evaluation.decode")
 """A new function, class or method in one of them needs an example."""
 
 

@@ -1,4 +1,4 @@
-"""What a network is trained for."""
+"""The objective of a training: a loss for each head, and one for the classes."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ class Objective:
         learned: the heads' label space.
         heads: their losses, by name, in the order of ``learned``.
         joint: the loss of the classes that can occur; None: there is no joint term.
+
+    >>> from multitask.losses import CrossEntropySettings
+    >>> tasks = [Task("a", ("a0", "a1")), Task("b", ("b0", "b1"))]
+    >>> space = LabelSpace(tasks, impossible=[{"a": "a1", "b": "b1"}])
+    >>> objective = Objective(space, dict.fromkeys(space.task_names, CrossEntropySettings()), CrossEntropySettings())
+    >>> objective.joint_task().classes
+    ('a0/b0', 'a0/b1', 'a1/b0')
     """
 
     learned: LabelSpace
@@ -24,6 +31,6 @@ class Objective:
     joint: LossSettings | None = None
 
     def joint_task(self) -> Task:
-        """The classes that can occur, as the labels of one task: what a joint loss is trained on."""
+        """The classes that can occur as the labels of one task, which a joint loss is trained on."""
         names = self.learned.class_names
         return Task(JOINT, tuple(name for name, here in zip(names, self.learned.possible, strict=True) if here))

@@ -1,4 +1,4 @@
-"""Decode rules: from what the network says to one class per picture."""
+"""Decode rules: from the network's outputs to one class per image."""
 
 from multitask.evaluation.decode.auto import AutoSettings
 from multitask.evaluation.decode.base import (

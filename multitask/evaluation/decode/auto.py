@@ -1,4 +1,4 @@
-"""The rule that picks a rule."""
+"""The choice of a decode rule by cross-fitted scores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ from multitask.evaluation.metrics import IntArray
 from multitask.labels import LabelSpace
 
 MOST_CLASSES = 100
-"""Beyond this the fitted rules are not compared: it would take longer than some trainings."""
+"""With more classes the fitted rules are not compared: that would take longer than many trainings."""
 
 
 def candidates(space: LabelSpace) -> tuple[DecodeSettings, ...]:
-    """What there is to pick from, the simplest first: by how much of a rule is fitted to labels.
+    """The rules to choose among, the simplest first: by how many parameters are fitted to labels.
 
-    That is nothing, nothing, temperatures, a strength more, a bias for each label, a bias for each class.
+    These are none, none, temperatures, a strength more, a bias for each label, a bias for each class.
+
+    >>> from multitask.labels import Task
+    >>> [rule.name for rule in candidates(LabelSpace([Task("colour", ("red", "blue"))]))]
+    ['independent', 'joint', 'expected_f1', 'prior_correction', 'head_bias']
     """
     plain = (IndependentSettings(), JointSettings())
     if space.num_classes > MOST_CLASSES:
@@ -37,13 +41,17 @@ def candidates(space: LabelSpace) -> tuple[DecodeSettings, ...]:
 
 @dataclass(frozen=True)
 class Pick:
-    """Which rule was picked, and why.
+    """The rule that was chosen, and by what margin.
 
     Attributes:
-        name: the picked rule's.
+        name: of the chosen rule.
         best: the rule of the highest score.
-        gap: by how much the best is ahead of the picked.
-        error: the standard error of that, over groups.
+        gap: the score of the best less that of the chosen.
+        error: the standard error of the gap, over groups.
+
+    >>> choice = Pick(name="joint", best="head_bias", gap=0.01, error=0.02)
+    >>> choice.gap <= choice.error
+    True
     """
 
     name: str
@@ -52,24 +60,33 @@ class Pick:
     error: float
 
 
-def pick(answers: Mapping[str, IntArray], classes: IntArray, groups: IntArray, space: LabelSpace) -> Pick:
+def pick(predicted: Mapping[str, IntArray], classes: IntArray, groups: IntArray, space: LabelSpace) -> Pick:
     """The simplest rule that the best one does not beat by more than a standard error.
 
-    Among half a dozen rules the one with the best score owes some of that to luck, the more so the freer the rules.
-    The error is that of the paired difference over groups, which is far smaller than that of either score.
+    Among half a dozen rules the one with the best score owes some of that to luck, the more so the more parameters the
+    rules have. The error is s sqrt(sum_g (u_g - v_g) ** 2), with u (G,) the influence of each group on the score of the
+    best rule, v (G,) that on the score of the rule compared (``influences``), and s the share of the classes that can
+    occur which do: the error of the paired difference, which is far smaller than that of either score.
 
     Args:
-        answers: per rule, the simplest first, (N,) cross-fitted classes.
+        predicted: per rule, the simplest first, (N,) cross-fitted classes.
         classes: (N,) given.
         groups: (N,) numbers from 0.
         space: their label space.
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> classes = np.array([0, 0, 1, 1] * 5)
+    >>> predicted = {"joint": np.zeros(20, dtype=np.int64), "head_bias": classes}
+    >>> pick(predicted, classes, np.arange(20), space).name
+    'head_bias'
     """
-    scores = {name: macro_f1(classes, predicted, space.possible) for name, predicted in answers.items()}
+    scores = {name: macro_f1(classes, found, space.possible) for name, found in predicted.items()}
     best = max(scores, key=lambda name: scores[name])
-    moved = {name: influences(classes, predicted, groups, space.num_classes) for name, predicted in answers.items()}
+    moved = {name: influences(classes, found, groups, space.num_classes) for name, found in predicted.items()}
     # Macro-F1 counts a declared class that is absent as 0, so its errors shrink with the share of those present.
     share = len(np.unique(classes)) / space.possible.sum()
-    for name in answers:
+    for name in predicted:
         gap = scores[best] - scores[name]
         error = share * float(np.sqrt(np.sum((moved[best] - moved[name]) ** 2)))
         if gap <= error + 1e-12:
@@ -78,18 +95,30 @@ def pick(answers: Mapping[str, IntArray], classes: IntArray, groups: IntArray, s
 
 
 class AutoSettings(FittedSettings):
-    """Picks among the other rules by their cross-fitted scores; see ``pick``."""
+    """Chooses among the other rules by their cross-fitted scores; see ``pick``.
+
+    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.labels import Task
+    >>> red = np.array([0.9, 0.8, 0.6, 0.55] * 10)
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([red, 1 - red]).T})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [1]] * 10), np.arange(40).astype(object))
+    >>> AutoSettings().fit(known, priors=None, seed=0).name
+    'expected_f1'
+    """
 
     name: Literal["auto"] = "auto"
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """The picked rule, fitted on all; the most probable class where the groups are too few to compare."""
+        """The chosen rule, fitted on all of ``known``; ``Joint`` where the groups are too few to compare."""
         if num_folds(known) < 2:
             return self.unfitted()
         folds = deal(known, seed)
         rules = {rule.name: rule for rule in candidates(known.space)}
-        answers = {name: cross_fit(rule, known, priors, folds, seed) for name, rule in rules.items()}
+        predicted = {name: cross_fit(rule, known, priors, folds, seed) for name, rule in rules.items()}
         rows = np.flatnonzero(known.classes >= 0)
         groups = np.unique(known.groups[rows].astype(str), return_inverse=True)[1].astype(np.int64)
-        picked = pick({name: found[rows] for name, found in answers.items()}, known.classes[rows], groups, known.space)
-        return rules[picked.name].fit(known, priors, seed)
+        choice = pick(
+            {name: found[rows] for name, found in predicted.items()}, known.classes[rows], groups, known.space
+        )
+        return rules[choice.name].fit(known, priors, seed)

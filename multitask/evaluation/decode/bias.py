@@ -1,4 +1,4 @@
-"""Biases that are fitted to the joint macro-F1: one for each label of a head, or one for each class."""
+"""Biases fitted to the macro-F1 of the classes: one for each label of every head, or one for each class."""
 
 from __future__ import annotations
 
@@ -24,28 +24,36 @@ from multitask.labels import LabelSpace
 from multitask.settings import Float
 
 LIMIT = 6.0
-"""No bias is further from 0 than a factor of 400 in the probability: what needs more has not been learned."""
+"""No bias is further from 0, a factor of 400 in the probability: a class that needs more has not been learned."""
 SWEEPS = 3
+"""Passes over all biases, at most."""
 MOST_BIASES = 1000
-"""Of classes; the time grows with their square."""
+"""Classes of which each can have a bias of its own: the time grows with their square."""
 
 
 class HeadBias(Tempered):
-    """A bias for every label of every head."""
+    """argmax over y of sum_t (log p_t(y_t | x) / T_t + b_t(y_t)); symbols as in ``HeadBiasSettings``.
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2], [0.55, 0.45]])})
+    >>> HeadBias(temperatures={"colour": 1.0}, biases={"colour": (-0.5, 0.5)}).decode(outputs)
+    array([0, 1])
+    """
 
     name: Literal["head_bias"] = "head_bias"
     biases: dict[str, tuple[Float, ...]]
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
-        """(N,) classes."""
+        """(N,) classes that can occur."""
         offset = product({name: np.array(values) for name, values in self.biases.items()}, outputs.space)
         return best_cell(outputs.scores(self.temperatures) + offset[:, None])[0]
 
     def check(self, space: LabelSpace) -> None:
-        """Checks that there is a bias for each label.
+        """Refuses biases of another label space.
 
         Raises:
-            UserError: there is not.
+            UserError: a label has none, or one is of no head.
         """
         super().check(space)
         if {*self.biases} != {*space.task_names}:
@@ -54,20 +62,27 @@ class HeadBias(Tempered):
 
 
 class ClassBias(Tempered):
-    """A bias for every class."""
+    """argmax over y of log p(y | x) + b(y), with b (C,) a bias for every class y.
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2], [0.55, 0.45]])})
+    >>> ClassBias(temperatures={"colour": 1.0}, biases=(-0.5, 0.5)).decode(outputs)
+    array([0, 1])
+    """
 
     name: Literal["class_bias"] = "class_bias"
     biases: tuple[Float, ...]
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
-        """(N,) classes."""
+        """(N,) classes that can occur."""
         return best_cell(outputs.scores(self.temperatures) + np.array(self.biases)[:, None])[0]
 
     def check(self, space: LabelSpace) -> None:
-        """Checks that there is a bias for each class.
+        """Refuses biases of another label space.
 
         Raises:
-            UserError: there is not.
+            UserError: there is not one for each class.
         """
         super().check(space)
         if len(self.biases) != space.num_classes:
@@ -75,12 +90,24 @@ class ClassBias(Tempered):
 
 
 class HeadBiasSettings(FittedSettings):
-    """A bias for every label of every head, by coordinate ascent on the joint macro-F1."""
+    """A bias for every label of every head, by coordinate ascent on the macro-F1 of the classes.
+
+    argmax over y of sum_t (log p_t(y_t | x) / T_t + b_t(y_t)), with y = (y_1, ..., y_H) a class, p_t the probabilities
+    of head t, T_t its temperature and b_t (C_t,) its biases, of mean 0.
+
+    >>> from multitask.labels import Task
+    >>> red = np.array([0.9, 0.8, 0.6, 0.55])
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([red, 1 - red]).T})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [1]]), np.array(list("abcd"), dtype=object))
+    >>> HeadBiasSettings().fit(known, priors=None, seed=0).decode(outputs)
+    array([0, 0, 1, 1])
+    """
 
     name: Literal["head_bias"] = "head_bias"
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """Each bias in turn at its best place, the others held."""
+        """The rule with each bias in turn at its best value, the others held."""
         space = known.space
         temperatures = fit_temperatures(known, priors)
         cells = [
@@ -97,18 +124,29 @@ class HeadBiasSettings(FittedSettings):
 
 
 class ClassBiasSettings(FittedSettings):
-    """A bias for every class, by coordinate ascent on the macro-F1: the rule that over-fits the most."""
+    """A bias for every class, by coordinate ascent on the macro-F1: the rule that overfits the most.
+
+    >>> from multitask.labels import Task
+    >>> red = np.array([0.9, 0.8, 0.6, 0.55])
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([red, 1 - red]).T})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [1]]), np.array(list("abcd"), dtype=object))
+    >>> ClassBiasSettings().fit(known, priors=None, seed=0).decode(outputs)
+    array([0, 0, 1, 1])
+    >>> ClassBiasSettings().problem(num_classes=10_000)
+    'class_bias: is for at most 1,000 classes, found 10,000; head_bias is for more'
+    """
 
     name: Literal["class_bias"] = "class_bias"
 
     def problem(self, num_classes: int) -> str | None:
-        """Every bias is tried against every class, which of 10,000 would take days."""
+        """Refuses more than ``MOST_BIASES`` classes: each bias is tried against every class, which would take days."""
         if num_classes <= MOST_BIASES:
             return None
         return f"class_bias: is for at most {MOST_BIASES:,} classes, found {num_classes:,}; head_bias is for more"
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """Each bias in turn at its best place, the others held."""
+        """The rule with each bias in turn at its best value, the others held."""
         temperatures = fit_temperatures(known, priors)
         possible = np.flatnonzero(known.space.possible)
         biases = np.zeros(known.space.num_classes)
@@ -118,15 +156,23 @@ class ClassBiasSettings(FittedSettings):
 
 
 def ascend(known: LabelledOutputs, temperatures: dict[str, float], cells: Sequence[IntArray]) -> list[float]:
-    """Coordinate ascent on the macro-F1, from no bias at all.
+    """Coordinate ascent on the macro-F1, from biases of 0.
 
     Args:
-        known: N pictures with classes.
-        temperatures: what scores are divided by.
+        known: N images with classes.
+        temperatures: per head, or for ``joint``, as of ``ModelOutputs.scores``.
         cells: per bias, the classes that it is added to; not all of them.
 
     Returns:
-        The biases.
+        The biases, in the order of ``cells``.
+
+    >>> from multitask.labels import Task
+    >>> red = np.array([0.9, 0.8, 0.6, 0.55])
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([red, 1 - red]).T})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [1]]), np.array(list("abcd"), dtype=object))
+    >>> [round(bias, 2) for bias in ascend(known, {"colour": 1.0}, [np.array([0]), np.array([1])])]
+    [-0.9, 0.0]
     """
     scores = known.outputs.scores(temperatures)
     classes, possible = known.classes, known.space.possible
@@ -155,21 +201,25 @@ def ascend(known: LabelledOutputs, temperatures: dict[str, float], cells: Sequen
 def best_move(
     classes: IntArray, before: IntArray, after: IntArray, thresholds: FloatArray, bias: float, num_classes: int
 ) -> tuple[float, float]:
-    """Where one bias is best: every place is looked at that makes a difference.
+    """The best value of one bias, found exactly: the sum of F1s is computed at every value at which it changes.
 
-    As the bias rises, pictures pass from one class to another, each at its threshold. Sorted by it, the F1 of every
-    class follows from running counts, and so does their sum at every step.
+    As the bias rises, each image passes from one class to another at its threshold. Sorted by it, the F1 of every class
+    follows from running counts, and so does their sum at every step.
 
     Args:
         classes: (N,) the given classes.
-        before: (N,) what a picture is below its threshold.
-        after: (N,) what it is above; never a class that any picture is before.
-        thresholds: (N,) by how much the bias must rise for the picture to pass.
-        bias: where it is, for it may not leave the limits.
+        before: (N,) the predicted class of an image below its threshold.
+        after: (N,) that above it; never a class that is before for any image.
+        thresholds: (N,) by how much the bias must rise for the image to pass.
+        bias: its present value, since it may not leave ``LIMIT``.
         num_classes: C.
 
     Returns:
         By how much the bias should rise, and the sum of the F1s there; of equals the nearest.
+
+    >>> before, after = np.array([0, 0, 0]), np.array([1, 1, 1])
+    >>> best_move(np.array([0, 1, 1]), before, after, np.array([2.0, 1.0, 0.5]), bias=0.0, num_classes=2)
+    (1.5, 2.0)
     """
     num = len(classes)
     order = np.argsort(thresholds)
@@ -179,7 +229,7 @@ def best_move(
     hits = np.bincount(truth[before == truth], minlength=num_classes)
     first = f1_scores(hits, given, guesses)
 
-    # Two events at each step: a class loses the picture, another gains it. In order of class, and within it of time.
+    # Two events at each step: a class loses the image, another gains it. In order of class, and within it of time.
     concerned = np.concatenate([before, after])
     by_class = np.argsort(concerned.astype(np.int16), kind="stable")  # for which numpy has the linear radix sort
     concerned = concerned[by_class]

@@ -1,4 +1,4 @@
-"""Cross-fitting: what is scored on people is fitted on others."""
+"""Cross-fitting: each group is decided by a rule that was fitted on other groups."""
 
 from __future__ import annotations
 
@@ -12,28 +12,49 @@ from multitask.evaluation.decode.base import DecodeSettings, LabelledOutputs, Pr
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
 NUM_FOLDS = 5
+"""At most."""
 MANY = 5000
-"""With more pictures than this two folds do: half of them teach a rule as much as four fifths, in a quarter of the
-time."""
+"""With more images than this two folds do: a rule fitted on half of them is as good as one on four fifths, in a quarter
+of the time."""
 
 
 def num_folds(known: LabelledOutputs) -> int:
-    """How many folds the groups are dealt into: as many as there are groups with a class, at most ``NUM_FOLDS``.
+    """The number of folds: that of the groups with a class, at most ``NUM_FOLDS``.
 
-    With more than ``MANY`` pictures at most two; fewer than two mean that nothing can be cross-fitted.
+    With more than ``MANY`` images at most two; fewer than two mean that nothing can be cross-fitted.
+
+    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log(np.full((4, 2), 0.5))})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [-1]]), np.array(["a", "a", "b", "c"], dtype=object))
+    >>> num_folds(known)
+    2
     """
     most = NUM_FOLDS if len(known) <= MANY else 2
     return min(most, len(set(known.groups[known.classes >= 0])))
 
 
 def deal(known: LabelledOutputs, seed: int) -> IntArray:
-    """(N,) the fold of each picture: groups stay together, classes are shared out, each fold has somebody with a class.
+    """Folds in which groups stay together, classes are stratified, and each fold has a group with a class.
 
     Groups in which no class is known, which help to fit temperatures only, are in the first.
 
     Args:
-        known: N pictures, of at least two groups with a class.
-        seed: of the dealing.
+        known: N images, of at least two groups with a class.
+        seed: of the assignment.
+
+    Returns:
+        (N,) the fold of each image, from 0.
+
+    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log(np.full((4, 2), 0.5))})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [1], [0], [1]]), np.array(["a", "a", "b", "b"], dtype=object))
+    >>> first, second, third, fourth = deal(known, seed=0).tolist()
+    >>> first == second != third == fourth
+    True
     """
     count = num_folds(known)
     assert count > 1, "cross-fitting needs two groups"
@@ -57,17 +78,26 @@ def deal(known: LabelledOutputs, seed: int) -> IntArray:
 def cross_fit(
     rule: DecodeSettings, known: LabelledOutputs, priors: Priors | None, folds: IntArray, seed: int
 ) -> IntArray:
-    """The class of each picture, by the rule fitted on the other folds.
+    """The class of each image, by the rule fitted on the other folds.
 
     Args:
-        rule: what is fitted anew for every fold.
-        known: N pictures.
-        priors: those in the outputs.
-        folds: (N,) the fold of each.
+        rule: fitted anew for every fold.
+        known: N images.
+        priors: of the outputs.
+        folds: (N,) the fold of each, as of ``deal``.
         seed: of the fits.
 
     Returns:
-        (N,).
+        (N,) classes.
+
+    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.evaluation.decode.plain import JointSettings
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.9, 0.1], [0.2, 0.8]])})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [1]]), np.array(["a", "b"], dtype=object))
+    >>> cross_fit(JointSettings(), known, priors=None, folds=np.array([0, 1]), seed=0)
+    array([0, 1])
     """
     predicted = np.empty(len(known), dtype=np.int64)
     for fold in np.unique(folds):
@@ -78,21 +108,26 @@ def cross_fit(
 
 
 def influences(classes: IntArray, predicted: IntArray, groups: IntArray, num_classes: int) -> FloatArray:
-    """How far each group moves the macro-F1 over the classes that occur, to first order (infinitesimal jackknife).
+    """The influence of each group on the macro-F1 over the classes that occur (infinitesimal jackknife).
 
-    The root of the sum of their squares is the standard error over groups (Efron 1982, chapter 6); that of the
-    differences of two rules' influences is the standard error of the difference of their scores.
+    u_g = mean_c (2 h_gc - F_c t_gc) / t_c over the classes c that occur, with h_gc the hits of class c in group g, t_gc
+    how often c is given there plus how often it is predicted, t_c = sum_g t_gc and F_c the F1 of class c. The root of
+    sum_g u_g ** 2 is the standard error over groups (Efron 1982, chapter 6); that of the differences of two rules'
+    influences is the standard error of the difference of their scores.
 
     Args:
         classes: (N,) given.
-        predicted: (N,).
-        groups: (N,) numbers from 0.
+        predicted: (N,) classes.
+        groups: (N,) numbers from 0 to G - 1.
         num_classes: C.
 
     Returns:
-        (G,), their sum is 0.
-    """
+        (G,) u, whose sum is 0.
 
+    >>> classes, predicted = np.array([0, 0, 1, 1]), np.array([0, 1, 1, 1])
+    >>> influences(classes, predicted, groups=np.array([0, 1, 2, 2]), num_classes=2).round(3)
+    array([ 0.111, -0.191,  0.08 ])
+    """
     # Only the classes that occur have a column: of very many classes most do not.
     there = np.unique(classes)
     column = np.full(num_classes, -1)

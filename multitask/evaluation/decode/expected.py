@@ -1,4 +1,4 @@
-"""The rule that maximises the macro-F1 which the posteriors themselves promise."""
+"""Plug-in maximisation of the macro-F1 that is expected under the posteriors."""
 
 from __future__ import annotations
 
@@ -22,27 +22,35 @@ from multitask.labels import LabelSpace
 from multitask.settings import Float, NonNegativeFloat
 
 STEPS = 40
+"""Of Frank and Wolfe's algorithm."""
 
 
 class ExpectedF1(Tempered):
-    """The class of the highest gain (2 p(class | x) - cost), a gain and a cost for every class."""
+    """argmax over y of g_y (2 p(y | x) - k_y), with p(y | x) the posterior, g (C,) the gains and k (C,) the costs.
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2], [0.55, 0.45]])})
+    >>> ExpectedF1(temperatures={"colour": 1.0}, gains=(0.5, 1.0), costs=(0.9, 0.6), shifts={}).decode(outputs)
+    array([0, 1])
+    """
 
     name: Literal["expected_f1"] = "expected_f1"
     gains: tuple[NonNegativeFloat, ...]
     costs: tuple[NonNegativeFloat, ...]
     shifts: dict[str, tuple[Float, ...]]
-    """From the prior in the outputs to the natural one, per head; none where they are the same."""
+    """Per head (C_t,), from the prior in the outputs to the natural one, as of ``Priors.shifts``."""
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
-        """(N,) classes."""
+        """(N,) classes that can occur."""
         probs = posteriors(outputs, self.temperatures, {name: np.array(row) for name, row in self.shifts.items()})
         return _decide(probs, np.array(self.gains), np.array(self.costs), outputs.space)
 
     def check(self, space: LabelSpace) -> None:
-        """Checks that there are a gain and a cost for each class.
+        """Refuses gains, costs and shifts of another label space.
 
         Raises:
-            UserError: there are not.
+            UserError: there is not one for each class.
         """
         super().check(space)
         for what, values in (("gains", self.gains), ("costs", self.costs)):
@@ -54,17 +62,27 @@ class ExpectedF1(Tempered):
 class ExpectedF1Settings(FittedSettings):
     """Plug-in rule for macro-F1 on calibrated posteriors: Narasimhan et al. 2015, https://arxiv.org/abs/1501.00287.
 
-    What a decision adds to the F1 of a class, 2 hits / (given + predicted), is to first order proportional to
-    (2 p(class | x) - F1) / (given + predicted). Deciding by that changes the counts, on which it depends; the fixed
-    point is approached by Frank and Wolfe's steps, as there, and the best rule on the way is kept, since macro-F1 is
-    not concave and the last need not be the best. Counts and hits are those that the posteriors promise: labels are
-    used for temperatures alone, so there is little to over-fit; where the posteriors are wrong, so is the rule.
+    argmax over y of g_y (2 p(y | x) - k_y), with p(y | x) the posterior of class y, g_y = 1 / (n_y + m_y) and
+    k_y = F_y = 2 h_y / (n_y + m_y) its F1; n_y is the expected number of images of class y, m_y that of predictions of
+    y and h_y that of hits. To first order that is what the prediction adds to sum_y F_y. Deciding by it changes m and
+    h, on which it depends; the fixed point is approached by Frank and Wolfe's steps, as in the paper, and the best rule
+    on the way is kept, since macro-F1 is not concave and the last need not be the best. All counts are expectations
+    under the posteriors: labels serve for temperatures alone, so there is little to overfit; where the posteriors are
+    wrong, so is the rule.
+
+    >>> from multitask.labels import Task
+    >>> red = np.array([0.9, 0.8, 0.6, 0.55])
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([red, 1 - red]).T})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [1]]), np.array(list("abcd"), dtype=object))
+    >>> ExpectedF1Settings().fit(known, priors=None, seed=0).decode(outputs)
+    array([0, 0, 1, 1])
     """
 
     name: Literal["expected_f1"] = "expected_f1"
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """The gains and costs."""
+        """The rule with g and k of the posteriors of all images of ``known``."""
         space = known.space
         temperatures = fit_temperatures(known, priors)
         names = (JOINT,) if known.outputs.joint is not None else space.task_names
@@ -79,7 +97,23 @@ class ExpectedF1Settings(FittedSettings):
 
 
 def posteriors(outputs: ModelOutputs, temperatures: dict[str, float], shifts: dict[str, FloatArray]) -> FloatArray:
-    """(C, N) probabilities of the classes, columns sum to 1, 0 at cells that cannot occur."""
+    """The probabilities of the classes.
+
+    Args:
+        outputs: of the network for N images.
+        temperatures: per head, or for ``joint``, as of ``ModelOutputs.scores``.
+        shifts: likewise, added to the scaled log-probabilities.
+
+    Returns:
+        (C, N), columns sum to 1; 0 at cells that cannot occur.
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2]])})
+    >>> posteriors(outputs, temperatures={"colour": 2.0}, shifts={}).round(3)
+    array([[0.667],
+           [0.333]])
+    """
     scores = outputs.scores(temperatures, shifts)
     if scores.size:
         scores -= scores.max(axis=0)
@@ -88,7 +122,21 @@ def posteriors(outputs: ModelOutputs, temperatures: dict[str, float], shifts: di
 
 
 def optimise(probs: FloatArray, space: LabelSpace) -> tuple[FloatArray, FloatArray]:
-    """Gains and costs that make the most of the macro-F1 that (C, N) posteriors promise."""
+    """The gains and costs of the best expected macro-F1; symbols as in ``ExpectedF1Settings``.
+
+    Args:
+        probs: (C, N) posteriors.
+        space: their label space.
+
+    Returns:
+        (C,) g, scaled to a maximum of 1, and (C,) k.
+
+    >>> from multitask.labels import Task
+    >>> probs = np.array([[0.9, 0.8, 0.6, 0.55], [0.1, 0.2, 0.4, 0.45]])
+    >>> gains, costs = optimise(probs, LabelSpace([Task("colour", ("red", "blue"))]))
+    >>> gains.round(3), costs.round(3)
+    (array([0.45, 1.  ]), array([0.689, 0.309]))
+    """
     size, num = probs.shape
     possible = space.possible
     given = probs.sum(axis=1)
@@ -99,7 +147,7 @@ def optimise(probs: FloatArray, space: LabelSpace) -> tuple[FloatArray, FloatArr
         counts: FloatArray = np.bincount(predicted, minlength=size).astype(np.float64)
         return hits.astype(np.float64), counts, float(f1_scores(hits, given, counts)[possible].mean())
 
-    best = np.ones(size), np.zeros(size)  # the most probable class
+    best = np.ones(size), np.zeros(size)  # decides for the most probable class
     hits, counts, best_value = outcome(*best)
     for step in range(STEPS):
         total = np.maximum(given + counts, 1e-9)

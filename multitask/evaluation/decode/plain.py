@@ -1,4 +1,4 @@
-"""The two rules that have nothing to fit."""
+"""The two rules without parameters."""
 
 from __future__ import annotations
 
@@ -18,12 +18,19 @@ from multitask.evaluation.metrics import IntArray
 
 
 class Independent(DecodeRule):
-    """Each head's most probable label, combined."""
+    """(argmax over y_t of p_t(y_t | x)) for every head t, with p_t the probabilities of head t.
+
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("size", ("small", "large")), Task("colour", ("red", "blue"))])
+    >>> heads = {"size": np.log([[0.2, 0.8]]), "colour": np.log([[0.9, 0.1]])}
+    >>> space.class_names[Independent().decode(ModelOutputs(space, heads))[0]]
+    'large/red'
+    """
 
     name: Literal["independent"] = "independent"
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
-        """(N,) classes."""
+        """(N,) classes that can occur."""
         space = outputs.space
         labels = np.stack([outputs.heads[name].argmax(axis=1) for name in space.task_names], axis=1)
         classes = space.encode(labels)
@@ -34,12 +41,19 @@ class Independent(DecodeRule):
 
 
 class Joint(DecodeRule):
-    """The most probable class."""
+    """argmax over y of p(y | x), with p(y | x) the probability of class y, or the product of the heads'.
+
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("size", ("small", "large"))])
+    >>> outputs = ModelOutputs(space, {"size": np.log([[0.2, 0.8]])}, joint=np.log([[0.6, 0.4]]))
+    >>> Joint().decode(outputs)
+    array([0])
+    """
 
     name: Literal["joint"] = "joint"
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
-        """(N,) classes."""
+        """(N,) classes that can occur."""
         return best_cell(outputs.scores())[0]
 
 
@@ -47,31 +61,38 @@ class IndependentSettings(DecodeSettings):
     """Each head's most probable label, combined.
 
     Where the combination is a cell that cannot occur: the most probable cell that can, taking the heads as independent.
-    That is one rule, since the arg-max of a product is the product of the arg-maxes.
+    That is one rule, since the argmax of a product is the product of the argmaxes.
+
+    >>> IndependentSettings().unfitted()
+    Independent(name='independent')
     """
 
     name: Literal["independent"] = "independent"
     needs_validation: ClassVar[bool] = False
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """There is nothing to fit."""
+        """The rule, which has no parameters."""
         return Independent()
 
     def unfitted(self) -> DecodeRule:
-        """The rule itself."""
+        """The rule, which has no parameters."""
         return Independent()
 
 
 class JointSettings(DecodeSettings):
-    """The most probable class, the joint term included where one is learned; without one the same as independent."""
+    """The most probable class, the joint term included where one is learned; without one the same as independent.
+
+    >>> JointSettings().unfitted()
+    Joint(name='joint')
+    """
 
     name: Literal["joint"] = "joint"
     needs_validation: ClassVar[bool] = False
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """There is nothing to fit."""
+        """The rule, which has no parameters."""
         return Joint()
 
     def unfitted(self) -> DecodeRule:
-        """The rule itself."""
+        """The rule, which has no parameters."""
         return Joint()

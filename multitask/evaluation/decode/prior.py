@@ -1,4 +1,4 @@
-"""Post-hoc logit adjustment with one strength."""
+"""Post-hoc logit adjustment."""
 
 from __future__ import annotations
 
@@ -24,27 +24,35 @@ from multitask.labels import LabelSpace
 from multitask.settings import Float, NonNegativeFloat
 
 STRENGTHS = np.round(np.arange(0, 2.01, 0.1), 1)
-"""What is tried; 0: no correction, 1: every class is equally probable beforehand."""
+"""The strengths that are tried; 0: no correction, 1: a uniform prior."""
 
 
 class PriorCorrection(Tempered):
-    """Log-probabilities less ``strength`` times the log-priors that they hold."""
+    """argmax over y of log p(y | x) - ``strength`` log pi(y); symbols as in ``PriorCorrectionSettings``.
+
+    >>> from multitask.labels import Task
+    >>> rule = PriorCorrection(temperatures={"colour": 1.0}, strength=1.0, log_priors={"colour": (-0.11, -2.3)})
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2]])})
+    >>> rule.decode(outputs)
+    array([1])
+    """
 
     name: Literal["prior_correction"] = "prior_correction"
     strength: NonNegativeFloat
     log_priors: dict[str, tuple[Float, ...]]
-    """Per head, or of the classes where a joint term is learned."""
+    """log pi: per head (C_t,), or of the classes (C,) under ``joint`` where a joint term is learned."""
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
-        """(N,) classes."""
+        """(N,) classes that can occur."""
         offsets = {name: -self.strength * np.array(values) for name, values in self.log_priors.items()}
         return best_cell(outputs.scores(self.temperatures, offsets))[0]
 
     def check(self, space: LabelSpace) -> None:
-        """Checks that there is a prior for each label.
+        """Refuses priors of another label space.
 
         Raises:
-            UserError: there is not.
+            UserError: a label has none, or one is of no head.
         """
         super().check(space)
         check_widths("log_priors", self.log_priors, space)
@@ -53,18 +61,27 @@ class PriorCorrection(Tempered):
 class PriorCorrectionSettings(FittedSettings):
     """Logit adjustment after training: Menon et al. 2021, equation 9, https://arxiv.org/abs/2007.07314.
 
-    The class of the highest log p(class | x) - strength x log prior(class). The prior is the one that the outputs hold.
-    Heads that learn their tasks apart hold the product of the tasks' priors, however often the tasks' labels go
-    together, so that product is taken away; a rare cell's own count, a handful of people, would add noise that is in
-    no head. Only where classes are learned as a whole, by one head over all or a joint term, is it theirs.
+    argmax over y of log p(y | x) - tau log pi(y), with p(y | x) the calibrated probability of class y given image x,
+    tau ``strength`` and pi the prior of the classes that the outputs contain. Heads that learn their tasks apart
+    contain the product of the tasks' priors, however often the tasks' labels go together, so that product is corrected
+    for; a rare cell's own count, a handful of groups, would add noise that is in no head. Only where classes are
+    learned as a whole, by one head over all or a joint term, is pi theirs.
+
+    >>> from multitask.labels import Task
+    >>> red = np.array([0.9, 0.8, 0.6, 0.55])
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([red, 1 - red]).T})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1], [1]]), np.array(list("abcd"), dtype=object))
+    >>> PriorCorrectionSettings(strength=1.0).fit(known, priors=None, seed=0).decode(outputs)
+    array([0, 0, 0, 0])
     """
 
     name: Literal["prior_correction"] = "prior_correction"
     strength: NonNegativeFloat | None = None
-    """None: that of the best macro-F1."""
+    """tau; None: that of ``STRENGTHS`` with the best macro-F1."""
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
-        """Tries the strengths; the weakest of the best."""
+        """The rule with the given strength, or the weakest of those with the best macro-F1 on ``known``."""
         temperatures = fit_temperatures(known, priors)
         names = (JOINT,) if known.outputs.joint is not None else known.space.task_names
         implied: Mapping[str, FloatArray] = frequencies(known.labels, known.space) if priors is None else priors.implied
@@ -87,16 +104,22 @@ def _of_product(log_priors: Mapping[str, tuple[float, ...]], space: LabelSpace) 
 
 
 def frequencies(labels: IntArray, space: LabelSpace) -> dict[str, FloatArray]:
-    """How frequent labels are, as log-priors.
+    """The log-priors of labels, from their frequencies.
 
     Args:
         labels: (N, H), ``MISSING`` where unknown.
         space: the label space of the heads.
 
     Returns:
-        Per head (C_t,), one picture more of each label than there are, so that none is impossible; ``joint`` (C,),
-        with as many pictures more as there are classes, spread as the product of the heads' frequencies has it, since
-        many a cell has next to none; cells that cannot occur have a picture's share.
+        Per head t (C_t,), log((n_c + 1) / sum_k (n_k + 1)), with n_c the images of label c: one more than there are, so
+        that none is impossible. ``joint`` (C,), log((n_c + C q_c) / sum_k (n_k + C q_k)), with n_c the images of class
+        c and q_c the product of the heads' frequencies, since many a cell has next to no image; cells that cannot occur
+        are among them.
+
+    >>> from multitask.labels import Task
+    >>> found = frequencies(np.array([[0], [0], [1], [-1]]), LabelSpace([Task("colour", ("red", "blue"))]))
+    >>> np.exp(found["colour"])
+    array([0.6, 0.4])
     """
     found = {}
     for task, column in zip(space.tasks, labels.T, strict=True):

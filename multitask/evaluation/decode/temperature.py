@@ -1,4 +1,4 @@
-"""Temperature scaling: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599, for each head by itself."""
+"""Temperature scaling of each head by itself: Guo et al. 2017, section 4.2, https://arxiv.org/abs/1706.04599."""
 
 from __future__ import annotations
 
@@ -16,26 +16,31 @@ from multitask.labels import MISSING, LabelSpace
 from multitask.settings import Float
 
 LEAST, MOST = 0.05, 20.0
-"""Beyond these a temperature says no more than that all answers are right, or that none has to do with the labels."""
+"""Beyond these a temperature means only that all predictions are right, or that none depends on the labels."""
 
 Temperature = Annotated[Float, Field(ge=LEAST, le=MOST)]
 
 _CERTAIN = -100.0
-"""A label that the network calls impossible counts as no less probable than this, or one picture would decide alone."""
+"""The least log-probability that a label counts with, or one image that is wholly wrong would decide alone."""
 
 
 def fit_temperature(log_probs: FloatArray, labels: IntArray, shift: FloatArray | None = None) -> float:
-    """The temperature of the least negative log-likelihood; above 1 where the network is surer than it is right.
+    """The temperature T that minimises -sum_i log softmax(z_i / T + s)_(y_i); above 1 for an overconfident network.
 
-    The likelihood is convex in the inverse temperature: Newton's steps in its logarithm, kept within a bracket.
+    z_i (C,) are the log-probabilities of image i, y_i its label and s (C,) the shift. The sum is convex in 1 / T, which
+    is found by Newton's method in its logarithm, kept within a bracket.
 
     Args:
-        log_probs: (N, C) log-probabilities.
-        labels: (N,) the labels, ``MISSING`` where unknown.
-        shift: (C,) what is added after scaling, as for a prior other than that in the outputs; None: nothing.
+        log_probs: (N, C) z.
+        labels: (N,) y, ``MISSING`` where unknown.
+        shift: (C,) s, as for a prior other than that in the outputs; None: 0.
 
     Returns:
         Within ``LEAST`` and ``MOST``; 1 where no label is known.
+
+    >>> sure = np.log([[0.9, 0.1]] * 4)  # but right in three of four
+    >>> round(fit_temperature(sure, np.array([0, 0, 0, 1])), 3)  # log 9 / log 3
+    2.0
     """
     rows = np.flatnonzero(labels != MISSING)
     if not len(rows):
@@ -65,7 +70,16 @@ def fit_temperature(log_probs: FloatArray, labels: IntArray, shift: FloatArray |
 
 
 def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str, float]:
-    """A temperature for each head and, where a joint term is learned, one for ``joint``."""
+    """A temperature for each head and, where a joint term is learned, one for ``joint``; see ``fit_temperature``.
+
+    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.9, 0.1]] * 4)})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [0], [1]]), np.array(list("abcd"), dtype=object))
+    >>> {name: round(value, 3) for name, value in fit_temperatures(known, priors=None).items()}
+    {'colour': 2.0}
+    """
     names = known.outputs.tables()
     shifts = {} if priors is None else priors.shifts(tuple(names))
     columns = dict(zip(known.space.task_names, known.labels.T, strict=True))
@@ -76,23 +90,36 @@ def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str,
 
 
 class Tempered(DecodeRule):
-    """A fitted rule that begins with a temperature for each head, or for the classes where a joint term is learned."""
+    """A fitted rule on scores with a temperature for each head, and one for the classes where a joint term is learned.
+
+    >>> from multitask.evaluation.decode.bias import ClassBias
+    >>> from multitask.labels import Task
+    >>> rule = ClassBias(temperatures={"colour": 1.2}, biases=(0.0, 0.5))
+    >>> rule.check(LabelSpace([Task("size", ("small", "large"))]))
+    Traceback (most recent call last):
+    multitask.errors.UserError: temperatures: must be of size, found ['colour']
+    """
 
     temperatures: dict[str, Temperature]
 
     def check(self, space: LabelSpace) -> None:
-        """Checks that the temperatures are those of this space's heads.
+        """Refuses temperatures of other heads than this space's.
 
         Raises:
-            UserError: they are not.
+            UserError: a head has none, or one is of no head.
         """
         if {*self.temperatures} - {JOINT} != {*space.task_names}:
             raise UserError(f"temperatures: must be of {', '.join(space.task_names)}, found {[*self.temperatures]}")
 
 
 class FittedSettings(DecodeSettings):
-    """A rule that is fitted on people whom the network was not trained on."""
+    """The settings of a rule that is fitted on groups which the network was not trained on.
+
+    >>> from multitask.evaluation.decode.bias import HeadBiasSettings
+    >>> HeadBiasSettings().needs_validation, HeadBiasSettings().unfitted()
+    (True, Joint(name='joint'))
+    """
 
     def unfitted(self) -> DecodeRule:
-        """The most probable class."""
+        """The most probable class, ``Joint``."""
         return Joint()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,18 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.progress import Progress
-from multitask.runs.comparison import Difference, paired_differences
+from multitask.reporting.audit.report_schema import BeforeAfter, CorrectionsReport, IntervalScore, LabellingReport
+from multitask.runs.comparison import paired_differences
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
 from multitask.settings import override, validate
-from multitask.utils.files import plain, to_json, write_atomically
-
-# --- what corrections bring -------------------------------------------------------------------------------------------
+from multitask.utils.files import write_atomically
+from multitask.utils.records import read_record, record_to_json
 
 
 def apply_corrections(
     path: Path, out: AuditFolder, file: Path, *, data: Path | None = None, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> CorrectionsReport:
     """Trains a run in folds again with corrections, and scores both on the same people.
 
     Folds, seeds and all settings but the corrections are those of the run. What was interrupted goes on where it
@@ -79,14 +79,10 @@ def apply_corrections(
     )
     shutil.rmtree(kept, ignore_errors=True)
     _, _, after = read_folds(out.applied / "run")
-    report = {
-        "run": folder.name,
-        "corrections": str(file),
-        "num_changed": _num_changed(before, after),
-        **before_and_after(before, after, config.seed),
-    }
-    write_atomically(out.applied / "report.json", to_json(report))
-    return plain(report)
+    corrected, given = before_and_after(before, after, config.seed)
+    report = CorrectionsReport(folder.name, str(file), _num_changed(before, after), corrected, given)
+    write_atomically(out.report, record_to_json(report))
+    return read_record(out.report, CorrectionsReport)  # the same now as whenever it is read
 
 
 def _corrected_config(config: Config, copy: Path, file: Path) -> Config:
@@ -125,7 +121,7 @@ def _num_changed(before: Predictions, after: Predictions) -> dict[str, int]:
     }
 
 
-def before_and_after(before: Predictions, after: Predictions, seed: int) -> dict[str, Any]:
+def before_and_after(before: Predictions, after: Predictions, seed: int) -> tuple[LabellingReport, LabellingReport]:
     """Scores of a run and of the one with corrections, on the pictures that both answered.
 
     Args:
@@ -134,34 +130,33 @@ def before_and_after(before: Predictions, after: Predictions, seed: int) -> dict
         seed: of the resampling.
 
     Returns:
-        Per labelling, ``corrected`` and ``given``: ``num_images``, ``num_groups``; ``scores``, metric -> ``before`` and
-        ``after``, each a value with its interval; ``differences``, the paired ones.
+        By the corrected labels, and by the given ones.
     """
     places = {image: row for row, image in enumerate(before.images)}
     before = before.take(np.array([places[image] for image in after.images], dtype=np.int64))
-    report = {}
-    for name, labels in (("corrected", after.labels), ("given", before.labels)):
-        pair = [replace(predictions, labels=labels) for predictions in (before, after)]
-        differences = paired_differences(("before", "after"), pair, seed)
-        figures = [_scores(summarise(predictions, {}, seed)) for predictions in pair]
-        report[name] = {
-            "num_images": len(after),
-            "num_groups": after.num_groups,
-            "scores": {metric: {"before": figures[0][metric], "after": figures[1][metric]} for metric in figures[0]},
-            "differences": [asdict(difference) for difference in differences],
-        }
-    return report
+    corrected, given = (
+        _scored_by([replace(predictions, labels=labels) for predictions in (before, after)], seed)
+        for labels in (after.labels, before.labels)
+    )
+    return corrected, given
 
 
-def _scores(summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Metric -> its value and interval."""
+def _scored_by(pair: Sequence[Predictions], seed: int) -> LabellingReport:
+    """Both runs by the labels that they are given."""
+    before, after = (_scores(predictions, seed) for predictions in pair)
+    return LabellingReport(
+        num_images=len(pair[1]),
+        num_groups=pair[1].num_groups,
+        scores={metric: BeforeAfter(before[metric], after[metric]) for metric in before},
+        differences=tuple(paired_differences(("before", "after"), pair, seed)),
+    )
+
+
+def _scores(predictions: Predictions, seed: int) -> dict[str, IntervalScore]:
+    """By metric."""
+    summary = summarise(predictions, {}, seed)
     named = {"joint": summary["joint"], **{f"tasks.{task}": figures for task, figures in summary["tasks"].items()}}
     return {
-        f"{name}.macro_f1": {"value": figures["macro_f1"], "ci": figures["macro_f1_ci"]}
+        f"{name}.macro_f1": IntervalScore(figures["macro_f1"], figures["macro_f1_ci"])
         for name, figures in named.items()
     }
-
-
-def differences_of(report: Mapping[str, Any]) -> list[Difference]:
-    """The differences that a labelling's part of the report holds."""
-    return [Difference(**row) for row in report["differences"]]

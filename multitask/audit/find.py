@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +16,13 @@ from multitask.evaluation.label_issues import Audit, Rank, Suspect, find_suspect
 from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
 from multitask.reporting.audit.page import render_audit
-from multitask.reporting.audit.text import audit_sentences
+from multitask.reporting.audit.report_schema import AuditReport
 from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule, decoding
 from multitask.runs.folder import RunFolder
 from multitask.settings.yaml_text import dump_yaml
-from multitask.utils.files import to_json, write_atomically
+from multitask.utils.files import write_atomically
+from multitask.utils.records import record_to_json
 
 MOST = 300
 """Suspects on the page, if not said otherwise."""
@@ -78,7 +77,7 @@ def audit_run(
     height, width = config.data.image_size
     page = render_audit(folder.name, audit, shown, samples, width / height, progress or Progress(), decoding(config))
     out.path.mkdir(parents=True, exist_ok=True)
-    write_atomically(out.figures, to_json(_figures(folder, audit, len(shown), len(sure))))
+    write_atomically(out.figures, record_to_json(AuditReport.of(folder.name, audit, len(shown))))
     write_atomically(out.suspects, _corrections(folder.name, sure))
     write_atomically(out.page, page)
     return audit
@@ -101,7 +100,7 @@ def _labels(folder: RunFolder, config: Config, predictions: Predictions) -> tupl
 
 def _corrections(run: str, suspects: Sequence[Suspect]) -> str:
     """Suspects as a corrections file, each label once."""
-    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str, str], dict[str, str]] = {}
     for suspect in sorted(suspects, key=lambda suspect: suspect.head == "joint"):  # a task's own word goes first
         for change in suspect.changes:
             rows.setdefault(
@@ -117,36 +116,3 @@ def _corrections(run: str, suspects: Sequence[Suspect]) -> str:
                 },
             )
     return dump_yaml({"corrections": list(rows.values())})
-
-
-def _figures(folder: RunFolder, audit: Audit, num_shown: int, num_sure: int) -> dict[str, Any]:
-    heads = []
-    for row in audit.heads:
-        pooling = row.pooling
-        heads.append(
-            {
-                "head": row.head,
-                "unit": row.unit,
-                "num_units": row.num_units,
-                "num_suspects": row.num_suspects,
-                "num_listed": row.num_listed,
-                "num_sure": row.num_sure,
-                "accuracy": row.accuracy,
-                "commonest": row.commonest,
-                "beats_commonest": row.beats_commonest,
-                "temperature": pooling.temperature,
-                "correlation": pooling.correlation,
-                "noise": pooling.noise,
-            }
-        )
-    return {
-        "run": folder.name,
-        "constant": list(audit.constant),
-        "nearly_constant": audit.nearly,
-        "heads": heads,
-        "num_suspects": len(audit.suspects),
-        "num_shown": num_shown,
-        "num_sure": num_sure,
-        "sentences": audit_sentences(audit),
-        "suspects": [asdict(suspect) for suspect in audit.suspects],
-    }

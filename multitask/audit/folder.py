@@ -41,3 +41,8 @@ class AuditFolder:
     def applied(self) -> Path:
         """What came of corrections."""
         return self.path / "applied"
+
+    @property
+    def report(self) -> Path:
+        """The scores before and after them."""
+        return self.applied / "report.json"

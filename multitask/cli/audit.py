@@ -109,7 +109,7 @@ def _find(
 
 
 def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool) -> None:
-    from multitask.audit.apply import apply_corrections, differences_of
+    from multitask.audit.apply import apply_corrections
     from multitask.audit.folder import AuditFolder
     from multitask.reporting.audit.console import show_applied
     from multitask.reporting.console import command_line, fail, show_paths
@@ -135,5 +135,5 @@ def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool
     trained = folder.applied / "run"
     page = write_page(*read_run(trained), "val")
     if not quiet:
-        show_applied(report, differences_of)
-        show_paths({"run": trained, "report": page, "figures": folder.applied / "report.json"})
+        show_applied(report)
+        show_paths({"run": trained, "report": page, "figures": folder.report})

@@ -106,3 +106,31 @@ def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     """The middle of the values that holds a share of ``level`` of them, NaNs left aside: (low, high)."""
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A score of a run against the first run's, on the pictures that both answered.
+
+    Attributes:
+        run: the run's name.
+        metric: as ``joint.macro_f1``.
+        num_images: pictures that both answered.
+        num_groups: their groups.
+        value: the run's score less the first run's, on those.
+        low: of the interval (95%, if not said otherwise) over resampled groups, the same in both runs.
+        high: likewise.
+    """
+
+    run: str
+    metric: str
+    num_images: int
+    num_groups: int
+    value: float
+    low: float
+    high: float
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the interval excludes zero."""
+        return self.low > 0 or self.high < 0

@@ -11,7 +11,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import jinja2
 import numpy as np
@@ -45,6 +45,14 @@ class Mistake:
     wrong_tasks: tuple[str, ...]
 
 
+class EmbeddedImage(TypedDict):
+    """An image inside a page: the address that holds its bytes, its size in pixels."""
+
+    src: str
+    width: int
+    height: int
+
+
 def render(template: str, **values: Any) -> str:
     """A template of this package as a page.
 
@@ -54,8 +62,8 @@ def render(template: str, **values: Any) -> str:
     return environment.get_template(template).render(**values, policy=page_policy(environment, template))
 
 
-def embedded(pixels: np.ndarray) -> dict[str, Any]:
-    """A (H, W, 3) uint8 picture inside the page: ``src``, which holds its bytes, ``width`` and ``height`` in pixels."""
+def embedded(pixels: np.ndarray) -> EmbeddedImage:
+    """A (H, W, 3) uint8 image inside the page."""
     assert pixels.ndim == 3, pixels.shape
     assert pixels.shape[2] == 3, pixels.shape
     assert pixels.dtype == np.uint8, pixels.dtype

@@ -3,46 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.evaluation.intervals import LEVEL, interval, resample
+from multitask.evaluation.intervals import LEVEL, Difference, interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING
 from multitask.settings import flatten
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A score of a run against the first run's, on the pictures that both answered.
-
-    Attributes:
-        run: the run's name.
-        metric: as ``joint.macro_f1``.
-        num_images: pictures that both answered.
-        num_groups: their groups.
-        value: the run's score less the first run's, on those.
-        low: of the interval (95%, if not said otherwise) over resampled groups, the same in both runs.
-        high: likewise.
-    """
-
-    run: str
-    metric: str
-    num_images: int
-    num_groups: int
-    value: float
-    low: float
-    high: float
-
-    @property
-    def beyond_noise(self) -> bool:
-        """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
 
 
 def differing_settings(configs: Sequence[Config]) -> dict[str, list[Any]]:

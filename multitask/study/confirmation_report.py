@@ -6,11 +6,11 @@ import math
 import statistics
 from typing import Any
 
-from multitask.evaluation.intervals import LEVEL
+from multitask.evaluation.intervals import LEVEL, Difference
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.reporting.text import score_text
-from multitask.runs.comparison import Difference, paired_differences
+from multitask.runs.comparison import paired_differences
 from multitask.study.confirmation import Candidate, Confirmation, ConfirmingRun
 from multitask.study.metrics import figure
 from multitask.study.settings import Plan

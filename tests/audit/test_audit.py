@@ -18,11 +18,13 @@ from multitask.config import Config
 from multitask.data.corrections import read_corrections
 from multitask.errors import UserError
 from multitask.progress import Progress
+from multitask.reporting.audit.report_schema import AuditReport, CorrectionsReport
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
 from multitask.settings import override, validate
 from multitask.settings.yaml_text import dump_yaml
+from multitask.utils.records import read_record, to_json_data
 
 MakeConfig = Callable[..., Config]
 QUICK = {"data.val_fraction": 0.2, "training.epochs": 1, "training.schedule.warmup_epochs": 0}
@@ -56,11 +58,13 @@ def flip(folded: Path, path: Path, number: int = 0, tier: str = "strong") -> Pat
 def test_audit_writes_a_page_figures_and_corrections_that_fit_the_data(folded: Path, tmp_path: Path) -> None:
     out = AuditFolder(tmp_path / "audit")
     audit = audit_run(folded, out, most=5)
-    figures = json.loads(out.figures.read_text())
-    assert figures["num_suspects"] == len(audit.suspects) == len(figures["suspects"])
-    assert figures["num_shown"] == min(5, len(audit.suspects))
-    assert {"gender", "age"} <= set(figures["constant"])
-    assert [row["head"] for row in figures["heads"]] == ["mask", "gender", "age", "joint"]
+    report = read_record(out.figures, AuditReport)
+    assert json.loads(out.figures.read_text()) == to_json_data(report)
+    assert report.num_suspects == len(audit.suspects) == len(report.suspects)
+    assert report.suspects == audit.suspects
+    assert report.num_shown == min(5, len(audit.suspects))
+    assert {"gender", "age"} <= set(report.constant)
+    assert [row.head for row in report.heads] == ["mask", "gender", "age", "joint"]
     assert out.page.read_text().startswith("<!doctype html>")
     rows = [row for _, row in read_corrections(out.suspects)]
     assert len({(row.path, row.field, row.from_) for row in rows}) == len(rows)
@@ -111,26 +115,27 @@ def test_applied_corrections_train_again_on_the_same_folds_and_are_scored_both_w
     out = AuditFolder(tmp_path / "audit")
     file = flip(folded, tmp_path / "flip.yaml")
     report = apply_corrections(folded, out, file)
-    assert report == json.loads((out.applied / "report.json").read_text())
-    assert report["num_changed"] == {"mask": 0, "gender": 7, "age": 0, "drop": 0}
+    assert report == read_record(out.report, CorrectionsReport)
+    assert to_json_data(report) == json.loads((out.applied / "report.json").read_text())
+    assert report.num_changed == {"mask": 0, "gender": 7, "age": 0, "drop": 0}
     _, old_config, _before = read_folds(folded)
     folder, config, _after = read_folds(out.applied / "run")
     assert config.data.corrections is not None
     assert [path.rpartition("/")[2] for path in map(str, config.data.corrections.files)] == ["corrections.yaml"]
     assert config.model_copy(update={"data": old_config.data}) == old_config
     assert (folded / "split.csv").read_bytes() == (out.applied / "run" / "split.csv").read_bytes()
-    for labels in ("corrected", "given"):
-        part = report[labels]
-        assert (part["num_images"], part["num_groups"]) == (84, 12)
-        metrics = {row["metric"]: row for row in part["differences"]}
-        for metric, pair in part["scores"].items():
-            value = pair["after"]["value"] - pair["before"]["value"]
-            assert metrics[metric]["value"] == pytest.approx(value, abs=1e-9)
-            assert metrics[metric]["low"] <= metrics[metric]["high"]
-    assert report["given"]["scores"]["joint.macro_f1"]["before"]["value"] == pytest.approx(
+    for part in (report.corrected, report.given):
+        assert (part.num_images, part.num_groups) == (84, 12)
+        metrics = {row.metric: row for row in part.differences}
+        for metric, pair in part.scores.items():
+            assert pair.after.value is not None
+            assert pair.before.value is not None
+            assert metrics[metric].value == pytest.approx(pair.after.value - pair.before.value, abs=1e-9)
+            assert metrics[metric].low <= metrics[metric].high
+    assert report.given.scores["joint.macro_f1"].before.value == pytest.approx(
         json.loads((folded / "report.json").read_text())["joint"]["macro_f1"]
     )
-    assert report["corrected"]["scores"]["joint.macro_f1"]["after"]["value"] == pytest.approx(
+    assert report.corrected.scores["joint.macro_f1"].after.value == pytest.approx(
         folder.read_report()["joint"]["macro_f1"]
     )
     # The next turn of the loop does not ask again what was answered.
@@ -173,9 +178,9 @@ def test_an_interrupted_application_goes_on(folded: Path, tmp_path: Path) -> Non
 
 def test_nothing_changes_where_both_are_the_same(folded: Path) -> None:
     _, _, predictions = read_folds(folded)
-    report = before_and_after(predictions, predictions.take(np.arange(len(predictions))[::-1]), 0)
-    assert report["given"] == report["corrected"]
-    assert all(row["value"] == row["low"] == row["high"] == 0 for row in report["given"]["differences"])
+    corrected, given = before_and_after(predictions, predictions.take(np.arange(len(predictions))[::-1]), 0)
+    assert given == corrected
+    assert all(row.value == row.low == row.high == 0 for row in given.differences)
 
 
 def test_a_run_that_is_not_in_folds_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:

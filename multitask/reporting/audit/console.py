@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from multitask.reporting.audit.text import audit_sentences
 from multitask.reporting.console import make_table, out, say, score, with_interval
 
+if TYPE_CHECKING:
+    from multitask.evaluation.label_issues import Audit
+    from multitask.reporting.audit.report_schema import CorrectionsReport
 
-def show_audit(audit: Any) -> None:
+
+def show_audit(audit: Audit) -> None:
     """What an audit found: what can be believed of it, head by head, and the most suspect."""
     say()
     for sentence in audit_sentences(audit):
@@ -38,20 +41,19 @@ def show_audit(audit: Any) -> None:
         out.print(table)
 
 
-def show_applied(report: Mapping[str, Any], differences: Callable[[Mapping[str, Any]], Iterable[Any]]) -> None:
+def show_applied(report: CorrectionsReport) -> None:
     """Scores before and after corrections, under the corrected labels and under the given ones."""
-    changed = ", ".join(f"{number} {name}" for name, number in report["num_changed"].items() if number)
+    changed = ", ".join(f"{number} {name}" for name, number in report.num_changed.items() if number)
     say()
     say(f"pictures whose labels the corrections changed: {changed or 'none'}")
-    for labels in ("corrected", "given"):
-        part = report[labels]
+    for labels, part in (("corrected", report.corrected), ("given", report.given)):
         say()
-        title = f"under the {labels} labels: {part['num_images']} images of {part['num_groups']} groups"
+        title = f"under the {labels} labels: {part.num_images} images of {part.num_groups} groups"
         table = make_table(title, ("macro-F1 (95%)", "before", "after", "after less before (95%)"))
-        found = {row.metric: row for row in differences(part)}
-        for metric, pair in part["scores"].items():
+        found = {row.metric: row for row in part.differences}
+        for metric, pair in part.scores.items():
             row = found[metric]
-            texts = (with_interval(pair[side]["value"], pair[side]["ci"]) for side in ("before", "after"))
+            texts = (with_interval(side.value, side.ci) for side in (pair.before, pair.after))
             table.add_row(
                 metric.removeprefix("tasks.").removesuffix(".macro_f1"),
                 *texts,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from markupsafe import Markup
 
@@ -19,7 +19,7 @@ from multitask.evaluation.label_issues import Audit, HeadAudit, Suspect
 from multitask.labels import JOINT
 from multitask.progress import Progress
 from multitask.reporting.audit.text import lead_sentences, left_out
-from multitask.reporting.html import embedded, render
+from multitask.reporting.html import EmbeddedImage, embedded, render
 from multitask.reporting.text import score_text
 
 HEIGHT_PX = 200
@@ -55,7 +55,7 @@ def render_audit(
     """
     thumbnails = Preprocessing((HEIGHT_PX, round(HEIGHT_PX * aspect)), decoding=decoding)
     done = progress.stage("reading suspects", len(shown), "suspects") if shown else None
-    pictures: dict[str, dict[str, Any]] = {}
+    pictures: dict[str, EmbeddedImage] = {}
     rows = []
     for number, suspect in enumerate(shown, start=1):
         for image in suspect.images[:PER_SUSPECT]:
@@ -67,8 +67,8 @@ def render_audit(
     heads = [row.head for row in audit.heads]
     counts = {head: sum(suspect.head == head for suspect in shown) for head in heads}
     # What was decided is kept under this name: another audit's suspects are others.
-    key = hashlib.sha256(json.dumps([run, [row["id"] for row in rows]]).encode()).hexdigest()[:16]
-    data = {"key": key, "run": run, "tier": TIER, "suspects": rows, "pictures": pictures}
+    key = hashlib.sha256(json.dumps([run, [row.id for row in rows]]).encode()).hexdigest()[:16]
+    data = {"key": key, "run": run, "tier": TIER, "suspects": list(map(asdict, rows)), "pictures": pictures}
     return render(
         "audit.html",
         title=f"Label audit of {run}",
@@ -83,28 +83,55 @@ def render_audit(
     )
 
 
-def _row(suspect: Suspect) -> dict[str, Any]:
-    changes = [
-        {"path": change.path, "field": change.task, "from": change.given, "to": change.suggested}
-        for change in suspect.changes
-    ]
-    return {
-        "id": f"{suspect.head}\n{suspect.group}\n{suspect.images[0]}\n{suspect.suggested}",
-        "head": suspect.head,
-        "group": suspect.group,
-        "images": list(suspect.images[:PER_SUSPECT]),
-        "more": max(0, len(suspect.images) - PER_SUSPECT),
-        "num": len(suspect.images),
-        "given": suspect.given,
-        "suggested": suspect.suggested,
-        "probability": score_text(suspect.self_confidence),
-        "confidence": score_text(suspect.confidence, 2),
-        "reason": suspect.reason,
-        "changes": changes,
-    }
+@dataclass(frozen=True)
+class _SuspectRow:
+    """A suspect as the page's script reads it: ``images`` are the first few of ``num``, ``more`` how many are left."""
+
+    id: str
+    head: str
+    group: str
+    images: tuple[str, ...]
+    more: int
+    num: int
+    given: str
+    suggested: str
+    probability: str
+    confidence: str
+    reason: str
+    changes: tuple[dict[str, str], ...]
 
 
-def _head_row(row: HeadAudit) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _HeadRow:
+    """A row of the table of heads: what was judged, the counts, and how the probabilities were pooled."""
+
+    head: str
+    unit: str
+    cells: tuple[str, ...]
+    words: str
+
+
+def _row(suspect: Suspect) -> _SuspectRow:
+    return _SuspectRow(
+        id=f"{suspect.head}\n{suspect.group}\n{suspect.images[0]}\n{suspect.suggested}",
+        head=suspect.head,
+        group=suspect.group,
+        images=suspect.images[:PER_SUSPECT],
+        more=max(0, len(suspect.images) - PER_SUSPECT),
+        num=len(suspect.images),
+        given=suspect.given,
+        suggested=suspect.suggested,
+        probability=score_text(suspect.self_confidence),
+        confidence=score_text(suspect.confidence, 2),
+        reason=suspect.reason,
+        changes=tuple(
+            {"path": change.path, "field": change.task, "from": change.given, "to": change.suggested}
+            for change in suspect.changes
+        ),
+    )
+
+
+def _head_row(row: HeadAudit) -> _HeadRow:
     unit = {"group": "whole group", "image": "single picture"}[row.unit]
     pooling = row.pooling
     words = f"temperature {pooling.temperature:.2f}, wrong labels fitted {pooling.noise:.1%}"
@@ -112,8 +139,8 @@ def _head_row(row: HeadAudit) -> dict[str, Any]:
         words += f", correlation within a group {pooling.correlation:.2f}"
     counts = (f"{count:,}" for count in (row.num_suspects, row.num_listed, row.num_sure))
     head = "whole class" if row.head == JOINT else row.head
-    cells = [f"{row.num_units:,}", score_text(row.accuracy), score_text(row.commonest), *counts]
-    return {"head": head, "unit": unit, "cells": cells, "words": words}
+    cells = (f"{row.num_units:,}", score_text(row.accuracy), score_text(row.commonest), *counts)
+    return _HeadRow(head, unit, cells, words)
 
 
 def _lede(audit: Audit, num_shown: int) -> str:
@@ -132,7 +159,7 @@ def _counting(audit: Audit) -> str:
     return " ".join(sentences)
 
 
-def _script_json(data: Any) -> Markup:
+def _script_json(data: object) -> Markup:
     """JSON that no text inside can end the script element of."""
     text = json.dumps(data, ensure_ascii=True, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

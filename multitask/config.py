@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from multitask.balancers import AnyBalancer, FixedSettings
 from multitask.data.settings import AugmentSettings, DataSettings
@@ -25,11 +25,15 @@ from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
 from multitask.settings import (
+    ConfigPath,
     Located,
     NonNegativeFloat,
     PositiveFloat,
     Seed,
     Settings,
+    load_extensions,
+    named_extensions,
+    not_loaded,
     override,
     parse_override,
     validate,
@@ -63,6 +67,9 @@ class JointSettings(Settings):
 class Config(Settings):
     """A run, whole."""
 
+    extensions: Annotated[tuple[ConfigPath, ...], Field(exclude_if=lambda paths: not paths)] = ()
+    """Files of Python code of your own that add rows to the tables, as ``LOSSES["mine"] = MyLoss``. They are imported
+    before the rest is checked, and only where the command line says ``--allow-extensions``."""
     seed: Seed = 0
     """What every random choice derives from."""
     device: str = "auto"
@@ -84,6 +91,8 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> Config:
+        if missing := not_loaded(self.extensions):
+            raise ValueError(f"extensions: {missing[0]} was not imported before the config was checked")
         try:
             self.data.source.check(self.space())
         except UserError as error:
@@ -233,7 +242,11 @@ def _expand(value: Any, path: str) -> Any:
 
 
 def read_config(
-    path: Path, overrides: Iterable[str] = (), changes: Mapping[str, Any] | None = None
+    path: Path,
+    overrides: Iterable[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    *,
+    allow_extensions: bool = False,
 ) -> tuple[dict[str, Any], Path]:
     """A config file's data with overrides, not yet checked, and the folder its paths are relative to.
 
@@ -241,20 +254,47 @@ def read_config(
         path: the file.
         overrides: ``key=value``, as from ``--set``.
         changes: dotted key -> value; ``overrides`` go before them.
+        allow_extensions: whether the code that the config names may run; what it adds to the tables is then there.
 
     Raises:
         UserError: the file cannot be read, or an override is malformed.
+        ExtensionError: the config names code that is not allowed, is not there, or fails.
     """
     given: dict[str, Any] = {**(changes or {}), **dict(parse_override(text) for text in overrides)}
-    data = override(Config, read_yaml(path), given)
-    return _expand(data, ""), path.parent.resolve()
+    written, folder = read_yaml(path), path.parent.resolve()
+    # Before the overrides, which look up what the keys of a row are.
+    named = _expand({"extensions": {**written, **given}.get("extensions", ())}, "")
+    load_extensions(named_extensions(named, folder), str(path), allow_extensions)
+    return _expand(override(Config, written, given), ""), folder
 
 
-def load_config(path: Path, overrides: Iterable[str] = (), changes: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: Path,
+    overrides: Iterable[str] = (),
+    changes: Mapping[str, Any] | None = None,
+    *,
+    allow_extensions: bool = False,
+) -> Config:
     """A config file with overrides, as in ``read_config``.
 
     Raises:
         UserError: as one line; the file's name where the file is at fault, the key where a setting is.
     """
-    data, folder = read_config(path, overrides, changes)
+    data, folder = read_config(path, overrides, changes, allow_extensions=allow_extensions)
     return validate(Config, data, folder)
+
+
+def stored_config(data: Mapping[str, Any], where: Path, *, allow_extensions: bool = False) -> Config:
+    """A config as a file that a program wrote holds it: every path in it is absolute.
+
+    Args:
+        data: the config.
+        where: the file, for errors.
+        allow_extensions: whether the code that the config names may run.
+
+    Raises:
+        UserError: a setting is wrong.
+        ExtensionError: as in ``read_config``.
+    """
+    load_extensions(named_extensions(data), str(where), allow_extensions)
+    return validate(Config, data)

@@ -15,7 +15,7 @@ ORDER: tuple[dict[str, str], ...] = (
         "progress": "what a run, a study and a bake-off tell whoever watches",
     },
     {"utils": "files written whole, arrays shared on disk, seeds, spellings of names and numbers"},
-    {"settings": "strict settings, open tables of variants, overrides, YAML"},
+    {"settings": "strict settings, open tables of variants, extensions, overrides, YAML"},
     {"labels": "`Task` and `LabelSpace`: class <-> labels, joint and marginal probabilities, impossible cells"},
     {
         "data": "`sources/` (one per layout), samples, corrections, splits, samplers, images, crops, loading, `eda/`",
@@ -37,7 +37,10 @@ ORDER: tuple[dict[str, str], ...] = (
         "bakeoff": "contenders on equal terms: plan, runs, costs, conclusions",
         "study": "Optuna: space, samplers, pruners, storage, workers, confirmation; nothing before it imports optuna",
     },
-    {"bench": "speed, as ratios measured side by side"},
+    {
+        "bench": "speed, as ratios measured side by side",
+        "testing": "contract suites that can be run over a row of one's own",
+    },
     {"cli": "one file per command, imported only when it is called"},
 )
 """Lowest first: a room imports only from rows above its own."""

@@ -50,12 +50,14 @@ class Plan:
     Args:
         settings: the file.
         contenders: in the file's order.
+        allow_extensions: whether the code that their configs name may run.
 
     Raises:
         UserError: a contender's config is refused, or does not compare with the others'.
     """
 
-    def __init__(self, settings: BakeoffSettings, contenders: list[Contender]) -> None:
+    def __init__(self, settings: BakeoffSettings, contenders: list[Contender], allow_extensions: bool = False) -> None:
+        self._allow_extensions = allow_extensions
         self.settings = settings
         self.contenders = contenders
         self._configs: dict[str, Config] = {}
@@ -110,10 +112,13 @@ class Plan:
         try:
             if any(key.startswith(_ALL_HEADS) for key in changes):
                 plain = {key: value for key, value in changes.items() if not key.startswith(_ALL_HEADS)}
-                changes = _spelt(changes, load_config(contender.config, (), plain).heads)
-            return load_config(contender.config, (), changes)
+                changes = _spelt(changes, self._load(contender, plain).heads)
+            return self._load(contender, changes)
         except UserError as error:
             raise UserError(f"contenders.{contender.name}: {error}") from None
+
+    def _load(self, contender: Contender, changes: dict[str, Any]) -> Config:
+        return load_config(contender.config, (), changes, allow_extensions=self._allow_extensions)
 
     def _checked(self, contender: Contender) -> Config:
         """The contender's config at its first run, every combination of tuned values having been tried on it."""
@@ -201,12 +206,13 @@ def digest_of(config: Config, decode: bool = False, ignore: Iterable[str] = ()) 
     return hashlib.blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def load_bakeoff(path: Path, overrides: Iterable[str] = ()) -> Plan:
+def load_bakeoff(path: Path, overrides: Iterable[str] = (), *, allow_extensions: bool = False) -> Plan:
     """A bake-off file, checked whole.
 
     Args:
         path: the file.
         overrides: ``key=value`` for all contenders alike; they go before the file's own, a contender's before them.
+        allow_extensions: whether the code that the contenders' configs name may run.
 
     Raises:
         UserError: as one line, with the key at fault.
@@ -219,4 +225,4 @@ def load_bakeoff(path: Path, overrides: Iterable[str] = ()) -> Plan:
         own = located(found.overrides, folder)
         changes = {**located(settings.overrides, folder), **given, **own}
         contenders.append(Contender(name, Path(found.config or settings.base), changes, own))
-    return Plan(settings, contenders)
+    return Plan(settings, contenders, allow_extensions)

@@ -125,9 +125,11 @@ class _Ours(_Side):
         super().__init__(folder)
         self._config = folder / "whole.yaml"
         self._config.write_text(config.to_yaml(), encoding="utf-8")
+        self._extended = bool(config.extensions)
 
     def words(self, out: Path) -> list[str]:
-        return ["multitask", "train", str(self._config), "--out", str(out / "run")]
+        allowed = ["--allow-extensions"] if self._extended else []
+        return ["multitask", "train", str(self._config), "--out", str(out / "run"), *allowed]
 
     def epoch_speeds(self, out: Path) -> list[float]:
         return [row["images_per_s"] for row in RunFolder(out / "run").read_history()]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, data_option, quiet_option, run_argument
+from multitask.cli.options import FilePath, data_option, extensions_option, quiet_option, run_argument
 
 
 @click.command()
@@ -38,6 +38,7 @@ from multitask.cli.options import FilePath, data_option, quiet_option, run_argum
     help="Train again with the corrections in FILE, as the page saves it.  [default: corrections.yaml in --out]",
 )
 @data_option
+@extensions_option
 @quiet_option
 def command(
     run: Path,
@@ -47,6 +48,7 @@ def command(
     most: int,
     file: Path | None,
     data: Path | None,
+    allow_extensions: bool,
     quiet: bool,
 ) -> None:
     """Find the labels that the folds of RUN speak against: a page to review, and corrections to train again with.
@@ -61,7 +63,7 @@ def command(
 
     if constant and file is not None:
         raise UserError("--constant: would be ignored beside --apply; leave it out")
-    read_run(run, data)
+    read_run(run, data, allow_extensions=allow_extensions)  # once imported, extensions need no leave again
 
     # Only now: what follows takes seconds to import.
     from multitask.audit.folder import AuditFolder
@@ -130,6 +132,7 @@ def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool
     if report is None:
         words: list[object] = ["multitask", "audit", run, "--out", folder.path, "--apply", file]
         words += [] if data is None else ["--data", data]
+        words += ["--allow-extensions"] if read_run(run, data)[1].extensions else []
         fail(f"interrupted; finished epochs are saved. Go on with: {command_line(*words)}")
         sys.exit(130)
     trained = folder.applied / "run"

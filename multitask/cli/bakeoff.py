@@ -8,22 +8,23 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, quiet_option, set_option
+from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
 
 
 @click.command()
 @click.argument("file", type=FilePath)
 @set_option
 @click.option("--out", type=FilePath, help="The bake-off's folder.  [default: runs/NAME]")
+@extensions_option
 @quiet_option
-def command(file: Path, overrides: tuple[str, ...], out: Path | None, quiet: bool) -> None:
+def command(file: Path, overrides: tuple[str, ...], out: Path | None, allow_extensions: bool, quiet: bool) -> None:
     """Compare the contenders that FILE, a YAML file, names; the same line goes on with what was begun.
 
     --set changes a setting for all contenders alike.
     """
     from multitask.bakeoff.plan import load_bakeoff
 
-    plan = load_bakeoff(file, overrides)
+    plan = load_bakeoff(file, overrides, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.bakeoff.bakeoff import run_bakeoff

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath
+from multitask.cli.options import FilePath, extensions_option
 
 
 @click.command()
@@ -15,12 +15,16 @@ from multitask.cli.options import FilePath
 @click.option("--balancers", is_flag=True, help="What a step costs with each balancer; about five minutes.")
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
 @click.option("--whole", is_flag=True, help="A whole run to a plain timm script, each a process; seven minutes.")
-def command(config: Path | None, study: bool, balancers: bool, sharing: bool, whole: bool) -> None:
+@extensions_option
+def command(
+    config: Path | None, study: bool, balancers: bool, sharing: bool, whole: bool, allow_extensions: bool
+) -> None:
     """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
     from multitask.config import load_config
 
     if config is not None:
-        load_config(config)  # what is wrong with it is said before what follows is imported, which takes seconds
+        # What is wrong with it is said before what follows is imported, which takes seconds.
+        load_config(config, allow_extensions=allow_extensions)
     from multitask.reporting.console import say, show_bench
     from multitask.reporting.progress import make_progress
     from multitask.runs.environment import machine

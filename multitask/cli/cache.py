@@ -6,14 +6,15 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, set_option
+from multitask.cli.options import FilePath, extensions_option, set_option
 
 
 @click.command()
 @click.argument("place", type=FilePath, required=False, metavar="[CONFIG|DIR]")
 @set_option
+@extensions_option
 @click.option("--clear", "clearing", is_flag=True, help="Remove it all; runs that use it go on.")
-def command(place: Path | None, overrides: tuple[str, ...], clearing: bool) -> None:
+def command(place: Path | None, overrides: tuple[str, ...], allow_extensions: bool, clearing: bool) -> None:
     """Show what is kept on disk of decoded pictures: in the folder DIR, in that of CONFIG, or in the default one."""
     from multitask.config import load_config
     from multitask.errors import UserError
@@ -27,7 +28,7 @@ def command(place: Path | None, overrides: tuple[str, ...], clearing: bool) -> N
         if overrides:
             raise UserError(f"--set: needs a config, and {place} is a folder")
     elif place is not None:
-        config = load_config(place, overrides)
+        config = load_config(place, overrides, allow_extensions=allow_extensions)
         folder = Path(config.data.cache_dir) if config.data.cache_dir else folder
     elif overrides:
         raise UserError("--set: needs a config")

@@ -15,11 +15,12 @@ from multitask.cli.options import FilePath
 def command(runs: tuple[Path, ...], split: str) -> None:
     """Show what differs between RUNS: settings, scores, and paired differences to the first."""
     from multitask.errors import UserError
-    from multitask.runs.config import read_run
+    from multitask.runs.config import read_run_settings
+    from multitask.runs.folder import RunFolder
 
     if len(runs) < 2:
         raise UserError("compare: needs two runs or more")
-    opened = [read_run(run) for run in runs]
+    opened = [(RunFolder(run), read_run_settings(RunFolder(run))) for run in runs]
     names = [folder.name for folder, _ in opened]
     reports = [folder.read_report(split) for folder, _ in opened]
 
@@ -30,8 +31,7 @@ def command(runs: tuple[Path, ...], split: str) -> None:
     from multitask.runs.comparison import differing_settings, paired_differences
 
     predictions = [
-        Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
-        for folder, config in opened
+        Predictions.from_csv(folder.predictions(split), config.space, config.learned_space) for folder, config in opened
     ]
     differences = paired_differences(names, predictions)
     scores = {
@@ -42,7 +42,7 @@ def command(runs: tuple[Path, ...], split: str) -> None:
         scores[f"tasks.{task}.macro_f1"] = [
             with_interval(r["tasks"][task]["macro_f1"], r["tasks"][task]["macro_f1_ci"]) for r in reports
         ]
-    settings = differing_settings([config for _, config in opened])
+    settings = differing_settings([config.settings for _, config in opened])
     num_folds = [folder.num_folds for folder, _ in opened]
     if len(set(num_folds)) > 1:
         settings = {"--folds": num_folds, **settings}

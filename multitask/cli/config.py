@@ -7,14 +7,15 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, set_option
+from multitask.cli.options import FilePath, extensions_option, set_option
 
 
 @click.command()
 @click.argument("config", type=FilePath, required=False)
 @set_option
 @click.option("--keys", is_flag=True, help="Print every key that a config may have, as Markdown; without CONFIG.")
-def command(config: Path | None, overrides: tuple[str, ...], keys: bool) -> None:
+@extensions_option
+def command(config: Path | None, overrides: tuple[str, ...], keys: bool, allow_extensions: bool) -> None:
     """Print CONFIG resolved, every default with it, or all that is wrong with it."""
     from multitask.errors import UserError
 
@@ -25,7 +26,7 @@ def command(config: Path | None, overrides: tuple[str, ...], keys: bool) -> None
     elif config is None:
         raise click.MissingParameter(param_type="argument", param_hint="'CONFIG'")
     else:
-        _print_resolved(config, overrides)
+        _print_resolved(config, overrides, allow_extensions)
 
 
 def _print_keys() -> None:
@@ -36,12 +37,12 @@ def _print_keys() -> None:
     sys.stdout.write(keys_markdown(sections_of(Config)))
 
 
-def _print_resolved(config: Path, overrides: tuple[str, ...]) -> None:
+def _print_resolved(config: Path, overrides: tuple[str, ...], allow_extensions: bool) -> None:
     from multitask.config import Config, read_config
     from multitask.reporting.console import fail, show_yaml
     from multitask.settings import problems, validate
 
-    data, folder = read_config(config, overrides)
+    data, folder = read_config(config, overrides, allow_extensions=allow_extensions)
     found = problems(Config, data, folder)
     for problem in found:
         fail(problem)

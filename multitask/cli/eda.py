@@ -6,15 +6,16 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, config_argument, quiet_option, set_option
+from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
 
 
 @click.command()
 @config_argument
 @set_option
 @click.option("--out", type=FilePath, default=Path("eda.html"), show_default=True, help="The page.")
+@extensions_option
 @quiet_option
-def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) -> None:
+def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extensions: bool, quiet: bool) -> None:
     """Look at the data of CONFIG before anything is learned of it, and write what is found to a page.
 
     Classes, numbers and pictures; the same picture under two groups; what cannot be read.
@@ -26,7 +27,7 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, quiet: bool) ->
         raise UserError(f"--out: must be a file, found the folder {out}")
     if not out.parent.is_dir():
         raise UserError(f"--out: no such folder: {out.parent}")
-    settings = load_config(config, overrides)
+    settings = load_config(config, overrides, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from datetime import UTC, datetime

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import data_option, quiet_option, run_argument
+from multitask.cli.options import data_option, extensions_option, quiet_option, run_argument
 
 
 @click.command()
@@ -19,12 +19,13 @@ from multitask.cli.options import data_option, quiet_option, run_argument
     help="Whom to score on; test: as the source says; eval: the pictures to be answered, where answers are known.",
 )
 @data_option
+@extensions_option
 @quiet_option
-def command(run: Path, split: str, data: Path | None, quiet: bool) -> None:
+def command(run: Path, split: str, data: Path | None, allow_extensions: bool, quiet: bool) -> None:
     """Score RUN on one of its splits: console, report.json and report.html (report-SPLIT for the others)."""
     from multitask.runs.config import read_run
 
-    folder, config = read_run(run, data)
+    folder, config = read_run(run, data, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import show_paths

@@ -13,6 +13,11 @@ run_argument = click.argument("run", type=FilePath)
 set_option = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; the value is read as YAML."
 )
+extensions_option = click.option(
+    "--allow-extensions",
+    is_flag=True,
+    help="Run the code that the config names under extensions; it can do anything that you can.",
+)
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 data_option = click.option(
     "--data", type=FilePath, help="The data root, where it is not where the run was trained.", default=None

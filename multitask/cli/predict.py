@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, quiet_option, run_argument
+from multitask.cli.options import FilePath, extensions_option, quiet_option, run_argument
 
 
 @click.command()
 @run_argument
 @click.option("--data", type=FilePath, required=True, help="The data root that holds the pictures to answer.")
 @click.option("-o", "--output", type=FilePath, required=True, help="The CSV file to write.")
+@extensions_option
 @quiet_option
-def command(run: Path, data: Path, output: Path, quiet: bool) -> None:
+def command(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: bool) -> None:
     """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""
     from multitask.runs.config import read_run
 
-    folder, config = read_run(run)
+    folder, config = read_run(run, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import say

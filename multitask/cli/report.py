@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import data_option, run_argument
+from multitask.cli.options import data_option, extensions_option, run_argument
 
 
 @click.command()
@@ -14,17 +14,18 @@ from multitask.cli.options import data_option, run_argument
 @click.option("--storage", metavar="URL", help="A study's database, where it needs a password.", default=None)
 @click.option("--split", type=click.Choice(["val", "train", "test", "all", "eval"]), default="val", show_default=True)
 @data_option
-def command(run: Path, storage: str | None, split: str, data: Path | None) -> None:
+@extensions_option
+def command(run: Path, storage: str | None, split: str, data: Path | None, allow_extensions: bool) -> None:
     """Show the report of RUN, a run folder, a study's or a bake-off's, and draw its page anew."""
     if (run / "bakeoff.yaml").is_file():
         _report_bakeoff(run)
         return
     if (run / "study.yaml").is_file():
-        _report_study(run, storage)
+        _report_study(run, storage, allow_extensions)
         return
     from multitask.runs.config import read_run
 
-    folder, config = read_run(run, data)
+    folder, config = read_run(run, data, allow_extensions=allow_extensions)
     report = folder.read_report(split)
 
     # Only now: what follows takes seconds to import.
@@ -37,12 +38,12 @@ def command(run: Path, storage: str | None, split: str, data: Path | None) -> No
     show_paths({"report": page})
 
 
-def _report_study(path: Path, storage: str | None) -> None:
+def _report_study(path: Path, storage: str | None, allow_extensions: bool) -> None:
     from multitask.reporting.console import show_paths
     from multitask.reporting.study.console import show_study
     from multitask.study.study import read_study, write_study_report
 
-    folder, plan, study = read_study(path, storage)
+    folder, plan, study = read_study(path, storage, allow_extensions=allow_extensions)
     show_study(write_study_report(study, plan, folder))
     show_paths({"page": folder.page, "best config": folder.best})
 

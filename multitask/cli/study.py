@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, quiet_option, set_option
+from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
 
 
 @click.command()
@@ -22,6 +22,7 @@ from multitask.cli.options import FilePath, quiet_option, set_option
 @click.option("--extend", is_flag=True, help="Go on although space, sampler, pruner or seed have changed.")
 @click.option("--confirm", type=int, default=0, metavar="K", help="Run the K best trials and the base again...")
 @click.option("--seeds", type=int, default=3, show_default=True, metavar="S", help="... with S fresh seeds and folds.")
+@extensions_option
 @quiet_option
 def command(
     study: Path,
@@ -34,6 +35,7 @@ def command(
     extend: bool,
     confirm: int,
     seeds: int,
+    allow_extensions: bool,
     quiet: bool,
 ) -> None:
     """Tune the settings that STUDY, a YAML file, names; the same line goes on with a study that was begun.
@@ -46,7 +48,8 @@ def command(
     for option, value, least in (("--confirm", confirm, 0), ("--seeds", seeds, 1)):
         if not least <= value <= 1000:
             raise UserError(f"{option}: must be from {least} to 1000, found {value}")
-    plan = load_study(study, overrides, {"trials": trials, "hours": hours, "workers": workers})
+    budget = {"trials": trials, "hours": hours, "workers": workers}
+    plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import fail, show_paths

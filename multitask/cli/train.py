@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import FilePath, config_argument, quiet_option, set_option
+from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
 
 if TYPE_CHECKING:
     from multitask.runs.folder import RunFolder
@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 @click.option("--folds", type=int, metavar="N", help="Train N networks on folds, so that all validate; see below.")
 @click.option("--out", type=FilePath, help="The run folder.  [default: runs/CONFIG-DATE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last finished epoch of the run in --out.")
+@extensions_option
 @quiet_option
 def command(
-    config: Path, overrides: tuple[str, ...], folds: int | None, out: Path | None, resume: bool, quiet: bool
+    config: Path,
+    overrides: tuple[str, ...],
+    folds: int | None,
+    out: Path | None,
+    resume: bool,
+    allow_extensions: bool,
+    quiet: bool,
 ) -> None:
     """Train the run of CONFIG, a YAML file, and report on the people who validate.
 
@@ -36,7 +43,7 @@ def command(
 
     if resume and out is None:
         raise UserError("--resume: needs --out, the folder of the run to go on with")
-    settings = load_config(config, overrides)
+    settings = load_config(config, overrides, allow_extensions=allow_extensions)
     train_and_report(settings, out or new_folder(Path("runs"), config.stem), resume, quiet, folds)
 
 
@@ -65,7 +72,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     finally:
         progress.close()
     if result is None:
-        fail(_interrupted(RunFolder(out)))
+        fail(_interrupted(RunFolder(out), bool(settings.extensions)))
         sys.exit(130)
     if result.report is not None:
         page = write_page(result.folder, settings, "val")
@@ -76,13 +83,14 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
         show_paths({"run": out})
 
 
-def _interrupted(folder: RunFolder) -> str:
+def _interrupted(folder: RunFolder, extended: bool) -> str:
     """What an interrupt left, and how to go on."""
     from multitask.reporting.console import command_line
 
     if not folder.exists():
         return "interrupted before training began; nothing was written"
     num_folds, in_folds = folder.num_folds, []
+    allowed = ["--allow-extensions"] if extended else []
     done = f"{len(folder.read_history())} finished epochs"
     if num_folds is not None:
         in_folds = ["--folds", num_folds]
@@ -90,5 +98,5 @@ def _interrupted(folder: RunFolder) -> str:
         finished = [run.report().is_file() for run in runs]
         now = len(runs[finished.index(False)].read_history()) if False in finished else 0
         done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of the next"
-    again = command_line("multitask", "train", folder.config, *in_folds, "--out", folder.path, "--resume")
+    again = command_line("multitask", "train", folder.config, *in_folds, "--out", folder.path, "--resume", *allowed)
     return f"interrupted; {done} are saved. Go on with: {again}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.intervals import LEVEL, Difference, interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
@@ -16,9 +15,9 @@ from multitask.labels import MISSING
 from multitask.settings import flatten
 
 
-def differing_settings(configs: Sequence[Config]) -> dict[str, list[Any]]:
+def differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The settings that are not the same in all: dotted key -> the value in each, None where it has no such key."""
-    flat = [flatten(config.model_dump(mode="json")) for config in configs]
+    flat = [flatten(config) for config in configs]
     keys = dict.fromkeys(key for one in flat for key in one)
     values = {key: [one.get(key) for one in flat] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}

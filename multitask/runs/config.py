@@ -2,36 +2,90 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from multitask.config import Config, load_config
 from multitask.errors import UserError
+from multitask.labels import LabelSettings, LabelSpace
+from multitask.model.sharing import ModelSettings
 from multitask.runs.folder import RunFolder
-from multitask.settings import override, validate
+from multitask.settings import ExtensionError, Settings, override, validate
+from multitask.settings.yaml_text import read_yaml
 
 
-def load_run_config(folder: RunFolder) -> Config:
+def load_run_config(folder: RunFolder, *, allow_extensions: bool = False) -> Config:
     """The config that a run began with.
+
+    Args:
+        folder: the run's.
+        allow_extensions: whether the code that the config names may run, where it has not yet.
 
     Raises:
         UserError: there is no run, or its config is damaged or of another version.
+        ExtensionError: the config names code that is not allowed, is not there, or fails.
     """
     folder.require()
     try:
-        return load_config(folder.config)
+        return load_config(folder.config, allow_extensions=allow_extensions)
+    except ExtensionError:
+        raise
     except UserError as error:
         raise UserError(f"{folder.config}: {error}") from None
 
 
-def read_run(path: Path, data: Path | None = None) -> tuple[RunFolder, Config]:
+def read_run(path: Path, data: Path | None = None, *, allow_extensions: bool = False) -> tuple[RunFolder, Config]:
     """A run and its config, with the data perhaps at another place than when it was trained.
 
     Raises:
         UserError: there is no run.
+        ExtensionError: as ``load_run_config``.
     """
     folder = RunFolder(path)
-    config = load_run_config(folder)
+    config = load_run_config(folder, allow_extensions=allow_extensions)
     if data is not None:
         moved = override(Config, config.model_dump(mode="json"), {"data.root": str(data.resolve())})
         config = validate(Config, moved)
     return folder, config
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What a run's config says to whoever compares it with others, without any code that it names.
+
+    Attributes:
+        settings: all of it, as plain data.
+        space: the label space.
+        learned_space: the label space that the heads learn.
+    """
+
+    settings: Mapping[str, Any]
+    space: LabelSpace
+    learned_space: LabelSpace
+
+
+class _Spaces(Settings):
+    labels: LabelSettings
+    model: ModelSettings = ModelSettings()
+
+
+def read_run_settings(folder: RunFolder) -> RunSettings:
+    """What the config of a run says; extensions that it names are not imported for it.
+
+    Raises:
+        UserError: there is no run, its config is damaged, or its label space is made by an extension.
+    """
+    try:
+        config = load_run_config(folder)
+    except ExtensionError:
+        data = read_yaml(folder.config)  # in which every default stands
+    else:
+        return RunSettings(config.model_dump(mode="json"), config.space(), config.learned_space())
+    try:
+        found = validate(_Spaces, {key: data[key] for key in _Spaces.model_fields if key in data})
+    except UserError as error:
+        raise UserError(f"{folder.config}: {error} (its extensions are not imported here)") from None
+    space = LabelSpace.from_settings(found.labels)
+    return RunSettings(data, space, found.model.sharing.learned(space))

@@ -1,5 +1,6 @@
 """Settings: strict sections, open tables of variants, overrides, YAML."""
 
+from multitask.settings.extensions import ExtensionError, load_extensions, named_extensions, not_loaded
 from multitask.settings.overrides import Changes, flatten, override, parse_override
 from multitask.settings.schema import (
     MOST_FOLDS,
@@ -34,6 +35,7 @@ __all__ = [
     "ConfigPath",
     "Count",
     "Epochs",
+    "ExtensionError",
     "Float",
     "Folds",
     "Fraction",
@@ -49,7 +51,10 @@ __all__ = [
     "Width",
     "Workers",
     "flatten",
+    "load_extensions",
     "located",
+    "named_extensions",
+    "not_loaded",
     "override",
     "parse_override",
     "problems",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Annotated, Any, Generic, TypeVar, Union, get_args, get_origin
+from copy import copy
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic.fields import FieldInfo
@@ -30,6 +31,9 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
         tag: the key that tells the rows apart.
     """
 
+    _every: ClassVar[list[dict[str, Any]]] = []
+    """The rows of each table."""
+
     __hash__ = object.__hash__  # A table is itself, whatever is in it: types are compared by what annotates them.
 
     def __init__(self, word: str, base: type[Settings], *, default: str, tag: str = "name") -> None:
@@ -38,6 +42,7 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
         self.default = default
         self.tag = tag
         self._rows: dict[str, type[S]] = {}
+        self._every.append(self._rows)
         self._where: Callable[[type[S]], bool] = lambda row: True
 
     def __eq__(self, other: object) -> bool:
@@ -97,8 +102,8 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
             where: whether a row does.
             default: the row that is meant here where a section does not say which; None: the table's own.
         """
-        part: Table[S] = Table(self.word, self.base, default=default or self.default, tag=self.tag)
-        part._rows = self._rows
+        part = copy(self)  # of which the rows stay the same object
+        part.default = default or self.default
         part._where = where
         return part
 
@@ -136,6 +141,18 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
             raise ValueError(f"unknown {self.tag} {quoted(name)}{nearest(name, self)}")
         # The errors of its keys pass through pydantic as they are, each with its place.
         return row.model_validate(self.fill(value), context=info.context)
+
+
+def tables_saved() -> Callable[[], None]:
+    """What gives all tables the rows again that they have now."""
+    before = [(rows, dict(rows)) for rows in Table._every]
+
+    def restore() -> None:
+        for rows, old in before:
+            rows.clear()
+            rows.update(old)
+
+    return restore
 
 
 def _full_name(row: type) -> str:

@@ -166,13 +166,20 @@ class Plan:
             )
 
 
-def load_study(path: Path, overrides: Iterable[str] = (), budget: Mapping[str, Any] | None = None) -> Plan:
+def load_study(
+    path: Path,
+    overrides: Iterable[str] = (),
+    budget: Mapping[str, Any] | None = None,
+    *,
+    allow_extensions: bool = False,
+) -> Plan:
     """A study file, checked whole.
 
     Args:
         path: the file.
         overrides: ``key=value`` of its base config.
         budget: ``trials``, ``hours`` or ``workers`` in place of the file's.
+        allow_extensions: whether the code that the base config names may run, here and in the workers.
 
     Raises:
         UserError: as one line, with the key at fault.
@@ -185,4 +192,4 @@ def load_study(path: Path, overrides: Iterable[str] = (), budget: Mapping[str, A
         raise UserError(f"{path}: is a bake-off, as it has contenders and no space; use `multitask bakeoff`")
     settings = validate(StudySettings, override(StudySettings, data, changes), folder)
     from_file = located(settings.overrides, folder)
-    return Plan(settings, load_config(Path(settings.base), overrides, from_file))
+    return Plan(settings, load_config(Path(settings.base), overrides, from_file, allow_extensions=allow_extensions))

@@ -10,7 +10,7 @@ from typing import Any
 
 from optuna.study import Study
 
-from multitask.config import Config
+from multitask.config import stored_config
 from multitask.errors import UserError
 from multitask.progress import Progress, StudyProgress
 from multitask.reporting.study.page import render_study
@@ -195,12 +195,15 @@ def best_yaml(study: Study, plan: Plan, report: Mapping[str, Any], number: int) 
     return "".join(f"# {line}".rstrip() + "\n" for line in lines) + "\n" + config.to_yaml()
 
 
-def read_study(path: Path, storage: str | None = None) -> tuple[StudyFolder, Plan, Study]:
+def read_study(
+    path: Path, storage: str | None = None, *, allow_extensions: bool = False
+) -> tuple[StudyFolder, Plan, Study]:
     """A study that was launched before.
 
     Args:
         path: its folder.
         storage: where its trials are, if the folder does not say it whole (a password is never written down).
+        allow_extensions: whether the code that its base config names may run.
 
     Raises:
         UserError: there is no study, or its storage cannot be reached.
@@ -210,7 +213,8 @@ def read_study(path: Path, storage: str | None = None) -> tuple[StudyFolder, Pla
     if not folder.exists():
         raise UserError(f"{path}: is no study folder: it has no {folder.settings.name}")
     content = _read_settings(folder)
-    plan = Plan(validate(StudySettings, content["study"]), validate(Config, content["base"]))
+    base = stored_config(content["base"], folder.settings, allow_extensions=allow_extensions)
+    plan = Plan(validate(StudySettings, content["study"]), base)
     url = storage or content["storage"] or folder_url(folder.database)
     with reachable(url):
         return folder, plan, load_study_of(url, plan.settings.name)

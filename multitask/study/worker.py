@@ -18,10 +18,9 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
-from multitask.config import Config
+from multitask.config import stored_config
 from multitask.errors import UserError
 from multitask.runs.run import run
-from multitask.settings import validate
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
 from multitask.utils.files import plain
@@ -83,7 +82,9 @@ def do(job: Job, goes_on: Callable[[dict[str, Any]], bool]) -> Done | Stopped | 
         shutil.rmtree(job.out, ignore_errors=True)
     started = time.perf_counter()
     try:
-        result = run(validate(Config, job.config), job.out, resume=job.resume, on_epoch=after_epoch, reuse=job.reuse)
+        # What the launch was allowed to import, its workers are.
+        config = stored_config(job.config, job.out, allow_extensions=True)
+        result = run(config, job.out, resume=job.resume, on_epoch=after_epoch, reuse=job.reuse)
     except _StopError:
         return Stopped()
     except UserError as error:

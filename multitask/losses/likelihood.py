@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class CrossEntropySettings(PlainSettings):
-    """l_c = -log p_c, with p_c the probability of class c.
+    """Cross entropy: l_c = -log p_c, with p_c the probability of class c.
 
     >>> import torch
     >>> CrossEntropySettings().per_class(torch.tensor([[0.8, 0.2]]).log())
@@ -55,10 +55,11 @@ def miss(log_probs: Tensor) -> Tensor:
 
 
 class FocalSettings(PlainSettings):
-    """l_c = -(1 - p_c) ** gamma log p_c: Lin et al. 2017, equation 4, https://arxiv.org/abs/1708.02002.
+    """Focal loss: Lin et al. 2017, equation 4, https://arxiv.org/abs/1708.02002.
 
-    p_c is the probability of class c. The larger ``gamma``, the less an image counts that is classified well already;
-    ``gamma`` 0 is cross entropy. The paper's alpha is what class weights are here.
+    l_c = -(1 - p_c) ** ``gamma`` log p_c, with p_c the probability of class c. The larger ``gamma``, the less an image
+    counts that is classified well already; ``gamma`` 0 is cross entropy. The paper's alpha is what class weights are
+    here.
 
     >>> import torch
     >>> FocalSettings(gamma=2.0).per_class(torch.tensor([[0.8, 0.2]]).log())
@@ -74,11 +75,12 @@ class FocalSettings(PlainSettings):
 
 
 class ClassBalancedFocalSettings(LossSettings):
-    """l_c = -(1 - beta) / (1 - beta ** n_c) (1 - p_c) ** gamma log p_c: focal loss weighted by the effective number.
+    """Focal loss weighted by the effective number of images: Cui et al. 2019, https://arxiv.org/abs/1901.05555.
 
-    p_c is the probability of class c and n_c its number of training images: Cui et al. 2019,
-    https://arxiv.org/abs/1901.05555, with a softmax over all classes. The same as ``focal`` with the class weights
-    ``effective_number``; other class weights have no place here.
+    l_c = -w_c (1 - p_c) ** ``gamma`` log p_c, with p_c the probability of class c, w_c proportional to
+    (1 - ``beta``) / (1 - ``beta`` ** n_c) and n_c the number of training images of class c. The probabilities are a
+    softmax over all classes. The same as ``focal`` with the class weights ``effective_number``; other class weights
+    have no place here.
 
     >>> import torch
     >>> settings = ClassBalancedFocalSettings(gamma=2.0, beta=0.9)
@@ -115,10 +117,10 @@ class ClassBalancedFocalSettings(LossSettings):
 
 
 class Poly1Settings(PlainSettings):
-    """l_c = -log p_c + epsilon (1 - p_c): Leng et al. 2022, https://arxiv.org/abs/2204.12511.
+    """Poly-1 cross entropy: Leng et al. 2022, https://arxiv.org/abs/2204.12511.
 
-    p_c is the probability of class c. ``epsilon`` 0 is cross entropy; below -1 the loss would not always fall as p_c
-    rises.
+    l_c = -log p_c + ``epsilon`` (1 - p_c), with p_c the probability of class c. ``epsilon`` 0 is cross entropy; below
+    -1 the loss would not always fall as p_c rises.
 
     >>> import torch
     >>> Poly1Settings(epsilon=1.0).per_class(torch.tensor([[0.8, 0.2]]).log())

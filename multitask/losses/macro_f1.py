@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 
 
 class SoftMacroF1Settings(LossSettings):
-    """1 - mean over c of F_c, with F_c = 2 sum_i y_ic p_ic / (sum_i y_ic + sum_i p_ic) for each class c of a batch.
+    """1 - the macro-F1 of a batch, of sums of probabilities, as in Benedict et al. 2021,
+    https://arxiv.org/abs/2108.10566.
 
-    p_ic is the probability that image i of the batch has class c, y_ic is 1 where c is its label and else 0, and each
-    image counts by its weight in all three sums: the F1 of sums of probabilities, as in Benedict et al. 2021,
-    https://arxiv.org/abs/2108.10566. The mean is over the classes that are a label in the batch. In the ``joint``
+    1 - mean over c of F_c with F_c = 2 sum_i y_ic p_ic / (sum_i y_ic + sum_i p_ic): p_ic is the probability that image
+    i of the batch has class c, y_ic is 1 where c is its label and else 0, and each image counts by its weight in all
+    three sums. The mean is over the classes c that are a label in the batch. In the ``joint``
     section and in a flat head the classes are those of the product. Every class has the same say already, so there are
     no class weights; a batch with few images a class gives a noisy and biased score, so it is best in large batches
     and beside cross entropy, in a ``sum``. A mixed batch is scored once for each of its two sides.

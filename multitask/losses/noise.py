@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 class GeneralisedCrossEntropySettings(PlainSettings):
-    """l_c = (1 - p_c ** q) / q: Zhang and Sabuncu 2018, https://arxiv.org/abs/1805.07836.
+    """Generalised cross entropy: Zhang and Sabuncu 2018, https://arxiv.org/abs/1805.07836.
 
-    p_c is the probability of class c. Between cross entropy (``q`` towards 0) and the mean absolute error (``q`` 1),
-    which wrong labels move less but which learns more slowly.
+    l_c = (1 - p_c ** ``q``) / ``q``, with p_c the probability of class c. Between cross entropy (``q`` towards 0) and
+    the mean absolute error (``q`` 1), which wrong labels move less but which learns more slowly.
 
     >>> import torch
     >>> GeneralisedCrossEntropySettings(q=0.5).per_class(torch.tensor([[0.64, 0.36]]).log())
@@ -34,11 +34,12 @@ class GeneralisedCrossEntropySettings(PlainSettings):
 
 
 class SymmetricCrossEntropySettings(PlainSettings):
-    """l_c = -alpha log p_c - beta A (1 - p_c): Wang et al. 2019, https://arxiv.org/abs/1908.06112.
+    """Symmetric cross entropy: Wang et al. 2019, https://arxiv.org/abs/1908.06112.
 
-    p_c is the probability of class c. The first term is cross entropy; the second the reverse cross entropy
-    -sum_k p_k log y_k, with y_k 1 where k is the label and else 0: log 0 is taken to be A, here ``log_zero``, so that
-    it is the mean absolute error times -A. Smoothing takes the mean of that over the labels; it does not change log 0.
+    l_c = -``alpha`` log p_c - ``beta`` A (1 - p_c), with p_c the probability of class c. The first term is cross
+    entropy; the second the reverse cross entropy -sum_k p_k log y_k, with y_k 1 where k is the label and else 0: log 0
+    is taken to be A, here ``log_zero``, so that it is the mean absolute error times -A. Smoothing takes the mean of
+    that over the labels; it does not change log 0.
 
     >>> import torch
     >>> SymmetricCrossEntropySettings(alpha=0.1, beta=1.0, log_zero=-4.0).per_class(torch.tensor([[0.8, 0.2]]).log())

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 class CumulativeSettings(PlainSettings):
-    """l_c = -sum over k < c of log P(y > k) - sum over k >= c of log P(y <= k), with k from 0 to C_t - 2.
+    """Cumulative cross entropy: the sum, over the thresholds between neighbours, of that of lying above the threshold.
 
-    P(y <= k) is the sum of the probabilities of classes 0 to k, and P(y > k) the rest: for each of the C_t - 1
-    thresholds between neighbours, the cross entropy of lying above it. The all-threshold loss (Rennie and Srebro 2005),
+    l_c = -sum over k < c of log P(y > k) - sum over k >= c of log P(y <= k), with k from 0 to C_t - 2, P(y <= k) the
+    sum of the probabilities of classes 0 to k, and P(y > k) the rest. The all-threshold loss (Rennie and Srebro 2005),
     and that of CORAL (Cao, Mirjalili and Raschka 2020, https://arxiv.org/abs/1901.07884), of the
     thresholds' probabilities that follow from the classes'. With two classes it is cross entropy.
 

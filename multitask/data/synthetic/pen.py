@@ -1,7 +1,7 @@
 """The pen that the portraits are drawn with: rounded shapes, moved and turned together.
 
 Shapes are given in face pixels: the origin is the middle of the face, x to the right, y down, one unit one pixel of the
-finished picture when the head is upright and of the usual size. The canvas is of twice the size and reduced at the end:
+finished image when the head is upright and of the usual size. The canvas is of twice the size and reduced at the end:
 that is the anti-aliasing, and cheaper than blending every edge.
 """
 
@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from multitask.data.synthetic.people import Colour
 
+WIDTH_PX, HEIGHT_PX = 192, 256
+"""Of the finished image."""
 OVERSAMPLING = 2
+
+WHITE: Colour = (255, 255, 255)
+INK: Colour = (42, 30, 30)
 
 Points = Sequence[tuple[float, float]] | NDArray[np.float64]
 Image = NDArray[np.uint8]

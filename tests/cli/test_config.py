@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -9,6 +11,7 @@ from multitask.cli.config import command
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.reporting.keys import keys_markdown
+from multitask.settings.extensions import ExtensionError, temporary_extensions
 from multitask.settings.keys import sections_of
 
 
@@ -17,10 +20,39 @@ def test_keys_are_printed_as_markdown() -> None:
     assert (done.exit_code, done.output) == (0, keys_markdown(sections_of(Config)))
 
 
-def test_keys_are_those_of_any_config() -> None:
-    for words in (["--keys", "some.yaml"], ["--keys", "--set", "seed=1"]):
-        with pytest.raises(UserError, match="--keys: prints the keys that any config may have; leave CONFIG"):
-            CliRunner().invoke(command, words, catch_exceptions=False)
+MINE = '''
+from typing import Literal
+from multitask.losses import LOSSES
+from multitask.losses.classwise import PlainSettings
+from multitask.settings import Fraction
+
+class MineSettings(PlainSettings):
+    """A loss of my own."""
+    name: Literal["mine"] = "mine"
+    share: Fraction = 0.5
+    """Of mine."""
+    def per_class(self, log_probs):
+        return -log_probs
+
+LOSSES["mine"] = MineSettings
+'''
+
+
+def test_keys_of_a_configs_extensions_are_printed_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MINE)
+    (tmp_path / "mine.yaml").write_text("extensions: [mine.py]")
+    words = ["--keys", str(tmp_path / "mine.yaml")]
+    with pytest.raises(ExtensionError, match="then say --allow-extensions"):
+        CliRunner().invoke(command, words, catch_exceptions=False)
+    with temporary_extensions():
+        printed = CliRunner().invoke(command, [*words, "--allow-extensions"]).output.splitlines()
+    assert "| `mine` | A loss of my own. |" in printed
+    assert "| `heads.<head>.loss.share` | `mine` | number from 0 to 1 | `0.5` | Of mine. |" in printed
+
+
+def test_keys_of_no_config_cannot_be_set() -> None:
+    with pytest.raises(UserError, match="--set: changes a setting of CONFIG, and there is none"):
+        CliRunner().invoke(command, ["--keys", "--set", "seed=1"], catch_exceptions=False)
 
 
 def test_without_keys_a_config_is_needed() -> None:

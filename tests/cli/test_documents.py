@@ -6,7 +6,7 @@ import ast
 import importlib
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -225,6 +225,21 @@ def test_names_in_python_examples_are_there(document: Path) -> None:
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
             elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "multitask":
                 assert node.attr in multitask.__all__
+
+
+def test_the_example_of_a_run_in_python_runs(
+    tiny: Callable[..., Config],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = DOCUMENTS["multitask/README.md"].read_text(encoding="utf-8")
+    (example,) = [content for language, content in _FENCE.findall(text) if "multitask.run(" in content]
+    config = tiny({"training.epochs": 1, "training.schedule.warmup_epochs": 0})
+    monkeypatch.setattr(multitask, "load_config", lambda path, overrides: config)  # the example's takes a minute
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "README.md", "exec"), {})
+    assert re.match(r"0\.\d+ .*'age': ", capsys.readouterr().out)
 
 
 def unknown_in_text(text: str) -> list[str]:

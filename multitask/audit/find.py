@@ -18,7 +18,7 @@ from multitask.progress import Progress
 from multitask.reporting.audit.page import render_audit
 from multitask.reporting.audit.report_schema import AuditReport
 from multitask.runs.config import read_run
-from multitask.runs.data_module import DataModule, decoding
+from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.settings.yaml_text import dump_yaml
 from multitask.utils.files import write_atomically
@@ -75,7 +75,9 @@ def audit_run(
     shown = audit.suspects[:most]
     sure = [suspect for suspect in audit.suspects if suspect.is_sure]
     height, width = config.data.image_size
-    page = render_audit(folder.name, audit, shown, samples, width / height, progress or Progress(), decoding(config))
+    page = render_audit(
+        folder.name, audit, shown, samples, width / height, progress or Progress(), config.data.decoding()
+    )
     out.path.mkdir(parents=True, exist_ok=True)
     write_atomically(out.figures, record_to_json(AuditReport.of(folder.name, audit, len(shown))))
     write_atomically(out.suspects, _corrections(folder.name, sure))
@@ -85,9 +87,7 @@ def audit_run(
 
 def _labels(folder: RunFolder, config: Config, predictions: Predictions) -> tuple[Samples, NDArray[np.bool_]]:
     """The samples in the order of the predictions, and (N, T) whether a correction decided on the label."""
-    for root in config.data.roots:
-        if not root.is_dir():  # a synthetic source would draw it
-            raise UserError(f"{root}: no such folder; name the data root with --data")
+    config.data.check_roots("; name the data root with --data")
     material = DataModule(config)
     places = {image: row for row, image in enumerate(material.samples.images)}
     rows = np.array([places.get(image, -1) for image in predictions.images], dtype=np.int64)
@@ -95,7 +95,7 @@ def _labels(folder: RunFolder, config: Config, predictions: Predictions) -> tupl
     if not same or (material.samples.labels[rows] != predictions.labels).any():
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
-    return material.samples.take(rows), material.corrected[rows]
+    return material.samples.take(rows), material.dataset.corrected[rows]
 
 
 def _corrections(run: str, suspects: Sequence[Suspect]) -> str:

@@ -99,7 +99,8 @@ class _Bakeoff:
         device = torch.device("cpu")
         for contender in self.plan.contenders:
             config = self.plan.config(contender, self.plan.combinations[0], self._first())
-            self._material(config).check_scored(self.settings.metric, "metric")  # no contender's doing, as the data is
+            # No contender's doing, as the data is.
+            self._material(config).dataset.check_scored(self.settings.metric, "metric")
             try:
                 build_trainer(config, DataModule(config), build_network(config, device, pretrained=False), 1)
             except UserError as error:

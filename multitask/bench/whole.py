@@ -177,7 +177,7 @@ class _Plain(_Side):
 
 def _link(material: DataModule, split: str, root: Path) -> None:
     """A folder for each class with a link to each of its pictures."""
-    samples = material.samples.take(material.indices(split))
+    samples = material.samples.take(material.dataset.indices(split))
     for number, (path, index) in enumerate(zip(samples.paths(), samples.classes, strict=True)):
         if index != MISSING:
             link = root / split / str(index) / f"{number}{path.suffix}"

@@ -136,7 +136,7 @@ def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool
         fail(f"interrupted; finished epochs are saved. Go on with: {command_line(*words)}")
         sys.exit(130)
     trained = folder.applied / "run"
-    page = write_page(*read_run(trained), "val")
+    page = write_page(read_run(trained), "val")
     if not quiet:
         show_applied(report)
         show_paths({"run": trained, "report": page, "figures": folder.report})

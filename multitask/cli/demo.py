@@ -39,10 +39,10 @@ def command(out: Path | None, quiet: bool) -> None:
     drawn = draw(data, PEOPLE, quiet=quiet)
     train_and_report(config, run, resume=False, quiet=quiet)
 
-    folder, config = read_run(run)
-    report = evaluate(folder, config, "eval", Progress())
-    page = write_page(folder, config, "eval")
-    write_submission(folder, config, data, submission, Progress())
+    trained = read_run(run)
+    report = evaluate(trained, "eval", Progress())
+    page = write_page(trained, "eval")
+    write_submission(trained, data, submission, Progress())
     if quiet:
         return
     joint = report["joint"]
@@ -56,7 +56,7 @@ def command(out: Path | None, quiet: bool) -> None:
         {
             "data": data,
             "run": run,
-            "report, validation people": folder.report("val", "html"),
+            "report, validation people": trained.folder.report("val", "html"),
             "report, people never seen": page,
             "submission": submission,
         }

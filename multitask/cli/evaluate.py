@@ -25,7 +25,7 @@ def command(run: Path, split: str, data: Path | None, allow_extensions: bool, qu
     """Score RUN on one of its splits: console, report.json and report.html (report-SPLIT for the others)."""
     from multitask.runs.config import read_run
 
-    folder, config = read_run(run, data, allow_extensions=allow_extensions)
+    trained = read_run(run, data, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import show_paths
@@ -36,10 +36,10 @@ def command(run: Path, split: str, data: Path | None, allow_extensions: bool, qu
 
     progress = make_progress(quiet)
     try:
-        report = evaluate(folder, config, split, progress)
+        report = evaluate(trained, split, progress)
     finally:
         progress.close()
-    page = write_page(folder, config, split)
+    page = write_page(trained, split)
     if not quiet:
         show_report(report)
         show_paths({"report": page})

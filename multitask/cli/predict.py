@@ -19,7 +19,7 @@ def command(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: 
     """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""
     from multitask.runs.config import read_run
 
-    folder, config = read_run(run, allow_extensions=allow_extensions)
+    trained = read_run(run, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import say
@@ -28,7 +28,7 @@ def command(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: 
 
     progress = make_progress(quiet)
     try:
-        num = write_submission(folder, config, data, output, progress)
+        num = write_submission(trained, data, output, progress)
     finally:
         progress.close()
     if not quiet:

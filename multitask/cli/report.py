@@ -25,15 +25,15 @@ def command(run: Path, storage: str | None, split: str, data: Path | None, allow
         return
     from multitask.runs.config import read_run
 
-    folder, config = read_run(run, data, allow_extensions=allow_extensions)
-    report = folder.read_report(split)
+    trained = read_run(run, data, allow_extensions=allow_extensions)
+    report = trained.folder.read_report(split)
 
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import show_paths
     from multitask.reporting.run.console import show_report
     from multitask.runs.page import write_page
 
-    page = write_page(folder, config, split)
+    page = write_page(trained, split)
     show_report(report)
     show_paths({"report": page})
 

@@ -53,6 +53,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.reporting.console import fail, show_paths
     from multitask.reporting.progress import make_progress
     from multitask.reporting.run.console import show_report
+    from multitask.runs.config import TrainedRun
     from multitask.runs.cross_validation import run_folds
     from multitask.runs.folder import RunFolder
     from multitask.runs.page import write_page
@@ -75,7 +76,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
         fail(_interrupted(RunFolder(out), bool(settings.extensions)))
         sys.exit(130)
     if result.report is not None:
-        page = write_page(result.folder, settings, "val")
+        page = write_page(TrainedRun(result.folder, settings), "val")
         if not quiet:
             show_report(result.report)
             show_paths({"run": out, "report": page})

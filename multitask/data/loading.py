@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import cv2
 import numpy as np
@@ -232,3 +233,10 @@ def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | U
     finally:
         stopped.set()
         thread.join()
+
+
+def num_workers(setting: int | Literal["auto"], device: torch.device) -> int:
+    """How many processes make the batches to train on: as is set; auto: up to 8 beside a GPU, else 0, a thread."""
+    if setting != "auto":
+        return setting
+    return min(8, len(os.sched_getaffinity(0)) - 1) if device.type == "cuda" else 0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -11,7 +12,7 @@ from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, WholeSettings
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
-from multitask.errors import nearest
+from multitask.errors import UserError, nearest
 from multitask.labels import Cell
 from multitask.settings import (
     Bool,
@@ -28,6 +29,10 @@ from multitask.settings import (
     Settings,
     resolve_path,
 )
+
+if TYPE_CHECKING:
+    from multitask.data.colours import Decoding
+    from multitask.data.images import Preprocessing
 
 FitName = Literal["crop", "pad", "stretch"]
 CacheName = Literal["auto", "memory", "disk", "none"]
@@ -176,9 +181,39 @@ class DataSettings(Settings):
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self
 
+    def decoding(self) -> Decoding:
+        """How images that are no plain 8-bit ones are read."""
+        from multitask.data.colours import Decoding
+
+        return Decoding(self.background, self.value_range)
+
+    def preprocessing(self, normalisation: tuple[Sequence[float], Sequence[float]]) -> Preprocessing:
+        """How a network sees an image, at training, validation and test.
+
+        Args:
+            normalisation: mean and standard deviation of each channel, of pixels from 0 to 1.
+        """
+        from multitask.data.images import Preprocessing
+
+        mean, std = normalisation
+        return Preprocessing(self.image_size, self.crop, mean, std, fit=self.fit, decoding=self.decoding())
+
     @property
     def roots(self) -> tuple[Path, ...]:
         """The folders that the source reads."""
         if isinstance(self.source, SeveralSettings):
             return tuple(Path(part.root) for part in self.source.sources.values())
         return (Path(self.root),)
+
+    def check_roots(self, how: str = "") -> None:
+        """Checks that the folders that the source reads are there, which a synthetic one would else draw.
+
+        Args:
+            how: added to the line: how to go on.
+
+        Raises:
+            UserError: one is not.
+        """
+        for root in self.roots:
+            if not root.is_dir():
+                raise UserError(f"{root}: no such folder{how}")

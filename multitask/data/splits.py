@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.samples import SIDES, Samples
+from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.seeds import derive
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,42 @@ class Split:
                 raise UserError(f"data.corrections: drop everybody who would {name}")
             sides.append(left)
         return Split(*sides)
+
+
+def split_samples(
+    settings: DataSettings, samples: Samples, given: Samples, kept: NDArray[np.int64], seed: int
+) -> Split:
+    """The split of samples.
+
+    Groups are dealt as their given labels would have it. So a correction moves nobody, and runs with and without it
+    compare group by group.
+
+    Args:
+        settings: the ``data`` section.
+        samples: those that no correction drops, with corrected labels.
+        given: all of them before the corrections.
+        kept: which of ``given`` the samples are, ascending.
+        seed: the run's.
+
+    Raises:
+        UserError: a side is left empty, or the data does not have the groups or labels that the settings ask for.
+    """
+    seed = derive(seed if settings.split_seed is None else settings.split_seed, "split")
+
+    def deal(rest: Samples) -> Split:
+        if settings.folds is not None:
+            return fold(rest, settings.fold, settings.folds, seed)
+        return hold_out(rest, settings.val_fraction, seed)
+
+    split = deal(given) if given.sides is None else told(given, deal)
+    if len(kept) < len(given):
+        split = split.kept(kept)
+    if settings.held_out:
+        space = samples.space
+        split = without_classes(samples, split, space.cells(settings.held_out, "data.held_out") & space.possible)
+    if settings.train_groups is not None:
+        split = limit_groups(replace(samples, labels=given.labels[kept]), split, settings.train_groups, seed)
+    return split
 
 
 def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArray[np.int64]:

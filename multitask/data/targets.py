@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
-from multitask.labels import LabelSpace
+from multitask.errors import UserError
+from multitask.labels import MISSING, LabelSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,3 +42,22 @@ class Targets:
         if joint:
             labels, numbers = np.hstack([labels, classes]), np.hstack([numbers, unknown])
         return cls(labels, numbers)
+
+
+def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weights: Mapping[str, float]) -> None:
+    """Checks that there is something to learn.
+
+    Args:
+        train: the samples that train.
+        targets: theirs.
+        learned: the heads' label space.
+        weights: what each loss counts, by name; a head of weight 0 needs no label.
+
+    Raises:
+        UserError: no sample has a weight, or none has a label for a head.
+    """
+    if not train.weights.any():
+        raise UserError(f"data.source.weight: is 0 for all {len(train)} pictures that train")
+    for task, column in zip(learned.tasks, targets.labels.T, strict=False):
+        if weights[task.name] and (column == MISSING).all():
+            raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from multitask.config import Config, load_config
 from multitask.errors import UserError
 from multitask.labels import LabelSettings, LabelSpace
 from multitask.model.sharing import ModelSettings
 from multitask.runs.folder import RunFolder
-from multitask.settings import ExtensionError, Settings, override, validate
+from multitask.settings import ExtensionError, Settings, validate
 from multitask.settings.yaml_text import read_yaml
 
 
@@ -36,7 +36,19 @@ def load_run_config(folder: RunFolder, *, allow_extensions: bool = False) -> Con
         raise UserError(f"{folder.config}: {error}") from None
 
 
-def read_run(path: Path, data: Path | None = None, *, allow_extensions: bool = False) -> tuple[RunFolder, Config]:
+class TrainedRun(NamedTuple):
+    """A run that was trained.
+
+    Attributes:
+        folder: its folder.
+        config: what it was trained with; its data is perhaps at another place now.
+    """
+
+    folder: RunFolder
+    config: Config
+
+
+def read_run(path: Path, data: Path | None = None, *, allow_extensions: bool = False) -> TrainedRun:
     """A run and its config, with the data perhaps at another place than when it was trained.
 
     Raises:
@@ -46,9 +58,8 @@ def read_run(path: Path, data: Path | None = None, *, allow_extensions: bool = F
     folder = RunFolder(path)
     config = load_run_config(folder, allow_extensions=allow_extensions)
     if data is not None:
-        moved = override(Config, config.model_dump(mode="json"), {"data.root": str(data.resolve())})
-        config = validate(Config, moved)
-    return folder, config
+        config = config.with_changes({"data.root": str(data.resolve())})
+    return TrainedRun(folder, config)
 
 
 @dataclass(frozen=True)

@@ -14,20 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from multitask.config import Config
+from multitask.data.image_store import SEEN
 from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import distribution
 from multitask.progress import Progress
 from multitask.runs.build_losses import number_centres
-from multitask.runs.config import load_run_config
+from multitask.runs.config import TrainedRun, load_run_config
 from multitask.runs.data_module import DataModule
-from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
-from multitask.runs.image_store import SEEN
 from multitask.runs.report import write_figures
-from multitask.runs.run import RunResult, check_same, run
-from multitask.settings import MOST_FOLDS, override, validate
+from multitask.runs.resume import begin
+from multitask.runs.run import RunResult, run
+from multitask.settings import MOST_FOLDS
 from multitask.training.device import resolve_device
 from multitask.utils.files import csv_text, to_json, write_atomically
 
@@ -50,11 +50,7 @@ def fold_configs(config: Config, num_folds: int) -> list[Config]:
             f"data.val_fraction: {data.val_fraction:g} would be ignored beside --folds {num_folds}; leave it out, or "
             f"--set data.val_fraction={usual:g}"
         )
-    whole = config.model_dump(mode="json")
-    return [
-        validate(Config, override(Config, whole, {"data.folds": num_folds, "data.fold": index}))
-        for index in range(num_folds)
-    ]
+    return [config.with_changes({"data.folds": num_folds, "data.fold": index}) for index in range(num_folds)]
 
 
 def run_folds(
@@ -90,60 +86,40 @@ def run_folds(
     progress = progress or Progress()
     configs = fold_configs(config, num_folds)
     folder = RunFolder(out)
-    folder.claim(resume, num_folds)
-    with folder.locked():
-        folder.claim(resume, num_folds)  # again: another process may have made it meanwhile
-        return _run_folds(configs, config, num_folds, folder, on_epoch, progress, reuse)
+    with folder.claimed(resume, num_folds):
+        device = resolve_device(config.device)
+        data = [DataModule(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
+        found = {**data[0].fingerprint(), "centres": number_centres(data[0].dataset.without_test())}
+        begun = folder.exists()
+        begin(folder, config, found, {"seed": config.seed, "device": str(device)}, progress, num_folds)
+        try:
+            write_atomically(folder.data, to_json(found))
+            write_atomically(folder.split, _split_csv(data))
+            for index, fold in enumerate(configs):
+                member = folder.fold(index)
+                done = member.report().is_file() and load_run_config(member).training.epochs == fold.training.epochs
+                progress.fold(index, num_folds, done)
+                if not done:
+                    run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
+                theirs = member.read_data()
+                seen = {key: theirs[key] for key in SEEN if key in theirs}  # of all images, and so alike in every fold
+                write_atomically(folder.data, to_json({**found, **seen}))
+        except BaseException:
+            if not begun and not folder.fold(0).exists():
+                _undo(folder)
+            raise
+        return RunResult(folder, write_out_of_fold(TrainedRun(folder, config), data[0]), [])
 
 
-def _run_folds(
-    configs: list[Config],
-    config: Config,
-    num_folds: int,
-    folder: RunFolder,
-    on_epoch: Callable[[dict[str, Any]], None] | None,
-    progress: Progress,
-    reuse: Path | None,
-) -> RunResult:
-    device = resolve_device(config.device)
-    materials = [DataModule(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
-    data = {**materials[0].fingerprint(), "centres": number_centres(materials[0].without_test())}
-    begun = folder.exists()
-    if begun:
-        if check_same(folder, config, data, progress):
-            folder.report().unlink(missing_ok=True)  # of fewer epochs
-            write_atomically(folder.config, config.to_yaml())
-    else:
-        facts = {"seed": config.seed, "device": str(device)}
-        folder.create(config.to_yaml(), {**environment(), **facts}, num_folds)
-    try:
-        write_atomically(folder.data, to_json(data))
-        write_atomically(folder.split, _split_csv(materials))
-        for index, fold in enumerate(configs):
-            member = folder.fold(index)
-            done = member.report().is_file() and load_run_config(member).training.epochs == fold.training.epochs
-            progress.fold(index, num_folds, done)
-            if not done:
-                run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
-            found = member.read_data()
-            seen = {key: found[key] for key in SEEN if key in found}  # of all pictures, and so alike in every fold
-            write_atomically(folder.data, to_json({**data, **seen}))
-    except BaseException:
-        if not begun and not folder.fold(0).exists():
-            _undo(folder)
-        raise
-    return RunResult(folder, write_out_of_fold(folder, config, materials[0]), [])
-
-
-def _split_csv(materials: list[DataModule]) -> str:
+def _split_csv(data: list[DataModule]) -> str:
     """Every picture with the fold that it validates in, or ``test``; nothing where it does in none."""
-    samples = materials[0].samples
+    samples = data[0].samples
     folds = [""] * len(samples)
-    for index, material in enumerate(materials):
-        for row in material.split.val:
+    for index, fold in enumerate(data):
+        for row in fold.split.val:
             assert not folds[row], f"{samples.images[row]} validates in two folds"
             folds[row] = str(index)
-    for row in materials[0].split.test:
+    for row in data[0].split.test:
         assert not folds[row], f"{samples.images[row]} tests, and validates in a fold"
         folds[row] = "test"
     return csv_text(("image", "group", "fold"), zip(samples.images, samples.groups, folds, strict=True))
@@ -156,19 +132,16 @@ def _undo(folder: RunFolder) -> None:
     shutil.rmtree(folder.folds)
 
 
-def members(folder: RunFolder, config: Config) -> list[tuple[RunFolder, Config]]:
+def members(trained: TrainedRun) -> list[TrainedRun]:
     """The runs whose networks answer for a run: itself, or its folds.
-
-    Args:
-        folder: the run.
-        config: its config, perhaps with other data.
 
     Raises:
         UserError: a fold is not finished.
     """
+    folder, config = trained
     num_folds = folder.num_folds
     if num_folds is None:
-        return [(folder, config)]
+        return [trained]
     found = [folder.fold(index) for index in range(num_folds)]
     for index, member in enumerate(found):
         if not member.report().is_file():
@@ -176,16 +149,15 @@ def members(folder: RunFolder, config: Config) -> list[tuple[RunFolder, Config]]
                 f"{folder.path}: fold {index} of {num_folds} is not finished; go on with `multitask train "
                 f"{folder.config} --folds {num_folds} --out {folder.path} --resume`"
             )
-    return list(zip(found, fold_configs(config, num_folds), strict=True))
+    return [TrainedRun(*pair) for pair in zip(found, fold_configs(config, num_folds), strict=True)]
 
 
-def write_out_of_fold(folder: RunFolder, config: Config, material: DataModule) -> dict[str, Any]:
+def write_out_of_fold(trained: TrainedRun, data: DataModule) -> dict[str, Any]:
     """Writes the report on all people, from the tables of predictions that the folds left.
 
     Args:
-        folder: a run in folds, all of them finished.
-        config: its config.
-        material: the first fold's.
+        trained: a run in folds, all of them finished.
+        data: the first fold's.
 
     Returns:
         What ``report.json`` now holds: beside what every report does, ``folds``, a row of scores for each.
@@ -193,8 +165,9 @@ def write_out_of_fold(folder: RunFolder, config: Config, material: DataModule) -
     Raises:
         UserError: a fold is not finished, or what it left is damaged.
     """
+    folder, config = trained
     space, learned = config.space(), config.learned_space()
-    runs = members(folder, config)
+    runs = members(trained)
     predictions = Predictions.concatenate(
         [Predictions.from_csv(member.predictions(), space, learned) for member, _ in runs]
     )
@@ -215,36 +188,34 @@ def write_out_of_fold(folder: RunFolder, config: Config, material: DataModule) -
     more: dict[str, Any] = {"folds": rows}
     if crops := [report["crop"] for report in reports if "crop" in report]:
         more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
-    data = folder.read_data() if folder.data.is_file() else {}
-    more |= {key: data[key] for key in SEEN if key in data and key != "crop"}
-    return write_ensemble_report(folder, "val", predictions, config, material, more)
+    found = folder.read_data() if folder.data.is_file() else {}
+    more |= {key: found[key] for key in SEEN if key in found and key != "crop"}
+    return write_ensemble_report(trained, "val", predictions, data, more)
 
 
 def write_ensemble_report(
-    folder: RunFolder,
+    trained: TrainedRun,
     split: str,
     predictions: Predictions,
-    config: Config,
-    material: DataModule,
+    data: DataModule,
     more: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes the predictions and the report of one split of a run in folds; returns the report.
 
     Args:
-        folder: the run.
+        trained: the run.
         split: ``val`` for all people, each answered by the network that did not train on them; of others, whom all
             networks answer together, its name.
         predictions: of that split.
-        config: the run's.
-        material: the first fold's.
+        data: the first fold's.
         more: to stand in the report too.
     """
-    settings = config.evaluation()
-    reports = [member.read_report()["training"] for member, _ in members(folder, config)]
-    samples = material.without_test()
+    folder, settings = trained.folder, trained.config.evaluation()
+    reports = [member.read_report()["training"] for member, _ in members(trained)]
+    samples = data.dataset.without_test()
     facts = {
         "empty_cells": asdict(
-            replace(material.empty_cells, untrained=())
+            replace(data.dataset.empty_cells, untrained=())
         ),  # who validates in one fold trains in others
         "class_distribution": {"all folds": distribution(samples.labels, samples.groups, samples.space)},
         "training": {

@@ -1,13 +1,11 @@
-"""What a run depends on beside its config: versions, code, machine, data."""
+"""What a run depends on beside its config: versions, code, machine."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -72,16 +70,3 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def fingerprint(rows: Iterable[tuple[str, bytes]]) -> str:
-    """A digest of pictures and what is said of them.
-
-    Args:
-        rows: per picture, everything the run takes from its row of the table, as text, and its file's digest.
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    for text, content in rows:
-        digest.update(text.encode())
-        digest.update(content)
-    return digest.hexdigest()

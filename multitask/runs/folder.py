@@ -111,6 +111,18 @@ class RunFolder:
             raise UserError(f"{self.path}: exists and is no run folder; name another --out")
 
     @contextmanager
+    def claimed(self, resume: bool, num_folds: int | None = None) -> Iterator[None]:
+        """As ``claim``, then as ``locked``.
+
+        Raises:
+            UserError: as both.
+        """
+        self.claim(resume, num_folds)
+        with self.locked():
+            self.claim(resume, num_folds)  # again: another process may have made it meanwhile
+            yield
+
+    @contextmanager
     def locked(self) -> Iterator[None]:
         """Makes the folder and keeps other writers on this machine out; one that is killed lets go.
 

@@ -7,19 +7,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.config import Config
 from multitask.data.augment import Augmentation
+from multitask.data.image_store import ImageStore
 from multitask.data.samples import Samples
+from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING
 from multitask.progress import Progress
 from multitask.reporting.html import Mistake, Picture
 from multitask.reporting.run.page import render_report
+from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import data_of
-from multitask.runs.folder import RunFolder
-from multitask.runs.image_store import ImageStore
 from multitask.utils.files import write_atomically
 from multitask.utils.seeds import derive
 
@@ -30,7 +30,7 @@ NUM_MISTAKES = 24
 MISTAKES_PER_GROUP = 2
 
 
-def write_page(folder: RunFolder, config: Config, split: str) -> Path:
+def write_page(trained: TrainedRun, split: str) -> Path:
     """Draws the page of a report that was written before; returns its file.
 
     Pictures are shown where the run's data is still there, and left out where it is not.
@@ -38,20 +38,19 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
     Raises:
         UserError: there is no such report.
     """
+    folder, config = trained
     report = folder.read_report(split)
     predictions = Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
     augmented: list[Picture] = []
     mistakes: list[Mistake] = []
     try:
-        for root in config.data.roots:
-            if not root.is_dir():  # a synthetic source would draw it
-                raise UserError(f"{root}: no such folder")
-        material = data_of(folder, config)
-        augmented = _augmented(material)
-        shown = material.samples
+        config.data.check_roots()  # a synthetic source would draw them
+        data = data_of(trained)
+        augmented = _augmented(data, config.augment, derive(config.seed, "page"))
+        shown = data.samples
         if split == "eval":
-            shown = config.data.source.answered(Path(config.data.root), material.space)
-        mistakes = _mistakes(predictions, shown, ImageStore(config, shown, material.preprocessing))
+            shown = config.data.source.answered(Path(config.data.root), data.space)
+        mistakes = _mistakes(predictions, shown, ImageStore(config.data, shown, data.preprocessing))
     except UserError as error:
         report = {**report, "pictures_missing": str(error)}
     path = folder.report(split, "html")
@@ -63,20 +62,19 @@ def write_page(folder: RunFolder, config: Config, split: str) -> Path:
     return path
 
 
-def _augmented(material: DataModule) -> list[Picture]:
+def _augmented(data: DataModule, settings: AugmentSettings, seed: int) -> list[Picture]:
     """Training pictures as the network saw them: one of each person as far as there are enough."""
-    config, samples = material.config, material.samples
-    seed = derive(config.seed, "page")
-    order = np.random.default_rng(seed).permutation(material.split.train)
+    samples = data.samples
+    order = np.random.default_rng(seed).permutation(data.split.train)
     _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
     chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
-    pictures = [material.gallery.picture(index, Progress()) for index in chosen]
-    changed = Augmentation(config.augment)(pictures, seed)
-    names = (*material.space.class_names, "not labelled whole")  # MISSING is the last
+    images = [data.store.image(index, Progress()) for index in chosen]
+    changed = Augmentation(settings)(images, seed)
+    names = (*data.space.class_names, "not labelled whole")  # MISSING is the last
     return [Picture(pixels, names[index]) for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)]
 
 
-def _mistakes(predictions: Predictions, samples: Samples, gallery: ImageStore) -> list[Mistake]:
+def _mistakes(predictions: Predictions, samples: Samples, store: ImageStore) -> list[Mistake]:
     """The wrong answers of the highest probability, at most ``MISTAKES_PER_GROUP`` of one group."""
     space = predictions.space
     given, guess = predictions.classes, predictions.predicted
@@ -97,7 +95,7 @@ def _mistakes(predictions: Predictions, samples: Samples, gallery: ImageStore) -
             raise UserError(f"{samples.root / image}: is not in the data any more")
         mistakes.append(
             Mistake(
-                gallery.picture(places[image], Progress()),
+                store.image(places[image], Progress()),
                 predictions.images[row],
                 group,
                 space.class_names[given[row]],

@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from multitask.config import Config
+from multitask.data.image_store import ImageStore
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.classifier import Classifier
-from multitask.runs.data_module import preprocessing
-from multitask.runs.evaluate import batches_of, loaded
-from multitask.runs.folder import RunFolder
-from multitask.runs.image_store import ImageStore
+from multitask.runs.config import TrainedRun
+from multitask.runs.evaluate import loaded, plain_batches
 from multitask.runs.report import read_rules
 from multitask.utils.files import csv_text, write_atomically
 
 
-def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, progress: Progress) -> int:
+def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progress) -> int:
     """Answers the pictures that the source's layout asks for under ``root``.
 
     Args:
-        folder: the run.
-        config: its config.
+        trained: the run.
         root: a data root in the layout of the run's source.
         out: the CSV file, with the columns that the source's layout asks for; written only when every picture was
             answered.
@@ -39,18 +36,20 @@ def write_submission(folder: RunFolder, config: Config, root: Path, out: Path, p
         raise UserError(f"{out}: is a folder; name a file")
     if not out.parent.is_dir():
         raise UserError(f"{out}: there is no folder {out.parent}")
+    folder, config = trained
     queries = config.data.source.queries(root)
     for note in queries.notes:
         progress.note(note)
     images = [str(path.relative_to(root)) for path in queries.paths]
     samples = replace(Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes)
-    preprocess = preprocessing(config)
+    preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
     settings = config.evaluation()
     kept = read_rules(folder, settings)
     rule = kept.rule() if kept else None
-    with loaded(folder, config) as (network, device):
-        batches = batches_of(samples, config, ImageStore(config, samples, preprocess), progress)
-        predictions = Classifier(network, preprocess, device, settings, rule).predict(samples, batches)
+    with loaded(trained) as (network, device):
+        store = ImageStore(config.data, samples, preprocessing)
+        batches = plain_batches(samples, store, config.training.batch_size, progress)
+        predictions = Classifier(network, preprocessing, device, settings, rule).predict(samples, batches)
     header, *rows = queries.table(predictions.predicted, samples.space)
     write_atomically(out, csv_text(header, rows))
     return len(samples)

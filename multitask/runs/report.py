@@ -66,7 +66,7 @@ def write_report(
             for name, indices in material.split.parts().items()
             if len(indices)
         },
-        "empty_cells": asdict(material.empty_cells),
+        "empty_cells": asdict(material.dataset.empty_cells),
         "training": {
             "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
             "num_epochs": len(history),
@@ -80,7 +80,7 @@ def write_report(
         },
         **(seen or {}),
     }
-    return write_figures(folder, split, predictions, settings, material.training_samples(), facts)
+    return write_figures(folder, split, predictions, settings, material.dataset.training_samples(), facts)
 
 
 def write_figures(

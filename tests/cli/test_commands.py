@@ -25,6 +25,7 @@ Call = Callable[..., Any]
 @pytest.fixture(scope="module")
 def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of two runs, ``shared`` and ``flat``, on the same split."""
+    from multitask.runs.config import TrainedRun
     from multitask.runs.page import write_page
     from multitask.runs.run import run
 
@@ -32,7 +33,7 @@ def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactor
     for sharing in ("shared", "flat"):
         config = tiny({"training.epochs": 1, "training.schedule.warmup_epochs": 0, "model.sharing.name": sharing})
         result = run(config, folder / sharing)
-        write_page(result.folder, config, "val")
+        write_page(TrainedRun(result.folder, config), "val")
     return folder
 
 

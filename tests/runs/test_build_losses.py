@@ -28,7 +28,7 @@ MakeConfig = Callable[..., Config]
 def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
     config = tiny({"joint": {}})
     material = DataModule(config)
-    labels = trained_labels(config.objective(), material.training_samples())
+    labels = trained_labels(config.objective(), material.dataset.training_samples())
     assert list(labels) == ["mask", "gender", "age", JOINT]
     train = material.samples.take(material.split.train)
     for column, task in enumerate(material.space.tasks):
@@ -36,13 +36,13 @@ def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
         np.testing.assert_array_equal(labels[task.name].counts, expected)
     np.testing.assert_array_equal(labels[JOINT].counts, np.bincount(train.classes, minlength=18))
     ages = train.numbers[:, 2]
-    for label, centre in enumerate(number_centres(material.training_samples())["age"]):
+    for label, centre in enumerate(number_centres(material.dataset.training_samples())["age"]):
         assert centre == pytest.approx(ages[train.labels[:, 2] == label].mean())
 
 
 def test_weights_that_are_all_0_are_refused(tiny: MakeConfig) -> None:
     config = tiny()
-    samples = DataModule(config).training_samples()
+    samples = DataModule(config).dataset.training_samples()
     with pytest.raises(UserError, match=r"^data\.source: every picture that trains has a weight of 0; "):
         build_losses(config.objective(), replace(samples, weights=0 * samples.weights))
 
@@ -54,13 +54,13 @@ def test_a_prior_is_shifted_by_what_the_heads_own_loss_does(tiny: MakeConfig, sh
         changes |= {"heads.age.loss": "logit_adjusted", "joint": {}}
     config = tiny(changes)
     material = DataModule(config)
-    shifts = prior_shifts(config.objective(), material.training_samples())
+    shifts = prior_shifts(config.objective(), material.dataset.training_samples())
     assert list(shifts) == list(config.loss_weights())
     for name, shift in shifts.items():
         if name != "age":
             assert shift == pytest.approx(0, abs=1e-12), name
     if sharing == "shared":  # adjusted for how frequent its labels are, so that none of it is left
-        counts = np.bincount(material.training_samples().labels[:, 2])
+        counts = np.bincount(material.dataset.training_samples().labels[:, 2])
         assert shifts["age"] == pytest.approx(np.log(1 / 3) - np.log(counts / counts.sum()))
         assert shifts[JOINT].shape == (18,)
 
@@ -75,7 +75,9 @@ def test_every_loss_trains_and_is_reported_on(tiny: MakeConfig, loss: str) -> No
     config = tiny(changes)
     material = DataModule(config)
     learned = material.targets(material.samples.take(material.split.train))
-    for column, (name, criterion) in enumerate(build_losses(config.objective(), material.training_samples()).items()):
+    for column, (name, criterion) in enumerate(
+        build_losses(config.objective(), material.dataset.training_samples()).items()
+    ):
         criterion.begin_epoch(1, 2)  # type: ignore[operator]
         num = 18 if name == JOINT else config.space().tasks[column].num_classes
         generator = torch.Generator().manual_seed(0)
@@ -95,7 +97,7 @@ def test_a_cell_that_cannot_occur_is_shifted_by_nothing(tiny: MakeConfig, tmp_pa
     gone = next(index for index in range(space.num_classes) if index not in DataModule(tiny(few)).samples.classes)
     cell = dict(zip(space.task_names, space.class_names[gone].split("/"), strict=True))
     config = tiny({**few, "joint.loss": "logit_adjusted", "labels.impossible": [cell]})
-    shift = prior_shifts(config.objective(), DataModule(config).training_samples())[JOINT]
+    shift = prior_shifts(config.objective(), DataModule(config).dataset.training_samples())[JOINT]
     possible = config.space().possible
     assert not possible[gone]
     assert shift[gone] == 0

@@ -23,7 +23,7 @@ from multitask.data.splits import fold as deal
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
-from multitask.runs.config import read_run
+from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.cross_validation import fold_configs, members, run_folds
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
@@ -89,9 +89,9 @@ def test_folder_is_a_run_folder_with_one_for_every_fold_below(folded: Path) -> N
         "decode.json",
     }  # fmt: skip
     assert {path.name for path in (folded / "folds").iterdir()} == {"0", "1", "2"}
-    folder, config = read_run(folded)
+    folder, config = trained = read_run(folded)
     assert (folder.num_folds, config.data.folds) == (NUM_FOLDS, None)
-    for index, (member, own) in enumerate(members(folder, config)):
+    for index, (member, own) in enumerate(members(trained)):
         assert (own.data.folds, own.data.fold) == (NUM_FOLDS, index)
         assert read_run(member.path)[1] == own
         assert member.name == f"run/folds/{index}"
@@ -167,27 +167,27 @@ def test_only_some_groups_train_in_every_fold_and_held_out_cells_in_none(tiny: M
 
 def test_evaluating_on_val_gives_the_same_again(copy: Path) -> None:
     before = contents(copy)
-    report = evaluate(*read_run(copy), "val", Progress())
+    report = evaluate(read_run(copy), "val", Progress())
     assert contents(copy) == before
     assert report == json.loads(before["report.json"])
 
 
 def test_new_pictures_are_answered_by_the_vote_of_all_folds(copy: Path, drawn: Path, tmp_path: Path) -> None:
-    folder, config = read_run(copy)
-    report = evaluate(folder, config, "eval", Progress())
+    folder, config = trained = read_run(copy)
+    report = evaluate(trained, "eval", Progress())
     found = read(folder, config, "eval")
     assert report["num_images"] == len(found)
     assert "folds" not in report
     parts = []
-    for member, own in members(folder, config):
-        evaluate(member, own, "eval", Progress())
+    for member, own in members(trained):
+        evaluate(TrainedRun(member, own), "eval", Progress())
         parts.append(read(member, own, "eval"))
     for head, log_probs in found.log_probs.items():
         mean = torch.stack([part.log_probs[head] for part in parts]).mean(dim=0)
         torch.testing.assert_close(log_probs, mean.log_softmax(dim=1), atol=1e-5, rtol=1e-5)
     joint = torch.stack([part.joint_log_probs() for part in parts]).mean(dim=0)
     assert (found.predicted == joint.argmax(dim=1).numpy()).all()
-    assert write_submission(folder, config, drawn, tmp_path / "answers.csv", Progress()) == len(found)
+    assert write_submission(trained, drawn, tmp_path / "answers.csv", Progress()) == len(found)
     given = [int(row["ans"]) for row in table(tmp_path / "answers.csv")]
     ids = [row["ImageID"] for row in table(tmp_path / "answers.csv")]
     expected = {image.rpartition("/")[2]: answer for image, answer in zip(found.images, found.predicted, strict=True)}
@@ -197,15 +197,15 @@ def test_new_pictures_are_answered_by_the_vote_of_all_folds(copy: Path, drawn: P
 @pytest.mark.parametrize("split", ["train", "all"])
 def test_a_split_that_everybody_trained_on_is_refused(copy: Path, split: str) -> None:
     with pytest.raises(UserError, match=f"^--split {split}: in folds everybody trains and validates"):
-        evaluate(*read_run(copy), split, Progress())
+        evaluate(read_run(copy), split, Progress())
 
 
 def test_page_shows_the_folds_and_pictures(copy: Path) -> None:
-    page = write_page(*read_run(copy), "val").read_text()
+    page = write_page(read_run(copy), "val").read_text()
     assert "Fold by fold" in page
     assert "data:image/jpeg" in page
-    evaluate(*read_run(copy), "eval", Progress())
-    assert "Fold by fold" not in write_page(*read_run(copy), "eval").read_text()
+    evaluate(read_run(copy), "eval", Progress())
+    assert "Fold by fold" not in write_page(read_run(copy), "eval").read_text()
 
 
 def test_unfinished_run_is_listed_as_such_and_answers_nothing(copy: Path, drawn: Path, tmp_path: Path) -> None:
@@ -220,9 +220,9 @@ def test_unfinished_run_is_listed_as_such_and_answers_nothing(copy: Path, drawn:
     )
     out = tmp_path / "answers.csv"
     for act in (
-        lambda: evaluate(*read_run(copy), "val", Progress()),
-        lambda: evaluate(*read_run(copy), "eval", Progress()),
-        lambda: write_submission(*read_run(copy), drawn, out, Progress()),
+        lambda: evaluate(read_run(copy), "val", Progress()),
+        lambda: evaluate(read_run(copy), "eval", Progress()),
+        lambda: write_submission(read_run(copy), drawn, out, Progress()),
     ):
         with pytest.raises(UserError) as caught:
             act()

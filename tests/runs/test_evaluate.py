@@ -16,7 +16,7 @@ from multitask.errors import UserError
 from multitask.evaluation.decode_comparison import FittedRules
 from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
-from multitask.runs.config import read_run
+from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.evaluate import evaluate
 from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
@@ -61,17 +61,17 @@ def answers(path: Path) -> list[dict[str, str]]:
 
 def test_evaluating_on_val_gives_the_runs_own_report_again(copy: Path) -> None:
     before = contents(copy)
-    report = evaluate(*read_run(copy), "val", Progress())
+    report = evaluate(read_run(copy), "val", Progress())
     assert contents(copy) == before
     assert report == json.loads(before["report.json"])
 
 
 def test_splits_are_scored_on_their_own_pictures(copy: Path) -> None:
-    folder, config = read_run(copy)
+    folder, config = trained = read_run(copy)
     sizes, scores = {}, {}
     before = contents(copy)
     for split in ("train", "val", "all", "eval"):
-        report = evaluate(folder, config, split, Progress())
+        report = evaluate(trained, split, Progress())
         sizes[split], scores[split] = report["num_images"], report["joint"]["accuracy"]
         assert report["split"] == split
         assert json.loads(folder.report(split).read_text()) == json.loads(json.dumps(report))
@@ -89,12 +89,12 @@ def test_splits_are_scored_on_their_own_pictures(copy: Path) -> None:
 def test_nobody_in_the_split_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:
     run(tiny({"data.val_fraction": 0.0, "training.epochs": 1}), tmp_path / "run")
     with pytest.raises(UserError, match=r"^--split val: nobody is in it \(data.val_fraction is 0\)$"):
-        evaluate(*read_run(tmp_path / "run"), "val", Progress())
+        evaluate(read_run(tmp_path / "run"), "val", Progress())
 
 
 def test_data_may_have_moved(copy: Path, data: Path) -> None:
     before = contents(copy)
-    evaluate(*read_run(copy, data), "val", Progress())
+    evaluate(read_run(copy, data), "val", Progress())
     assert contents(copy) == before
 
 
@@ -117,8 +117,8 @@ def test_damaged_missing_and_foreign_checkpoints_are_refused(copy: Path, data: P
     def refused(match: str) -> None:
         before = contents(copy)
         for act in (
-            lambda: evaluate(*read_run(copy), "val", Progress()),
-            lambda: write_submission(*read_run(copy), data, out, Progress()),
+            lambda: evaluate(read_run(copy), "val", Progress()),
+            lambda: write_submission(read_run(copy), data, out, Progress()),
         ):
             with pytest.raises(UserError, match=match) as caught:
                 act()
@@ -155,12 +155,12 @@ def test_answers_stand_in_the_order_of_the_list(trained: Path, data: Path, tmp_p
     table = data / "eval" / "info.csv"
     rows = [row["ImageID"] for row in answers(table)]
     shuffled = [str(name) for name in np.random.default_rng(0).permutation(rows)]
-    folder, config = read_run(trained)
+    opened = read_run(trained)
     given = {}
     for order in (rows, shuffled):
         table.write_text("ImageID,ans\n" + "".join(f"{name},0\n" for name in order))
         out = tmp_path / "answers.csv"
-        assert write_submission(folder, config, data, out, Progress()) == len(rows)
+        assert write_submission(opened, data, out, Progress()) == len(rows)
         assert out.read_text().splitlines()[0] == "ImageID,ans"
         found = answers(out)
         assert [row["ImageID"] for row in found] == order
@@ -170,10 +170,10 @@ def test_answers_stand_in_the_order_of_the_list(trained: Path, data: Path, tmp_p
 
 
 def test_answers_are_those_that_evaluate_scores(copy: Path, drawn: Path, tmp_path: Path) -> None:
-    folder, config = read_run(copy)
+    trained = read_run(copy)
     out = tmp_path / "answers.csv"
-    write_submission(folder, config, drawn, out, Progress())
-    report = evaluate(folder, config, "eval", Progress())
+    write_submission(trained, drawn, out, Progress())
+    report = evaluate(trained, "eval", Progress())
     truth = {row["ImageID"]: row["ans"] for row in answers(drawn / "answers.csv")}
     hits = np.mean([truth[row["ImageID"]] == row["ans"] for row in answers(out)])
     assert hits == pytest.approx(report["joint"]["accuracy"])
@@ -197,17 +197,17 @@ def test_picture_that_cannot_be_read_is_named_and_nothing_is_written(
         if old:
             out.write_text(old)
         with pytest.raises(UserError, match=f"^{victim}: ") as caught:
-            write_submission(folder, config, data, out, Progress())
+            write_submission(TrainedRun(folder, config), data, out, Progress())
         assert "\n" not in str(caught.value)
         assert (out.read_text() if out.exists() else None) == old
     assert {path.name for path in tmp_path.iterdir()} <= {"answers.csv", "data", "run"}
 
 
 def test_place_that_cannot_be_written_to_is_refused_before_anything_is_read(trained: Path, tmp_path: Path) -> None:
-    folder, config = read_run(trained)
+    opened = read_run(trained)
     for out, rule in ((tmp_path, "is a folder; name a file"), (tmp_path / "no" / "a.csv", "there is no folder")):
         with pytest.raises(UserError, match=rule):
-            write_submission(folder, config, tmp_path / "absent", out, Progress())
+            write_submission(opened, tmp_path / "absent", out, Progress())
 
 
 # --- decode rules -----------------------------------------------------------------------------------------------
@@ -223,11 +223,11 @@ def fitted(tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(fitted, tmp_path / "run"))
-    folder, config = read_run(copy)
+    folder, config = trained = read_run(copy)
     space = config.space()
     kept = FittedRules.read(folder.decode, space)
     assert kept.used == "class_bias"
-    report = evaluate(folder, config, "eval", Progress())
+    report = evaluate(trained, "eval", Progress())
     predictions = Predictions.from_csv(folder.predictions("eval"), space, space)
     assert predictions.predicted.tolist() == kept.rule().decode(predictions.outputs()).tolist()
     assert report["decode_rules"]["cross_fitted"] is False
@@ -239,14 +239,14 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     data["rules"]["class_bias"]["biases"] = [1000.0 * (index == 7) for index in range(18)]
     folder.decode.write_text(json.dumps(data))
     out = tmp_path / "answers.csv"
-    write_submission(folder, config, drawn, out, Progress())
+    write_submission(trained, drawn, out, Progress())
     assert {row["ans"] for row in answers(out)} == {"7"}
-    confusion = np.array(evaluate(folder, config, "train", Progress())["joint"]["confusion"])
+    confusion = np.array(evaluate(trained, "train", Progress())["joint"]["confusion"])
     assert confusion[:, 7].sum() == confusion.sum() > 0
 
     # Validation people are answered cross-fitted, and the rules fitted anew.
     before = (fitted / "report.json").read_text()
-    evaluate(folder, config, "val", Progress())
+    evaluate(trained, "val", Progress())
     assert folder.report().read_text() == before
     assert folder.decode.read_text() == (fitted / "decode.json").read_text()
 
@@ -255,43 +255,43 @@ def test_rules_that_are_damaged_or_missing_are_named_and_nothing_is_written(
     fitted: Path, drawn: Path, tmp_path: Path
 ) -> None:
     copy = Path(shutil.copytree(fitted, tmp_path / "run"))
-    folder, config = read_run(copy)
+    folder, _ = trained = read_run(copy)
     out = tmp_path / "answers.csv"
     for content, match in (("{", "is damaged"), (None, r"no such file; `multitask evaluate .*run` writes it")):
         folder.decode.unlink() if content is None else folder.decode.write_text(content)
         before = contents(copy)
         for act in (
-            lambda: evaluate(folder, config, "eval", Progress()),
-            lambda: write_submission(folder, config, drawn, out, Progress()),
+            lambda: evaluate(trained, "eval", Progress()),
+            lambda: write_submission(trained, drawn, out, Progress()),
         ):
             with pytest.raises(UserError, match=f"^{folder.decode}: {match}"):
                 act()
         assert contents(copy) == before
         assert not out.exists()
-    evaluate(folder, config, "val", Progress())
+    evaluate(trained, "val", Progress())
     assert folder.decode.read_text() == (fitted / "decode.json").read_text()
 
 
 def test_a_run_from_before_rules_were_kept_still_answers(copy: Path, drawn: Path, tmp_path: Path) -> None:
-    folder, config = read_run(copy)
+    folder, _ = trained = read_run(copy)
     out, other = tmp_path / "answers.csv", tmp_path / "other.csv"
-    write_submission(folder, config, drawn, out, Progress())
+    write_submission(trained, drawn, out, Progress())
     folder.decode.unlink()
-    write_submission(folder, config, drawn, other, Progress())
+    write_submission(trained, drawn, other, Progress())
     assert other.read_text() == out.read_text()
-    assert evaluate(folder, config, "eval", Progress())["decode_rules"] is None
-    write_page(folder, config, "eval")
+    assert evaluate(trained, "eval", Progress())["decode_rules"] is None
+    write_page(trained, "eval")
 
 
 # --- report -----------------------------------------------------------------------------------------------------
 
 
 def test_page_is_written_with_pictures_and_without_where_the_data_has_gone(copy: Path, data: Path) -> None:
-    folder, config = read_run(copy, data)
-    with_pictures = write_page(folder, config, "val").read_text()
+    trained = read_run(copy, data)
+    with_pictures = write_page(trained, "val").read_text()
     assert with_pictures.startswith("<!DOCTYPE html>") or with_pictures.lstrip().lower().startswith("<!doctype html>")
     shutil.rmtree(data)
-    page = write_page(folder, config, "val")
+    page = write_page(trained, "val")
     without = page.read_text()
     assert page == copy / "report.html"
     assert len(without) < len(with_pictures)
@@ -299,14 +299,14 @@ def test_page_is_written_with_pictures_and_without_where_the_data_has_gone(copy:
 
 
 def test_page_where_one_picture_has_gone_is_still_written(copy: Path, data: Path) -> None:
-    folder, config = read_run(copy, data)
+    trained = read_run(copy, data)
     for path in data.glob("train/images/*/mask1.*"):
         path.write_bytes(b"no picture")
-    assert "mask1" in write_page(folder, config, "val").read_text()
+    assert "mask1" in write_page(trained, "val").read_text()
 
 
 def test_page_without_a_report_is_refused(copy: Path) -> None:
     with pytest.raises(
         UserError, match=r"report-train.json: no such file; `multitask evaluate .* --split train` writes it"
     ):
-        write_page(*read_run(copy), "train")
+        write_page(read_run(copy), "train")

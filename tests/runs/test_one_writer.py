@@ -19,6 +19,7 @@ from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.model.network import Heads
 from multitask.progress import Progress
+from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder, list_runs, overview
@@ -56,7 +57,7 @@ def test_a_second_writer_is_refused_until_the_first_is_killed(tiny: MakeConfig, 
     assert not list(out.rglob("*.part"))
     assert not (out / ".lock").exists()
     with RunFolder(out).locked(), pytest.raises(UserError, match="another process is writing this run"):
-        evaluate(RunFolder(out), tiny({"training.epochs": 1}), "val", Progress())
+        evaluate(TrainedRun(RunFolder(out), tiny({"training.epochs": 1})), "val", Progress())
 
 
 def test_a_child_that_is_forked_does_not_hold_on_when_its_parent_is_gone(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from multitask.data.images import Preprocessing
 from multitask.errors import DivergedError, UserError
 from multitask.model.backbone import Backbone
 from multitask.progress import Progress
+from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
@@ -638,7 +639,7 @@ def test_a_run_that_had_features_answers_pictures_at_any_moment(frozen: MakeConf
     with pytest.raises(StoppedError):
         run(frozen(), tmp_path / "run", on_epoch=stop_after(1), reuse=tmp_path / "reuse")
     folder = RunFolder(tmp_path / "run")
-    scores = evaluate(folder, frozen(), "val", Progress())
+    scores = evaluate(TrainedRun(folder, frozen()), "val", Progress())
     assert scores["joint"]["macro_f1"] == folder.read_history()[0]["val"]["joint"]["macro_f1"]
 
 

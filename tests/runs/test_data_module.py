@@ -19,7 +19,7 @@ from multitask.data.samples import Samples
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.errors import UserError
 from multitask.progress import Progress
-from multitask.runs.config import read_run
+from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
@@ -114,7 +114,7 @@ def test_a_run_from_the_disk_is_that_from_files_to_the_bit(
     for name in ("first", "second"):
         assert_same_outcome(tmp_path / name, tmp_path / "none")
     before = (tmp_path / "second" / "report.json").read_bytes()
-    evaluate(*read_run(tmp_path / "second"), "val", Progress())  # the same pictures, not packed anew
+    evaluate(read_run(tmp_path / "second"), "val", Progress())  # the same pictures, not packed anew
     assert (tmp_path / "second" / "report.json").read_bytes() == before
 
 
@@ -128,11 +128,11 @@ def test_auto_keeps_boxes_for_other_runs_and_memory_and_none_keep_nothing(
     tiny: MakeConfig, home: Path, face: dict[str, Any]
 ) -> None:
     for cache in ("memory", "none"):
-        DataModule(tiny({"data.crop": face, "data.cache": cache})).gallery.boxes(Progress())
+        DataModule(tiny({"data.crop": face, "data.cache": cache})).store.boxes(Progress())
         assert not home.exists()
     for stages in (["finding faces"], []):
         said = Said()
-        DataModule(tiny({"data.crop": face})).gallery.boxes(said)
+        DataModule(tiny({"data.crop": face})).store.boxes(said)
         assert said.stages == stages
         assert [path.name.partition("-")[0] for path in home.glob("*.npy")] == ["boxes"]
 
@@ -150,11 +150,11 @@ def test_who_has_a_face_is_counted_wherever_it_is_reported(
     of_val = result.report["crop"]
     assert of_val["found"] == sum(np.array(found)[material.split.val])
     assert of_val["found"] + of_val["fallback"] == result.report["num_images"]
-    folder, config = read_run(tmp_path / "run")
+    trained = read_run(tmp_path / "run")
     sentence = f"{of_val['found']} of {result.report['num_images']} pictures were cropped to a face"
-    assert sentence in write_page(folder, config, "val").read_text()
-    assert evaluate(folder, config, "val", Progress())["crop"] == of_val
-    of_eval = evaluate(folder, config, "eval", Progress())["crop"]
+    assert sentence in write_page(trained, "val").read_text()
+    assert evaluate(trained, "val", Progress())["crop"] == of_val
+    of_eval = evaluate(trained, "eval", Progress())["crop"]
     assert of_eval["found"] + of_eval["fallback"] == 21
 
 
@@ -167,9 +167,12 @@ def test_who_has_a_face_is_counted_over_all_folds(tiny: MakeConfig, tmp_path: Pa
     assert min(counts["found"], counts["fallback"]) > 0
     assert read_json(folder.data)["crop"] == report["crop"] == counts
     assert counts["found"] + counts["fallback"] == report["num_images"]
-    assert f"{counts['found']} of {report['num_images']} pictures" in write_page(folder, config, "val").read_text()
-    assert evaluate(folder, config, "val", Progress())["crop"] == counts
-    of_eval = evaluate(folder, config, "eval", Progress())["crop"]
+    assert (
+        f"{counts['found']} of {report['num_images']} pictures"
+        in write_page(TrainedRun(folder, config), "val").read_text()
+    )
+    assert evaluate(TrainedRun(folder, config), "val", Progress())["crop"] == counts
+    of_eval = evaluate(TrainedRun(folder, config), "eval", Progress())["crop"]
     assert of_eval["found"] + of_eval["fallback"] == 21
 
 
@@ -186,20 +189,20 @@ class TestBoxesOfTheTable:
     def test_each_picture_is_cropped_to_its_own(self, tiny: MakeConfig, boxes: Callable[[float], None]) -> None:
         boxes(20.0)
         material = DataModule(tiny(self.CROP))
-        pictures = material.pictures(Progress())
+        pictures = material.store.images(Progress())
         for index in (0, 1):
             expected = material.preprocessing.load(material.samples.paths()[index], material.samples.boxes[index])  # type: ignore[index]
             np.testing.assert_array_equal(pictures[index], expected)
-            np.testing.assert_array_equal(material.gallery.picture(index, Progress()), expected)
-        assert material.picture_facts("all", Progress())["crop"] == {"name": "box", "found": 63, "fallback": 21}
-        assert set(material.picture_facts("val", Progress())) == {"crop", "fit"}
+            np.testing.assert_array_equal(material.store.image(index, Progress()), expected)
+        assert material.image_facts("all", Progress())["crop"] == {"name": "box", "found": 63, "fallback": 21}
+        assert set(material.image_facts("val", Progress())) == {"crop", "fit"}
 
     def test_they_are_a_part_of_the_data(
         self, tiny: MakeConfig, tmp_path: Path, boxes: Callable[[float], None]
     ) -> None:
         boxes(20.0)
         run(tiny(self.CROP), tmp_path / "run")
-        write_page(*read_run(tmp_path / "run"), "val")
+        write_page(read_run(tmp_path / "run"), "val")
         boxes(25.0)
         with pytest.raises(UserError, match="is not the data that the run in"):
             run(tiny(self.CROP), tmp_path / "run", resume=True)
@@ -212,5 +215,5 @@ class TestBoxesOfTheTable:
         folder = run(tiny(self.CROP), tmp_path / "run").folder
         config = tiny(self.CROP)
         with pytest.raises(UserError, match="have no boxes"):
-            write_submission(folder, config, Path(config.data.root), tmp_path / "answers.csv", Progress())
+            write_submission(TrainedRun(folder, config), Path(config.data.root), tmp_path / "answers.csv", Progress())
         assert not (tmp_path / "answers.csv").exists()

@@ -1,0 +1,104 @@
+"""The samples of a run: what the source and the corrections say of them, and who trains, validates and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.data.corrections import correct
+from multitask.data.empty_cells import EmptyCells, empty_cells
+from multitask.data.samples import Samples
+from multitask.data.sentinels import sentinel_notes
+from multitask.data.settings import DataSettings
+from multitask.data.splits import Split, split_samples
+from multitask.errors import UserError
+from multitask.labels import MISSING, LabelSpace
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """N samples and their split.
+
+    Attributes:
+        samples: corrected, where there are corrections.
+        split: theirs.
+        corrected: (N, T) bool, whether a correction changed the label.
+        corrections: what was corrected, as ``data.json`` has it; None where there are no corrections.
+    """
+
+    samples: Samples
+    split: Split
+    corrected: NDArray[np.bool_]
+    corrections: Mapping[str, Any] | None = None
+
+    @classmethod
+    def read(cls, settings: DataSettings, space: LabelSpace, seed: int) -> Dataset:
+        """Reads the source and the corrections; no image is opened.
+
+        Args:
+            settings: the ``data`` section.
+            space: the label space.
+            seed: the run's; the split's is derived from it where it has none of its own.
+
+        Raises:
+            UserError: the source, the corrections or the split find something wrong.
+        """
+        given = settings.source.samples(Path(settings.root), space)
+        samples, kept, record = given, np.arange(len(given)), None
+        if settings.corrections is not None:
+            done = correct(given, settings.corrections)
+            samples, kept, record = done.samples, done.kept, done.record
+        samples = replace(samples, notes=(*samples.notes, *sentinel_notes(samples)))
+        split = split_samples(settings, samples, given, kept, seed)
+        return cls(samples, split, samples.labels != given.labels[kept], record)
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        """The samples of ``train``, ``val``, ``test`` or ``all``."""
+        if split == "all":
+            return np.arange(len(self.samples))
+        return {"train": self.split.train, "val": self.split.val, "test": self.split.test}[split]
+
+    def training_samples(self) -> Samples:
+        """The samples that train."""
+        return self.samples.take(self.split.train)
+
+    def without_test(self) -> Samples:
+        """All samples but those that test."""
+        if not len(self.split.test):
+            return self.samples
+        return self.samples.take(np.setdiff1d(np.arange(len(self.samples)), self.split.test))
+
+    @cached_property
+    def empty_cells(self) -> EmptyCells:
+        """The classes without images."""
+        return empty_cells(self.samples, self.split)
+
+    def check_scored(self, metric: str, key: str) -> None:
+        """Checks that a score of those who validate, if there are any, can be known.
+
+        Args:
+            metric: as ``joint.macro_f1``.
+            key: the setting that names it.
+
+        Raises:
+            UserError: nobody has the label.
+        """
+        if not len(self.split.val):
+            return
+        val = self.samples.take(self.split.val)
+        names = val.space.task_names
+        labels = {f"tasks.{task}": column for task, column in zip(names, val.labels.T, strict=True)}
+        scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
+        if (labels.get(scored, val.classes) == MISSING).all():
+            other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
+            raise UserError(
+                f"{key}: {metric} is unknown: none of the {len(val)} pictures that validate has "
+                + ("all its labels" if scored == "joint" else "that label")
+                + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
+            )

@@ -1,0 +1,50 @@
+"""The samples that validate, scored after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multitask.data.loading import Batches
+from multitask.data.samples import Samples
+from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.summary import epoch_scores
+from multitask.runs.classifier import Classifier
+
+
+class Validation:
+    """Scores the networks of one training on the samples that validate.
+
+    Args:
+        classifier: the network that is trained, with what its answers need.
+        samples: those that validate.
+        batches: theirs, unshuffled.
+
+    Attributes:
+        best: the predictions that were kept; None before.
+    """
+
+    def __init__(self, classifier: Classifier, samples: Samples, batches: Batches) -> None:
+        self._classifier = classifier
+        self._samples = samples
+        self._batches = batches
+        self._last: Predictions | None = None
+        self.best: Predictions | None = None
+
+    def predict(self, network: Callable[[Tensor], Mapping[str, Tensor]]) -> Predictions:
+        """The answers of a network in evaluation mode."""
+        with torch.inference_mode():
+            return replace(self._classifier, network=network).predict(self._samples, self._batches)
+
+    def __call__(self, network: Callable[[Tensor], Mapping[str, Tensor]]) -> dict[str, Any]:
+        """A network's scores."""
+        self._last = self.predict(network)
+        return epoch_scores(self._last)
+
+    def keep(self) -> None:
+        """Keeps the predictions of the network that was scored last."""
+        self.best = self._last

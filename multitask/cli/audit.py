@@ -18,7 +18,7 @@ from multitask.cli.options import FilePath, data_option, extensions_option, quie
     "--constant",
     multiple=True,
     metavar="TASK",
-    help="A task that is the same in all pictures of a group.  [default: those that are in the given labels]",
+    help="A task that is the same in all images of a group.  [default: those that are in the given labels]",
 )
 @click.option(
     "--rank",
@@ -53,9 +53,9 @@ def command(
 ) -> None:
     """Find the labels that the folds of RUN speak against: a page to review, and corrections to train again with.
 
-    RUN must have been trained with --folds, so that networks that never saw them answer everybody. What is the same in
-    all pictures of a group is judged on all of them together. With --apply the run is trained again, with the
-    corrections, on the same folds, and both are scored on the same people; where that is interrupted, the same line
+    RUN must have been trained with --folds, so that every group is answered by a network that never saw it. What is
+    the same in all images of a group is judged on all of them together. With --apply the run is trained again, with the
+    corrections, on the same folds, and both are scored on the same groups; where that is interrupted, the same line
     goes on.
     """
     from multitask.errors import UserError

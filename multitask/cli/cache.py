@@ -15,7 +15,7 @@ from multitask.cli.options import FilePath, extensions_option, set_option
 @extensions_option
 @click.option("--clear", "clearing", is_flag=True, help="Remove it all; runs that use it go on.")
 def command(place: Path | None, overrides: tuple[str, ...], allow_extensions: bool, clearing: bool) -> None:
-    """Show what is kept on disk of decoded pictures: in the folder DIR, in that of CONFIG, or in the default one."""
+    """Show what is kept on disk of decoded images: in the folder DIR, in that of CONFIG, or in the default one."""
     from multitask.config import load_config
     from multitask.errors import UserError
     from multitask.reporting.console import say, show_cache

@@ -18,7 +18,7 @@ from multitask.cli.options import FilePath, config_argument, extensions_option, 
 def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extensions: bool, quiet: bool) -> None:
     """Look at the data of CONFIG before anything is learned of it, and write what is found to a page.
 
-    Classes, numbers and pictures; the same picture under two groups; what cannot be read.
+    Classes, numbers and images; the same image under two groups; what cannot be read.
     """
     from multitask.config import load_config
     from multitask.errors import UserError

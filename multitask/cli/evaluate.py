@@ -16,7 +16,7 @@ from multitask.cli.options import data_option, extensions_option, quiet_option, 
     type=click.Choice(["val", "train", "test", "all", "eval"]),
     default="val",
     show_default=True,
-    help="Whom to score on; test: as the source says; eval: the pictures to be answered, where answers are known.",
+    help="Whom to score on; test: as the source says; eval: the images to be answered, where answers are known.",
 )
 @data_option
 @extensions_option

@@ -11,12 +11,12 @@ from multitask.cli.options import FilePath, extensions_option, quiet_option, run
 
 @click.command()
 @run_argument
-@click.option("--data", type=FilePath, required=True, help="The data root that holds the pictures to answer.")
+@click.option("--data", type=FilePath, required=True, help="The data root that holds the images to answer.")
 @click.option("-o", "--output", type=FilePath, required=True, help="The CSV file to write.")
 @extensions_option
 @quiet_option
 def command(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: bool) -> None:
-    """Answer the pictures that DATA asks for with RUN; written only when every picture was answered."""
+    """Answer the images that DATA asks for with RUN; written only when every image was answered."""
     from multitask.runs.config import read_run
 
     trained = read_run(run, allow_extensions=allow_extensions)

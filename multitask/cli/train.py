@@ -32,10 +32,10 @@ def command(
     allow_extensions: bool,
     quiet: bool,
 ) -> None:
-    """Train the run of CONFIG, a YAML file, and report on the people who validate.
+    """Train the run of CONFIG, a YAML file, and report on the groups that validate.
 
-    With --folds the people are dealt into N folds, and a network is trained for each on the others. The report is then
-    on everybody, each answered by the one network that never saw them; new pictures are answered by all N together.
+    With --folds the groups are dealt into N folds, and a network is trained for each on the others. The report is then
+    on all groups, each answered by the one network that never saw it; new images are answered by all N together.
     """
     from multitask.config import load_config
     from multitask.errors import UserError

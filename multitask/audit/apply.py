@@ -13,7 +13,7 @@ import numpy as np
 from multitask.audit.find import _labels, read_folds
 from multitask.audit.folder import AuditFolder
 from multitask.config import Config
-from multitask.data.augment import changes_pictures
+from multitask.data.augment import changes_images
 from multitask.data.corrections import DROP, TIERS, read_corrections
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
@@ -67,7 +67,7 @@ def apply_corrections(
     new = _corrected_config(config, copy, file)
     kept = out.applied / "kept"
     assert folder.num_folds is not None
-    if config.model.backbone.freeze == "all" and not changes_pictures(config.augment):
+    if config.model.backbone.freeze == "all" and not changes_images(config.augment):
         kept.mkdir(exist_ok=True)  # what a frozen backbone makes of the pictures is the same in every fold
     run_folds(
         new,

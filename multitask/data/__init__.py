@@ -1,4 +1,4 @@
-"""From files to batches: sources, splits, pictures, augmentation, loading."""
+"""From files to batches: sources, splits, images, augmentation, loading."""
 
 from multitask.data.crop import CROPS, AnyCrop, BoxSettings, CentreSettings, CropSettings, FaceSettings, WholeSettings
 from multitask.data.samplers import (

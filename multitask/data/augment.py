@@ -1,4 +1,4 @@
-"""Augmentation of single pictures: families of transforms under one strength."""
+"""Augmentation of single images: families of transforms under one strength."""
 
 from __future__ import annotations
 
@@ -85,13 +85,13 @@ def transforms(settings: AugmentSettings) -> list[A.BasicTransform]:
     return chosen
 
 
-def changes_pictures(settings: AugmentSettings) -> bool:
-    """Whether training ever sees another picture than validation does."""
+def changes_images(settings: AugmentSettings) -> bool:
+    """Whether training ever sees another image than validation does."""
     return bool(transforms(settings)) or settings.mix.mixup_prob + settings.mix.cutmix_prob > 0
 
 
 class Augmentation:
-    """Changes pictures at random, the same way for the same seed.
+    """Changes images at random, the same way for the same seed.
 
     Args:
         settings: families and strength.
@@ -104,29 +104,29 @@ class Augmentation:
         self._flip_prob = chosen[0].p if [type(one) for one in chosen] == [A.HorizontalFlip] else 0.0
         self._compose: Any = A.Compose(chosen) if chosen and not self._flip_prob else None
 
-    def __call__(self, pictures: Sequence[Pixels] | Pixels, seed: int) -> Pixels:
-        """A batch of changed pictures.
+    def __call__(self, images: Sequence[Pixels] | Pixels, seed: int) -> Pixels:
+        """A batch of changed images.
 
         Args:
-            pictures: B of (H, W, 3) uint8.
+            images: B of (H, W, 3) uint8.
             seed: of everything random in the batch.
 
         Returns:
             (B, H, W, 3) uint8.
         """
         if self._flip_prob:
-            return _flipped(pictures, np.random.default_rng(seed).random(len(pictures)) < self._flip_prob)
+            return _flipped(images, np.random.default_rng(seed).random(len(images)) < self._flip_prob)
         if self._compose is None:
-            return np.array(pictures)
+            return np.array(images)
         # One stream for all transforms. Its own set_random_seed starts one in each from the same seed, so that they
-        # draw alike: a picture would be blurred, noisy and compressed all at once or not at all.
+        # draw alike: an image would be blurred, noisy and compressed all at once or not at all.
         self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
-        return np.stack([self._compose(image=picture)["image"] for picture in pictures])
+        return np.stack([self._compose(image=image)["image"] for image in images])
 
 
-def _flipped(pictures: Sequence[Pixels] | Pixels, which: NDArray[np.bool_]) -> Pixels:
-    changed = np.empty((len(pictures), *pictures[0].shape), dtype=np.uint8)
-    for before, after, flip in zip(pictures, changed, which, strict=True):
+def _flipped(images: Sequence[Pixels] | Pixels, which: NDArray[np.bool_]) -> Pixels:
+    changed = np.empty((len(images), *images[0].shape), dtype=np.uint8)
+    for before, after, flip in zip(images, changed, which, strict=True):
         if flip:
             cv2.flip(before, 1, dst=after)  # six times as fast as a view that NumPy would have to copy
         else:

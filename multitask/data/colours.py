@@ -1,4 +1,4 @@
-"""From any mode of picture to 8-bit RGB: by what the file's type says, never by what is in the one picture."""
+"""From any mode of image to 8-bit RGB: by what the file's type says, never by what is in the one image."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _OF_16_BITS = ("PNG", "PPM")
 
 @dataclass(frozen=True)
 class Decoding:
-    """How what is no plain 8-bit picture becomes one.
+    """How what is no plain 8-bit image becomes one.
 
     Attributes:
-        background: RGB, what is seen where a picture is transparent.
-        value_range: what becomes black and white of grey pictures of more than 8 bits; None: 0 to 65,535 of unsigned
+        background: RGB, what is seen where an image is transparent.
+        value_range: what becomes black and white of grey images of more than 8 bits; None: 0 to 65,535 of unsigned
             16-bit ones and 0 to 1 of floats; others are refused, since nothing tells what they mean.
     """
 
@@ -30,7 +30,7 @@ class Decoding:
     value_range: tuple[float, float] | None = None
 
     def to_rgb(self, image: Image.Image, form: str | None, inverted: bool = False) -> Image.Image:
-        """A decoded picture as RGB.
+        """A decoded image as RGB.
 
         Args:
             image: of any mode.

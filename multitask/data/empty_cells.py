@@ -1,4 +1,4 @@
-"""Classes of the product that have no picture: they cost macro-F1, and may be ones that cannot occur."""
+"""Classes of the product that have no image: they cost macro-F1, and may be ones that cannot occur."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from multitask.labels import MISSING, LabelSpace
 
 @dataclass(frozen=True)
 class EmptyCells:
-    """Classes without pictures.
+    """Classes without images.
 
     Attributes:
-        never: names of the classes that can occur, and of which no split has a picture.
-        untrained: names of those of which there are pictures, but none that trains.
+        never: names of the classes that can occur, and of which no split has an image.
+        untrained: names of those of which there are images, but none that trains.
         impossible: what ``labels.impossible`` would hold if those of ``never`` cannot occur: what it holds now, too.
     """
 
@@ -29,9 +29,9 @@ class EmptyCells:
 
 
 def empty_cells(samples: Samples, split: Split) -> EmptyCells:
-    """The classes without pictures among all samples, those that test and those in no split too.
+    """The classes without images among all samples, those that test and those in no split too.
 
-    A picture with some of its labels is taken for one of a class with these that has pictures with all of theirs; where
+    An image with some of its labels is taken for one of a class with these that has images with all of theirs; where
     none has, it may be of any that has these labels.
     """
     space = samples.space

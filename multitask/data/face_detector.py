@@ -1,4 +1,4 @@
-"""Faces in pictures: OpenCV's YuNet with a model file that the user names."""
+"""Faces in images: OpenCV's YuNet with a model file that the user names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SILENT = 0
 
 @dataclass(frozen=True)
 class FaceDetector:
-    """Finds the one face that a picture is cropped to.
+    """Finds the one face that an image is cropped to.
 
     Attributes:
         model: the content of YuNet's ONNX file.
@@ -65,7 +65,7 @@ class FaceDetector:
         return detector
 
     def key(self) -> str:
-        """What the boxes depend on beside the pictures."""
+        """What the boxes depend on beside the images."""
         return repr((self.digest, self.choose, self.min_score, self.detect_px, _NMS, _TOP_K, cv2.__version__))
 
     def find(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -99,7 +99,7 @@ class FaceDetector:
         kept: dict[tuple[str, float], Any] = _LOCAL.__dict__.setdefault("detectors", {})
         key = self.digest, self.min_score
         if key not in kept:
-            cv2.setNumThreads(0)  # threads of ours look at a picture each
+            cv2.setNumThreads(0)  # threads of ours look at an image each
             empty = np.empty(0, dtype=np.uint8)
             buffer = np.frombuffer(self.model, dtype=np.uint8)
             with _silence():

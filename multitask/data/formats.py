@@ -1,4 +1,4 @@
-"""Which picture formats are read, and how files are told apart without being opened as pictures."""
+"""Which image formats are read, and how files are told apart without being opened as images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SUFFIXES_OF = {
 FORMATS = tuple(_SUFFIXES_OF)
 """Those that Pillow may try, whatever a file is called. Of others some start programs (EPS: Ghostscript)."""
 SUFFIXES = frozenset(" ".join(_SUFFIXES_OF.values()).split())
-"""Of files that are taken for pictures where a source looks through folders, in lower case."""
+"""Of files that are taken for images where a source looks through folders, in lower case."""
 SUFFIXES_TEXT = ".jpg, .png, .gif, .bmp, .tif, .webp, .avif, .ppm, .jp2 and their other spellings"
 
 _UNREAD = (
@@ -27,7 +27,7 @@ _UNREAD = (
     ".tga .ico .icns .cur .pcx .qoi .sgi .dds .exr .hdr .dcm .nii .fits",
 )
 UNREAD_SUFFIXES = frozenset(" ".join(_UNREAD).split())
-"""Of files that hold pictures in a way that is not read; who has them among others must hear of it."""
+"""Of files that hold images in a way that is not read; who has them among others must hear of it."""
 
 _MAGIC = (
     (0, b"\xff\xd8\xff", "JPEG"),
@@ -65,7 +65,7 @@ def sniff(head: bytes) -> str | None:
 
 
 def why_unread(data: bytes) -> str:
-    """Why Pillow takes a file for no picture, in a few words."""
+    """Why Pillow takes a file for no image, in a few words."""
     if not data:
         return "it is empty"
     found = sniff(data[:MAGIC_BYTES])

@@ -1,4 +1,4 @@
-"""What the heads of pictures' files say: format, size, and whether there is more than one picture in them."""
+"""What the heads of images' files say: format, size, and whether there is more than one image in them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Header:
 
     Attributes:
         form: format and mode, as ``JPEG RGB``.
-        width_px: of the upright picture.
+        width_px: of the upright image.
         height_px: likewise.
         several: whether there are more frames or pages than the first, which is the one that is used.
     """
@@ -30,7 +30,7 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Reads the head of a picture's file.
+    """Reads the head of an image's file.
 
     Raises:
         OSError, UserError: it is none, or cannot be opened; or whatever else Pillow makes of a damaged one.

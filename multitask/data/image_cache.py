@@ -1,4 +1,4 @@
-"""The pictures of a run: found, decoded and resized once, and kept in memory or on disk."""
+"""The images of a run: found, decoded and resized once, and kept in memory or on disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from multitask.utils.files import content_digest, size_text
 from multitask.utils.shared_arrays import kept
 
 _AHEAD = 32
-"""Pictures for each thread that are begun before they are asked for."""
+"""Images for each thread that are begun before they are asked for."""
 T = TypeVar("T")
 
 
@@ -37,7 +37,7 @@ class SharedPixels:
 
     Attributes:
         folder: it is made if it is not there.
-        contents: a digest of each picture's file, in order.
+        contents: a digest of each image's file, in order.
         say: hears, in a line each, what is about to be written, and what was found damaged.
     """
 
@@ -53,14 +53,14 @@ class SharedPixels:
         Args:
             name: of its file, which says what it depends on.
             num_bytes: its size.
-            paths: the pictures' files, N.
-            rows: gives the row of each picture, (...).
+            paths: the images' files, N.
+            rows: gives the row of each image, (...).
 
         Returns:
             (N, ...), not to be written to.
 
         Raises:
-            UserError: the disk has no room for it, or a picture changed while it was made.
+            UserError: the disk has no room for it, or an image changed while it was made.
         """
         path = self.folder / name
 
@@ -71,9 +71,9 @@ class SharedPixels:
             self.say(f"writing {size_text(num_bytes)} to {path}")
             for row in rows():
                 yield row[None]
-            for picture, content in zip(paths, self.contents, strict=True):
-                if content_digest(picture) != content:
-                    raise UserError(f"{picture}: changed while the pictures were read")
+            for image, content in zip(paths, self.contents, strict=True):
+                if content_digest(image) != content:
+                    raise UserError(f"{image}: changed while the pictures were read")
 
         return kept(path, len(paths), make, lambda: self.say(f"{path} is damaged, and is made again"))
 
@@ -110,14 +110,14 @@ def find_boxes(
     Args:
         paths: N files.
         preprocessing: whose crop has a detector.
-        on_done: called with the number of pictures done so far.
+        on_done: called with the number of images done so far.
         shared: where the boxes are kept for other processes and runs.
 
     Returns:
-        (N, 4) left, top, right, bottom in pixels of the upright pictures, NaN where nothing is found.
+        (N, 4) left, top, right, bottom in pixels of the upright images, NaN where nothing is found.
 
     Raises:
-        UserError: a picture cannot be read, or changed while it was.
+        UserError: an image cannot be read, or changed while it was.
     """
     assert preprocessing.detector is not None
 
@@ -131,20 +131,20 @@ def find_boxes(
 
 
 class ImageCache:
-    """The pixels of N pictures: decoded once and kept, or decoded at every look.
+    """The pixels of N images: decoded once and kept, or decoded at every look.
 
     Args:
         paths: N files.
         preprocessing: how they become pixels.
         cache: ``memory``, ``none``, ``disk``, which needs ``shared``, or ``auto``: on disk if ``shared`` says where,
             else in memory if that takes at most half of what is free.
-        on_done: called with the number of pictures read so far, from the calling thread.
+        on_done: called with the number of images read so far, from the calling thread.
         shared: where the pixels are kept for other processes and runs, unless ``cache`` is ``none``; None: they are in
             this process's memory only.
-        boxes: (N, 4) the pictures' boxes in pixels, NaN where unknown; None: there are none, or the crop finds them.
+        boxes: (N, 4) the images' boxes in pixels, NaN where unknown; None: there are none, or the crop finds them.
 
     Raises:
-        UserError: a picture cannot be read (with ``none``: when it is looked at), or has changed.
+        UserError: an image cannot be read (with ``none``: when it is looked at), or has changed.
     """
 
     def __init__(
@@ -169,8 +169,8 @@ class ImageCache:
             self._pixels = shared.kept(name, num_bytes, paths, self._decode)
         elif cache == "memory" or (cache == "auto" and num_bytes <= psutil.virtual_memory().available / 2):
             self._pixels = np.empty((len(paths), *preprocessing.size, 3), dtype=np.uint8)
-            for index, picture in enumerate(self._decode()):
-                self._pixels[index] = picture
+            for index, image in enumerate(self._decode()):
+                self._pixels[index] = image
 
     def _decode(self) -> Iterator[Pixels]:
         boxes = repeat(None) if self._boxes is None else self._boxes
@@ -186,14 +186,14 @@ class ImageCache:
         return self._preprocessing.load(self._paths[index], None if self._boxes is None else self._boxes[index])
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:
-        """(B, H, W, 3) uint8, the pictures at B indices; a copy."""
+        """(B, H, W, 3) uint8, the images at B indices; a copy."""
         if self._pixels is not None:
             return self._pixels[indices]
         return np.stack([self[index] for index in indices])
 
 
 def pixel_bytes(num_images: int, preprocessing: Preprocessing) -> int:
-    """How much the pixels of so many pictures take."""
+    """How much the pixels of so many images take."""
     return num_images * preprocessing.size[0] * preprocessing.size[1] * 3
 
 

@@ -1,4 +1,4 @@
-"""A picture's file: opened by the formats that are allowed, decoded upright, or refused in one line."""
+"""An image's file: opened by the formats that are allowed, decoded upright, or refused in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from multitask.errors import UserError
 from multitask.utils.files import check_regular
 
 MAX_PIXELS = 178_956_970
-"""Of a picture: beyond it Pillow, too, takes a file for a decompression bomb."""
+"""Of an image: beyond it Pillow, too, takes a file for a decompression bomb."""
 _JPEG = b"\xff\xd8\xff"
 _EXIF = b"Exif\0\0"
 _HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
@@ -27,7 +27,7 @@ _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags, too
 _PHOTOMETRIC = 262  # a TIFF's tag: 0 where the least value is white
 _SIDEWAYS = range(5, 9)
 
-# Pillow warns from half of its limit on, which helps nobody who has such pictures.
+# Pillow warns from half of its limit on, which helps nobody who has such images.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -38,7 +38,7 @@ def _formats() -> list[str]:
 
 
 def open_image(file: Path | io.BytesIO) -> Image.Image:
-    """Opens a picture, of which the header is read; by its content, and only in the formats of ``FORMATS``.
+    """Opens an image, of which the header is read; by its content, and only in the formats of ``FORMATS``.
 
     Raises:
         OSError: it is none, or cannot be opened.
@@ -51,7 +51,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height in pixels of a picture that was opened, once its EXIF rotation is applied."""
+    """Width and height in pixels of an image that was opened, once its EXIF rotation is applied."""
     width, height = image.size
     if image.format == "TIFF":  # newer versions of Pillow have turned its size already, older ones have not
         tags = image.tag_v2  # type: ignore[attr-defined]
@@ -60,14 +60,14 @@ def upright_size(image: Image.Image) -> tuple[int, int]:
 
 
 class ImageFile:
-    """A picture's file of which the header was read.
+    """An image's file of which the header was read.
 
     Args:
         data: its content.
         decoding: how it becomes RGB.
 
     Attributes:
-        width: of the upright picture, in pixels.
+        width: of the upright image, in pixels.
         height: likewise.
     """
 
@@ -94,14 +94,14 @@ class ImageFile:
         return image
 
     def decode(self, width: int, height: int) -> Image.Image:
-        """The whole picture as RGB, upright; a JPEG at the smallest scale that still covers ``width`` x ``height``."""
+        """The whole image as RGB, upright; a JPEG at the smallest scale that still covers ``width`` x ``height``."""
         if self._fast:
             try:
                 return Image.fromarray(simplejpeg.decode_jpeg(self._data, min_height=height, min_width=width))
             except ValueError:
                 self._fast = False  # CMYK, say, or damaged: Pillow reads it or says why not
         with self._image or self._open() as image:
-            self._image = None  # a picture is decoded at one scale only
+            self._image = None  # an image is decoded at one scale only
             image.draft("RGB", (height, width) if self._orientation in _SIDEWAYS else (width, height))
             image.load()
             upright = ImageOps.exif_transpose(image) if self._orientation != 1 else image
@@ -112,10 +112,10 @@ T = TypeVar("T")
 
 
 def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) -> T:
-    """What ``use`` makes of a picture's file.
+    """What ``use`` makes of an image's file.
 
     Raises:
-        UserError: the file is missing, no file, damaged or no picture, or ``use`` raises it.
+        UserError: the file is missing, no file, damaged or no image, or ``use`` raises it.
     """
     check_regular(path)
     data = b""
@@ -134,6 +134,6 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
 
 
 def _is_inverted(image: Image.Image) -> bool:
-    """Whether a TIFF's least value is white: Pillow turns such a picture round of 8 bits, but no other."""
+    """Whether a TIFF's least value is white: Pillow turns such an image round of 8 bits, but no other."""
     tags = getattr(image, "tag_v2", None)
     return tags is not None and tags.get(_PHOTOMETRIC) == 0

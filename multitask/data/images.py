@@ -1,4 +1,4 @@
-"""From a picture's file to pixels: one function for training, validation and test."""
+"""From an image's file to pixels: one function for training, validation and test."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Normaliser(Protocol):
     """What makes a network's input of what the batches hold."""
 
     def normalise(self, images: Tensor) -> Tensor:
-        """The network's input, of B pictures or of the features that stand for them, on any device."""
+        """The network's input, of B images or of the features that stand for them, on any device."""
 
 
 class Preprocessing:
@@ -42,13 +42,13 @@ class Preprocessing:
 
     Args:
         size: height and width in pixels of what comes out.
-        crop: which part of the picture is used.
+        crop: which part of the image is used.
         mean: of each channel, of pixels from 0 to 1; what the backbone was pretrained with.
         std: likewise.
-        fit: how the cropped picture becomes that size where it is of another shape: scaled until it covers it, and cut
+        fit: how the cropped image becomes that size where it is of another shape: scaled until it covers it, and cut
             evenly at both ends (``crop``); scaled until it is inside, the rest in the background's colour (``pad``); or
             each side scaled on its own (``stretch``).
-        decoding: how what is no plain 8-bit picture becomes one, and the background's colour.
+        decoding: how what is no plain 8-bit image becomes one, and the background's colour.
 
     Raises:
         UserError: the crop needs a model that cannot be used.
@@ -87,18 +87,18 @@ class Preprocessing:
         return images.float().mul_(self._scale).add_(self._shift).permute(0, 3, 1, 2)
 
     def load(self, path: Path, box: Box | None = None) -> Pixels:
-        """A picture's pixels.
+        """An image's pixels.
 
         Args:
             path: its file, in any of ``FORMATS`` and any mode that Pillow reads; an EXIF rotation is applied.
-            box: (4,) its own box, in pixels of the upright picture, NaN where unknown; None: the crop does without or,
+            box: (4,) its own box, in pixels of the upright image, NaN where unknown; None: the crop does without or,
                 where it can, finds it.
 
         Returns:
             (H, W, 3) uint8, RGB.
 
         Raises:
-            UserError: the file is missing, no file, truncated, too large or no picture; its box is no part of it; its
+            UserError: the file is missing, no file, truncated, too large or no image; its box is no part of it; its
                 values are not in the range that they must be in.
         """
 
@@ -108,10 +108,10 @@ class Preprocessing:
         return read_image(path, self.decoding, use)
 
     def locate(self, path: Path) -> Box:
-        """A picture's box, as the crop's detector finds it.
+        """An image's box, as the crop's detector finds it.
 
         Returns:
-            (4,) left, top, right, bottom in pixels of the upright picture, NaN where there is none.
+            (4,) left, top, right, bottom in pixels of the upright image, NaN where there is none.
 
         Raises:
             UserError: as of ``load``.
@@ -130,11 +130,11 @@ class Preprocessing:
             found = self.detector.find(np.asarray(image))
             if not np.isnan(found).any():
                 return found * np.array([file.width / width, file.height / height] * 2)
-            # A second look from further away, since YuNet misses faces that fill the picture.
+            # A second look from further away, since YuNet misses faces that fill the image.
         return found
 
     def _fit(self, file: ImageFile, box: Box | None) -> Pixels:
-        """The part of a picture that is used, at the target's size."""
+        """The part of an image that is used, at the target's size."""
         height, width = self.size
         left, top, right, bottom = region = self.crop.region(file.width, file.height, width / height, box)
         inner = inner_size(self.fit, file.width, file.height, region, self.size)
@@ -155,12 +155,12 @@ class Preprocessing:
 def pixels_key(
     contents: Iterable[bytes], preprocessing: Preprocessing, boxes: NDArray[np.float64] | None = None
 ) -> str:
-    """What the pixels of some pictures depend on, as a word: alike for the same pixels, and for no others.
+    """What the pixels of some images depend on, as a word: alike for the same pixels, and for no others.
 
     Args:
-        contents: a digest of each picture's file, in order.
+        contents: a digest of each image's file, in order.
         preprocessing: how they become pixels.
-        boxes: (N, 4) the pictures' boxes, where the crop does not find them itself.
+        boxes: (N, 4) the images' boxes, where the crop does not find them itself.
     """
     crop, detector = preprocessing.crop, preprocessing.detector
     how = (preprocessing.fit, preprocessing.decoding)
@@ -170,7 +170,7 @@ def pixels_key(
 
 
 def boxes_key(contents: Iterable[bytes], detector: FaceDetector, decoding: Decoding) -> str:
-    """What the boxes that a detector finds in some pictures depend on, as a word."""
+    """What the boxes that a detector finds in some images depend on, as a word."""
     return content_key((_VERSION, detector.key(), decoding, decoders()), contents)
 
 

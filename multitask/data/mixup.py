@@ -1,4 +1,4 @@
-"""Mixing two pictures of a batch: mixup and CutMix for several heads."""
+"""Mixing two images of a batch: mixup and CutMix for several heads."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from multitask.labels import MISSING
 class BatchTargets:
     """What a batch should be taken for.
 
-    A mixed picture is ``lam`` of the one's labels and ``1 - lam`` of the other's. Its joint target is therefore
+    A mixed image is ``lam`` of the one's labels and ``1 - lam`` of the other's. Its joint target is therefore
     ``lam * delta(labels) + (1 - lam) * delta(labels[partner])``, two cells of the product, and not the product of the
-    mixed marginals, which would put weight on classes that neither picture has. Losses take each side whole and weigh
+    mixed marginals, which would put weight on classes that neither image has. Losses take each side whole and weigh
     them.
 
     Attributes:
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) how much each sample counts.
         numbers: (B, T) the raw numbers that labels were made of, NaN where there is none.
-        partner: (B,) the place in the batch of each picture mixed in; None if none are.
-        lam: the share of a picture's own pixels.
+        partner: (B,) the place in the batch of each image mixed in; None if none are.
+        lam: the share of an image's own pixels.
     """
 
     labels: Tensor

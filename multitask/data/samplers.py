@@ -1,4 +1,4 @@
-"""Samplers: which pictures an epoch serves, and in which order."""
+"""Samplers: which images an epoch serves, and in which order."""
 
 from __future__ import annotations
 

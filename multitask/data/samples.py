@@ -1,4 +1,4 @@
-"""The one table of samples: which picture, of which group, with which labels."""
+"""The one table of samples: which image, of which group, with which labels."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import canonical, find_file
 
 SIDES = ("train", "val", "test")
-"""What a source may say that a picture is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
+"""What a source may say that an image is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
 
 
 class Files(Sequence[Path]):
-    """The pictures' files, each made when it is asked for: a path takes more memory than all the rest of its row."""
+    """The images' files, each made when it is asked for: a path takes more memory than all the rest of its row."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
@@ -43,13 +43,13 @@ class Files(Sequence[Path]):
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """N labelled pictures, a column each.
+    """N labelled images, a column each.
 
     Attributes:
         space: the label space that ``labels`` belongs to.
         root: the folder that ``images`` are relative to.
         images: (N,) str, relative paths with ``/``; no two alike.
-        groups: (N,) str; the pictures of one group (a person) stay together in every split.
+        groups: (N,) str; the images of one group (a person) stay together in every split.
         labels: (N, T) int64, ``MISSING`` where unknown; columns in task order.
         numbers: (N, T) float64, the raw number of a binned task (an age), NaN where unknown or not binned.
         weights: (N,) float32, how much each counts in the loss beside the others of its batch.
@@ -58,12 +58,12 @@ class Samples:
             None where the source has none.
         sides: (N,) int64, indices into ``SIDES`` where the source says who trains, validates and tests, ``MISSING``
             where it does not; alike within a group. None where it says nothing.
-        boxes: (N, 4) float64, left, top, right, bottom of what matters in the picture, in its pixels; NaN where
+        boxes: (N, 4) float64, left, top, right, bottom of what matters in the image, in its pixels; NaN where
             unknown. None where the source has none.
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
             is the one folder.
         notes: what whoever trains on these must be told once, a sentence each.
-        other_files: where folders were looked through, how many files in them are no pictures, by suffix.
+        other_files: where folders were looked through, how many files in them are no images, by suffix.
     """
 
     space: LabelSpace
@@ -127,7 +127,7 @@ class Samples:
         return find_file(self.roots[part], rest)
 
     def paths(self) -> Files:
-        """The pictures' files."""
+        """The images' files."""
         return Files(self)
 
     def take(self, indices: NDArray[np.int64]) -> Samples:
@@ -137,7 +137,7 @@ class Samples:
 
     @classmethod
     def unlabelled(cls, space: LabelSpace, root: Path, images: Sequence[str], groups: Sequence[str]) -> Samples:
-        """Pictures of which nothing is known."""
+        """Images of which nothing is known."""
         num = len(images)
         return cls(
             space,
@@ -165,7 +165,7 @@ class Samples:
 
         Args:
             space: what the values are encoded by.
-            root: the folder of the pictures.
+            root: the folder of the images.
             images: N relative paths.
             groups: N groups.
             values: per task, N raw values: class names, numbers for a binned task, None where unknown.
@@ -209,7 +209,7 @@ class Samples:
         return samples
 
     def check_possible(self) -> None:
-        """Checks that no picture has a class that cannot occur, or labels that only such classes have.
+        """Checks that no image has a class that cannot occur, or labels that only such classes have.
 
         Raises:
             UserError: one has.
@@ -230,7 +230,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Queries:
-    """Pictures to be answered, in the order in which the answers are wanted.
+    """Images to be answered, in the order in which the answers are wanted.
 
     Attributes:
         ids: what the answer file calls them.

@@ -1,4 +1,4 @@
-"""Numbers that stand for "unknown": a -1 among ages makes its picture one of the youngest."""
+"""Numbers that stand for "unknown": a -1 among ages makes its image one of the youngest."""
 
 from __future__ import annotations
 

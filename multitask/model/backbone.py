@@ -29,7 +29,7 @@ class Backbone(Encoder):
 
     Raises:
         UserError: the weights do not fit or cannot be had; the model cannot be built with these settings or this size,
-            or does not read pictures of this size whole.
+            or does not read images of this size whole.
     """
 
     def __init__(self, settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool = True) -> None:
@@ -65,7 +65,7 @@ class Backbone(Encoder):
         self.frozen = not any(parameter.requires_grad for parameter in self.body.parameters())
 
     def _try(self, settings: BackboneSettings, image_size: tuple[int, int]) -> Encoded:
-        """One picture through: the sizes that a model cannot take are known only to its own code."""
+        """One image through: the sizes that a model cannot take are known only to its own code."""
         training = self.training
         self.eval()
         try:

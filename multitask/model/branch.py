@@ -60,7 +60,7 @@ class Branched(Trunks):
         whole: the model; it becomes trunk and first branch.
         at: the last module that is shared, a stage as timm names it.
         groups: the tasks' names; a branch for each group.
-        image_size: height and width in pixels of the pictures that it is tried with.
+        image_size: height and width in pixels of the images that it is tried with.
 
     Raises:
         UserError: the model has no such stage, cannot be branched there, or nothing that is trained follows it.
@@ -72,16 +72,16 @@ class Branched(Trunks):
             raise UserError(f"model.sharing.at: {_nearest_first(at, stages)}")
         training = whole.training
         whole.eval()
-        pictures = torch.randn(2, 3, *image_size, generator=torch.Generator().manual_seed(0))
+        images = torch.randn(2, 3, *image_size, generator=torch.Generator().manual_seed(0))
         try:
-            before = _before(whole.body, at, pictures)
-            outputs, first = _outputs(whole, [*before, at], pictures)
+            before = _before(whole.body, at, images)
+            outputs, first = _outputs(whole, [*before, at], images)
             branches = [whole]
             for _ in groups[1:]:
-                branches.append(_branch(whole, at, before, outputs, pictures))
+                branches.append(_branch(whole, at, before, outputs, images))
             super().__init__(branches, groups)
             self.given = (*before, at)
-            self._check(pictures, first)
+            self._check(images, first)
         except (RuntimeError, AssertionError, AttributeError, TypeError, ValueError) as error:
             if isinstance(error, UserError):
                 raise
@@ -106,11 +106,11 @@ class Branched(Trunks):
                 trunks.append(branch.forward_features(images))
         return Encoded.side_by_side(trunks, self.tasks)
 
-    def _check(self, pictures: Tensor, expected: Encoded) -> None:
+    def _check(self, images: Tensor, expected: Encoded) -> None:
         """That every branch gives the features that the model gives."""
         self.eval()
         with torch.no_grad():
-            found = self.forward_features(pictures)
+            found = self.forward_features(images)
         for trunk in found.trunks.values():
             for one, other in ((trunk.pooled, expected.pooled), (trunk.map, expected.map)):
                 if one is None or other is None:
@@ -159,7 +159,7 @@ def _giving(body: nn.Module, outputs: Mapping[str, Any]) -> Iterator[None]:
             module.value = None
 
 
-def _before(body: nn.Module, at: str, pictures: Tensor) -> list[str]:
+def _before(body: nn.Module, at: str, images: Tensor) -> list[str]:
     """The topmost modules that have run, once and whole, when the branch point has, in their order."""
     ran: list[str] = []
 
@@ -170,7 +170,7 @@ def _before(body: nn.Module, at: str, pictures: Tensor) -> list[str]:
         for name, module in body.named_modules():
             if name:
                 stack.callback(module.register_forward_hook(hook(name)).remove)
-        body.forward_features(pictures)  # type: ignore[operator]
+        body.forward_features(images)  # type: ignore[operator]
     if ran.count(at) != 1:
         raise ValueError(f"the model runs it {ran.count(at)} times")
     before = ran[: ran.index(at)]
@@ -184,22 +184,22 @@ def _before(body: nn.Module, at: str, pictures: Tensor) -> list[str]:
     return [name for name in before if name in once and not any(parent in once for parent in parents(name))]
 
 
-def _outputs(whole: Backbone, names: Sequence[str], pictures: Tensor) -> tuple[dict[str, Any], Encoded]:
+def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[dict[str, Any], Encoded]:
     """What the trunk's modules give, and what the model gives in the end."""
     with torch.no_grad(), _recording(whole.body, names) as outputs:
-        first = whole.forward_features(pictures)
+        first = whole.forward_features(images)
     if not isinstance(outputs[names[-1]], Tensor):
         raise ValueError("it does not give one feature map")
     return outputs, first
 
 
-def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[str, Any], pictures: Tensor) -> Backbone:
+def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[str, Any], images: Tensor) -> Backbone:
     """A copy of the model, of which only what follows the branch point is its own."""
     branch = deepcopy(whole)
     for name in (*before, at):
         parent, _, leaf = name.rpartition(".")
         setattr(branch.body.get_submodule(parent), leaf, StandIn(whole.body.get_submodule(name), clone=name == at))
-    used = _used(branch, outputs, pictures)
+    used = _used(branch, outputs, images)
     for name, _ in list(branch.body.named_parameters()):
         if name not in used:
             # Read by the model's own code on the way to the branch point, as position embeddings are. The trunk's
@@ -212,14 +212,14 @@ def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[st
     return branch
 
 
-def _used(branch: Backbone, outputs: Mapping[str, Any], pictures: Tensor) -> set[str]:
+def _used(branch: Backbone, outputs: Mapping[str, Any], images: Tensor) -> set[str]:
     """The names of the parameters that a branch's features depend on, given what the trunk gives."""
     parameters = dict(branch.body.named_parameters())
     trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
     branch.frozen = False
     branch.body.requires_grad_(True)
     with torch.enable_grad(), _giving(branch.body, outputs):
-        encoded = branch.forward_features(pictures)
+        encoded = branch.forward_features(images)
         total = encoded.pooled.sum() + (0 if encoded.map is None else encoded.map.sum())
         found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()
     for name, parameter in parameters.items():

@@ -1,6 +1,6 @@
-"""How much of a picture a network reads: found by trying, so it holds for any network.
+"""How much of an image a network reads: found by trying, so it holds for any network.
 
-A ViT whose patch does not divide the picture, or a convolution whose stride does not, leaves out a strip at the border
+A ViT whose patch does not divide the image, or a convolution whose stride does not, leaves out a strip at the border
 and says nothing.
 """
 
@@ -19,7 +19,7 @@ from multitask.model.creation import create_body, is_fixed_size
 from multitask.model.settings import BackboneSettings
 
 _MAX_PROBES = 4
-"""Random pictures, one after the other: where max-pooling or a ReLU hides a row of one, the next one shows it."""
+"""Random images, one after the other: where max-pooling or a ReLU hides a row of one, the next one shows it."""
 _MAX_SIZES = 16
 """That are tried in search of one that is read whole."""
 
@@ -29,11 +29,11 @@ WHOLE: Margins = (0, 0, 0, 0)
 
 
 def unread_margins(body: Any, image_size: tuple[int, int]) -> Margins:
-    """The strips at the borders of a picture that a network does not read.
+    """The strips at the borders of an image that a network does not read.
 
     A row is read where the pooled features have a gradient at one of its pixels that float32 can show beside the
     strongest row's: above its epsilon times that. A network that skips rows inside too, as one that begins with a
-    1 x 1 convolution of stride 2, is taken to read the picture whole as long as no border strip is wider than what it
+    1 x 1 convolution of stride 2, is taken to read the image whole as long as no border strip is wider than what it
     skips. Parameters, statistics and torch's random numbers are left as they were.
 
     Args:
@@ -41,7 +41,7 @@ def unread_margins(body: Any, image_size: tuple[int, int]) -> Margins:
         image_size: (H, W) in pixels.
 
     Raises:
-        RuntimeError, AssertionError, ValueError: the network cannot take pictures of this size.
+        RuntimeError, AssertionError, ValueError: the network cannot take images of this size.
     """
     generator = torch.Generator().manual_seed(0)
     total = torch.zeros(image_size)
@@ -55,7 +55,7 @@ def unread_margins(body: Any, image_size: tuple[int, int]) -> Margins:
 
 
 def check_reads_whole(settings: BackboneSettings, image_size: tuple[int, int], body: Any) -> None:
-    """Checks that a network reads pictures of a size whole, as ``unread_margins`` has it.
+    """Checks that a network reads images of a size whole, as ``unread_margins`` has it.
 
     Raises:
         UserError: it does not; names the nearest size that it does, and its own padding where that helps.
@@ -138,15 +138,15 @@ def _first_stride(body: nn.Module) -> int:
     return 1
 
 
-def _sensitivity(body: Any, picture: Tensor, generator: torch.Generator) -> Tensor:
+def _sensitivity(body: Any, image: Tensor, generator: torch.Generator) -> Tensor:
     """(H, W), how strongly a random mix of the pooled features depends on each pixel."""
-    picture.requires_grad_(True)
+    image.requires_grad_(True)
     with torch.enable_grad():
-        pooled: Tensor = body.forward_head(body.forward_features(picture * 1), pre_logits=True)  # none writes to a leaf
+        pooled: Tensor = body.forward_head(body.forward_features(image * 1), pre_logits=True)  # none writes to a leaf
         if not pooled.requires_grad:
-            return torch.zeros(picture.shape[2:])
+            return torch.zeros(image.shape[2:])
         mix = (pooled * torch.randn(pooled.shape, generator=generator)).sum()
-        (gradient,) = torch.autograd.grad(mix, picture)
+        (gradient,) = torch.autograd.grad(mix, image)
     return gradient.abs().amax(dim=(0, 1))
 
 

@@ -104,7 +104,7 @@ def _options(settings: BackboneSettings, image_size: tuple[int, int]) -> dict[st
 
 
 def is_fixed_size(settings: BackboneSettings) -> bool:
-    """Whether the model must know the size of the pictures when it is built."""
+    """Whether the model must know the size of the images when it is built."""
     config = timm.get_pretrained_cfg(settings.name)
     return config is not None and bool(config.fixed_input_size)
 

@@ -1,4 +1,4 @@
-"""What lies between pictures and the heads."""
+"""What lies between images and the heads."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Widths:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What pictures become before the heads see them.
+    """What images become before the heads see them.
 
     Attributes:
         pooled: (B, F); of several trunks side by side, (B, the number of trunks times F).
         map: (B, N, D), the N places of the last feature map; None where only pooled features were kept, where there is
             not one map but several, and of several trunks side by side.
         features: what ``pooled`` and ``map`` are both made of, as the backbone gives it; None where there is no map.
-        trunks: per task, what its own trunk makes of the pictures; empty where all tasks read the same.
+        trunks: per task, what its own trunk makes of the images; empty where all tasks read the same.
     """
 
     pooled: Tensor
@@ -46,7 +46,7 @@ class Encoded:
         """Of several trunks.
 
         Args:
-            trunks: what each makes of the pictures.
+            trunks: what each makes of the images.
             tasks: per trunk, the names of the tasks that read it.
         """
         read = {name: trunk for trunk, names in zip(trunks, tasks, strict=True) for name in names}
@@ -58,12 +58,12 @@ class Encoded:
 
 
 class Encoder(nn.Module):
-    """Pictures to what the heads read: one trunk for all tasks, or several.
+    """Images to what the heads read: one trunk for all tasks, or several.
 
     Attributes:
         widths: of each trunk.
         num_trunks: how many there are.
-        frozen: whether nothing in it is trained, so that a picture's features never change.
+        frozen: whether nothing in it is trained, so that an image's features never change.
     """
 
     widths: Widths
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
 
     @abstractmethod
     def forward_features(self, images: Tensor) -> Encoded:
-        """(B, 3, H, W) pictures, normalised, as the heads see them."""
+        """(B, 3, H, W) images, normalised, as the heads see them."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Pooled features: (B, 3, H, W), normalised, to (B, F), of several trunks side by side."""
@@ -116,7 +116,7 @@ class Trunks(Encoder):
         assert len(self.tasks) == len(trunks)
 
     def forward_features(self, images: Tensor) -> Encoded:
-        """Each trunk sees the pictures for itself."""
+        """Each trunk sees the images for itself."""
         return Encoded.side_by_side([trunk.forward_features(images) for trunk in self._each()], self.tasks)
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:

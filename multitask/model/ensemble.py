@@ -12,10 +12,10 @@ class Ensemble(nn.Module):
     """Networks that vote: the mean of their log-probabilities, normalised again.
 
     That is the geometric mean of the probabilities, the distribution that is nearest to all of theirs (by the mean of
-    the Kullback-Leibler divergences to them). With heads that are independent given the picture, their vote is so too.
+    the Kullback-Leibler divergences to them). With heads that are independent given the image, their vote is so too.
 
     Args:
-        networks: at least one; each (B, 3, H, W) pictures to {head: (B, C_t) logits or log-probabilities}, with the
+        networks: at least one; each (B, 3, H, W) images to {head: (B, C_t) logits or log-probabilities}, with the
             same heads. A joint distribution among them is voted on like a head.
     """
 

@@ -1,4 +1,4 @@
-"""Features computed once: what a frozen backbone makes of pictures that nothing changes."""
+"""Features computed once: what a frozen backbone makes of images that nothing changes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VERSION = 1
 
 
 class Features:
-    """The pooled features of N pictures, served in the pictures' place.
+    """The pooled features of N images, served in the images' place.
 
     Args:
         values: (N, F) float32 or float16; or int16, the bits of bfloat16, which NumPy does not have.
@@ -38,7 +38,7 @@ class Features:
         return len(self._values)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32 | np.float16 | np.int16]:
-        """(B, F), those of the pictures at B indices; a copy."""
+        """(B, F), those of the images at B indices; a copy."""
         return self._values[indices]
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -55,20 +55,20 @@ def compute_features(
     path: Path,
     on_done: Callable[[int], None],
 ) -> Features:
-    """The features of pictures, computed if nobody has done so before.
+    """The features of images, computed if nobody has done so before.
 
     Args:
         backbone: frozen whole, on its device.
-        batches: gives the pictures in order, of the size that they are trained in: how a matrix product is rounded
+        batches: gives the images in order, of the size that they are trained in: how a matrix product is rounded
             may depend on the number of its rows.
         num_images: N.
         preprocessing: the run's.
         autocast: the precision that the network computes in.
         path: the file in which they are kept for other runs, named by ``features_key``.
-        on_done: called with the number of pictures done so far.
+        on_done: called with the number of images done so far.
 
     Raises:
-        UserError: a picture cannot be read; what the backbone answers is no number.
+        UserError: an image cannot be read; what the backbone answers is no number.
     """
     assert backbone.frozen
 
@@ -107,7 +107,7 @@ def features_key(
         state: the digest of its weights.
         processor: where it runs, and on how many threads; another may round in another way.
         dtype: what it computes in.
-        batch_size: how many pictures it is given at once.
+        batch_size: how many images it is given at once.
     """
     parts = {
         "version": _VERSION,

@@ -37,7 +37,7 @@ class JointTerm(nn.Module):
         """(B, C) float32 log-probabilities, -inf at cells that cannot occur.
 
         Args:
-            encoded: the pictures.
+            encoded: the images.
             answers: per head, (B, C_t) log-probabilities.
         """
         joint = self.space.joint_log_probs(answers) + self.residual(encoded.pooled).float()
@@ -52,7 +52,7 @@ def zeroed(layer: nn.Linear) -> nn.Linear:
 
 
 class Pairwise(nn.Module):
-    """A table for every two tasks, whose entries the picture decides.
+    """A table for every two tasks, whose entries the image decides.
 
     Args:
         num_features: F.

@@ -33,11 +33,11 @@ class ByTask(nn.ModuleDict):
 
 
 class Heads(nn.Module):
-    """What a backbone made of pictures, to the log-probabilities of every head.
+    """What a backbone made of images, to the log-probabilities of every head.
 
     Args:
-        heads: by task; each ``Encoded`` pictures to (B, C_t) log-probabilities.
-        joint: the joint term, where there is one: ``Encoded`` pictures and the heads' answers to (B, C).
+        heads: by task; each ``Encoded`` images to (B, C_t) log-probabilities.
+        joint: the joint term, where there is one: ``Encoded`` images and the heads' answers to (B, C).
     """
 
     def __init__(self, heads: ByTask, joint: nn.Module | None = None) -> None:
@@ -78,10 +78,10 @@ class Heads(nn.Module):
 
 
 class Network(Heads):
-    """Pictures to the log-probabilities of every head.
+    """Images to the log-probabilities of every head.
 
     Args:
-        backbone: what pictures become before the heads see them.
+        backbone: what images become before the heads see them.
         space: the label space that is learned; one head for each of its tasks.
         nets: the heads' settings, by task.
         joint: the joint term's settings; None: there is none.
@@ -99,7 +99,7 @@ class Network(Heads):
         self._map_is_read = any(nets[name].reads_map for name in space.task_names)
 
     def forward_features(self, inputs: Tensor) -> Encoded:
-        """(B, 3, H, W) pictures, normalised, as the backbone sees them."""
+        """(B, 3, H, W) images, normalised, as the backbone sees them."""
         return self.backbone.forward_features(inputs)
 
     def shared(self, encoded: Encoded) -> Tensor | None:

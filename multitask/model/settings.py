@@ -73,7 +73,7 @@ class BackboneSettings(Settings):
     """The standard deviation beside ``mean``."""
     options: dict[str, Any] = {}
     """Passed to timm as they are, as ``pad_type: same``; none that loads a file. ``dynamic_img_pad: true`` lets a ViT
-    pad pictures that its patch does not divide."""
+    pad images that its patch does not divide."""
 
     @field_validator("name")
     @classmethod
@@ -162,7 +162,7 @@ class PairwiseSettings(TermSettings):
 
 
 class NoTermSettings(TermSettings):
-    """The tasks as independent given the picture; for a joint loss on the factored model."""
+    """The tasks as independent given the image; for a joint loss on the factored model."""
 
     name: Literal["none"] = "none"
 

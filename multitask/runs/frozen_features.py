@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from multitask.data.augment import changes_pictures
+from multitask.data.augment import changes_images
 from multitask.data.image_store import ImageStore, stage_if_begun
 from multitask.data.loading import Batches
 from multitask.data.settings import AugmentSettings
@@ -25,7 +25,7 @@ def can_stand_in(backbone: Encoder, augment: AugmentSettings, nets: Iterable[Net
     They do where the whole backbone is frozen and images are neither augmented nor mixed. A head that reads the map
     needs more than what is pooled.
     """
-    return backbone.frozen and not changes_pictures(augment) and not any(net.reads_map for net in nets)
+    return backbone.frozen and not changes_images(augment) and not any(net.reads_map for net in nets)
 
 
 def reused_features(

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.data.augment import FAMILIES, Augmentation, changes_pictures, transforms
+from multitask.data.augment import FAMILIES, Augmentation, changes_images, transforms
 from multitask.data.settings import AugmentSettings
 
 OFF = dict.fromkeys(FAMILIES, 0.0)
 
 
 @pytest.fixture
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     """Smooth pictures: in pure noise a shift would be as large as a turn."""
     y, x = np.mgrid[0:48, 0:36]
     return [
@@ -29,10 +29,10 @@ def only(family: str, strength: float, **more: Any) -> AugmentSettings:
     return AugmentSettings(strength=strength, **{**OFF, family: 1.0}, **more)
 
 
-def changed(settings: AugmentSettings, pictures: list[np.ndarray], seeds: range = range(8)) -> float:
+def changed(settings: AugmentSettings, images: list[np.ndarray], seeds: range = range(8)) -> float:
     """How far pixels move, on average."""
-    augmentation, before = Augmentation(settings), np.stack(pictures).astype(int)
-    return float(np.mean([np.abs(augmentation(pictures, seed).astype(int) - before).mean() for seed in seeds]))
+    augmentation, before = Augmentation(settings), np.stack(images).astype(int)
+    return float(np.mean([np.abs(augmentation(images, seed).astype(int) - before).mean() for seed in seeds]))
 
 
 def spread(value: Any) -> list[float]:
@@ -45,10 +45,10 @@ def spread(value: Any) -> list[float]:
 
 
 @pytest.mark.parametrize("shares", [{}, {"geometry": 3.0, "noise": 0.2}])
-def test_strength_0_is_exactly_the_evaluation_pipeline(pictures: list[np.ndarray], shares: dict[str, float]) -> None:
+def test_strength_0_is_exactly_the_evaluation_pipeline(images: list[np.ndarray], shares: dict[str, float]) -> None:
     settings = AugmentSettings(strength=0.0, **shares)
     assert transforms(settings) == []
-    np.testing.assert_array_equal(Augmentation(settings)(pictures, 5), np.stack(pictures))
+    np.testing.assert_array_equal(Augmentation(settings)(images, 5), np.stack(images))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -74,18 +74,18 @@ class TestEveryFamily:
         strong = [t.to_dict()["transform"] for t in transforms(only(family, 1.0))]
         assert all(b["p"] > a["p"] for a, b in zip(weak, strong, strict=True))
 
-    def test_pictures_move_further_with_strength(self, family: str, pictures: list[np.ndarray]) -> None:
-        moved = [changed(only(family, strength), pictures) for strength in (0.0, 0.3, 0.65, 1.0)]
+    def test_pictures_move_further_with_strength(self, family: str, images: list[np.ndarray]) -> None:
+        moved = [changed(only(family, strength), images) for strength in (0.0, 0.3, 0.65, 1.0)]
         assert moved[0] == 0
         assert moved == sorted(moved)
         assert moved[1] > 0
         assert moved[3] > 2 * moved[1]
 
-    def test_its_share_is_its_own_strength(self, family: str, pictures: list[np.ndarray]) -> None:
+    def test_its_share_is_its_own_strength(self, family: str, images: list[np.ndarray]) -> None:
         full = only(family, 0.5)
         half = AugmentSettings(strength=1.0, **{**OFF, family: 0.5})
         for seed in range(3):
-            np.testing.assert_array_equal(Augmentation(full)(pictures, seed), Augmentation(half)(pictures, seed))
+            np.testing.assert_array_equal(Augmentation(full)(images, seed), Augmentation(half)(images, seed))
 
     def test_a_share_beyond_1_stops_at_full_strength(self, family: str) -> None:
         full, beyond = (
@@ -114,7 +114,7 @@ class TestEveryFamily:
     ],
 )
 def test_whether_anything_changes_a_picture(settings: dict[str, Any], expected: bool) -> None:
-    assert changes_pictures(AugmentSettings.model_validate(settings)) is expected
+    assert changes_images(AugmentSettings.model_validate(settings)) is expected
 
 
 def test_flip_can_be_left_out() -> None:
@@ -129,15 +129,15 @@ class TestFlipsAlone:
     def changed(self, **changes: Any) -> AugmentSettings:
         return self.SETTINGS.model_copy(update=changes)
 
-    def test_every_picture_is_as_it_was_or_its_mirror_image(self, pictures: list[np.ndarray]) -> None:
-        augmentation, before = Augmentation(self.SETTINGS), np.stack(pictures)
+    def test_every_picture_is_as_it_was_or_its_mirror_image(self, images: list[np.ndarray]) -> None:
+        augmentation, before = Augmentation(self.SETTINGS), np.stack(images)
         flipped = []
         for seed in range(40):
             for old, new in zip(before, augmentation(before, seed), strict=True):
                 flipped.append(not np.array_equal(old, new))
                 np.testing.assert_array_equal(new, old[:, ::-1] if flipped[-1] else old)
         assert np.mean(flipped) == pytest.approx(0.5, abs=0.07)
-        np.testing.assert_array_equal(before, np.stack(pictures))  # the input is not written to
+        np.testing.assert_array_equal(before, np.stack(images))  # the input is not written to
 
     def test_they_are_as_often_as_beside_other_transforms(self) -> None:
         for strength in (0.1, 0.3, 0.8):
@@ -145,35 +145,35 @@ class TestFlipsAlone:
             assert alone.to_dict() == transforms(self.changed(strength=strength, flip=True))[0].to_dict()
         assert transforms(self.changed(geometry=0.0)) == []
 
-    def test_the_same_seed_gives_the_same_flips_and_another_others(self, pictures: list[np.ndarray]) -> None:
+    def test_the_same_seed_gives_the_same_flips_and_another_others(self, images: list[np.ndarray]) -> None:
         augmentation = Augmentation(self.SETTINGS)
-        np.testing.assert_array_equal(augmentation(pictures, 3), augmentation(np.stack(pictures), 3))
-        assert (augmentation(pictures, 3) != augmentation(pictures, 4)).any()
+        np.testing.assert_array_equal(augmentation(images, 3), augmentation(np.stack(images), 3))
+        assert (augmentation(images, 3) != augmentation(images, 4)).any()
 
     def test_other_families_are_done_beside_them(self) -> None:
         names = [type(t).__name__ for t in transforms(self.changed(noise=1.0))]
         assert names == ["HorizontalFlip", "GaussianBlur", "GaussNoise", "ImageCompression"]
 
 
-def test_the_same_seed_gives_the_same_batch_and_another_another(pictures: list[np.ndarray]) -> None:
+def test_the_same_seed_gives_the_same_batch_and_another_another(images: list[np.ndarray]) -> None:
     first, second = Augmentation(AugmentSettings(strength=0.8)), Augmentation(AugmentSettings(strength=0.8))
-    first(pictures, 99)  # what came before does not matter
-    np.testing.assert_array_equal(first(pictures, 3), second(pictures, 3))
-    assert (first(pictures, 3) != first(pictures, 4)).any()
+    first(images, 99)  # what came before does not matter
+    np.testing.assert_array_equal(first(images, 3), second(images, 3))
+    assert (first(images, 3) != first(images, 4)).any()
 
 
-def test_transforms_draw_independently(pictures: list[np.ndarray]) -> None:
+def test_transforms_draw_independently(images: list[np.ndarray]) -> None:
     """Blur, noise and compression of one family do not all happen to the same pictures."""
     augmentation = Augmentation(only("noise", 1.0))
-    touched = [(augmentation(pictures[:1], seed)[0] != pictures[0]).any() for seed in range(200)]
+    touched = [(augmentation(images[:1], seed)[0] != images[0]).any() for seed in range(200)]
     alone = 0.3  # each of the three transforms
     assert np.mean(touched) == pytest.approx(1 - (1 - alone) ** 3, abs=0.12)
 
 
-def test_shape_type_and_input_are_kept(pictures: list[np.ndarray]) -> None:
-    before = [picture.copy() for picture in pictures]
-    found = Augmentation(AugmentSettings(strength=1.0))(pictures, 0)
+def test_shape_type_and_input_are_kept(images: list[np.ndarray]) -> None:
+    before = [image.copy() for image in images]
+    found = Augmentation(AugmentSettings(strength=1.0))(images, 0)
     assert found.shape == (24, 48, 36, 3)
     assert found.dtype == np.uint8
-    for picture, kept in zip(pictures, before, strict=True):
-        np.testing.assert_array_equal(picture, kept)
+    for image, kept in zip(images, before, strict=True):
+        np.testing.assert_array_equal(image, kept)

@@ -24,9 +24,9 @@ class Corrected:
 
     Attributes:
         samples: the corrected ones.
-        kept: (N,) which of the pictures these are: all but those that are dropped.
-        record: for the run's folder: the corrections that were applied, with the number of pictures that each changed,
-            those of pictures that the data does not have, and those of pictures that test and were left alone.
+        kept: (N,) which of the images these are: all but those that are dropped.
+        record: for the run's folder: the corrections that were applied, with the number of images that each changed,
+            those of images that the data does not have, and those of images that test and were left alone.
     """
 
     samples: Samples
@@ -55,19 +55,19 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
     absent: list[dict[str, Any]] = []
     of_test: list[dict[str, Any]] = []
     for file, where, correction in chosen:
-        told = {"file": file, **correction.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        entry = {"file": file, **correction.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
         try:
             rows = finder.rows(correction)
             lacking = finder.lacking(correction, rows)
             if lacking:
                 if settings.missing == "error":
                     raise UserError(lacking)
-                absent.append(told)
+                absent.append(entry)
                 continue
             if not settings.test and samples.sides is not None:
                 rows = rows[samples.sides[rows] != SIDES.index("test")]
                 if not len(rows):
-                    of_test.append(told)
+                    of_test.append(entry)
                     continue
             if correction.field == DROP:
                 kept[rows] = False
@@ -75,7 +75,7 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
                 rows = _relabel(samples, correction, rows, labels, numbers, changed)
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
-        applied.append({**told, "num_images": len(rows)})
+        applied.append({**entry, "num_images": len(rows)})
     corrected = replace(samples, labels=labels, numbers=numbers)
     if not kept.any():
         raise UserError("data.corrections: drop every picture")
@@ -93,7 +93,7 @@ def _relabel(
     numbers: NDArray[np.float64],
     changed: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Corrects those of the pictures that have the wrong label; returns them."""
+    """Corrects those of the images that have the wrong label; returns them."""
     column = samples.space.task_names.index(correction.field)
     task = samples.space.tasks[column]
     old, new = LabelValue(task, str(correction.from_)), LabelValue(task, str(correction.to))
@@ -101,7 +101,7 @@ def _relabel(
     found = [rows[wrong.holds(samples.labels[rows, column], samples.numbers[rows, column])] for wrong, _ in ways]
     those = np.concatenate(found)
     if not len(those):
-        has = " and ".join(sorted({_told(task, samples, row, column) for row in rows}))
+        has = " and ".join(sorted({_label_text(task, samples, row, column) for row in rows}))
         must = " or ".join(repr(wrong.text) for wrong, _ in ways)
         raise UserError(f"{correction.field} of {correction.about} must be {must}, found {has}")
     if changed[those, column].any():
@@ -114,8 +114,8 @@ def _relabel(
     return those
 
 
-def _told(task: Task, samples: Samples, row: int, column: int) -> str:
-    """What a picture's label is, in words."""
+def _label_text(task: Task, samples: Samples, row: int, column: int) -> str:
+    """What an image's label is, in words."""
     number, label = samples.numbers[row, column], samples.labels[row, column]
     if task.kind == "binned" and not math.isnan(number):
         return format(number, "g")

@@ -14,11 +14,11 @@ from multitask.utils.spelling import canonical_path
 
 
 class Finder:
-    """Finds the pictures that corrections are of."""
+    """Finds the images that corrections are of."""
 
     def __init__(self, samples: Samples, corrections: Sequence[Correction]) -> None:
         self.samples = samples
-        # Only what is asked for: of a million pictures all folders, groups and ids would fill the memory.
+        # Only what is asked for: of a million images all folders, groups and ids would fill the memory.
         asked = [_asked_path(row) for row in corrections]
         self._by_path: dict[str, list[int]] = {path: [] for path in asked if path}
         self._by_id: dict[str, list[int]] = {row.id: [] for row in corrections if row.id is not None}
@@ -32,7 +32,7 @@ class Finder:
                     self._by_id[name].append(row)
 
     def rows(self, correction: Correction) -> NDArray[np.int64]:
-        """The pictures of a correction; none where the data has none.
+        """The images of a correction; none where the data has none.
 
         Raises:
             UserError: the data has no ids, or this one is of several groups.
@@ -67,7 +67,7 @@ def _asked_path(correction: Correction) -> str:
 
 
 def _and_folders(image: str) -> Iterator[str]:
-    """A picture's path, and those of the folders that it is in."""
+    """An image's path, and those of the folders that it is in."""
     while image:
         yield image
         image = image.rpartition("/")[0]

@@ -18,7 +18,7 @@ TIERS: tuple[Tier, ...] = ("strong", "medium", "weak", "contested")
 """How sure a correction is, the surest first."""
 
 DROP = "drop"
-"""The field of a correction that takes pictures out."""
+"""The field of a correction that takes images out."""
 
 Text = Annotated[Name, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)]
 """A number is what it is written as."""
@@ -33,22 +33,22 @@ class CorrectionsSettings(Settings):
     tier: Tier = "strong"
     """The lowest that is applied; those above it are too."""
     missing: Literal["error", "ignore"] = "error"
-    """What becomes of a correction of pictures, or a task, that the data lacks; ignore: it is known to be a part."""
+    """What becomes of a correction of images, or a task, that the data lacks; ignore: it is known to be a part."""
     test: Bool = False
-    """Whether pictures that the source says test are corrected too; else their labels stay those of the source."""
+    """Whether images that the source says test are corrected too; else their labels stay those of the source."""
 
 
 class Correction(Settings):
     """One correction.
 
-    With a path or id of several pictures it is of those among them that have the label ``from``. All corrections look
+    With a path or id of several images it is of those among them that have the label ``from``. All corrections look
     at the labels as the source gives them, so that none depends on another.
     """
 
     path: Words | None = None
-    """A picture's path, a folder's, or a group's name."""
+    """An image's path, a folder's, or a group's name."""
     id: Text | None = None
-    """What the source calls the picture, or its group; it must be of one group."""
+    """What the source calls the image, or its group; it must be of one group."""
     field: Words
     """The task whose label is wrong; or ``drop``."""
     from_: Annotated[Text | None, Field(alias="from")] = None

@@ -45,7 +45,7 @@ class SourceSettings(Settings):
 
     @abstractmethod
     def queries(self, root: Path) -> Queries:
-        """The pictures under ``root`` that are to be answered.
+        """The images under ``root`` that are to be answered.
 
         Raises:
             UserError: their list or one of them is missing.
@@ -53,7 +53,7 @@ class SourceSettings(Settings):
 
     @abstractmethod
     def answered(self, root: Path, space: LabelSpace) -> Samples:
-        """The pictures of ``queries`` with their true labels, where the answers are known.
+        """The images of ``queries`` with their true labels, where the answers are known.
 
         Raises:
             UserError: there are no answers, or they do not fit the queries.

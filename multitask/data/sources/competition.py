@@ -1,4 +1,4 @@
-"""The mask competition's layout: a folder of seven pictures per person, labelled by file name and by ``train.csv``."""
+"""The mask competition's layout: a folder of seven images per person, labelled by file name and by ``train.csv``."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ MASK_OF_STEM = {
     "incorrect_mask": "incorrect",
     "normal": "not_worn",
 }
-"""What each of a person's pictures shows; in this order they become samples."""
+"""What each of a person's images shows; in this order they become samples."""
 
 FIELDS = ("mask", "gender", "race", "age")
-"""What the layout says of a picture; a task takes the field of its name."""
+"""What the layout says of an image; a task takes the field of its name."""
 
 
 class CompetitionLayout(RootedSettings):
@@ -48,10 +48,10 @@ class CompetitionLayout(RootedSettings):
         lines: dict[str, int] = {}
         for line, row in read_csv(table, ("path", "gender", "race", "age")):
             where = f"{table}, line {line}"
-            person = canonical_path(inside(row["path"], f"{where}: path"))
-            if person in lines:
-                raise UserError(f"{where}: path {person!r} stands in line {lines[person]} too")
-            lines[person] = line
+            group = canonical_path(inside(row["path"], f"{where}: path"))
+            if group in lines:
+                raise UserError(f"{where}: path {group!r} stands in line {lines[group]} too")
+            lines[group] = line
             labels = {field: row[field] for field in FIELDS if field != "mask"}
             for task in space.tasks:
                 if task.name in labels:
@@ -59,11 +59,11 @@ class CompetitionLayout(RootedSettings):
                         task.index(labels[task.name])
                     except UserError as error:
                         raise UserError(f"{where}: {error}") from None
-            folder = find_file(root, f"train/images/{person}")
-            files = find_pictures(folder, where)
+            folder = find_file(root, f"train/images/{group}")
+            files = find_images(folder, where)
             for stem, mask in MASK_OF_STEM.items():
                 images.append(f"{folder.relative_to(root).as_posix()}/{files[stem]}")
-                groups.append(person)
+                groups.append(group)
                 ids.append(canonical(row.get("id", "")))
                 values["mask"].append(mask)
                 for field, value in labels.items():
@@ -128,11 +128,11 @@ class CompetitionSettings(CompetitionLayout):
     name: Literal["competition"] = "competition"
 
 
-def find_pictures(folder: Path, where: str) -> dict[str, str]:
-    """The file of each of a person's pictures: stem -> file name, whatever its extension.
+def find_images(folder: Path, where: str) -> dict[str, str]:
+    """The file of each of a person's images: stem -> file name, whatever its extension.
 
     Raises:
-        UserError: the folder is missing, or a picture is there not once but never or twice.
+        UserError: the folder is missing, or an image is there not once but never or twice.
     """
     found: dict[str, list[str]] = {stem: [] for stem in MASK_OF_STEM}
     try:
@@ -143,7 +143,7 @@ def find_pictures(folder: Path, where: str) -> dict[str, str]:
         raise UserError(f"{where}: cannot read the folder {folder}: {error.strerror}") from None
     for name in names:
         stem, extension = os.path.splitext(name)
-        # macOS leaves a file ._mask1.jpg beside a file; it is no picture.
+        # macOS leaves a file ._mask1.jpg beside a file; it is no image.
         if not name.startswith(".") and stem in found and extension.lower() in SUFFIXES:
             found[stem].append(name)
     for stem, files in found.items():

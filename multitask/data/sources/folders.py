@@ -12,7 +12,7 @@ from pydantic import model_validator
 
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import RootedSettings, inside
-from multitask.data.sources.listing import list_pictures
+from multitask.data.sources.listing import list_images
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
@@ -24,19 +24,19 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class FoldersSettings(RootedSettings):
-    """Every picture under a folder; the path of its own folder says its labels, as a pattern has it."""
+    """Every image under a folder; the path of its own folder says its labels, as a pattern has it."""
 
     name: Literal["folders"] = "folders"
     pattern: str
     """As ``{suit}/{rank}`` or ``{colour}_{garment}``: what folders are called, with a task's name in braces where its
-    label stands (of a binned task, a number). ``{group}`` is who must stay together; without it each picture is on its
+    label stands (of a binned task, a number). ``{group}`` is who must stay together; without it each image is on its
     own. ``{split}``, as in ``{split}/{suit}/{rank}``, says who trains, validates and tests; else that is random."""
     splits: SplitWords = SplitWords()
     """By which words ``{split}`` says so."""
     folder: str = "train"
     """Where the folders are, in the data root; ``.``: in the root itself, as by default where there is ``{split}``."""
     query_folder: str = "eval"
-    """Where the pictures to be answered are, in the data root, in whatever folders."""
+    """Where the images to be answered are, in the data root, in whatever folders."""
 
     @model_validator(mode="after")
     def _check(self) -> FoldersSettings:
@@ -77,19 +77,19 @@ class FoldersSettings(RootedSettings):
                 raise UserError(f"pattern: says nothing of {name}; {{{name}}} must stand in {self.pattern!r}")
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
-        """The pictures under ``folder``, in the order of their paths."""
+        """The images under ``folder``, in the order of their paths."""
         return self._labelled(root, self.folder, self.pattern, space)
 
     def queries(self, root: Path) -> Queries:
-        """The pictures under ``query_folder``, in the order of their paths, which are what the answers call them."""
+        """The images under ``query_folder``, in the order of their paths, which are what the answers call them."""
         folder = root / self.query_folder
-        found = list_pictures(folder, self.links(root))
-        images = [f"{where}/{name}" if where else name for where, name in found.pictures]
+        found = list_images(folder, self.links(root))
+        images = [f"{where}/{name}" if where else name for where, name in found.images]
         paths = tuple(folder / image for image in images)
         return Queries(tuple(images), paths, "path", "names", notes=found.notes)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
-        """The pictures under ``query_folder``, whose folders must say their labels; they are in no split."""
+        """The images under ``query_folder``, whose folders must say their labels; they are in no split."""
         return self._labelled(root, self.query_folder, self.pattern.replace(f"{{{SPLIT}}}/", "", 1), space)
 
     def _labelled(self, root: Path, folder: str, pattern: str, space: LabelSpace) -> Samples:
@@ -101,8 +101,8 @@ class FoldersSettings(RootedSettings):
         groups: list[str] = []
         sides: list[int] = []
         values: dict[str, list[str]] = {task: [] for task in space.task_names}
-        listing = list_pictures(root / folder, self.links(root))
-        for where, name in listing.pictures:
+        listing = list_images(root / folder, self.links(root))
+        for where, name in listing.images:
             if where not in known:
                 spelt = "/".join(spellings.read(part) for part in where.split("/"))
                 known[where] = match(spelt, root / folder)

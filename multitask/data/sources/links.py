@@ -49,7 +49,7 @@ class Links:
         return real == self._real_root or real.startswith(self._real_root.rstrip("/") + "/")
 
     def check_images(self, images: Iterable[str]) -> None:
-        """Checks pictures by their paths relative to the root; one that is not there is for others to name.
+        """Checks images by their paths relative to the root; one that is not there is for others to name.
 
         Raises:
             UserError: as of ``check``.
@@ -63,7 +63,7 @@ class Links:
                 found = self._folders[folder] = self._folder(folder)
             path = f"{found}/{name}"
             try:
-                os.readlink(path)  # a single look, of a million pictures
+                os.readlink(path)  # a single look, of a million images
             except OSError as error:  # EINVAL: no link
                 if error.errno == errno.ENOENT and os.path.isdir(found):
                     self._check_spelt_alike(image)

@@ -1,4 +1,4 @@
-"""The pictures under a folder, and what else is there: nothing that could be one is passed over in silence."""
+"""The images under a folder, and what else is there: nothing that could be one is passed over in silence."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from multitask.errors import UserError
 MAX_REVISITS = 1_000
 """Folders that links lead to a second time; more of them are a maze."""
 MAX_SNIFFED = 1_000
-"""Files of one suffix into which it looks before it takes all of that suffix for no pictures; where one of them was a
-picture it looks into every one."""
+"""Files of one suffix into which it looks before it takes all of that suffix for no images; where one of them was an
+image it looks into every one."""
 
 
 @dataclass(frozen=True)
@@ -24,22 +24,22 @@ class Listing:
     """What is under a folder; hidden files and folders are passed over.
 
     Attributes:
-        pictures: the folder (relative, ``""`` for the top) and name of each picture, by path.
-        notes: what must be told once: files that may be pictures and are not used, links that are not followed.
-        others: how many files there are that are no pictures, by suffix.
+        images: the folder (relative, ``""`` for the top) and name of each image, by path.
+        notes: what must be told once: files that may be images and are not used, links that are not followed.
+        others: how many files there are that are no images, by suffix.
     """
 
-    pictures: list[tuple[str, str]]
+    images: list[tuple[str, str]]
     notes: tuple[str, ...]
     others: Mapping[str, int]
 
 
-def list_pictures(folder: Path, links: Links) -> Listing:
-    """Every picture under a folder, by its suffix, in any case.
+def list_images(folder: Path, links: Links) -> Listing:
+    """Every image under a folder, by its suffix, in any case.
 
     Raises:
         UserError: there is no such folder, one in it cannot be read, a link may not be followed, or there are no
-            pictures.
+            images.
     """
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder")
@@ -47,24 +47,24 @@ def list_pictures(folder: Path, links: Links) -> Listing:
     walk = _Walk(folder, links)
     walk.visit("", os.path.realpath(folder), ())
     notes = tuple(walk.notes())
-    if not walk.pictures:
+    if not walk.images:
         seen = f"; {notes[0]}" if notes else ""
         raise UserError(f"{folder}: holds no pictures ({SUFFIXES_TEXT}){seen}")
-    return Listing(walk.pictures, notes, dict(walk.others))
+    return Listing(walk.images, notes, dict(walk.others))
 
 
 class _Walk:
     def __init__(self, top: Path, links: Links) -> None:
-        self.pictures: list[tuple[str, str]] = []
+        self.images: list[tuple[str, str]] = []
         self.others: Counter[str] = Counter()
         self._top = top
         self._links = links
-        self._unread: dict[str, list[str]] = {}  # by what they are, those that may be pictures
+        self._unread: dict[str, list[str]] = {}  # by what they are, those that may be images
         self._circular: list[str] = []
         self._visited: set[str] = set()
         self._num_revisits = 0
         self._num_sniffed: Counter[str] = Counter()  # by suffix
-        self._may_be: set[str] = set()  # suffixes behind which pictures were found
+        self._may_be: set[str] = set()  # suffixes behind which images were found
         self._dangling: list[str] = []
 
     def visit(self, where: str, real: str, above: tuple[str, ...]) -> None:
@@ -97,7 +97,7 @@ class _Walk:
             self.visit(inner, target, (*above, real))
 
     def _is_other(self, link: os.DirEntry[str]) -> bool:
-        """Whether a link is to a file that is no picture by its suffix, wherever it leads: nobody would use it."""
+        """Whether a link is to a file that is no image by its suffix, wherever it leads: nobody would use it."""
         suffix = os.path.splitext(link.name)[1].lower()
         if not suffix or suffix in SUFFIXES or suffix in UNREAD_SUFFIXES or link.is_dir():
             return False
@@ -120,7 +120,7 @@ class _Walk:
     def _file(self, where: str, entry: os.DirEntry[str]) -> None:
         suffix = os.path.splitext(entry.name)[1].lower()
         if suffix in SUFFIXES:
-            self.pictures.append((where, entry.name))
+            self.images.append((where, entry.name))
             return
         kind = suffix if suffix in UNREAD_SUFFIXES else self._sniffed(entry, suffix)
         if kind is None:
@@ -129,7 +129,7 @@ class _Walk:
             self._unread.setdefault(kind, []).append(f"{where}/{entry.name}" if where else entry.name)
 
     def _sniffed(self, entry: os.DirEntry[str], suffix: str) -> str | None:
-        """What a file of another suffix is, if it looks like a picture."""
+        """What a file of another suffix is, if it looks like an image."""
         if (self._num_sniffed[suffix] >= MAX_SNIFFED and suffix not in self._may_be) or not entry.is_file():
             return None
         self._num_sniffed[suffix] += 1

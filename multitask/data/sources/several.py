@@ -28,7 +28,7 @@ class PartSettings(Settings):
     root: ConfigPath
     source: AnySingle
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    """Those that it labels; the others are missing in all its pictures. None: it labels all."""
+    """Those that it labels; the others are missing in all its images. None: it labels all."""
 
 
 class SeveralSettings(SourceSettings):
@@ -37,9 +37,9 @@ class SeveralSettings(SourceSettings):
     name: Literal["several"] = "several"
     nests: ClassVar[bool] = True
     sources: Annotated[dict[str, PartSettings], Field(min_length=2)]
-    """By a name, which its pictures' paths begin with wherever they are told."""
+    """By a name, which its images' paths begin with wherever they are told."""
     query_source: str | None = None
-    """Whose layout the pictures to be answered are in; None: the first one's."""
+    """Whose layout the images to be answered are in; None: the first one's."""
     shared_groups: Bool = False
     """Whether a group of one name in two sources is one group; else each source's groups are its own."""
 
@@ -81,11 +81,11 @@ class SeveralSettings(SourceSettings):
         return self._mixed(parts, space)
 
     def queries(self, root: Path) -> Queries:
-        """The pictures under ``root`` that are to be answered, in the layout of ``query_source``."""
+        """The images under ``root`` that are to be answered, in the layout of ``query_source``."""
         return self._queried[1].source.queries(root)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
-        """The pictures to be answered that ``query_source`` has in its own root."""
+        """The images to be answered that ``query_source`` has in its own root."""
         name, part = self._queried
         return self._mixed({name: part.source.answered(Path(part.root), _labelled(space, part))}, space)
 
@@ -95,7 +95,7 @@ class SeveralSettings(SourceSettings):
         return name, self.sources[name]
 
     def _mixed(self, parts: dict[str, Samples], space: LabelSpace) -> Samples:
-        def told(column: str, unknown: Callable[[int], NDArray[Any]]) -> NDArray[Any] | None:
+        def joined(column: str, unknown: Callable[[int], NDArray[Any]]) -> NDArray[Any] | None:
             """A column that some of the sources may not have."""
             found = {name: getattr(samples, column) for name, samples in parts.items()}
             if all(values is None for values in found.values()):
@@ -113,9 +113,9 @@ class SeveralSettings(SourceSettings):
             np.concatenate([_widened(samples, samples.numbers, space, np.nan) for samples in parts.values()]),
             np.concatenate([samples.weights for samples in parts.values()]),
             np.repeat(np.array(list(parts), dtype=object), [len(samples) for samples in parts.values()]),
-            told("ids", lambda num: np.full(num, "", dtype=object)),
-            told("sides", lambda num: np.full(num, MISSING, dtype=np.int64)),
-            told("boxes", lambda num: np.full((num, 4), np.nan)),
+            joined("ids", lambda num: np.full(num, "", dtype=object)),
+            joined("sides", lambda num: np.full(num, MISSING, dtype=np.int64)),
+            joined("boxes", lambda num: np.full((num, 4), np.nan)),
             roots,
             tuple(f"{name}: {note}" for name, samples in parts.items() for note in samples.notes),
             sum((Counter(samples.other_files) for samples in parts.values()), Counter()),

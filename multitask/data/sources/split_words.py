@@ -16,7 +16,7 @@ Word = Annotated[Name, Field(min_length=1)]
 
 
 class SplitWords(Settings):
-    """The words by which a source says of a picture what it is for, in upper or lower case."""
+    """The words by which a source says of an image what it is for, in upper or lower case."""
 
     train: Annotated[tuple[Word, ...], Field(min_length=1)] = ("train", "training")
     val: tuple[Word, ...] = ("val", "valid", "validation", "dev")

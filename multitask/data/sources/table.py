@@ -22,34 +22,34 @@ FILES = (".csv", ".tsv", ".parquet")
 
 
 class TableSettings(RootedSettings):
-    """A row for every picture; an empty cell is a label that nobody knows."""
+    """A row for every image; an empty cell is a label that nobody knows."""
 
     name: Literal["table"] = "table"
     file: str = "train.csv"
     """The table, in the data root; ``.csv``, ``.tsv`` or ``.parquet``."""
     query_file: str = "queries.csv"
-    """A table of the pictures to be answered, in the data root; where their answers are known, those and groups too."""
+    """A table of the images to be answered, in the data root; where their answers are known, those and groups too."""
     delimiter: Literal[",", ";", "\t", "|"] = ","
     """What stands between the cells of a CSV file."""
     encoding: str = "utf-8"
     """Of a CSV file that does not say it by a byte order mark, as ``cp1252`` or ``cp949``."""
     path: Column = "path"
-    """The column of the pictures' paths, relative to the data root."""
+    """The column of the images' paths, relative to the data root."""
     tasks: dict[str, ColumnSettings] = {}
     """How each task's labels are written; a task that is not named has class names (a binned one numbers) in a column
     of its own name."""
     group: Column | None = None
-    """The column that says which pictures must stay together; None: each is on its own."""
+    """The column that says which images must stay together; None: each is on its own."""
     id: Column | None = None
-    """A column by which corrections may find pictures."""
+    """A column by which corrections may find images."""
     weight: Column | None = None
-    """The column of how much each picture counts in the loss: a number of at least 0; only the ratios matter."""
+    """The column of how much each image counts in the loss: a number of at least 0; only the ratios matter."""
     split: Column | None = None
-    """The column that says of each picture whether it trains, validates or tests, in place of a random split."""
+    """The column that says of each image whether it trains, validates or tests, in place of a random split."""
     splits: SplitWords = SplitWords()
     """By which words it says so."""
     box: tuple[Column, Column, Column, Column] | None = None
-    """The columns of left, top, right and bottom of what matters in each picture, in pixels; all empty: unknown."""
+    """The columns of left, top, right and bottom of what matters in each image, in pixels; all empty: unknown."""
 
     @model_validator(mode="after")
     def _check(self) -> TableSettings:
@@ -115,5 +115,5 @@ class TableSettings(RootedSettings):
         of_tasks = [self.tasks.get(name, ColumnSettings()) for name in space.task_names]
         named = [settings.column or name for name, settings in zip(space.task_names, of_tasks, strict=True)]
         numbers = [settings.number for settings in of_tasks]
-        told = [self.group, self.id, self.weight, self.split, *(self.box or ())]
-        return [self.path, *named, *(column for column in (*numbers, *told) if column is not None)]
+        others = [self.group, self.id, self.weight, self.split, *(self.box or ())]
+        return [self.path, *named, *(column for column in (*numbers, *others) if column is not None)]

@@ -31,11 +31,11 @@ class TableRows:
     """The rows of a table as columns: of a million, nothing is kept but what the columns hold.
 
     Args:
-        root: the folder of the pictures.
+        root: the folder of the images.
         file: the table, in it.
         columns: those that it must have.
         settings: what they mean.
-        space: what labels are read; None: none are, nor anything else that only labelled pictures have.
+        space: what labels are read; None: none are, nor anything else that only labelled images have.
 
     Raises:
         UserError: the file or a row of it is not as it must be.
@@ -119,7 +119,7 @@ class TableRows:
         return self._sides[word]
 
     def _image(self, text: str) -> str:
-        """A picture's path: with the slashes of Windows, too, unless a file is really called so."""
+        """An image's path: with the slashes of Windows, too, unless a file is really called so."""
         image = inside(text, self.settings.path)
         if "\\" in image and not os.path.lexists(self.root / image):
             self.num_backslashed += 1

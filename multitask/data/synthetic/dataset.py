@@ -4,9 +4,9 @@ The people are invented (`people.py`) and painted (`faces.py`); here stands what
 
     train/train.csv            id,gender,race,age,path
     train/images/{path}/       mask1 to mask5, incorrect_mask and normal, each .jpg, .jpeg or .png
-    eval/info.csv              ImageID,ans: other people's pictures in no order, every ans 0
+    eval/info.csv              ImageID,ans: other people's images in no order, every ans 0
     eval/images/{ImageID}
-    answers.csv                ImageID,ans,group: the true classes in info.csv's order, and whose picture it is
+    answers.csv                ImageID,ans,group: the true classes in info.csv's order, and whose image it is
     noise.csv                  path,field,from,to: every wrong label that was planted, from the truth to what is written
     synth.json                 what the set was drawn from
 """
@@ -34,8 +34,8 @@ from multitask.utils.files import naming
 # Raise it whenever the same arguments come to give other files.
 DRAWING_VERSION = 1
 
-# The layout: each picture's stem, the state it shows, and that state's label.
-PICTURES: tuple[tuple[str, str], ...] = (
+# The layout: each image's stem, the state it shows, and that state's label.
+IMAGES: tuple[tuple[str, str], ...] = (
     *((f"mask{i}", "worn") for i in range(1, 6)),
     ("incorrect_mask", "incorrect"),
     ("normal", "none"),
@@ -89,10 +89,10 @@ def draw_set(
 
     Args:
         root: the folder to make; it may exist if it is empty.
-        people: how many people to train on, at least 1; 7 pictures each.
+        people: how many people to train on, at least 1; 7 images each.
         seed: at least 0.
         noise: the fraction, 0 to 1, of the training people whose gender is written wrong, in train.csv and in the
-            folder's name alike: round(noise * people) of them. The pictures and the eval people stay true.
+            folder's name alike: round(noise * people) of them. The images and the eval people stay true.
         eval_people: how many other people to test on, at least 1; a quarter of `people` unless told.
         on_person: called with (people done, people in all) after each person.
 
@@ -122,18 +122,18 @@ def draw_set(
 
         num_images = _draw_train(folder, people, seed, frozenset(wrong.tolist()), report)
         num_eval_images = _draw_eval(folder, eval_people, seed, lambda done: report(people + done))
-        told = {"people": people, "eval_people": eval_people, "seed": seed, "noise": noise}
-        _write_text(folder / "synth.json", json.dumps({**told, "drawing_version": DRAWING_VERSION}, indent=2) + "\n")
+        origin = {"people": people, "eval_people": eval_people, "seed": seed, "noise": noise}
+        _write_text(folder / "synth.json", json.dumps({**origin, "drawing_version": DRAWING_VERSION}, indent=2) + "\n")
     return DrawnSet(root, people, eval_people, num_images, num_eval_images, num_wrong)
 
 
 def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], report: Callable[[int], None]) -> int:
-    """Writes train/ and noise.csv; returns the number of pictures."""
+    """Writes train/ and noise.csv; returns the number of images."""
     rows: list[tuple[str, ...]] = []
     planted: list[tuple[str, ...]] = []
     num_images = 0
     for index in range(people):
-        true_gender, age, pictures = _pictures(seed, _TRAIN, index)
+        true_gender, age, images = _drawings(seed, _TRAIN, index)
         gender = true_gender
         if index in wrong:
             gender = "female" if true_gender == "male" else "male"
@@ -143,8 +143,8 @@ def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], rep
             planted.append((path, "gender", true_gender, gender))
         rows.append((number, gender, RACE, str(age), path))
         (folder / "train" / "images" / path).mkdir(parents=True)
-        for picture in pictures:
-            _save(picture.pixels, folder / "train" / "images" / path / (picture.stem + picture.extension))
+        for image in images:
+            _save(image.pixels, folder / "train" / "images" / path / (image.stem + image.extension))
             num_images += 1
         report(index + 1)
     _write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
@@ -153,15 +153,15 @@ def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], rep
 
 
 def _draw_eval(folder: Path, people: int, seed: int, report: Callable[[int], None]) -> int:
-    """Writes eval/ and answers.csv; returns the number of pictures."""
+    """Writes eval/ and answers.csv; returns the number of images."""
     (folder / "eval" / "images").mkdir(parents=True)
     answers: list[tuple[str, str, str]] = []
     for index in range(people):
-        gender, age, pictures = _pictures(seed, _EVAL, index)
-        for picture in pictures:
-            name = picture.code + picture.extension
-            _save(picture.pixels, folder / "eval" / "images" / name)
-            answers.append((name, str(true_class(picture.mask, gender, age)), f"eval-{index + 1:06d}"))
+        gender, age, images = _drawings(seed, _EVAL, index)
+        for image in images:
+            name = image.code + image.extension
+            _save(image.pixels, folder / "eval" / "images" / name)
+            answers.append((name, str(true_class(image.mask, gender, age)), f"eval-{index + 1:06d}"))
         report(index + 1)
     order = np.random.default_rng([seed, _ORDER]).permutation(len(answers))
     shuffled = [answers[i] for i in order]
@@ -171,7 +171,7 @@ def _draw_eval(folder: Path, people: int, seed: int, report: Callable[[int], Non
 
 
 @dataclass(frozen=True)
-class _Picture:
+class _Drawing:
     stem: str
     mask: str
     extension: str
@@ -179,8 +179,8 @@ class _Picture:
     pixels: np.ndarray  # (H, W, 3) uint8
 
 
-def _pictures(seed: int, stream: int, index: int) -> tuple[str, int, Iterator[_Picture]]:
-    """The true gender and age of one person, and the pictures, drawn one by one as they are asked for."""
+def _drawings(seed: int, stream: int, index: int) -> tuple[str, int, Iterator[_Drawing]]:
+    """The true gender and age of one person, and the images, drawn one by one as they are asked for."""
     start = np.random.default_rng([seed, stream]).random(2)
     gender, age = gender_and_age(index, (float(start[0]), float(start[1])))
     # One generator per person: nobody's face depends on who was drawn before.
@@ -188,10 +188,10 @@ def _pictures(seed: int, stream: int, index: int) -> tuple[str, int, Iterator[_P
     person = invent_person(gender, age, rng)
     endings, shares = zip(*EXTENSIONS, strict=True)
 
-    def drawn() -> Iterator[_Picture]:
-        for stem, mask in PICTURES:
+    def drawn() -> Iterator[_Drawing]:
+        for stem, mask in IMAGES:
             extension = str(rng.choice(endings, p=shares))
-            yield _Picture(stem, mask, extension, rng.bytes(20).hex(), draw_portrait(person, mask, rng))
+            yield _Drawing(stem, mask, extension, rng.bytes(20).hex(), draw_portrait(person, mask, rng))
 
     return gender, age, drawn()
 

@@ -1,7 +1,7 @@
-"""Who stands in a drawn picture: the traits of one invented person, drawn by chance from a gender and an age.
+"""Who stands in a drawn image: the traits of one invented person, drawn by chance from a gender and an age.
 
 Every trace of gender and age is left with a probability or blurred by its own noise, so that no single one settles the
-label while all of them together nearly always do. What a picture looks like is `faces.py`'s business.
+label while all of them together nearly always do. What an image looks like is `faces.py`'s business.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def mix(first: Colour, second: Colour, share: float) -> Colour:
 
 @dataclass(frozen=True)
 class Person:
-    """One invented person: what stays the same from picture to picture. Strengths run from 0 (none) to 1 (full)."""
+    """One invented person: what stays the same from image to image. Strengths run from 0 (none) to 1 (full)."""
 
     gender: str  # male or female
     age: int  # years

@@ -1,4 +1,4 @@
-"""Heads: from what a picture became to the log-probabilities of one task's labels, one file per idea."""
+"""Heads: from what an image became to the log-probabilities of one task's labels, one file per idea."""
 
 from multitask.model.heads.settings import (
     HEADS,

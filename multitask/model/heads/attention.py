@@ -14,7 +14,7 @@ class AttentionHead(nn.Module):
 
     Cross-attention with one query (as the class attention of Touvron et al. 2021, https://arxiv.org/abs/2103.17239):
     layer norm, for each of H heads a softmax over the places, the mean of their values by it, one linear layer. Since
-    the query is the same for all pictures, its product with the key projection is one vector of each head, which is
+    the query is the same for all images, its product with the key projection is one vector of each head, which is
     what is learned here. It is zero at first: the head begins by looking everywhere alike.
 
     Args:

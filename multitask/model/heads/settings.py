@@ -46,7 +46,7 @@ class NetSettings(Settings):
 
     @abstractmethod
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """A module from ``Encoded`` pictures to (B, C_t) float32 log-probabilities, whose exponentials sum to 1."""
+        """A module from ``Encoded`` images to (B, C_t) float32 log-probabilities, whose exponentials sum to 1."""
 
 
 HEADS: Table[NetSettings] = Table("head", NetSettings, default="linear")

@@ -13,7 +13,7 @@ from multitask.data.formats import SUFFIXES
 from multitask.data.samples import Samples
 from multitask.data.sources import CompetitionSettings, FoldersSettings, SeveralSettings, TableSettings
 from multitask.data.sources.links import Links
-from multitask.data.sources.listing import MAX_REVISITS, MAX_SNIFFED, list_pictures
+from multitask.data.sources.listing import MAX_REVISITS, MAX_SNIFFED, list_images
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 
@@ -89,8 +89,8 @@ class TestLinks:
     def test_twice_to_the_same_folder_is_told(self, root: Path) -> None:
         for name in ("blue", "red/more"):
             (root / "train" / name).symlink_to(root / "store/blue")
-        found = list_pictures(root / "train", Links(root, False))
-        assert len(found.pictures) == 5
+        found = list_images(root / "train", Links(root, False))
+        assert len(found.images) == 5
         assert found.notes == (
             f"{root / 'train'}: 1 folder is there a second time by links: their pictures count twice",
         )
@@ -101,7 +101,7 @@ class TestLinks:
             for other in range(12):
                 (root / f"train/{one}/{other}").symlink_to(f"../{other}")
         with pytest.raises(UserError, match="links lead to the same folders again and again"):
-            list_pictures(root / "train", Links(root, False))
+            list_images(root / "train", Links(root, False))
         assert MAX_REVISITS < 10_000
 
     def test_in_a_table(self, root: Path, tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ class TestManyOthers:
         picture = Image.new("RGB", (4, 4))
         for number in range(5):
             picture.save(root / f"train/red/z{number}.img", format="PNG")
-        listing = list_pictures(root, Links(root, False))
+        listing = list_images(root, Links(root, False))
         assert any(note.startswith(f"{root}: 5 files may be pictures and are not used (PNG") for note in listing.notes)
         assert listing.others == {".txt": MAX_SNIFFED + 1}
 
@@ -219,13 +219,13 @@ class TestManyOthers:
         Image.new("RGB", (4, 4)).save(content, format="PNG")
         for number in range(MAX_SNIFFED + 20):
             (root / f"train/red/{number}").write_bytes(content.getvalue())
-        (note,) = list_pictures(root, Links(root, False)).notes
+        (note,) = list_images(root, Links(root, False)).notes
         assert note.startswith(f"{root}: {MAX_SNIFFED + 20:,} files may be pictures and are not used")
 
     def test_links_of_no_pictures_stop_nothing(self, root: Path, tmp_path: Path) -> None:
         (tmp_path / "far.txt").write_text("notes")
         (root / "train/notes.txt").symlink_to("nowhere.txt")
         (root / "train/other.txt").symlink_to(tmp_path / "far.txt")
-        listing = list_pictures(root, Links(root, False))
+        listing = list_images(root, Links(root, False))
         assert listing.notes == (f"{root}: 1 link leads to nothing, as train/notes.txt",)
         assert listing.others == {".txt": 1}

@@ -1,5 +1,21 @@
-"""Contract suites that can be run over a row of one's own, and what tests of rows need."""
+"""Contract suites, one call a table, that can be run over a row of one's own.
+
+>>> from multitask.losses import CrossEntropySettings
+>>> check_loss(CrossEntropySettings(smoothing=0.1))
+"""
 
 from multitask.settings.extensions import temporary_extensions
+from multitask.testing.balancers import check_balancer
+from multitask.testing.decode_rules import check_decode_rule
+from multitask.testing.heads import check_head
+from multitask.testing.losses import check_loss
+from multitask.testing.sources import check_source
 
-__all__ = ["temporary_extensions"]
+__all__ = [
+    "check_balancer",
+    "check_decode_rule",
+    "check_head",
+    "check_loss",
+    "check_source",
+    "temporary_extensions",
+]

@@ -9,48 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from multitask.labels import Task
 from multitask.losses import LOSSES, LossSettings
-from multitask.losses.task_losses import TaskLoss
 from multitask.losses.training_labels import TrainingLabels
 from multitask.settings import validate
-
-COUNTS = (50.0, 10.0, 0.0, 3.0)
-"""Of training pictures; the third class was never seen."""
-
-CENTRES = (5.0, 15.0, math.nan, 35.0)
-
-
-class OnLogits:
-    """A loss as of logits, from which heads make log-probabilities."""
-
-    def __init__(self, loss: TaskLoss) -> None:
-        self.loss = loss
-
-    @property
-    def weights(self) -> Tensor:
-        weights = self.loss.weights
-        assert isinstance(weights, Tensor)
-        return weights
-
-    def per_sample(self, logits: Tensor, labels: Tensor, numbers: Tensor | None = None) -> Tensor:
-        found: Tensor = self.loss.per_sample(logits.log_softmax(dim=1), labels, unknown_where_none(labels, numbers))
-        return found
-
-    def __call__(
-        self, logits: Tensor, labels: Tensor, weights: Tensor | None = None, numbers: Tensor | None = None
-    ) -> Tensor:
-        log_probs = F.log_softmax(logits if logits.dtype == torch.float64 else logits.float(), dim=1)
-        weights = torch.ones(len(labels)) if weights is None else weights
-        value: Tensor = self.loss(log_probs, labels, weights, unknown_where_none(labels, numbers))
-        return value
-
-
-def unknown_where_none(labels: Tensor, numbers: Tensor | None) -> Tensor:
-    return torch.full(labels.shape, math.nan) if numbers is None else numbers
+from multitask.testing.losses import CENTRES, COUNTS, OnLogits
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,9 +19,9 @@ from multitask.model.heads.attention import AttentionHead
 from multitask.model.heads.ordinal import coral_log_probs, corn_log_probs
 from multitask.model.heads.settings import MAX_SCALE
 from multitask.settings import validate
+from multitask.testing.heads import HEAD_CHECKS, WIDTHS, encoded
 
 NETS = HEADS
-WIDTHS = Widths(12, 8)
 every_net = pytest.mark.parametrize("name", NETS)
 
 
@@ -36,112 +37,10 @@ def build(name: str, num_classes: int = 5, **changes: Any) -> nn.Module:
     return settings(name, **changes).build(WIDTHS, task)
 
 
-def encoded(batch: int = 3, scale: float = 1.0) -> Encoded:
-    generator = torch.Generator().manual_seed(1)
-    pooled = scale * torch.randn(batch, WIDTHS.pooled, generator=generator)
-    places = scale * torch.randn(batch, 6, WIDTHS.map, generator=generator)
-    return Encoded(pooled.requires_grad_(), places.requires_grad_())
-
-
-def read(name: str, features: Encoded) -> Tensor:
-    """What a head of this name reads."""
-    found = features.map if NETS[name].reads_map else features.pooled  # type: ignore[attr-defined]
-    assert isinstance(found, Tensor)
-    return found
-
-
-# --- every head -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("num_classes", [2, 3, 7])
-@pytest.mark.parametrize("batch", [1, 3])
 @every_net
-def test_gives_log_probs_and_finite_gradients_to_every_parameter(name: str, batch: int, num_classes: int) -> None:
-    net, features = build(name, num_classes), encoded(batch)
-    log_probs = net(features)
-    assert log_probs.shape == (batch, num_classes)
-    assert log_probs.dtype == torch.float32
-    assert torch.allclose(log_probs.exp().sum(dim=1), torch.ones(batch))
-    log_probs.square().sum().backward()
-    for tensor in (read(name, features), *(parameter for parameter in net.parameters() if parameter.numel())):
-        assert tensor.grad is not None
-        assert torch.isfinite(tensor.grad).all()
-        assert tensor.grad.abs().sum() > 0
-
-
-@every_net
-def test_begins_with_no_class_far_ahead(name: str) -> None:
-    log_probs = build(name, 10)(encoded(64))
-    assert log_probs.min() > -6
-    assert (log_probs.exp().mean(dim=0) - 0.1).abs().max() < 0.1
-
-
-@pytest.mark.parametrize("scale", [0.0, 1e-6, 1e3, 1e8])
-@every_net
-def test_extreme_features_leave_all_finite_and_normalised(name: str, scale: float) -> None:
-    net, features = build(name), encoded(scale=scale)
-    for parameter in net.parameters():  # and extreme weights
-        parameter.data *= 10
-    log_probs = net(features)
-    assert torch.isfinite(log_probs).all()
-    assert torch.allclose(log_probs.exp().sum(dim=1), torch.ones(3), atol=1e-5)
-    F.nll_loss(log_probs, torch.tensor([0, 2, 4])).backward()
-    for tensor in (read(name, features), *net.parameters()):
-        assert tensor.grad is not None
-        assert torch.isfinite(tensor.grad).all()
-
-
-@every_net
-def test_half_precision_gives_float32_near_that_of_single(name: str) -> None:
-    net, features = build(name), encoded(16)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = Encoded(features.pooled.bfloat16(), None if features.map is None else features.map.bfloat16())
-        found = net(half)
-    assert found.dtype == torch.float32
-    assert torch.allclose(found.exp().sum(dim=1), torch.ones(16), atol=1e-6)
-    torch.testing.assert_close(found, net(features), rtol=0, atol=0.1)
-    found.square().sum().backward()
-    assert all(torch.isfinite(parameter.grad).all() for parameter in net.parameters() if parameter.grad is not None)
-
-
-@every_net
-def test_state_goes_round(name: str) -> None:
-    net, other = build(name), build(name)
-    for parameter in net.parameters():
-        parameter.data += 0.1
-    assert not torch.equal(net(encoded()), other(encoded()))
-    other.load_state_dict(net.state_dict())
-    assert torch.equal(net(encoded()), other(encoded()))
-
-
-@every_net
-def test_learns_its_task(name: str) -> None:
-    # Classes in order along one direction, which every head can tell apart.
-    net = build(name, 3)
-    generator = torch.Generator().manual_seed(2)
-    labels = torch.arange(3).repeat(40)
-    pooled, places = torch.randn(120, 12, generator=generator), torch.randn(120, 6, 8, generator=generator)
-    pooled[:, 0] += 6 * (labels - 1)
-    pooled[:, 1] += 6  # a direction knows no origin
-    places[:, 2, :2] += 6 * torch.stack([labels - 1, 1 - labels], dim=1)[:, :2]
-    optimizer = torch.optim.Adam(net.parameters(), lr=0.05)
-    for _ in range(80):
-        optimizer.zero_grad()
-        log_probs = net(Encoded(pooled, places))
-        F.nll_loss(log_probs, labels).backward()
-        optimizer.step()
-    assert (log_probs.argmax(dim=1) == labels).float().mean() > 0.95
-
-
-@every_net
-def test_drops_only_in_training_and_only_where_asked(name: str) -> None:
-    features = encoded(64)
-    dropping, plain = build(name, dropout=0.5), build(name)
-    assert not torch.equal(dropping(features), dropping(features))
-    assert torch.equal(plain(features), plain(features))
-    dropping.eval()
-    assert torch.equal(dropping(features), dropping(features))
-    assert torch.equal(dropping(features), plain(features))
+@pytest.mark.parametrize("check", HEAD_CHECKS, ids=lambda check: check.__name__)
+def test_keeps_the_contract(check: Callable[[NetSettings], None], name: str) -> None:
+    check(settings(name))
 
 
 @every_net
@@ -151,16 +50,8 @@ def test_impossible_dropout_is_refused(name: str, dropout: Any) -> None:
         build(name, dropout=dropout)
 
 
-@every_net
-def test_only_heads_for_classes_in_order_refuse_a_nominal_task(name: str) -> None:
-    net = settings(name)
-    for kind in ("ordinal", "binned"):
-        net.check(Task("age", ("a", "b"), kind=kind))  # type: ignore[arg-type]
-    if name in ("corn", "coral"):
-        with pytest.raises(ValueError, match=rf"^heads\.mask\.net: {name} needs classes in order, but mask is nominal"):
-            net.check(Task("mask", ("a", "b")))
-    else:
-        net.check(Task("mask", ("a", "b")))
+def test_heads_for_classes_in_order_say_so() -> None:
+    assert [name for name, row in HEADS.items() if row.ordinal] == ["corn", "coral"]
 
 
 def test_linear_is_linear_and_mlp_is_not() -> None:

@@ -24,6 +24,7 @@ from multitask.data.sources import (
 from multitask.data.sources.several import PartSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
+from multitask.testing import check_source
 
 SPACE = LabelSpace(
     [
@@ -132,6 +133,13 @@ def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: P
     assert len(rows) == 21
     assert {len(row) for row in rows} == {len(header)}
     assert [row[0] for row in rows] == list(queries.ids)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_keeps_the_contract(name: str, drawn: Path, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    source = LAYOUTS[name](drawn, root)
+    check_source(source, root / "one" if name == "several" else root, SPACE)
 
 
 @pytest.mark.parametrize("name", SOURCES)

@@ -1,4 +1,4 @@
-"""The errors that a user can cause and mend."""
+"""Errors that a user can cause and mend, and the hints in their lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_LINE = 1500
 
 
 class UserError(ValueError):
-    """What a user gave is wrong; the message is one line that names it, the rule and what was found.
+    """A mistake in what a user gave; the message is one line that names the key or file, the rule and what was found.
 
     The command line prints the message without a traceback and exits with code 2. What is longer than ``MAX_LINE``
     loses its middle, since names, values and lists of either come from files that can hold anything.
@@ -42,7 +42,7 @@ def printable(message: str) -> str:
 
 
 class DivergedError(UserError):
-    """What a network gives is no number any more."""
+    """A loss, a weight or an output of a network is NaN or infinite."""
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:

@@ -86,7 +86,7 @@ def transforms(settings: AugmentSettings) -> list[A.BasicTransform]:
 
 
 def changes_images(settings: AugmentSettings) -> bool:
-    """Whether training ever sees another image than validation does."""
+    """Whether any image may be augmented, so that training sees other pixels than validation does."""
     return bool(transforms(settings)) or settings.mix.mixup_prob + settings.mix.cutmix_prob > 0
 
 

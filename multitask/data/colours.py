@@ -1,4 +1,4 @@
-"""From any mode of image to 8-bit RGB: by what the file's type says, never by what is in the one image."""
+"""Conversion of any image mode to 8-bit RGB, by the type of the file and never by the pixels of one image."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _OF_16_BITS = ("PNG", "PPM")
 
 @dataclass(frozen=True)
 class Decoding:
-    """How what is no plain 8-bit image becomes one.
+    """The conversion of images that are not plain 8-bit ones.
 
     Attributes:
-        background: RGB, what is seen where an image is transparent.
-        value_range: what becomes black and white of grey images of more than 8 bits; None: 0 to 65,535 of unsigned
-            16-bit ones and 0 to 1 of floats; others are refused, since nothing tells what they mean.
+        background: RGB, the colour behind transparent pixels.
+        value_range: the values that become black and white in grey images of more than 8 bits; None: 0 to 65,535 of
+            unsigned 16-bit ones and 0 to 1 of floats; others are refused, since their range is not known.
     """
 
     background: tuple[int, int, int] = WHITE
@@ -35,7 +35,7 @@ class Decoding:
         Args:
             image: of any mode.
             form: the format of its file, as Pillow calls it.
-            inverted: whether its grey values of more than 8 bits say how dark, not how light, a pixel is.
+            inverted: whether the least of its grey values of more than 8 bits is white.
 
         Raises:
             UserError: its values are not in the range that they must be in.
@@ -72,7 +72,7 @@ class Decoding:
 
 
 def _check_told(values: NDArray[Any], mode: str) -> None:
-    """Checks that values are within the range that their type says."""
+    """Refuses values outside the range that their type implies."""
     found = f"from {values.min():g} to {values.max():g}"
     how = "set data.value_range to what is black and what is white in all pictures, as [0, 255]"
     if mode != "F":

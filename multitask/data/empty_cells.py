@@ -44,7 +44,7 @@ def empty_cells(samples: Samples, split: Split) -> EmptyCells:
 
 
 def _occurring(space: LabelSpace, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(C,) whether a class is that of one of (N, T) labels, some of which may be missing."""
+    """(C,) whether each class has one of the (N, T) labels, of which some may be missing."""
     kinds = np.unique(labels, axis=0)
     missing = (kinds == MISSING).sum(axis=1)
     whole = np.zeros(space.sizes, dtype=bool)

@@ -32,9 +32,9 @@ class FaceDetector:
 
     Attributes:
         model: the content of YuNet's ONNX file.
-        choose: which of several: the ``largest``, or the most ``central``.
-        min_score: how sure of a face it must be, in (0, 1].
-        detect_px: the longer side of what it looks at.
+        choose: among several faces, the ``largest`` or the most ``central``.
+        min_score: the least confidence of a face, in (0, 1].
+        detect_px: the longer side of the image that is searched, in pixels.
         digest: of the model's content.
     """
 
@@ -46,7 +46,7 @@ class FaceDetector:
 
     @classmethod
     def read(cls, path: Path, choose: Literal["largest", "central"], min_score: float, detect_px: int) -> FaceDetector:
-        """A detector from its model file, which is tried out.
+        """The detector of a model file, tried on one image.
 
         Raises:
             UserError: the file cannot be read, or is not YuNet.
@@ -65,7 +65,7 @@ class FaceDetector:
         return detector
 
     def key(self) -> str:
-        """What the boxes depend on beside the images."""
+        """Whatever the boxes depend on beside the images, as plain values for a cache key."""
         return repr((self.digest, self.choose, self.min_score, self.detect_px, _NMS, _TOP_K, cv2.__version__))
 
     def find(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""What data a run has, as a digest that tells it from any other."""
+"""The digest of a run's data: images, labels, groups and weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multitask.data.samples import Samples
 
 
 def fingerprint(rows: Iterable[tuple[str, bytes]]) -> str:
-    """A digest of images and what is said of them.
+    """A digest of images and their rows of the table.
 
     Args:
         rows: per image, everything the run takes from its row of the table, as text, and its file's digest.
@@ -28,7 +28,7 @@ def fingerprint(rows: Iterable[tuple[str, bytes]]) -> str:
 
 
 def describe(dataset: Dataset, contents: Sequence[bytes]) -> dict[str, Any]:
-    """What ``data.json`` begins with: a digest of images, labels, groups and weights, and how much there is.
+    """The head of ``data.json``: the digest of images, labels, groups and weights, and their counts.
 
     Args:
         dataset: N samples.

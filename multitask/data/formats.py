@@ -1,4 +1,4 @@
-"""Which image formats are read, and how files are told apart without being opened as images."""
+"""The image formats that are read, and the magic bytes by which files are told apart without opening them."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ MAGIC_BYTES = 32
 
 
 def sniff(head: bytes) -> str | None:
-    """What a file is by its first ``MAGIC_BYTES`` bytes, as ``PNG``; None: something else."""
+    """The format of a file by its first ``MAGIC_BYTES`` bytes, as ``PNG``; None: no known format."""
     return next((name for start, magic, name in _MAGIC if head[start:].startswith(magic)), None)
 
 
 def why_unread(data: bytes) -> str:
-    """Why Pillow takes a file for no image, in a few words."""
+    """The reason why Pillow does not open a file as an image, in a few words."""
     if not data:
         return "it is empty"
     found = sniff(data[:MAGIC_BYTES])

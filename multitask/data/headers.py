@@ -1,4 +1,4 @@
-"""What the heads of images' files say: format, size, and whether there is more than one image in them."""
+"""Headers of image files: format, size, and whether there are several frames or pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multitask.utils.files import check_regular
 
 @dataclass(frozen=True)
 class Header:
-    """Of one file.
+    """The header of one file.
 
     Attributes:
         form: format and mode, as ``JPEG RGB``.
@@ -30,10 +30,10 @@ class Header:
 
 
 def read_header(path: Path) -> Header:
-    """Reads the head of an image's file.
+    """Reads the header of an image file.
 
     Raises:
-        OSError, UserError: it is none, or cannot be opened; or whatever else Pillow makes of a damaged one.
+        OSError, UserError: it is no image, or cannot be opened; or whatever else Pillow raises on a damaged one.
     """
     check_regular(path)
     with open_image(path) as image:
@@ -46,7 +46,7 @@ def read_header(path: Path) -> Header:
 
 
 def read_headers(paths: Sequence[Path]) -> list[Header | None]:
-    """The heads of N files; None of those that cannot be read, which are named when they are decoded."""
+    """The headers of N files; None for those that cannot be read, which are named when they are decoded."""
 
     def attempt(path: Path) -> Header | None:
         try:

@@ -33,12 +33,12 @@ def _ignore(text: str) -> None:
 
 @dataclass(frozen=True)
 class SharedPixels:
-    """Where pixels are kept for other processes and runs, and by what they are found again.
+    """A folder in which pixels are kept for other processes and runs, by keys of what they depend on.
 
     Attributes:
-        folder: it is made if it is not there.
+        folder: made where it does not exist.
         contents: a digest of each image's file, in order.
-        say: hears, in a line each, what is about to be written, and what was found damaged.
+        say: called with a line on each file that is about to be written, or was found damaged.
     """
 
     folder: Path
@@ -48,10 +48,10 @@ class SharedPixels:
     def kept(
         self, name: str, num_bytes: int, paths: Sequence[Path], rows: Callable[[], Iterator[NDArray[Any]]]
     ) -> NDArray[Any]:
-        """The array of that name, made if it is not there whole.
+        """The array of a name, made where there is none, or a damaged one.
 
         Args:
-            name: of its file, which says what it depends on.
+            name: of its file, a key of all that it depends on.
             num_bytes: its size.
             paths: the images' files, N.
             rows: gives the row of each image, (...).
@@ -79,7 +79,7 @@ class SharedPixels:
 
 
 def choose_cache(cache: CacheName, num_bytes: int, folder: Path) -> Literal["memory", "disk", "none"]:
-    """Where pixels are kept: ``auto`` takes memory, or else the disk, if they take at most half of what is free there.
+    """The cache to use: ``auto`` is memory, or else the disk, where the pixels take at most half of the free space.
 
     Args:
         cache: the setting.
@@ -94,7 +94,7 @@ def choose_cache(cache: CacheName, num_bytes: int, folder: Path) -> Literal["mem
 
 
 def free_bytes(folder: Path) -> int:
-    """What is free on a folder's disk; 0 where one may not write. The folder need not be there yet."""
+    """The free space on a folder's disk; 0 where writing is not allowed. The folder need not exist yet."""
     there = next(place for place in (folder, *folder.parents) if place.exists())
     return shutil.disk_usage(there).free if os.access(there, os.W_OK | os.X_OK) and there.is_dir() else 0
 
@@ -193,14 +193,14 @@ class ImageCache:
 
 
 def pixel_bytes(num_images: int, preprocessing: Preprocessing) -> int:
-    """How much the pixels of so many images take."""
+    """The bytes that the pixels of so many images take."""
     return num_images * preprocessing.size[0] * preprocessing.size[1] * 3
 
 
 def _in_threads(
     work: Callable[..., T], items: Iterable[tuple[object, ...]], on_done: Callable[[int], None] | None
 ) -> Iterator[T]:
-    """``work`` of every item, in order."""
+    """The results of ``work`` on every item, in order."""
     # Decoding, resizing and detecting go on without the interpreter's lock, so threads are enough.
     workers = len(os.sched_getaffinity(0))
     ahead: deque[Future[T]] = deque()

@@ -38,10 +38,10 @@ def _formats() -> list[str]:
 
 
 def open_image(file: Path | io.BytesIO) -> Image.Image:
-    """Opens an image, of which the header is read; by its content, and only in the formats of ``FORMATS``.
+    """Opens an image and reads its header; by its content, and only in the formats of ``FORMATS``.
 
     Raises:
-        OSError: it is none, or cannot be opened.
+        OSError: it is no image, or cannot be opened.
     """
     return Image.open(file, formats=_formats())
 
@@ -112,7 +112,7 @@ T = TypeVar("T")
 
 
 def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) -> T:
-    """What ``use`` makes of an image's file.
+    """The result of ``use`` on an image file.
 
     Raises:
         UserError: the file is missing, no file, damaged or no image, or ``use`` raises it.
@@ -134,6 +134,6 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
 
 
 def _is_inverted(image: Image.Image) -> bool:
-    """Whether a TIFF's least value is white: Pillow turns such an image round of 8 bits, but no other."""
+    """Whether a TIFF's least value is white: Pillow inverts such an image where it has 8 bits, but no other."""
     tags = getattr(image, "tag_v2", None)
     return tags is not None and tags.get(_PHOTOMETRIC) == 0

@@ -29,7 +29,7 @@ _VERSION = 3
 
 
 class Normaliser(Protocol):
-    """What makes a network's input of what the batches hold."""
+    """The last step of preprocessing: from the content of a batch to the network's input."""
 
     def normalise(self, images: Tensor) -> Tensor:
         """The network's input, of B images or of the features that stand for them, on any device."""
@@ -155,7 +155,7 @@ class Preprocessing:
 def pixels_key(
     contents: Iterable[bytes], preprocessing: Preprocessing, boxes: NDArray[np.float64] | None = None
 ) -> str:
-    """What the pixels of some images depend on, as a word: alike for the same pixels, and for no others.
+    """A cache key of pixels: equal for the same pixels, and for no others.
 
     Args:
         contents: a digest of each image's file, in order.
@@ -170,17 +170,17 @@ def pixels_key(
 
 
 def boxes_key(contents: Iterable[bytes], detector: FaceDetector, decoding: Decoding) -> str:
-    """What the boxes that a detector finds in some images depend on, as a word."""
+    """A cache key of the boxes that a detector finds in images."""
     return content_key((_VERSION, detector.key(), decoding, decoders()), contents)
 
 
 def decoders() -> list[str]:
-    """What decodes and resizes, and its version."""
+    """The libraries that decode and resize, with their versions."""
     return [f"{name} {version(name)}" for name in ("pillow", "simplejpeg")]
 
 
 def content_key(parts: object, contents: Iterable[bytes], more: bytes = b"") -> str:
-    """A word for plain values and files' digests."""
+    """A digest of plain values and of files' digests."""
     digest = hashlib.blake2b(repr(parts).encode(), digest_size=16)
     for content in (*contents, more):
         digest.update(content)

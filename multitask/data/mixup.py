@@ -14,7 +14,7 @@ from multitask.labels import MISSING
 
 @dataclass(frozen=True)
 class BatchTargets:
-    """What a batch should be taken for.
+    """The targets of a batch, which may be mixed with a permutation of itself.
 
     A mixed image is ``lam`` of the one's labels and ``1 - lam`` of the other's. Its joint target is therefore
     ``lam * delta(labels) + (1 - lam) * delta(labels[partner])``, two cells of the product, and not the product of the
@@ -23,10 +23,10 @@ class BatchTargets:
 
     Attributes:
         labels: (B, T) int64, ``MISSING`` where unknown.
-        weights: (B,) how much each sample counts.
+        weights: (B,) of the samples in the loss.
         numbers: (B, T) the raw numbers that labels were made of, NaN where there is none.
-        partner: (B,) the place in the batch of each image mixed in; None if none are.
-        lam: the share of an image's own pixels.
+        partner: (B,) for each image, the index in the batch of the one mixed in; None: the batch is not mixed.
+        lam: lambda, the share of an image's own pixels.
     """
 
     labels: Tensor
@@ -49,16 +49,18 @@ class BatchTargets:
 
 
 def mix(images: Tensor, targets: BatchTargets, settings: MixSettings, seed: int) -> tuple[Tensor, BatchTargets]:
-    """A batch mixed with a permutation of itself by mixup or CutMix, or left as it is.
+    """A batch mixed with a permutation of itself by mixup or CutMix, or left unmixed.
 
-    mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412. CutMix: Yun et al. 2019,
-    https://arxiv.org/abs/1905.04899, with lambda recomputed from the area really pasted.
+    Image i becomes lambda x_i + (1 - lambda) x_j, with x_j its partner and lambda from a symmetric beta distribution
+    (mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412); or a box of it, of about 1 - lambda of the area, is
+    replaced by that of x_j, with lambda then recomputed from the area really pasted (CutMix: Yun et al. 2019,
+    https://arxiv.org/abs/1905.04899).
 
     Args:
         images: (B, 3, H, W) float.
         targets: of each, unmixed.
-        settings: which, how often, how evenly.
-        seed: of everything random here.
+        settings: the probability of each method, and the parameter of its beta distribution.
+        seed: of every random choice.
 
     Returns:
         (B, 3, H, W) images and their targets.

@@ -1,4 +1,4 @@
-"""Samplers: which images an epoch serves, and in which order."""
+"""Samplers: the training samples that an epoch serves, and their order."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from multitask.utils.spelling import Name
 
 
 class SamplerSettings(Settings):
-    """A sampler. An epoch is as long as the training samples are many, whatever draws them."""
+    """The settings of a sampler. Whatever the sampler, an epoch serves as many samples as there are to train on."""
 
     name: str
 
     @abstractmethod
     def chances(self, samples: Samples) -> NDArray[np.float64] | None:
-        """How likely each of N training samples is in each draw of an epoch.
+        """The probability of each of N training samples in each draw of an epoch.
 
         Returns:
             (N,), which sum to 1, for draws with replacement; None where every sample is served once.
@@ -44,20 +44,21 @@ class UniformSettings(SamplerSettings):
     name: Literal["uniform"] = "uniform"
 
     def chances(self, samples: Samples) -> None:
-        """None."""
+        """None: every sample is served once."""
 
 
 class ClassWeightedSettings(SamplerSettings):
-    """Samples of rare classes more often: 1 / n**power for a class of n; power 1 draws all classes equally often.
+    """Samples of rare classes more often: sample i with a probability proportional to n_c ** -power.
 
-    The classes are those of the product; samples that miss labels are classes by what they have.
+    n_c is the number of training samples of its class c; ``power`` 1 draws all classes equally often, 0 all samples.
+    The classes are those of the product; incomplete labels count as classes of their own.
     """
 
     name: Literal["class_weighted"] = "class_weighted"
     power: Annotated[Float, Field(gt=0, le=1)] = 1.0
 
     def chances(self, samples: Samples) -> NDArray[np.float64]:
-        """(N,) by the frequency of each sample's class."""
+        """(N,) proportional to n_c ** -power."""
         _, classes, counts = np.unique(samples.kinds, return_inverse=True, return_counts=True)
         if len(counts) == 1:
             raise UserError("data.sampler: class_weighted would be ignored: all pictures that train are of one class")
@@ -65,14 +66,17 @@ class ClassWeightedSettings(SamplerSettings):
 
 
 class PerSourceSettings(SamplerSettings):
-    """Each of several sources by its own weight, however many samples it has; within a source all alike."""
+    """Each of several sources by its own weight: sample i with a probability proportional to w_s / n_s.
+
+    w_s is the weight of its source s and n_s the number of training samples of that source.
+    """
 
     name: Literal["per_source"] = "per_source"
     weights: dict[Name, Annotated[PositiveFloat, Field(le=1e6)]] = {}
     """By the source's name; 1 where none is given."""
 
     def chances(self, samples: Samples) -> NDArray[np.float64]:
-        """(N,) by each sample's source."""
+        """(N,) proportional to w_s / n_s."""
         import pandas as pd
 
         sources, names = pd.factorize(samples.sources)
@@ -84,12 +88,12 @@ class PerSourceSettings(SamplerSettings):
 
 
 class GroupsBalancedSettings(SamplerSettings):
-    """Each group equally often, however many samples it has."""
+    """Each group equally often: sample i with a probability proportional to 1 / n_g, n_g the samples of its group g."""
 
     name: Literal["groups_balanced"] = "groups_balanced"
 
     def chances(self, samples: Samples) -> NDArray[np.float64]:
-        """(N,) by the size of each sample's group."""
+        """(N,) proportional to 1 / n_g."""
         groups = samples.group_indices()
         if len(groups) > 1 and groups.max() + 1 == len(groups):
             raise UserError(
@@ -111,7 +115,7 @@ def draw(
     Args:
         indices: (N,) the training samples.
         chances: (N,) as ``SamplerSettings.chances`` gives them.
-        rng: of the order and, where samples are drawn, the draws.
+        rng: for the order and, where there are chances, the draws.
 
     Returns:
         (N,) some of ``indices``.

@@ -1,4 +1,4 @@
-"""The one table of samples: which image, of which group, with which labels."""
+"""The table of samples: images with their groups and labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIDES = ("train", "val", "test")
 
 
 class Files(Sequence[Path]):
-    """The images' files, each made when it is asked for: a path takes more memory than all the rest of its row."""
+    """The paths of the images, each made on access: a path takes more memory than all the rest of its row."""
 
     def __init__(self, samples: Samples) -> None:
         self._samples = samples
@@ -52,8 +52,8 @@ class Samples:
         groups: (N,) str; the images of one group (a person) stay together in every split.
         labels: (N, T) int64, ``MISSING`` where unknown; columns in task order.
         numbers: (N, T) float64, the raw number of a binned task (an age), NaN where unknown or not binned.
-        weights: (N,) float32, how much each counts in the loss beside the others of its batch.
-        sources: (N,) str, where each came from.
+        weights: (N,) float32, in the loss; only the ratios within a batch matter.
+        sources: (N,) str, the name of the source of each.
         ids: (N,) str, what the source calls each or its group, by which corrections may find them; not always unique.
             None where the source has none.
         sides: (N,) int64, indices into ``SIDES`` where the source says who trains, validates and tests, ``MISSING``
@@ -62,7 +62,7 @@ class Samples:
             unknown. None where the source has none.
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
             is the one folder.
-        notes: what whoever trains on these must be told once, a sentence each.
+        notes: warnings to be shown once before training, a sentence each.
         other_files: where folders were looked through, how many files in them are no images, by suffix.
     """
 
@@ -92,7 +92,7 @@ class Samples:
 
     @property
     def num_groups(self) -> int:
-        """How many groups there are."""
+        """G, the number of groups."""
         return len(set(self.groups))
 
     def group_indices(self) -> NDArray[np.int64]:
@@ -115,7 +115,7 @@ class Samples:
         return kinds
 
     def columns(self) -> dict[str, NDArray[Any]]:
-        """The columns that there are, by their attribute's name."""
+        """The columns that are not None, by the name of their attribute."""
         found = {column.name: getattr(self, column.name) for column in fields(self)}
         return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
 
@@ -127,7 +127,7 @@ class Samples:
         return find_file(self.roots[part], rest)
 
     def paths(self) -> Files:
-        """The images' files."""
+        """The paths of the images."""
         return Files(self)
 
     def take(self, indices: NDArray[np.int64]) -> Samples:
@@ -137,7 +137,7 @@ class Samples:
 
     @classmethod
     def unlabelled(cls, space: LabelSpace, root: Path, images: Sequence[str], groups: Sequence[str]) -> Samples:
-        """Images of which nothing is known."""
+        """N samples without labels, in the given groups."""
         num = len(images)
         return cls(
             space,
@@ -209,10 +209,10 @@ class Samples:
         return samples
 
     def check_possible(self) -> None:
-        """Checks that no image has a class that cannot occur, or labels that only such classes have.
+        """Refuses images of a class that cannot occur, or with labels that only such classes have.
 
         Raises:
-            UserError: one has.
+            UserError: there is one; it names the first.
         """
         if self.space.possible.all():
             return
@@ -250,7 +250,7 @@ class Queries:
     notes: tuple[str, ...] = ()
 
     def table(self, classes: NDArray[np.int64], space: LabelSpace) -> Iterator[tuple[object, ...]]:
-        """The answer file's header, and a row for each of the (N,) classes that are the answers."""
+        """The answer file's header, and a row for each of the (N,) predicted classes."""
         if self.answers == "index":
             yield self.id_column, "ans"
             yield from zip(self.ids, classes.tolist(), strict=True)

@@ -28,7 +28,7 @@ def sentinel_notes(samples: Samples) -> list[str]:
 
 
 def sentinels(numbers: NDArray[np.float64]) -> list[float]:
-    """Those of (N,) numbers that are probably codes: -1 or nines, beyond all others.
+    """Those of (N,) numbers that are probably codes for unknown: -1 or nines, outside the range of all others.
 
     A negative one is where no other number is negative; a positive one where it is further from the next than the next
     is from the least.

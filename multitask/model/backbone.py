@@ -44,7 +44,7 @@ class Backbone(Encoder):
         self.widths = Widths(body.head_hidden_size, 0 if places is None else places.shape[2])
 
     def _freeze(self, settings: BackboneSettings) -> None:
-        """What timm holds fixed, as position embeddings of sines, stays fixed whatever is frozen."""
+        """Freezes stages; whatever timm holds fixed, as sine position embeddings, stays fixed in any case."""
         if settings.freeze not in ("none", 0):
             found = stages(self.body, settings.name, "model.backbone.freeze")
             frozen = len(found) if settings.freeze == "all" else int(settings.freeze)
@@ -56,7 +56,7 @@ class Backbone(Encoder):
         self.note_frozen()
 
     def note_frozen(self) -> None:
-        """Takes note of what is not trained, after it has changed."""
+        """Records which modules are not trained; to be called after that changed."""
         self._frozen_modules = [
             module
             for module in self.body.modules()
@@ -65,7 +65,7 @@ class Backbone(Encoder):
         self.frozen = not any(parameter.requires_grad for parameter in self.body.parameters())
 
     def _try(self, settings: BackboneSettings, image_size: tuple[int, int]) -> Encoded:
-        """One image through: the sizes that a model cannot take are known only to its own code."""
+        """A forward pass of one image: the sizes that a model cannot take are known only to its own code."""
         training = self.training
         self.eval()
         try:
@@ -99,7 +99,7 @@ class Backbone(Encoder):
         return Encoded(pooled) if places is None else Encoded(pooled, places, features)  # type: ignore[arg-type]
 
     def _places(self, features: Tensor | Sequence[Tensor]) -> Tensor | None:
-        """(B, N, D) of a model's own order of axes; None of several maps, which some models pool together."""
+        """(B, N, D) from a model's own order of axes; None of several maps, which some models pool together."""
         if not isinstance(features, Tensor):
             return None
         if features.ndim == 4:
@@ -108,7 +108,7 @@ class Backbone(Encoder):
         return features if features.ndim == 3 else features.unsqueeze(1)
 
     def state_digest(self) -> str:
-        """A digest of weights and statistics: of what was loaded, wherever it came from."""
+        """A digest of weights and statistics, whatever file they were loaded from."""
         digest = hashlib.blake2b(digest_size=16)
         for name, value in self.state_dict().items():
             digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
@@ -116,7 +116,7 @@ class Backbone(Encoder):
         return digest.hexdigest()
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterator[dict[str, Any]]:
-        """As timm groups the model's layers."""
+        """Optimiser groups, by timm's groups of the model's layers."""
         keep = self.body.no_weight_decay() if hasattr(self.body, "no_weight_decay") else ()
         if layer_decay is None:
             groups = param_groups_weight_decay(self.body, weight_decay, no_weight_decay_list=keep)

@@ -22,7 +22,7 @@ from multitask.model.encoder import Encoded, Trunks
 
 
 class StandIn(nn.Module):
-    """Stands where the trunk's module of the same name has run already, and gives what that gave.
+    """Replaces a module of a branch by the output of the trunk's module of the same name.
 
     Args:
         of: the trunk's module; a model's code may ask it for its attributes.
@@ -36,13 +36,13 @@ class StandIn(nn.Module):
         self.value: tuple[Any] | None = None
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The trunk's value, whatever the arguments."""
+        """The output of the trunk's module, whatever the arguments."""
         assert self.value is not None, "the trunk has not run"
         (value,) = self.value
         return value.clone() if self._clone else value
 
     def __getattr__(self, name: str) -> Any:
-        """Its own, else the trunk's module's."""
+        """An attribute of its own, else of the trunk's module."""
         try:
             return super().__getattr__(name)
         except AttributeError:
@@ -95,7 +95,7 @@ class Branched(Trunks):
         self.train(training)
 
     def forward_features(self, images: Tensor) -> Encoded:
-        """The trunk runs once, and each branch on what it gave."""
+        """The trunk runs once, and each branch on its output."""
         whole, *others = self._each()
         assert isinstance(whole, Backbone)
         with _recording(whole.body, self.given) as outputs:
@@ -107,7 +107,7 @@ class Branched(Trunks):
         return Encoded.side_by_side(trunks, self.tasks)
 
     def _check(self, images: Tensor, expected: Encoded) -> None:
-        """That every branch gives the features that the model gives."""
+        """Asserts that every branch gives the features of the whole model."""
         self.eval()
         with torch.no_grad():
             found = self.forward_features(images)
@@ -128,7 +128,7 @@ def _nearest_first(at: str, stages: Sequence[str]) -> str:
 
 @contextmanager
 def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """What the modules of these names give while the body runs, by name; ``names`` ends with the branch point."""
+    """Records the outputs of the modules ``names`` during a forward pass; the last of them is the branch point."""
     outputs: dict[str, Any] = {}
 
     def hook(name: str) -> Any:
@@ -146,7 +146,7 @@ def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]
 
 @contextmanager
 def _giving(body: nn.Module, outputs: Mapping[str, Any]) -> Iterator[None]:
-    """The stand-ins of a branch have these values; afterwards nobody holds them for longer than the graph does."""
+    """Gives the stand-ins of a branch these values, and releases them afterwards, so that only the graph holds them."""
     modules = {name: body.get_submodule(name) for name in outputs}
     standins = {name: module for name, module in modules.items() if isinstance(module, StandIn)}
     assert len(standins) == len(modules)
@@ -160,7 +160,7 @@ def _giving(body: nn.Module, outputs: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _before(body: nn.Module, at: str, images: Tensor) -> list[str]:
-    """The topmost modules that have run, once and whole, when the branch point has, in their order."""
+    """The topmost modules that have run, once and completely, when the branch point has, in order."""
     ran: list[str] = []
 
     def hook(name: str) -> Any:
@@ -185,7 +185,7 @@ def _before(body: nn.Module, at: str, images: Tensor) -> list[str]:
 
 
 def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[dict[str, Any], Encoded]:
-    """What the trunk's modules give, and what the model gives in the end."""
+    """The outputs of the trunk's modules, and the features of the whole model."""
     with torch.no_grad(), _recording(whole.body, names) as outputs:
         first = whole.forward_features(images)
     if not isinstance(outputs[names[-1]], Tensor):
@@ -194,7 +194,7 @@ def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[dic
 
 
 def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[str, Any], images: Tensor) -> Backbone:
-    """A copy of the model, of which only what follows the branch point is its own."""
+    """A copy of the model that shares everything up to the branch point."""
     branch = deepcopy(whole)
     for name in (*before, at):
         parent, _, leaf = name.rpartition(".")
@@ -213,7 +213,7 @@ def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[st
 
 
 def _used(branch: Backbone, outputs: Mapping[str, Any], images: Tensor) -> set[str]:
-    """The names of the parameters that a branch's features depend on, given what the trunk gives."""
+    """The names of the parameters that a branch's features depend on, given the trunk's outputs."""
     parameters = dict(branch.body.named_parameters())
     trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
     branch.frozen = False

@@ -1,4 +1,4 @@
-"""How much of an image a network reads: found by trying, so it holds for any network.
+"""The part of an image that a network reads, measured by gradients, so that it holds for any network.
 
 A ViT whose patch does not divide the image, or a convolution whose stride does not, leaves out a strip at the border
 and says nothing.
@@ -55,10 +55,10 @@ def unread_margins(body: Any, image_size: tuple[int, int]) -> Margins:
 
 
 def check_reads_whole(settings: BackboneSettings, image_size: tuple[int, int], body: Any) -> None:
-    """Checks that a network reads images of a size whole, as ``unread_margins`` has it.
+    """Refuses an image size of which a network leaves out a margin (``unread_margins``).
 
     Raises:
-        UserError: it does not; names the nearest size that it does, and its own padding where that helps.
+        UserError: it does; names the nearest size that it does, and its own padding where that helps.
     """
     training = body.training
     margins = unread_margins(body.eval(), image_size)
@@ -112,7 +112,7 @@ def _nearest_whole_size(
 
 
 def _sides(side: int, unread: int, stride: int) -> list[int]:
-    """The lengths to try for one side: its own where it is read whole, else what is near."""
+    """The lengths to try for one side: its own where it is read whole, else those near it."""
     if not unread:
         return [side]
     near = range(max(8, side - 2 * unread), side + 2 * max(unread, stride) + 1)
@@ -131,7 +131,7 @@ def _by_distance(size: tuple[int, int], heights: list[int], widths: list[int]) -
 
 
 def _first_stride(body: nn.Module) -> int:
-    """Of the first convolution that a network lists; 1 where it has none."""
+    """The stride of the first convolution that a network lists; 1 where it has none."""
     for module in body.modules():
         if isinstance(module, nn.Conv2d):
             return int(module.stride[0])
@@ -151,7 +151,7 @@ def _sensitivity(body: Any, image: Tensor, generator: torch.Generator) -> Tensor
 
 
 def _margins(strength: Tensor) -> tuple[int, int]:
-    """Of one side: how much is left out before the first and after the last row that is read."""
+    """The pixels of one side before the first and after the last row that is read."""
     read = (~(strength <= torch.finfo(torch.float32).eps * strength.max())).nonzero().flatten()  # NaN counts as read
     if not len(read):
         return 0, 0  # nothing can be said

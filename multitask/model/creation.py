@@ -1,4 +1,4 @@
-"""timm's models as a config describes them."""
+"""Creation of timm models from a config's settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries woul
 
 
 class _Missing(logging.Handler):
-    """Hears from timm, which says it nowhere else, what a weights file did not hold."""
+    """A log handler that collects the names that a weights file lacks, which timm only logs."""
 
     _LOGGER = logging.getLogger("timm.models._builder")
 
@@ -92,7 +92,7 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
 
 
 def _options(settings: BackboneSettings, image_size: tuple[int, int]) -> dict[str, Any]:
-    """What timm's model is built with."""
+    """The keyword arguments of timm's ``create_model``."""
     options = dict(settings.options)
     if settings.drop_path is not None:
         options["drop_path_rate"] = settings.drop_path
@@ -104,13 +104,13 @@ def _options(settings: BackboneSettings, image_size: tuple[int, int]) -> dict[st
 
 
 def is_fixed_size(settings: BackboneSettings) -> bool:
-    """Whether the model must know the size of the images when it is built."""
+    """Whether the model is built for one size of images."""
     config = timm.get_pretrained_cfg(settings.name)
     return config is not None and bool(config.fixed_input_size)
 
 
 def _tensor_names(settings: BackboneSettings, options: dict[str, Any]) -> set[str]:
-    """The names in the model's state; none where it cannot be built, which is then said when it is."""
+    """The names in the model's state; none where it cannot be built, which ``create_body`` then reports."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
             return set(timm.create_model(settings.name, num_classes=0, **options).state_dict())
@@ -119,7 +119,7 @@ def _tensor_names(settings: BackboneSettings, options: dict[str, Any]) -> set[st
 
 
 def first_line(error: Exception) -> str:
-    """What an exception of a library says, in one line."""
+    """The message of a library's exception, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__

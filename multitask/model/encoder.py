@@ -1,4 +1,4 @@
-"""What lies between images and the heads."""
+"""Encoders: from images to the features that the heads read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Widths:
-    """How wide the features of a backbone are.
+    """The widths of a backbone's features.
 
     Attributes:
         pooled: F.
@@ -26,14 +26,15 @@ class Widths:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What images become before the heads see them.
+    """The features of B images that the heads read.
 
     Attributes:
         pooled: (B, F); of several trunks side by side, (B, the number of trunks times F).
         map: (B, N, D), the N places of the last feature map; None where only pooled features were kept, where there is
             not one map but several, and of several trunks side by side.
-        features: what ``pooled`` and ``map`` are both made of, as the backbone gives it; None where there is no map.
-        trunks: per task, what its own trunk makes of the images; empty where all tasks read the same.
+        features: the output of the backbone from which ``pooled`` and ``map`` are both made; None where there is no
+            map.
+        trunks: per task, the features of its own trunk; empty where all tasks read the same.
     """
 
     pooled: Tensor
@@ -43,26 +44,26 @@ class Encoded:
 
     @classmethod
     def side_by_side(cls, trunks: Sequence[Encoded], tasks: Sequence[Sequence[str]]) -> Encoded:
-        """Of several trunks.
+        """The features of several trunks, concatenated.
 
         Args:
-            trunks: what each makes of the images.
+            trunks: the features of each.
             tasks: per trunk, the names of the tasks that read it.
         """
         read = {name: trunk for trunk, names in zip(trunks, tasks, strict=True) for name in names}
         return cls(torch.cat([trunk.pooled for trunk in trunks], dim=1), trunks=read)
 
     def of(self, task: str) -> Encoded:
-        """What the head of a task reads."""
+        """The features that the head of a task reads."""
         return self.trunks.get(task, self)
 
 
 class Encoder(nn.Module):
-    """Images to what the heads read: one trunk for all tasks, or several.
+    """From images to features: one trunk for all tasks, or several.
 
     Attributes:
         widths: of each trunk.
-        num_trunks: how many there are.
+        num_trunks: 1, or one for each group of tasks.
         frozen: whether nothing in it is trained, so that an image's features never change.
     """
 
@@ -72,7 +73,7 @@ class Encoder(nn.Module):
 
     @abstractmethod
     def forward_features(self, images: Tensor) -> Encoded:
-        """(B, 3, H, W) images, normalised, as the heads see them."""
+        """The features of (B, 3, H, W) images, normalised, that the heads read."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Pooled features: (B, 3, H, W), normalised, to (B, F), of several trunks side by side."""
@@ -80,7 +81,7 @@ class Encoder(nn.Module):
 
     @property
     def all_widths(self) -> Widths:
-        """Of all trunks side by side."""
+        """The widths of all trunks, concatenated."""
         return Widths(self.num_trunks * self.widths.pooled, self.widths.map)
 
     @abstractmethod
@@ -88,14 +89,14 @@ class Encoder(nn.Module):
         """Optimiser groups of what is trained; biases and norms are not decayed.
 
         Args:
-            weight_decay: of the others.
+            weight_decay: of the other parameters.
             layer_decay: the factor from each layer to the one before it in learning rate, as the groups' ``lr_scale``
                 (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). None: one rate for all.
         """
 
     @abstractmethod
     def state_digest(self) -> str:
-        """A digest of weights and statistics: of what was loaded, wherever it came from."""
+        """A digest of weights and statistics, whatever file they were loaded from."""
 
 
 class Trunks(Encoder):
@@ -116,16 +117,16 @@ class Trunks(Encoder):
         assert len(self.tasks) == len(trunks)
 
     def forward_features(self, images: Tensor) -> Encoded:
-        """Each trunk sees the images for itself."""
+        """The features of every trunk, by task and concatenated."""
         return Encoded.side_by_side([trunk.forward_features(images) for trunk in self._each()], self.tasks)
 
     def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:
-        """Those of each trunk."""
+        """The optimiser groups of each trunk."""
         for trunk in self._each():
             yield from trunk.parameter_groups(weight_decay, layer_decay)
 
     def state_digest(self) -> str:
-        """Those of the trunks, joined."""
+        """The digests of the trunks, joined."""
         return "-".join(trunk.state_digest() for trunk in self._each())
 
     def _each(self) -> list[Encoder]:

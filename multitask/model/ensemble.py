@@ -1,4 +1,4 @@
-"""Several networks as one."""
+"""Ensembles: several networks as one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Ensemble(nn.Module):
-    """Networks that vote: the mean of their log-probabilities, normalised again.
+    """Networks that vote: softmax(1/K sum_k log p_k), with p_k the probabilities of network k of K.
 
     That is the geometric mean of the probabilities, the distribution that is nearest to all of theirs (by the mean of
     the Kullback-Leibler divergences to them). With heads that are independent given the image, their vote is so too.
@@ -31,6 +31,6 @@ class Ensemble(nn.Module):
 
 
 def vote(answers: Sequence[Tensor]) -> Tensor:
-    """(B, C) log-probabilities from those, or the logits, of K voters; a class that one holds for impossible is so."""
+    """(B, C) log-probabilities from those, or the logits, of K voters; a class with probability 0 for one keeps it."""
     log_probs = torch.stack([forward_heads.float().log_softmax(dim=1) for forward_heads in answers])
     return log_probs.mean(dim=0).log_softmax(dim=1)

@@ -1,4 +1,4 @@
-"""Features computed once: what a frozen backbone makes of images that nothing changes."""
+"""Features of a frozen backbone, computed once, where no augmentation changes the images."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Features:
         return len(self._values)
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32 | np.float16 | np.int16]:
-        """(B, F), those of the images at B indices; a copy."""
+        """(B, F), the features of the images at B indices; a copy."""
         return self._values[indices]
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(B, F) features of a batch, as the backbone gave them."""
+        """(B, F) features of a batch in the type that the backbone computed them in."""
         return images.view(torch.bfloat16) if images.dtype == torch.int16 else images
 
 
@@ -55,7 +55,7 @@ def compute_features(
     path: Path,
     on_done: Callable[[int], None],
 ) -> Features:
-    """The features of images, computed if nobody has done so before.
+    """The features of images, computed if they are not in the cache.
 
     Args:
         backbone: frozen whole, on its device.
@@ -64,11 +64,11 @@ def compute_features(
         num_images: N.
         preprocessing: the run's.
         autocast: the precision that the network computes in.
-        path: the file in which they are kept for other runs, named by ``features_key``.
+        path: the file of the cache, named by ``features_key``.
         on_done: called with the number of images done so far.
 
     Raises:
-        UserError: an image cannot be read; what the backbone answers is no number.
+        UserError: an image cannot be read; a feature is NaN or infinite.
     """
     assert backbone.frozen
 
@@ -99,15 +99,15 @@ def features_key(
     dtype: torch.dtype,
     batch_size: int,
 ) -> str:
-    """What features depend on, as a word: alike for the same features to the bit, and for no others.
+    """A cache key of features: equal for the same features to the bit, and for no others.
 
     Args:
-        pixels: what the pixels depend on.
+        pixels: the key of the pixels.
         settings: the backbone's, of which the weights' path and how many stages are frozen make no difference.
         state: the digest of its weights.
-        processor: where it runs, and on how many threads; another may round in another way.
-        dtype: what it computes in.
-        batch_size: how many images it is given at once.
+        processor: the device and the number of threads, since others may round differently.
+        dtype: in which it computes.
+        batch_size: the number of images in a forward pass.
     """
     parts = {
         "version": _VERSION,

@@ -1,7 +1,8 @@
-"""Joint terms: what the heads cannot say of the classes as long as each speaks for itself.
+"""Joint terms: residuals by which the classes' probabilities depart from the product of the heads'.
 
-log p(class | x) = sum of the heads' log-probabilities + R(x, class), normalised over the cells that can occur. R is
-zero when training begins, so the network begins exactly as the factored model, and learns only which heads go together.
+log p(y | x) = sum_t log p_t(y_t | x) + R(x, y) - log Z(x), with p_t the probabilities of the head of task t, y_t the
+label of that task in class y, and Z(x) the sum over the cells that can occur. R (B, C) is zero when training begins, so
+the network begins exactly as the factored model, and learns only which heads go together.
 """
 
 from __future__ import annotations
@@ -45,14 +46,14 @@ class JointTerm(nn.Module):
 
 
 def zeroed(layer: nn.Linear) -> nn.Linear:
-    """The layer, whose outputs are 0 when training begins."""
+    """The layer with weights and bias of 0, so that its outputs are 0 when training begins."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
 
 
 class Pairwise(nn.Module):
-    """A table for every two tasks, whose entries the image decides.
+    """A table of residuals for every two tasks, whose entries depend on the image.
 
     Args:
         num_features: F.
@@ -68,7 +69,7 @@ class Pairwise(nn.Module):
         )
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, F) to (B, C)."""
+        """(B, F) features to (B, C) residuals: over every two tasks, the sum of the table's entries at their labels."""
         total = features.new_zeros((len(features), *self.sizes))
         for (one, other), table in zip(self.pairs, self.tables, strict=True):
             shape = [1] * len(self.sizes)
@@ -89,5 +90,5 @@ class Nothing(nn.Module):
         self.num_classes = num_classes
 
     def forward(self, features: Tensor) -> Tensor:
-        """(B, F) to (B, C) zeros."""
+        """(B, F) features to (B, C) zeros."""
         return features.new_zeros((len(features), self.num_classes))

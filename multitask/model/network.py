@@ -25,7 +25,7 @@ class ByTask(nn.ModuleDict):
         super().__init__(modules)
 
     def __setitem__(self, key: str, module: nn.Module) -> None:
-        """Modules are reached by key alone, never as attributes, so there is nothing for a name to hide."""
+        """Sets by key alone, never as an attribute, so that no name can hide a method."""
         self._modules[key] = module
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -33,7 +33,7 @@ class ByTask(nn.ModuleDict):
 
 
 class Heads(nn.Module):
-    """What a backbone made of images, to the log-probabilities of every head.
+    """From features to the log-probabilities of every head.
 
     Args:
         heads: by task; each ``Encoded`` images to (B, C_t) log-probabilities.
@@ -46,7 +46,7 @@ class Heads(nn.Module):
         self.joint = joint
 
     def forward_features(self, inputs: Tensor) -> Encoded:
-        """What the heads read: here (B, F) features that were computed before."""
+        """The features that the heads read, of (B, F) that were computed before."""
         return Encoded(inputs)
 
     def forward_heads(self, encoded: Encoded) -> dict[str, Tensor]:
@@ -57,7 +57,7 @@ class Heads(nn.Module):
         return answers
 
     def forward(self, inputs: Tensor) -> dict[str, Tensor]:
-        """``forward_features`` and ``forward_heads``."""
+        """``forward_heads`` of ``forward_features``."""
         return self.forward_heads(self.forward_features(inputs))
 
     def shared(self, encoded: Encoded) -> Tensor | None:
@@ -81,7 +81,7 @@ class Network(Heads):
     """Images to the log-probabilities of every head.
 
     Args:
-        backbone: what images become before the heads see them.
+        backbone: from images to the features that the heads read.
         space: the label space that is learned; one head for each of its tasks.
         nets: the heads' settings, by task.
         joint: the joint term's settings; None: there is none.
@@ -99,7 +99,7 @@ class Network(Heads):
         self._map_is_read = any(nets[name].reads_map for name in space.task_names)
 
     def forward_features(self, inputs: Tensor) -> Encoded:
-        """(B, 3, H, W) images, normalised, as the backbone sees them."""
+        """The features of (B, 3, H, W) images, normalised."""
         return self.backbone.forward_features(inputs)
 
     def shared(self, encoded: Encoded) -> Tensor | None:

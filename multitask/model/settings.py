@@ -1,4 +1,4 @@
-"""The settings of the backbone and of joint terms. What they build is imported when it is built."""
+"""The settings of the backbone and of joint terms, which a config is checked by without torch."""
 
 from __future__ import annotations
 
@@ -111,16 +111,16 @@ class BackboneSettings(Settings):
 
 
 class TermSettings(Settings):
-    """A joint term: its settings, and how it is built."""
+    """The settings of a joint term, which build its module."""
 
     name: str
 
     @abstractmethod
     def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """(B, F) to (B, C), all zeros at first."""
+        """The module from (B, F) pooled features to (B, C) residuals, all 0 at first."""
 
     def build(self, widths: Widths, space: LabelSpace) -> JointTerm:
-        """A joint term of heads with this label space."""
+        """The joint term of heads that learn this label space."""
         from multitask.model.joint import JointTerm
 
         return JointTerm(space, self.residual(widths, space))
@@ -133,13 +133,13 @@ AnyTerm = Annotated[TermSettings, TERMS]
 
 
 class LowRankSettings(TermSettings):
-    """R(x, class) = u(x) . v(class) + b(class), with u and v of ``rank`` numbers."""
+    """R(x, y) = u(x) . v(y) + b(y), with u linear in the pooled features of x, u and v of ``rank`` numbers each."""
 
     name: Literal["low_rank"] = "low_rank"
     rank: Width = 8
 
     def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """Two linear layers, the second of them zero."""
+        """Two linear layers, of which the second begins at 0."""
         from torch import nn
 
         from multitask.model.joint import zeroed
@@ -150,12 +150,15 @@ class LowRankSettings(TermSettings):
 
 
 class PairwiseSettings(TermSettings):
-    """R(x, class) = the sum over every two tasks of a table of their labels; it knows of no three together."""
+    """R(x, y) = the sum over every two tasks s < t of A_st(x)[y_s, y_t]: no interaction of three tasks.
+
+    A_st (C_s, C_t) is linear in the pooled features of x; y_t is the label of task t in class y.
+    """
 
     name: Literal["pairwise"] = "pairwise"
 
     def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """One linear layer for each pair, zero."""
+        """One linear layer for each pair of tasks, which begins at 0."""
         from multitask.model.joint import Pairwise
 
         return Pairwise(widths.pooled, space)
@@ -167,7 +170,7 @@ class NoTermSettings(TermSettings):
     name: Literal["none"] = "none"
 
     def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
-        """Zero for ever."""
+        """A module without parameters that gives 0."""
         from multitask.model.joint import Nothing
 
         return Nothing(space.num_classes)

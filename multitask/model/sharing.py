@@ -1,4 +1,4 @@
-"""How the tasks share a network: the ``model`` section."""
+"""Ways in which the tasks share a network: the ``model`` section."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class SharingSettings(Settings):
-    """A way to share a network: its settings, and how what the heads read is built."""
+    """The settings of a way to share a network, which build the encoder."""
 
     name: str
 
@@ -26,21 +26,21 @@ class SharingSettings(Settings):
         return space
 
     def check(self, space: LabelSpace) -> None:
-        """Whether the tasks of a label space can share in this way.
+        """Refuses a label space whose tasks cannot share in this way.
 
         Raises:
-            ValueError: they cannot.
+            ValueError: one line that names the key, the rule and what was found.
         """
 
     def build(
         self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
     ) -> Encoder:
-        """What the heads of the tasks read: here one backbone.
+        """The encoder that the heads of the tasks read: here one backbone.
 
         Args:
             backbone: the ``model.backbone`` section.
             image_size: height and width in pixels.
-            tasks: the names of what is learned.
+            tasks: the names of the heads.
             pretrained: False where a checkpoint's weights follow.
 
         Raises:
@@ -77,7 +77,7 @@ class ApartSettings(SharingSettings):
     """Tasks that read trunks of their own."""
 
     def check(self, space: LabelSpace) -> None:
-        """Several tasks are needed."""
+        """Refuses a label space of one task."""
         if space.num_tasks < 2:
             raise ValueError(f"model.sharing: {self.name} needs several tasks, found {space.num_tasks}; use shared")
 
@@ -110,7 +110,7 @@ class BranchSettings(ApartSettings):
     """The tasks that share a branch, as ``[[mask], [gender, age]]``; None: every task has its own."""
 
     def check(self, space: LabelSpace) -> None:
-        """Every task must be in one group."""
+        """Refuses groups that lack a task, or have one twice."""
         super().check(space)
         if self.groups is None:
             return

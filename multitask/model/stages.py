@@ -1,4 +1,4 @@
-"""The stages of a backbone, from the input on: what may be frozen, and what layer decay counts."""
+"""The stages of a backbone, from the input on, by which it is frozen and layer decay counts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def stages(body: Any, name: str, key: str) -> dict[int, list[str]]:
         key: the setting that needs to know.
 
     Raises:
-        UserError: neither timm nor the model's modules tell its stages.
+        UserError: neither timm nor the model's modules define its stages.
     """
     add_group_matcher(body, name, key)
     found: dict[int, list[str]] = group_parameters(body, body.group_matcher(coarse=True))
@@ -33,7 +33,7 @@ def add_group_matcher(body: Any, name: str, key: str) -> None:
     """Gives a model that comes without timm's ``group_matcher`` one of its ``feature_info``, as its modules lie.
 
     Raises:
-        UserError: they do not tell the stages.
+        UserError: they do not define the stages.
     """
     if hasattr(body, "group_matcher"):
         return
@@ -53,7 +53,7 @@ def _child(body: nn.Module, name: str) -> nn.Module | None:
 
 
 class _Matcher:
-    """As ``group_matcher`` of timm's models: regular expressions of the parameters' names."""
+    """A ``group_matcher`` as timm's models have it: regular expressions of the parameters' names."""
 
     def __init__(self, trunk: str, stem: list[str]) -> None:
         self.stem = rf"^(?:{'|'.join(map(re.escape, stem))})(?:\.|$)"

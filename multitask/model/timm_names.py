@@ -1,6 +1,6 @@
-"""Which names timm knows, read from its source: to import it takes seconds, and a config with a typo needs no network.
+"""The names of timm's models, weights and optimisers, read from its source, since importing it takes seconds.
 
-What is found there is timm's; what is not, timm itself is asked for, since it may build names at import.
+A name that is not found there is looked up in timm itself, which may build names at import.
 """
 
 from __future__ import annotations

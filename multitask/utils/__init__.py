@@ -1,1 +1,1 @@
-"""Files, arrays, seeds and spellings: what knows nothing of images or labels."""
+"""Files, arrays, seeds and spellings, independent of images and labels."""

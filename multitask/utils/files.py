@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and what is in them."""
+"""Files that are written whole or not at all, digests, and locks."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Names the file in an error that names none, as that of a disk which is full while a file is written."""
+    """Adds the file's name to an ``OSError`` without one, as when the disk fills up while a file is written."""
     try:
         yield
     except OSError as error:
@@ -103,14 +103,14 @@ _NO_FILES = (
 
 
 def check_regular(path: Path, key: str = "") -> None:
-    """Checks that what is at a path, if anything, is a file: to read a pipe or a device may never end.
+    """Refuses a path at which there is something other than a file: reading a pipe or a device may never end.
 
     Args:
         path: the file's.
         key: the setting that names it, for the error.
 
     Raises:
-        UserError: it is something else.
+        UserError: there is.
     """
     try:
         mode = os.stat(path).st_mode
@@ -175,10 +175,10 @@ os.register_at_fork(after_in_child=_let_go)
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Holds a file as a sign to other processes on this machine, made if it is not there; gone when the holder is.
+    """Locks a file against other processes on this machine, made if it does not exist; released when the holder ends.
 
     Yields:
-        Whether it could be had: False if another process holds it.
+        Whether the lock was taken: False if another process holds it.
     """
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -195,7 +195,7 @@ def held(path: Path) -> Iterator[bool]:
 
 
 def size_text(num_bytes: int) -> str:
-    """A size as people say it: ``1.2 GB``."""
+    """A size with its unit, as ``1.2 GB``."""
     size = float(num_bytes)
     for unit in ("B", "kB", "MB"):
         if size < 1000:
@@ -211,7 +211,7 @@ def _umask() -> int:
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: NaN and infinities, which it cannot, become None."""
+    """``value`` as strict JSON can hold it: NaN and infinities become None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Every random choice has a seed, and every seed comes from the config's."""
+"""Seeds: every random choice has one, derived from the config's seed by purpose."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 
     Args:
         seed: the config's seed.
-        purpose: what it is for, as words and counters (``"augment", epoch, batch``).
+        purpose: words and counters (``"augment", epoch, batch``).
 
     Returns:
         A number in [0, 2**31).

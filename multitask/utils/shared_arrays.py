@@ -1,4 +1,4 @@
-"""Arrays that are made once and shared: kept in a file that every process maps into its memory."""
+"""Arrays shared between processes: made once, in files that every process maps into its memory."""
 
 from __future__ import annotations
 
@@ -102,10 +102,10 @@ def _mapped(path: Path) -> NDArray[Any] | None:
 
 @contextmanager
 def _locked(path: Path, wait: bool = True) -> Iterator[None]:
-    """Holds a lock, which is gone when its holder is.
+    """Holds a lock, which is released when its holder ends.
 
     Raises:
-        BlockingIOError: somebody else holds it, and ``wait`` is False.
+        BlockingIOError: another process holds it, and ``wait`` is False.
     """
     while True:
         with path.open("a") as file:
@@ -151,7 +151,7 @@ def default_folder() -> Path:
 
 @dataclass(frozen=True)
 class KeptFile:
-    """An array that is kept.
+    """An array file in the cache.
 
     Attributes:
         path: its file.

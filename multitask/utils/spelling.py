@@ -1,4 +1,4 @@
-"""Names and numbers as people type them: a name that differs only in what nobody sees is the same name, everywhere.
+"""Spellings of names and numbers: names that differ only in invisible characters are the same name, everywhere.
 
 Spreadsheets leave spaces around a name, web pages non-breaking and zero-width ones, and macOS writes accents and Hangul
 decomposed (NFD) where keyboards compose them (NFC). Case is seen, and stays different.
@@ -25,7 +25,7 @@ _SPACES = re.compile(r"[^\S ]")
 
 
 def canonical(text: str) -> str:
-    """``text`` in Unicode's composed form (NFC), without surrounding spaces and without what is invisible."""
+    """``text`` in Unicode's composed form (NFC), without surrounding spaces and invisible characters."""
     if text.isascii():
         return text.strip() if text.isprintable() else _SPACES.sub(" ", text).strip()
     text = _SPACES.sub(" ", _INVISIBLE.sub("", unicodedata.normalize("NFC", text)))
@@ -65,14 +65,14 @@ _MISSING = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null",
 
 
 def parse_number(text: str) -> float:
-    """The number that a text is; NaN where it is none, as ``inf``, ``1_000`` and ``19,90``, or beyond MAX_NUMBER."""
+    """The number that a text spells; NaN for others, as ``inf``, ``1_000`` and ``19,90``, and beyond MAX_NUMBER."""
     text = canonical(text)
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     return value if abs(value) <= MAX_NUMBER else math.nan
 
 
 def number_hint(text: str) -> str:
-    """How to go on from a text that is no number, where that can be told."""
+    """A hint for a text that is no number, where there is one."""
     if re.fullmatch(r"[-+]?\d+,\d+", canonical(text), re.ASCII):
         return "; write it with a decimal point"
     if _NUMBER.fullmatch(canonical(text)):
@@ -87,17 +87,17 @@ def without_fraction(text: str) -> str:
 
 
 def is_missing_word(text: str) -> bool:
-    """Whether a text is how programs write that there is nothing."""
+    """Whether a text is one by which programs write a missing value."""
     return canonical(text).lower() in _MISSING
 
 
 def missing_hint(text: str) -> str:
-    """How to go on from a text that is how programs write that there is nothing; empty where it is not."""
+    """A hint for a text by which programs write a missing value; empty for any other."""
     return "; that is how programs write what is missing: leave the cell empty" if is_missing_word(text) else ""
 
 
 def identifier_problem(name: str) -> str | None:
-    """What is wrong with the name of a task or source, which keys and patterns are made of; None: nothing."""
+    """The error in the name of a task or source, of which keys and patterns are made; None: it is right."""
     if name.isidentifier():
         return None
     near = re.sub(r"\W+", "_", name).strip("_")
@@ -108,10 +108,10 @@ def identifier_problem(name: str) -> str | None:
 
 
 class Spellings:
-    """Reads names of one kind, and remembers those that were typed in several ways.
+    """Reads names of one kind, and records those that are spelt in several ways.
 
     Args:
-        kind: what they are, as "group".
+        kind: of the names, as "group".
         known: names that are spelt as they should be, as those of a config are.
     """
 
@@ -123,7 +123,7 @@ class Spellings:
         self._seen: dict[str, str] = {}  # as it was typed -> canonical name
 
     def read(self, text: str) -> str:
-        """The canonical name; one object for all that are alike."""
+        """The canonical name; equal names are one object."""
         name = self._seen.get(text)
         if name is None:
             name = canonical(text)
@@ -133,7 +133,7 @@ class Spellings:
         return name
 
     def notes(self) -> list[str]:
-        """One sentence on the names that were typed in several ways; none where there is none."""
+        """One sentence on the names that are spelt in several ways; none where there are no such names."""
         if not self._others:
             return []
         name, others = next(iter(self._others.items()))
@@ -146,7 +146,7 @@ class Spellings:
 
 
 def ascii_text(text: str) -> str:
-    """A text in quotes, told apart from others that look the same: what is invisible is escaped."""
+    """A text in quotes, with invisible characters escaped, so that it differs from others that look the same."""
     shown = repr(text)
     if unicodedata.is_normalized("NFC", text) and not _INVISIBLE.search(text) and not _SPACES.search(text):
         return shown

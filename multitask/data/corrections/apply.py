@@ -20,10 +20,10 @@ from multitask.labels import MISSING, Task
 
 @dataclass(frozen=True)
 class Corrected:
-    """What was done.
+    """The outcome of corrections.
 
     Attributes:
-        samples: the corrected ones.
+        samples: with the corrected labels, without dropped images.
         kept: (N,) which of the images these are: all but those that are dropped.
         record: for the run's folder: the corrections that were applied, with the number of images that each changed,
             those of images that the data does not have, and those of images that test and were left alone.
@@ -93,7 +93,7 @@ def _relabel(
     numbers: NDArray[np.float64],
     changed: NDArray[np.bool_],
 ) -> NDArray[np.int64]:
-    """Corrects those of the images that have the wrong label; returns them."""
+    """Corrects, in place, the labels and numbers of those of ``rows`` that have the wrong label; returns these rows."""
     column = samples.space.task_names.index(correction.field)
     task = samples.space.tasks[column]
     old, new = LabelValue(task, str(correction.from_)), LabelValue(task, str(correction.to))
@@ -115,7 +115,7 @@ def _relabel(
 
 
 def _label_text(task: Task, samples: Samples, row: int, column: int) -> str:
-    """What an image's label is, in words."""
+    """An image's label as an error quotes it."""
     number, label = samples.numbers[row, column], samples.labels[row, column]
     if task.kind == "binned" and not math.isnan(number):
         return format(number, "g")

@@ -14,7 +14,7 @@ from multitask.utils.spelling import canonical_path
 
 
 class Finder:
-    """Finds the images that corrections are of."""
+    """An index of the samples by the paths, folders, groups and ids that corrections name."""
 
     def __init__(self, samples: Samples, corrections: Sequence[Correction]) -> None:
         self.samples = samples
@@ -49,7 +49,7 @@ class Finder:
         return rows
 
     def lacking(self, correction: Correction, rows: NDArray[np.int64]) -> str | None:
-        """What the data does not have of what a correction is of, and the nearest that it has; None if it has all."""
+        """The task, image or group of a correction that the data lacks, with the nearest that it has; or None."""
         fields = (*self.samples.space.task_names, DROP)
         if correction.field not in fields:
             return f"field {correction.field!r} is no task{nearest(correction.field, fields)}"
@@ -67,7 +67,7 @@ def _asked_path(correction: Correction) -> str:
 
 
 def _and_folders(image: str) -> Iterator[str]:
-    """An image's path, and those of the folders that it is in."""
+    """An image's path and the paths of all folders above it."""
     while image:
         yield image
         image = image.rpartition("/")[0]

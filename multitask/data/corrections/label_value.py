@@ -20,8 +20,8 @@ class LabelValue:
     """A label as a correction writes it: a class or, of a binned task, the numbers from ``low`` to below ``high``.
 
     Attributes:
-        text: as it is written.
-        number: the one number that it is; NaN where it is several, or none.
+        text: as the correction has it.
+        number: the number, where it is a single one; else NaN.
 
     Raises:
         UserError: the task has no such label.
@@ -41,10 +41,10 @@ class LabelValue:
         self.number = self._range[0] if self._range is not None and self._range[0] == self._range[1] else math.nan
 
     def label(self) -> int:
-        """The class that it is.
+        """The index of its class.
 
         Raises:
-            UserError: it is a range with numbers of several.
+            UserError: it is a range that spans several classes.
         """
         if self._range is None:
             assert self._class is not None
@@ -65,10 +65,10 @@ class LabelValue:
 
 
 def _range(task: Task, text: str) -> tuple[float, float]:
-    """From, and below which, numbers of a binned task are meant; twice the same for one number.
+    """The least number, and the bound above, of the range that a text spells; twice the same for one number.
 
     Raises:
-        UserError: the text is none of these, or the task cannot have the number.
+        UserError: the text spells neither, or the task cannot have the number.
     """
     found = _RANGE.fullmatch(text)
     numbers = [math.nan if part is None else parse_number(part) for part in found.groups()] if found else []

@@ -1,4 +1,4 @@
-"""Corrections as they are written, in a config and in files."""
+"""The ``data.corrections`` section, and the corrections in the files that it names."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Correction(Settings):
     """Whether ``to`` is wrong too, and ``from`` the right one: the two were swapped."""
     reason: Words
     source: Words
-    """Who says so."""
+    """Where the correction comes from."""
     tier: Tier
 
     @model_validator(mode="after")
@@ -76,7 +76,7 @@ class Correction(Settings):
 
     @property
     def about(self) -> str:
-        """Whom it is of, in words."""
+        """The path or id that it names, as errors quote it."""
         return f"path {self.path!r}" if self.path is not None else f"id {self.id!r}"
 
 

@@ -1,4 +1,4 @@
-"""What a source of samples must answer, and the checks that all share."""
+"""Sources of samples: their base, and the checks that all share."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from multitask.settings import Bool, Settings, Table
 
 
 class SourceSettings(Settings):
-    """A source: its settings, and how it reads a folder laid out its way."""
+    """The settings of a source, which read a folder of its layout."""
 
     name: str
     nests: ClassVar[bool] = False
@@ -25,11 +25,11 @@ class SourceSettings(Settings):
 
     @property
     def says_sides(self) -> bool:
-        """Whether the source says who validates."""
+        """Whether the source itself has a validation split."""
         return False
 
     def check(self, space: LabelSpace) -> None:
-        """Checks the settings against the label space, before any file is read.
+        """Refuses settings that do not fit the label space, before any file is read.
 
         Raises:
             UserError: they do not fit it; the line begins with the setting's own key.
@@ -73,7 +73,7 @@ class RootedSettings(SourceSettings):
     """Whether links (symbolic ones) in the data root may lead out of it; those that stay inside are followed anyway."""
 
     def links(self, root: Path) -> Links:
-        """What checks the links under a data root."""
+        """The check of the links under a data root."""
         return Links(root, self.links_outside)
 
 

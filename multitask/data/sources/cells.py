@@ -17,7 +17,7 @@ def box(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, f
     """Left, top, right, bottom; all NaN where all their cells are empty.
 
     Raises:
-        UserError: they are no numbers, or no box.
+        UserError: they are not numbers, or not a box.
     """
     left, top, right, bottom = (number(row, column) for column in columns)
     if all(math.isnan(edge) for edge in (left, top, right, bottom)):
@@ -47,7 +47,7 @@ def number(row: Mapping[str, Any], column: str) -> float:
 
 
 def text(value: object) -> str:
-    """A cell as text: what a Parquet file has as a number is what a CSV file would write."""
+    """A cell as text: a number of a Parquet file as a CSV file would have it."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -60,7 +60,7 @@ def _is_parquet(path: Path) -> bool:
 
 
 def unit(path: Path) -> str:
-    """What the rows of a table are called: an editor shows those of a CSV file as lines."""
+    """``line`` for a CSV file, whose rows an editor numbers so; else ``row``."""
     return "row" if _is_parquet(path) else "line"
 
 

@@ -26,10 +26,10 @@ MASK_OF_STEM = {
     "incorrect_mask": "incorrect",
     "normal": "not_worn",
 }
-"""What each of a person's images shows; in this order they become samples."""
+"""The mask state of each of a person's images; in this order they become samples."""
 
 FIELDS = ("mask", "gender", "race", "age")
-"""What the layout says of an image; a task takes the field of its name."""
+"""The fields of an image in this layout; a task takes the field of its name."""
 
 
 class CompetitionLayout(RootedSettings):

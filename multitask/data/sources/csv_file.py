@@ -1,4 +1,4 @@
-"""Rows of a CSV file, and what it is instead where it is none that can be read."""
+"""Rows of a CSV file, and the reason where it cannot be read."""
 
 from __future__ import annotations
 
@@ -81,10 +81,10 @@ def read_csv(
 
 
 def check_columns(path: Path, names: Sequence[str], required: Iterable[str]) -> None:
-    """Checks that a table has each of some columns, once.
+    """Refuses a table that lacks one of some columns, or has it twice.
 
     Raises:
-        UserError: it has not.
+        UserError: it does; the line names the column.
     """
     for column in required:
         if column not in names:
@@ -123,12 +123,12 @@ def _check_separated(
 
 
 def _quoted(delimiter: str) -> str:
-    """As YAML has it."""
+    """The delimiter as YAML has it."""
     return '"\\t"' if delimiter == "\t" else f'"{delimiter}"'
 
 
 def _not_text(path: Path, encoding: str, configurable: bool) -> str:
-    """What is wrong with bytes that are no text of an encoding."""
+    """The error for bytes that are no text of an encoding."""
     data = path.read_bytes()
     try:
         data.decode(encoding)

@@ -60,7 +60,7 @@ class FoldersSettings(RootedSettings):
 
     @property
     def says_sides(self) -> bool:
-        """Whether the pattern has ``{split}``, and it says who validates."""
+        """Whether the pattern has ``{split}``, with words for validation."""
         return SPLIT in _PLACEHOLDER.findall(self.pattern) and self.splits.says_val
 
     def check(self, space: LabelSpace) -> None:
@@ -120,7 +120,7 @@ class FoldersSettings(RootedSettings):
 
 
 class _Match:
-    """What a folder's path says, by a pattern."""
+    """The values in a folder's path, by a pattern."""
 
     def __init__(self, pattern: str, space: LabelSpace, splits: SplitWords) -> None:
         self.pattern = pattern
@@ -152,7 +152,7 @@ class _Match:
         return "|".join(re.escape(name) for name in task.classes)
 
     def __call__(self, where: str, root: Path) -> dict[str, str]:
-        """Per task, and for the group, what the folder says.
+        """Per task, and for the group, the value in the folder's path.
 
         Raises:
             UserError: it does not match the pattern, or a label is none of its task's.

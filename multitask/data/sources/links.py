@@ -26,10 +26,10 @@ class Links:
         self._folders: dict[str, str] = {}
 
     def check(self, path: str) -> str:
-        """Where a link leads.
+        """The target of a link.
 
         Raises:
-            UserError: to nothing, or out of the root although it may not.
+            UserError: there is none, or it is outside of the root and may not be.
         """
         real = os.path.realpath(path)
         if not os.path.lexists(real) or os.path.islink(real):  # the latter: links in a circle
@@ -42,7 +42,7 @@ class Links:
         return real
 
     def leads_out(self, path: str) -> bool:
-        """Whether a link leads out of the root although it may not."""
+        """Whether a link leads out of the root and may not."""
         return not self._outside and not self._within(os.path.realpath(path))
 
     def _within(self, real: str) -> bool:

@@ -1,4 +1,4 @@
-"""The images under a folder, and what else is there: nothing that could be one is passed over in silence."""
+"""The images under a folder, with notes on other files that may be images: none is skipped silently."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ image it looks into every one."""
 
 @dataclass(frozen=True)
 class Listing:
-    """What is under a folder; hidden files and folders are passed over.
+    """The files under a folder; hidden files and folders are skipped.
 
     Attributes:
         images: the folder (relative, ``""`` for the top) and name of each image, by path.
-        notes: what must be told once: files that may be images and are not used, links that are not followed.
+        notes: warnings to be shown once: files that may be images and are not used, links that are not followed.
         others: how many files there are that are no images, by suffix.
     """
 
@@ -129,7 +129,7 @@ class _Walk:
             self._unread.setdefault(kind, []).append(f"{where}/{entry.name}" if where else entry.name)
 
     def _sniffed(self, entry: os.DirEntry[str], suffix: str) -> str | None:
-        """What a file of another suffix is, if it looks like an image."""
+        """The format of a file of another suffix, if it is that of an image."""
         if (self._num_sniffed[suffix] >= MAX_SNIFFED and suffix not in self._may_be) or not entry.is_file():
             return None
         self._num_sniffed[suffix] += 1
@@ -144,7 +144,7 @@ class _Walk:
         return f"{found} with {'the suffix ' + suffix if suffix else 'no suffix'}"
 
     def notes(self) -> Iterator[str]:
-        """What must be told, a sentence each."""
+        """The warnings, a sentence each."""
         for kind, names in sorted(self._unread.items()):
             many = (
                 "1 file may be a picture and is" if len(names) == 1 else f"{len(names):,} files may be pictures and are"

@@ -55,7 +55,7 @@ class SeveralSettings(SourceSettings):
 
     @property
     def says_sides(self) -> bool:
-        """Whether all of them do."""
+        """Whether all of the sources have validation splits."""
         return all(part.source.says_sides for part in self.sources.values())
 
     def check(self, space: LabelSpace) -> None:
@@ -74,7 +74,7 @@ class SeveralSettings(SourceSettings):
                 raise UserError(f"sources: none of them labels {task!r}")
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
-        """The samples of all, one source after the other; ``root`` is not theirs."""
+        """The samples of all sources, one source after the other, each from its own root."""
         parts = {
             name: part.source.samples(Path(part.root), _labelled(space, part)) for name, part in self.sources.items()
         }
@@ -96,7 +96,7 @@ class SeveralSettings(SourceSettings):
 
     def _mixed(self, parts: dict[str, Samples], space: LabelSpace) -> Samples:
         def joined(column: str, unknown: Callable[[int], NDArray[Any]]) -> NDArray[Any] | None:
-            """A column that some of the sources may not have."""
+            """A column that some of the sources may lack, with ``unknown`` in its place there."""
             found = {name: getattr(samples, column) for name, samples in parts.items()}
             if all(values is None for values in found.values()):
                 return None
@@ -133,7 +133,7 @@ def _labelled(space: LabelSpace, part: PartSettings) -> LabelSpace:
 
 
 def _prefixed(name: str, words: NDArray[np.object_]) -> NDArray[np.object_]:
-    """The words as one source's own; alike ones stay one object."""
+    """The words prefixed by the name of their source; equal ones stay one object."""
     known = {word: f"{name}/{word}" for word in words}
     return np.array([known[word] for word in words], dtype=object)
 

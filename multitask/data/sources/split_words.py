@@ -1,4 +1,4 @@
-"""How a source says who trains, who validates and who tests."""
+"""The words by which a source assigns images to training, validation and test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Word = Annotated[Name, Field(min_length=1)]
 
 
 class SplitWords(Settings):
-    """The words by which a source says of an image what it is for, in upper or lower case."""
+    """The words by which a source assigns an image to a split, in upper or lower case."""
 
     train: Annotated[tuple[Word, ...], Field(min_length=1)] = ("train", "training")
     val: tuple[Word, ...] = ("val", "valid", "validation", "dev")
@@ -37,14 +37,14 @@ class SplitWords(Settings):
 
     @property
     def says_val(self) -> bool:
-        """Whether the source says who validates."""
+        """Whether there are words for validation."""
         return bool(self.val)
 
     def side(self, text: str) -> int:
         """The index into ``SIDES`` that a word means; ``MISSING`` where that is left to a random split.
 
         Raises:
-            UserError: it is none of the words.
+            UserError: it is not one of the words.
         """
         word = canonical(text).casefold()
         for index, side in enumerate(SIDES):

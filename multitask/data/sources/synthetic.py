@@ -16,7 +16,7 @@ from multitask.settings import Fraction, PositiveInt, Seed, Settings
 
 
 class DrawSettings(Settings):
-    """What to draw."""
+    """The synthetic set to draw where there is none."""
 
     people: Annotated[PositiveInt, Field(le=100_000)] = 320
     """To train and validate on, seven images each; a quarter as many others are in eval."""

@@ -22,7 +22,7 @@ FILES = (".csv", ".tsv", ".parquet")
 
 
 class TableSettings(RootedSettings):
-    """A row for every image; an empty cell is a label that nobody knows."""
+    """A CSV or Parquet file with a row for every image; an empty cell is an unknown label."""
 
     name: Literal["table"] = "table"
     file: str = "train.csv"
@@ -47,7 +47,7 @@ class TableSettings(RootedSettings):
     split: Column | None = None
     """The column that says of each image whether it trains, validates or tests, in place of a random split."""
     splits: SplitWords = SplitWords()
-    """By which words it says so."""
+    """The words in the column."""
     box: tuple[Column, Column, Column, Column] | None = None
     """The columns of left, top, right and bottom of what matters in each image, in pixels; all empty: unknown."""
 
@@ -72,11 +72,11 @@ class TableSettings(RootedSettings):
 
     @property
     def says_sides(self) -> bool:
-        """Whether there is a split column that says who validates."""
+        """Whether there is a split column with words for validation."""
         return self.split is not None and self.splits.says_val
 
     def check(self, space: LabelSpace) -> None:
-        """Every task named is one of the label space's, and none has its number from two columns."""
+        """Refuses tasks that the label space lacks, and numbers from two columns."""
         for name, column in self.tasks.items():
             if name not in space.task_names:
                 raise UserError(f"tasks.{name}: labels.tasks has no such task{nearest(name, space.task_names)}")
@@ -111,7 +111,7 @@ class TableSettings(RootedSettings):
         return samples
 
     def _columns(self, space: LabelSpace) -> list[str]:
-        """Those that a table with labels must have."""
+        """The columns that a table with labels must have."""
         of_tasks = [self.tasks.get(name, ColumnSettings()) for name in space.task_names]
         named = [settings.column or name for name, settings in zip(space.task_names, of_tasks, strict=True)]
         numbers = [settings.number for settings in of_tasks]

@@ -22,7 +22,7 @@ _MANY = 10_000
 
 
 class LabelReader:
-    """Reads one task's cells, each distinct value once."""
+    """Reads the cells of one task, with a memory of the distinct values."""
 
     def __init__(self, task: Task, settings: ColumnSettings | None, table: str) -> None:
         settings = settings or ColumnSettings()

@@ -34,11 +34,11 @@ class TableRows:
         root: the folder of the images.
         file: the table, in it.
         columns: those that it must have.
-        settings: what they mean.
-        space: what labels are read; None: none are, nor anything else that only labelled images have.
+        settings: of the source, which name the columns.
+        space: of the labels to read; None: neither labels are read nor anything else that only labelled images have.
 
     Raises:
-        UserError: the file or a row of it is not as it must be.
+        UserError: the file or a row of it is malformed.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class TableRows:
         self._read()
 
     def where(self, line: int) -> str:
-        """How a row is called in an error."""
+        """The file and the number of a row, as errors name it."""
         return f"{self.table}, {cells.unit(self.table)} {line}"
 
     def _read(self) -> None:
@@ -110,7 +110,7 @@ class TableRows:
             self.sides.append(self._side(cells.text(row[settings.split]), settings.split))
 
     def _side(self, word: str, column: str) -> int:
-        """The side that a word means, each distinct word looked at once."""
+        """The side that a word means, with a memory of the distinct words."""
         if word not in self._sides:
             try:
                 self._sides[word] = self.settings.splits.side(word)
@@ -145,7 +145,7 @@ class TableRows:
         return files[0] != files[1] and all(map(os.path.lexists, files))
 
     def notes(self) -> Iterator[str]:
-        """What must be told once of how the table is written."""
+        """Notes to be shown once, on spellings and paths."""
         for spellings in (self._groups, self._ids, *(labels.spellings for labels in self._tasks)):
             yield from spellings.notes()
         if self.num_backslashed:
@@ -175,10 +175,10 @@ class TableRows:
         return np.array(self.boxes, dtype=np.float64).reshape(-1, 4) if self.boxes else None
 
     def sides_by_group(self) -> NDArray[np.int64]:
-        """(N,) the rows' sides.
+        """(N,) the rows' sides, as of ``Samples.sides``.
 
         Raises:
-            UserError: a group is on both.
+            UserError: a group is on two.
         """
         first: dict[str, int] = {}
         groups = self.groups or self.images

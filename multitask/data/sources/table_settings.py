@@ -13,11 +13,11 @@ Column = Annotated[Name, Field(min_length=1)]
 
 
 class ColumnSettings(Settings):
-    """How a table says a task's labels."""
+    """The columns of a task's label and number."""
 
     column: Column | None = None
-    """Its name; None: the task's."""
+    """The column of the label; None: that of the task's name."""
     indices: Bool = False
-    """Whether it holds indices of classes, from 0, in place of names or numbers; of two classes also False and True."""
+    """Whether the column holds class indices, from 0, in place of names or numbers; of two classes also booleans."""
     number: Column | None = None
-    """A column with the raw number behind the label; a binned task's own column is that already."""
+    """The column of the raw number behind the label; of a binned task the label's own column is that."""

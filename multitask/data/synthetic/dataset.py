@@ -1,6 +1,6 @@
 """Draws a synthetic set in the mask competition's layout, so that everything can be tried without the licensed data.
 
-The people are invented (`people.py`) and painted (`faces.py`); here stands what lies on disk:
+The people are invented in ``people.py`` and drawn in ``drawing.py``; the layout on disk:
 
     train/train.csv            id,gender,race,age,path
     train/images/{path}/       mask1 to mask5, incorrect_mask and normal, each .jpg, .jpeg or .png
@@ -58,7 +58,7 @@ _TRAIN, _EVAL, _ORDER, _NOISE = range(4)
 
 @dataclass(frozen=True)
 class DrawnSet:
-    """What was drawn, and where."""
+    """The folder and the counts of a drawn set."""
 
     root: Path
     num_people: int
@@ -93,7 +93,7 @@ def draw_set(
         seed: at least 0.
         noise: the fraction, 0 to 1, of the training people whose gender is written wrong, in train.csv and in the
             folder's name alike: round(noise * people) of them. The images and the eval people stay true.
-        eval_people: how many other people to test on, at least 1; a quarter of `people` unless told.
+        eval_people: how many other people to test on, at least 1; by default a quarter of `people`.
         on_person: called with (people done, people in all) after each person.
 
     Raises:

@@ -1,7 +1,7 @@
-"""Who stands in a drawn image: the traits of one invented person, drawn by chance from a gender and an age.
+"""The traits of one invented person, drawn at random given a gender and an age.
 
 Every trace of gender and age is left with a probability or blurred by its own noise, so that no single one settles the
-label while all of them together nearly always do. What an image looks like is `faces.py`'s business.
+label while all of them together nearly always do. The drawing itself is in ``drawing.py``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Heads: from what an image became to the log-probabilities of one task's labels, one file per idea."""
+"""Heads: from the features of an image to the log-probabilities of one task's labels, a file each."""
 
 from multitask.model.heads.settings import (
     HEADS,

@@ -1,4 +1,4 @@
-"""A head that looks where its task needs to: at a mouth for a mask, at a whole face for an age."""
+"""A head that attends to places of the feature map: to a mouth for a mask, to a whole face for an age."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class AttentionHead(nn.Module):
     Cross-attention with one query (as the class attention of Touvron et al. 2021, https://arxiv.org/abs/2103.17239):
     layer norm, for each of H heads a softmax over the places, the mean of their values by it, one linear layer. Since
     the query is the same for all images, its product with the key projection is one vector of each head, which is
-    what is learned here. It is zero at first: the head begins by looking everywhere alike.
+    learned here. It is zero at first, so that the attention begins uniform.
 
     Args:
         width: D, of a place.
         num_classes: C_t.
         num_heads: H.
-        values: the width of what is collected, all heads together.
-        dropout: of what is collected.
+        values: the width of the values, of all heads together.
+        dropout: of the attended values.
     """
 
     def __init__(self, width: int, num_classes: int, num_heads: int, values: int, dropout: float) -> None:

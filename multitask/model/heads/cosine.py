@@ -1,4 +1,4 @@
-"""A head that compares directions: how long a feature vector is says nothing of its class."""
+"""A head of cosines, for which the norm of a feature vector does not matter."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from multitask.model.heads.settings import MAX_SCALE
 
 
 class CosineHead(nn.Module):
-    """logits = scale * cos(features, weight of the class); Gidaris and Komodakis 2018, https://arxiv.org/abs/1804.09458.
+    """z_c = s cos(f, w_c): Gidaris and Komodakis 2018, https://arxiv.org/abs/1804.09458.
+
+    z_c is the logit of class c, f (F,) the pooled features, w_c (F,) the weight vector of the class and s the scale.
 
     Args:
         num_features: F.
         num_classes: C_t.
         dropout: of the features.
-        scale: of the cosines, at first.
-        learn_scale: whether it is learned, up to ``MAX_SCALE``.
+        scale: s, at first.
+        learn_scale: whether s is learned, up to ``MAX_SCALE``.
     """
 
     log_scale: Tensor

@@ -1,6 +1,6 @@
-"""Heads for classes that are in order: each threshold between two of them is a question with yes or no as its answer.
+"""Heads for ordered classes: a binary logit for each threshold between neighbours.
 
-Both give the probabilities of the classes that follow from the answers' odds, in log-sigmoids throughout, so that the
+Both give the probabilities of the classes that follow from the thresholds', in log-sigmoids throughout, so that the
 likelihood of a label, and with it every loss, is exact however sure the head is. Both begin with all classes alike.
 """
 
@@ -16,7 +16,7 @@ from multitask.model.encoder import Encoded
 class CornHead(nn.Module):
     """CORN: conditional thresholds (Shi, Cao and Raschka 2021, https://arxiv.org/abs/2111.08851).
 
-    Of K classes, logit k says P(y > k | y >= k), so that by the chain rule
+    Of K classes, P(y > k | y >= k) is the sigmoid of logit k, from 0 to K - 2, so that by the chain rule
     P(y = k) = P(y > 0) P(y > 1 | y >= 1) ... (1 - P(y > k | y >= k)). The cross entropy of that is the paper's loss
     (its equation 5) up to the constant it divides by, since a sample's threshold counts there only where y >= k.
 
@@ -46,9 +46,11 @@ def corn_log_probs(logits: Tensor) -> Tensor:
 
 
 class CoralHead(nn.Module):
-    """CORAL: one direction, and thresholds along it (Cao, Mirjalili and Raschka 2020, https://arxiv.org/abs/1901.07884).
+    """CORAL: one direction, and thresholds along it (Cao, Mirjalili and Raschka 2020,
+    https://arxiv.org/abs/1901.07884).
 
-    Of K classes, P(y > k) = sigmoid(g(x) + b_k), with one g for all thresholds. The paper shows that b falls at the
+    Of K classes, P(y > k) = sigmoid(g(x) + b_k), k from 0 to K - 2, with one linear g of the features x for all
+    thresholds and biases b (K - 1,). The paper shows that b falls at the
     optimum of its loss, a sum of K - 1 binary cross entropies; here it falls by construction, b_k = b_(k-1) minus the
     softplus of a free gap, so that no class ever has a negative probability, and the loss is the likelihood of the
     class (the proportional odds of McCullagh 1980).

@@ -1,4 +1,4 @@
-"""The heads' settings. What they build is imported when it is built."""
+"""The settings of heads, which a config is checked by without torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAX_SCALE = 100.0
 
 
 class NetSettings(Settings):
-    """A head: its settings, and how it is built."""
+    """The settings of a head, which build its module."""
 
     name: str
     dropout: Dropout = 0.0
@@ -33,10 +33,10 @@ class NetSettings(Settings):
     """Whether the head is for classes that are in order."""
 
     def check(self, task: Task) -> None:
-        """Whether the head can learn a task.
+        """Refuses a task that the head cannot learn.
 
         Raises:
-            ValueError: it cannot; the message begins with the key.
+            ValueError: one line that begins with the key.
         """
         if self.ordinal and task.kind == "nominal":
             raise ValueError(
@@ -61,7 +61,7 @@ class LinearSettings(NetSettings):
     name: Literal["linear"] = "linear"
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
+        """A ``PooledLogits`` on pooled features."""
         from torch import nn
 
         from multitask.model.heads.layers import PooledLogits
@@ -76,7 +76,7 @@ class MLPSettings(NetSettings):
     hidden: Width = 256
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
+        """A ``PooledLogits`` on pooled features."""
         from torch import nn
 
         from multitask.model.heads.layers import PooledLogits
@@ -106,10 +106,10 @@ class AttentionSettings(NetSettings):
         return self
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads the map.
+        """An ``AttentionHead`` on the last feature map.
 
         Raises:
-            UserError: the backbone has none.
+            UserError: the backbone has no such map.
         """
         from multitask.model.heads.attention import AttentionHead
 
@@ -130,7 +130,7 @@ class CosineSettings(NetSettings):
     learn_scale: Bool = True
 
     def check(self, task: Task) -> None:
-        """A scale beyond the greatest would not be learned."""
+        """Refuses a scale beyond the greatest that is learned."""
         super().check(task)
         if self.learn_scale and self.scale is not None and self.scale >= MAX_SCALE:
             raise ValueError(
@@ -138,7 +138,7 @@ class CosineSettings(NetSettings):
             )
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
+        """A ``CosineHead`` on pooled features."""
         from multitask.model.heads.cosine import CosineHead
 
         scale = min(math.sqrt(widths.pooled), MAX_SCALE) if self.scale is None else self.scale
@@ -152,7 +152,7 @@ class CornSettings(NetSettings):
     ordinal: ClassVar[bool] = True
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
+        """A ``CornHead`` on pooled features."""
         from multitask.model.heads.ordinal import CornHead
 
         return CornHead(widths.pooled, task.num_classes, self.dropout)
@@ -165,7 +165,7 @@ class CoralSettings(NetSettings):
     ordinal: ClassVar[bool] = True
 
     def build(self, widths: Widths, task: Task) -> nn.Module:
-        """Reads what is pooled."""
+        """A ``CoralHead`` on pooled features."""
         from multitask.model.heads.ordinal import CoralHead
 
         return CoralHead(widths.pooled, task.num_classes, self.dropout)

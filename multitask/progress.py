@@ -1,4 +1,4 @@
-"""What a run, a study and a bake-off tell whoever watches."""
+"""Progress callbacks of a run, a study and a bake-off."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Any
 
 
 class Progress:
-    """Hears how the work goes; this one says nothing. The console's say it to people."""
+    """Callbacks on the progress of a run; these do nothing, the console's print."""
 
     def note(self, text: str) -> None:
-        """Something that is worth a line; the same text is said once."""
+        """A message of one line; the same text is shown once."""
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A piece of work begins.
 
         Args:
-            name: what is being done, as "reading pictures".
-            total: of how many units.
-            unit: what they are.
+            name: of the work, as "reading pictures".
+            total: the number of units.
+            unit: of which each is one.
 
         Returns:
             To be called with the number done so far.
@@ -129,7 +129,7 @@ class SweepStatus:
 
 
 class StudyProgress:
-    """Hears how a study goes; this one says nothing. The console's say it to people."""
+    """Callbacks on the progress of a study; these do nothing, the console's print."""
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A piece of work begins, as in ``Progress.stage``."""
@@ -139,7 +139,7 @@ class StudyProgress:
         """Trials begin; ``view`` is the object that changes from here on."""
 
     def tick(self) -> None:
-        """Nothing may have changed but the time; called about ten times a second."""
+        """Called about ten times a second, to update what depends on the time."""
 
     def epoch(self, trial: RunningTrial) -> None:
         """An epoch of a trial is done."""
@@ -153,7 +153,7 @@ class StudyProgress:
         """
 
     def say(self, text: str) -> None:
-        """Something else that people should know, in a line."""
+        """Another message, of one line."""
 
     def close(self) -> None:
         """Nothing follows."""

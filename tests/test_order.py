@@ -12,7 +12,7 @@ README = PACKAGE / "README.md"
 ORDER: tuple[dict[str, str], ...] = (
     {
         "errors": "`UserError`, the one line that a user's mistake becomes",
-        "progress": "what a run, a study and a bake-off tell whoever watches",
+        "progress": "callbacks on the progress of a run, a study and a bake-off",
     },
     {"utils": "files written whole, arrays shared on disk, seeds, spellings of names and numbers"},
     {"settings": "strict settings, open tables of variants, extensions, overrides, YAML"},

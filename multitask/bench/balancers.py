@@ -27,7 +27,7 @@ def measure_balancers(config_path: Path | None, progress: Progress) -> list[Meas
 
     Args:
         config_path: whose network, data and settings, but for the balancer and the weights; None: as of ``measure``.
-        progress: hears of each measurement.
+        progress: notified of each measurement.
 
     Raises:
         UserError: the config or its data are not as they must be, or it has one loss.

@@ -28,7 +28,7 @@ def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measur
 
     Args:
         config_path: whose backbone, data and training; None: as of ``measure``.
-        progress: hears of each measurement.
+        progress: notified of each measurement.
 
     Raises:
         UserError: the config or its data are not as they must be, or it has one task.

@@ -44,7 +44,7 @@ def measure_study(config_path: Path | None, progress: Progress) -> list[Measurem
     Args:
         config_path: whose pictures and backbone the frozen features are measured with; None: drawn pictures, and
             MobileNetV2 with random weights.
-        progress: hears of each measurement.
+        progress: notified of each measurement.
 
     Raises:
         UserError: the config or its data are not as they must be.

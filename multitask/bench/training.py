@@ -108,7 +108,7 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
     Args:
         config_path: whose network, data and settings; None: three heads on MobileNetV2 at 128 x 96 px, and drawn
             pictures.
-        progress: hears of each measurement.
+        progress: notified of each measurement.
 
     Raises:
         UserError: the config or its data are not as they must be.

@@ -47,7 +47,7 @@ def measure_whole(config_path: Path | None, progress: Progress) -> list[Measurem
     Args:
         config_path: whose pictures, network and settings of training; None: three heads on MobileNetV2 at 128 x 96 px,
             and drawn pictures.
-        progress: hears of each process.
+        progress: notified of each process.
 
     Raises:
         UserError: the config or its data are not as they must be, or one of the processes fails.

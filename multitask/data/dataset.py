@@ -87,7 +87,7 @@ class Dataset:
             key: the setting that names it.
 
         Raises:
-            UserError: nobody has the label.
+            UserError: no sample that validates has the label.
         """
         if not len(self.split.val):
             return

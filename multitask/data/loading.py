@@ -1,4 +1,4 @@
-"""Batches: the same pictures in the same order with the same augmentation, however many workers make them."""
+"""Batches: the same images in the same order with the same augmentation for any number of workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from multitask.utils.seeds import derive
 
 
 class Inputs(Protocol):
-    """What is served of N samples: their pictures, or the features that a frozen backbone makes of them."""
+    """The inputs of N samples: their images, or the features that a frozen backbone makes of them."""
 
     def __len__(self) -> int:
         """N."""
@@ -55,11 +55,11 @@ class Batch:
         return len(self.images)
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device, while the host goes on."""
+        """The batch copied to a device, without waiting for the copy."""
         return Batch(*(part.to(device, non_blocking=True) for part in self._parts()))
 
     def pin_memory(self) -> Batch:
-        """The same in page-locked memory, which a GPU can fetch while it computes."""
+        """The batch in page-locked memory, which a GPU can fetch while it computes."""
         return Batch(*(part.pin_memory() for part in self._parts()))
 
     def _parts(self) -> tuple[Tensor, ...]:
@@ -77,10 +77,10 @@ class _Order:
 class _Maker(Dataset[Batch | UserError]):
     """Makes the batch that an order names; it holds no state, so any worker may."""
 
-    def __init__(self, samples: Samples, learned: Targets, pictures: Inputs, augmentation: Augmentation | None) -> None:
+    def __init__(self, samples: Samples, learned: Targets, inputs: Inputs, augmentation: Augmentation | None) -> None:
         self.learned = learned
         self.weights = samples.weights
-        self.pictures = pictures
+        self.inputs = inputs
         self.augmentation = augmentation
 
     def labelled_weights(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -91,7 +91,7 @@ class _Maker(Dataset[Batch | UserError]):
         # OpenCV counts threads per process, and a batch is one worker's job.
         cv2.setNumThreads(0)
         try:
-            images: NDArray[Any] = self.pictures.take(order.indices)
+            images: NDArray[Any] = self.inputs.take(order.indices)
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
@@ -109,12 +109,12 @@ class Batches:
 
     Args:
         samples: all samples.
-        learned: what is learned of them.
-        pictures: all pictures, or the features that stand for them, in the same order.
-        indices: which samples are served.
+        learned: their targets.
+        inputs: of all samples, in the same order.
+        indices: of the samples that are served.
         batch_size: at most so many in a batch. The batches of an epoch differ by at most one sample in size: none is
             dropped, and no small rest disturbs the batch statistics.
-        augmentation: None to serve the pictures as they are; features can be served in no other way.
+        augmentation: None: images are not augmented, as features never are.
         shuffle: whether every epoch has an order of its own.
         sampler: which samples a shuffled epoch serves; it is as long as ``indices`` whatever they are.
         seed: of order and augmentation.
@@ -126,7 +126,7 @@ class Batches:
         self,
         samples: Samples,
         learned: Targets,
-        pictures: Inputs,
+        inputs: Inputs,
         indices: NDArray[np.int64],
         batch_size: int,
         *,
@@ -137,7 +137,7 @@ class Batches:
         workers: int = 0,
         pin: bool = False,
     ) -> None:
-        self._maker = _Maker(samples, learned, pictures, augmentation)
+        self._maker = _Maker(samples, learned, inputs, augmentation)
         self._indices = indices
         self._shuffle = shuffle
         self._chances = sampler.chances(samples.take(indices)) if shuffle and sampler else None
@@ -165,7 +165,7 @@ class Batches:
             epoch: its number; the same number gives the same batches.
 
         Raises:
-            UserError: a picture cannot be read.
+            UserError: an image cannot be read.
         """
         self._orders[:] = [
             _Order(part, derive(self._seed, "augment", epoch, number)) for number, part in enumerate(self._parts(epoch))
@@ -182,7 +182,7 @@ class Batches:
             yield batch
 
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
-        """(batches, T) the weight of the samples of each batch of an epoch whose label is known; reads no picture."""
+        """(batches, T) the weight of the samples of each batch of an epoch whose label is known; reads no image."""
         return np.stack([self._maker.labelled_weights(part) for part in self._parts(epoch)])
 
     def _parts(self, epoch: int) -> list[NDArray[np.int64]]:
@@ -236,7 +236,7 @@ def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | U
 
 
 def num_workers(setting: int | Literal["auto"], device: torch.device) -> int:
-    """How many processes make the batches to train on: as is set; auto: up to 8 beside a GPU, else 0, a thread."""
+    """The number of processes that make training batches; auto: up to 8 beside a GPU, else 0, a thread."""
     if setting != "auto":
         return setting
     return min(8, len(os.sched_getaffinity(0)) - 1) if device.type == "cuda" else 0

@@ -58,7 +58,7 @@ class MixSettings(Settings):
     mixup_prob: Fraction = 0.0
     """The share of the batches whose images are blended in pairs, labels likewise."""
     mixup_alpha: PositiveFloat = 0.2
-    """Both parameters of the Beta distribution of lambda; small: mostly one picture, large: half and half."""
+    """Both parameters of the Beta distribution of lambda; small: mostly one image, large: half and half."""
     cutmix_prob: Fraction = 0.0
     """The share of the batches whose images have a part of another pasted in, labels by area."""
     cutmix_alpha: PositiveFloat = 1.0
@@ -78,7 +78,7 @@ class MixSettings(Settings):
 class AugmentSettings(Settings):
     """The ``augment`` section.
 
-    A family's own strength is ``strength`` times its share, at most 1. At 0 a picture is exactly what validation sees;
+    A family's own strength is ``strength`` times its share, at most 1. At 0 an image is exactly what validation sees;
     at 1 it is changed strongly; in between, probabilities and magnitudes rise together.
     """
 
@@ -104,7 +104,7 @@ ImageSize = Annotated[
 
 
 class DataSettings(Settings):
-    """The ``data`` section: where the pictures are, who validates, and what the network sees of them."""
+    """The ``data`` section: the images, their split, and their preprocessing."""
 
     root: Annotated[str, BeforeValidator(resolve_path)] = ""
     """The folder that the source reads; empty only where several sources have roots of their own."""
@@ -123,7 +123,7 @@ class DataSettings(Settings):
     train_groups: PositiveInt | None = None
     """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
     held_out: tuple[Cell, ...] = ()
-    """Cells whose pictures validate but never train, written as in ``labels.impossible``."""
+    """Cells whose images validate but never train, written as in ``labels.impossible``."""
     split_seed: Seed | None = None
     """Of the split; None: the run's seed. With one of its own, the same groups validate in runs of several seeds."""
     image_size: ImageSize = (128, 96)
@@ -131,16 +131,17 @@ class DataSettings(Settings):
     crop: AnyCrop = WholeSettings()
     """Which part of an image is seen, at training, validation and test alike."""
     fit: FitName = "crop"
-    """How the cropped picture becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
+    """How the cropped image becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
     cut evenly at both ends; pad: scaled until it is inside, the rest is ``background``; stretch: each side on its
     own."""
     background: Background = WHITE
-    """What is seen where a picture is transparent, and where it is padded: RGB, each from 0 to 255."""
+    """The colour behind transparent pixels, and of padding: RGB, each from 0 to 255."""
     value_range: ValueRange | None = None
-    """What becomes black and white of grey pictures of more than 8 bits; None: 0 and 65535 of unsigned 16-bit ones, 0
-    and 1 of floats; others are refused. The same for all pictures: none is stretched by what is in it."""
+    """The values that become black and white in grey images of more than 8 bits; None: 0 and 65535 of unsigned 16-bit
+    ones, 0
+    and 1 of floats; others are refused. The same for all images, whatever the values of each."""
     cache: CacheName = "auto"
-    """Where decoded pictures stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
+    """Where decoded images stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
     they take at most half of what is free, else on disk if they take at most half of what is free there."""
     cache_dir: ConfigPath | None = None
     """The folder for what stays on disk; None: ``$XDG_CACHE_HOME/multitask``."""

@@ -22,7 +22,7 @@ class Split:
 
     Attributes:
         train: indices into the samples, ascending.
-        val: likewise; empty where nobody validates.
+        val: likewise; may be empty.
         test: likewise; those that neither train nor pick anything.
     """
 
@@ -45,7 +45,7 @@ class Split:
         """The split of only the samples at ``indices``, which ascend.
 
         Raises:
-            UserError: nobody of those who train, validate or test is left.
+            UserError: no sample is left to train, to validate or to test, of which there were some.
         """
         sides = []
         for name, side in (("train", self.train), ("validate", self.val), ("test", self.test)):
@@ -61,7 +61,7 @@ def split_samples(
 ) -> Split:
     """The split of samples.
 
-    Groups are dealt as their given labels would have it. So a correction moves nobody, and runs with and without it
+    Groups are dealt as their given labels would have it. So a correction moves no group, and runs with and without it
     compare group by group.
 
     Args:
@@ -169,9 +169,9 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
 
 
 def without_classes(samples: Samples, split: Split, unseen: NDArray[np.bool_]) -> Split:
-    """The split with no picture of some classes to train on; those that validate stay.
+    """The split without some classes in training; validation keeps them.
 
-    A picture whose labels are not all known is left out too where it may be of one of these classes.
+    An image whose labels are not all known is left out too where it may be of one of these classes.
 
     Args:
         samples: N samples.
@@ -179,7 +179,7 @@ def without_classes(samples: Samples, split: Split, unseen: NDArray[np.bool_]) -
         unseen: (C,) bool, the classes that are held out of training.
 
     Raises:
-        UserError: nothing is left to train on, or a label that was there has no picture left, so that no network can
+        UserError: nothing is left to train on, or a label that was there has no image left, so that no network can
             know it.
     """
     product = unseen.reshape(samples.space.sizes)
@@ -254,7 +254,7 @@ def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
         deal: splits the samples of which nothing is said.
 
     Raises:
-        UserError: nobody is left to train or to validate, or a group is in two parts.
+        UserError: no sample is left to train or to validate, or a group is in two parts.
     """
     assert samples.sides is not None
     sides = samples.sides.copy()

@@ -1,4 +1,4 @@
-"""What is learned of samples: a column of labels for each loss."""
+"""The targets of samples: a column of labels for each loss."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Targets:
 
 
 def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weights: Mapping[str, float]) -> None:
-    """Checks that there is something to learn.
+    """Refuses training samples without weight, or without any label of a head.
 
     Args:
         train: the samples that train.

@@ -74,7 +74,7 @@ def run_folds(
         resume: whether to go on with the first fold that is not finished. The outcome is that of a run which was never
             stopped.
         on_epoch: called with each epoch's record; what it raises ends the run.
-        progress: hears of everything.
+        progress: notified of everything.
         reuse: as in ``run``.
 
     Returns:

@@ -96,7 +96,7 @@ class DataModule:
 
         Args:
             backbone: the run's, on its device.
-            progress: hears how it goes.
+            progress: notified of every step of the work.
 
         Raises:
             UserError: an image cannot be read.

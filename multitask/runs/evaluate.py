@@ -61,7 +61,7 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress) -> dict[str, A
         split: ``val``, ``train``, ``test``, ``all``, or ``eval``: the images of the source's queries, where an answer
             file stands beside them. Of a run in folds ``val`` is everybody, each answered by the fold's network;
             ``test`` and ``eval`` are answered by all of them together.
-        progress: hears how it goes.
+        progress: notified of every step of the work.
 
     Returns:
         What ``report.json`` (``report-<split>.json``) now holds.

@@ -48,7 +48,7 @@ def reused_features(
         batch_size: the run's.
         dtype: what the network computes in.
         folder: where features are kept.
-        progress: hears how it goes.
+        progress: notified of every step of the work.
 
     Raises:
         UserError: an image cannot be read; what the backbone answers is no number.

@@ -24,7 +24,7 @@ def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progr
         root: a data root in the layout of the run's source.
         out: the CSV file, with the columns that the source's layout asks for; written only when every picture was
             answered.
-        progress: hears how it goes.
+        progress: notified of every step of the work.
 
     Returns:
         How many pictures were answered.

@@ -61,7 +61,7 @@ def run(
         resume: whether to go on from the last finished epoch of the run in ``out``, if there is one. The outcome is
             that of a run which was never stopped.
         on_epoch: called with each epoch's record; what it raises ends the run.
-        progress: hears of everything.
+        progress: notified of everything.
         reuse: a folder in which decoded pictures and, where nothing can change them, pooled features are kept for
             other runs; None: nothing is kept.
 

@@ -1,4 +1,4 @@
-"""What a batch counts in a step that several batches make together."""
+"""Gradient accumulation: the shares of batches in a step that several of them make."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def step_shares(labelled: NDArray[np.float64], accumulate: int) -> NDArray[np.float64] | None:
-    """What each loss of a batch counts in its accumulated step, for that to be the step of one large batch.
+    """The share of each loss of a batch in its accumulated step, for that to be the step of one large batch.
 
     Args:
         labelled: (batches, K) the weight of each batch's samples that have the label of each loss.

@@ -45,7 +45,7 @@ def _unpack(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def _checksum(tensors: dict[str, Tensor], text: str) -> str:
-    """Of everything: the header's names, types and shapes too, which the tensors' bytes do not tell."""
+    """A checksum of the tensors, and of their names, types and shapes, which their bytes do not contain."""
     value = zlib.crc32(text.encode())
     for name in sorted(tensors):
         value = zlib.crc32(f"{name} {tensors[name].dtype} {tuple(tensors[name].shape)}".encode(), value)
@@ -66,7 +66,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """What ``save_checkpoint`` wrote, on the CPU.
+    """The state that ``save_checkpoint`` wrote, on the CPU.
 
     Raises:
         UserError: there is no such file, or it is damaged.

@@ -1,4 +1,4 @@
-"""Where the network runs, in which precision, and that it gives the same numbers twice."""
+"""The device and precision of a network, and deterministic results on it."""
 
 from __future__ import annotations
 

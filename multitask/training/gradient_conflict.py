@@ -1,4 +1,4 @@
-"""How far the losses pull the shared features into different directions."""
+"""Conflict of gradients: the cosines between the losses' gradients at the shared features."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NUM_BATCHES = 8
 class Conflict:
     """The cosine of every two losses' gradients at the shared features, over one epoch.
 
-    It looks and changes nothing: no gradient of a parameter, no random number. A look walks back through the heads
-    alone, once for each loss.
+    Measuring changes nothing: no gradient of a parameter, no random number. It takes a backward pass through the heads
+    alone for each loss.
 
     Args:
         num_batches: of the epoch.
@@ -32,7 +32,7 @@ class Conflict:
         self._found: list[Tensor] = []
 
     def look(self, number: int, losses: Mapping[str, Tensor], step: Step) -> None:
-        """Measures a batch, if it is one of those that are looked at.
+        """Measures a batch, if it is one of those that are sampled.
 
         Args:
             number: of the batch, from 0.
@@ -48,7 +48,7 @@ class Conflict:
         self._found.append(rows @ rows.T)
 
     def record(self) -> dict[str, Any]:
-        """What was found of each pair, ``[one][other]`` with one before other in the order of the losses.
+        """The cosines of each pair, ``[one][other]`` with one before other in the order of the losses.
 
         Returns:
             ``conflict``: the mean cosine over the batches that were looked at and tell of the pair, None where none

@@ -1,4 +1,4 @@
-"""How probable the labels were while the network was trained: what the validation loss is, of the training samples."""
+"""The negative log-likelihood of the training labels, the same quantity as the validation loss."""
 
 from __future__ import annotations
 

@@ -142,7 +142,7 @@ class Trainer:
         Args:
             epoch: from 1.
             batches: the training samples.
-            progress: hears of every batch.
+            progress: notified of every batch.
 
         Returns:
             ``lr``, ``seconds``, ``images_per_s``, and ``train``: the mean losses over the labelled samples, and beside
@@ -318,7 +318,7 @@ class Trainer:
             validate: a network in evaluation mode to its scores; None where nothing validates.
             folder: of the checkpoints.
             on_epoch: called with each epoch's record once it is safe on disk; what it raises ends the training.
-            progress: hears of everything.
+            progress: notified of everything.
 
         Raises:
             DivergedError: a loss, a weight or an answer is no number; the checkpoints are those of the last epoch that

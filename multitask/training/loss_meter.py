@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class LossMeter:
-    """The losses of one epoch, each the mean over the samples that have its label; on the device until somebody looks.
+    """The losses of one epoch, each the mean over the samples that have its label; on the device until it is read.
 
     Args:
         names: K losses.

@@ -1,4 +1,4 @@
-"""That the memory of one step serves the next."""
+"""Memory that one step frees, kept for the next."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def create_optimizer(settings: OptimizerSettings, groups: list[dict[str, Any]], 
 
 
 def tried(settings: OptimizerSettings, lr: float, device: torch.device | None = None) -> frozenset[frozenset[str]]:
-    """What an optimiser keeps of a parameter after its first steps, on weights of its own: the sets of names.
+    """The names of an optimiser's state of a parameter after its first steps, on weights of its own: the sets of names.
 
     Raises:
         UserError: it cannot be built or cannot step; many options are looked at no sooner.

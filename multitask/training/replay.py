@@ -1,4 +1,4 @@
-"""The same batch through a network a second time, without a trace."""
+"""A second forward pass of the same batch, without side effects."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class ReplayForward:
-    """Makes a second walk forward comparable with the one that begins now, and invisible.
+    """Makes a second forward pass comparable with the one that begins now, and free of side effects.
 
     Random layers draw what they drew. Batch norms normalise by the batch, as they did, but their running statistics do
     not count it twice. What is drawn afterwards is what would have been drawn.
@@ -26,7 +26,7 @@ class ReplayForward:
 
     @contextmanager
     def __call__(self, network: nn.Module) -> Iterator[None]:
-        """Within: the second walk."""
+        """A context for the second forward pass of ``network``."""
         tracking = [
             module for module in network.modules() if isinstance(module, _BatchNorm) and module.track_running_stats
         ]

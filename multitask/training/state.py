@@ -1,4 +1,4 @@
-"""Whether what a checkpoint holds belongs to what is to go on: said before anything is trained, and in one line."""
+"""Checks of a checkpoint against the training that is to resume from it, before anything is trained."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multitask.training.settings import TrainingSettings
 
 
 def check_state(own: Mapping[str, Any], found: Any) -> None:
-    """Checks the state of a module.
+    """Refuses the state of another module.
 
     Args:
         own: that of the module which is to take ``found``.

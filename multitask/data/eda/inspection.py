@@ -133,7 +133,7 @@ def inspect(
         samples: N samples.
         split: theirs.
         seed: of the choice of the pictures that are shown.
-        stage: hears how it goes.
+        stage: notified of every step of the work.
         network: how a network will see the pictures; None: of that nothing is said.
     """
     paths = samples.paths()

@@ -20,7 +20,8 @@ from multitask.cli import COMMANDS
 from multitask.cli.group import cli
 from multitask.config import Config
 from multitask.reporting.keys import keys_markdown
-from multitask.settings import Settings, override, parse_override, problems
+from multitask.settings import Settings, load_extensions, override, parse_override, problems
+from multitask.settings.extensions import temporary_extensions
 from multitask.settings.keys import sections_of
 from multitask.settings.yaml_text import parse_yaml
 from multitask.study.settings import StudySettings
@@ -184,10 +185,15 @@ def unknown_in_example(data: dict[str, Any]) -> list[str]:
 
 
 @every_document
-def test_keys_of_examples_are_settings(document: Path) -> None:
-    for language, content in _FENCE.findall(document.read_text(encoding="utf-8")):
-        if language == "yaml":
-            assert unknown_in_example(parse_yaml(content, document.name)) == []
+def test_keys_of_examples_are_settings(document: Path, tmp_path: Path) -> None:
+    blocks = _FENCE.findall(document.read_text(encoding="utf-8"))
+    own = [content for language, content in blocks if language == "python" and "LOSSES[" in content]
+    (tmp_path / "own.py").write_text("\n".join(own))
+    with temporary_extensions():
+        load_extensions([str(tmp_path / "own.py")], document.name, allowed=True)
+        for language, content in blocks:
+            if language == "yaml":
+                assert unknown_in_example(parse_yaml(content, document.name)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A data set before anything is learned of it: what is in it, what its pictures look like, and what is in it twice."""
+"""Inspection of a data set before training: its labels, its images, and duplicates across groups."""
 
 from multitask.data.eda.inspection import Inspection, inspect
 

@@ -1,4 +1,4 @@
-"""Pictures that are there twice under different groups: a person with two ids can be on both sides of a split.
+"""Duplicate images under different groups: a person with two ids can be on both sides of a split.
 
 Candidates are pairs whose perceptual hashes differ in few bits; a pair counts only if the pixels, too, agree, and not
 in light and shade, which faces framed alike have in common, but in their detail.
@@ -21,7 +21,7 @@ LEAST_CORRELATION = 0.94
 """Of copies' detail at 32 x 32. Measured: other people reach .60, drawn ones (of 20 million pairs) .89; a fifth more
 light leaves .978, JPEG 10 or a quarter of the size .98, an edge of 1% cut off .96."""
 LEAST_DEVIATION = 2.0
-"""Of a picture's detail, in grey values; a smoother one has nothing to be known by but its bytes."""
+"""Of an image's detail, in grey values; a smoother one has nothing to be known by but its bytes."""
 MOST_PAIRS = 20_000
 """Confirmed pairs beyond this are not listed: a set that is copied whole would have them by the million."""
 _BLOCK = 2_048
@@ -30,7 +30,7 @@ _CONFIRMED_AT_ONCE = 4_096
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures of different groups that are the same.
+    """Two images of different groups that are the same.
 
     Attributes:
         first: index of the one.
@@ -47,7 +47,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Copies:
-    """What is there more than once.
+    """The duplicates in a data set.
 
     Attributes:
         pairs: across groups, the same file first, then by falling correlation. Of a file that is in many groups there
@@ -62,14 +62,14 @@ class Copies:
 
 
 def find_copies(looks: Looks, groups: Sequence[str], on_done: Callable[[int], None] | None = None) -> Copies:
-    """Finds the pictures that are there twice.
+    """Finds the duplicate images.
 
-    Every picture is compared with every other, as products of matrices of ±1: 20,000 pictures take seconds.
+    Every image is compared with every other, as products of matrices of ±1: 20,000 images take seconds.
 
     Args:
-        looks: of N pictures.
+        looks: of N images.
         groups: theirs.
-        on_done: called with the number of pictures that have been compared with all.
+        on_done: called with the number of images that have been compared with all.
     """
     _, codes = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     same, representatives, num_within = _same_files(looks.contents, codes)
@@ -86,7 +86,7 @@ def find_copies(looks: Looks, groups: Sequence[str], on_done: Callable[[int], No
 
 
 def linked(pairs: Sequence[Pair], groups: Sequence[str]) -> list[list[Pair]]:
-    """The pairs, put together where their groups are linked: A with B and B with C are one."""
+    """The pairs by connected component of their groups: A with B and B with C are one."""
     root: dict[str, str] = {}
 
     def find(group: str) -> str:

@@ -1,4 +1,4 @@
-"""All that is found out about a data set, in one object that pages and tables read."""
+"""The inspection of a data set, in one object that pages and tables read."""
 
 from __future__ import annotations
 
@@ -21,43 +21,43 @@ from multitask.labels import JOINT, MISSING
 NEITHER = "neither"
 """The part of those that are in none of the split's."""
 MOST_CELLS = 60
-"""Classes that are shown in pictures, the commonest: a page holds a few megabytes, not a data set."""
+"""Classes that are shown in images, the commonest: a page holds a few megabytes, not a data set."""
 PER_CELL = 6
 EXTREMES = 6
 MOST_LINKED = 20
 EXAMPLES = 3
-"""Pairs of pictures that are shown of groups which are linked."""
+"""Pairs of images that are shown of groups which are linked."""
 Stage = Callable[[str, int], Callable[[int], None]]
-"""Begins a piece of work of so many pictures; gives what is to be called with the number done."""
+"""Begins a piece of work of so many images; gives what is to be called with the number done."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Pictures and groups of each label of one task, or of each class.
+    """Images and groups of each label of one task, or of each class.
 
     Attributes:
         names: the C labels.
-        pictures: per split, (C,).
-        groups: per split, (C,): a group counts wherever one of its pictures does.
-        unknown: per split, pictures without that label.
+        images: per split, (C,).
+        groups: per split, (C,): a group counts wherever one of its images does.
+        unknown: per split, images without that label.
     """
 
     names: tuple[str, ...]
-    pictures: Mapping[str, NDArray[np.int64]]
+    images: Mapping[str, NDArray[np.int64]]
     groups: Mapping[str, NDArray[np.int64]]
     unknown: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Linked:
-    """Groups that have pictures in common.
+    """Groups that have images in common.
 
     Attributes:
         groups: their names.
         splits: for each, where it is.
-        pairs: the pictures that they have in common, the surest first.
+        pairs: the images that they have in common, the surest first.
         leak: whether they are in several of train, val and test.
-        differ: tasks whose labels differ although the picture is the same.
+        differ: tasks whose labels differ although the image is the same.
     """
 
     groups: tuple[str, ...]
@@ -69,7 +69,7 @@ class Linked:
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """What is in a data set.
+    """The findings on a data set.
 
     Attributes:
         samples: N of them.
@@ -78,15 +78,15 @@ class Inspection:
         counts: per task and, as ``joint``, per class.
         untrained: classes that can occur but that no group trains.
         empty: which of these are in no split, and what would declare them impossible.
-        size: height and width in pixels at which pictures were looked at.
-        looks: what the pictures look like; its means are of the labels of each task in turn, then of ``cells``.
-        cells: classes that are shown in pictures.
-        copies: what is there twice.
-        linked: groups that have pictures in common, leaks first.
-        extremes: per kind, the indices of the most extreme pictures, one of a group at most.
-        grid: per class of ``cells``, some of its pictures, of as many groups as there are.
-        pixels: (H, W, 3) uint8 of every picture that is shown, by index.
-        framing: what a network will see of them; None where that was not asked.
+        size: height and width in pixels at which images were looked at.
+        looks: measurements of the images; its means are of the labels of each task in turn, then of ``cells``.
+        cells: classes that are shown in images.
+        copies: duplicates across groups.
+        linked: groups that have images in common, leaks first.
+        extremes: per kind, the indices of the most extreme images, one of a group at most.
+        grid: per class of ``cells``, some of its images, of as many groups as there are.
+        pixels: (H, W, 3) uint8 of every image that is shown, by index.
+        framing: the part of them that a network sees; None where no network was given.
     """
 
     samples: Samples
@@ -106,11 +106,11 @@ class Inspection:
 
     @property
     def leaks(self) -> list[Linked]:
-        """Groups with pictures in common that are on both sides of the split."""
+        """Groups with images in common that are on both sides of the split."""
         return [found for found in self.linked if found.leak]
 
     def mean(self, task: str, label: int) -> tuple[Pixels, int] | None:
-        """The mean picture of a task's label, or of a class of ``cells``, and of how many; None if there is none."""
+        """The mean image of a task's label, or of a class of ``cells``, and of how many; None if there is none."""
         if task == JOINT:
             key = sum(self.samples.space.sizes) + self.cells.index(label)
         else:
@@ -127,14 +127,14 @@ def inspect(
     stage: Stage = lambda name, total: lambda done: None,
     network: Preprocessing | None = None,
 ) -> Inspection:
-    """Looks at everything that is in a data set; a picture that cannot be read is listed and stops nothing.
+    """Inspects a data set; an image that cannot be read is listed and stops nothing.
 
     Args:
         samples: N samples.
         split: theirs.
-        seed: of the choice of the pictures that are shown.
+        seed: of the choice of the images that are shown.
         stage: notified of every step of the work.
-        network: how a network will see the pictures; None: of that nothing is said.
+        network: the preprocessing of a network; None: its framing is not inspected.
     """
     paths = samples.paths()
     preprocessing = Preprocessing(common_size(paths), decoding=None if network is None else network.decoding)
@@ -197,18 +197,18 @@ def _count(
     groups: NDArray[np.object_],
     parts: Mapping[str, NDArray[np.int64]],
 ) -> Counts:
-    pictures, people, unknown = {}, {}, {}
+    image_counts, group_counts, unknown = {}, {}, {}
     for part, indices in parts.items():
         known = indices[labels[indices] != MISSING]
-        pictures[part] = np.bincount(labels[known], minlength=len(names))
+        image_counts[part] = np.bincount(labels[known], minlength=len(names))
         pairs = set(zip(labels[known].tolist(), groups[known].tolist(), strict=True))
-        people[part] = np.bincount([label for label, _ in pairs], minlength=len(names)).astype(np.int64)
+        group_counts[part] = np.bincount([label for label, _ in pairs], minlength=len(names)).astype(np.int64)
         unknown[part] = len(indices) - len(known)
-    return Counts(names, pictures, people, unknown)
+    return Counts(names, image_counts, group_counts, unknown)
 
 
 def _commonest(classes: NDArray[np.int64]) -> tuple[int, ...]:
-    """The classes that are shown in pictures, in class order."""
+    """The classes that are shown in images, in class order."""
     found, nums = np.unique(classes[classes != MISSING], return_counts=True)
     return tuple(sorted(found[np.argsort(-nums, kind="stable")[:MOST_CELLS]].tolist()))
 
@@ -236,7 +236,7 @@ def _linked(copies: Copies, samples: Samples, parts: Mapping[str, NDArray[np.int
 
 
 def _extremes(looks: Looks, groups: NDArray[np.object_]) -> dict[str, tuple[int, ...]]:
-    """The most extreme pictures of each kind; of a group only the most extreme, lest one fills the row."""
+    """The most extreme images of each kind; of a group only the most extreme, lest one fills the row."""
     found = {}
     kinds: Sequence[tuple[str, NDArray[np.float64]]] = (
         ("darkest", looks.brightness),
@@ -261,7 +261,7 @@ def _grid(
     readable: NDArray[np.bool_],
     seed: int,
 ) -> dict[int, tuple[int, ...]]:
-    """Some pictures of each class, drawn at random, of different groups as far as there are."""
+    """Some images of each class, drawn at random, of different groups as far as there are."""
     order = np.random.default_rng(seed).permutation(np.flatnonzero(readable & (classes != MISSING)))
     found: dict[int, tuple[int, ...]] = {}
     for cell in cells:

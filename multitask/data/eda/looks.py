@@ -1,4 +1,4 @@
-"""One look at every picture: all that is to be known of it, from one decoding at a reduced scale."""
+"""Measurements of every image, from one decoding at a reduced scale."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from multitask.labels import MISSING
 from multitask.utils.files import content_digest
 
 SMALL_PX = 32
-"""Side of the grey square by which pictures are compared."""
+"""Side of the grey square by which images are compared."""
 HASH_BITS = 64
 _HASH_SIDE = 8
 _BLUR_PX = 2.0
 _AREA_PX = 128 * 96  # brightness and sharpness are comparable only at one size
 _WIDEST = 4.0  # longer strips than 4:1 are cut: they would be a few pixels high
 _HEADERS = 64
-_AHEAD = 64  # pictures for each thread that are decoded before they are asked for
+_AHEAD = 64  # images for each thread that are decoded before they are asked for
 
 
 @dataclass(frozen=True)
 class Look:
-    """What one picture's file holds and what is in the picture.
+    """The measurements of one image and its file.
 
     Attributes:
         content: a digest of the file.
         form: format and mode, as ``JPEG RGB``.
-        width_px: of the upright picture in the file, 0 where unknown.
+        width_px: of the upright image in the file, 0 where unknown.
         height_px: likewise.
-        brightness: mean of the grey picture, from 0 to 255.
-        sharpness: variance of the grey picture's Laplacian, at the common size.
-        detail: (32, 32) int8, the grey picture less its blur: what tells faces apart that are framed and lit alike.
+        brightness: mean of the grey image, from 0 to 255.
+        sharpness: variance of the grey image's Laplacian, at the common size.
+        detail: (32, 32) int8, the grey image less its blur, which differs between faces that are framed and lit alike.
         bits: (64,) bool, the perceptual hash.
         pixels: (H, W, 3) uint8, at the common size.
     """
@@ -59,10 +59,10 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """The looks of N pictures, a column each; what could not be read has empty and NaN places.
+    """The measurements of N images, a column each; empty or NaN for images that cannot be read.
 
     Attributes:
-        faults: for each picture that cannot be read, by its index, why.
+        faults: for each image that cannot be read, by its index, why.
         contents: N digests, empty where unknown.
         forms: N formats and modes.
         sizes_px: (N, 2) int64, width and height.
@@ -70,8 +70,8 @@ class Looks:
         sharpness: (N,) float64.
         details: (N, 32, 32) int8.
         bits: (N, 64) bool.
-        means: (K, H, W, 3) uint8, the mean picture of each of the K keys, black where there is none.
-        num_averaged: (K,) int64, of how many pictures.
+        means: (K, H, W, 3) uint8, the mean image of each of the K keys, black where there is none.
+        num_averaged: (K,) int64, of how many images.
     """
 
     faults: dict[int, str]
@@ -94,7 +94,7 @@ class Looks:
 
 
 def common_size(paths: Sequence[Path]) -> tuple[int, int]:
-    """Height and width at which pictures are looked at: about 12,000 pixels, in the pictures' usual shape.
+    """Height and width at which images are looked at: about 12,000 pixels, in the images' usual shape.
 
     Args:
         paths: their files; the shape is the median of a few of them, spread evenly.
@@ -118,14 +118,14 @@ def look_at(
     num_keys: int,
     on_done: Callable[[int], None] | None = None,
 ) -> Looks:
-    """Looks at every picture once, in threads; memory grows by about a kilobyte with each.
+    """Looks at every image once, in threads; memory grows by about a kilobyte with each.
 
     Args:
         paths: N files.
         preprocessing: decodes them at the common size.
-        keys: (N, ...) whose mean pictures each counts for, from 0 to K - 1; ``MISSING`` for none.
+        keys: (N, ...) whose mean images each counts for, from 0 to K - 1; ``MISSING`` for none.
         num_keys: K.
-        on_done: called with the number of pictures done so far, from the calling thread.
+        on_done: called with the number of images done so far, from the calling thread.
     """
     num = len(paths)
     looks = Looks(
@@ -162,7 +162,7 @@ def look_at(
 
 
 def look(path: Path, preprocessing: Preprocessing) -> Look:
-    """Looks at one picture.
+    """Looks at one image.
 
     Raises:
         UserError: it cannot be read.
@@ -203,7 +203,7 @@ def perceptual_hash(small: Pixels) -> NDArray[np.bool_]:
 
 
 def detail_of(small: Pixels) -> NDArray[np.int8]:
-    """What a blur takes away.
+    """The difference between an image and its blur.
 
     Args:
         small: (32, 32) uint8, grey.

@@ -52,7 +52,7 @@ def _show_counts(found: Inspection) -> None:
         for index, label in enumerate(counts.names):
             if not possible[index]:
                 continue
-            cells = [int(kind[part][index]) for part in parts for kind in (counts.groups, counts.pictures)]
+            cells = [int(kind[part][index]) for part in parts for kind in (counts.groups, counts.images)]
             untrained = not counts.groups["train"][index]
             table.add_row(label, *(f"{cell:,}" for cell in cells), style="red" if untrained else "")
         out.print(table)

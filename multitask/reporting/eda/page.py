@@ -114,7 +114,7 @@ def _classes(found: Inspection) -> dict[str, Any]:
     for index, name in enumerate(joint.names):
         if not found.samples.space.possible[index]:
             continue
-        cells = [int(kind[part][index]) for part in parts for kind in (joint.groups, joint.pictures)]
+        cells = [int(kind[part][index]) for part in parts for kind in (joint.groups, joint.images)]
         rows.append({"name": name, "cells": cells})
     totals = []
     for part in parts:
@@ -137,7 +137,7 @@ def _distributions(found: Inspection) -> list[dict[str, Any]]:
         possible = found.samples.space.possible_labels(task.name)
         plot = plots.distribution(
             [name for name, here in zip(task.classes, possible, strict=True) if here],
-            {part: counts.pictures[part][possible].tolist() for part in parts},
+            {part: counts.images[part][possible].tolist() for part in parts},
             key=f"distribution-{place}",
             label=f"{task.name}: share of each label in {', '.join(parts)}",
         )
@@ -286,7 +286,7 @@ def _grid(found: Inspection) -> list[dict[str, Any]]:
     for cell, indices in found.grid.items():
         shown = [_shown(found, index) for index in indices if index in found.pixels]
         if shown:
-            num = int(sum(counts[cell] for counts in found.counts[JOINT].pictures.values()))
+            num = int(sum(counts[cell] for counts in found.counts[JOINT].images.values()))
             name = found.samples.space.class_names[cell]
             rows.append({"name": name, "num": plural(num, "picture", "pictures"), "shown": shown})
     return rows

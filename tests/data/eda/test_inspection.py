@@ -24,9 +24,9 @@ def test_counts_are_those_of_the_samples(planted):
             counts = found.counts[task.name]
             for label in range(task.num_classes):
                 has = of_part.labels[:, place] == label
-                assert counts.pictures[part][label] == has.sum()
+                assert counts.images[part][label] == has.sum()
                 assert counts.groups[part][label] == len(set(of_part.groups[has]))
-        assert found.counts[JOINT].pictures[part].sum() == len(indices)
+        assert found.counts[JOINT].images[part].sum() == len(indices)
         assert found.counts[JOINT].unknown[part] == 0
     assert set(found.parts) == {"train", "val"}
 

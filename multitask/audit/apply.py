@@ -19,7 +19,8 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.progress import Progress
-from multitask.reporting.audit.report_schema import BeforeAfter, CorrectionsReport, IntervalScore, LabellingReport
+from multitask.reporting.audit.report_schema import BeforeAfter, CorrectionsReport, LabellingReport
+from multitask.reporting.figures import IntervalScore
 from multitask.runs.comparison import paired_differences
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule

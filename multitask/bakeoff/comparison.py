@@ -19,13 +19,13 @@ from multitask.labels import MISSING
 from multitask.reporting.bakeoff.report_schema import (
     AxisPoint,
     ContenderRun,
-    Difference,
     FailedContender,
     JointDifference,
     PassFigure,
     ReferenceDifference,
     ScoredContender,
 )
+from multitask.reporting.figures import IntervalGap
 from multitask.training.loop import lookup
 
 
@@ -94,8 +94,8 @@ def _epochs(runs: Sequence[BakeoffRun]) -> tuple[int, ...]:
     return tuple(sorted({one.config.training.epochs for one in runs}))
 
 
-def _gap(found: Gap) -> Difference:
-    return Difference(found.value, found.low, found.high, found.beyond_noise)
+def _gap(found: Gap) -> IntervalGap:
+    return IntervalGap(found.value, found.low, found.high, found.beyond_noise)
 
 
 def _figure(score: PassScore) -> PassFigure:

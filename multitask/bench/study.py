@@ -199,16 +199,17 @@ def _pruning(path: Path) -> Measurement:
         for name, which in (("pruned", plan), ("whole", unpruned))
     ]
     pruned, whole = reports
-    saved = 1 - pruned["epochs"] / whole["epochs"]
-    best = [next(row for row in report["trials"] if row["number"] == report["best"]) for report in reports]
+    saved = 1 - pruned.epochs / whole.epochs
+    best = [next(row.values for row in report.trials if row.number == report.best) for report in reports]
+    scores = [f"{values[0]:.3f}" if values and values[0] is not None else "none" for values in best]
     return Measurement(
         "epochs pruning saves",
         saved,
         None,
         None,
         None,
-        pruned["epochs"],
-        whole["epochs"],
+        pruned.epochs,
+        whole.epochs,
         unit="epochs",
-        note=f"of the demo study; best score {best[0]['values'][0]:.3f}, {best[1]['values'][0]:.3f} without",
+        note=f"of the demo study; best score {scores[0]}, {scores[1]} without",
     )

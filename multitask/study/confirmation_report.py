@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 from multitask.evaluation.intervals import LEVEL, Difference
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
+from multitask.reporting.figures import IntervalGap, IntervalScore
+from multitask.reporting.study.report_schema import ConfirmationReport, ConfirmedTrial
 from multitask.reporting.text import score_text
 from multitask.runs.comparison import paired_differences
 from multitask.study.confirmation import Candidate, Confirmation, ConfirmingRun
@@ -16,7 +19,7 @@ from multitask.study.metrics import figure
 from multitask.study.settings import Plan
 
 
-def verdict(confirmation: Confirmation) -> dict[str, Any]:
+def verdict(confirmation: Confirmation) -> ConfirmationReport:
     """The ``confirmation`` of a study's report.
 
     Every person of the folds that were run was answered once for each candidate, by a network that did not see them;
@@ -36,8 +39,7 @@ def verdict(confirmation: Confirmation) -> dict[str, Any]:
         rows.append(
             _row(candidate, [figure(run.folder.read_report(whole=False), metric) for run in runs], pooled[-1], plan)
         )
-    base, others = rows[0], rows[1:]
-    level = 1 - (1 - LEVEL) / len(others)
+    level = 1 - (1 - LEVEL) / (len(rows) - 1)
     names = [f"trial {candidate.number}" for candidate in confirmation.candidates]
     compared = compared_metric(plan)
     differences = [
@@ -45,33 +47,32 @@ def verdict(confirmation: Confirmation) -> dict[str, Any]:
         for difference in paired_differences(names, pooled, plan.settings.seed, level)
         if difference.metric == compared
     ]
-    for row, difference in zip(others, differences, strict=True):
-        row["difference"] = {
-            "value": difference.value,
-            "low": difference.low,
-            "high": difference.high,
-            "beyond_noise": difference.beyond_noise,
-        }
+    base = rows[0]
+    others = [replace(row, difference=_gap(found)) for row, found in zip(rows[1:], differences, strict=True)]
 
-    def order(row: dict[str, Any]) -> float:
-        return -math.inf if row["confirmed"] is None else sign * row["confirmed"]
+    def order(row: ConfirmedTrial) -> float:
+        return -math.inf if row.confirmed is None else sign * row.confirmed
 
     winner = max(others, key=order)
     seeds = f"{confirmation.seeds} fresh seed{'s' if confirmation.seeds != 1 else ''}"
-    return {
-        "metric": metric,
-        "compared": compared,
-        "num_seeds": confirmation.seeds,
-        "num_folds": confirmation.num_folds,
-        "num_groups": pooled[0].num_groups,
-        "num_images": len(pooled[0]),
-        "level": level,
-        "winner": winner["trial"],
-        "chosen": winner["trial"] if order(winner) > order(base) else base["trial"],
-        "sentence": _sentence(winner["trial"], differences[others.index(winner)], level, seeds),
-        "luck_sentence": _luck_sentence(winner, base, metric),
-        "rows": rows,
-    }
+    return ConfirmationReport(
+        metric=metric,
+        compared=compared,
+        num_seeds=confirmation.seeds,
+        num_folds=confirmation.num_folds,
+        num_groups=pooled[0].num_groups,
+        num_images=len(pooled[0]),
+        level=level,
+        winner=winner.trial,
+        chosen=winner.trial if order(winner) > order(base) else base.trial,
+        sentence=_sentence(winner.trial, differences[others.index(winner)], level, seeds),
+        luck_sentence=_luck_sentence(winner, base, metric),
+        rows=(base, *others),
+    )
+
+
+def _gap(found: Difference) -> IntervalGap:
+    return IntervalGap(found.value, found.low, found.high, found.beyond_noise)
 
 
 def compared_metric(plan: Plan) -> str:
@@ -88,24 +89,29 @@ def _pooled(runs: list[ConfirmingRun]) -> Predictions:
     )
 
 
-def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, plan: Plan) -> dict[str, Any]:
+def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, plan: Plan) -> ConfirmedTrial:
     known = [score for score in scores if score is not None]
     confirmed = statistics.fmean(known) if known else None
     figures = summarise(pooled, {}, plan.settings.seed)
-    return {
-        "trial": candidate.number,
-        "base": candidate.is_base,
-        "study_score": candidate.study_score,
-        "confirmed": confirmed,
-        "runs": scores,
-        "luck": None if confirmed is None or candidate.study_score is None else candidate.study_score - confirmed,
-        "pooled": figures["joint"]["macro_f1"],
-        "pooled_ci": figures["joint"]["macro_f1_ci"],
-        "tasks": {
-            task: {"value": found["macro_f1"], "ci": found["macro_f1_ci"]} for task, found in figures["tasks"].items()
+    return ConfirmedTrial(
+        trial=candidate.number,
+        base=candidate.is_base,
+        study_score=candidate.study_score,
+        confirmed=confirmed,
+        runs=tuple(scores),
+        luck=None if confirmed is None or candidate.study_score is None else candidate.study_score - confirmed,
+        pooled=figures["joint"]["macro_f1"],
+        pooled_ci=_interval(figures["joint"]["macro_f1_ci"]),
+        tasks={
+            task: IntervalScore(found["macro_f1"], _interval(found["macro_f1_ci"]))
+            for task, found in figures["tasks"].items()
         },
-        "difference": None,
-    }
+        difference=None,
+    )
+
+
+def _interval(found: Sequence[float] | None) -> tuple[float, float] | None:
+    return None if found is None else (found[0], found[1])
 
 
 def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
@@ -118,19 +124,19 @@ def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
     return f"Trial {trial} {'beats' if found.value > 0 else 'is worse than'} the base beyond noise: {gap}."
 
 
-def _luck_sentence(winner: dict[str, Any], base: dict[str, Any], metric: str) -> str:
+def _luck_sentence(winner: ConfirmedTrial, base: ConfirmedTrial, metric: str) -> str:
     """How much of the winner's study score did not come back, beside the same of the base, which nobody had picked."""
-    if winner["luck"] is None:
-        return f"How much of trial {winner['trial']}'s score was luck is unknown: {metric} is no number in its runs."
+    if winner.luck is None:
+        return f"How much of trial {winner.trial}'s score was luck is unknown: {metric} is no number in its runs."
     text = (
-        f"Luck: trial {winner['trial']} had {score_text(winner['study_score'])} in the study and has "
-        f"{score_text(winner['confirmed'])} confirmed, a difference of {_signed(winner['luck'])}"
+        f"Luck: trial {winner.trial} had {score_text(winner.study_score)} in the study and has "
+        f"{score_text(winner.confirmed)} confirmed, a difference of {_signed(winner.luck)}"
     )
-    if base["luck"] is None:
+    if base.luck is None:
         return f"{text}."
     return (
-        f"{text}; for the base, which nobody picked, it is {_signed(base['luck'])} "
-        f"({score_text(base['study_score'])} and {score_text(base['confirmed'])})."
+        f"{text}; for the base, which nobody picked, it is {_signed(base.luck)} "
+        f"({score_text(base.study_score)} and {score_text(base.confirmed)})."
     )
 
 

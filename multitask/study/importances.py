@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna import Study
 from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator
+
+from multitask.reporting.study.report_schema import ImportancesBasis, Trial
 
 EVALUATOR = "PED-ANOVA"
 """Watanabe et al. 2023, https://arxiv.org/abs/2304.10255, with parameters that only some trials have by
@@ -30,17 +31,15 @@ class Importances:
     Attributes:
         shares: per parameter, of 1; None: unknown.
         missing: why they are.
-        about: what the shares are and rest on: ``evaluator``; ``num_best`` and ``num_trials``, the finished trials that
-            count as best and all; ``trials``, per parameter how many of these have it; ``conditional``, the
-            parameters that not all of them have; ``sentence``. None where there are no shares.
+        about: what the shares are and rest on; None where there are none.
     """
 
-    shares: dict[str, float] | None
+    shares: dict[str, float | None] | None
     missing: str | None
-    about: dict[str, Any] | None = None
+    about: ImportancesBasis | None = None
 
 
-def parameter_importances(study: Study, finished: Sequence[Mapping[str, Any]], metric: str) -> Importances:
+def parameter_importances(study: Study, finished: Sequence[Trial], metric: str) -> Importances:
     """Each parameter's share of what tells a study's best trials from all.
 
     Args:
@@ -51,7 +50,7 @@ def parameter_importances(study: Study, finished: Sequence[Mapping[str, Any]], m
     num = len(finished)
     if num < FEWEST_TRIALS:
         return Importances(None, f"{num} finished trials are too few; {FEWEST_TRIALS} are needed")
-    if len({row["values"][0] for row in finished}) == 1:
+    if len({row.values[0] for row in finished if row.values}) == 1:
         return Importances(None, "all finished trials have the same score")
     num_best = min(num // 2, max(FEWEST_BEST, math.ceil(BEST_SHARE * num)))
     evaluator = PedAnovaImportanceEvaluator(target_quantile=num_best / num)
@@ -63,20 +62,20 @@ def parameter_importances(study: Study, finished: Sequence[Mapping[str, Any]], m
             found = optuna.importance.get_param_importances(study, evaluator=evaluator)
     except (ValueError, RuntimeError) as error:
         return Importances(None, str(error).splitlines()[0])
-    shares = {name: value for name, value in found.items() if math.isfinite(value)}
+    shares: dict[str, float | None] = {name: value for name, value in found.items() if math.isfinite(value)}
     if not shares:
         return Importances(None, "no setting was tried in enough trials")
-    have = Counter(name for row in finished for name in row["params"])
+    have = Counter(name for row in finished for name in row.params)
     trials = {name: have[name] for name in shares}
-    about = {
-        "evaluator": EVALUATOR,
-        "num_best": num_best,
-        "num_trials": num,
-        "trials": trials,
-        "conditional": [name for name, count in trials.items() if count < num],
-        "sentence": (
+    about = ImportancesBasis(
+        evaluator=EVALUATOR,
+        num_best=num_best,
+        num_trials=num,
+        trials=trials,
+        conditional=tuple(name for name, count in trials.items() if count < num),
+        sentence=(
             f"{EVALUATOR}: how much a setting’s value decides whether a trial is among the best {num_best} of {num} "
             f"finished ones by {metric}; not how much of the differences between all of them it explains."
         ),
-    }
+    )
     return Importances(shares, None, about)

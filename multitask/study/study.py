@@ -14,6 +14,7 @@ from multitask.config import stored_config
 from multitask.errors import UserError
 from multitask.progress import Progress, StudyProgress
 from multitask.reporting.study.page import render_study
+from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport
 from multitask.runs.data_module import DataModule
 from multitask.runs.records import reading
 from multitask.settings import validate
@@ -37,8 +38,8 @@ from multitask.study.storage import (
     resolved,
     shown,
 )
-from multitask.utils.files import to_json, write_atomically
-from multitask.utils.records import read_json
+from multitask.utils.files import write_atomically
+from multitask.utils.records import read_record, record_to_json
 
 
 def run_study(
@@ -50,7 +51,7 @@ def run_study(
     extend: bool = False,
     confirm: int = 0,
     seeds: int = 0,
-) -> dict[str, Any]:
+) -> StudyReport:
     """Runs a study, or goes on with it, and writes its report.
 
     Args:
@@ -157,38 +158,36 @@ def _confirm(
     confirmation = Confirmation(plan, folder, candidates(study, best), seeds)
     folder.confirming.mkdir(exist_ok=True)
     confirmation.run(pool, progress, interrupt)
-    write_atomically(folder.confirmation, to_json(verdict(confirmation)))
+    write_atomically(folder.confirmation, record_to_json(verdict(confirmation)))
 
 
-def write_study_report(study: Study, plan: Plan, folder: StudyFolder) -> dict[str, Any]:
+def write_study_report(study: Study, plan: Plan, folder: StudyFolder) -> StudyReport:
     """Writes ``report.json``, ``study.html`` and ``best.yaml``; returns the report."""
-    confirmation = read_json(folder.confirmation) if folder.confirmation.is_file() else None
+    confirmation = read_record(folder.confirmation, ConfirmationReport) if folder.confirmation.is_file() else None
     with reading(folder.database if confirmation is None else folder.confirmation):
-        report = summarise_study(study, plan, confirmation)
+        report = summarise_study(study, plan, confirmation, str(folder.database))
         page = render_study(report)
-        chosen = (
-            confirmation["chosen"] if confirmation else report["best"] if not report["front"] else report["front"][0]
-        )
+        chosen = confirmation.chosen if confirmation else report.front[0] if report.front else report.best
         best = None if chosen is None else best_yaml(study, plan, report, chosen)
-    write_atomically(folder.report, to_json(report))
+    write_atomically(folder.report, record_to_json(report))
     write_atomically(folder.page, page)
     if best is not None:
         write_atomically(folder.best, best)
     return report
 
 
-def best_yaml(study: Study, plan: Plan, report: Mapping[str, Any], number: int) -> str:
+def best_yaml(study: Study, plan: Plan, report: StudyReport, number: int) -> str:
     """A trial as a config that can be run, its origin in comments above it."""
-    row = next(row for row in report["trials"] if row["number"] == number)
-    config = plan.space.config(row["changes"])
+    row = next(row for row in report.trials if row.number == number)
+    config = plan.space.config(row.changes)
     scores = ", ".join(
-        f"{objective['metric']} {value:.4f}"
-        for objective, value in zip(report["objectives"], row["values"] or (), strict=False)
+        f"{objective.metric} {'unknown' if value is None else f'{value:.4f}'}"
+        for objective, value in zip(report.objectives, row.values or (), strict=False)
     )
-    base = " (the base, as it stood)" if row["origin"] == "base" else ""
-    lines = [f"Trial {number}{base} of the study {report['study']}, begun {report['created']}: {scores}."]
-    lines += report["sentences"]
-    changed = [f"  {key}: {value}" for key, value in row["changes"].items()]
+    base = " (the base, as it stood)" if row.origin == "base" else ""
+    lines = [f"Trial {number}{base} of the study {report.study}, begun {report.created}: {scores}."]
+    lines += report.sentences
+    changed = [f"  {key}: {value}" for key, value in row.changes.items()]
     if changed:
         lines += [f"What it changes of {Path(plan.settings.base).name}:", *changed]
     lines += ["", "  command:   multitask train best.yaml --out RUN"]

@@ -16,6 +16,8 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
 from multitask.labels import LabelSpace
+from multitask.reporting.figures import IntervalScore
+from multitask.reporting.study.report_schema import ConfirmationReport
 from multitask.runs.comparison import paired_differences
 from multitask.runs.run import run
 from multitask.study.confirmation import Candidate, Confirmation
@@ -23,6 +25,7 @@ from multitask.study.confirmation_report import compared_metric, verdict
 from multitask.study.folder import StudyFolder
 from multitask.study.settings import Plan
 from multitask.utils.files import to_json
+from multitask.utils.records import parse_record, record_to_json
 
 MakePlan = Callable[..., Plan]
 
@@ -90,41 +93,45 @@ def plan(make_plan: MakePlan) -> Plan:
 
 def test_a_winner_that_is_clearly_better_beats_the_base(plan: Plan, tmp_path: Path) -> None:
     found = verdict(confirmed(plan, tmp_path, {0: 0.4, 4: 0.9}))
-    assert (found["winner"], found["chosen"]) == (4, 4)
-    base, winner = found["rows"]
-    difference = winner["difference"]
-    assert difference["beyond_noise"]
-    assert 0 < difference["low"] < difference["value"] < difference["high"]
-    assert found["sentence"] == (
-        f"Trial 4 beats the base beyond noise: joint.macro_f1 +{difference['value']:.3f}, 95% interval "
-        f"+{difference['low']:.3f} to +{difference['high']:.3f}, over 2 fresh seeds and 40 people."
+    assert (found.winner, found.chosen) == (4, 4)
+    base, winner = found.rows
+    difference = winner.difference
+    assert difference is not None
+    assert difference.beyond_noise
+    assert 0 < difference.low < difference.value < difference.high
+    assert found.sentence == (
+        f"Trial 4 beats the base beyond noise: joint.macro_f1 +{difference.value:.3f}, 95% interval "
+        f"+{difference.low:.3f} to +{difference.high:.3f}, over 2 fresh seeds and 40 people."
     ).replace("+0.", "+.")
-    assert base["difference"] is None
+    assert base.difference is None
 
 
 def test_a_winner_that_is_as_good_does_not_beat_the_base(plan: Plan, tmp_path: Path) -> None:
     found = verdict(confirmed(plan, tmp_path, {0: 0.6, 4: 0.6}))
-    difference = found["rows"][1]["difference"]
-    assert difference["low"] < 0 < difference["high"]
-    assert not difference["beyond_noise"]
-    assert found["sentence"].startswith("Trial 4 does not beat the base beyond noise: joint.macro_f1 ")
-    assert found["sentence"].endswith(", over 2 fresh seeds and 40 people.")
+    difference = found.rows[1].difference
+    assert difference is not None
+    assert difference.low < 0 < difference.high
+    assert not difference.beyond_noise
+    assert found.sentence.startswith("Trial 4 does not beat the base beyond noise: joint.macro_f1 ")
+    assert found.sentence.endswith(", over 2 fresh seeds and 40 people.")
 
 
 def test_a_winner_that_is_worse_loses_and_the_base_is_chosen(plan: Plan, tmp_path: Path) -> None:
     found = verdict(confirmed(plan, tmp_path, {0: 0.9, 4: 0.4}))
-    assert (found["winner"], found["chosen"]) == (4, 0)
-    assert found["sentence"].startswith("Trial 4 is worse than the base beyond noise: joint.macro_f1 −.")
-    assert found["rows"][1]["difference"]["high"] < 0
+    assert (found.winner, found.chosen) == (4, 0)
+    assert found.sentence.startswith("Trial 4 is worse than the base beyond noise: joint.macro_f1 −.")
+    difference = found.rows[1].difference
+    assert difference is not None
+    assert difference.high < 0
 
 
 def test_the_winner_is_the_best_confirmed_and_not_the_best_of_the_study(plan: Plan, tmp_path: Path) -> None:
     scores = {0: 0.5, 9: 0.95, 4: 0.9, 2: 0.7}
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 9: 0.55, 4: 0.85, 2: 0.6}, scores=scores))
-    assert [row["trial"] for row in found["rows"]] == [0, 9, 4, 2]
-    assert [row["base"] for row in found["rows"]] == [True, False, False, False]
-    assert (found["winner"], found["chosen"]) == (4, 4)
-    assert found["sentence"].startswith("Trial 4 beats the base")
+    assert [row.trial for row in found.rows] == [0, 9, 4, 2]
+    assert [row.base for row in found.rows] == [True, False, False, False]
+    assert (found.winner, found.chosen) == (4, 4)
+    assert found.sentence.startswith("Trial 4 beats the base")
 
 
 # --- what is compared -------------------------------------------------------------------------------------------
@@ -136,8 +143,8 @@ def test_the_intervals_hold_for_all_comparisons_together(others: int, words: str
     made = confirmed(plan, tmp_path, rights)
     found = verdict(made)
     level = 1 - 0.05 / others
-    assert found["level"] == pytest.approx(level, abs=1e-12)
-    assert f", {words} interval " in found["sentence"]
+    assert found.level == pytest.approx(level, abs=1e-12)
+    assert f", {words} interval " in found.sentence
     pooled = [
         Predictions.concatenate(
             [answers(plan.base.space(), plan.base.learned_space(), index, right, number) for index in range(made.seeds)]
@@ -150,28 +157,29 @@ def test_the_intervals_hold_for_all_comparisons_together(others: int, words: str
         if difference.metric == "joint.macro_f1"
     ]
     assert len(expected) == others
-    for row, difference in zip(found["rows"][1:], expected, strict=True):
-        assert row["difference"]["value"] == pytest.approx(difference.value)
-        assert row["difference"]["low"] == pytest.approx(difference.low)
-        assert row["difference"]["high"] == pytest.approx(difference.high)
+    for row, difference in zip(found.rows[1:], expected, strict=True):
+        assert row.difference is not None
+        assert row.difference.value == pytest.approx(difference.value)
+        assert row.difference.low == pytest.approx(difference.low)
+        assert row.difference.high == pytest.approx(difference.high)
 
 
 def test_more_candidates_make_the_same_comparison_less_sure(plan: Plan, tmp_path: Path) -> None:
-    few = verdict(confirmed(plan, tmp_path / "few", {0: 0.5, 4: 0.6}))["rows"][1]["difference"]
-    many = verdict(confirmed(plan, tmp_path / "many", {0: 0.5, 4: 0.6, 1: 0.5, 2: 0.5, 3: 0.5}))["rows"][1][
-        "difference"
-    ]
-    assert many["value"] == few["value"]
-    assert many["low"] < few["low"]
-    assert many["high"] > few["high"]
+    few = verdict(confirmed(plan, tmp_path / "few", {0: 0.5, 4: 0.6})).rows[1].difference
+    many = verdict(confirmed(plan, tmp_path / "many", {0: 0.5, 4: 0.6, 1: 0.5, 2: 0.5, 3: 0.5})).rows[1].difference
+    assert few is not None
+    assert many is not None
+    assert many.value == few.value
+    assert many.low < few.low
+    assert many.high > few.high
 
 
 @pytest.mark.parametrize(("seeds", "words"), [(1, "1 fresh seed and 20 people"), (3, "3 fresh seeds and 60 people")])
 def test_every_person_counts_once(seeds: int, words: str, plan: Plan, tmp_path: Path) -> None:
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.6}, seeds=seeds))
-    assert found["sentence"].endswith(f", over {words}.")
-    assert (found["num_seeds"], found["num_folds"]) == (seeds, 3)
-    assert (found["num_groups"], found["num_images"]) == (seeds * PEOPLE, seeds * PEOPLE * PICTURES)
+    assert found.sentence.endswith(f", over {words}.")
+    assert (found.num_seeds, found.num_folds) == (seeds, 3)
+    assert (found.num_groups, found.num_images) == (seeds * PEOPLE, seeds * PEOPLE * PICTURES)
 
 
 @pytest.mark.parametrize(
@@ -191,8 +199,8 @@ def test_the_objective_is_compared_where_it_can_be_resampled(
     plan = make_plan({"training.lr": {"low": 1e-4, "high": 1e-2}}, objective=objective, pruner="none")
     assert compared_metric(plan) == compared
     found = verdict(confirmed(plan, tmp_path, {0: 0.4, 4: 0.9}))
-    assert (found["metric"], found["compared"]) == (plan.settings.objective[0], compared)
-    assert found["sentence"].startswith(f"Trial 4 beats the base beyond noise: {compared} +")
+    assert (found.metric, found.compared) == (plan.settings.objective[0], compared)
+    assert found.sentence.startswith(f"Trial 4 beats the base beyond noise: {compared} +")
 
 
 def test_where_less_is_better_the_lowest_wins(make_plan: MakePlan, tmp_path: Path) -> None:
@@ -203,15 +211,15 @@ def test_where_less_is_better_the_lowest_wins(make_plan: MakePlan, tmp_path: Pat
         report["joint"]["ece"] = eces[number]
 
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.9, 2: 0.4}, scores=eces, figures=figures))
-    assert [row["confirmed"] for row in found["rows"]] == pytest.approx([0.2, 0.3, 0.1])
-    assert (found["winner"], found["chosen"]) == (2, 2)
+    assert [row.confirmed for row in found.rows] == pytest.approx([0.2, 0.3, 0.1])
+    assert (found.winner, found.chosen) == (2, 2)
 
 
 def test_a_network_of_one_head_is_compared_in_every_task(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan({"training.lr": {"low": 1e-4, "high": 1e-2}}, {"model.sharing.name": "flat"})
     found = verdict(confirmed(plan, tmp_path, {0: 0.4, 4: 0.9}))
-    assert list(found["rows"][0]["tasks"]) == ["mask", "gender", "age"]
-    assert found["sentence"].startswith("Trial 4 beats the base")
+    assert list(found.rows[0].tasks) == ["mask", "gender", "age"]
+    assert found.sentence.startswith("Trial 4 beats the base")
 
 
 # --- the rows ---------------------------------------------------------------------------------------------------
@@ -221,23 +229,25 @@ def test_a_row_holds_the_runs_their_mean_and_the_pooled_answers(plan: Plan, tmp_
     made = confirmed(plan, tmp_path, {0: 0.5, 4: 0.7}, seeds=3, scores={0: 0.55, 4: 0.8})
     found = verdict(made)
     space = plan.base.space()
-    for row, (number, right) in zip(found["rows"], {0: 0.5, 4: 0.7}.items(), strict=True):
+    for row, (number, right) in zip(found.rows, {0: 0.5, 4: 0.7}.items(), strict=True):
         parts = [answers(space, space, index, right, number) for index in range(3)]
-        assert row["runs"] == pytest.approx([summarise(part, {}, 0)["joint"]["macro_f1"] for part in parts])
-        assert row["confirmed"] == pytest.approx(statistics.fmean(row["runs"]))
-        assert row["luck"] == pytest.approx({0: 0.55, 4: 0.8}[number] - row["confirmed"])
+        assert row.runs == pytest.approx([summarise(part, {}, 0)["joint"]["macro_f1"] for part in parts])
+        assert row.confirmed == pytest.approx(statistics.fmean(row.runs))
+        assert row.luck == pytest.approx({0: 0.55, 4: 0.8}[number] - row.confirmed)
         pooled = summarise(Predictions.concatenate(parts), {}, plan.settings.seed)
-        assert row["pooled"] == pytest.approx(pooled["joint"]["macro_f1"])
-        assert row["pooled_ci"] == pytest.approx(pooled["joint"]["macro_f1_ci"])
-        assert row["tasks"] == {
-            task: {"value": figures["macro_f1"], "ci": figures["macro_f1_ci"]}
+        assert row.pooled == pytest.approx(pooled["joint"]["macro_f1"])
+        assert row.pooled_ci == pytest.approx(pooled["joint"]["macro_f1_ci"])
+        assert row.tasks == {
+            task: IntervalScore(figures["macro_f1"], tuple(figures["macro_f1_ci"]))
             for task, figures in pooled["tasks"].items()
         }
 
 
-def test_json_holds_it_as_it_is(plan: Plan, tmp_path: Path) -> None:
+def test_its_file_holds_it_as_it_is(plan: Plan, tmp_path: Path) -> None:
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.7}))
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert parse_record(record_to_json(found), ConfirmationReport, Path("confirmation.json")) == found
+    keys = "metric compared num_seeds num_folds num_groups num_images level winner chosen sentence luck_sentence rows"
+    assert list(json.loads(record_to_json(found))) == [*keys.split(), "version"]
 
 
 # --- luck -------------------------------------------------------------------------------------------------------
@@ -254,21 +264,21 @@ def test_how_much_of_the_score_was_luck_is_told_beside_the_base(plan: Plan, tmp_
     runs: dict[int, list[float | None]] = {0: [0.50, 0.52], 4: [0.60, 0.62], 2: [0.1, 0.1]}
     scores = {0: 0.5, 4: 0.7, 2: 0.69}
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.6, 2: 0.5}, scores=scores, figures=with_scores(runs)))
-    assert found["luck_sentence"] == (
+    assert found.luck_sentence == (
         "Luck: trial 4 had .700 in the study and has .610 confirmed, a difference of +.090; for the base, which nobody "
         "picked, it is −.010 (.500 and .510)."
     )
-    assert [row["luck"] for row in found["rows"]] == pytest.approx([-0.01, 0.09, 0.59])
+    assert [row.luck for row in found.rows] == pytest.approx([-0.01, 0.09, 0.59])
 
 
 def test_a_base_without_a_score_leaves_the_winners_luck(plan: Plan, tmp_path: Path) -> None:
     runs: dict[int, list[float | None]] = {0: [None, None], 4: [1.0, 1.0]}
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.6}, scores={0: 0.5, 4: 1.0}, figures=with_scores(runs)))
-    assert found["luck_sentence"] == (
+    assert found.luck_sentence == (
         "Luck: trial 4 had 1.000 in the study and has 1.000 confirmed, a difference of +.000."
     )
-    assert found["rows"][0]["confirmed"] is None
-    assert found["chosen"] == 4
+    assert found.rows[0].confirmed is None
+    assert found.chosen == 4
 
 
 def test_runs_without_a_number_count_for_nothing_and_a_winner_without_any_has_no_luck(
@@ -276,15 +286,15 @@ def test_runs_without_a_number_count_for_nothing_and_a_winner_without_any_has_no
 ) -> None:
     runs: dict[int, list[float | None]] = {0: [0.5, 0.5], 4: [0.8, None]}
     found = verdict(confirmed(plan, tmp_path / "some", {0: 0.5, 4: 0.6}, figures=with_scores(runs)))
-    assert found["rows"][1]["runs"] == [0.8, None]
-    assert found["rows"][1]["confirmed"] == 0.8
+    assert found.rows[1].runs == (0.8, None)
+    assert found.rows[1].confirmed == 0.8
     none: dict[int, list[float | None]] = {0: [0.5, 0.5], 4: [None, None]}
     found = verdict(confirmed(plan, tmp_path / "none", {0: 0.5, 4: 0.6}, figures=with_scores(none)))
-    assert found["rows"][1]["luck"] is None
-    assert found["luck_sentence"] == (
+    assert found.rows[1].luck is None
+    assert found.luck_sentence == (
         "How much of trial 4's score was luck is unknown: joint.macro_f1 is no number in its runs."
     )
-    assert (found["winner"], found["chosen"]) == (4, 0)
+    assert (found.winner, found.chosen) == (4, 0)
 
 
 # --- files ------------------------------------------------------------------------------------------------------
@@ -313,6 +323,6 @@ def test_real_runs_can_be_judged(make_plan: MakePlan, tmp_path: Path) -> None:
     assert all(each.is_done() for each in made.runs)
     found = verdict(made)
     scores = [report["joint"]["macro_f1"] for report in reports if report is not None]
-    assert [row["runs"] for row in found["rows"]] == [scores[0::2], scores[1::2]]
-    assert found["winner"] == 3
-    assert found["num_images"] == sum(report["num_images"] for report in reports[0::2] if report is not None)
+    assert [list(row.runs) for row in found.rows] == [scores[0::2], scores[1::2]]
+    assert found.winner == 3
+    assert found.num_images == sum(report["num_images"] for report in reports[0::2] if report is not None)

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from multitask.config import load_config
 from multitask.errors import UserError
 from multitask.progress import StudyProgress
+from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
@@ -29,6 +30,7 @@ from multitask.study.messages import Failed, Job, Lost
 from multitask.study.settings import Plan
 from multitask.study.study import read_study, run_study, write_study_report
 from multitask.study.worker import do
+from multitask.utils.records import read_record, to_json_data
 
 Make = Callable[..., Any]
 
@@ -158,20 +160,21 @@ def test_bad_trials_are_pruned_and_the_base_is_not(studied: StudyFolder, trials:
 
 
 def test_the_report_says_what_the_storage_holds(studied: StudyFolder, trials: list[FrozenTrial]) -> None:
-    report = json.loads(studied.report.read_text())
-    assert [row["state"] for row in report["trials"]] == [STATES[trial.state] for trial in trials]
-    assert report["counts"]["running"] == report["counts"]["waiting"] == report["counts"]["failed"] == 0
-    assert report["counts"]["finished"] + report["counts"]["pruned"] == TRIALS
+    report = read_record(studied.report, StudyReport)
+    assert [row.state for row in report.trials] == [STATES[trial.state] for trial in trials]
+    assert report.counts.running == report.counts.waiting == report.counts.failed == 0
+    assert report.counts.finished + report.counts.pruned == TRIALS
+    assert json.loads(studied.report.read_text()) == to_json_data(report)
     assert "<html" in studied.page.read_text()
 
 
 def test_the_best_config_can_be_run_and_says_where_it_is_from(studied: StudyFolder, trials: list[FrozenTrial]) -> None:
-    report = json.loads(studied.report.read_text())
+    report = read_record(studied.report, StudyReport)
     text = studied.best.read_text()
-    assert text.startswith(f"# Trial {report['best']}")
+    assert text.startswith(f"# Trial {report.best}")
     assert "of the study test, begun 20" in text.splitlines()[0]
     config = load_config(studied.best)
-    assert config == load_run_config(RunFolder(studied.trial(report["best"])))
+    assert config == load_run_config(RunFolder(studied.trial(report.best or 0)))
 
 
 # --- again -------------------------------------------------------------------------------------------------------
@@ -181,15 +184,15 @@ def test_the_same_line_again_does_nothing_but_report(
     copied: StudyFolder, plan: Plan, here: Make, trials: list[FrozenTrial], read: Make
 ) -> None:
     jobs = here()
-    before = json.loads(copied.report.read_text())
+    before = read_record(copied.report, StudyReport)
     copied.report.unlink()
     copied.page.unlink()
     report = run_study(plan, copied, StudyProgress())
     assert jobs == []
     assert read(f"sqlite:///{copied.database}") == trials
-    assert report["counts"] == before["counts"]
-    assert report["sentences"] == before["sentences"]
-    assert json.loads(copied.report.read_text())["trials"] == before["trials"]
+    assert report.counts == before.counts
+    assert report.sentences == before.sentences
+    assert read_record(copied.report, StudyReport).trials == report.trials == before.trials
     assert copied.page.is_file()
 
 
@@ -207,7 +210,7 @@ def test_a_folder_that_was_moved_can_be_read_and_gone_on_with(
     more = Plan(
         plan.settings.model_copy(update={"budget": plan.settings.budget.model_copy(update={"trials": 14})}), plan.base
     )
-    assert len(run_study(more, copied, StudyProgress())["trials"]) == 14
+    assert len(run_study(more, copied, StudyProgress()).trials) == 14
     assert (copied.trial(13) / "report.json").is_file()
     assert not studied.trial(13).exists()
 
@@ -300,7 +303,7 @@ def test_a_launch_that_is_killed_before_the_study_is_written_down_hinders_no_oth
             os._exit(0)
     assert os.waitpid(child, 0)[1] == signal.SIGKILL
     assert out.database.exists()
-    assert run_study(one, out, StudyProgress())["counts"]["finished"] == 1
+    assert run_study(one, out, StudyProgress()).counts.finished == 1
 
 
 def test_a_study_that_stops_can_be_gone_on_with(here: Make, make_plan: Make, tmp_path: Path, watcher: Any) -> None:
@@ -317,8 +320,8 @@ def test_a_study_that_stops_can_be_gone_on_with(here: Make, make_plan: Make, tmp
     assert len(jobs) == 4
     here()
     report = run_study(one, out, watcher)
-    assert report["counts"]["failed"] == 2
-    assert report["counts"]["finished"] == 3
+    assert report.counts.failed == 2
+    assert report.counts.finished == 3
 
 
 # --- the honest end ----------------------------------------------------------------------------------------------
@@ -350,17 +353,17 @@ def test_an_interrupted_confirmation_goes_on_where_it_was(
     assert len(jobs) == 6 - len(done)
     assert done.items() <= confirming(copied).items()
     assert len(confirming(copied)) == 6
-    confirmation = json.loads(copied.confirmation.read_text())
-    assert report["confirmation"] == confirmation
-    assert [row["base"] for row in confirmation["rows"]] == [True, False, False]
-    assert all(len(row["runs"]) == 2 for row in confirmation["rows"])
-    assert copied.best.read_text().startswith(f"# Trial {confirmation['chosen']}")
-    assert f"# {confirmation['sentence']}\n# {confirmation['luck_sentence']}\n" in copied.best.read_text()
+    confirmation = read_record(copied.confirmation, ConfirmationReport)
+    assert report.confirmation == confirmation
+    assert [row.base for row in confirmation.rows] == [True, False, False]
+    assert all(len(row.runs) == 2 for row in confirmation.rows)
+    assert copied.best.read_text().startswith(f"# Trial {confirmation.chosen}")
+    assert f"# {confirmation.sentence}\n# {confirmation.luck_sentence}\n" in copied.best.read_text()
     # What is done is not done again, and a third seed adds runs to the others.
     jobs.clear()
     run_study(plan, copied, watcher, confirm=2, seeds=2)
     assert jobs == []
-    assert run_study(plan, copied, watcher)["confirmation"] == confirmation
+    assert run_study(plan, copied, watcher).confirmation == confirmation
 
 
 def test_a_confirming_run_that_fails_ends_in_a_line_after_the_study_is_reported(

@@ -8,7 +8,8 @@ from typing import Literal
 from multitask.evaluation.intervals import Difference
 from multitask.evaluation.label_issues import Audit, Suspect
 from multitask.reporting.audit.text import audit_sentences
-from multitask.utils.records import Count, Interval, Number, Score
+from multitask.reporting.figures import IntervalScore
+from multitask.utils.records import Count, Number, Score
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,6 @@ class AuditReport:
             sentences=tuple(audit_sentences(audit)),
             suspects=audit.suspects,
         )
-
-
-@dataclass(frozen=True)
-class IntervalScore:
-    """A score with its 95% interval; None where there is none."""
-
-    value: Score | None
-    ci: Interval | None
 
 
 @dataclass(frozen=True)

@@ -7,32 +7,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from multitask.reporting.figures import IntervalGap
 from multitask.settings import Changes
-from multitask.utils.records import ONLY_IF_KNOWN, Count, Gap, Interval, Moment, Number, Score
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Interval, Moment, Number, Score
 
 Point = Annotated[int, Field(ge=1)] | Literal["all"]
 """How many groups train: so many, or all that may."""
 
 
 @dataclass(frozen=True)
-class Difference:
-    """A contender's score less another's, with its interval over the people who answered for both."""
-
-    value: Gap
-    low: Gap
-    high: Gap
-    beyond_noise: bool
-
-
-@dataclass(frozen=True)
-class JointDifference(Difference):
+class JointDifference(IntervalGap):
     """A difference whose interval, of this level, holds for all comparisons of the bake-off together."""
 
     level: Score
 
 
 @dataclass(frozen=True)
-class ReferenceDifference(Difference):
+class ReferenceDifference(IntervalGap):
     """A difference to the reference, by itself and as one of all comparisons."""
 
     together: JointDifference
@@ -132,7 +123,7 @@ class AxisPoint:
     num_groups: Count
     num_images: Count
     contenders: dict[str, ScoredContender | FailedContender]
-    matrix: dict[str, dict[str, Difference | None]]
+    matrix: dict[str, dict[str, IntervalGap | None]]
 
     @property
     def scored(self) -> dict[str, ScoredContender]:

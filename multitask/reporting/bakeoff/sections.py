@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from multitask.reporting.bakeoff.plots import SizeCurve, by_size
-from multitask.reporting.bakeoff.report_schema import AxisPoint, BakeoffReport, Difference, PassFigure, ScoredContender
+from multitask.reporting.bakeoff.report_schema import AxisPoint, BakeoffReport, PassFigure, ScoredContender
 from multitask.reporting.bakeoff.text import changes_text, epochs_text, metric_text, point_text, rate_text, size_text
+from multitask.reporting.figures import IntervalGap
 from multitask.reporting.study import plots
 from multitask.reporting.study.plots import Interval
 from multitask.reporting.study.text import time_text, value_text
@@ -83,7 +84,7 @@ def differences(report: BakeoffReport) -> DifferencesView:
     )
 
 
-def _matrix_cell(found: Difference | None) -> Cell:
+def _matrix_cell(found: IntervalGap | None) -> Cell:
     if found is None:
         return Cell(_points(None))
     return Cell(_points(found.value), strong=found.beyond_noise, title=f"95% {_gap_text(found)}")
@@ -233,7 +234,7 @@ def _points(value: float | None) -> str:
     return ("0.0" if text in ("-0.0", "+0.0") else text).replace("-", "−")
 
 
-def _gap_text(found: Difference) -> str:
+def _gap_text(found: IntervalGap) -> str:
     return f"{_points(found.low)} to {_points(found.high)}"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.ticker import LogLocator, MaxNLocator
 
+from multitask.reporting.study.report_schema import Param
 from multitask.reporting.study.text import value_text
 
 _LANE = 0.14  # between the axis' beginning and what has no place on it
@@ -20,20 +21,21 @@ class SettingScale:
     beginning: the base config need not lie inside the space.
 
     Args:
-        param: ``kind``, and ``low``, ``high`` and ``log``, or ``choices``.
+        param: the setting.
         values: all that the trials have; they widen the axis where they lie outside it.
     """
 
-    def __init__(self, param: Mapping[str, Any], values: Iterable[Any]) -> None:
+    def __init__(self, param: Param, values: Iterable[Any]) -> None:
         values = list(values)
-        self.categorical = param["kind"] == "categorical"
-        self.integer = param["kind"] == "int"
-        self.log = bool(param.get("log"))
+        self.categorical = param.kind == "categorical"
+        self.integer = param.kind == "int"
+        self.log = param.log
         self._choices: list[str] = []
         if self.categorical:
-            self._choices = list(dict.fromkeys(map(value_text, [*(param["choices"] or ()), *values])))
+            self._choices = list(dict.fromkeys(map(value_text, [*(param.choices or ()), *values])))
         inside = [value for value in values if self._stands(value)]
-        ends: list[float] = [0.0, 1.0] if self.categorical else [param["low"], param["high"], *inside]
+        limits = [end for end in (param.low, param.high) if end is not None]
+        ends = [0.0, 1.0] if self.categorical else [*limits, *inside]
         self._low, self._high = min(ends), max(ends)
         self._odd = list(dict.fromkeys(value_text(value) for value in values if not self._stands(value)))
 

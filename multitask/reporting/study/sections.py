@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from multitask.reporting.study import plots, space_plots, weight_plots
 from multitask.reporting.study.plots import Curve
+from multitask.reporting.study.report_schema import Param, StudyReport
 from multitask.reporting.study.scales import SettingScale
 from multitask.reporting.study.text import conditional_text, value_text
 from multitask.reporting.study.trial_marks import Mark, ScoreRange
 from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
 from multitask.reporting.text import plural, score_text
+from multitask.reporting.views import PlotView, Row
 
 _COLUMNS = {1: "two", 2: "two", 4: "two"}  # how many plots stand in a row, by their number; "three" for all others
 
@@ -23,7 +24,67 @@ _ROUGH_TRIALS = 50
 _MOST_SHARES = 12  # settings whose importance is drawn
 
 
-def history(study: StudyTrials) -> dict[str, Any]:
+@dataclass(frozen=True)
+class PlotGrid:
+    """Plots in a grid of so many columns, which is a class of the page's style."""
+
+    plots: tuple[PlotView, ...]
+    columns: str
+
+
+@dataclass(frozen=True)
+class HistoryView(PlotGrid):
+    """Scores trial by trial, and with several objectives two by two."""
+
+    fronts: tuple[PlotView, ...]
+
+
+@dataclass(frozen=True)
+class ImportancesView:
+    """The bars, what the rest of the settings has, and what must be known of the shares."""
+
+    plot: Markup
+    words: str
+    sentence: str
+    conditional: bool
+    rough: str
+
+
+@dataclass(frozen=True)
+class SlicesView(PlotGrid):
+    """Score against each setting; how many scores are not where they belong."""
+
+    outside: str
+
+
+@dataclass(frozen=True)
+class ParallelView:
+    """All settings in a plot so many pixels wide; what the ends of the colours stand for."""
+
+    plot: Markup
+    ends: tuple[str, str]
+    width: int
+
+
+@dataclass(frozen=True)
+class WeightsView:
+    """The divisions of the weight between the heads; a row of weights and score for the base and the best."""
+
+    plot: Markup
+    ends: tuple[str, str]
+    heads: list[str]
+    rows: tuple[Row, ...]
+    objective: str
+
+
+@dataclass(frozen=True)
+class TradeOffsView(PlotGrid):
+    """The tasks' scores two by two; what the ends of the colours stand for."""
+
+    ends: tuple[str, str]
+
+
+def history(study: StudyTrials) -> HistoryView:
     """Scores trial by trial, a plot per objective, and with several objectives each two of them against each other."""
     drawings = []
     for place, objective in enumerate(study.objectives):
@@ -39,7 +100,7 @@ def history(study: StudyTrials) -> dict[str, Any]:
             label=f"{objective.name} of every trial, with the best so far; {objective.better}",
         )
         title = f"{objective.name} ({objective.better})"
-        drawings.append({"title": title, "words": _outside(scores), "plot": Markup(plot)})
+        drawings.append(PlotView(title, Markup(plot), _outside(scores)))
     fronts = []
     for x, y in itertools.combinations(range(len(study.objectives)), 2):
         first, second = study.objectives[x], study.objectives[y]
@@ -47,59 +108,58 @@ def history(study: StudyTrials) -> dict[str, Any]:
         names, maximize = (first.name, second.name), (first.maximize, second.maximize)
         if drawn := _against(points, None, names, f"front-{x}-{y}", maximize):
             words = f"{first.name}: {first.better}; {second.name}: {second.better}. On the line: the best of these two."
-            fronts.append({"title": " and ".join(names), "words": words, "plot": drawn})
-    return {"plots": drawings, "fronts": fronts, "columns": columns(len(drawings) + len(fronts))}
+            fronts.append(PlotView(" and ".join(names), drawn, words))
+    return HistoryView(tuple(drawings), columns(len(drawings) + len(fronts)), tuple(fronts))
 
 
-def learning(study: StudyTrials) -> dict[str, Any]:
+def learning(study: StudyTrials) -> PlotGrid:
     """Learning curves of all trials: the joint score, then each task's."""
     drawings = []
     for place, name in enumerate(["joint", *study.tasks]):
         trials = []
         for number, trial in study.trials.items():
-            values = [
-                (row["epoch"], row["joint"] if place == 0 else row["tasks"].get(name)) for row in trial["history"]
-            ]
-            values = [(epoch, value) for epoch, value in values if finite(value) is not None]
-            if values:
-                trials.append(Curve(study.marks[number], *zip(*values, strict=True)))
+            scores = [(row.epoch, row.joint if place == 0 else row.tasks.get(name)) for row in trial.history]
+            known = [(epoch, score) for epoch, score in scores if score is not None and math.isfinite(score)]
+            if known:
+                trials.append(Curve(study.marks[number], *zip(*known, strict=True)))
         if trials:
             label = f"{name} macro-F1 of {plural(len(trials), 'trial', 'trials')} after each epoch"
             plot = plots.curves(trials, ylabel="macro-F1 on validation", key=f"curves-{place}", label=label)
-            drawings.append({"title": name, "words": "", "plot": Markup(plot)})
-    return {"plots": drawings, "columns": columns(len(drawings))}
+            drawings.append(PlotView(name, Markup(plot)))
+    return PlotGrid(tuple(drawings), columns(len(drawings)))
 
 
-def importances(study: StudyTrials, report: Mapping[str, Any]) -> dict[str, Any] | None:
+def importances(study: StudyTrials, report: StudyReport) -> ImportancesView | None:
     """How much each setting matters for the score; None where nobody knows."""
-    shares = {name: share for name, share in (report["importances"] or {}).items() if finite(share) is not None}
+    found = (report.importances or {}).items()
+    shares = {name: share for name, share in found if share is not None and math.isfinite(share)}
     if not shares:
         return None
     order = sorted(shares, key=lambda name: -shares[name])
     shown, rest = order[:_MOST_SHARES], order[_MOST_SHARES:]
     label = "Importance of each setting: " + "; ".join(f"{name} {shares[name]:.0%}" for name in shown)
-    about = report.get("importances_about") or {}
+    about = report.importances_about
     words = ""
     if rest:
         have = plural(len(rest), "more setting has", "more settings have")
         words = f"{have} {sum(shares[name] for name in rest):.0%} together: {', '.join(rest)}."
     bars = [plots.Importance(name, shares[name], conditional_text(name, about)) for name in shown]
     plot = plots.importances(bars, key="shares", label=label)
-    few = (about.get("num_trials") or math.inf) < _ROUGH_TRIALS
-    return {
-        "plot": Markup(plot),
-        "words": words,
-        "sentence": about.get("sentence") or "",
-        "conditional": bool(about.get("conditional")),
-        "rough": f"With fewer than {_ROUGH_TRIALS} finished trials the shares are rough." if few else "",
-    }
+    few = about is not None and about.num_trials < _ROUGH_TRIALS
+    return ImportancesView(
+        plot=Markup(plot),
+        words=words,
+        sentence=about.sentence if about is not None else "",
+        conditional=about is not None and bool(about.conditional),
+        rough=f"With fewer than {_ROUGH_TRIALS} finished trials the shares are rough." if few else "",
+    )
 
 
-def slices(study: StudyTrials) -> dict[str, Any]:
+def slices(study: StudyTrials) -> SlicesView:
     """Score against each setting."""
     drawings = []
     for place, (name, param) in enumerate(study.params.items()):
-        trials = [(mark, trial["params"][name]) for mark, trial in study.scored if name in trial["params"]]
+        trials = [(mark, trial.params[name]) for mark, trial in study.scored if name in trial.params]
         if not trials:
             continue
         plot = space_plots.setting_slice(
@@ -113,13 +173,13 @@ def slices(study: StudyTrials) -> dict[str, Any]:
         words = range_text(param)
         if len(trials) < len(study.scored):
             words += f"; {len(trials):,} of {plural(len(study.scored), 'trial has', 'trials have')} it"
-        drawings.append({"title": key_breaks(name), "words": words, "plot": Markup(plot)})
-    return {"plots": drawings, "columns": columns(len(drawings)), "outside": _outside(study.scores)}
+        drawings.append(PlotView(key_breaks(name), Markup(plot), words))
+    return SlicesView(tuple(drawings), columns(len(drawings)), _outside(study.scores))
 
 
-def parallel(study: StudyTrials) -> dict[str, Any] | None:
+def parallel(study: StudyTrials) -> ParallelView | None:
     """All settings of all finished trials in one plot."""
-    trials = [(mark, trial["params"]) for mark, trial in study.scored if mark.state == "finished"]
+    trials = [(mark, trial.params) for mark, trial in study.scored if mark.state == "finished"]
     tried = {name for _, settings in trials for name in settings}
     scales = {
         name: SettingScale(param, (settings[name] for _, settings in trials if name in settings))
@@ -133,17 +193,17 @@ def parallel(study: StudyTrials) -> dict[str, Any] | None:
     name = study.objectives[0].name
     label = f"{name} and the settings of {plural(len(trials), 'trial', 'trials')}: {', '.join(scales)}"
     plot = space_plots.parallel(scales, trials, scores, ylabel=name, key="lines", label=label)
-    return {"plot": Markup(plot), "ends": scores.ends, "width": space_plots.parallel_width(len(scales))}
+    return ParallelView(Markup(plot), scores.ends, space_plots.parallel_width(len(scales)))
 
 
-def weights(study: StudyTrials) -> dict[str, Any] | None:
+def weights(study: StudyTrials) -> WeightsView | None:
     """Where the score is good among all divisions of the weight; None where there is one head, or one division."""
     heads = study.head_names
-    trials = [
-        (mark, trial["weights"])
-        for mark, trial in study.scored
-        if trial["weights"] and all(finite(trial["weights"].get(head)) is not None for head in heads)
-    ]
+    trials = []
+    for mark, trial in study.scored:
+        known = {head: weight for head, weight in (trial.weights or {}).items() if weight is not None}
+        if known and known.keys() >= set(heads):
+            trials.append((mark, known))
     divisions = {tuple(round(weights[head], 6) for head in heads) for _, weights in trials}
     if len(heads) < 2 or not trials or (len(trials) > 1 and len(divisions) == 1):
         return None
@@ -158,30 +218,26 @@ def weights(study: StudyTrials) -> dict[str, Any] | None:
     )
     best = [(mark, weights) for mark, weights in trials if mark.best or mark.base]
     rows = [
-        {
-            "name": trial_name(mark),
-            "weights": [f"{weights[head]:.2f}" for head in heads],
-            "score": score_text(mark.score),
-        }
+        Row.of(trial_name(mark), *(f"{weights[head]:.2f}" for head in heads), score_text(mark.score))
         for mark, weights in sorted(best, key=lambda row: (not row[0].base, row[0].number))
     ]
-    return {"plot": Markup(plot), "ends": study.colours.ends, "heads": heads, "rows": rows, "objective": name}
+    return WeightsView(Markup(plot), study.colours.ends, heads, tuple(rows), name)
 
 
-def trade_offs(study: StudyTrials) -> dict[str, Any]:
+def trade_offs(study: StudyTrials) -> TradeOffsView:
     """The finished trials' scores on the tasks, two by two."""
     trials = study.trials.items()
-    found = {number: trial["scores"] for number, trial in trials if trial["scores"] and trial["state"] == "finished"}
-    joint = ScoreRange.of(finite(scores["joint"]) for scores in found.values())
+    found = {number: trial.scores for number, trial in trials if trial.scores and trial.state == "finished"}
+    joint = ScoreRange.of(finite(scores.joint) for scores in found.values())
     drawings = []
     for place, (first, second) in enumerate(itertools.combinations(study.tasks, 2)):
         points = [
-            (study.mark(number, finite(scores["joint"])), scores["tasks"].get(first), scores["tasks"].get(second))
+            (study.mark(number, finite(scores.joint)), scores.tasks.get(first), scores.tasks.get(second))
             for number, scores in found.items()
         ]
         if plot := _against(points, joint, (f"{first} macro-F1", f"{second} macro-F1"), f"trade-off-{place}"):
-            drawings.append({"title": f"{first} and {second}", "words": "", "plot": plot})
-    return {"plots": drawings, "columns": columns(len(drawings)), "ends": joint.ends}
+            drawings.append(PlotView(f"{first} and {second}", plot))
+    return TradeOffsView(tuple(drawings), columns(len(drawings)), joint.ends)
 
 
 def trial_name(mark: Mark) -> str:
@@ -189,14 +245,14 @@ def trial_name(mark: Mark) -> str:
     return f"base (trial {mark.number})" if mark.base else f"trial {mark.number}"
 
 
-def range_text(param: Mapping[str, Any]) -> str:
+def range_text(param: Param) -> str:
     """What was to be tried, as ``float from 0.1 to 1, logarithmic``."""
-    if param["kind"] == "categorical":
-        return f"one of {', '.join(value_text(choice) for choice in param['choices'] or ())}"
-    words = f"{param['kind']} from {value_text(param['low'])} to {value_text(param['high'])}"
-    if param.get("step") is not None:
-        words += f" in steps of {value_text(param['step'])}"
-    return words + (", logarithmic" if param["log"] else "")
+    if param.kind == "categorical":
+        return f"one of {', '.join(value_text(choice) for choice in param.choices or ())}"
+    words = f"{param.kind} from {value_text(param.low)} to {value_text(param.high)}"
+    if param.step is not None:
+        words += f" in steps of {value_text(param.step)}"
+    return words + (", logarithmic" if param.log else "")
 
 
 def columns(number: int) -> str:

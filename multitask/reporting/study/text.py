@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from rich.cells import cell_len
 
 from multitask.progress import SweepStatus
 from multitask.reporting.console import score
+from multitask.reporting.study.report_schema import ImportancesBasis
 from multitask.reporting.text import plural, shorten
 
 _HEAD_NAME = 9  # letters of a task's name above a column of scores
@@ -154,8 +155,8 @@ def seconds_left(view: SweepStatus, now: float) -> float | None:
     return min(left, default=None)
 
 
-def conditional_text(name: str, about: Mapping[str, Any]) -> str:
+def conditional_text(name: str, about: ImportancesBasis | None) -> str:
     """In how many of the trials a parameter is that not all have; empty where all do."""
-    if name not in (about.get("conditional") or ()):
+    if about is None or name not in about.conditional:
         return ""
-    return f"only in {about['trials'][name]:,} of {about['num_trials']:,} trials"
+    return f"only in {about.trials[name]:,} of {about.num_trials:,} trials"

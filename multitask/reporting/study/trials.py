@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
+from multitask.reporting.study.report_schema import Param, StudyReport, Trial
 from multitask.reporting.study.trial_marks import Mark, ScoreRange
 
 _SPELLED = {"macro_f1": "macro-F1", "f1": "F1", "ece": "ECE", "tasks": ""}
@@ -52,18 +51,19 @@ class StudyTrials:
         report: the study's.
     """
 
-    def __init__(self, report: Mapping[str, Any]) -> None:
-        self.objectives = [Objective(aim["metric"], aim["direction"] == "maximize") for aim in report["objectives"]]
-        self.tasks: list[str] = list(report["tasks"])
-        shares = report["importances"] or {}
-        params = sorted(report["params"], key=lambda param: -(finite(shares.get(param["name"])) or 0.0))
-        self.params: dict[str, Mapping[str, Any]] = {param["name"]: param for param in params}
-        self.trials: dict[int, Mapping[str, Any]] = {
-            trial["number"]: trial for trial in sorted(report["trials"], key=lambda trial: trial["number"])
+    def __init__(self, report: StudyReport) -> None:
+        self.objectives = [Objective(aim.metric, aim.direction == "maximize") for aim in report.objectives]
+        self.tasks = list(report.tasks)
+        shares = report.importances or {}
+        params = sorted(report.params, key=lambda param: -(finite(shares.get(param.name)) or 0.0))
+        self.params: dict[str, Param] = {param.name: param for param in params}
+        self.trials: dict[int, Trial] = {
+            trial.number: trial for trial in sorted(report.trials, key=lambda trial: trial.number)
         }
         self.base = self._find_base()
         several = len(self.objectives) > 1
-        self.bests = [number for number in (report["front"] if several else [report["best"]]) if number in self.trials]
+        best = () if report.best is None else (report.best,)
+        self.bests = [number for number in (report.front if several else best) if number in self.trials]
         self.marks = {number: self.mark(number, self.score(number)) for number in self.trials}
         known = [mark.score for mark in self.marks.values()]
         finished = [mark.score for mark in self.marks.values() if mark.state == "finished"]
@@ -76,33 +76,33 @@ class StudyTrials:
     def score(self, number: int, objective: int = 0) -> float | None:
         """A finished trial's score, or the best that a pruned one had reached; None where there is none."""
         trial = self.trials[number]
-        if trial["state"] == "finished":
-            return finite(trial["values"][objective]) if trial["values"] else None
-        if trial["state"] == "pruned" and len(self.objectives) == 1:
-            return finite(trial["best_score"])
+        if trial.state == "finished":
+            return finite(trial.values[objective]) if trial.values else None
+        if trial.state == "pruned" and len(self.objectives) == 1:
+            return finite(trial.best_score)
         return None
 
     def mark(self, number: int, score: float | None) -> Mark:
         """How a plot shows a trial, with that score."""
-        state = self.trials[number]["state"]
+        state = self.trials[number].state
         return Mark(number, state, score, base=number == self.base, best=number in self.bests)
 
     @property
-    def scored(self) -> list[tuple[Mark, Mapping[str, Any]]]:
+    def scored(self) -> list[tuple[Mark, Trial]]:
         """The trials that have a score, each with its row of the report."""
         return [(mark, self.trials[mark.number]) for mark in self.marks.values() if mark.score is not None]
 
     @property
     def head_names(self) -> list[str]:
         """The heads whose weights were recorded, those of the tasks first."""
-        named = dict.fromkeys(head for trial in self.trials.values() for head in trial["weights"] or {})
+        named = dict.fromkeys(head for trial in self.trials.values() for head in trial.weights or {})
         return [task for task in self.tasks if task in named] + [head for head in named if head not in self.tasks]
 
     def _find_base(self) -> int | None:
         """The base's trial, or where its worker was lost, the one that ran it again."""
         found: int | None = None
         for number, trial in self.trials.items():
-            if trial["origin"] == "base" or (found is not None and trial["origin"] == f"retry of {found}"):
+            if trial.origin == "base" or (found is not None and trial.origin == f"retry of {found}"):
                 found = number
         return found
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import io
 import re
-from copy import deepcopy
 
 import pytest
 from rich.cells import cell_len
@@ -13,6 +12,7 @@ from multitask.reporting import console
 from multitask.reporting.study import console as study_console
 from multitask.reporting.study.console import base_trial, best_trials, make_study_progress, show_study
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
+from tests.reporting.study.reports import study_report
 
 TASKS = ["mask", "gender", "age"]
 
@@ -113,9 +113,7 @@ def show(monkeypatch):
         )
         monkeypatch.setattr(study_console, "out", made)
         monkeypatch.setattr(console, "out", made)
-        before = deepcopy(given)
-        show_study(given)
-        assert given == before
+        show_study(study_report(given))
         text = "\n".join(line.rstrip() for line in file.getvalue().splitlines())
         if terminal:
             assert max(map(cell_len, text.splitlines())) <= columns, text
@@ -149,22 +147,22 @@ class TestWhichTrials:
     def test_the_best_five_first(self):
         trials = [trial(number, value) for number, value in enumerate((0.1, 0.7, 0.3, 0.9, 0.5, 0.2, 0.7))]
         trials.append(trial(7, 1.0, state="pruned"))
-        assert [one["number"] for one in best_trials(report(*trials))] == [3, 1, 6, 4, 2]
+        assert [one.number for one in best_trials(study_report(report(*trials)))] == [3, 1, 6, 4, 2]
 
     def test_the_least_where_less_is_better(self):
         loss = [{"metric": "joint.loss", "direction": "minimize"}]
         trials = [trial(number, value) for number, value in enumerate((1.5, 0.7, 2.5))]
-        assert [one["number"] for one in best_trials(report(*trials, objectives=loss))] == [1, 0, 2]
+        assert [one.number for one in best_trials(study_report(report(*trials, objectives=loss)))] == [1, 0, 2]
 
     def test_of_several_objectives_the_front(self):
         trials = [trial(number, value) for number, value in enumerate((0.1, 0.7, 0.3))]
-        assert [one["number"] for one in best_trials(report(*trials, front=[0, 2]))] == [2, 0]
+        assert [one.number for one in best_trials(study_report(report(*trials, front=[0, 2])))] == [2, 0]
 
     def test_the_base_is_the_trial_that_took_its_place_if_its_worker_was_lost(self):
         trials = [trial(2, 0.5, origin="retry of 1"), trial(0, state="failed", origin="base"), trial(1, 0.5)]
-        assert base_trial(trials)["number"] == 0
+        assert base_trial(study_report(report(*trials)).trials).number == 0
         trials[2] |= {"origin": "retry of 0", "state": "failed"}
-        assert base_trial(trials)["number"] == 2
+        assert base_trial(study_report(report(*trials)).trials).number == 2
 
     def test_of_several_bases_the_one_that_finished(self):
         trials = [
@@ -172,19 +170,19 @@ class TestWhichTrials:
             trial(1, 0.5, origin="base"),
             trial(2, state="failed", origin="base"),
         ]
-        assert base_trial(trials)["number"] == 1
+        assert base_trial(study_report(report(*trials)).trials).number == 1
 
     def test_there_may_be_no_base(self):
         assert base_trial([]) is None
-        assert base_trial([trial(1, 0.5)]) is None
+        assert base_trial(study_report(report(trial(1, 0.5))).trials) is None
 
 
 class TestHead:
     def test_what_was_studied_and_how(self, show):
-        text = show(report(sampler=None), 200)
+        text = show(report(), 200)
         assert text.splitlines()[1:3] == [
             "study demo",
-            "maximize joint.macro_f1; base configs/demo.yaml, sampler null, pruner median, seed 0",
+            "maximize joint.macro_f1; base configs/demo.yaml, sampler tpe, pruner median, seed 0",
         ]
 
     def test_sentences_are_wrapped_in_a_terminal_and_whole_elsewhere(self, show):

@@ -14,8 +14,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from multitask.reporting.study import page as study_page
 from multitask.reporting.study import plots, space_plots, weight_plots
-from multitask.reporting.study.page import render_study
+from tests.reporting.study.reports import study_report
 
 SECTIONS = [
     "history",
@@ -48,7 +49,7 @@ PARAMS = [
         "kind": "categorical",
         "low": None,
         "high": None,
-        "log": None,
+        "log": False,
         "step": None,
         "choices": ["cross_entropy", "focal", "ordinal"],
     },
@@ -66,7 +67,7 @@ PARAMS = [
         "kind": "categorical",
         "low": None,
         "high": None,
-        "log": None,
+        "log": False,
         "step": None,
         "choices": [True, False],
     },
@@ -78,6 +79,10 @@ BASE = {
     "heads.age.loss.name": "cross_entropy",
     "augment.cutmix": False,
 }
+
+
+def render_study(data):
+    return study_page.render_study(study_report(data))
 
 
 def draw_value(rng, param):

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from multitask.reporting.study.report_schema import Param
 from multitask.reporting.study.scales import SettingScale
 
 
 def number(low, high, log=False, kind="float"):
-    return {"name": "x", "kind": kind, "low": low, "high": high, "log": log, "step": None, "choices": None}
+    return Param("x", kind, low, high, log, None, None)
 
 
 def categories(*choices):
-    return {"name": "x", "kind": "categorical", "low": None, "high": None, "log": None, "choices": list(choices)}
+    return Param("x", "categorical", None, None, False, None, choices)
 
 
 def test_a_linear_axis():

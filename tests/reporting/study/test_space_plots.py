@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 import pytest
 
 from multitask.reporting.study import space_plots
+from multitask.reporting.study.report_schema import Param
 from multitask.reporting.study.scales import SettingScale
 from multitask.reporting.study.space_plots import pareto_front
 from multitask.reporting.study.trial_marks import Mark, ScoreRange
@@ -14,14 +15,8 @@ from multitask.reporting.svg import WIDTH_PX
 SVG = "{http://www.w3.org/2000/svg}"
 MARKS = [Mark(0, "finished", 0.5, base=True), Mark(1, "pruned", 0.2), Mark(2, "finished", 0.6, best=True)]
 SCORES = ScoreRange(0.2, 0.6, True)
-LR = {"kind": "float", "low": 1e-4, "high": 1e-2, "log": True, "choices": None}
-LOSS = {
-    "kind": "categorical",
-    "low": None,
-    "high": None,
-    "log": None,
-    "choices": ["$a$", "<focal>", "x" * 40, "d", "e"],
-}
+LR = Param("lr", "float", 1e-4, 1e-2, True, None, None)
+LOSS = Param("loss", "categorical", None, None, False, None, ("$a$", "<focal>", "x" * 40, "d", "e"))
 
 
 def draw_slice(key="slice", param=LOSS, values=("$a$", "<focal>", "d"), marks=MARKS):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from multitask.reporting.study.trials import Objective, StudyTrials, finite, key_breaks
+from tests.reporting.study.reports import study_report
 
 
 def make_trial(number, state="finished", values=(0.5,), **more):
@@ -11,7 +12,7 @@ def make_trial(number, state="finished", values=(0.5,), **more):
 
 
 def make_report(trials, directions=("maximize",), best=None, front=()):
-    return {
+    data = {
         "objectives": [{"metric": f"joint.m{place}", "direction": way} for place, way in enumerate(directions)],
         "tasks": ["mask", "age"],
         "importances": {"b": 0.9, "c": None},
@@ -20,6 +21,7 @@ def make_report(trials, directions=("maximize",), best=None, front=()):
         "front": list(front),
         "trials": trials,
     }
+    return study_report(data)
 
 
 @pytest.mark.parametrize(

@@ -362,10 +362,10 @@ class TestPlain:
 PLAYED = """
 import time
 from multitask.reporting.study.console import make_study_progress
-from multitask.progress import RunningTrial, StudyView
+from multitask.progress import RunningTrial, SweepStatus
 
 progress = make_study_progress(False)
-view = StudyView("demo", ("joint.macro_f1",), total=3, num_workers=1)
+view = SweepStatus("demo", ("joint.macro_f1",), total=3, num_workers=1)
 progress.begin(view)
 for number in range(3):
     trial = RunningTrial(f"trial {number}", 2, {"training.lr": 0.001 * number} if number else {})

@@ -1,9 +1,9 @@
-"""What the pictures of one group say together of a label that they share.
+"""Pooling of the images of one group for a label that they share.
 
-Pictures of one person are not independent: what misleads the network in one (a haircut) misleads it in the others, and
+Images of one person are not independent: what misleads the network in one (a haircut) misleads it in the others, and
 to add up their log-probabilities would be far too sure. As in the effective size of a cluster sample (Kish 1965), n
-pictures whose evidence correlates by r count as ``n / (1 + (n - 1) r)``: with r = 0 as all n of them, with r = 1 as
-one, whose log-probabilities are the mean. The correlation, like the temperature of a single picture's answer, is that
+images whose evidence correlates by r count as ``n / (1 + (n - 1) r)``: with r = 0 as all n of them, with r = 1 as
+one, whose log-probabilities are the mean. The correlation, like the temperature of a single image's answer, is that
 under which the given labels are the most probable, given that a share of them, fitted too, is wrong.
 """
 
@@ -23,18 +23,18 @@ NOISES = np.array([0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2])
 """What is tried."""
 
 LOWEST = -30.0
-"""No picture's log-probability counts as lower, or one alone would decide."""
+"""No image's log-probability counts as lower, or one alone would decide."""
 
 
 @dataclass(frozen=True, eq=False)
 class Pooling:
-    """How the log-probabilities of pictures become probabilities of the units that they are of.
+    """The pooling of the log-probabilities of images into probabilities of their units.
 
     Attributes:
-        temperature: what a picture's evidence is divided by; above 1: it is surer than right.
-        correlation: 0 to 1, of the evidence of two pictures of one unit; None where no unit has two.
+        temperature: that an image's evidence is divided by; above 1: the network is overconfident.
+        correlation: 0 to 1, of the evidence of two images of one unit; None where no unit has two.
         noise: the share of the given labels that is wrong, as fitted.
-        answered: (C,) log-prior in the answers: that of the mean probability.
+        answered: (C,) log-prior in the outputs: that of the mean probability.
         prior: (C,) log-prior of the units' given labels.
     """
 
@@ -49,7 +49,7 @@ class Pooling:
         """The pooling under which the given labels are the most probable.
 
         Args:
-            log_probs: (N, C) of the pictures, rows normalised.
+            log_probs: (N, C) of the images, rows normalised.
             units: (N,) the unit of each, every one below U in use.
             given: (U,) the units' labels, ``MISSING`` where unknown.
         """
@@ -58,7 +58,7 @@ class Pooling:
         known = np.flatnonzero(pictures != MISSING)
         if not len(known):
             return cls(1.0, None, 0.0, answered, np.full_like(answered, -np.log(len(answered))))
-        # A picture by itself first, so that groups of one picture and of many are told by the same temperature.
+        # An image by itself first, so that groups of one image and of many are told by the same temperature.
         alone = _evidence(log_probs, answered)[known]
         prior = _log_shares(pictures[known], log_probs.shape[1])
         temperature, _ = _best(((float(t), prior + alone / t) for t in TEMPERATURES), pictures[known])
@@ -72,7 +72,7 @@ class Pooling:
         return cls(temperature, correlation if sizes.max() > 1 else None, noise, answered, prior)
 
     def probs(self, log_probs: FloatArray, units: IntArray) -> FloatArray:
-        """(U, C) the labels' probabilities of each unit, from (N, C) log-probabilities of its pictures."""
+        """(U, C) the labels' probabilities of each unit, from (N, C) log-probabilities of its images."""
         sizes, mean = _means(log_probs, self.answered, units)
         counts = sizes / (1 + (sizes - 1) * (self.correlation or 0.0))
         return _softmax(self.prior + counts[:, None] * mean / self.temperature)
@@ -91,12 +91,12 @@ class Pooling:
 
 
 def _evidence(log_probs: FloatArray, answered: FloatArray) -> FloatArray:
-    """(N, C) what each picture says beyond the prior that is in all answers; its scale leaves the prior alone."""
+    """(N, C) the evidence of each image: its log-probabilities less the log-prior in all outputs."""
     return np.asarray(np.maximum(log_probs, LOWEST) - answered)
 
 
 def _means(log_probs: FloatArray, answered: FloatArray, units: IntArray) -> tuple[FloatArray, FloatArray]:
-    """The (U,) sizes of the units, and the (U, C) means of their pictures' evidence."""
+    """The (U,) sizes of the units, and the (U, C) means of their images' evidence."""
     sizes = np.bincount(units).astype(float)
     evidence = _evidence(log_probs, answered)
     sums = np.stack([np.bincount(units, column) for column in evidence.T], axis=1)

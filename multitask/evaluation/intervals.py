@@ -1,4 +1,4 @@
-"""Intervals by resampling groups: the pictures of one person are not independent."""
+"""Intervals by resampling groups, whose images are not independent."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Resampled:
     """Scores of R resamples of the groups.
 
     Attributes:
-        macro_f1: (R,); NaN where a resample has nobody of the declared classes, and so says nothing of them.
+        macro_f1: (R,); NaN where a resample has no image of the declared classes.
         accuracy: (R,).
     """
 
@@ -48,7 +48,7 @@ def resample(
 ) -> Resampled:
     """Scores of ``NUM_RESAMPLES`` resamples of the groups.
 
-    A resample may draw nobody of a rare class, whose F1 is then not 0 but unknown: macro-F1 is taken over the classes
+    A resample may draw no image of a rare class, whose F1 is then not 0 but unknown: macro-F1 is taken over the classes
     that were drawn, and scaled by the share of declared classes that the data has at all. So the interval is about the
     score that is reported.
 
@@ -110,12 +110,12 @@ def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Difference:
-    """A score of a run against the first run's, on the pictures that both answered.
+    """A score of a run against the first run's, on the images that both predicted.
 
     Attributes:
         run: the run's name.
         metric: as ``joint.macro_f1``.
-        num_images: pictures that both answered.
+        num_images: images that both predicted.
         num_groups: their groups.
         value: the run's score less the first run's, on those.
         low: of the interval (95%, if not said otherwise) over resampled groups, the same in both runs.

@@ -1,9 +1,9 @@
-"""Label audit: which given labels the out-of-fold answers speak against, one by one and person by person.
+"""Label audit: given labels that the out-of-fold predictions contradict, by image and by group.
 
-Every picture was answered by a network that was not trained on it, so a label that its probabilities contradict is
+Every image was predicted by a network that was not trained on it, so a label that its probabilities contradict is
 suspect: confident learning, Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, as cleanlab implements it. A task
 that is constant within every group (the gender of a person, but not whether they wear a mask) is judged group by group
-on the evidence of all the group's pictures together, and the suspect is then the group.
+on the evidence of all the group's images together, and the suspect is then the group.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ NEARLY = 0.95
 
 @dataclass(frozen=True)
 class Change:
-    """One label that would be corrected, as a row of a corrections file says it.
+    """One label that would be corrected, as a row of a corrections file.
 
     Attributes:
-        path: a picture's path or a group's name.
-        task: whose label it is.
+        path: an image's path or a group's name.
+        task: of the label.
         given: the class that is there.
         suggested: the class that would be right.
     """
@@ -62,9 +62,9 @@ class Suspect:
 
     Attributes:
         head: the task, or ``joint``: the class as a whole.
-        group: whose it is.
-        images: the pictures that it is of.
-        given: the name of the given class; of a group whose pictures do not agree, of all that are given.
+        group: of the images.
+        images: that have the label.
+        given: the name of the given class; of a group whose images do not agree, of all that are given.
         suggested: the name of the most probable other class.
         score: what suspects are ranked by, in [0, 1]; the lower, the more suspect.
         self_confidence: the given label's probability.
@@ -91,7 +91,7 @@ class Suspect:
 
     @property
     def reason(self) -> str:
-        """Why the label is suspect, as a correction says it."""
+        """The reason for the suspicion, for a corrections file."""
         if self.disagrees:
             return "the pictures of the group are labelled differently"
         return f"out-of-fold probability of {self.given} is {self.self_confidence:.3f}"
@@ -99,19 +99,19 @@ class Suspect:
 
 @dataclass(frozen=True)
 class HeadAudit:
-    """What was looked at for one head.
+    """The audit of one head.
 
     Attributes:
         head: the task, or ``joint``.
         unit: what is judged: a ``group``, or an ``image``.
         num_units: how many have a label.
-        num_suspects: how many of these are suspect, those of ``joint`` that other heads say already among them.
+        num_suspects: how many of these are suspect, with those of ``joint`` that other heads have already.
         num_listed: how many of these are listed: of ``joint`` those that change something which no task's do.
         num_sure: how many of the listed are more probably wrong than right.
         accuracy: the share of the labels that are the most probable out of fold; NaN where there is none.
         commonest: the share of the commonest label: the accuracy of one fixed answer.
-        beats_commonest: whether the accuracy is above that beyond noise, people being counted and not pictures.
-        pooling: how the pictures' probabilities were turned into the units'.
+        beats_commonest: whether the accuracy is above that beyond noise, by groups and not by images.
+        pooling: how the images' probabilities were turned into the units'.
     """
 
     head: str
@@ -128,7 +128,7 @@ class HeadAudit:
 
 @dataclass(frozen=True)
 class Audit:
-    """All that was found.
+    """The findings of an audit.
 
     Attributes:
         heads: a row for each task and for ``joint``.
@@ -150,9 +150,9 @@ class Audit:
 
 
 def shares_constant(predictions: Predictions) -> dict[str, float]:
-    """Per task, the share of the groups whose labels agree, of those with two labelled pictures or more.
+    """Per task, the share of the groups whose labels agree, of those with two labelled images or more.
 
-    Tasks of which no group has two labelled pictures are left out.
+    Tasks of which no group has two labelled images are left out.
     """
     groups, shares = predictions.group_indices(), {}
     for task, labels in zip(predictions.space.task_names, predictions.labels.T, strict=True):
@@ -172,13 +172,13 @@ def find_suspects(
     rank: Rank = "self_confidence",
     settled: NDArray[np.bool_] | None = None,
 ) -> Audit:
-    """The labels that the out-of-fold answers speak against.
+    """The labels that the out-of-fold predictions contradict.
 
     Args:
-        predictions: out of fold, of everybody.
+        predictions: out of fold, of all groups.
         constant: the tasks that must be constant within a group; None: those that are in the given labels.
         rank: what suspects are ranked by.
-        settled: (N, T) bool, labels that somebody has decided on already, which are no suspects; None: there are none.
+        settled: (N, T) bool, labels that were reviewed already, which are no suspects; None: there are none.
 
     Raises:
         UserError: ``constant`` names no task.
@@ -225,7 +225,7 @@ class _Finder:
         self.groups = predictions.group_indices()
         self.log_probs = {task: values.numpy() for task, values in predictions.task_log_probs().items()}
         self.shifts: dict[str, FloatArray] = {}
-        """Per constant task, (N, C_t): what the rest of a group adds to what one of its pictures says."""
+        """Per constant task, (N, C_t): what the rest of a group adds to what one of its images says."""
 
     def of_task(self, task: str) -> tuple[HeadAudit, list[Suspect]]:
         """The suspects of one task."""
@@ -245,7 +245,7 @@ class _Finder:
         for unit in np.flatnonzero((judged.flagged | disagrees) & ~settled).tolist():
             rows = np.flatnonzero(units == unit)
             there = sorted({*labels[rows].tolist()} - {MISSING})
-            # Where the pictures do not agree, what the evidence says is right, be it the label of most of them.
+            # Where the images do not agree, what the evidence says is right, be it the label of most of them.
             best = int(probs[unit].argmax()) if disagrees[unit] else judged.suggested(unit)
             where = str(self.predictions.groups[rows[0]] if pooled else self.predictions.images[rows[0]])
             changes = tuple(Change(where, task, names[label], names[best]) for label in there if label != best)
@@ -254,7 +254,7 @@ class _Finder:
         return self._head(task, "group" if pooled else "image", judged, units, suspects), suspects
 
     def of_joint(self) -> tuple[HeadAudit, list[Suspect]]:
-        """The suspects of the class as a whole, picture by picture; what is constant in a group has its evidence."""
+        """The suspects of the class as a whole, image by image; what is constant in a group has its evidence."""
         given, space = self.predictions.classes, self.space
         joint = self.predictions.joint_log_probs().numpy().copy()
         cells = space.decode(np.arange(space.num_classes))
@@ -288,7 +288,7 @@ class _Finder:
     def _head(
         self, head: str, unit: Literal["group", "image"], judged: _Judged, units: IntArray, suspects: list[Suspect]
     ) -> HeadAudit:
-        """The row of a head; ``units`` are (N,) those of the pictures."""
+        """The row of a head; ``units`` are (N,) those of the images."""
         known = judged.given != MISSING
         num = int(known.sum())
         accuracy = commonest = math.nan
@@ -298,7 +298,7 @@ class _Finder:
             right = judged.probs[known].argmax(axis=1) == given
             fixed = given == np.bincount(given).argmax()
             accuracy, commonest = float(right.mean()), float(fixed.mean())
-            firsts = np.unique(units, return_index=True)[1]  # a unit is of one group, whichever of its pictures tells
+            firsts = np.unique(units, return_index=True)[1]  # a unit is of one group, whichever of its images tells
             beats = _is_above(right.astype(float) - fixed, self.groups[firsts][known])
         sure = sum(suspect.is_sure for suspect in suspects)
         return HeadAudit(
@@ -330,7 +330,7 @@ class _Finder:
 
 
 class _Judged:
-    """What confident learning says of units, from their labels' probabilities.
+    """The result of confident learning on units, from their labels' probabilities.
 
     Attributes:
         flagged: (U,) bool, whether a given label is suspect.
@@ -379,7 +379,7 @@ def _is_above(differences: FloatArray, groups: IntArray) -> bool:
 
 
 def _majority(labels: IntArray, units: IntArray, num_labels: int) -> tuple[IntArray, NDArray[np.bool_]]:
-    """The (U,) label that most pictures of each unit have, ``MISSING`` where none has any, and whether some differ."""
+    """The (U,) label that most images of each unit have, ``MISSING`` where none has any, and whether some differ."""
     known = labels != MISSING
     num_units = int(units.max()) + 1
     counts = np.bincount(units[known] * num_labels + labels[known], minlength=num_units * num_labels)

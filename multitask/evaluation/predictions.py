@@ -1,4 +1,4 @@
-"""Predictions: what the network says of each picture, and the table they are kept in."""
+"""Predictions: the network's outputs and the decoded class of each image, and the table they are kept in."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from multitask.utils.files import check_regular
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """N answered pictures.
+    """The predictions of N images.
 
     Attributes:
         space: the label space.
@@ -57,10 +57,10 @@ class Predictions:
         """The predictions of disjoint samples as one, as those of the folds are.
 
         Args:
-            parts: at least one; of the same label spaces, no picture in two of them.
+            parts: at least one; of the same label spaces, no image in two of them.
 
         Raises:
-            UserError: the label spaces differ, a joint term was learned in some parts only, or a picture is in two
+            UserError: the label spaces differ, a joint term was learned in some parts only, or an image is in two
                 parts.
         """
         assert parts, "there must be something to concatenate"
@@ -87,7 +87,7 @@ class Predictions:
         )
 
     def take(self, rows: NDArray[np.int64]) -> Predictions:
-        """Those of some rows, in the order of ``rows``."""
+        """The predictions of some rows, in the order of ``rows``."""
         where = torch.from_numpy(np.ascontiguousarray(rows))
         return replace(
             self,
@@ -102,7 +102,7 @@ class Predictions:
 
     @property
     def num_groups(self) -> int:
-        """How many groups there are."""
+        """G, the number of groups."""
         return len(set(self.groups))
 
     @property
@@ -111,15 +111,15 @@ class Predictions:
         return self.space.encode(self.labels)
 
     def joint_log_probs(self) -> Tensor:
-        """(N, C)."""
+        """(N, C) log-probabilities of the classes: those with a joint term, or the sums of the heads'."""
         return self.learned.joint_log_probs(self.log_probs) if self.joint is None else self.joint
 
     def outputs(self) -> ModelOutputs:
-        """What a decode rule sees."""
+        """The outputs, as decode rules take them."""
         return ModelOutputs.of(self.log_probs, self.learned, self.joint)
 
     def known(self) -> LabelledOutputs:
-        """What a decode rule is fitted on."""
+        """The outputs with labels and groups, as decode rules are fitted on them."""
         # Where one head learns the classes whole, they are its labels.
         labels = self.labels if self.learned == self.space else self.classes[:, None]
         return LabelledOutputs(self.outputs(), labels, self.groups)
@@ -158,7 +158,7 @@ class Predictions:
 
     @classmethod
     def from_csv(cls, path: Path, space: LabelSpace, learned: LabelSpace) -> Predictions:
-        """The table that ``to_csv`` made.
+        """The predictions in a table of ``to_csv``.
 
         Raises:
             UserError: there is no such file, or it is of another label space.
@@ -205,9 +205,9 @@ def _joint_columns(space: LabelSpace) -> list[str]:
 
 
 def _read_table(path: Path) -> dict[str, NDArray[Any]]:
-    """Column -> its (N,) values: probabilities as float64, all else as str.
+    """Column -> its (N,) values: probabilities as float64, all others as str.
 
-    As texts the probabilities of many classes would take ten times the memory, and a picture at a time they are exact.
+    As texts the probabilities of many classes would take ten times the memory, and an image at a time they are exact.
 
     Raises:
         ValueError: a row is cut or too long, or a probability is none.
@@ -274,11 +274,11 @@ def predict(
     device: torch.device,
     learned: LabelSpace,
 ) -> dict[str, Tensor]:
-    """What a network in evaluation mode says of every picture.
+    """The outputs of a network in evaluation mode for every image.
 
     Args:
         network: (B, 3, H, W) to {head: (B, C_t) log-probabilities}.
-        batches: the pictures, in order.
+        batches: the images, in order.
         preprocessing: the network's; its ``normalise`` turns what a batch holds into the network's input.
         device: the network's.
         learned: the heads' label space.
@@ -287,7 +287,7 @@ def predict(
         Per head, (N, C_t) float64 log-probabilities on the CPU; and (N, C) ``joint`` where there is a joint term.
 
     Raises:
-        DivergedError: an answer is no number.
+        DivergedError: an output is NaN.
     """
     answers: dict[str, list[Tensor]] = {name: [] for name in learned.task_names}
     for batch in batches:

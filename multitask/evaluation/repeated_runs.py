@@ -1,7 +1,7 @@
-"""Several passes over the same people: a score and its interval over people and passes, and paired differences.
+"""Several passes over the same groups: a score and its interval over groups and passes, and paired differences.
 
-A pass answers every person once, by a network that did not see them: all folds of one seed, or the one split of one
-seed. A contender's score is the mean of its passes' scores.
+A pass predicts every group once, by a network that was not trained on it: all folds of one seed, or the one split of
+one seed. A contender's score is the mean of its passes' scores.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class PassScore:
     Attributes:
         value: the mean of the passes.
         single: (P,) each pass's score.
-        samples: (R,) of resampled people and passes. Those of two contenders that answered the same pictures are of
+        samples: (R,) of resampled groups and passes. Those of two contenders that predicted the same images are of
             the same draws, so that their difference is a paired one.
-        num_images: pictures scored.
+        num_images: images scored.
         num_groups: their groups.
     """
 
@@ -49,7 +49,7 @@ class PassScore:
     num_groups: int
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Of the score."""
+        """The interval that holds a share of ``level`` of the resamples: (low, high)."""
         return interval(self.samples, level)
 
 
@@ -68,7 +68,7 @@ class Gap:
 
 
 def gap(score: PassScore, other: PassScore, level: float = LEVEL) -> Gap:
-    """``score`` less ``other``, paired by person and pass."""
+    """``score`` less ``other``, paired by group and pass."""
     return Gap(score.value - other.value, *interval(score.samples - other.samples, level))
 
 
@@ -77,17 +77,17 @@ def score_passes(
 ) -> PassScore | None:
     """A score over passes.
 
-    With one pass the people are resampled. With several the passes are, too: P - 1 of P are drawn with replacement,
+    With one pass the groups are resampled. With several the passes are, too: P - 1 of P are drawn with replacement,
     since P of P would be too narrow by a factor of (P - 1) / P in variance (Rao and Wu 1988, J. Am. Stat. Assoc. 83).
 
     Args:
-        passes: P of them, of the same pictures in the same order, as from ``aligned``.
+        passes: P of them, of the same images in the same order, as from ``aligned``.
         metric: one of ``resampled_metrics``.
         seed: of the resampling.
         classes: macro-F1 of the classes is the mean over these, and over no others; None: over all that can occur.
 
     Returns:
-        None where no picture has the labels that the metric needs.
+        None where no image has the labels that the metric needs.
     """
     place, _, name = metric.rpartition(".")
     resamples, single = [], []
@@ -110,7 +110,7 @@ def score_passes(
 
 
 def pass_weights(num_passes: int, seed: int) -> FloatArray:
-    """(R, P) how much each pass counts in each resample; rows sum to 1."""
+    """(R, P) the weight of each pass in each resample; rows sum to 1."""
     if num_passes == 1:
         return np.ones((NUM_RESAMPLES, 1))
     rng = np.random.default_rng(derive(seed, "passes"))
@@ -130,14 +130,14 @@ def _labelling(answers: Predictions, place: str) -> tuple[NDArray[np.int64], NDA
 
 
 def aligned(names: Sequence[str], passes: Sequence[Sequence[Predictions]]) -> list[list[Predictions]]:
-    """Every contender's passes with their pictures in the same order, so that resamples pair them.
+    """Every contender's passes with their images in the same order, so that resamples pair them.
 
     Args:
         names: the contenders.
         passes: the passes of each; as many for all.
 
     Raises:
-        UserError: two contenders have other label spaces, or answered other pictures or labels.
+        UserError: two contenders have other label spaces, or predicted other images or labels.
     """
     first = _sorted(passes[0][0])
     found = []

@@ -1,4 +1,4 @@
-"""What the answers of a run's network are decoded, scored and reported by."""
+"""The settings of evaluation: how a network's outputs are decoded, scored and reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from multitask.losses.objective import Objective
 
 @dataclass(frozen=True, eq=False)
 class EvaluationSettings:
-    """What evaluation needs to know of a config.
+    """The part of a config that evaluation needs.
 
     Attributes:
         seed: the run's; those of resampling and of fitting the decode rules are derived from it.

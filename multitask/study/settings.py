@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from multitask.config import Config, load_config, scored_metrics
+from multitask.config import Config, load_config, read_config, scored_metrics
 from multitask.errors import UserError, nearest
 from multitask.settings import (
     Bool,
     ConfigPath,
     Count,
+    ExtensionError,
     PositiveFloat,
     PositiveInt,
     Seed,
@@ -184,12 +186,32 @@ def load_study(
     Raises:
         UserError: as one line, with the key at fault.
     """
+    overrides = tuple(overrides)
     given = {name: value for name, value in (budget or {}).items() if value is not None}
     changes = {name if name == "workers" else f"budget.{name}": value for name, value in given.items()}
     folder = path.parent.resolve()
     data = read_yaml(path)
     if "contenders" in data and "space" not in data:
         raise UserError(f"{path}: is a bake-off, as it has contenders and no space; use `multitask bakeoff`")
+    _load_extensions(data, folder, overrides, allow_extensions)
     settings = validate(StudySettings, override(StudySettings, data, changes), folder)
     from_file = located(settings.overrides, folder)
     return Plan(settings, load_config(Path(settings.base), overrides, from_file, allow_extensions=allow_extensions))
+
+
+def _load_extensions(data: Mapping[str, Any], folder: Path, overrides: Iterable[str], allowed: bool) -> None:
+    """Imports what the base config names, before the study's own sampler, pruner and entries are looked up.
+
+    Whatever is wrong with the base, or with the file where it names the base, is for those to say who read them whole.
+    """
+    base, changes = data.get("base"), data.get("overrides")
+    if not isinstance(base, str):
+        return
+    try:
+        given = located(changes, folder) if isinstance(changes, dict) else {}
+        path = (folder / os.path.expanduser(base)).resolve()
+        read_config(path, overrides, given, allow_extensions=allowed)
+    except ExtensionError:
+        raise
+    except UserError:
+        return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from multitask.data import CROPS
+from multitask.data import CROPS, CropSettings
 from multitask.data.crop import BoxSettings, CentreSettings, around, crop_counts
 from multitask.data.images import Preprocessing
 from multitask.errors import UserError
+from multitask.testing.crops import CROP_CHECKS
 
 NOTHING = np.full(4, np.nan)
 MADE: dict[str, dict[str, Any]] = {"face": {"model": "/no/model.onnx"}}
@@ -32,16 +34,9 @@ class TestEveryCrop:
     def crop(self, name: str, **changes: Any) -> Any:
         return CROPS[name](**MADE.get(name, {}), **changes)
 
-    @pytest.mark.parametrize("box", [None, NOTHING, np.array([10.0, 20, 40, 50]), np.array([-9.0, -9, 300, 9])])
-    def test_gives_a_part_of_the_picture(self, name: str, box: Any) -> None:
-        left, top, right, bottom = self.crop(name).region(96, 128, 0.75, box)
-        assert 0 <= left < right <= 1
-        assert 0 <= top < bottom <= 1
-
-    def test_says_whether_it_looks_at_boxes(self, name: str) -> None:
-        crop = self.crop(name)
-        found = {crop.region(96, 128, 0.75, np.array(box)) for box in ([10.0, 20, 40, 50], [30.0, 60, 80, 90])}
-        assert len(found) == (2 if crop.boxed else 1)
+    @pytest.mark.parametrize("check", CROP_CHECKS, ids=lambda check: check.__name__)
+    def test_keeps_the_contract(self, name: str, check: Callable[[CropSettings], None]) -> None:
+        check(self.crop(name))
 
     def test_its_key_tells_its_settings_apart(self, name: str) -> None:
         assert len({self.crop(name, **one).key() for one in CHANGES[name]}) == len(CHANGES[name])

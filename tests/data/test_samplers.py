@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.data import SAMPLERS
-from multitask.data.loading import Batches
 from multitask.data.samplers import (
     ClassWeightedSettings,
     GroupsBalancedSettings,
@@ -21,69 +20,16 @@ from multitask.data.samplers import (
     UniformSettings,
     draw,
 )
-from multitask.data.samples import Samples
-from multitask.data.targets import Targets
 from multitask.errors import UserError
-from multitask.labels import LabelSpace, Task
 from multitask.settings import problems
+from multitask.testing.samplers import SAMPLER_CHECKS, UNEVEN, served
 from multitask.utils.seeds import derive
-
-SPACE = LabelSpace([Task("a", ("x", "y")), Task("b", ("p", "q"))])
-
-
-def make(labels: list[list[int]], groups: list[str] | None = None, sources: list[str] | None = None) -> Samples:
-    num = len(labels)
-    return Samples(
-        SPACE,
-        Path("/"),
-        np.array([str(row) for row in range(num)], dtype=object),
-        np.array(groups or [str(row) for row in range(num)], dtype=object),
-        np.array(labels, dtype=np.int64),
-        np.full((num, 2), np.nan),
-        np.ones(num, dtype=np.float32),
-        np.array(sources or ["s"] * num, dtype=object),
-    )
-
-
-UNEVEN = make(
-    [[0, 0]] * 60 + [[1, 1]] * 30 + [[0, -1]] * 9 + [[1, -1]],
-    ["big"] * 70 + [str(row) for row in range(30)],
-    ["one"] * 90 + ["two"] * 10,
-)
-
-
-def served(
-    sampler: SamplerSettings, epoch: int, samples: Samples = UNEVEN, indices: np.ndarray | None = None
-) -> list[int]:
-    chosen = np.arange(len(samples)) if indices is None else indices
-    labels = np.arange(len(samples))[:, None]
-    pictures = np.zeros((len(samples), 1, 1, 3), dtype=np.uint8)
-    learned = Targets(labels, np.full(labels.shape, np.nan, dtype=np.float32))
-    batches = Batches(samples, learned, pictures, chosen, 16, shuffle=True, sampler=sampler, seed=3)
-    return [int(label) for batch in batches.epoch(epoch) for label in batch.labels[:, 0]]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-class TestEverySampler:
-    def test_an_epoch_is_as_long_as_the_training_samples_and_serves_no_others(self, name: str) -> None:
-        sampler = SAMPLERS[name]()
-        chosen = np.arange(5, 100, 2)
-        epoch = served(sampler, 1, indices=chosen)  # type: ignore[arg-type]
-        assert len(epoch) == len(chosen)
-        assert set(epoch) <= set(chosen.tolist())
-
-    def test_depends_on_seed_and_epoch_alone(self, name: str) -> None:
-        sampler = SAMPLERS[name]()
-        first, second = served(sampler, 1), served(sampler, 2)  # type: ignore[arg-type]
-        assert first != second
-        assert served(sampler, 2) == second  # whoever resumes has served nothing before  # type: ignore[arg-type]
-
-    def test_chances_sum_to_one(self, name: str) -> None:
-        chances = SAMPLERS[name]().chances(UNEVEN)  # type: ignore[attr-defined]
-        if chances is not None:
-            assert chances.shape == (len(UNEVEN),)
-            assert chances.sum() == pytest.approx(1)
-            assert (chances > 0).all()
+@pytest.mark.parametrize("check", SAMPLER_CHECKS, ids=lambda check: check.__name__)
+def test_keeps_the_contract(check: Callable[[SamplerSettings], None], name: str) -> None:
+    check(SAMPLERS[name](name=name))
 
 
 def test_uniform_is_the_order_that_there_was_before_there_were_samplers() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.settings import problems, validate
+from multitask.settings import ExtensionError, problems, validate
+from multitask.settings.extensions import temporary_extensions
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.pruners import DominatedSettings, MedianSettings, NoPrunerSettings
 from multitask.study.samplers import RandomSettings, TPESettings
@@ -223,6 +224,21 @@ class TestPlan:
         assert again.space.distributions() == plan.space.distributions()
 
 
+OWN_SAMPLER = """
+from typing import Literal
+
+from multitask.study import SAMPLERS
+from multitask.study.samplers import TPESettings
+
+
+class BackwardsSettings(TPESettings):
+    name: Literal["backwards"] = "backwards"
+
+
+SAMPLERS["backwards"] = BackwardsSettings
+"""
+
+
 class TestLoadStudy:
     @pytest.fixture
     def path(self, tiny: Callable[..., Config], tmp_path: Path) -> Path:
@@ -255,6 +271,21 @@ class TestLoadStudy:
         assert load_study(path).base.data.root == str(tmp_path / "studies" / "pictures")
         assert load_study(path, ["data.root=../others"]).base.data.root == str(tmp_path / "others")
         assert load_study(Path("../studies/study.yaml")).settings.base == str(tmp_path / "configs" / "base.yaml")
+
+    def test_the_bases_extensions_are_there_before_the_studys_own_rows_are_looked_up(
+        self, path: Path, tmp_path: Path
+    ) -> None:
+        (tmp_path / "mine.py").write_text(OWN_SAMPLER)
+        self.change(path, sampler={"name": "backwards", "startup_trials": 3}, overrides={"extensions": ["../mine.py"]})
+        with temporary_extensions():
+            with pytest.raises(ExtensionError, match=r"^\S*base\.yaml: extensions: \S*mine\.py is code"):
+                load_study(path)
+            plan = load_study(path, allow_extensions=True)
+            assert plan.settings.sampler.model_dump() == {"name": "backwards", "startup_trials": 3, "candidates": 24}
+            assert plan.base.extensions == (str(tmp_path / "mine.py"),)
+        self.change(path, base="gone.yaml", overrides={})
+        with pytest.raises(UserError, match=r"^sampler\.name: unknown name 'backwards'"):
+            load_study(path)
 
     def test_the_lines_budget_goes_before_the_files(self, path: Path) -> None:
         settings = load_study(path, budget={"trials": 3, "hours": None, "workers": 2}).settings

@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from multitask.balancers import BalancerSettings
 from multitask.balancers.fixed import FixedBalancer
+from multitask.data.crop import BoxSettings
+from multitask.data.samplers import GroupsBalancedSettings, SamplerSettings
 from multitask.data.samples import Samples
 from multitask.data.sources import CompetitionSettings
 from multitask.evaluation.decode import (
@@ -36,11 +38,15 @@ from multitask.losses.reduction import weighted_mean
 from multitask.losses.task_losses import TaskLoss
 from multitask.model.encoder import Encoded, Widths
 from multitask.model.heads import NetSettings
+from multitask.model.settings import LowRankSettings
 from multitask.testing import (
     check_balancer,
+    check_crop,
     check_decode_rule,
     check_head,
+    check_joint_term,
     check_loss,
+    check_sampler,
     check_source,
     temporary_extensions,
 )
@@ -193,6 +199,49 @@ def test_a_decode_rule() -> None:
         check_decode_rule(FirstSettings())
     with pytest.raises(AssertionError, match=r"^ConstantSettings must answer classes that can occur before it"):
         check_decode_rule(ConstantSettings())
+
+
+# --- samplers, crops, joint terms -------------------------------------------------------------------------------------
+
+
+class FirstHalfSettings(SamplerSettings):
+    name: Literal["first_half"] = "first_half"
+
+    def chances(self, samples: Samples) -> Any:
+        chances = np.zeros(len(samples))
+        chances[: len(samples) // 2] = 2 / len(samples)
+        return chances
+
+
+def test_a_sampler() -> None:
+    check_sampler(GroupsBalancedSettings())
+    with pytest.raises(AssertionError, match=r"^FirstHalfSettings must (give every sample a chance|serve)"):
+        check_sampler(FirstHalfSettings())
+
+
+class HalfBoxSettings(BoxSettings):
+    """Says that it does not look at boxes."""
+
+    boxed: ClassVar[bool] = False
+
+
+def test_a_crop() -> None:
+    check_crop(BoxSettings(margin=0.2))
+    with pytest.raises(AssertionError, match=r"^HalfBoxSettings must say boxed as it is: True"):
+        check_crop(HalfBoxSettings())
+
+
+class DrawnTermSettings(LowRankSettings):
+    """Begins anywhere."""
+
+    def residual(self, widths: Widths, space: LabelSpace) -> nn.Module:
+        return nn.Linear(widths.pooled, space.num_classes)
+
+
+def test_a_joint_term() -> None:
+    check_joint_term(LowRankSettings(rank=3))
+    with pytest.raises(AssertionError, match=r"^DrawnTermSettings must begin as the product of the heads, exactly"):
+        check_joint_term(DrawnTermSettings())
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------

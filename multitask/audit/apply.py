@@ -10,11 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from multitask.audit.find import _labels, read_folds
+from multitask.audit.find import read_folds, samples_of
 from multitask.audit.folder import AuditFolder
-from multitask.config import Config
 from multitask.data.augment import changes_images
-from multitask.data.corrections import DROP, TIERS, read_corrections
+from multitask.data.corrections import DROP, TIERS, CorrectionsSettings, read_corrections
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import summarise
@@ -24,7 +23,6 @@ from multitask.reporting.figures import IntervalScore
 from multitask.runs.comparison import paired_differences
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
-from multitask.settings import override, validate
 from multitask.utils.files import write_atomically
 from multitask.utils.records import read_record, record_to_json
 
@@ -51,11 +49,14 @@ def apply_corrections(
         UserError: as ``read_folds``; the file is malformed, does not fit the data, or holds nothing to apply; other
             corrections were applied here.
     """
-    folder, config, before = read_folds(path, data)
-    _labels(folder, config, before)
+    trained, before = read_folds(path, data)
+    folder, config = trained
+    samples_of(trained, before)
     copy = out.applied / f"corrections{file.suffix.lower()}"
-    new = _corrected_config(config, file, file)
-    DataModule(new)  # what does not fit the data is said before anything is written
+    own = config.data.corrections
+    DataModule(
+        config.with_changes({"data.corrections": _with_file(own, file, file)})
+    )  # what does not fit the data is said before anything is written
     content = file.read_bytes()
     if copy.exists():
         if copy.read_bytes() != content:
@@ -65,7 +66,7 @@ def apply_corrections(
             raise UserError(f"{out.applied}: exists and holds no corrections; name another --out")
         out.applied.mkdir(parents=True, exist_ok=True)
         write_atomically(copy, content)
-    new = _corrected_config(config, copy, file)
+    new = config.with_changes({"data.corrections": _with_file(own, copy, file)})
     kept = out.applied / "kept"
     assert folder.num_folds is not None
     if config.model.backbone.freeze == "all" and not changes_images(config.augment):
@@ -79,36 +80,40 @@ def apply_corrections(
         reuse=kept if kept.is_dir() else None,
     )
     shutil.rmtree(kept, ignore_errors=True)
-    _, _, after = read_folds(out.applied / "run")
+    _, after = read_folds(out.applied / "run")
     corrected, given = before_and_after(before, after, config.seed)
     report = CorrectionsReport(folder.name, str(file), _num_changed(before, after), corrected, given)
     write_atomically(out.report, record_to_json(report))
     return read_record(out.report, CorrectionsReport)  # the same now as whenever it is read
 
 
-def _corrected_config(config: Config, copy: Path, file: Path) -> Config:
-    """The config with one more file of corrections.
+def _with_file(own: CorrectionsSettings | None, copy: Path, file: Path) -> dict[str, Any]:
+    """The ``data.corrections`` section with one more file.
 
-    Where it names none itself, all that the file holds is applied but what is contested; else the tier is the config's.
+    Where there is none yet, all that the file holds is applied but what is contested; else the tier stays.
+
+    Args:
+        own: the run's section.
+        copy: the file's path in the section.
+        file: the same, as the user named it.
+
+    Raises:
+        UserError: the file is malformed, or holds nothing to apply.
     """
     tiers = [row.tier for _, row in read_corrections(file)]
-    own = config.data.corrections
     if own is None:
         wanted = [tier for tier in tiers if tier != "contested"]
         if not wanted:
             what = "only contested corrections" if tiers else "no corrections"
             raise UserError(f"{file}: holds {what}; there is nothing to apply")
-        section: dict[str, Any] = {"files": [str(copy.resolve())], "tier": max(wanted, key=TIERS.index)}
-    else:
-        lower = sum(TIERS.index(tier) > TIERS.index(own.tier) for tier in tiers)
-        if lower == len(tiers):
-            raise UserError(
-                f"{file}: holds nothing to apply: all {len(tiers)} corrections are of a lower tier than {own.tier}, "
-                "the run's data.corrections.tier"
-            )
-        section = {**own.model_dump(mode="json"), "files": [*map(str, own.files), str(copy.resolve())]}
-    changed = override(Config, config.model_dump(mode="json"), {"data.corrections": section})
-    return validate(Config, changed)
+        return {"files": [str(copy.resolve())], "tier": max(wanted, key=TIERS.index)}
+    lower = sum(TIERS.index(tier) > TIERS.index(own.tier) for tier in tiers)
+    if lower == len(tiers):
+        raise UserError(
+            f"{file}: holds nothing to apply: all {len(tiers)} corrections are of a lower tier than {own.tier}, "
+            "the run's data.corrections.tier"
+        )
+    return {**own.model_dump(mode="json"), "files": [*map(str, own.files), str(copy.resolve())]}
 
 
 def _num_changed(before: Predictions, after: Predictions) -> dict[str, int]:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.audit.folder import AuditFolder
-from multitask.config import Config
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.label_issues import Audit, Rank, Suspect, find_suspects
@@ -17,9 +16,8 @@ from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
 from multitask.reporting.audit.page import render_audit
 from multitask.reporting.audit.report_schema import AuditReport
-from multitask.runs.config import read_run
+from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.data_module import DataModule
-from multitask.runs.folder import RunFolder
 from multitask.settings.yaml_text import dump_yaml
 from multitask.utils.files import write_atomically
 from multitask.utils.records import record_to_json
@@ -28,13 +26,13 @@ MOST = 300
 """Suspects on the page, if not said otherwise."""
 
 
-def read_folds(path: Path, data: Path | None = None) -> tuple[RunFolder, Config, Predictions]:
+def read_folds(path: Path, data: Path | None = None) -> tuple[TrainedRun, Predictions]:
     """A run in folds with what its networks say of the people that they did not train on.
 
     Raises:
         UserError: there is no run, it is not in folds, or it is not finished.
     """
-    folder, config = read_run(path, data)
+    trained = folder, config = read_run(path, data)
     if folder.num_folds is None:
         raise UserError(
             f"{path}: an audit needs answers by networks that did not train on the pictures; train with "
@@ -42,7 +40,7 @@ def read_folds(path: Path, data: Path | None = None) -> tuple[RunFolder, Config,
         )
     folder.read_report()
     predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
-    return folder, config, predictions
+    return trained, predictions
 
 
 def audit_run(
@@ -69,8 +67,9 @@ def audit_run(
     Raises:
         UserError: as ``read_folds``; the data is gone, or not that of the run; a picture cannot be read.
     """
-    folder, config, predictions = read_folds(path, data)
-    samples, settled = _labels(folder, config, predictions)
+    trained, predictions = read_folds(path, data)
+    folder, config = trained
+    samples, settled = samples_of(trained, predictions)
     audit = find_suspects(predictions, constant=constant, rank=rank, settled=settled)
     shown = audit.suspects[:most]
     sure = [suspect for suspect in audit.suspects if suspect.is_sure]
@@ -85,17 +84,22 @@ def audit_run(
     return audit
 
 
-def _labels(folder: RunFolder, config: Config, predictions: Predictions) -> tuple[Samples, NDArray[np.bool_]]:
-    """The samples in the order of the predictions, and (N, T) whether a correction decided on the label."""
+def samples_of(trained: TrainedRun, predictions: Predictions) -> tuple[Samples, NDArray[np.bool_]]:
+    """The samples in the order of the predictions, and (N, T) whether a correction decided on the label.
+
+    Raises:
+        UserError: the data is gone, or not that of the run.
+    """
+    folder, config = trained
     config.data.check_roots("; name the data root with --data")
-    material = DataModule(config)
-    places = {image: row for row, image in enumerate(material.samples.images)}
+    data = DataModule(config)
+    places = {image: row for row, image in enumerate(data.samples.images)}
     rows = np.array([places.get(image, -1) for image in predictions.images], dtype=np.int64)
-    same = len(places) - len(material.split.test) == len(rows) and (rows >= 0).all()
-    if not same or (material.samples.labels[rows] != predictions.labels).any():
+    same = len(places) - len(data.split.test) == len(rows) and (rows >= 0).all()
+    if not same or (data.samples.labels[rows] != predictions.labels).any():
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
-    return material.samples.take(rows), material.dataset.corrected[rows]
+    return data.samples.take(rows), data.dataset.corrected[rows]
 
 
 def _corrections(run: str, suspects: Sequence[Suspect]) -> str:

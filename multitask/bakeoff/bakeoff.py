@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -24,7 +23,7 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, TuningRun
-from multitask.runs.build import build_network, build_trainer
+from multitask.runs.build import TrainingSetup, build_network, build_trainer
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.settings import Changes, validate
@@ -65,7 +64,7 @@ class _Bakeoff:
 
     def __init__(self, plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> None:
         self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress
-        self._materials: dict[str, DataModule] = {}
+        self._data_modules: dict[str, DataModule] = {}
         self.speeds: dict[str, float] = {}  # images per second, where seconds are the budget
         self.chosen: dict[str, Changes] = {row.name: {} for row in plan.contenders}
         self.tuning: dict[str, tuple[TuningRun, ...]] = {}
@@ -80,7 +79,7 @@ class _Bakeoff:
             UserError: something is.
         """
         plan, settings = self.plan, self.settings
-        base = self._material(plan.base)
+        base = self._data(plan.base)
         self.data = base.fingerprint()["fingerprint"]
         self._check_same()
         self._build()
@@ -92,7 +91,7 @@ class _Bakeoff:
                     config = plan.config(contender, tuned, place)
                     if not seconds:
                         self._with_epochs(contender, tuned, place)
-                    self._check_people(contender, config, place)
+                    self._check_people(contender, self._data(config), place)
 
     def _build(self) -> None:
         """Builds every contender once, with losses, balancer and optimiser: what only that shows fails here."""
@@ -100,16 +99,16 @@ class _Bakeoff:
         for contender in self.plan.contenders:
             config = self.plan.config(contender, self.plan.combinations[0], self._first())
             # No contender's doing, as the data is.
-            self._material(config).dataset.check_scored(self.settings.metric, "metric")
+            self._data(config).dataset.check_scored(self.settings.metric, "metric")
             try:
                 build_trainer(config, DataModule(config), build_network(config, device, pretrained=False), 1)
             except UserError as error:
                 raise UserError(f"contenders.{contender.name}: {error}") from None
 
-    def _check_people(self, contender: Contender, config: Config, place: Mapping[str, Any]) -> None:
+    def _check_people(self, contender: Contender, data: DataModule, place: Mapping[str, Any]) -> None:
         first = self.plan.contenders[0]
-        material, other = self._material(config), self._material(self.plan.config(first, {}, place))
-        ours, theirs = (found.samples.take(found.split.val) for found in (material, other))
+        other = self._data(self.plan.config(first, {}, place))
+        ours, theirs = (found.samples.take(found.split.val) for found in (data, other))
         if not np.array_equal(ours.images, theirs.images) or not np.array_equal(ours.labels, theirs.labels):
             raise UserError(f"contenders.{contender.name}: would be scored on other people than {first.name}")
 
@@ -134,17 +133,17 @@ class _Bakeoff:
             )
         self.created = created
 
-    def _material(self, config: Config) -> DataModule:
+    def _data(self, config: Config) -> DataModule:
         """Samples and split; the same for all configs that say the same of them."""
         seed = config.seed if config.data.split_seed is None else config.data.split_seed
         key = f"{config.data.model_dump_json()} {seed}"
-        if key not in self._materials:
+        if key not in self._data_modules:
             try:
-                self._materials[key] = DataModule(config)
+                self._data_modules[key] = DataModule(config)
             except UserError as error:
                 on_axis = self.settings.axis is not None and str(error).startswith("data.train_groups")
                 raise UserError(f"axis.groups: {error}" if on_axis else str(error)) from None
-        return self._materials[key]
+        return self._data_modules[key]
 
     # --- the budget -------------------------------------------------------------------------------------------------
 
@@ -154,7 +153,7 @@ class _Bakeoff:
         config = self.plan.config(contender, tuned, place)
         if budget is None:
             return config
-        num_images = len(self._material(config).split.train)
+        num_images = len(self._data(config).split.train)
         if budget.images is not None:
             epochs = budget.images // num_images
             if not epochs:
@@ -207,7 +206,11 @@ class _Bakeoff:
         if any(digest not in costs.inference for digest in digests.values()):
             self.progress.say("measuring how fast each contender answers")
             distinct = {digest: chosen[name] for name, digest in digests.items()}
-            costs.inference |= inference_speed(distinct, self.folder.reuse)
+            setups = {
+                digest: TrainingSetup(config, DataModule(config, self.folder.reuse))
+                for digest, config in distinct.items()
+            }
+            costs.inference |= inference_speed(setups)
             costs.save()
         memory = self._each("counting memory", chosen, costs, costs.memory, training_memory)
         inference = {name: costs.inference[digest] for name, digest in digests.items()}
@@ -227,7 +230,7 @@ class _Bakeoff:
         configs: Mapping[str, Config],
         costs: CostFile,
         known: dict[str, T],
-        measure: Callable[[Config, Path], T],
+        measure: Callable[[TrainingSetup], T],
     ) -> dict[str, T]:
         """A figure of every contender, measured where no earlier launch has; those that train the same have one.
 
@@ -236,7 +239,7 @@ class _Bakeoff:
             configs: by contender.
             costs: the file that the figures are kept in.
             known: those figures in it, by what is trained; measured ones are added.
-            measure: config and folder of what is kept to the figure.
+            measure: what the contender trains to the figure.
 
         Raises:
             UserError: the figure cannot be had; the line names the contender.
@@ -247,7 +250,7 @@ class _Bakeoff:
             if digest not in known:
                 done = done or self.progress.stage(words, len(configs), "contenders")
                 try:
-                    known[digest] = measure(config, self.folder.reuse)
+                    known[digest] = measure(TrainingSetup(config, DataModule(config, self.folder.reuse)))
                 except UserError as error:
                     raise UserError(f"contenders.{name}: {error}") from None
                 costs.save()

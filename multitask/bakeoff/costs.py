@@ -7,18 +7,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from multitask.config import Config
-from multitask.data.loading import Batch, Batches
+from multitask.data.loading import Batch
 from multitask.progress import Progress
 from multitask.reporting.bakeoff.report_schema import TrainingMemory
-from multitask.runs.build import build_network, build_trainer
-from multitask.runs.data_module import DataModule
-from multitask.training.device import resolve_device, resolve_precision
+from multitask.runs.build import TrainingSetup
 from multitask.utils.files import write_atomically
 from multitask.utils.records import ONLY_IF_KNOWN, Number, read_record, record_to_json
 
@@ -29,32 +25,30 @@ _ANSWERED_BATCHES = 3
 _ROUNDS = 5
 
 
-def training_memory(config: Config, reuse: Path) -> TrainingMemory:
-    """Bytes that one training batch of the config's size takes, in 32-bit numbers on a CPU.
+def training_memory(setup: TrainingSetup) -> TrainingMemory:
+    """Bytes that one training batch of the run's size takes, in 32-bit numbers on a CPU.
 
     What is counted: parameters, gradients, the optimiser's state after a step, and the activations that are saved for
     the walk back. Weights saved there are parameters and count once.
 
     Args:
-        config: the contender's.
-        reuse: where decoded pictures are kept.
+        setup: the contender's.
 
     Raises:
         UserError: network, losses or data are not as they must be.
     """
-    material = DataModule(config, reuse)
-    wanted = min(config.training.batch_size, len(material.split.train))
-    few, more = (_one_batch(config, material, min(size, wanted)) for size in _FEW)
+    wanted = min(setup.data.batch_size, len(setup.data.split.train))
+    few, more = (_one_batch(setup, min(size, wanted)) for size in _FEW)
     each = (more["activations"] - few["activations"]) // max(min(_FEW[1], wanted) - min(_FEW[0], wanted), 1)
     found = {**more, "activations": more["activations"] + each * max(wanted - _FEW[1], 0)}
     return TrainingMemory(**found, total=sum(found.values()), batch_size=wanted)
 
 
-def _one_batch(config: Config, material: DataModule, size: int) -> dict[str, int]:
+def _one_batch(setup: TrainingSetup, size: int) -> dict[str, int]:
     device = torch.device("cpu")
-    network = build_network(config, device, pretrained=False)
-    served = material.batches("train", Progress(), device, train=True, indices=material.split.train[:size])
-    trainer = build_trainer(config, material, network, served.num_batches)
+    network = setup.network(device)
+    served = setup.data.batches("train", Progress(), device, train=True, indices=setup.data.split.train[:size])
+    trainer = setup.trainer(served.num_batches, network)
     own = {value.untyped_storage().data_ptr() for value in (*network.parameters(), *network.buffers())}
     saved: dict[int, int] = {}
 
@@ -79,30 +73,27 @@ def _bytes(tensor: Tensor) -> int:
     return tensor.numel() * tensor.element_size()
 
 
-def training_speed(config: Config, reuse: Path) -> float:
+def training_speed(setup: TrainingSetup) -> float:
     """Images per second of an epoch that is measured, after a few batches that are not.
 
     Raises:
         UserError: a picture cannot be read.
     """
-    device = resolve_device(config.device)
-    material = DataModule(config, reuse)
-    network = build_network(config, device, pretrained=False)
-    material.use_features(network.backbone, Progress())
-    train = material.split.train
-    served = material.batches("train", Progress(), device, train=True)
-    trainer = build_trainer(config, material, network, served.num_batches)
-    few = train[: _WARM_BATCHES * config.training.batch_size]
-    trainer.train_epoch(1, material.batches("train", Progress(), device, train=True, indices=few), Progress())
+    data, device = setup.data, setup.device
+    network = setup.network()
+    data.use_features(network.backbone, Progress())
+    served = data.batches("train", Progress(), device, train=True)
+    trainer = setup.trainer(served.num_batches, network)
+    few = data.split.train[: _WARM_BATCHES * data.batch_size]
+    trainer.train_epoch(1, data.batches("train", Progress(), device, train=True, indices=few), Progress())
     return float(trainer.train_epoch(1, served, Progress())["images_per_s"])
 
 
-def inference_speed(configs: Mapping[str, Config], reuse: Path) -> dict[str, float]:
+def inference_speed(setups: Mapping[str, TrainingSetup]) -> dict[str, float]:
     """Images per second with which each network answers; all take turns, so that a busy machine slows all alike.
 
     Args:
-        configs: per contender, of its first run.
-        reuse: where decoded pictures are kept.
+        setups: per contender, of its first run.
 
     Returns:
         Per contender, the median of the rounds.
@@ -110,28 +101,26 @@ def inference_speed(configs: Mapping[str, Config], reuse: Path) -> dict[str, flo
     Raises:
         UserError: a picture cannot be read.
     """
-    ready = {name: _answerer(config, reuse) for name, config in configs.items()}
+    ready = {name: (setup.network().eval(), _few_batches(setup)) for name, setup in setups.items()}
     took: dict[str, list[float]] = {name: [] for name in ready}
     for number in range(_ROUNDS + 1):
-        for name, (network, material, batches, device) in ready.items():
-            dtype = resolve_precision(configs[name].training.precision, device)
+        for name, (network, batches) in ready.items():
+            device, dtype = setups[name].device, setups[name].dtype
+            normalise = setups[name].data.preprocessing.normalise
             started = time.perf_counter()
             with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
                 for batch in batches:
-                    for logits in network(material.preprocessing.normalise(batch.images.to(device))).values():
+                    for logits in network(normalise(batch.images.to(device))).values():
                         logits.cpu()  # which waits for a GPU
             if number:  # the first is not counted: caches, memory pools, threads
                 took[name].append(time.perf_counter() - started)
-    return {name: sum(map(len, ready[name][2])) / statistics.median(seconds) for name, seconds in took.items()}
+    return {name: sum(map(len, ready[name][1])) / statistics.median(seconds) for name, seconds in took.items()}
 
 
-def _answerer(config: Config, reuse: Path) -> tuple[Any, DataModule, list[Batch], torch.device]:
-    device = resolve_device(config.device)
-    material = DataModule(config, reuse)
-    network = build_network(config, device, pretrained=False).eval()
-    few = material.split.val[: _ANSWERED_BATCHES * config.training.batch_size]
-    served: Batches = material.batches("val", Progress(), device, indices=few)
-    return network, material, list(served.epoch(0)), device
+def _few_batches(setup: TrainingSetup) -> list[Batch]:
+    """Some images that validate."""
+    few = setup.data.split.val[: _ANSWERED_BATCHES * setup.data.batch_size]
+    return list(setup.data.batches("val", Progress(), setup.device, indices=few).epoch(0))
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,9 @@ from pathlib import Path
 from multitask.balancers import BALANCERS, BalancerSettings
 from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
-from multitask.config import Config
 from multitask.progress import Progress
-from multitask.runs.build import build_network, build_trainer
+from multitask.runs.build import TrainingSetup
 from multitask.runs.data_module import DataModule
-from multitask.settings import override, validate
-from multitask.training.device import resolve_device
-from multitask.training.loop import Trainer
 
 ROUNDS = 7
 STEPS = 2
@@ -34,17 +30,21 @@ def measure_balancers(config_path: Path | None, progress: Progress) -> list[Meas
     """
     rows = {name: row for name, row in BALANCERS.items() if name != "fixed"}
     with benched(config_path) as config:
-        fixed = _with(config, "fixed")
-        configs = {name: _with(config, name) for name in rows}  # what cannot be is told before anything is measured
-        material = DataModule(fixed)
-        steps = Served(list(islice(some_batches(fixed, material, progress).epoch(1), STEPS)))
-        other = _trainer(fixed, material, steps)
+        even = {f"heads.{name}.weight": 1.0 for name in config.heads}  # every loss counts the same
+        if config.joint is not None:
+            even["joint.weight"] = 1.0
+        fixed = config.with_changes({**even, "balancer": "fixed"})
+        # What cannot be is told before anything is measured.
+        configs = {name: config.with_changes({**even, "balancer": name}) for name in rows}
+        setup = TrainingSetup(fixed, DataModule(fixed))
+        steps = Served(list(islice(some_batches(setup, progress).epoch(1), STEPS)))
+        other = setup.trainer(steps.num_batches)
         done = progress.stage("measuring", len(rows), "ratios")
         found = []
         with computing(other.device) as clock:
             for count, (name, row) in enumerate(rows.items(), start=1):
                 assert issubclass(row, BalancerSettings)
-                ours = _trainer(configs[name], material, steps)
+                ours = TrainingSetup(configs[name], setup.data).trainer(steps.num_batches)
                 found.append(
                     side_by_side(
                         f"{name}, to fixed",
@@ -58,16 +58,3 @@ def measure_balancers(config_path: Path | None, progress: Progress) -> list[Meas
                 )
                 done(count)
         return found
-
-
-def _with(config: Config, balancer: str) -> Config:
-    """The config with a balancer, every loss counting the same."""
-    weights = {f"heads.{name}.weight": 1.0 for name in config.heads}
-    if config.joint is not None:
-        weights["joint.weight"] = 1.0
-    return validate(Config, override(Config, config.model_dump(mode="json"), {**weights, "balancer": balancer}))
-
-
-def _trainer(config: Config, material: DataModule, steps: Served) -> Trainer:
-    network = build_network(config, resolve_device(config.device), pretrained=False)
-    return build_trainer(config, material, network, steps.num_batches)

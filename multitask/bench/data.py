@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+import multitask.model.vision_ops  # noqa: F401  (before torchvision)
 from multitask.bench.timing import Measurement, one_core, side_by_side
-from multitask.config import Config
 from multitask.data.augment import Augmentation, transforms
 from multitask.data.image_cache import ImageCache, SharedPixels
 from multitask.data.image_file import open_image
@@ -27,7 +27,7 @@ from multitask.runs.data_module import DataModule
 from multitask.utils.files import content_digest
 from multitask.utils.seeds import derive
 
-from torchvision import transforms as plain_transforms  # isort: skip  (after material, which makes it importable)
+from torchvision import transforms as plain_transforms  # isort: skip
 
 NUM_DATA = 3
 """How many ratios ``measure_data`` gives."""
@@ -36,37 +36,37 @@ EPOCHS = 20
 FLIPS = AugmentSettings(strength=1.0, flip="alone", colour=0.0, noise=0.0, occlusion=0.0)
 
 
-def measure_data(config: Config, material: DataModule, num_pictures: int, rounds: int) -> Iterator[Measurement]:
+def measure_data(data: DataModule, seed: int, num_pictures: int, rounds: int) -> Iterator[Measurement]:
     """The ratios, one after the other.
 
     Args:
-        config: whose size of pictures and batches.
-        material: whose pictures; of these, JPEG files.
+        data: whose pictures; of these, JPEG files.
+        seed: of which pictures.
         num_pictures: at most so many.
         rounds: turns of each side.
 
     Raises:
         UserError: there is no JPEG file among the pictures.
     """
-    suffixes = [Path(image).suffix.lower() for image in material.samples.images]
+    suffixes = [Path(image).suffix.lower() for image in data.samples.images]
     jpegs = np.flatnonzero(np.isin(suffixes, [".jpg", ".jpeg"]))
-    chosen = np.random.default_rng(derive(config.seed, "bench")).permutation(jpegs)[:num_pictures]
+    chosen = np.random.default_rng(derive(seed, "bench")).permutation(jpegs)[:num_pictures]
     if not len(chosen):
-        raise UserError(f"bench: there is no JPEG file in {config.data.root}")
+        raise UserError(f"bench: there is no JPEG file in {data.samples.root}")
     with one_core():
-        yield _loading(config, material, chosen, rounds)
-        yield _cached(config, material, chosen, rounds)
-        yield _augmenting(config, material, chosen, rounds)
+        yield _loading(data, chosen, rounds)
+        yield _cached(data, chosen, rounds)
+        yield _augmenting(data, chosen, rounds)
 
 
-def _loading(config: Config, material: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+def _loading(data: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
     """JPEG files to pixels of the network's size, against Pillow with torchvision's Resize and ToTensor."""
-    paths = list(material.samples.take(chosen).paths())
-    plain = _plain(config)
+    paths = list(data.samples.take(chosen).paths())
+    plain = _plain(data.preprocessing.size)
 
     def ours() -> None:
         for path in paths:
-            material.preprocessing.load(path)
+            data.preprocessing.load(path)
 
     def other() -> None:
         for path in paths:
@@ -77,9 +77,9 @@ def _loading(config: Config, material: DataModule, chosen: NDArray[np.int64], ro
     )
 
 
-def _plain(config: Config, *more: object) -> Callable[[Path], torch.Tensor]:
+def _plain(size: tuple[int, int], *more: object) -> Callable[[Path], torch.Tensor]:
     """A picture as most loaders read it."""
-    resize = plain_transforms.Resize(config.data.image_size)
+    resize = plain_transforms.Resize(size)
     chain = plain_transforms.Compose([resize, *more, plain_transforms.ToTensor()])
 
     def load(path: Path) -> torch.Tensor:
@@ -90,16 +90,16 @@ def _plain(config: Config, *more: object) -> Callable[[Path], torch.Tensor]:
     return load
 
 
-def _cached(config: Config, material: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+def _cached(data: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
     """Batches from the cache on disk, flipped at random, against the same from files, one core."""
-    samples: Samples = material.samples.take(chosen)
-    paths, size = list(samples.paths()), config.training.batch_size
-    plain = _plain(config, plain_transforms.RandomHorizontalFlip())
+    samples: Samples = data.samples.take(chosen)
+    paths, size = list(samples.paths()), data.batch_size
+    plain = _plain(data.preprocessing.size, plain_transforms.RandomHorizontalFlip())
     with tempfile.TemporaryDirectory() as folder:
         shared = SharedPixels(Path(folder), [content_digest(path) for path in paths])
-        pictures = ImageCache(paths, material.preprocessing, "disk", shared=shared)
+        pictures = ImageCache(paths, data.preprocessing, "disk", shared=shared)
         indices = np.arange(len(paths))
-        learned = material.targets(samples)
+        learned = data.targets(samples)
         batches = Batches(samples, learned, pictures, indices, size, augmentation=Augmentation(FLIPS), shuffle=True)
         epochs = count(1)
 
@@ -116,12 +116,12 @@ def _cached(config: Config, material: DataModule, chosen: NDArray[np.int64], rou
         return side_by_side(name, 30.0, len(paths), ours, other, rounds, repeats=EPOCHS, clock=time.process_time)
 
 
-def _augmenting(config: Config, material: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
+def _augmenting(data: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measurement:
     """All families at strength 1, against Albumentations called plainly with the same transforms and draws."""
     settings = AugmentSettings(strength=1.0)
     augmentation, plain = Augmentation(settings), A.Compose(transforms(settings))
-    pixels = np.stack([material.preprocessing.load(path) for path in material.samples.take(chosen).paths()])
-    batches = np.array_split(pixels, -(-len(pixels) // config.training.batch_size))
+    pixels = np.stack([data.preprocessing.load(path) for path in data.samples.take(chosen).paths()])
+    batches = np.array_split(pixels, -(-len(pixels) // data.batch_size))
 
     def ours() -> None:
         for seed, pictures in enumerate(batches):

@@ -9,11 +9,9 @@ from pathlib import Path
 
 from multitask.bench.timing import Measurement, built_in_both_orders, computing, side_by_side
 from multitask.bench.training import Served, benched, some_batches
-from multitask.config import Config
 from multitask.progress import Progress
-from multitask.runs.build import build_network, build_trainer
+from multitask.runs.build import TrainingSetup
 from multitask.runs.data_module import DataModule
-from multitask.settings import override, validate
 from multitask.training.device import resolve_device
 
 ROUNDS = 9
@@ -34,9 +32,17 @@ def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measur
         UserError: the config or its data are not as they must be, or it has one task.
     """
     with benched(config_path) as config:
-        configs = {way: _with(config, way) for way in ("shared", "flat", "separate")}  # what cannot be is told first
-        ours, flat = built_in_both_orders(*(partial(_turn, configs[way], progress) for way in ("shared", "flat")))
-        num_images = configs["shared"].training.batch_size * STEPS
+        plain: dict[str, object] = {"heads": {}, "joint": None, "balancer": "fixed"}
+        configs = {  # what cannot be is told first
+            way: config.with_changes({**plain, "model.sharing": {"name": way}})
+            for way in ("shared", "flat", "separate")
+        }
+
+        def turn(way: str) -> Callable[[], object]:
+            return _turn(TrainingSetup(configs[way], DataModule(configs[way])), progress)
+
+        ours, flat = built_in_both_orders(partial(turn, "shared"), partial(turn, "flat"))
+        num_images = config.training.batch_size * STEPS
         tasks, classes = config.space().num_tasks, config.space().num_classes
         done = progress.stage("measuring", 2, "ratios")
         name = f"training, {tasks} heads, to one of {classes}"
@@ -44,22 +50,15 @@ def measure_sharing(config_path: Path | None, progress: Progress) -> list[Measur
             found = [side_by_side(name, 0.97, num_images, ours, flat, STEP_ROUNDS, clock=clock)]
             done(1)
             # As many networks cost as much as there are of them, less what they have in common.
-            separate = _turn(configs["separate"], progress)
+            separate = turn("separate")
             name = f"training, shared, to {tasks} networks"
             found.append(side_by_side(name, 0.9 * tasks, num_images, ours, separate, ROUNDS, clock=clock))
             done(2)
         return found
 
 
-def _with(config: Config, way: str) -> Config:
-    plain = {"model.sharing": {"name": way}, "heads": {}, "joint": None, "balancer": "fixed"}
-    return validate(Config, override(Config, config.model_dump(mode="json"), plain))
-
-
-def _turn(config: Config, progress: Progress) -> Callable[[], object]:
+def _turn(setup: TrainingSetup, progress: Progress) -> Callable[[], object]:
     """A few steps of training, to be done again and again."""
-    material = DataModule(config)
-    network = build_network(config, resolve_device(config.device), pretrained=False)
-    steps = Served(list(islice(some_batches(config, material, progress).epoch(1), STEPS)))
-    trainer = build_trainer(config, material, network, steps.num_batches)
-    return partial(trainer.train_epoch, 1, steps, Progress())
+    network = setup.network()
+    steps = Served(list(islice(some_batches(setup, progress).epoch(1), STEPS)))
+    return partial(setup.trainer(steps.num_batches, network).train_epoch, 1, steps, Progress())

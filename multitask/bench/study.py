@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from multitask.data.synthetic import draw_set
 from multitask.model.backbone import Backbone
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress, StudyProgress
-from multitask.runs.run import run
-from multitask.settings import override, validate
+from multitask.runs.run import RunResult, run
+from multitask.settings import validate
 from multitask.study.folder import StudyFolder
 from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool
@@ -35,7 +36,20 @@ PEOPLE = 100
 ROUNDS = 5
 TRIALS = 4
 """Of the comparison of two workers with one."""
-_SPACE = {"heads": {"kind": "head_weights"}}  # which changes nothing that takes time
+_SETTINGS = {
+    "name": "bench",
+    "base": "none",
+    "pruner": "none",
+    "sampler": "random",
+    "budget": {"trials": 1},
+    "space": {"heads": {"kind": "head_weights"}},  # which changes nothing that takes time
+}
+_FROZEN = {
+    "model.backbone.freeze": "all",
+    "augment.strength": 0.0,
+    "augment.mix.mixup_prob": 0.0,
+    "augment.mix.cutmix_prob": 0.0,
+}
 
 
 def measure_study(config_path: Path | None, progress: Progress) -> list[Measurement]:
@@ -56,11 +70,13 @@ def measure_study(config_path: Path | None, progress: Progress) -> list[Measurem
         small = load_config(
             config_file("demo"), [f"data.root={folder / 'set'}", "data.image_size=[64, 48]", "training.epochs=4"]
         )
-        frozen = _frozen(load_config(config_path)) if config_path else _frozen_demo(folder)
+        base = load_config(config_path) if config_path else _random_demo(folder)
+        frozen = base.with_changes(_FROZEN)
+        plan = Plan(validate(StudySettings, _SETTINGS), small)
         measurements: tuple[Callable[[], Measurement], ...] = (
-            lambda: _overhead(small, folder / "overhead"),
-            lambda: _two_workers(small, folder / "workers"),
-            lambda: _features(frozen, folder / "features"),
+            lambda: _overhead(plan, folder / "overhead"),
+            lambda: _two_workers(plan, folder / "workers"),
+            lambda: _features(partial(run, frozen), folder / "features"),
             lambda: _pruning(folder / "pruning"),
         )
         done = progress.stage("measuring", len(measurements), "comparisons")
@@ -74,25 +90,19 @@ def measure_study(config_path: Path | None, progress: Progress) -> list[Measurem
 class _Bench:
     """A study that is given as many trials as are asked for."""
 
-    def __init__(self, config: Config, path: Path, workers: int) -> None:
+    def __init__(self, plan: Plan, path: Path, workers: int) -> None:
         self.folder = StudyFolder(path)
         path.mkdir(parents=True)
         self.folder.reuse.mkdir()
-        self._settings = validate(
-            StudySettings,
-            {"name": "bench", "base": "none", "pruner": "none", "sampler": "random", "budget": {"trials": 1},
-             "space": _SPACE},
-        )  # fmt: skip
-        self._config = config
+        self._one = plan
         self._num_trials = 0
-        self._storage = open_storage(folder_url(self.folder.database), self._settings.heartbeat)
+        self._storage = open_storage(folder_url(self.folder.database), plan.settings.heartbeat)
         self.pool = Pool(workers, self.folder.log, 300, gpus=True)
-        self.study: Study = open_study(self._storage, self._plan(1), record_of(self._plan(1), ""), extend=False)
+        self.study: Study = open_study(self._storage, plan, record_of(plan, ""), extend=False)
 
     def _plan(self, trials: int) -> Plan:
-        return Plan(
-            validate(StudySettings, {**self._settings.model_dump(), "budget": {"trials": trials}}), self._config
-        )
+        settings = {**self._one.settings.model_dump(), "budget": {"trials": trials}}
+        return Plan(validate(StudySettings, settings), self._one.base)
 
     def more(self, trials: int) -> None:
         """Runs so many more trials."""
@@ -102,8 +112,8 @@ class _Bench:
 
 
 @contextmanager
-def _bench(config: Config, path: Path, workers: int) -> Iterator[_Bench]:
-    bench = _Bench(config, path, workers)
+def _bench(plan: Plan, path: Path, workers: int) -> Iterator[_Bench]:
+    bench = _Bench(plan, path, workers)
     try:
         bench.more(workers)  # every worker has imported, decoded and warmed up
         yield bench
@@ -111,54 +121,37 @@ def _bench(config: Config, path: Path, workers: int) -> Iterator[_Bench]:
         bench.pool.close()
 
 
-def _overhead(config: Config, path: Path) -> Measurement:
+def _overhead(plan: Plan, path: Path) -> Measurement:
     """A trial, from asking for it to telling its score, against the same run alone in this process."""
-    with _bench(config, path, 1) as bench:
+    with _bench(plan, path, 1) as bench:
         bare = iter(range(1_000))
         return side_by_side(
             "trial to bare run",
             0.98,
             1,
             lambda: bench.more(1),
-            lambda: _run(config, path / f"bare-{next(bare)}", bench.folder.reuse),
+            lambda: run(plan.base, path / f"bare-{next(bare)}", reuse=bench.folder.reuse),
             ROUNDS,
             unit="runs/s",
         )
 
 
-def _run(config: Config, out: Path, reuse: Path | None) -> dict[str, Any]:
-    report = run(config, out, reuse=reuse).report
-    assert report is not None
-    return report
-
-
-def _two_workers(config: Config, path: Path) -> Measurement:
+def _two_workers(plan: Plan, path: Path) -> Measurement:
     """Trials with two workers against the same number with one."""
-    with _bench(config, path / "one", 1) as one, _bench(config, path / "two", 2) as two:
+    with _bench(plan, path / "one", 1) as one, _bench(plan, path / "two", 2) as two:
         return side_by_side(
             "2 workers to 1", None, TRIALS, lambda: two.more(TRIALS), lambda: one.more(TRIALS), 3,
             unit="trials/s",
         )  # fmt: skip
 
 
-def _frozen(config: Config) -> Config:
-    data = config.model_dump(mode="json")
-    changes = {
-        "model.backbone.freeze": "all",
-        "augment.strength": 0.0,
-        "augment.mix.mixup_prob": 0.0,
-        "augment.mix.cutmix_prob": 0.0,
-    }
-    return validate(Config, override(Config, data, changes))
-
-
-def _frozen_demo(folder: Path) -> Config:
+def _random_demo(folder: Path) -> Config:
     """MobileNetV2 at 128 x 96 px on the drawn pictures; that its weights are random does not change its speed."""
     weights = folder / "random.safetensors"
     settings = BackboneSettings(name="mobilenetv2_100", weights="none")
     torch.manual_seed(0)
     save_file(Backbone(settings, (128, 96)).body.state_dict(), weights)
-    config = load_config(
+    return load_config(
         config_file("demo"),
         [
             f"data.root={folder / 'set'}",
@@ -166,10 +159,9 @@ def _frozen_demo(folder: Path) -> Config:
             f"model.backbone={{name: mobilenetv2_100, weights: '{weights}'}}",
         ],
     )
-    return _frozen(config)
 
 
-def _features(config: Config, path: Path) -> Measurement:
+def _features(train: Callable[..., RunResult], path: Path) -> Measurement:
     """A run on features that another run left, against the same run from pictures; their scores are the same."""
     path.mkdir()
     reuse = path / "reuse"
@@ -178,7 +170,8 @@ def _features(config: Config, path: Path) -> Measurement:
     reports: list[dict[str, Any]] = []
 
     def one(reuse: Path | None) -> None:
-        report = _run(config, path / f"run-{next(runs)}", reuse)
+        report = train(path / f"run-{next(runs)}", reuse=reuse).report
+        assert report is not None
         reports.append({key: report[key] for key in ("joint", "tasks")})
 
     found = side_by_side(

@@ -22,11 +22,12 @@ from multitask.data.loading import Batch, Batches
 from multitask.data.mixup import BatchTargets
 from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
+from multitask.labels import LabelSpace
 from multitask.model.backbone import Backbone
+from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress
-from multitask.runs.build import build_network, build_trainer
+from multitask.runs.build import TrainingSetup
 from multitask.runs.data_module import DataModule
-from multitask.training.device import resolve_device
 from multitask.training.loop import Trainer
 from multitask.utils.shipped import config_file
 
@@ -89,17 +90,17 @@ def benched(config_path: Path | None, people: int = PEOPLE) -> Iterator[Config]:
         )
 
 
-def some_batches(config: Config, material: DataModule, progress: Progress) -> Batches:
+def some_batches(setup: TrainingSetup, progress: Progress) -> Batches:
     """The first batches' worth of training pictures, from files.
 
     Raises:
         UserError: there are less than a batch.
     """
-    size = config.training.batch_size
-    indices = material.split.train[: BATCHES * size]
+    data, size = setup.data, setup.data.batch_size
+    indices = data.split.train[: BATCHES * size]
     if len(indices) < size:
         raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
-    return material.batches("train", progress, resolve_device(config.device), train=True, indices=indices)
+    return data.batches("train", progress, setup.device, train=True, indices=indices)
 
 
 def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
@@ -114,67 +115,68 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         UserError: the config or its data are not as they must be.
     """
     with benched(config_path) as config:
-        device = resolve_device(config.device)
-        material = DataModule(config)
-        from_files = some_batches(config, material, progress)
+        data = DataModule(config)
+        setup = TrainingSetup(config, data)
+        from_files = some_batches(setup, progress)
         served = Served(list(from_files.epoch(1)))
-        trainer = build_trainer(config, material, build_network(config, device, pretrained=False), served.num_batches)
+        trainer = setup.trainer(served.num_batches)
+        comparisons = (
+            lambda: _heads(setup, config.model.backbone, config.training.lr, served),
+            lambda: _feeding(trainer, served, from_files),
+            lambda: _waiting(trainer, from_files),
+        )
         done = progress.stage("measuring", 4 + NUM_DATA, "ratios")
         found = []
-        for one in (_heads, _feeding, _waiting):
-            found.append(one(config, material, trainer, served, from_files))
+        for comparison in comparisons:
+            found.append(comparison())
             done(len(found))
-        for measured in measure_data(config, material, PICTURES, ROUNDS):
+        for measured in measure_data(data, config.seed, PICTURES, ROUNDS):
             found.append(measured)
             done(len(found))
-        found.append(decode_fitting(material.space))
+        found.append(decode_fitting(data.space))
         done(len(found))
         return found
 
 
-def _heads(config: Config, material: DataModule, trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
+def _heads(setup: TrainingSetup, settings: BackboneSettings, lr: float, served: Served) -> Measurement:
     """A step of the trainer against a plain loop over the bare backbone with one linear layer."""
-    device = trainer.device
+    data, device = setup.data, setup.device
     steps = Served(list(served.epoch(1))[:STEPS])
-    ready = [(batch.images.to(device), _classes(batch, material).to(device)) for batch in steps.epoch(1)]
+    ready = [(batch.images.to(device), _classes(batch, data.learned).to(device)) for batch in steps.epoch(1)]
 
     def ours() -> Callable[[], object]:
-        network = build_network(config, device, pretrained=False)
-        return partial(build_trainer(config, material, network, STEPS).train_epoch, 1, steps, Progress())
+        return partial(setup.trainer(STEPS).train_epoch, 1, steps, Progress())
 
     def plain() -> Callable[[], object]:
-        backbone = Backbone(config.model.backbone, config.data.image_size, pretrained=False)
-        network = nn.Sequential(
-            backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, material.space.num_classes)
-        )
+        backbone = Backbone(settings, data.preprocessing.size, pretrained=False)
+        network = nn.Sequential(backbone.body, nn.Flatten(), nn.Linear(backbone.widths.pooled, data.space.num_classes))
         network = network.to(memory_format=torch.channels_last).to(device).train()  # type: ignore[call-overload]
-        optimizer = torch.optim.AdamW(network.parameters(), lr=config.training.lr)
+        optimizer = torch.optim.AdamW(network.parameters(), lr=lr)
         criterion = nn.CrossEntropyLoss()
+        half = setup.dtype != torch.float32
 
         def loop() -> None:
             for images, classes in ready:
                 optimizer.zero_grad()
-                with trainer.autocast():
-                    logits = network(material.preprocessing.normalise(images))  # both sides begin with the same bytes
+                with torch.autocast(device.type, dtype=setup.dtype, enabled=half):
+                    logits = network(data.preprocessing.normalise(images))  # both sides begin with the same bytes
                 criterion(logits.float(), classes).backward()
                 optimizer.step()
 
         return loop
 
-    name = f"training, {len(trainer.losses)} heads, to one linear layer in a plain loop"
+    name = f"training, {data.targets(data.samples).labels.shape[1]} heads, to one linear layer in a plain loop"
     sides = built_in_both_orders(ours, plain)
     with computing(device) as clock:
         return side_by_side(name, 0.97, steps.num_images, *sides, STEP_ROUNDS, clock=clock)
 
 
-def _classes(batch: Batch, material: DataModule) -> torch.Tensor:
+def _classes(batch: Batch, learned: LabelSpace) -> torch.Tensor:
     """(B,) the classes of a batch, whose labels are the heads'."""
-    return torch.from_numpy(material.learned.encode(batch.labels.numpy()))
+    return torch.from_numpy(learned.encode(batch.labels.numpy()))
 
 
-def _feeding(
-    config: Config, material: DataModule, trainer: Trainer, served: Served, from_files: Batches
-) -> Measurement:
+def _feeding(trainer: Trainer, served: Served, from_files: Batches) -> Measurement:
     """An epoch from files after the first one, with augmentation, against the same epoch from batches in memory."""
     epochs = iter(range(2, 10_000))
     return side_by_side(
@@ -215,9 +217,7 @@ class _Watched(Batches):
         return self._batches.labelled_weights(epoch)
 
 
-def _waiting(
-    config: Config, material: DataModule, trainer: Trainer, served: Served, from_files: Batches
-) -> Measurement:
+def _waiting(trainer: Trainer, from_files: Batches) -> Measurement:
     """What waiting for data leaves of the speed of training; an epoch's first batch, which nothing hides, with it."""
     speeds = []
     for epoch in range(2, 2 + ROUNDS):

@@ -18,14 +18,14 @@ import numpy as np
 
 from multitask.bench.timing import Measurement, of_speeds, side_by_side
 from multitask.bench.training import benched
-from multitask.config import Config
 from multitask.errors import UserError
 from multitask.labels import MISSING
+from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
-from multitask.settings import override, validate
 from multitask.training.device import resolve_device
+from multitask.training.settings import TrainingSettings
 
 ROUNDS = 3
 EPOCHS = 2
@@ -54,9 +54,10 @@ def measure_whole(config_path: Path | None, progress: Progress) -> list[Measurem
     """
     with benched(config_path, PEOPLE) as base, tempfile.TemporaryDirectory() as name:
         changes = _COMMON if config_path else {**_COMMON, "model.backbone.options": {"pad_type": "same"}}
-        config = validate(Config, override(Config, base.model_dump(mode="json"), changes))
+        config = base.with_changes(changes)
         folder = Path(name)
-        ours, plain = _Ours(config, folder), _Plain(config, folder)
+        ours = _Ours(config.to_yaml(), bool(config.extensions), folder)
+        plain = _Plain(DataModule(config), config.model.backbone, config.training, config.device, config.seed, folder)
         done = progress.stage("measuring", 2 * (ROUNDS + 1), "processes")
         finished = count(1)
 
@@ -121,11 +122,11 @@ class _Side(ABC):
 class _Ours(_Side):
     """``multitask train``."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(self, config: str, extended: bool, folder: Path) -> None:
         super().__init__(folder)
         self._config = folder / "whole.yaml"
-        self._config.write_text(config.to_yaml(), encoding="utf-8")
-        self._extended = bool(config.extensions)
+        self._config.write_text(config, encoding="utf-8")
+        self._extended = extended
 
     def words(self, out: Path) -> list[str]:
         allowed = ["--allow-extensions"] if self._extended else []
@@ -138,31 +139,37 @@ class _Ours(_Side):
 class _Plain(_Side):
     """``plain_timm``, on the same pictures in a folder for each class."""
 
-    def __init__(self, config: Config, folder: Path) -> None:
+    def __init__(
+        self,
+        data: DataModule,
+        backbone: BackboneSettings,
+        training: TrainingSettings,
+        device: str,
+        seed: int,
+        folder: Path,
+    ) -> None:
         super().__init__(folder)
-        material = DataModule(config)
-        self.num_images = len(material.split.train)
+        self.num_images = len(data.split.train)
         for split in ("train", "val"):
-            _link(material, split, folder / "pictures")
+            _link(data, split, folder / "pictures")
         classes = folder / "classes.txt"  # in their order; a split may have no picture of one
-        classes.write_text("".join(f"{index}\n" for index in range(material.space.num_classes)), encoding="utf-8")
-        training, ema = config.training, config.training.ema
-        assert ema is not None
+        classes.write_text("".join(f"{index}\n" for index in range(data.space.num_classes)), encoding="utf-8")
+        assert training.ema is not None
         self._settings: dict[str, Any] = {
             "root": str(folder / "pictures"),
-            "model": config.model.backbone.name,
-            "options": config.model.backbone.options,
+            "model": backbone.name,
+            "options": backbone.options,
             "classes": str(classes),
-            "num_classes": material.space.num_classes,
-            "image_size": config.data.image_size,
+            "num_classes": data.space.num_classes,
+            "image_size": data.preprocessing.size,
             "batch_size": training.batch_size,
             "epochs": EPOCHS,
             "lr": training.lr,
             "weight_decay": training.optimizer.weight_decay,
-            "ema_decay": ema.decay,
+            "ema_decay": training.ema.decay,
             "workers": max(1, len(os.sched_getaffinity(0))),
-            "device": str(resolve_device(config.device)),
-            "seed": config.seed,
+            "device": str(resolve_device(device)),
+            "seed": seed,
         }
 
     def words(self, out: Path) -> list[str]:
@@ -175,9 +182,9 @@ class _Plain(_Side):
         return speeds
 
 
-def _link(material: DataModule, split: str, root: Path) -> None:
+def _link(data: DataModule, split: str, root: Path) -> None:
     """A folder for each class with a link to each of its pictures."""
-    samples = material.samples.take(material.dataset.indices(split))
+    samples = data.samples.take(data.dataset.indices(split))
     for number, (path, index) in enumerate(zip(samples.paths(), samples.classes, strict=True)):
         if index != MISSING:
             link = root / split / str(index) / f"{number}{path.suffix}"

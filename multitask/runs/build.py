@@ -13,6 +13,7 @@ from multitask.model.network import ByTask, Network
 from multitask.runs.build_losses import build_losses
 from multitask.runs.data_module import DataModule
 from multitask.training.checkpoint import load_checkpoint
+from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.loop import Trainer
 from multitask.training.state import check_state
 from multitask.utils.seeds import derive
@@ -71,3 +72,31 @@ def build_trainer(config: Config, data: DataModule, network: Network, num_batche
         network.fixed_state(),
         config.learned_space(),
     )
+
+
+class TrainingSetup:
+    """Networks with random weights and their trainers, as many as are asked for, to be measured rather than kept.
+
+    Args:
+        config: the run's.
+        data: the run's, or that of another one which serves the same.
+
+    Attributes:
+        data: as given.
+        device: the config's.
+        dtype: what networks compute in on it.
+    """
+
+    def __init__(self, config: Config, data: DataModule) -> None:
+        self._config = config
+        self.data = data
+        self.device = resolve_device(config.device)
+        self.dtype = resolve_precision(config.training.precision, self.device)
+
+    def network(self, device: torch.device | None = None) -> Network:
+        """A network, the same each time; None: on the config's device."""
+        return build_network(self._config, device or self.device, pretrained=False)
+
+    def trainer(self, num_batches: int, network: Network | None = None) -> Trainer:
+        """The trainer of a network, to be trained on ``num_batches`` an epoch; None: of one of its own."""
+        return build_trainer(self._config, self.data, network or self.network(), num_batches)

@@ -109,9 +109,9 @@ def _changes(trial: FrozenTrial) -> dict[str, Any]:
     return found
 
 
-def num_folds(config: Config, seeds: int) -> int:
+def num_folds(data: DataSettings, seeds: int) -> int:
     """How many folds the people are dealt into: of the size that validates in the study, and one for every seed."""
-    usual = config.data.folds or round(1 / config.data.val_fraction)
+    usual = data.folds or round(1 / data.val_fraction)
     return max(usual, seeds, 2)
 
 
@@ -133,7 +133,7 @@ class Confirmation:
         self.folder = folder
         self.candidates = chosen
         self.seeds = seeds
-        self.num_folds = num_folds(plan.base, seeds)
+        self.num_folds = num_folds(plan.base.data, seeds)
         # Seed by seed, so that an early end leaves whole comparisons.
         self.runs = [self._run(candidate, index) for index in range(seeds) for candidate in chosen]
 

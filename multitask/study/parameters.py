@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from multitask.config import Config
-from multitask.settings import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, Table, flatten
+from multitask.settings import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, Table
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -37,6 +38,19 @@ def same(found: Any, wanted: Any) -> bool:
     return isinstance(found, bool) == isinstance(wanted, bool) and bool(found == wanted)
 
 
+@dataclass(frozen=True)
+class BaseValues:
+    """What a space reads of the config that trials change.
+
+    Attributes:
+        settings: dotted key -> value, of every setting.
+        heads: their names, in order.
+    """
+
+    settings: Mapping[str, Any]
+    heads: tuple[str, ...]
+
+
 class Entry(Settings):
     """What every entry of a space has.
 
@@ -48,7 +62,7 @@ class Entry(Settings):
     """Config path -> value or values: the entry is tried only where the trial's config has one of them there."""
 
     @abstractmethod
-    def names(self, path: str, base: Config) -> tuple[str, ...]:
+    def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
         """Optuna's names for the parameters of the entry at ``path``."""
 
     @abstractmethod
@@ -60,11 +74,11 @@ class Entry(Settings):
         """The value of one of its parameters, drawn by Optuna's trial."""
 
     @abstractmethod
-    def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
+    def changes(self, path: str, values: tuple[Any, ...], base: BaseValues) -> Changes:
         """What the parameters' values mean for the config."""
 
     @abstractmethod
-    def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
+    def base_values(self, path: str, base: BaseValues) -> tuple[Any, ...] | None:
         """The base's own values of the parameters; None where they have no place in the entry's range."""
 
     @abstractmethod
@@ -85,17 +99,17 @@ AnyEntry = Annotated[Entry, ENTRIES]
 class _Single(Entry):
     """An entry of one parameter, which is the setting at its path."""
 
-    def names(self, path: str, base: Config) -> tuple[str, ...]:
+    def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
         """The path itself."""
         return (path,)
 
-    def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
+    def changes(self, path: str, values: tuple[Any, ...], base: BaseValues) -> Changes:
         """The setting at the path."""
         return {path: values[0]}
 
-    def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
+    def base_values(self, path: str, base: BaseValues) -> tuple[Any, ...] | None:
         """The base's setting, if the entry's range holds it."""
-        value = flatten(base.model_dump(mode="json")).get(path)
+        value = base.settings.get(path)
         return (value,) if self.contains(value) else None
 
 
@@ -233,9 +247,9 @@ class HeadWeightsEntry(Entry):
         _check_range(self.low, self.high, True, None)
         return self
 
-    def names(self, path: str, base: Config) -> tuple[str, ...]:
+    def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
         """``weight_ratio.<head>`` of every head but the first."""
-        return tuple(f"weight_ratio.{head}" for head in list(base.heads)[1:])
+        return tuple(f"weight_ratio.{head}" for head in base.heads[1:])
 
     def distribution(self) -> BaseDistribution:
         """Uniform in the logarithm."""
@@ -255,15 +269,15 @@ class HeadWeightsEntry(Entry):
         """Whether it is a ratio between the ends."""
         return _in_range(value, self.low, self.high)
 
-    def changes(self, path: str, values: tuple[Any, ...], base: Config) -> Changes:
+    def changes(self, path: str, values: tuple[Any, ...], base: BaseValues) -> Changes:
         """The weights with these ratios, whose sum is the number of heads."""
         ratios = (1.0, *values)
         scale = len(ratios) / math.fsum(ratios)
         return {f"heads.{head}.weight": ratio * scale for head, ratio in zip(base.heads, ratios, strict=True)}
 
-    def base_values(self, path: str, base: Config) -> tuple[Any, ...] | None:
+    def base_values(self, path: str, base: BaseValues) -> tuple[Any, ...] | None:
         """The ratios of the base's weights, if the range holds them all."""
-        first, *others = (head.weight for head in base.heads.values())
+        first, *others = (base.settings[f"heads.{head}.weight"] for head in base.heads)
         if not first:
             return None
         ratios = tuple(weight / first for weight in others)

@@ -14,7 +14,6 @@ from typing import Any
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from multitask.config import Config
 from multitask.errors import UserError
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 from multitask.study import trial_attrs
@@ -209,17 +208,14 @@ class Search:
         view = RunningTrial(f"trial {trial.number}", config.training.epochs, changes)
         self._running[worker.number] = _Running(trial, view, is_base)
         self.view.running[worker.number] = view
-        worker.send(self.job(config, trial.number))
-
-    def job(self, config: Config, number: int) -> Job:
-        """A trial's run."""
-        return Job(
+        job = Job(
             config.model_dump(mode="json"),
-            self.folder.trial(number),
+            self.folder.trial(trial.number),
             self.folder.reuse,
             self.settings.objective,
             self.settings.keep_checkpoints,
         )
+        worker.send(job)
 
     # --- what workers say ---------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from multitask.config import Config
 from multitask.errors import UserError, nearest
 from multitask.settings import flatten, override, problems, validate
-from multitask.study.parameters import Changes, Entry, HeadWeightsEntry, Suggester, same
+from multitask.study.parameters import BaseValues, Changes, Entry, HeadWeightsEntry, Suggester, same
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -40,8 +40,8 @@ class Space:
     def __init__(self, entries: Mapping[str, Entry], base: Config) -> None:
         self.base = base
         self._data = base.model_dump(mode="json")
-        self._flat = flatten(self._data)
-        self.entries = self._in_order(_expanded(entries, tuple(base.heads)))
+        self._values = BaseValues(flatten(self._data), tuple(base.heads))
+        self.entries = self._in_order(_expanded(entries, self._values.heads))
         self._check()
 
     # --- what a trial tries -------------------------------------------------------------------------------------
@@ -51,8 +51,8 @@ class Space:
         changes: Changes = {}
         for path, entry in self.entries.items():
             if self._active(entry, changes):
-                values = tuple(entry.suggest(trial, name) for name in entry.names(path, self.base))
-                changes |= entry.changes(path, values, self.base)
+                values = tuple(entry.suggest(trial, name) for name in entry.names(path, self._values))
+                changes |= entry.changes(path, values, self._values)
         return changes
 
     def base_params(self) -> tuple[Params, list[str]]:
@@ -66,17 +66,19 @@ class Space:
         for path, entry in self.entries.items():
             if not self._active(entry, {}):
                 continue
-            values = entry.base_values(path, self.base)
+            values = entry.base_values(path, self._values)
             if values is None:
                 outside.append(path)
             else:
-                params |= dict(zip(entry.names(path, self.base), values, strict=True))
+                params |= dict(zip(entry.names(path, self._values), values, strict=True))
         return params, outside
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """Every parameter's distribution."""
         return {
-            name: entry.distribution() for path, entry in self.entries.items() for name in entry.names(path, self.base)
+            name: entry.distribution()
+            for path, entry in self.entries.items()
+            for name in entry.names(path, self._values)
         }
 
     @property
@@ -94,7 +96,7 @@ class Space:
 
     def _active(self, entry: Entry, changes: Mapping[str, Any]) -> bool:
         return all(
-            any(same(changes.get(path, self._flat.get(path)), value) for value in _values(wanted))
+            any(same(changes.get(path, self._values.settings.get(path)), value) for value in _values(wanted))
             for path, wanted in entry.when.items()
         )
 
@@ -126,14 +128,14 @@ class Space:
                 raise UserError(
                     f"space.{path}: decides on whom a trial is judged; the scores of its trials would not compare"
                 )
-            elif below := [key for key in self._flat if key.startswith(f"{path}.")]:
+            elif below := [key for key in self._values.settings if key.startswith(f"{path}.")]:
                 raise UserError(f"space.{path}: is a section; name one of its settings, as {below[0]}")
             self._check_condition(path, entry)
         for path, entry in self.entries.items():
             for needed in self._conditions(entry):
                 for end in entry.ends():
-                    values = (end,) * len(entry.names(path, self.base))
-                    self._must_be_valid(f"space.{path}", end, needed | entry.changes(path, values, self.base))
+                    values = (end,) * len(entry.names(path, self._values))
+                    self._must_be_valid(f"space.{path}", end, needed | entry.changes(path, values, self._values))
         rng = random.Random(0)
         for _ in range(_NUM_DRAWS if len(self.entries) > 1 else 0):
             changes = self.suggest(_Drawn(rng))
@@ -142,13 +144,12 @@ class Space:
     def _check_condition(self, path: str, entry: Entry) -> None:
         for key, wanted in entry.when.items():
             asked = self.entries.get(key)
-            known = [key for key in (*self._flat, *self.entries) if key != path]
-            if asked is None and key not in self._flat:
+            known = [key for key in (*self._values.settings, *self.entries) if key != path]
+            if asked is None and key not in self._values.settings:
                 raise UserError(f"space.{path}.when: unknown key {key!r}{nearest(key, known)}")
-            if asked is None and not any(same(self._flat[key], value) for value in _values(wanted)):
-                raise UserError(
-                    f"space.{path}.when: is never met: {key} is {self._flat[key]!r} in the base, and not in the space"
-                )
+            own = self._values.settings.get(key)
+            if asked is None and not any(same(own, value) for value in _values(wanted)):
+                raise UserError(f"space.{path}.when: is never met: {key} is {own!r} in the base, and not in the space")
             if isinstance(asked, HeadWeightsEntry):
                 raise UserError(f"space.{path}.when: {key} has no value of its own; name another setting")
             for value in _values(wanted):
@@ -159,7 +160,7 @@ class Space:
         """What must be set for an entry to be tried: each way to meet its condition."""
         ways = [
             [
-                above | self.entries[key].changes(key, (value,), self.base)
+                above | self.entries[key].changes(key, (value,), self._values)
                 for value in _values(wanted)
                 for above in self._conditions(self.entries[key])
             ]

@@ -40,7 +40,7 @@ def folded(tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def somebody(folded: Path, number: int = 0) -> tuple[str, str, str]:
     """A group, the gender it is given, and the other."""
-    _, _, predictions = read_folds(folded)
+    _, predictions = read_folds(folded)
     group = sorted(set(predictions.groups))[number]
     label = int(predictions.labels[predictions.groups == group][0, 1])
     names = predictions.space.tasks[1].classes
@@ -77,7 +77,7 @@ def test_every_suspect_is_a_correction_that_fits_the_data(
     out = AuditFolder(tmp_path / "audit")
     audit = audit_run(folded, out)
     assert audit.suspects
-    _, config, predictions = read_folds(folded)
+    (_, config), predictions = read_folds(folded)
     section = {"files": [str(out.suspects)], "tier": "weak"}
     material = DataModule(
         validate(Config, override(Config, config.model_dump(mode="json"), {"data.corrections": section}))
@@ -90,7 +90,7 @@ def test_every_suspect_is_a_correction_that_fits_the_data(
 
 
 def test_corrections_move_nobody_and_the_folds_stay(folded: Path, tmp_path: Path) -> None:
-    _, config, _ = read_folds(folded)
+    (_, config), _ = read_folds(folded)
     plain = config.model_dump(mode="json")
     file = flip(folded, tmp_path / "flip.yaml")
     rows = json.loads(json.dumps([{"path": somebody(folded, 3)[0], "field": "drop", "reason": "?", "source": "test",
@@ -105,8 +105,8 @@ def test_corrections_move_nobody_and_the_folds_stay(folded: Path, tmp_path: Path
         sides = dict(zip(before.samples.images[before.split.val], ["val"] * len(before.split.val), strict=True))
         for side, rows_ in (("val", after.split.val), ("train", after.split.train)):
             assert all(sides.get(image, "train") == side for image in after.samples.images[rows_])
-        assert after.corrected.sum() == 7
-        assert not before.corrected.any()
+        assert after.dataset.corrected.sum() == 7
+        assert not before.dataset.corrected.any()
 
 
 def test_applied_corrections_train_again_on_the_same_folds_and_are_scored_both_ways(
@@ -118,8 +118,8 @@ def test_applied_corrections_train_again_on_the_same_folds_and_are_scored_both_w
     assert report == read_record(out.report, CorrectionsReport)
     assert to_json_data(report) == json.loads((out.applied / "report.json").read_text())
     assert report.num_changed == {"mask": 0, "gender": 7, "age": 0, "drop": 0}
-    _, old_config, _before = read_folds(folded)
-    folder, config, _after = read_folds(out.applied / "run")
+    (_, old_config), _before = read_folds(folded)
+    (folder, config), _after = read_folds(out.applied / "run")
     assert config.data.corrections is not None
     assert [path.rpartition("/")[2] for path in map(str, config.data.corrections.files)] == ["corrections.yaml"]
     assert config.model_copy(update={"data": old_config.data}) == old_config
@@ -177,7 +177,7 @@ def test_an_interrupted_application_goes_on(folded: Path, tmp_path: Path) -> Non
 
 
 def test_nothing_changes_where_both_are_the_same(folded: Path) -> None:
-    _, _, predictions = read_folds(folded)
+    _, predictions = read_folds(folded)
     corrected, given = before_and_after(predictions, predictions.take(np.arange(len(predictions))[::-1]), 0)
     assert given == corrected
     assert all(row.value == row.low == row.high == 0 for row in given.differences)

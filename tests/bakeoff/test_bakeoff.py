@@ -22,6 +22,7 @@ from multitask.config import Config, load_config
 from multitask.errors import DivergedError, UserError
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, FailedContender
+from multitask.runs.build import TrainingSetup
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 from multitask.utils.records import read_record, to_json_data
@@ -149,9 +150,9 @@ class TestBudget:
     ) -> None:
         measured = []
 
-        def speed(config: Config, reuse: Path) -> float:
-            measured.append(config)
-            return 100.0 if config.model.sharing.name == "flat" else 10.0
+        def speed(setup: TrainingSetup) -> float:
+            measured.append(setup)
+            return 100.0 if len(setup.data.learned.tasks) == 1 else 10.0
 
         monkeypatch.setattr(module, "training_speed", speed)
         file = bakeoff_file(seeds=1, budget={"seconds": 2.0})

@@ -11,15 +11,19 @@ from multitask.bakeoff import costs
 from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.runs.build import build_network
+from multitask.runs.build import TrainingSetup, build_network
 from multitask.runs.data_module import DataModule
 
 Tiny = Callable[..., Config]
 
 
+def setup(config: Config, reuse: Path) -> TrainingSetup:
+    return TrainingSetup(config, DataModule(config, reuse))
+
+
 class TestMemory:
     def test_is_the_same_twice_and_adds_up(self, tiny: Tiny, tmp_path: Path) -> None:
-        one, two = training_memory(tiny(), tmp_path), training_memory(tiny(), tmp_path)
+        one, two = training_memory(setup(tiny(), tmp_path)), training_memory(setup(tiny(), tmp_path))
         assert one == two
         parts = ("parameters", "gradients", "optimizer", "activations")
         assert one.total == sum(getattr(one, part) for part in parts)
@@ -27,7 +31,7 @@ class TestMemory:
 
     def test_counts_every_weight_its_gradient_and_two_moments(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tiny()
-        found = training_memory(config, tmp_path)
+        found = training_memory(setup(config, tmp_path))
         network = build_network(config, torch.device("cpu"), pretrained=False)
         size = 4 * sum(weight.numel() for weight in network.parameters())
         assert found.parameters == found.gradients == size
@@ -36,18 +40,18 @@ class TestMemory:
 
     def test_what_is_reckoned_for_a_large_batch_is_what_one_takes(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tiny({"augment.strength": 0.0})
-        whole = costs._one_batch(config, DataModule(config, tmp_path), 16)
-        found = training_memory(config, tmp_path)
+        whole = costs._one_batch(setup(config, tmp_path), 16)
+        found = training_memory(setup(config, tmp_path))
         assert found.activations == pytest.approx(whole["activations"], rel=0.01)
-        half = training_memory(tiny({"augment.strength": 0.0, "training.batch_size": 8}), tmp_path)
+        half = training_memory(setup(tiny({"augment.strength": 0.0, "training.batch_size": 8}), tmp_path))
         assert half.activations < 0.6 * found.activations
 
     def test_a_frozen_backbone_has_neither_gradients_nor_activations(
         self, tiny: Tiny, tmp_path: Path, weights: Path
     ) -> None:
-        free = training_memory(tiny({"model.backbone.weights": str(weights)}), tmp_path)
+        free = training_memory(setup(tiny({"model.backbone.weights": str(weights)}), tmp_path))
         frozen = training_memory(
-            tiny({"model.backbone": {"name": "test_resnet", "weights": str(weights), "freeze": "all"}}), tmp_path
+            setup(tiny({"model.backbone": {"name": "test_resnet", "weights": str(weights), "freeze": "all"}}), tmp_path)
         )
         assert frozen.parameters == free.parameters
         assert frozen.gradients < 0.1 * free.gradients
@@ -64,12 +68,12 @@ class TestMemory:
     def test_what_only_building_shows_is_said(self, tiny: Tiny, tmp_path: Path) -> None:
         config = tiny({"model.backbone.options": {"no_such_option": 1}})
         with pytest.raises(UserError, match="no_such_option"):
-            training_memory(config, tmp_path)
+            training_memory(setup(config, tmp_path))
 
 
 def test_speeds_are_measured_and_leave_nothing_trained(tiny: Tiny, tmp_path: Path) -> None:
     config = tiny()
-    assert training_speed(config, tmp_path) > 0
-    found = inference_speed({"a": config, "b": tiny({"model.sharing.name": "flat"})}, tmp_path)
+    assert training_speed(setup(config, tmp_path)) > 0
+    found = inference_speed({"a": setup(config, tmp_path), "b": setup(tiny({"model.sharing.name": "flat"}), tmp_path)})
     assert set(found) == {"a", "b"}
     assert all(rate > 0 for rate in found.values())

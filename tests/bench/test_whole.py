@@ -10,16 +10,17 @@ from multitask.bench import plain_timm, whole
 from multitask.bench.timing import of_speeds
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.settings import override, validate
+from multitask.runs.data_module import DataModule
 
 
 @pytest.fixture
 def config(tiny: Callable[..., Config]) -> Config:
-    return validate(Config, override(Config, tiny().model_dump(mode="json"), whole._COMMON))
+    return tiny(whole._COMMON)
 
 
 def test_the_plain_script_trains_on_the_same_pictures(config: Config, tmp_path: Path) -> None:
-    side = whole._Plain(config, tmp_path)
+    backbone, training = config.model.backbone, config.training
+    side = whole._Plain(DataModule(config), backbone, training, config.device, config.seed, tmp_path)
     out = tmp_path / "out"
     out.mkdir()
     module, settings = side.words(out)
@@ -31,13 +32,15 @@ def test_the_plain_script_trains_on_the_same_pictures(config: Config, tmp_path: 
 
 
 def test_ours_is_the_command_on_a_config_file(config: Config, tmp_path: Path) -> None:
-    words = whole._Ours(config, tmp_path).words(tmp_path / "out")
+    words = whole._Ours(config.to_yaml(), False, tmp_path).words(tmp_path / "out")
     assert words[:2] == ["multitask", "train"]
     assert Path(words[2]).is_file()
+    assert words[-1] != "--allow-extensions"
+    assert whole._Ours(config.to_yaml(), True, tmp_path).words(tmp_path / "out") == [*words, "--allow-extensions"]
 
 
 def test_a_side_that_fails_says_why(config: Config, tmp_path: Path) -> None:
-    side = whole._Ours(config, tmp_path)
+    side = whole._Ours(config.to_yaml(), False, tmp_path)
     (tmp_path / "whole.yaml").write_text("nonsense: 1\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"bench: multitask ended with exit code 2: .*nonsense"):
         side()

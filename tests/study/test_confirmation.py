@@ -166,7 +166,7 @@ def test_with_several_objectives_those_on_the_front_go_first(make_plan: MakePlan
 def test_folds_are_of_the_size_that_validates_and_one_for_every_seed(
     base: dict[str, Any], seeds: int, folds: int, tiny: Callable[..., Config]
 ) -> None:
-    assert num_folds(tiny(base), seeds) == folds
+    assert num_folds(tiny(base).data, seeds) == folds
 
 
 CHOSEN = [
@@ -234,7 +234,7 @@ def test_nobody_validates_twice_and_all_candidates_are_judged_on_the_same_people
         assert all(val == same[0] for val in same)
     folds = [same[0] for same in people.values()]
     assert sum(map(len, folds)) == len(set().union(*folds))
-    if seeds >= num_folds(plan.base, seeds):
+    if seeds >= num_folds(plan.base.data, seeds):
         assert set().union(*folds) == everybody
 
 
@@ -276,6 +276,6 @@ def test_with_more_seeds_the_people_are_dealt_into_more_folds_and_nothing_is_tak
         run.folder.config.write_text(run.config.to_yaml())
         run.folder.report().write_text("{}")
     assert all(run.is_done() for run in confirmation(plan, tmp_path, 2).runs)
-    assert num_folds(plan.base, 2) == num_folds(plan.base, 3) == 3
+    assert num_folds(plan.base.data, 2) == num_folds(plan.base.data, 3) == 3
     assert [run.is_done() for run in confirmation(plan, tmp_path, 3).runs] == [True] * 6 + [False] * 3
     assert not any(run.is_done() for run in confirmation(plan, tmp_path, 4).runs)

@@ -14,6 +14,7 @@ from multitask.settings import Settings, flatten, problems, validate
 from multitask.study import ENTRIES
 from multitask.study.parameters import (
     AnyEntry,
+    BaseValues,
     CategoricalEntry,
     Entry,
     FloatEntry,
@@ -48,10 +49,15 @@ def problem_of(data: Any) -> str:
     return found[0]
 
 
-def with_heads(tiny: MakeConfig, weights: list[float]) -> Config:
-    """A config of as many tasks as there are weights, with those weights."""
+def values_of(config: Config) -> BaseValues:
+    return BaseValues(flatten(config.model_dump(mode="json")), tuple(config.heads))
+
+
+def with_heads(tiny: MakeConfig, weights: list[float]) -> BaseValues:
+    """What a space reads of a config of as many tasks as there are weights, with those weights."""
     tasks = {f"task{index}": {"classes": ["a", "b"]} for index in range(len(weights))}
-    return tiny({"labels.tasks": tasks, "heads": {task: {"weight": w} for task, w in zip(tasks, weights, strict=True)}})
+    heads = {task: {"weight": weight} for task, weight in zip(tasks, weights, strict=True)}
+    return values_of(tiny({"labels.tasks": tasks, "heads": heads}))
 
 
 # --- every kind -------------------------------------------------------------------------------------------------
@@ -79,13 +85,13 @@ class TestEveryKind:
     def test_its_parameters_have_names_of_their_own_and_a_distribution(
         self, entry: Entry, path: str, tiny: MakeConfig
     ) -> None:
-        names = entry.names(path, tiny())
+        names = entry.names(path, values_of(tiny()))
         assert names
         assert len(set(names)) == len(names)
         assert isinstance(entry.distribution(), BaseDistribution)
 
     def test_its_ends_are_in_its_range_and_make_valid_configs(self, entry: Entry, path: str, tiny: MakeConfig) -> None:
-        base = tiny()
+        base = values_of(tiny())
         assert len(entry.ends()) >= 2
         for end in entry.ends():
             assert entry.contains(end)
@@ -98,13 +104,12 @@ class TestEveryKind:
         assert not entry.contains(value)
 
     def test_the_bases_values_mean_the_base(self, entry: Entry, path: str, tiny: MakeConfig) -> None:
-        base = tiny()
+        base = values_of(tiny())
         values = entry.base_values(path, base)
         assert values is not None
         assert len(values) == len(entry.names(path, base))
-        flat = flatten(base.model_dump(mode="json"))
         changes = entry.changes(path, values, base)
-        assert changes == pytest.approx({key: flat[key] for key in changes})
+        assert changes == pytest.approx({key: base.settings[key] for key in changes})
 
     def test_it_reads_back_as_it_was_written(self, entry: Entry) -> None:
         assert entry_of(entry.model_dump(mode="json")) == entry
@@ -224,16 +229,17 @@ def test_the_ends_are_the_two_of_a_range_and_every_choice() -> None:
     ],
 )
 def test_a_base_outside_of_the_range_has_no_place_in_it(data: dict[str, Any], inside: bool, tiny: MakeConfig) -> None:
-    assert entry_of(data).base_values("augment.strength", tiny()) == ((0.3,) if inside else None)
+    assert entry_of(data).base_values("augment.strength", values_of(tiny())) == ((0.3,) if inside else None)
 
 
 def test_a_setting_that_the_base_does_not_have_has_no_place_in_the_range(tiny: MakeConfig) -> None:
-    assert entry_of({"low": 0, "high": 3}).base_values("heads.age.loss.gamma", tiny()) is None
-    assert entry_of({"kind": "categorical", "choices": ["focal"]}).base_values("heads.age.loss", tiny()) is None
+    base = values_of(tiny())
+    assert entry_of({"low": 0, "high": 3}).base_values("heads.age.loss.gamma", base) is None
+    assert entry_of({"kind": "categorical", "choices": ["focal"]}).base_values("heads.age.loss", base) is None
 
 
 def test_whole_numbers_stand_for_settings_that_are_not_and_the_base_is_among_them(tiny: MakeConfig) -> None:
-    base = tiny({"heads.age.weight": 2})
+    base = values_of(tiny({"heads.age.weight": 2}))
     assert entry_of({"kind": "int", "low": 1, "high": 4}).base_values("heads.age.weight", base) == (2,)
     assert entry_of({"kind": "categorical", "choices": [1, 2]}).base_values("heads.age.weight", base) == (2,)
 

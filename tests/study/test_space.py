@@ -82,7 +82,7 @@ class Told:
     [
         ("augment.strenght", "space.augment.strenght: unknown key; did you mean 'strength'?"),
         ("augmnet.strength", "space.augmnet: unknown key; did you mean 'augment'?"),
-        ("strength", "space.strength: unknown key; it can be 'seed', 'device', "),
+        ("strength", "space.strength: unknown key; it can be 'extensions', 'seed', "),
         ("heads.*.wieght", "space.heads.mask.wieght: unknown key; did you mean 'weight'?"),
         ("heads.age.loss.gama", "space.heads.age.loss.gama: unknown key (of 'cross_entropy'); "),
         (

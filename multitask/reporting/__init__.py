@@ -1,1 +1,1 @@
-"""What people read: the console, plots and pages."""
+"""Reports for reading: the console, plots and pages."""

@@ -105,7 +105,7 @@ def show_cache(folder: Path, files: Sequence[Any]) -> None:
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:
-    """Where things are."""
+    """A line for each file that was written, with its path."""
     say()
     width = max(len(name) for name in paths)
     for name, path in paths.items():

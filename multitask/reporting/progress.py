@@ -1,4 +1,4 @@
-"""How a run goes, for whoever watches: live bars in a terminal, plain lines elsewhere."""
+"""The progress of a run: live bars in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from multitask.reporting.console import out, say, score
 
 
 def make_progress(quiet: bool) -> Progress:
-    """Progress for whoever watches: live bars in a terminal, plain lines elsewhere, nothing if quiet."""
+    """Live bars in a terminal, plain lines elsewhere, nothing if quiet."""
     if quiet:
         return Progress()
     return LiveProgress(out) if out.is_terminal else PlainProgress(out)
@@ -55,22 +55,22 @@ class PlainProgress(Progress):
         self._console.print(text, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
-        """Says it, once."""
+        """A line, unless it was shown before."""
         if text not in self._notes:
             self._notes.add(text)
             self._print(text)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """Says what begins."""
+        """A line with the name and size of the work."""
         self._print(f"{name}: {total} {unit}")
         return lambda done: None
 
     def fold(self, index: int, num_folds: int, done: bool) -> None:
-        """Says which."""
+        """A line with the fold, and whether it was finished before."""
         self._print(_fold_in_words(index, num_folds, done))
 
     def training(self, first_epoch: int, num_epochs: int, num_batches: int, tasks: tuple[str, ...]) -> None:
-        """Says how much there is to do."""
+        """A line with the epochs and batches to do."""
         self._tasks, self._num_epochs, self._num_batches, self._epoch = tasks, num_epochs, num_batches, first_epoch
         self._said = time.monotonic()
         if first_epoch > num_epochs:
@@ -79,14 +79,14 @@ class PlainProgress(Progress):
             self._print(f"training: epochs {first_epoch} to {num_epochs}, {num_batches} batches each")
 
     def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
-        """Says how far a long epoch is."""
+        """A line with batches and losses, once a minute."""
         if time.monotonic() - self._said >= self.EVERY_S:
             self._said = time.monotonic()
             means = _losses_in_words(losses())
             self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done}/{self._num_batches}, loss {means}")
 
     def epoch(self, record: Mapping[str, Any]) -> None:
-        """Says what the epoch gave."""
+        """A line with the epoch's losses and scores."""
         self._said = time.monotonic()
         self._epoch = record["epoch"] + 1
         scores = " ".join(f"{name} {score(value)}" for name, value in _scores_of(record, self._tasks))
@@ -110,7 +110,7 @@ class _RateColumn(TextColumn):
 class LiveProgress(Progress):
     """Bars for run, epoch and batch below a table that grows by a row per epoch.
 
-    They are drawn where something is heard of, and not by a thread of rich's: that and a row of the table could each
+    They are drawn by the callbacks, and not by a thread of rich's: that and a row of the table could each
     draw a frame, neither of which knows of the other's.
     """
 
@@ -143,7 +143,7 @@ class LiveProgress(Progress):
             self._console.print(text, markup=False, soft_wrap=True)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """A bar of its own."""
+        """A bar for the work, which goes when it is done."""
         bar = self._bars.add_task(name, total=total)
 
         self._draw()

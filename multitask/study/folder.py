@@ -40,14 +40,14 @@ class StudyFolder:
         return self.confirming / f"{number:04d}-{run}"
 
     def exists(self) -> bool:
-        """Whether there is a study."""
+        """Whether the folder holds a study."""
         return self.settings.is_file()
 
     def claim(self) -> None:
-        """Checks that a study may be kept here.
+        """Refuses a folder that holds anything but a study.
 
         Raises:
-            UserError: there is something else.
+            UserError: it does.
         """
         if self.exists() or not self.path.exists():
             return

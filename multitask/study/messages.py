@@ -1,4 +1,4 @@
-"""What a launch and its workers say to each other."""
+"""The messages between a launch and its workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Job:
     Attributes:
         config: as plain data, paths absolute.
         out: the run folder; what stands there is removed, unless it is to be resumed.
-        reuse: the folder of what the runs of a study share.
+        reuse: the folder that the runs of a study share.
         metrics: figures of the report that are asked for.
         keep_checkpoints: whether weights stay once the run is done.
         resume: whether to go on with what stands in ``out``.
@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Beat:
-    """A sign of life."""
+    """A heartbeat of the worker."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch is done; ``record`` is its row of ``metrics.jsonl``. The worker waits to hear whether to go on."""
+    """An epoch is done; ``record`` is its row of ``metrics.jsonl``. The worker waits for the answer whether to go on."""
 
     record: dict[str, Any]
 
@@ -52,7 +52,7 @@ class Done:
     Attributes:
         figures: what the job asked for, by metric; None where the report has no number.
         scores: ``joint`` and ``tasks``, the report's macro-F1.
-        seconds: that the run took, without the time in which the worker waited to hear whether to go on.
+        seconds: that the run took, without the time in which the worker waited for answers.
     """
 
     figures: dict[str, float | None]
@@ -62,12 +62,12 @@ class Done:
 
 @dataclass(frozen=True)
 class Stopped:
-    """A run was stopped after an epoch, as the worker was told."""
+    """A run was stopped after an epoch, as the launch asked."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A run ended in an error, told in one line."""
+    """A run ended in an error, of one line."""
 
     message: str
 

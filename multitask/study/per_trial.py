@@ -18,11 +18,11 @@ from multitask.utils.seeds import derive
 class PerTrial(BaseSampler):
     """A sampler whose randomness depends on the study's seed and the trial's number alone.
 
-    One seeded sampler would repeat its first draws each time that a study is taken up again; this one goes on as if it
+    One seeded sampler would repeat its first draws each time that a study is resumed; this one goes on as if it
     had never stopped, and two machines that share a study draw differently.
 
     Args:
-        settings: which sampler.
+        settings: of the sampler.
         seed: the study's.
     """
 
@@ -37,23 +37,23 @@ class PerTrial(BaseSampler):
         self._inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As the sampler does."""
+        """Passed on to the trial's sampler."""
         return self._inner.infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """As the sampler does."""
+        """Passed on to the trial's sampler."""
         return self._inner.sample_relative(study, trial, search_space)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """As the sampler does."""
+        """Passed on to the trial's sampler."""
         return self._inner.sample_independent(study, trial, param_name, param_distribution)
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        """As the sampler does."""
+        """Passed on to the trial's sampler."""
         self._inner.after_trial(study, trial, state, values)
 
 

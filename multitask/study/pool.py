@@ -72,7 +72,7 @@ class Worker:
         there.close()
 
     def send(self, message: Any) -> None:
-        """A job, or whether to go on after an epoch. A dead worker's silence is noticed elsewhere."""
+        """Sends a job, or whether to go on after an epoch; that a worker is dead is noticed by ``Pool.listen``."""
         if isinstance(message, Job):
             self.idle = False
         with suppress(OSError):
@@ -111,11 +111,11 @@ class Pool:
         return Worker(number, self._num_threads, gpu, self._log, self._crowded)
 
     def idle(self) -> list[Worker]:
-        """Those that wait for a job."""
+        """The workers that wait for a job."""
         return [worker for worker in self.workers if worker.idle]
 
     def listen(self, timeout_s: float) -> Iterator[tuple[Worker, Any]]:
-        """What workers say within the time, and ``Lost`` of those that say nothing any more, which are replaced.
+        """The messages of workers within the time, and ``Lost`` for those without a heartbeat, which are replaced.
 
         Raises:
             UserError: workers die before they are ready, again and again.

@@ -1,4 +1,4 @@
-"""What a study began with, so that it is not gone on with by another file, other data or another version."""
+"""The record of what a study began with, so that it is not resumed with another file, other data or version."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RECORD = "multitask"
 
 
 def record_of(plan: Plan, fingerprint: str) -> dict[str, Any]:
-    """What must be the same for a study to go on: flat, so that a difference can be named.
+    """The values that must be the same for a study to be resumed: flat, so that a difference can be named.
 
     Files and folders count by their names alone, since machines that share a study keep them in other places.
     """
@@ -49,7 +49,7 @@ def _without_folder(value: Any) -> Any:
 
 
 def changed_since(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What differs between two records: key -> (then, now)."""
+    """The differences between two records: key -> (then, now)."""
     then_keys, now_keys = began["began"], now["began"]
     keys = [key for key in {**then_keys, **now_keys} if key not in _OF_THE_MACHINE]
     found = {key: (then_keys.get(key), now_keys.get(key)) for key in keys if then_keys.get(key) != now_keys.get(key)}
@@ -63,7 +63,7 @@ _FIXED = ("base.", "objective", "direction", "the data")
 
 
 def check_record(study: Study, record: Mapping[str, Any], plan: Plan, extend: bool) -> None:
-    """Checks that a study that is there may go on with a study file.
+    """Refuses to resume a study with another study file.
 
     Args:
         study: Optuna's.

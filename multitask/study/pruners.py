@@ -1,4 +1,4 @@
-"""Pruners: which trials are not worth finishing."""
+"""Pruners: when a trial is stopped early."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ History = list[dict[str, Any]]
 
 
 class PrunerSettings(Settings):
-    """What every pruner has."""
+    """The settings of a pruner, which build Optuna's."""
 
     name: str
     several_objectives: ClassVar[bool] = False
     """Whether it can judge trials that have several objectives; Optuna's own cannot."""
 
     def check(self, num_epochs: int) -> None:
-        """Whether trials of so many epochs leave it anything to prune.
+        """Refuses trials of so few epochs that nothing could be pruned.
 
         Raises:
-            UserError: they do not.
+            UserError: they are.
         """
 
     @abstractmethod
@@ -47,12 +47,12 @@ class PrunerSettings(Settings):
         """Whether a trial stops after an epoch.
 
         Args:
-            trial: Optuna's; with one objective it has been told the epoch's score.
+            trial: Optuna's; with one objective the epoch's score has been reported to it.
             history: the trial's epochs so far.
             others: the histories of finished trials, by number.
 
         Returns:
-            Why it stops; None to go on.
+            The reason to stop; None to go on.
         """
 
 
@@ -69,13 +69,13 @@ class NoPrunerSettings(PrunerSettings):
     several_objectives: ClassVar[bool] = True
 
     def build(self, num_epochs: int) -> BasePruner:
-        """One that never prunes."""
+        """Optuna's ``NopPruner``."""
         from optuna.pruners import NopPruner
 
         return NopPruner()
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
-        """None."""
+        """None: no trial is stopped."""
         return None
 
 
@@ -95,7 +95,7 @@ class MedianSettings(PrunerSettings):
         return MedianPruner(n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_epochs)
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
-        """As Optuna says."""
+        """The reason to stop, where Optuna's pruner would; None to go on."""
         return f"below the median at epoch {history[-1]['epoch']}" if trial.should_prune() else None
 
 
@@ -109,7 +109,7 @@ class HyperbandSettings(PrunerSettings):
     """At each rung one trial of so many goes on."""
 
     def check(self, num_epochs: int) -> None:
-        """The first rung must not stand after the last epoch."""
+        """Refuses trials that end before the first rung."""
         if self.min_epochs >= num_epochs:
             raise UserError(
                 f"pruner.min_epochs: must be less than training.epochs ({num_epochs}), found {self.min_epochs}"
@@ -127,7 +127,7 @@ class HyperbandSettings(PrunerSettings):
         return HyperbandPruner(min_resource=self.min_epochs, max_resource=num_epochs, reduction_factor=self.reduction)
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
-        """As Optuna says."""
+        """The reason to stop, where Optuna's pruner would; None to go on."""
         return f"not among the best of its rung at epoch {history[-1]['epoch']}" if trial.should_prune() else None
 
 
@@ -146,7 +146,7 @@ class DominatedSettings(PrunerSettings):
     """Epochs of a trial before it can be stopped."""
 
     def build(self, num_epochs: int) -> BasePruner:
-        """Optuna's study itself never prunes."""
+        """Optuna's ``NopPruner``, since Optuna cannot prune with several objectives."""
         from optuna.pruners import NopPruner
 
         return NopPruner()

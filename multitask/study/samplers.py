@@ -1,4 +1,4 @@
-"""Samplers: who chooses what the next trial tries."""
+"""Samplers: the choice of the next trial's values."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class SamplerSettings(Settings):
-    """What every sampler has."""
+    """The settings of a sampler, which build Optuna's."""
 
     name: str
 
     @abstractmethod
     def build(self, seed: int) -> BaseSampler:
-        """Optuna's sampler."""
+        """Optuna's sampler, seeded."""
 
 
 SAMPLERS: Table[SamplerSettings] = Table("sampler", SamplerSettings, default="tpe")
@@ -40,7 +40,7 @@ class TPESettings(SamplerSettings):
     """Draws of which the most promising is tried."""
 
     def build(self, seed: int) -> BaseSampler:
-        """Grouped, so that conditional entries are sampled with what they belong to."""
+        """Multivariate and grouped, so that conditional entries are sampled with those that they depend on."""
         from optuna.exceptions import ExperimentalWarning
         from optuna.samplers import TPESampler
 
@@ -56,12 +56,12 @@ class TPESettings(SamplerSettings):
 
 
 class RandomSettings(SamplerSettings):
-    """Every trial for itself: the yardstick of all others."""
+    """Independent random draws: the baseline of all other samplers."""
 
     name: Literal["random"] = "random"
 
     def build(self, seed: int) -> BaseSampler:
-        """Independent draws."""
+        """Optuna's ``RandomSampler``."""
         from optuna.samplers import RandomSampler
 
         return RandomSampler(seed=seed)
@@ -74,7 +74,7 @@ class GPSettings(SamplerSettings):
     startup_trials: Annotated[Count, Field(le=1_000_000)] = 10
 
     def build(self, seed: int) -> BaseSampler:
-        """Deterministic in the seed."""
+        """Optuna's ``GPSampler``, deterministic in the seed."""
         from optuna.exceptions import ExperimentalWarning
         from optuna.samplers import GPSampler
 
@@ -90,7 +90,7 @@ class NSGAIISettings(SamplerSettings):
     population: Annotated[Int, Field(ge=2, le=100_000)] = 20
 
     def build(self, seed: int) -> BaseSampler:
-        """Its population is read from the storage."""
+        """Optuna's ``NSGAIISampler``, which reads its population from the storage."""
         from optuna.samplers import NSGAIISampler
 
         return NSGAIISampler(population_size=self.population, seed=seed)

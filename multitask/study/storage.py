@@ -1,4 +1,4 @@
-"""Where a study's trials are kept: SQLite in its folder, or any database that Optuna speaks to."""
+"""Storage of a study's trials: SQLite in its folder, or any database that Optuna supports."""
 
 from __future__ import annotations
 
@@ -263,7 +263,7 @@ def give_up(study: Study, trial_id: int, attributes: Mapping[str, Any]) -> bool:
 
 
 def stale_trials(study: Study, heartbeat: HeartbeatSettings) -> list[FrozenTrial]:
-    """Running trials that show no sign of life any more, whoever ran them."""
+    """Running trials whose heartbeat has stopped, of any launch."""
     storage: Any = study._storage
     silent = set(storage._get_stale_trial_ids(study._study_id))
     now = datetime.now()
@@ -279,7 +279,7 @@ def stale_trials(study: Study, heartbeat: HeartbeatSettings) -> list[FrozenTrial
 
 
 def queue_lost(study: Study, retries: int) -> list[int]:
-    """Queues every lost trial again that nobody has queued yet, and that was not lost too often; their numbers."""
+    """Queues every lost trial that is not queued again yet and was not lost too often; their numbers."""
     trials = study.get_trials(deepcopy=False)
     numbers = []
     for trial in trial_attrs.without_successor(trials, retries):
@@ -303,5 +303,5 @@ def without_heartbeat_warning() -> Iterator[None]:
 
 
 def this_worker(process: int) -> dict[str, Any]:
-    """Who runs a trial, for its user attributes."""
+    """The name of this worker, for a trial's user attributes."""
     return {"host": socket.gethostname(), "process": process, "since": datetime.now(UTC).isoformat(timespec="seconds")}

@@ -1,4 +1,4 @@
-"""What a study's trials are: which count, which were lost and must be run again, which are one too many.
+"""The status of trials in user attributes: which count, which were lost and are run again, which are surplus.
 
 Optuna knows states; why a trial failed, and whether another took its place, stands in user attributes, so that any
 process that opens the storage can tell, and a crash between two steps leaves nothing that the next look does not mend.
@@ -87,7 +87,7 @@ def takes_a_taken_place(trial: FrozenTrial, trials: Iterable[FrozenTrial], total
 
 
 def without_successor(trials: Sequence[FrozenTrial], retries: int) -> list[FrozenTrial]:
-    """Lost trials that nobody has queued again yet, and that were not lost too often."""
+    """Lost trials that are not queued again yet, and that were not lost too often."""
     followed = {trial.user_attrs[RETRY_OF] for trial in trials if RETRY_OF in trial.user_attrs}
     return [trial for trial in trials if is_run_again(trial, retries) and trial.number not in followed]
 

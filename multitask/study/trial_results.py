@@ -1,4 +1,4 @@
-"""How a trial ends, and what the storage is told of it."""
+"""The ends of trials, recorded in the storage."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from multitask.study.storage import give_up, queue_lost
 
 
 class Outcomes:
-    """Tells the storage, and whoever watches, how trials end.
+    """Records the ends of trials in the storage, and notifies a callback.
 
     Args:
         study: Optuna's.
         settings: the study file.
         folder: where the runs are.
-        ended: hears of each: what people are told, and its kind, as in ``StudyProgress.ended``.
+        ended: called with the text and kind of each, as of ``StudyProgress.ended``.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Outcomes:
         Args:
             trial_id: Optuna's.
             reason: what happened to the worker.
-            interrupted: whether somebody stopped the launch on purpose.
+            interrupted: whether the launch was stopped on purpose.
         """
         number = self.study._storage.get_trial(trial_id).number
         attributes = {trial_attrs.FAILURE: reason, trial_attrs.LOST: True}
@@ -96,7 +96,7 @@ class Outcomes:
             self._ended(f"trial {number}: lost, {reason}; {then}", "retried" if again else "failed")
 
     def told(self, tell: Callable[[], object]) -> bool:
-        """Tells the storage something of a trial; False where another launch had given the trial up."""
+        """Whether the storage took a change of a trial: not where another launch had given the trial up."""
         try:
             tell()
         except optuna.exceptions.UpdateFinishedTrialError:
@@ -117,7 +117,7 @@ class Outcomes:
         best_score: float | None,
         seconds: float,
     ) -> bool:
-        """Tells how a trial ended, with its curves; whether it was still this launch's."""
+        """Records how a trial ended, with its curves; whether it was still this launch's."""
         attributes = {
             trial_attrs.HISTORY: history,
             trial_attrs.SCORES: scores,

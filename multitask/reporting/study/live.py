@@ -1,4 +1,4 @@
-"""A study in the terminal while it runs: live where somebody watches, in plain lines elsewhere."""
+"""The progress of a study: live in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ class PlainStudyProgress(StudyProgress):
         self._said = 0.0
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """Says what begins."""
+        """A line with the name and size of the work."""
         self.say(f"{name}: {total} {unit}")
         return lambda done: None
 
     def begin(self, view: SweepStatus) -> None:
-        """Says how much there is to do."""
+        """A line with the budget and the workers."""
         self._view = view
         words = [_budget(view), plural(view.num_workers, "worker", "workers")]
         if view.ended:
@@ -66,7 +66,7 @@ class PlainStudyProgress(StudyProgress):
         self.say(f"{what}: {', '.join(words)}")
 
     def tick(self) -> None:
-        """Says where the running trials are, once a minute."""
+        """A line on the running trials, once a minute."""
         now = time.monotonic()
         if self._view is None or not self._view.running or now - self._said < self.EVERY_S:
             return
@@ -79,7 +79,7 @@ class PlainStudyProgress(StudyProgress):
         self.say(f"running, by epochs: {', '.join(running)}{f'; {left}' if left else ''}")
 
     def ended(self, text: str, kind: str) -> None:
-        """Says how, and how the study stands."""
+        """A line on the trial, with the state of the study."""
         if self._view is None:
             self.say(text)
             return

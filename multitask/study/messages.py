@@ -40,7 +40,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Epoch:
-    """An epoch is done; ``record`` is its row of ``metrics.jsonl``. The worker waits for the answer whether to go on."""
+    """An epoch is done; ``record`` is its row of ``metrics.jsonl``. The worker waits for whether to go on."""
 
     record: dict[str, Any]
 

@@ -10,8 +10,9 @@ import sys
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from multitask.errors import UserError
@@ -63,33 +64,41 @@ def load_extensions(paths: Collection[str], where: str, allowed: bool) -> None:
     Raises:
         ExtensionError: one is not allowed, is not there, or fails; what it had added to the tables is gone again.
     """
-    for path in not_loaded(paths):
-        if not allowed:
-            raise ExtensionError(
-                f"{where}: {KEY}: {path} is code, which can do anything that you can; look at it, then say {ALLOW}"
-            )
+    new = list(dict.fromkeys(not_loaded(paths)))
+    for path in new:
         if not os.path.isfile(path):
             raise ExtensionError(f"{where}: {KEY}: {path}: no such file")
         if not path.endswith(".py"):
             raise ExtensionError(f"{where}: {KEY}: {path}: must be a file of Python code, whose name ends in .py")
+    if new and not allowed:
+        what = f"{', '.join(new)} {'is' if len(new) == 1 else 'are'} code, which can do anything that you can"
+        raise ExtensionError(f"{where}: {KEY}: {what}; look at {'it' if len(new) == 1 else 'them'}, then say {ALLOW}")
+    for path in new:
         try:
             _loaded[path] = _import(path)
         except (Exception, SystemExit) as error:  # of any kind: it is somebody else's code
             raise ExtensionError(f"{where}: {KEY}: {path}{_place(error, path)}: {_said(error)}") from None
 
 
+class _SourceLoader(SourceFileLoader):
+    """Runs the file that the user looked at, and no bytecode that may lie beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _import(path: str) -> ModuleType:
     """The module; where it fails, neither it nor what it added to tables is there."""
     stem = re.sub(r"\W", "_", Path(path).stem)
     name = f"multitask_extension_{stem}_{hashlib.blake2b(os.fsencode(path), digest_size=4).hexdigest()}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _SourceLoader(name, path)
+    spec = importlib.util.spec_from_loader(name, loader)
     assert spec is not None
-    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     restore = tables_saved()
     sys.modules[name] = module  # where pydantic, dataclasses and pickle look for what its classes are made of
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         restore()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import py_compile
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -93,6 +96,22 @@ class TestAllowed:
         assert name.startswith("multitask_extension_my_losses_")
         assert sys.modules[name].BrierSettings is LOSSES["brier"]
 
+    def test_what_runs_is_the_file_and_not_bytecode_beside_it(
+        self, config_file: Path, brier: Path, tmp_path: Path
+    ) -> None:
+        brier.write_text(f"with open({str(tmp_path / 'ran')!r}, 'w') as file:\n    file.write('x')\n")
+        bytecode = Path(importlib.util.cache_from_source(str(brier)))
+        py_compile.compile(str(brier), str(bytecode), doraise=True)
+        stat = brier.stat()
+        brier.write_text("#" * (stat.st_size - 1) + "\n")  # which is as long, and as old
+        os.utime(brier, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        load_extensions([str(brier)], "here", allowed=True)
+        assert not (tmp_path / "ran").exists()
+
+    def test_no_bytecode_is_left_beside_it(self, config_file: Path, brier: Path) -> None:
+        load_config(config_file, allow_extensions=True)
+        assert sorted(path.name for path in brier.parent.iterdir()) == ["configs", "my_losses.py"]
+
     def test_set_may_name_it_and_settings_of_its_rows(
         self, config_file: Path, brier: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -135,6 +154,15 @@ class TestRefused:
         assert not (tmp_path / "ran").exists()
         assert not_loaded([str(brier)]) == [str(brier)]
 
+    def test_all_that_would_run_is_named(self, config_file: Path, brier: Path, tmp_path: Path) -> None:
+        (tmp_path / "other.py").write_text("")
+        named = [str(brier), str(tmp_path / "other.py"), str(brier)]
+        with pytest.raises(
+            ExtensionError, match=rf": {brier}, \S*other\.py are code, .*; look at them, then say --allow"
+        ):
+            load_config(config_file, changes={"extensions": named})
+        assert load_config(config_file, changes={"extensions": named}, allow_extensions=True).extensions == tuple(named)
+
     def test_a_config_made_in_python_cannot_name_what_has_not_run(
         self, tiny: Callable[..., Config], brier: Path
     ) -> None:
@@ -148,7 +176,9 @@ class TestRefused:
 
     def test_a_file_that_is_not_there(self, config_file: Path, brier: Path) -> None:
         brier.unlink()
-        assert self.refusal(config_file, allow_extensions=True) == f"{config_file}: extensions: {brier}: no such file"
+        for allowed in (True, False):
+            line = self.refusal(config_file, allow_extensions=allowed)
+            assert line == f"{config_file}: extensions: {brier}: no such file"
 
     def test_a_file_that_is_no_python(self, config_file: Path, brier: Path, tmp_path: Path) -> None:
         other = brier.rename(tmp_path / "losses.txt")

@@ -8,12 +8,10 @@ from multitask.evaluation.decode.base import (
     AnyDecodeRule,
     DecodeRule,
     DecodeSettings,
-    LabelledOutputs,
-    ModelOutputs,
-    Priors,
 )
 from multitask.evaluation.decode.bias import ClassBias, ClassBiasSettings, HeadBias, HeadBiasSettings
 from multitask.evaluation.decode.expected import ExpectedF1, ExpectedF1Settings
+from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.plain import Independent, IndependentSettings, Joint, JointSettings
 from multitask.evaluation.decode.prior import PriorCorrection, PriorCorrectionSettings
 

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
-from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, LabelledOutputs, Priors, macro_f1
+from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, macro_f1
 from multitask.evaluation.decode.bias import ClassBiasSettings, HeadBiasSettings
 from multitask.evaluation.decode.crossfit import cross_fit, deal, influences, num_folds
 from multitask.evaluation.decode.expected import ExpectedF1Settings
+from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
 from multitask.evaluation.decode.plain import IndependentSettings, JointSettings
 from multitask.evaluation.decode.prior import PriorCorrectionSettings
 from multitask.evaluation.decode.temperature import FittedSettings
@@ -97,7 +98,7 @@ def pick(predicted: Mapping[str, IntArray], classes: IntArray, groups: IntArray,
 class AutoSettings(FittedSettings):
     """Chooses among the other rules by their cross-fitted scores; see ``pick``.
 
-    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.labels import Task
     >>> red = np.array([0.9, 0.8, 0.6, 0.55] * 10)
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])

@@ -8,16 +8,8 @@ from typing import Literal
 import numpy as np
 
 from multitask.errors import UserError
-from multitask.evaluation.decode.base import (
-    DecodeRule,
-    LabelledOutputs,
-    ModelOutputs,
-    Priors,
-    best_cell,
-    check_widths,
-    macro_f1,
-    product,
-)
+from multitask.evaluation.decode.base import DecodeRule, best_cell, check_widths, macro_f1
+from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors, product
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import LabelSpace

@@ -8,7 +8,8 @@ import numpy as np
 
 from multitask.data.samples import Samples
 from multitask.data.splits import assign_groups
-from multitask.evaluation.decode.base import DecodeSettings, LabelledOutputs, Priors
+from multitask.evaluation.decode.base import DecodeSettings
+from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
 NUM_FOLDS = 5
@@ -23,7 +24,7 @@ def num_folds(known: LabelledOutputs) -> int:
 
     With more than ``MANY`` images at most two; fewer than two mean that nothing can be cross-fitted.
 
-    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.labels import LabelSpace, Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log(np.full((4, 2), 0.5))})
@@ -47,7 +48,7 @@ def deal(known: LabelledOutputs, seed: int) -> IntArray:
     Returns:
         (N,) the fold of each image, from 0.
 
-    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.labels import LabelSpace, Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log(np.full((4, 2), 0.5))})
@@ -90,7 +91,7 @@ def cross_fit(
     Returns:
         (N,) classes.
 
-    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.evaluation.decode.plain import JointSettings
     >>> from multitask.labels import LabelSpace, Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])

@@ -7,18 +7,11 @@ from typing import Literal
 import numpy as np
 
 from multitask.errors import UserError
-from multitask.evaluation.decode.base import (
-    JOINT,
-    DecodeRule,
-    LabelledOutputs,
-    ModelOutputs,
-    Priors,
-    best_cell,
-    check_widths,
-)
+from multitask.evaluation.decode.base import DecodeRule, best_cell, check_widths
+from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
-from multitask.labels import LabelSpace
+from multitask.labels import JOINT, LabelSpace
 from multitask.settings import Float, NonNegativeFloat
 
 STEPS = 40

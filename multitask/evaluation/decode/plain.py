@@ -6,14 +6,8 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from multitask.evaluation.decode.base import (
-    DecodeRule,
-    DecodeSettings,
-    LabelledOutputs,
-    ModelOutputs,
-    Priors,
-    best_cell,
-)
+from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, best_cell
+from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.metrics import IntArray
 
 

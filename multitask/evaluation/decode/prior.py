@@ -7,20 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from multitask.evaluation.decode.base import (
-    JOINT,
-    DecodeRule,
-    LabelledOutputs,
-    ModelOutputs,
-    Priors,
-    best_cell,
-    check_widths,
-    macro_f1,
-    product,
-)
+from multitask.evaluation.decode.base import DecodeRule, best_cell, check_widths, macro_f1
+from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors, product
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
-from multitask.labels import LabelSpace
+from multitask.labels import JOINT, LabelSpace
 from multitask.settings import Float, NonNegativeFloat
 
 STRENGTHS = np.round(np.arange(0, 2.01, 0.1), 1)

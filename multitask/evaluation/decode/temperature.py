@@ -9,10 +9,11 @@ import numpy as np
 from pydantic import Field
 
 from multitask.errors import UserError
-from multitask.evaluation.decode.base import JOINT, DecodeRule, DecodeSettings, LabelledOutputs, Priors
+from multitask.evaluation.decode.base import DecodeRule, DecodeSettings
+from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
 from multitask.evaluation.decode.plain import Joint
 from multitask.evaluation.metrics import FloatArray, IntArray
-from multitask.labels import MISSING, LabelSpace
+from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.settings import Float
 
 LEAST, MOST = 0.05, 20.0
@@ -72,7 +73,7 @@ def fit_temperature(log_probs: FloatArray, labels: IntArray, shift: FloatArray |
 def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str, float]:
     """A temperature for each head and, where a joint term is learned, one for ``joint``; see ``fit_temperature``.
 
-    >>> from multitask.evaluation.decode.base import ModelOutputs
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.labels import Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log([[0.9, 0.1]] * 4)})

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.evaluation.decode import JointSettings, LabelledOutputs, ModelOutputs, Priors
-from multitask.evaluation.decode.base import JOINT, macro_f1
+from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.prior import PriorCorrection, PriorCorrectionSettings, frequencies
-from multitask.labels import LabelSpace, Task
+from multitask.labels import JOINT, LabelSpace, Task
 
 
 def uniform(space: LabelSpace) -> Priors:

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.evaluation.decode import LabelledOutputs, Priors
-from multitask.evaluation.decode.base import JOINT
 from multitask.evaluation.decode.temperature import LEAST, MOST, fit_temperature, fit_temperatures
+from multitask.labels import JOINT
 
 
 def log_softmax(values: np.ndarray) -> np.ndarray:

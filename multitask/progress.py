@@ -5,7 +5,102 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Number, Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadLosses:
+    """The losses of one head over an epoch's training, each the mean over the samples that have its label.
+
+    Attributes:
+        loss: as configured.
+        nll: negative log-likelihood of the label; left out where it is not recorded.
+    """
+
+    loss: Number | None = None
+    nll: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConflictSteps:
+    """Over how many steps two losses' gradients were compared, and the standard deviation of their cosine."""
+
+    num: Count
+    sd: Number | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingScores:
+    """What an epoch's training gave. NaN, in the file None, is what no sample tells.
+
+    Attributes:
+        loss: what was descended: the losses as balanced.
+        tasks: of each head, and of the joint term.
+        weights: what each loss counts.
+        conflict: ``[one][other]``, the mean cosine of two losses' gradients; None where the losses share nothing.
+        conflict_steps: likewise, over how many steps.
+        mixed: the share of batches that were mixed; left out where none was.
+        nll: negative log-likelihood of the class; left out where it is not recorded.
+    """
+
+    loss: Number | None = None
+    tasks: dict[str, HeadLosses] | None = None
+    weights: dict[str, Number | None] | None = None
+    conflict: dict[str, dict[str, Number | None]] | None = None
+    conflict_steps: dict[str, dict[str, ConflictSteps]] | None = None
+    mixed: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    nll: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelScores:
+    """What an epoch's validation says of one labelling: its negative log-likelihood, macro-F1 and accuracy."""
+
+    loss: Number | None = None
+    macro_f1: Score | None = None
+    accuracy: Score | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationScores:
+    """What an epoch's validation gave. NaN, in the file None, is what no image tells.
+
+    Attributes:
+        loss: mean negative log-likelihood of the class.
+        joint: of the decoded classes.
+        tasks: per task, of its most probable label.
+    """
+
+    loss: Number | None = None
+    joint: LabelScores | None = None
+    tasks: dict[str, LabelScores] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochRecord:
+    """A row of ``metrics.jsonl``: what is told after an epoch. Only the first and the last key are in every file.
+
+    Attributes:
+        epoch: from 1.
+        lr: the highest learning rate at its end.
+        seconds: of its training.
+        images_per_s: in its training.
+        train: what training gave.
+        val: what validation gave; None where nothing validates.
+        best: whether it is the best so far.
+    """
+
+    epoch: Annotated[int, Field(ge=1, le=10**9)]
+    lr: Number | None = None
+    seconds: Number | None = None
+    images_per_s: Number | None = None
+    train: TrainingScores | None = None
+    val: ValidationScores | None = None
+    best: bool
 
 
 class Progress:

@@ -10,12 +10,12 @@ PACKAGE = Path(__file__).parents[1] / "multitask"
 README = PACKAGE / "README.md"
 
 ORDER: tuple[dict[str, str], ...] = (
+    {"errors": "`UserError`, the one line that a user's mistake becomes"},
+    {"utils": "files written whole, records, arrays shared on disk, seeds, spellings of names and numbers"},
     {
-        "errors": "`UserError`, the one line that a user's mistake becomes",
         "progress": "callbacks on the progress of a run, a study and a bake-off",
+        "settings": "strict settings, open tables of variants, extensions, overrides, YAML",
     },
-    {"utils": "files written whole, arrays shared on disk, seeds, spellings of names and numbers"},
-    {"settings": "strict settings, open tables of variants, extensions, overrides, YAML"},
     {"labels": "`Task` and `LabelSpace`: class <-> labels, joint and marginal probabilities, impossible cells"},
     {
         "data": "`sources/` (one per layout), samples, corrections, splits, samplers, images, crops, loading, `eda/`",

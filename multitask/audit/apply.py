@@ -161,8 +161,5 @@ def _scored_by(pair: Sequence[Predictions], seed: int) -> LabellingReport:
 def _scores(predictions: Predictions, seed: int) -> dict[str, IntervalScore]:
     """By metric."""
     summary = summarise(predictions, {}, seed)
-    named = {"joint": summary["joint"], **{f"tasks.{task}": figures for task, figures in summary["tasks"].items()}}
-    return {
-        f"{name}.macro_f1": IntervalScore(figures["macro_f1"], figures["macro_f1_ci"])
-        for name, figures in named.items()
-    }
+    named = {"joint": summary.joint, **{f"tasks.{task}": scores for task, scores in summary.tasks.items()}}
+    return {f"{name}.macro_f1": IntervalScore(scores.macro_f1, scores.macro_f1_ci) for name, scores in named.items()}

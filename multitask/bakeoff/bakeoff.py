@@ -19,6 +19,7 @@ from multitask.bakeoff.runs import BakeoffRun, Course, with_sources
 from multitask.bakeoff.settings import Point
 from multitask.config import Config
 from multitask.errors import UserError
+from multitask.evaluation.report_schema import RunReport
 from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
@@ -80,7 +81,7 @@ class _Bakeoff:
         """
         plan, settings = self.plan, self.settings
         base = self._data(plan.base)
-        self.data = base.fingerprint()["fingerprint"]
+        self.data = base.facts().fingerprint or ""
         self._check_same()
         self._build()
         seconds = settings.budget is not None and settings.budget.seconds is not None
@@ -316,6 +317,6 @@ class _Bakeoff:
             ]
         )
 
-    def _in_words(self, report: Mapping[str, Any]) -> str:
+    def _in_words(self, report: RunReport) -> str:
         score = known_score(report, self.settings.metric)
         return f"{self.settings.metric} {'unknown' if score is None else f'{score:.4g}'}"

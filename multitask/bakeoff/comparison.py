@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from multitask.evaluation.intervals import LEVEL
 from multitask.evaluation.metrics import Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import Gap, PassScore, aligned, gap, score_passes
+from multitask.evaluation.report_schema import ClassDistribution, RunReport
 from multitask.labels import MISSING
 from multitask.reporting.bakeoff.report_schema import (
     AxisPoint,
@@ -137,22 +137,28 @@ def _scored(
             ContenderRun(
                 seed=one.config.seed,
                 score=known_score(report, settings.metric),
-                joint=report["joint"]["macro_f1"],
-                seconds=report["training"]["seconds"],
-                train_groups=report["class_distribution"]["train"]["num_groups"],
-                train_images=report["class_distribution"]["train"]["num_images"],
+                joint=report.joint.macro_f1,
+                seconds=report.training.seconds,
+                train_groups=train_size(report).num_groups,
+                train_images=train_size(report).num_images,
             )
             for one, report in zip(runs, reports, strict=True)
         ),
         images_seen=round(float(np.mean(seen))),
-        seconds=float(np.mean([report["training"]["seconds"] for report in reports])),
+        seconds=float(np.mean([report.training.seconds for report in reports])),
         train_images_per_s=float(np.median(speeds)),
-        num_parameters=reports[0]["training"]["num_parameters"],
+        num_parameters=reports[0].training.num_parameters,
         cuda_peak_bytes=max(peaks, default=None),
     )
 
 
-def known_score(report: Mapping[str, Any], metric: str) -> float | None:
+def train_size(report: RunReport) -> ClassDistribution:
+    """How much a run trained on."""
+    assert report.class_distribution is not None, report.run
+    return report.class_distribution["train"]
+
+
+def known_score(report: RunReport, metric: str) -> float | None:
     """A run's score; None where nobody whom it answered for has such a label."""
     try:
         return lookup(report, metric)

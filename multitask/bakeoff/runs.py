@@ -18,6 +18,7 @@ from multitask.bakeoff.settings import Point
 from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import RunReport
 from multitask.progress import Progress, RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
@@ -174,7 +175,7 @@ class Course:
         self._keep_checkpoints = keep_checkpoints
         self._seconds: list[float] = []
 
-    def do(self, one: BakeoffRun, in_words: Callable[[Mapping[str, Any]], str]) -> None:
+    def do(self, one: BakeoffRun, in_words: Callable[[RunReport], str]) -> None:
         """Does what is not done yet of a run.
 
         Args:

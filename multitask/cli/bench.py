@@ -56,5 +56,5 @@ def command(
     finally:
         progress.close()
     here = machine()
-    say(f"{here['processor']}, {here['num_cores']} cores{''.join(', ' + gpu for gpu in here['gpus'])}")
+    say(f"{here.processor}, {here.num_cores} cores{''.join(', ' + gpu for gpu in here.gpus)}")
     show_bench(found)

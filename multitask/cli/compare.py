@@ -35,12 +35,12 @@ def command(runs: tuple[Path, ...], split: str) -> None:
     ]
     differences = paired_differences(names, predictions)
     scores = {
-        "joint.macro_f1": [with_interval(r["joint"]["macro_f1"], r["joint"]["macro_f1_ci"]) for r in reports],
-        "joint.accuracy": [with_interval(r["joint"]["accuracy"], r["joint"]["accuracy_ci"]) for r in reports],
+        "joint.macro_f1": [with_interval(r.joint.macro_f1, r.joint.macro_f1_ci) for r in reports],
+        "joint.accuracy": [with_interval(r.joint.accuracy, r.joint.accuracy_ci) for r in reports],
     }
-    for task in reports[0]["tasks"]:
+    for task in reports[0].tasks:
         scores[f"tasks.{task}.macro_f1"] = [
-            with_interval(r["tasks"][task]["macro_f1"], r["tasks"][task]["macro_f1_ci"]) for r in reports
+            with_interval(r.tasks[task].macro_f1, r.tasks[task].macro_f1_ci) for r in reports
         ]
     settings = differing_settings([config.settings for _, config in opened])
     num_folds = [folder.num_folds for folder, _ in opened]

@@ -45,12 +45,12 @@ def command(out: Path | None, quiet: bool) -> None:
     write_submission(trained, data, submission, Progress())
     if quiet:
         return
-    joint = report["joint"]
-    heads = ", ".join(f"{task} {score(figures['macro_f1'])}" for task, figures in report["tasks"].items())
+    joint = report.joint
+    heads = ", ".join(f"{task} {score(scores.macro_f1)}" for task, scores in report.tasks.items())
     say()
     say(
         f"On {drawn.num_eval_people} people that it never saw: joint macro-F1 "
-        f"{with_interval(joint['macro_f1'], joint['macro_f1_ci'])}; {heads}"
+        f"{with_interval(joint.macro_f1, joint.macro_f1_ci)}; {heads}"
     )
     show_paths(
         {

@@ -21,4 +21,4 @@ def command(folder: Path) -> None:
     if not rows:
         say(f"no runs in {folder}")
         return
-    show_runs(rows, list(dict.fromkeys(task for row in rows for task in row["tasks"])))
+    show_runs(rows, list(dict.fromkeys(task for row in rows for task in row.tasks)))

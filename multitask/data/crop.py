@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from multitask.data.image_facts import CropCounts
 from multitask.errors import UserError
 from multitask.settings import ConfigPath, Fraction, NonNegativeFloat, PositiveInt, Settings, Table
 
@@ -191,12 +192,12 @@ def _inside(middle: float, length: float, limit: int) -> tuple[float, float]:
     return start, min(start + length, float(limit))
 
 
-def crop_counts(name: str, boxes: NDArray[np.float64]) -> dict[str, int | str]:
-    """How many pictures were cropped to a box of their own and how many to the fallback, as reports hold it.
+def crop_counts(name: str, boxes: NDArray[np.float64]) -> CropCounts:
+    """How many pictures were cropped to a box of their own and how many to the fallback.
 
     Args:
         name: the crop's.
         boxes: (N, 4), NaN where a picture has none.
     """
     missing = int(np.isnan(boxes).any(axis=1).sum())
-    return {"name": name, "found": len(boxes) - missing, "fallback": missing}
+    return CropCounts(name, found=len(boxes) - missing, fallback=missing)

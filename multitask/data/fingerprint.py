@@ -5,13 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from multitask.data.data_facts import DataFacts, SplitSize
 from multitask.data.dataset import Dataset
-from multitask.data.samples import Samples
 
 
 def fingerprint(rows: Iterable[tuple[str, bytes]]) -> str:
@@ -27,8 +23,8 @@ def fingerprint(rows: Iterable[tuple[str, bytes]]) -> str:
     return digest.hexdigest()
 
 
-def describe(dataset: Dataset, contents: Sequence[bytes]) -> dict[str, Any]:
-    """The head of ``data.json``: the digest of images, labels, groups and weights, and their counts.
+def describe(dataset: Dataset, contents: Sequence[bytes]) -> DataFacts:
+    """The digest of images, labels, groups and weights, and their counts.
 
     Args:
         dataset: N samples.
@@ -43,18 +39,14 @@ def describe(dataset: Dataset, contents: Sequence[bytes]) -> dict[str, Any]:
         )
     )
     test = dataset.split.test
-    return {
-        "root": str(samples.root),
-        **({} if samples.roots is None else {"roots": {name: str(root) for name, root in samples.roots.items()}}),
-        "fingerprint": fingerprint(zip(texts, contents, strict=True)),
-        "num_images": len(samples),
-        "num_groups": samples.num_groups,
-        **({"test": _size(samples, test)} if len(test) else {}),
-        **({} if dataset.corrections is None else {"corrections": dataset.corrections}),
-        **({"notes": list(samples.notes)} if samples.notes else {}),
-        **({"other_files": dict(samples.other_files)} if samples.other_files else {}),
-    }
-
-
-def _size(samples: Samples, indices: NDArray[np.int64]) -> dict[str, int]:
-    return {"num_images": len(indices), "num_groups": len(set(samples.groups[indices]))}
+    return DataFacts(
+        root=str(samples.root),
+        roots=None if samples.roots is None else {name: str(root) for name, root in samples.roots.items()},
+        fingerprint=fingerprint(zip(texts, contents, strict=True)),
+        num_images=len(samples),
+        num_groups=samples.num_groups,
+        test=SplitSize(len(test), len(set(samples.groups[test]))) if len(test) else None,
+        corrections=None if dataset.corrections is None else dict(dataset.corrections),
+        notes=samples.notes or None,
+        other_files=dict(samples.other_files) or None,
+    )

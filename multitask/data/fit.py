@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.crop import Region
+from multitask.data.image_facts import FitCounts
 from multitask.data.settings import FitName
 
 _NEGLIGIBLE = 0.01
@@ -59,32 +60,25 @@ def excess(width: int, height: int, region: Region, aspect: float) -> float:
     return 1 - 1 / ratio if ratio > 1 else ratio - 1
 
 
-def fit_counts(
-    fit: FitName, size: tuple[int, int], shares: NDArray[np.float64], images: Sequence[str]
-) -> dict[str, Any]:
-    """What the fit does to some pictures, as reports hold it.
+def fit_counts(fit: FitName, size: tuple[int, int], shares: NDArray[np.float64], images: Sequence[str]) -> FitCounts:
+    """What the fit does to some pictures.
 
     Args:
         fit: the setting.
         size: height and width of the input, in pixels.
         shares: (N,) ``excess`` of each.
         images: N names.
-
-    Returns:
-        The setting, how many pictures were measured, how many are changed at their sides (``num_wide``) and at top and
-        bottom (``num_tall``), the median and largest share of those, and which has the largest.
     """
     changed = np.abs(shares) >= _NEGLIGIBLE
-    counts: dict[str, Any] = {
-        "name": fit,
-        "image_size": list(size),
-        "num_measured": len(shares),
-        "num_wide": int((changed & (shares > 0)).sum()),
-        "num_tall": int((changed & (shares < 0)).sum()),
-    }
-    if changed.any():
-        worst = int(np.abs(shares).argmax())
-        counts["median"] = float(np.median(np.abs(shares[changed])))
-        counts["max"] = float(abs(shares[worst]))
-        counts["most"] = str(images[worst])
-    return counts
+    counts = FitCounts(
+        name=fit,
+        image_size=size,
+        num_measured=len(shares),
+        num_wide=int((changed & (shares > 0)).sum()),
+        num_tall=int((changed & (shares < 0)).sum()),
+    )
+    if not changed.any():
+        return counts
+    worst = int(np.abs(shares).argmax())
+    median = float(np.median(np.abs(shares[changed])))
+    return replace(counts, median=median, max=float(abs(shares[worst])), most=str(images[worst]))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from multitask.data.crop import Region
 from multitask.data.fit import crop_box, excess, fit_counts, region_box
 from multitask.data.headers import Header, read_headers
+from multitask.data.image_facts import FirstFrames, ImageFacts
 from multitask.data.images import Pixels, Preprocessing
 from multitask.data.samples import Samples
 from multitask.errors import UserError
@@ -36,7 +36,7 @@ def measure(
     images: Sequence[str],
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
-) -> dict[str, Any]:
+) -> ImageFacts:
     """What the fit does to some pictures, and how many hold more than the frame or page that is used.
 
     Args:
@@ -44,18 +44,15 @@ def measure(
         images: their names.
         preprocessing: how the network sees them.
         boxes: (N, 4) their boxes, where the crop needs them.
-
-    Returns:
-        ``fit``, as ``fit_counts``, and ``first_frames`` where there are any: how many, and one.
     """
     known = [(index, header) for index, header in enumerate(read_headers(paths)) if header is not None]
     shares = [_excess(header, preprocessing, None if boxes is None else boxes[index]) for index, header in known]
     several = [index for index, header in known if header.several]
     names = [images[index] for index, _ in known]
-    facts: dict[str, Any] = {"fit": fit_counts(preprocessing.fit, preprocessing.size, np.array(shares), names)}
-    if several:
-        facts["first_frames"] = {"num": len(several), "example": str(images[several[0]])}
-    return facts
+    return ImageFacts(
+        fit=fit_counts(preprocessing.fit, preprocessing.size, np.array(shares), names),
+        first_frames=FirstFrames(len(several), str(images[several[0]])) if several else None,
+    )
 
 
 def _region(header: Header, preprocessing: Preprocessing, box: NDArray[np.float64] | None) -> Region:
@@ -147,7 +144,7 @@ class Framing:
         drawn: some of the pictures, from the tallest to the widest.
     """
 
-    facts: dict[str, Any]
+    facts: ImageFacts
     drawn: list[Framed]
 
 

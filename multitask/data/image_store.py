@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from multitask.data import framing
 from multitask.data.crop import crop_counts
 from multitask.data.image_cache import ImageCache, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
+from multitask.data.image_facts import ImageFacts
 from multitask.data.images import Pixels, Preprocessing, pixels_key
 from multitask.data.samples import Samples
 from multitask.data.settings import CacheName, DataSettings
@@ -20,9 +21,6 @@ from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.utils.files import content_digest
 from multitask.utils.shared_arrays import default_folder
-
-SEEN = ("crop", "fit", "first_frames")
-"""The keys of ``ImageStore.facts``."""
 
 
 class ImageStore:
@@ -115,13 +113,8 @@ class ImageStore:
         boxes = None if self.preprocessing.detector else self.boxes(progress)
         return self.preprocessing.load(self._paths[index], None if boxes is None else boxes[index])
 
-    def facts(self, indices: NDArray[np.int64], progress: Progress) -> dict[str, Any]:
-        """What the network sees of the images at ``indices``, as reports hold it.
-
-        Returns:
-            ``fit`` and, where there are any, ``first_frames``, as of ``framing.measure``; where images have boxes of
-            their own, ``crop``: how many were cropped to them, and how many to the fallback.
-        """
+    def facts(self, indices: NDArray[np.int64], progress: Progress) -> ImageFacts:
+        """What the network sees of the images at ``indices``."""
         boxes = self.boxes(progress)
         chosen = indices[framing.spread(len(indices), framing.MAX_MEASURED)]
         facts = framing.measure(
@@ -130,7 +123,7 @@ class ImageStore:
             self.preprocessing,
             None if boxes is None else boxes[chosen],
         )
-        return facts if boxes is None else {"crop": crop_counts(self._settings.crop.name, boxes[indices]), **facts}
+        return facts if boxes is None else replace(facts, crop=crop_counts(self._settings.crop.name, boxes[indices]))
 
     def _shared(self, progress: Progress) -> SharedPixels:
         return SharedPixels(self._folder, self.contents, progress.note)

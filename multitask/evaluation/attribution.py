@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from multitask.evaluation.metrics import IntArray, Scores
+from multitask.evaluation.report_schema import Attribution
 from multitask.labels import LabelSpace
+from multitask.utils.records import finite
 
 MAX_EXACT_TASKS = 10
 """Shapley shares need 2**T scores; beyond this many tasks only the single-head figures are given."""
 
 
-def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> dict[str, Any]:
+def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> Attribution:
     """What each head costs.
 
     The shares are Shapley values (Shapley 1953) of the game in which a head joins by becoming perfect: a head's share
@@ -29,8 +30,7 @@ def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> dict[s
         space: their label space.
 
     Returns:
-        ``macro_f1``; ``perfect``: per task, the joint macro-F1 if that head were perfect; ``lost``: per task, its share
-        of the loss (None beyond ``MAX_EXACT_TASKS``); ``absent``: what is lost because declared classes do not occur.
+        With ``lost`` None beyond ``MAX_EXACT_TASKS``, and every figure None without data.
     """
     truth, guess = space.decode(given), space.decode(predicted)
     names = space.task_names
@@ -56,9 +56,9 @@ def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> dict[s
                 if task not in chosen:
                     share = 1 / (len(names) * math.comb(len(names) - 1, len(chosen)))
                     lost[name] += share * (values[tuple(sorted((*chosen, task)))] - value)
-    return {
-        "macro_f1": base,
-        "perfect": {name: score((task,)) for task, name in enumerate(names)},
-        "lost": lost,
-        "absent": float(np.float64(1.0) - everything),
-    }
+    return Attribution(
+        macro_f1=finite(base),
+        perfect={name: finite(score((task,))) for task, name in enumerate(names)},
+        lost=None if lost is None else {name: finite(share) for name, share in lost.items()},
+        absent=finite(float(np.float64(1.0) - everything)),
+    )

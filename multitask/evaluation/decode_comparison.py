@@ -6,7 +6,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,11 @@ from multitask.evaluation.decode.temperature import Temperature, fit_temperature
 from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import DecodeComparison, FittedOn, JointTermScores, RuleScores
 from multitask.labels import LabelSpace
 from multitask.settings import Count, Settings, validate
 from multitask.utils.files import to_json
+from multitask.utils.records import Interval
 
 
 class FittedRules(Settings):
@@ -96,12 +97,12 @@ class Decided:
     Attributes:
         predicted: (N,) classes.
         kept: the rules, fitted on all people.
-        section: the report's ``decode_rules``.
+        comparison: of all rules.
     """
 
     predicted: IntArray
     kept: FittedRules
-    section: dict[str, Any]
+    comparison: DecodeComparison
 
 
 def decide_and_fit(
@@ -153,13 +154,13 @@ def decide_and_fit(
         num_groups=predictions.num_groups,
         num_images=len(predictions),
     )
-    return Decided(answers[used], kept, _section(kept, predictions, answers, resample_seed, in_sample))
+    return Decided(answers[used], kept, _comparison(kept, predictions, answers, resample_seed, in_sample))
 
 
 def decide(predictions: Predictions, kept: FittedRules, resample_seed: int) -> Decided:
     """Answers for people on whom no rule was fitted, by rules fitted before; every rule is scored on them."""
     answers = {name: rule.decode(predictions.outputs()) for name, rule in kept.rules.items()}
-    return Decided(answers[kept.used], kept, _section(kept, predictions, answers, resample_seed, None))
+    return Decided(answers[kept.used], kept, _comparison(kept, predictions, answers, resample_seed, None))
 
 
 def _picked(answers: Mapping[str, IntArray], known: LabelledOutputs, used: str) -> tuple[str, str]:
@@ -180,39 +181,58 @@ def _picked(answers: Mapping[str, IntArray], known: LabelledOutputs, used: str) 
     return found.name, why
 
 
-def _section(
+def _comparison(
     kept: FittedRules,
     predictions: Predictions,
     answers: Mapping[str, IntArray],
     seed: int,
     in_sample: Mapping[str, IntArray] | None,
-) -> dict[str, Any]:
-    """The report's ``decode_rules``."""
+) -> DecodeComparison:
     scored = _Scored(predictions, seed)
     base = scored.of(answers["independent"])
     rows = []
     for name, predicted in answers.items():
-        row = {"name": name, **scored.row(scored.of(predicted), base if name != "independent" else None)}
+        found = scored.compare(scored.of(predicted), base if name != "independent" else None)
         fits = in_sample is not None and kept.rules[name].name not in ("independent", "joint")
-        row["in_sample"] = scored.of(in_sample[name]).value if in_sample is not None and fits else None
-        rows.append(row)
-    return {
-        "used": kept.used,
-        "picked": kept.picked,
-        "sentence": kept.sentence,
-        "note": kept.note,
-        "cross_fitted": in_sample is not None and kept.num_folds > 0,
-        "num_folds": kept.num_folds,
-        "fitted_on": {"num_groups": kept.num_groups, "num_images": kept.num_images},
-        "temperatures": kept.temperatures,
-        "rules": rows,
-    }
+        rows.append(
+            RuleScores(
+                name=name,
+                macro_f1=found.macro_f1,
+                macro_f1_ci=found.macro_f1_ci,
+                difference=found.difference,
+                difference_ci=found.difference_ci,
+                beyond_noise=found.beyond_noise,
+                in_sample=scored.of(in_sample[name]).value if in_sample is not None and fits else None,
+            )
+        )
+    return DecodeComparison(
+        used=kept.used,
+        picked=kept.picked,
+        sentence=kept.sentence,
+        note=kept.note,
+        cross_fitted=in_sample is not None and kept.num_folds > 0,
+        num_folds=kept.num_folds,
+        fitted_on=FittedOn(kept.num_groups, kept.num_images),
+        temperatures=kept.temperatures,
+        rules=tuple(rows),
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Score:
     value: float | None
     draws: FloatArray | None
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A macro-F1 with its interval, and how it differs from another one on the same draws, with its interval."""
+
+    macro_f1: float | None
+    macro_f1_ci: Interval | None = None
+    difference: float | None = None
+    difference_ci: Interval | None = None
+    beyond_noise: bool | None = None
 
 
 class _Scored:
@@ -233,24 +253,18 @@ class _Scored:
         draws = resample(self._classes, chosen, self._groups, self._possible, self._seed).macro_f1
         return _Score(macro_f1(self._classes, chosen, self._possible), draws)
 
-    def row(self, score: _Score, base: _Score | None) -> dict[str, Any]:
-        """The score with its interval, and how it differs from another on the same draws, with its interval."""
-        found: dict[str, Any] = {"macro_f1": score.value, "macro_f1_ci": None, "difference": None}
-        found |= {"difference_ci": None, "beyond_noise": None}
+    def compare(self, score: _Score, base: _Score | None) -> _Compared:
+        """A score beside another one, where there is one."""
         if score.value is None or score.draws is None:
-            return found
-        found["macro_f1_ci"] = list(interval(score.draws))
-        if base is not None and base.value is not None and base.draws is not None:
-            low, high = interval(score.draws - base.draws)
-            found |= {
-                "difference": score.value - base.value,
-                "difference_ci": [low, high],
-                "beyond_noise": low > 0 or high < 0,
-            }
-        return found
+            return _Compared(score.value)
+        macro_f1_ci = interval(score.draws)
+        if base is None or base.value is None or base.draws is None:
+            return _Compared(score.value, macro_f1_ci)
+        low, high = interval(score.draws - base.draws)
+        return _Compared(score.value, macro_f1_ci, score.value - base.value, (low, high), low > 0 or high < 0)
 
 
-def joint_term(predictions: Predictions, seed: int) -> dict[str, Any] | None:
+def joint_term(predictions: Predictions, seed: int) -> JointTermScores | None:
     """What a learned joint term buys: the most probable class with it, against that by the heads alone.
 
     Args:
@@ -258,8 +272,7 @@ def joint_term(predictions: Predictions, seed: int) -> dict[str, Any] | None:
         seed: of the intervals.
 
     Returns:
-        The report's ``joint_term``: ``heads_only`` and ``with_term`` (macro-F1 with interval), the difference with its
-        interval over people, and a sentence; None where no joint term is learned.
+        None where no joint term is learned.
     """
     outputs = predictions.outputs()
     if outputs.joint is None:
@@ -267,28 +280,27 @@ def joint_term(predictions: Predictions, seed: int) -> dict[str, Any] | None:
     scored = _Scored(predictions, seed)
     alone = scored.of(best_cell(outputs.without_joint().scores())[0])
     term = scored.of(best_cell(outputs.scores())[0])
-    compared = scored.row(term, alone)
-    only = scored.row(alone, None)
-    return {
-        "heads_only": only["macro_f1"],
-        "heads_only_ci": only["macro_f1_ci"],
-        "with_term": compared["macro_f1"],
-        "with_term_ci": compared["macro_f1_ci"],
-        "difference": compared["difference"],
-        "difference_ci": compared["difference_ci"],
-        "beyond_noise": compared["beyond_noise"],
-        "sentence": _need(compared),
-    }
+    compared, only = scored.compare(term, alone), scored.compare(alone, None)
+    return JointTermScores(
+        heads_only=only.macro_f1,
+        heads_only_ci=only.macro_f1_ci,
+        with_term=compared.macro_f1,
+        with_term_ci=compared.macro_f1_ci,
+        difference=compared.difference,
+        difference_ci=compared.difference_ci,
+        beyond_noise=compared.beyond_noise,
+        sentence=_need(compared),
+    )
 
 
-def _need(row: Mapping[str, Any]) -> str:
+def _need(found: _Compared) -> str:
     """Whether the joint term is needed, in a sentence."""
-    if row["difference"] is None:
+    if found.difference is None or found.difference_ci is None:
         return "Whether the joint term is needed is unknown: nobody's class is known."
-    low, high = row["difference_ci"]
-    gap = f"{row['difference']:+.3f} joint macro-F1, 95% {low:+.3f} to {high:+.3f}"
-    if not row["beyond_noise"]:
+    low, high = found.difference_ci
+    gap = f"{found.difference:+.3f} joint macro-F1, 95% {low:+.3f} to {high:+.3f}"
+    if not found.beyond_noise:
         return f"The joint term is not shown to be needed: beside the heads alone it makes {gap}."
-    if row["difference"] > 0:
+    if found.difference > 0:
         return f"The joint term is needed: beside the heads alone it makes {gap}."
     return f"The joint term does harm: beside the heads alone it makes {gap}."

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from multitask.evaluation.report_schema import Confusion, ReliabilityBin, SparseConfusion
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -24,18 +27,17 @@ def confusion(given: IntArray, predicted: IntArray, num_classes: int) -> IntArra
     return flat.reshape(num_classes, num_classes)
 
 
-def confusion_table(given: IntArray, predicted: IntArray, num_classes: int) -> list[list[int]] | dict[str, Any]:
+def confusion_table(given: IntArray, predicted: IntArray, num_classes: int) -> Confusion:
     """A confusion matrix as a report holds it, from two (N,) arrays of class indices.
 
     Returns:
-        Up to ``MATRIX_CLASSES`` classes the (C, C) counts of ``confusion``; beyond, ``num_classes`` and ``entries``,
-        ``[given, predicted, count]`` of every cell that is not 0, in order, at most N of them.
+        Up to ``MATRIX_CLASSES`` classes the (C, C) counts of ``confusion``; beyond, sparse, with at most N entries.
     """
     if num_classes <= MATRIX_CLASSES:
-        matrix: list[list[int]] = confusion(given, predicted, num_classes).tolist()
-        return matrix
+        return tuple(map(tuple, confusion(given, predicted, num_classes).tolist()))
     cells, counts = np.unique(given * num_classes + predicted, return_counts=True)
-    return {"num_classes": num_classes, "entries": np.stack([*divmod(cells, num_classes), counts], axis=1).tolist()}
+    rows = (column.tolist() for column in (*divmod(cells, num_classes), counts))
+    return SparseConfusion(num_classes, tuple(zip(*rows, strict=True)))
 
 
 def f1_scores(hits: NDArray[Any], given: NDArray[Any], predicted: NDArray[Any]) -> FloatArray:
@@ -112,7 +114,7 @@ class Scores:
         return float(self.hits.sum() / len(self.given)) if len(self.given) else float("nan")
 
 
-def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> list[dict[str, Any]]:
+def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
     """How often predictions of each confidence are right.
 
     Args:
@@ -120,7 +122,7 @@ def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> list[dict
         correct: (N,) whether it was right.
 
     Returns:
-        ``NUM_BINS`` rows of equal width: low, high, count, and the mean confidence and accuracy (None if empty).
+        ``NUM_BINS`` bins of equal width.
     """
     bins = np.minimum((confidence * NUM_BINS).astype(int), NUM_BINS - 1)
     rows = []
@@ -128,19 +130,23 @@ def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> list[dict
         inside = bins == index
         count = int(inside.sum())
         rows.append(
-            {
-                "low": index / NUM_BINS,
-                "high": (index + 1) / NUM_BINS,
-                "count": count,
-                "confidence": float(confidence[inside].mean()) if count else None,
-                "accuracy": float(correct[inside].mean()) if count else None,
-            }
+            ReliabilityBin(
+                low=index / NUM_BINS,
+                high=(index + 1) / NUM_BINS,
+                count=count,
+                confidence=float(confidence[inside].mean()) if count else None,
+                accuracy=float(correct[inside].mean()) if count else None,
+            )
         )
-    return rows
+    return tuple(rows)
 
 
-def calibration_error(rows: list[dict[str, Any]]) -> float:
-    """Expected calibration error of a reliability table: the mean gap, each bin counting by its pictures."""
-    total = sum(row["count"] for row in rows)
-    gaps = [row["count"] * abs(row["confidence"] - row["accuracy"]) for row in rows if row["count"]]
+def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
+    """Expected calibration error of a reliability table: the mean gap, each bin counting by its images."""
+    total = sum(each.count for each in bins)
+    gaps = [
+        each.count * abs(each.confidence - each.accuracy)
+        for each in bins
+        if each.confidence is not None and each.accuracy is not None
+    ]
     return sum(gaps) / total if total else float("nan")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,17 @@ from multitask.evaluation.metrics import (
     reliability,
 )
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.regression_error import number_figures
+from multitask.evaluation.regression_error import regression_error
+from multitask.evaluation.report_schema import (
+    ClassDistribution,
+    ClassScores,
+    Confusion,
+    LabellingScores,
+    Summary,
+    UnseenScores,
+)
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.records import Interval, finite
 
 
 def _negative_log_likelihood(log_probs: Tensor, labels: IntArray) -> float:
@@ -62,24 +72,24 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
     }
 
 
-def _class_rows(scores: Scores, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _class_rows(scores: Scores, names: tuple[str, ...]) -> tuple[ClassScores, ...]:
     """A row for each declared class: what cannot occur stands in no table."""
     columns = (names, scores.support, scores.precision, scores.recall, scores.f1)
-    return [
-        {"name": name, "support": int(n), "precision": float(p), "recall": float(r), "f1": float(f)}
+    return tuple(
+        ClassScores(name=name, support=int(n), precision=float(p), recall=float(r), f1=float(f))
         for here, name, n, p, r, f in zip(scores.declared, *columns, strict=True)
         if here
-    ]
+    )
 
 
-def _confusion(given: IntArray, predicted: IntArray, declared: NDArray[np.bool_]) -> Any:
+def _confusion(given: IntArray, predicted: IntArray, declared: NDArray[np.bool_]) -> Confusion:
     """``confusion_table`` of the declared classes."""
     places = np.cumsum(declared) - 1
     here = declared[given] & declared[predicted]
     return confusion_table(places[given[here]], places[predicted[here]], int(declared.sum()))
 
 
-def _figures(
+def _labelling_scores(
     given: IntArray,
     predicted: IntArray,
     confidence: FloatArray,
@@ -87,43 +97,43 @@ def _figures(
     names: tuple[str, ...],
     declared: NDArray[np.bool_],
     seed: int,
-) -> dict[str, Any]:
-    """All that a report says of one labelling: of the classes, or of one task's labels."""
+) -> LabellingScores:
+    """The scores of one labelling: that by classes, or that of one task."""
     known = given != MISSING
     given, predicted, confidence = given[known], predicted[known], confidence[known]
     present, groups = np.unique(groups[known], return_inverse=True)
     scores = Scores(given, predicted, declared)
     bins = reliability(confidence, given == predicted)
-    figures: dict[str, Any] = {
-        "num_images": len(given),
-        "num_groups": len(present),
-        "accuracy": scores.accuracy,
-        "accuracy_ci": None,
-        "macro_f1": scores.macro_f1,
-        "macro_f1_ci": None,
-        "ece": calibration_error(bins),
-        "ceiling": float((scores.support[declared] > 0).mean()),  # of macro-F1, which counts absent classes as 0
-        "absent_classes": [
-            name for name, count, here in zip(names, scores.support, declared, strict=True) if here and not count
-        ],
-        "classes": _class_rows(scores, names),
-        "confusion": _confusion(given, predicted, declared),
-        "reliability": bins,
-    }
+    accuracy_ci: Interval | None = None
+    macro_f1_ci: Interval | None = None
     if len(given):
         resampled = resample(given, predicted, groups, declared, seed)
-        figures["macro_f1_ci"] = list(interval(resampled.macro_f1))
-        figures["accuracy_ci"] = list(interval(resampled.accuracy))
-    return figures
+        accuracy_ci, macro_f1_ci = interval(resampled.accuracy), interval(resampled.macro_f1)
+    return LabellingScores(
+        num_images=len(given),
+        num_groups=len(present),
+        accuracy=finite(scores.accuracy),
+        accuracy_ci=accuracy_ci,
+        macro_f1=finite(scores.macro_f1),
+        macro_f1_ci=macro_f1_ci,
+        ece=finite(calibration_error(bins)),
+        ceiling=float((scores.support[declared] > 0).mean()),  # of macro-F1, which counts absent classes as 0
+        absent_classes=tuple(
+            name for name, count, here in zip(names, scores.support, declared, strict=True) if here and not count
+        ),
+        classes=_class_rows(scores, names),
+        confusion=_confusion(given, predicted, declared),
+        reliability=bins,
+    )
 
 
 def summarise(
     predictions: Predictions,
-    decode: dict[str, Any],
+    decode: dict[str, object],
     seed: int,
     unseen: NDArray[np.bool_] | None = None,
     centres: Mapping[str, Sequence[float]] | None = None,
-) -> dict[str, Any]:
+) -> Summary:
     """The figures of ``report.json``: joint, per task, and the attribution of what is lost.
 
     A task's own scores are those of its marginal arg-max; the joint scores are those of the decoded classes.
@@ -141,10 +151,10 @@ def summarise(
     classes, predicted = predictions.classes, predictions.predicted
     joint_probs = predictions.joint_log_probs().exp().numpy()
     confidence = joint_probs[np.arange(len(predictions)), predicted]
-    tasks = {}
+    tasks: dict[str, LabellingScores] = {}
     for column, (task, log_probs) in enumerate(predictions.task_log_probs().items()):
         best = log_probs.max(dim=1)
-        tasks[task] = _figures(
+        tasks[task] = _labelling_scores(
             predictions.labels[:, column],
             best.indices.numpy(),
             best.values.exp().numpy(),
@@ -155,65 +165,70 @@ def summarise(
         )
         if centres and task in centres and predictions.numbers is not None:
             values, numbers = np.array(centres[task], dtype=float), predictions.numbers[:, column]
-            if number := number_figures(log_probs.exp().numpy(), values, numbers, groups, seed):
-                tasks[task]["number"] = number
+            number = regression_error(log_probs.exp().numpy(), values, numbers, groups, seed)
+            tasks[task] = replace(tasks[task], number=number)
     known = classes != MISSING
-    return {
-        "num_images": len(predictions),
-        "num_groups": predictions.num_groups,
-        "decode": decode,
-        "joint": _figures(classes, predicted, confidence, groups, space.class_names, space.possible, seed),
-        "tasks": tasks,
-        "attribution": attribute(classes[known], predicted[known], space),
-        "unseen": None if unseen is None or not unseen.any() else unseen_scores(predictions, unseen, seed),
-    }
+    return Summary(
+        num_images=len(predictions),
+        num_groups=predictions.num_groups,
+        decode=decode,
+        joint=_labelling_scores(classes, predicted, confidence, groups, space.class_names, space.possible, seed),
+        tasks=tasks,
+        attribution=attribute(classes[known], predicted[known], space),
+        unseen=None if unseen is None or not unseen.any() else unseen_scores(predictions, unseen, seed),
+    )
 
 
-def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int) -> dict[str, Any]:
+def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int) -> UnseenScores:
     """How the classes that were held out of training are answered, beside those that were not.
 
-    Both macro-F1s are of all pictures: to answer an unseen class where another one is right costs the unseen class's
+    Both macro-F1s are of all images: to answer an unseen class where another one is right costs the unseen class's
     precision. Only the mean is over these classes, or over those.
 
     Args:
-        predictions: N answered pictures.
+        predictions: N answered images.
         unseen: (C,) bool, the classes that were held out; at least one.
         seed: of the resampling.
-
-    Returns:
-        ``num_images`` and ``num_groups`` of the unseen classes; ``classes``, a row for each of them; ``macro_f1`` with
-        its interval over groups, None where no picture is of an unseen class; ``seen_macro_f1`` likewise.
     """
     known = predictions.classes != MISSING
     given, predicted = predictions.classes[known], predictions.predicted[known]
     groups = np.unique(predictions.group_indices()[known], return_inverse=True)[1]
     inside = unseen[given]
-    scores = Scores(given, predicted, unseen)
-    figures: dict[str, Any] = {
-        "num_images": int(inside.sum()),
-        "num_groups": len(np.unique(groups[inside])),
-        "classes": _class_rows(scores, predictions.space.class_names),
-    }
-    for key, which in (("", unseen), ("seen_", predictions.space.possible & ~unseen)):
-        there = which[given].any()
-        figures[f"{key}macro_f1"] = Scores(given, predicted, which).macro_f1 if there else None
-        figures[f"{key}macro_f1_ci"] = (
-            list(interval(resample(given, predicted, groups, which, seed).macro_f1)) if there else None
-        )
-    return figures
+
+    def macro_f1(which: NDArray[np.bool_]) -> tuple[float | None, Interval | None]:
+        """Over some of the classes, with its interval; None where no image is of one."""
+        if not which[given].any():
+            return None, None
+        resampled = resample(given, predicted, groups, which, seed)
+        return Scores(given, predicted, which).macro_f1, interval(resampled.macro_f1)
+
+    value, value_ci = macro_f1(unseen)
+    seen, seen_ci = macro_f1(predictions.space.possible & ~unseen)
+    return UnseenScores(
+        num_images=int(inside.sum()),
+        num_groups=len(np.unique(groups[inside])),
+        classes=_class_rows(Scores(given, predicted, unseen), predictions.space.class_names),
+        macro_f1=value,
+        macro_f1_ci=value_ci,
+        seen_macro_f1=seen,
+        seen_macro_f1_ci=seen_ci,
+    )
 
 
-def distribution(labels: IntArray, groups: NDArray[np.object_], space: LabelSpace) -> dict[str, Any]:
+def distribution(labels: IntArray, groups: NDArray[np.object_], space: LabelSpace) -> ClassDistribution:
     """How often each class and each task's label that can occur does, among (N, T) labels of (N,) groups."""
     classes = space.encode(labels)
-    return {
-        "num_images": len(labels),
-        "num_groups": len(set(groups)),
-        "joint": np.bincount(classes[classes != MISSING], minlength=space.num_classes)[space.possible].tolist(),
-        "tasks": {
-            task.name: np.bincount(column[column != MISSING], minlength=task.num_classes)[
-                space.possible_labels(task.name)
-            ].tolist()
+    counts = np.bincount(classes[classes != MISSING], minlength=space.num_classes)
+    return ClassDistribution(
+        num_images=len(labels),
+        num_groups=len(set(groups)),
+        joint=tuple(counts[space.possible].tolist()),
+        tasks={
+            task.name: tuple(
+                np.bincount(column[column != MISSING], minlength=task.num_classes)[
+                    space.possible_labels(task.name)
+                ].tolist()
+            )
             for task, column in zip(space.tasks, labels.T, strict=True)
         },
-    }
+    )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+
+from multitask.data.image_facts import CropCounts, FitCounts, ImageFacts
+from multitask.evaluation.report_schema import RegressionError
 
 
 def score_text(value: float | None, digits: int = 3) -> str:
@@ -34,12 +36,12 @@ def amount_text(value: float) -> str:
     return f"{value:,.{digits}f}".replace("-", "−")
 
 
-def error_text(number: Mapping[str, Any] | None) -> str:
+def error_text(number: RegressionError | None) -> str:
     """A mean absolute error and its interval, in the number's unit; empty where there is none."""
     if number is None:
         return ""
-    low, high = map(amount_text, number["mae_ci"])
-    return f"{amount_text(number['mae'])} (95% {low} to {high})"
+    low, high = map(amount_text, number.mae_ci)
+    return f"{amount_text(number.mae)} (95% {low} to {high})"
 
 
 def plural(number: int, one: str, many: str) -> str:
@@ -74,49 +76,47 @@ _FITS = {
 }
 
 
-def picture_notes(facts: Mapping[str, Any]) -> list[str]:
-    """What must be told of the network's view of the pictures, a sentence each without its full stop.
-
-    Args:
-        facts: as of ``ImageStore.facts``; a report, too, holds them.
-    """
+def image_notes(facts: ImageFacts) -> list[str]:
+    """What must be told of the network's view of the images, a sentence each without its full stop."""
     notes = []
-    if (fit := facts.get("fit")) and (num := fit["num_wide"] + fit["num_tall"]):
-        height, width = fit["image_size"]
-        done, of_what = _FITS[fit["name"]]
-        share = f"{num / fit['num_measured']:.0%} of {plural(fit['num_measured'], 'picture', 'pictures')}"
-        where = f"{fit['num_wide']:,} at the sides, {fit['num_tall']:,} at top and bottom"
-        how = "; data.fit: pad or stretch keeps them whole" if fit["name"] == "crop" else ""
-        notes.append(
-            f"data.fit: {fit['name']}: {share} {'is' if num == 1 else 'are'} {done} to become {width} × {height} px "
-            f"(width × height): {where}; half of these by {fit['median']:.1%} or more, at most {fit['max']:.1%} "
-            f"{of_what} ({fit['most']}){how}"
-        )
-    if frames := facts.get("first_frames"):
-        are = "picture holds" if frames["num"] == 1 else "pictures hold"
-        notes.append(
-            f"{frames['num']:,} {are} several frames or pages, of which the first is used, as {frames['example']}"
-        )
+    if (fit := facts.fit) is not None and fit.num_wide + fit.num_tall:
+        notes.append(_fit_note(fit))
+    if frames := facts.first_frames:
+        are = "picture holds" if frames.num == 1 else "pictures hold"
+        notes.append(f"{frames.num:,} {are} several frames or pages, of which the first is used, as {frames.example}")
     return notes
 
 
-def fit_text(facts: Mapping[str, Any]) -> str:
-    """How the pictures fit the network's size, in a sentence, also where all of them do."""
-    fit = facts["fit"]
-    if not fit["num_wide"] + fit["num_tall"]:
-        height, width = fit["image_size"]
+def _fit_note(fit: FitCounts) -> str:
+    num = fit.num_wide + fit.num_tall
+    height, width = fit.image_size
+    done, of_what = _FITS[fit.name]
+    share = f"{num / fit.num_measured:.0%} of {plural(fit.num_measured, 'picture', 'pictures')}"
+    where = f"{fit.num_wide:,} at the sides, {fit.num_tall:,} at top and bottom"
+    how = "; data.fit: pad or stretch keeps them whole" if fit.name == "crop" else ""
+    return (
+        f"data.fit: {fit.name}: {share} {'is' if num == 1 else 'are'} {done} to become {width} × {height} px "
+        f"(width × height): {where}; half of these by {fit.median:.1%} or more, at most {fit.max:.1%} "
+        f"{of_what} ({fit.most}){how}"
+    )
+
+
+def fit_text(fit: FitCounts) -> str:
+    """How the images fit the network's size, in a sentence, also where all of them do."""
+    if not fit.num_wide + fit.num_tall:
+        height, width = fit.image_size
         return f"All pictures have the shape of the network's {width} × {height} px (width × height)."
-    return f"{picture_notes({'fit': fit})[0]}."
+    return f"{_fit_note(fit)}."
 
 
-def crop_text(crop: Mapping[str, Any]) -> str:
-    """A report's ``crop`` in a sentence: to how many pictures a box of their own was there to crop to."""
-    what = "a face" if crop["name"] == "face" else "a box of its own"
-    num = crop["found"] + crop["fallback"]
-    if not crop["fallback"]:
+def crop_text(crop: CropCounts) -> str:
+    """To how many images a box of their own was there to crop to, in a sentence."""
+    what = "a face" if crop.name == "face" else "a box of its own"
+    num = crop.found + crop.fallback
+    if not crop.fallback:
         return f"Every picture was cropped to {what}."
     return (
-        f"{crop['found']:,} of {plural(num, 'picture', 'pictures')} {'was' if crop['found'] == 1 else 'were'} cropped "
-        f"to {what}; {crop['fallback']:,} had none and {'was' if crop['fallback'] == 1 else 'were'} cropped as "
+        f"{crop.found:,} of {plural(num, 'picture', 'pictures')} {'was' if crop.found == 1 else 'were'} cropped "
+        f"to {what}; {crop.fallback:,} had none and {'was' if crop.fallback == 1 else 'were'} cropped as "
         "data.crop.fallback says."
     )

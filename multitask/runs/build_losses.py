@@ -73,10 +73,12 @@ def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np
     return shifts
 
 
-def number_centres(samples: Samples) -> dict[str, list[float]]:
+def number_centres(samples: Samples) -> dict[str, tuple[float, ...]]:
     """The number that stands for each label of the tasks that are made of numbers: (C_t,) by task, from who trains."""
     return {
-        task.name: training_labels(task, samples.labels[:, column], samples.numbers[:, column]).class_values().tolist()
+        task.name: tuple(
+            training_labels(task, samples.labels[:, column], samples.numbers[:, column]).class_values().tolist()
+        )
         for column, task in enumerate(samples.space.tasks)
         if task.kind == "binned"
     }

@@ -8,28 +8,31 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from multitask.config import Config
-from multitask.data.image_store import SEEN
+from multitask.data.image_facts import CropCounts, ImageFacts
 from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.summary import distribution
 from multitask.progress import Progress
 from multitask.runs.build_losses import number_centres
 from multitask.runs.config import TrainedRun, load_run_config
 from multitask.runs.data_module import DataModule
+from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
-from multitask.runs.report import write_figures
+from multitask.runs.report import ReportFacts, write_scores
 from multitask.runs.resume import begin
 from multitask.runs.run import RunResult, run
 from multitask.settings import MOST_FOLDS
 from multitask.training.device import resolve_device
-from multitask.utils.files import csv_text, to_json, write_atomically
+from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.records import record_to_json, require
 
 
 def fold_configs(config: Config, num_folds: int) -> list[Config]:
@@ -89,11 +92,11 @@ def run_folds(
     with folder.claimed(resume, num_folds):
         device = resolve_device(config.device)
         data = [DataModule(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
-        found = {**data[0].fingerprint(), "centres": number_centres(data[0].dataset.without_test())}
+        found = replace(data[0].facts(), centres=number_centres(data[0].dataset.without_test()))
         begun = folder.exists()
-        begin(folder, config, found, {"seed": config.seed, "device": str(device)}, progress, num_folds)
+        begin(folder, config, found, environment(config.seed, device), progress, num_folds)
         try:
-            write_atomically(folder.data, to_json(found))
+            write_atomically(folder.data, record_to_json(found))
             write_atomically(folder.split, _split_csv(data))
             for index, fold in enumerate(configs):
                 member = folder.fold(index)
@@ -101,9 +104,8 @@ def run_folds(
                 progress.fold(index, num_folds, done)
                 if not done:
                     run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
-                theirs = member.read_data()
-                seen = {key: theirs[key] for key in SEEN if key in theirs}  # of all images, and so alike in every fold
-                write_atomically(folder.data, to_json({**found, **seen}))
+                images = member.read_data().images  # of all of them, and so alike in every fold
+                write_atomically(folder.data, record_to_json(found.with_images(images)))
         except BaseException:
             if not begun and not folder.fold(0).exists():
                 _undo(folder)
@@ -152,7 +154,7 @@ def members(trained: TrainedRun) -> list[TrainedRun]:
     return [TrainedRun(*pair) for pair in zip(found, fold_configs(config, num_folds), strict=True)]
 
 
-def write_out_of_fold(trained: TrainedRun, data: DataModule) -> dict[str, Any]:
+def write_out_of_fold(trained: TrainedRun, data: DataModule) -> RunReport:
     """Writes the report on all people, from the tables of predictions that the folds left.
 
     Args:
@@ -160,7 +162,7 @@ def write_out_of_fold(trained: TrainedRun, data: DataModule) -> dict[str, Any]:
         data: the first fold's.
 
     Returns:
-        What ``report.json`` now holds: beside what every report does, ``folds``, a row of scores for each.
+        What ``report.json`` now holds: beside what every report does, ``folds``.
 
     Raises:
         UserError: a fold is not finished, or what it left is damaged.
@@ -171,26 +173,30 @@ def write_out_of_fold(trained: TrainedRun, data: DataModule) -> dict[str, Any]:
     predictions = Predictions.concatenate(
         [Predictions.from_csv(member.predictions(), space, learned) for member, _ in runs]
     )
-    rows = []
     reports = [member.read_report() for member, _ in runs]
-    for index, report in enumerate(reports):
-        rows.append(
-            {
-                "fold": index,
-                "num_groups": report["num_groups"],
-                "num_images": report["num_images"],
-                "macro_f1": report["joint"]["macro_f1"],
-                "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()},
-                "best_epoch": report["training"]["best_epoch"],
-                "num_epochs": report["training"]["num_epochs"],
-            }
-        )
-    more: dict[str, Any] = {"folds": rows}
-    if crops := [report["crop"] for report in reports if "crop" in report]:
-        more["crop"] = {**crops[0], **{key: sum(crop[key] for crop in crops) for key in ("found", "fallback")}}
-    found = folder.read_data() if folder.data.is_file() else {}
-    more |= {key: found[key] for key in SEEN if key in found and key != "crop"}
-    return write_ensemble_report(trained, "val", predictions, data, more)
+    folds = tuple(_fold_scores(index, report) for index, report in enumerate(reports))
+    found = folder.read_data().images if folder.data.is_file() else ImageFacts()
+    images = replace(found, crop=_total([report.crop for report in reports if report.crop is not None]))
+    return write_ensemble_report(trained, "val", predictions, data, images, folds)
+
+
+def _fold_scores(index: int, report: RunReport) -> FoldScores:
+    return FoldScores(
+        fold=index,
+        num_groups=report.num_groups,
+        num_images=report.num_images,
+        macro_f1=report.joint.macro_f1,
+        tasks={task: scores.macro_f1 for task, scores in report.tasks.items()},
+        best_epoch=report.training.best_epoch,
+        num_epochs=report.training.num_epochs,
+    )
+
+
+def _total(crops: Sequence[CropCounts]) -> CropCounts | None:
+    """The counts of all folds together; None where none has any."""
+    if not crops:
+        return None
+    return replace(crops[0], found=sum(crop.found for crop in crops), fallback=sum(crop.fallback for crop in crops))
 
 
 def write_ensemble_report(
@@ -198,8 +204,9 @@ def write_ensemble_report(
     split: str,
     predictions: Predictions,
     data: DataModule,
-    more: dict[str, Any] | None = None,
-) -> dict[str, Any]:
+    images: ImageFacts,
+    folds: tuple[FoldScores, ...] | None = None,
+) -> RunReport:
     """Writes the predictions and the report of one split of a run in folds; returns the report.
 
     Args:
@@ -208,27 +215,31 @@ def write_ensemble_report(
             networks answer together, its name.
         predictions: of that split.
         data: the first fold's.
-        more: to stand in the report too.
+        images: what the networks see of the split's images.
+        folds: of all people, each fold's scores.
     """
     folder, settings = trained.folder, trained.config.evaluation()
-    reports = [member.read_report()["training"] for member, _ in members(trained)]
+    trainings = []
+    for member, _ in members(trained):
+        trainings.append(member.read_report().training)
+        require(trainings[-1], member.report(), "num_parameters")
     samples = data.dataset.without_test()
-    facts = {
-        "empty_cells": asdict(
-            replace(data.dataset.empty_cells, untrained=())
-        ),  # who validates in one fold trains in others
-        "class_distribution": {"all folds": distribution(samples.labels, samples.groups, samples.space)},
-        "training": {
-            "num_folds": len(reports),
-            "best_epoch": None,  # each fold has its own
-            "num_epochs": sum(training["num_epochs"] for training in reports),
-            "monitor": settings.monitor,
-            "seconds": math.fsum(training["seconds"] for training in reports),
-            "seed": settings.seed,
-            "backbone": settings.backbone,
-            "sharing": settings.sharing,
-            "num_parameters": sum(training["num_parameters"] for training in reports),
-            "device": folder.read_environment("device")["device"],
-        },
-    }
-    return write_figures(folder, split, predictions, settings, samples, {**(more or {}), **facts})
+    facts = ReportFacts(
+        empty_cells=replace(data.dataset.empty_cells, untrained=()),  # who validates in one fold trains in others
+        class_distribution={"all folds": distribution(samples.labels, samples.groups, samples.space)},
+        training=TrainingFacts(
+            num_folds=len(trainings),
+            best_epoch=None,  # each fold has its own
+            num_epochs=sum(training.num_epochs for training in trainings),
+            monitor=settings.monitor,
+            seconds=math.fsum(training.seconds for training in trainings),
+            seed=settings.seed,
+            backbone=settings.backbone,
+            sharing=settings.sharing,
+            num_parameters=sum(training.num_parameters or 0 for training in trainings),
+            device=folder.read_environment("device").device,
+        ),
+        images=images,
+        folds=folds,
+    )
+    return write_scores(folder, split, predictions, settings, samples, facts)

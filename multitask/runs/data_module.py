@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
+from multitask.data.data_facts import DataFacts
 from multitask.data.dataset import Dataset
 from multitask.data.fingerprint import describe
+from multitask.data.image_facts import ImageFacts
 from multitask.data.image_store import ImageStore
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batches, num_workers
@@ -75,7 +76,7 @@ class DataModule:
         """What makes a network's input of what the batches hold."""
         return self.preprocessing if self._features is None else self._features
 
-    def image_facts(self, split: str, progress: Progress) -> dict[str, Any]:
+    def image_facts(self, split: str, progress: Progress) -> ImageFacts:
         """What the network sees of the images of a split, as ``ImageStore.facts``.
 
         Raises:
@@ -83,8 +84,8 @@ class DataModule:
         """
         return self.store.facts(self.dataset.indices(split), progress)
 
-    def fingerprint(self) -> dict[str, Any]:
-        """What data this is, as of ``fingerprint.describe``.
+    def facts(self) -> DataFacts:
+        """Which data this is, as of ``fingerprint.describe``.
 
         Raises:
             UserError: an image's file cannot be read.

@@ -9,44 +9,46 @@ import sys
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
 
 import multitask
+from multitask.runs.records import Commit, Environment, Machine
 
 PACKAGES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-headless", "pillow", "numpy", "optuna")
 
 
-def environment() -> dict[str, Any]:
-    """What a run depended on beside its config: versions, code, machine."""
+def environment(seed: int | None = None, device: torch.device | None = None) -> Environment:
+    """What a run depends on beside its config: versions, code, machine; and of itself, its seed and device."""
     versions = {"multitask": multitask.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-        "versions": versions,
-        "commit": _commit(),
-        "machine": machine(),
-    }
+    return Environment(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        versions=versions,
+        commit=_commit(),
+        machine=machine(),
+        seed=seed,
+        device=None if device is None else str(device),
+    )
 
 
-def machine() -> dict[str, Any]:
+def machine() -> Machine:
     """Processor, cores, threads and GPUs of this machine."""
-    return {
-        "system": platform.platform(),
-        "processor": _processor(),
-        "num_cores": len(os.sched_getaffinity(0)),
-        "num_threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-    }
+    return Machine(
+        system=platform.platform(),
+        processor=_processor(),
+        num_cores=len(os.sched_getaffinity(0)),
+        num_threads=torch.get_num_threads(),
+        gpus=tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
+    )
 
 
-def _commit() -> dict[str, Any] | None:
+def _commit() -> Commit | None:
     """The commit of this package's checkout and whether it was changed since; None outside a checkout."""
     folder = Path(__file__).parent
 
@@ -57,7 +59,7 @@ def _commit() -> dict[str, Any] | None:
         return done.stdout.strip()
 
     try:
-        return {"hash": git("rev-parse", "HEAD"), "changed": bool(git("status", "--porcelain", "--", "."))}
+        return Commit(git("rev-parse", "HEAD"), changed=bool(git("status", "--porcelain", "--", ".")))
     except (OSError, subprocess.SubprocessError):
         return None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,7 @@ from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
+from multitask.evaluation.report_schema import RunReport
 from multitask.model.ensemble import Ensemble
 from multitask.progress import Progress
 from multitask.runs.build import build_network, load_weights
@@ -53,7 +53,7 @@ def data_of(trained: TrainedRun) -> DataModule:
     return DataModule(config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0])
 
 
-def evaluate(trained: TrainedRun, split: str, progress: Progress) -> dict[str, Any]:
+def evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
     """Scores a run on one of its splits, or on images with known answers, and writes report and predictions.
 
     Args:
@@ -76,7 +76,7 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress) -> dict[str, A
         return _evaluate(trained, split, progress)
 
 
-def _evaluate(trained: TrainedRun, split: str, progress: Progress) -> dict[str, Any]:
+def _evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
     """Scores a run, or a run in folds as an ensemble."""
     folder, config = trained
     settings = config.evaluation()
@@ -92,15 +92,15 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress) -> dict[str, 
     with loaded(trained) as (network, device):
         if split != "eval" and data.store.cache == "disk":  # which holds the run's images, whole
             batches = data.batches(split, progress, device)
-            seen = data.image_facts(split, progress)
+            images = data.image_facts(split, progress)
         else:
             store = ImageStore(config.data, samples, data.preprocessing)
             batches = plain_batches(samples, store, config.training.batch_size, progress)
-            seen = store.facts(np.arange(len(samples)), progress)
+            images = store.facts(np.arange(len(samples)), progress)
         predictions = Classifier(network, data.preprocessing, device, settings).predict(samples, batches)
     if folder.num_folds is not None:
-        return write_ensemble_report(trained, split, predictions, data, seen)
-    return write_report(folder, split, predictions, settings, data, folder.read_history(), seen)
+        return write_ensemble_report(trained, split, predictions, data, images)
+    return write_report(folder, split, predictions, settings, data, folder.read_history(), images)
 
 
 def _samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
@@ -113,7 +113,7 @@ def _samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
     return data.samples.take(indices)
 
 
-def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress) -> dict[str, Any]:
+def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
     """Scores every fold's run again, and from what they answered the whole."""
     if split != "val":
         raise UserError(f"--split {split}: in folds everybody trains and validates; val is everybody, unseen")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
+from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
-from multitask.runs.records import Data, Environment, Epoch, Overview, Report, check
+from multitask.evaluation.report_schema import ReportOverview, RunOverview, RunReport
+from multitask.progress import EpochRecord
+from multitask.runs.records import Environment, Failure, RunEnvironment
 from multitask.utils.files import held, is_part, remove_all_parts, to_json, write_atomically
-from multitask.utils.records import parse_json, read_json, read_text
+from multitask.utils.records import parse_json, parse_record, read_record, read_text, record_to_json, require
 
 
 class RunFolder:
@@ -51,23 +53,25 @@ class RunFolder:
         Raises:
             UserError: what the run began with cannot be read.
         """
-        return self.read_environment().get("num_folds") if self.folds.is_dir() else None
+        return self.read_environment().num_folds if self.folds.is_dir() else None
 
-    def read_environment(self, *needed: str) -> dict[str, Any]:
+    def read_environment(self, *needed: str) -> RunEnvironment:
         """``environment.json``.
 
         Raises:
             UserError: it cannot be read, is damaged, or lacks what is ``needed``.
         """
-        return read_record(self.environment, Environment, needed)
+        environment = read_record(self.environment, RunEnvironment)
+        require(environment, self.environment, *needed)
+        return environment
 
-    def read_data(self) -> dict[str, Any]:
+    def read_data(self) -> DataFacts:
         """``data.json``.
 
         Raises:
             UserError: it cannot be read, or is damaged.
         """
-        return read_record(self.data, Data)
+        return read_record(self.data, DataFacts)
 
     def fold(self, index: int) -> RunFolder:
         """The run of one fold."""
@@ -149,7 +153,7 @@ class RunFolder:
 
     def fail(self, reason: str) -> None:
         """Notes why the run has ended before it was done."""
-        write_atomically(self.failure, to_json({"reason": reason}))
+        write_atomically(self.failure, record_to_json(Failure(reason)))
 
     def _foreign(self, entry: Path) -> bool:
         """Whether a file is none of those that a run killed within ``create`` leaves."""
@@ -157,11 +161,10 @@ class RunFolder:
             return not entry.is_dir() or any(entry.iterdir())
         return entry not in (self.environment, self._lock) and not is_part(entry)
 
-    def create(self, config_yaml: str, environment: Mapping[str, Any], num_folds: int | None = None) -> None:
+    def create(self, config_yaml: str, environment: Environment, num_folds: int | None = None) -> None:
         """Makes the folder, of a run in folds if so; the config is written last, so that what has one is a run."""
         (self.checkpoints if num_folds is None else self.folds).mkdir(parents=True, exist_ok=True)
-        facts = environment if num_folds is None else {**environment, "num_folds": num_folds}
-        write_atomically(self.environment, to_json(facts))
+        write_atomically(self.environment, record_to_json(replace(environment, num_folds=num_folds)))
         write_atomically(self.config, config_yaml)
 
     def write_history(self, history: Iterable[Mapping[str, Any]]) -> None:
@@ -176,40 +179,22 @@ class RunFolder:
         """
         if not self.metrics.exists():
             return []
-        rows = [parse_json(line, self.metrics) for line in read_text(self.metrics).splitlines()]
-        for row in rows:
-            check(Epoch, row, self.metrics)
-        return rows
+        lines = read_text(self.metrics).splitlines()
+        for line in lines:
+            parse_record(line, EpochRecord, self.metrics)
+        return [parse_json(line, self.metrics) for line in lines]
 
-    def read_report(self, split: str = "val", *, whole: bool = True) -> dict[str, Any]:
+    def read_report(self, split: str = "val") -> RunReport:
         """The report of a split.
 
-        Args:
-            split: which.
-            whole: whether all of it is used, and must be there; else only its scores.
-
         Raises:
-            UserError: there is none yet, or it is damaged.
+            UserError: there is none yet, or it is damaged, or of a newer version.
         """
         path = self.report(split)
         if not path.is_file():
             flag = "" if split == "val" else f" --split {split}"
             raise UserError(f"{path}: no such file; `multitask evaluate {self.path}{flag}` writes it")
-        return read_record(path, Report if whole else Overview)
-
-
-def read_record(path: Path, model: type[BaseModel], needed: Iterable[str] = ()) -> dict[str, Any]:
-    """A file of JSON, checked.
-
-    Raises:
-        UserError: it cannot be read, is damaged, or lacks what is ``needed``.
-    """
-    data = read_json(path)
-    check(model, data, path)
-    for key in needed:
-        if data.get(key) is None:
-            raise UserError(f"{path}: is damaged: {key}: field required")
-    return data
+        return read_record(path, RunReport)
 
 
 def new_folder(parent: Path, name: str) -> Path:
@@ -235,31 +220,35 @@ def list_runs(parent: Path) -> list[RunFolder]:
     return [RunFolder(path.parent) for path in sorted(found, key=lambda path: (path.stat().st_mtime, str(path)))]
 
 
-def overview(run: RunFolder, parent: Path) -> dict[str, Any]:
-    """A run in a line of a list: its name below ``parent``, epochs, scores, and whether it is finished or failed.
+def overview(run: RunFolder, parent: Path) -> RunOverview:
+    """What a list of the runs in ``parent`` says of one.
 
     A run whose files are damaged is a line that says so: it hides no other.
     """
     name = str(run.path.relative_to(parent)) if run.path != parent else run.name
     try:
-        return {"name": name, **_figures(run)}
+        return _overview(run, name)
     except UserError as error:
         state = "damaged: " + str(error).replace(f"{run.path}/", "").replace(" is damaged:", "")
-        return {"name": name, "epochs": "-", "macro_f1": None, "macro_f1_ci": None, "tasks": {}, "state": state}
+        return RunOverview(name=name, epochs="-", state=state)
 
 
-def _figures(run: RunFolder) -> dict[str, Any]:
+def _overview(run: RunFolder, name: str) -> RunOverview:
     history = run.read_history()
-    report = run.read_report(whole=False) if run.report().exists() else None
     best = max((row["epoch"] for row in history if row["best"]), default=0)
     epochs = f"{len(history)}, best {best}" if best else str(len(history))
     if run.num_folds is not None:
         done = sum(run.fold(index).report().is_file() for index in range(run.num_folds))
         epochs = f"{done} of {run.num_folds} folds"
-    return {
-        "epochs": epochs,
-        "macro_f1": report["joint"]["macro_f1"] if report else None,
-        "macro_f1_ci": report["joint"].get("macro_f1_ci") if report else None,
-        "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()} if report else {},
-        "state": "failed" if run.failure.is_file() else "reported" if report else "not reported",
-    }
+    failed = run.failure.is_file()
+    if not run.report().exists():
+        return RunOverview(name=name, epochs=epochs, state="failed" if failed else "not reported")
+    report = read_record(run.report(), ReportOverview)
+    return RunOverview(
+        name=name,
+        epochs=epochs,
+        macro_f1=report.joint.macro_f1,
+        macro_f1_ci=report.joint.macro_f1_ci,
+        tasks={task: scores.macro_f1 for task, scores in report.tasks.items()},
+        state="failed" if failed else "reported",
+    )

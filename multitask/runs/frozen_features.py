@@ -72,4 +72,4 @@ def _processor(device: torch.device) -> str:
     """What rounds the numbers: a GPU's name, or the processor's and the number of its threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{machine()['processor']}, {torch.get_num_threads()} threads"
+    return f"{machine().processor}, {torch.get_num_threads()} threads"

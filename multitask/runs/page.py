@@ -41,6 +41,7 @@ def write_page(trained: TrainedRun, split: str) -> Path:
     folder, config = trained
     report = folder.read_report(split)
     predictions = Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
+    missing: str | None = None
     augmented: list[Picture] = []
     mistakes: list[Mistake] = []
     try:
@@ -52,11 +53,16 @@ def write_page(trained: TrainedRun, split: str) -> Path:
             shown = config.data.source.answered(Path(config.data.root), data.space)
         mistakes = _mistakes(predictions, shown, ImageStore(config.data, shown, data.preprocessing))
     except UserError as error:
-        report = {**report, "pictures_missing": str(error)}
+        missing = str(error)
     path = folder.report(split, "html")
     histories = [folder.fold(index).read_history() for index in range(folder.num_folds or 0)]
     page = render_report(
-        report, folder.read_history(), augmented=augmented, mistakes=mistakes, fold_histories=histories
+        report,
+        folder.read_history(),
+        augmented=augmented,
+        mistakes=mistakes,
+        fold_histories=histories,
+        images_missing=missing,
     )
     write_atomically(path, page)
     return path

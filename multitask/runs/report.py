@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from multitask.data.empty_cells import EmptyCells
+from multitask.data.image_facts import ImageFacts
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.evaluation.decode import Priors
 from multitask.evaluation.decode.prior import frequencies
-from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
+from multitask.evaluation.decode_comparison import Decided, FittedRules, decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import ClassDistribution, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
 from multitask.losses.objective import Objective
 from multitask.runs.build_losses import prior_shifts
 from multitask.runs.data_module import DataModule
-from multitask.runs.folder import RunFolder, read_record
-from multitask.runs.records import Begun
-from multitask.utils.files import plain, to_json, write_atomically
+from multitask.runs.folder import RunFolder
+from multitask.utils.files import write_atomically
+from multitask.utils.records import record_to_json
 from multitask.utils.seeds import derive
 
 
@@ -45,6 +47,25 @@ def read_rules(folder: RunFolder, settings: EvaluationSettings) -> FittedRules |
     return None
 
 
+@dataclass(frozen=True, kw_only=True)
+class ReportFacts:
+    """What stands in a report beside scores.
+
+    Attributes:
+        class_distribution: per split.
+        empty_cells: the classes without images.
+        training: how the network came about.
+        images: what it sees of the split's images.
+        folds: of a run in folds, on all people.
+    """
+
+    class_distribution: dict[str, ClassDistribution]
+    empty_cells: EmptyCells
+    training: TrainingFacts
+    images: ImageFacts
+    folds: tuple[FoldScores, ...] | None = None
+
+
 def write_report(
     folder: RunFolder,
     split: str,
@@ -52,46 +73,46 @@ def write_report(
     settings: EvaluationSettings,
     material: DataModule,
     history: list[dict[str, Any]],
-    seen: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Writes the predictions and the report of one split, as ``write_figures``; returns the report.
+    images: ImageFacts | None = None,
+) -> RunReport:
+    """Writes the predictions and the report of one split, as ``write_scores``; returns the report.
 
-    ``seen`` says what the network sees of its pictures: ``ImageStore.facts``.
+    ``images`` says what the network sees of its images: ``ImageStore.facts``.
     """
     samples = material.samples
     began = folder.read_environment("num_parameters", "device")
-    facts = {
-        "class_distribution": {
+    facts = ReportFacts(
+        class_distribution={
             name: distribution(samples.labels[indices], samples.groups[indices], material.space)
             for name, indices in material.split.parts().items()
             if len(indices)
         },
-        "empty_cells": asdict(material.dataset.empty_cells),
-        "training": {
-            "best_epoch": max((row["epoch"] for row in history if row["best"]), default=None),
-            "num_epochs": len(history),
-            "monitor": settings.monitor,
-            "seconds": math.fsum(row.get("seconds") or 0.0 for row in history),
-            "seed": settings.seed,
-            "backbone": settings.backbone,
-            "sharing": settings.sharing,
-            "num_parameters": began["num_parameters"],
-            "device": began["device"],
-        },
-        **(seen or {}),
-    }
-    return write_figures(folder, split, predictions, settings, material.dataset.training_samples(), facts)
+        empty_cells=material.dataset.empty_cells,
+        training=TrainingFacts(
+            best_epoch=max((row["epoch"] for row in history if row["best"]), default=None),
+            num_epochs=len(history),
+            monitor=settings.monitor,
+            seconds=math.fsum(row.get("seconds") or 0.0 for row in history),
+            seed=settings.seed,
+            backbone=settings.backbone,
+            sharing=settings.sharing,
+            num_parameters=began.num_parameters,
+            device=began.device,
+        ),
+        images=images or ImageFacts(),
+    )
+    return write_scores(folder, split, predictions, settings, material.dataset.training_samples(), facts)
 
 
-def write_figures(
+def write_scores(
     folder: RunFolder,
     split: str,
     predictions: Predictions,
     settings: EvaluationSettings,
     train: Samples,
-    facts: Mapping[str, Any],
-) -> dict[str, Any]:
-    """Writes the predictions of one split, and a report of their figures and of ``facts``; returns the report.
+    facts: ReportFacts,
+) -> RunReport:
+    """Writes the predictions of one split, and a report of their scores and of ``facts``; returns the report.
 
     On the people who validate, the decode rules are fitted and cross-fitted, and kept for whoever is answered next; on
     others, those that were kept decide.
@@ -104,33 +125,48 @@ def write_figures(
         train: the samples that trained.
         facts: to stand in the report too.
     """
+    created = folder.read_environment("created").created
+    assert created is not None
     seed = derive(settings.seed, "resample")
-    rules: dict[str, Any] | None = None
+    decided = _decide(folder, split, predictions, settings, train, seed)
+    if decided is not None:
+        predictions = replace(predictions, predicted=decided.predicted)
+    decode = settings.decode.model_dump(mode="json")
+    summary = summarise(predictions, decode, seed, settings.unseen, folder.read_data().centres)
+    report = RunReport(
+        run=folder.name,
+        split=split,
+        created=created,
+        num_images=summary.num_images,
+        num_groups=summary.num_groups,
+        decode=summary.decode,
+        joint=summary.joint,
+        tasks=summary.tasks,
+        attribution=summary.attribution,
+        unseen=summary.unseen,
+        decode_rules=None if decided is None else decided.comparison,
+        joint_term=joint_term(predictions, seed),
+        folds=facts.folds,
+        class_distribution=facts.class_distribution,
+        empty_cells=facts.empty_cells,
+        training=facts.training,
+        crop=facts.images.crop,
+        fit=facts.images.fit,
+        first_frames=facts.images.first_frames,
+    )
+    write_atomically(folder.predictions(split), predictions.to_csv())
+    write_atomically(folder.report(split), record_to_json(report))
+    return report
+
+
+def _decide(
+    folder: RunFolder, split: str, predictions: Predictions, settings: EvaluationSettings, train: Samples, seed: int
+) -> Decided | None:
+    """The answers by the run's decode rule, which is fitted on the people who validate; None where there is none."""
     if split == "val":
         priors = decode_priors(settings.objective, train)
         decided = decide_and_fit(predictions, settings.decode, priors, derive(settings.seed, "decode"), seed)
         write_atomically(folder.decode, decided.kept.to_json())
-        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
-    elif (kept := read_rules(folder, settings)) is not None:
-        decided = decide(predictions, kept, seed)
-        predictions, rules = replace(predictions, predicted=decided.predicted), decided.section
-    report: dict[str, Any] = plain(
-        {
-            "run": folder.name,
-            "split": split,
-            "created": read_record(folder.environment, Begun)["created"],
-            **summarise(
-                predictions,
-                settings.decode.model_dump(mode="json"),
-                seed,
-                settings.unseen,
-                folder.read_data().get("centres"),
-            ),
-            "decode_rules": rules,
-            "joint_term": joint_term(predictions, seed),
-            **facts,
-        }
-    )
-    write_atomically(folder.predictions(split), predictions.to_csv())
-    write_atomically(folder.report(split), to_json(report))
-    return report
+        return decided
+    kept = read_rules(folder, settings)
+    return None if kept is None else decide(predictions, kept, seed)

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from multitask.config import Config
+from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.config import load_run_config
-from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
+from multitask.runs.records import Environment
 from multitask.settings import flatten
 from multitask.training.checkpoint import load_checkpoint
 from multitask.utils.files import write_atomically
@@ -21,8 +22,8 @@ EPOCHS = "training.epochs"
 def begin(
     folder: RunFolder,
     config: Config,
-    data: Mapping[str, Any],
-    facts: Mapping[str, Any],
+    data: DataFacts,
+    began: Environment,
     progress: Progress,
     num_folds: int | None = None,
 ) -> None:
@@ -34,8 +35,8 @@ def begin(
     Args:
         folder: the run's.
         config: the run's.
-        data: what the data is, as of ``DataModule.fingerprint``.
-        facts: what ``environment.json`` says of the run beside its environment.
+        data: as of ``DataModule.facts``.
+        began: what the run depends on beside its config.
         progress: hears it where the config has more epochs than the run began with.
         num_folds: of a run in folds.
 
@@ -43,13 +44,13 @@ def begin(
         UserError: the run in the folder began with other settings or other data.
     """
     if not folder.exists():
-        folder.create(config.to_yaml(), {**environment(), **facts}, num_folds)
+        folder.create(config.to_yaml(), began, num_folds)
         return
     old, new = (flatten(which.model_dump(mode="json")) for which in (load_run_config(folder), config))
     longer = _check_settings(folder, old, new)
     if longer:
         progress.note(f"{EPOCHS}: {new[EPOCHS]}, where the run began with {old[EPOCHS]}; all else is as it was")
-    if folder.data.exists() and folder.read_data().get("fingerprint") != data["fingerprint"]:
+    if folder.data.exists() and folder.read_data().fingerprint != data.fingerprint:
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")
     if longer:
@@ -102,7 +103,7 @@ def check_frozen(folder: RunFolder, digest: str | None, weights: str) -> None:
     Raises:
         UserError: it has others.
     """
-    began = folder.read_environment().get("frozen_backbone")
+    began = folder.read_environment().frozen_backbone
     if began is not None and began != digest:
         raise UserError(
             f"model.backbone.weights: {weights} does not hold the weights that the run in {folder.path} began with"

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from multitask.config import Config
+from multitask.data.data_facts import DataFacts
 from multitask.data.loading import Batches
 from multitask.errors import DivergedError
+from multitask.evaluation.report_schema import RunReport
 from multitask.progress import Progress
-from multitask.reporting.text import picture_notes
+from multitask.reporting.text import image_notes
 from multitask.runs.build import build_network, build_trainer, load_weights
 from multitask.runs.build_losses import number_centres
 from multitask.runs.checks import check_accumulate, check_balancer, check_smallest_batch
 from multitask.runs.classifier import Classifier
 from multitask.runs.data_module import DataModule
+from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
+from multitask.runs.records import RunEnvironment
 from multitask.runs.report import write_report
 from multitask.runs.resume import begin, check_best, check_frozen
 from multitask.runs.validation import Validation
 from multitask.training.device import make_deterministic, resolve_device
 from multitask.training.loop import Trainer
 from multitask.training.memory import keep_freed_memory
-from multitask.utils.files import csv_text, to_json, write_atomically
+from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.records import record_to_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +45,7 @@ class RunResult:
     """
 
     folder: RunFolder
-    report: dict[str, Any] | None
+    report: RunReport | None
     history: list[dict[str, Any]]
 
 
@@ -94,14 +99,13 @@ def run(
         trainer = build_trainer(config, data, network, train.num_batches)
 
         frozen = network.backbone.state_digest() if network.backbone.frozen else None
-        facts = {
-            "seed": config.seed,
-            "device": str(device),
-            "num_parameters": sum(weight.numel() for weight in network.parameters()),
-            "frozen_backbone": frozen,
-        }
-        found = {**data.fingerprint(), "centres": number_centres(data.dataset.training_samples())}
-        begin(folder, config, found, facts, progress)
+        began = RunEnvironment(
+            **vars(environment(config.seed, device)),
+            num_parameters=sum(weight.numel() for weight in network.parameters()),
+            frozen_backbone=frozen,
+        )
+        found = replace(data.facts(), centres=number_centres(data.dataset.training_samples()))
+        begin(folder, config, found, began, progress)
         check_frozen(folder, frozen, backbone.weights)
         _write_data(folder, data, found, progress)
         if folder.last.exists():
@@ -125,17 +129,17 @@ def run(
                 trainer.network.eval()  # the same, or its heads
                 with trainer.autocast():
                     predictions = validation.predict(trainer.network)
-            seen = data.image_facts("val", progress)
-            report = write_report(folder, "val", predictions, settings, data, trainer.history, seen)
+            images = data.image_facts("val", progress)
+            report = write_report(folder, "val", predictions, settings, data, trainer.history, images)
         return RunResult(folder, report, trainer.history)
 
 
-def _write_data(folder: RunFolder, data: DataModule, found: Mapping[str, Any], progress: Progress) -> None:
+def _write_data(folder: RunFolder, data: DataModule, found: DataFacts, progress: Progress) -> None:
     """Writes what the data is and who trains, and tells what the network does not see of the images."""
-    seen = data.image_facts("all", progress)
-    for note in picture_notes(seen):
+    images = data.image_facts("all", progress)
+    for note in image_notes(images):
         progress.note(note)
-    write_atomically(folder.data, to_json({**found, **seen}))
+    write_atomically(folder.data, record_to_json(found.with_images(images)))
     side = data.split.names(len(data.samples), "unused")
     rows = zip(data.samples.images, data.samples.groups, side, strict=True)
     write_atomically(folder.split, csv_text(("image", "group", "split"), rows))

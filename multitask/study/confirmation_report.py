@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
 from dataclasses import replace
 
 from multitask.evaluation.intervals import LEVEL, Difference
@@ -36,9 +35,7 @@ def verdict(confirmation: Confirmation) -> ConfirmationReport:
     for candidate in confirmation.candidates:
         runs = [run for run in confirmation.runs if run.candidate is candidate]
         pooled.append(_pooled(runs))
-        rows.append(
-            _row(candidate, [figure(run.folder.read_report(whole=False), metric) for run in runs], pooled[-1], plan)
-        )
+        rows.append(_row(candidate, [figure(run.folder.read_report(), metric) for run in runs], pooled[-1], plan))
     level = 1 - (1 - LEVEL) / (len(rows) - 1)
     names = [f"trial {candidate.number}" for candidate in confirmation.candidates]
     compared = compared_metric(plan)
@@ -92,7 +89,7 @@ def _pooled(runs: list[ConfirmingRun]) -> Predictions:
 def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, plan: Plan) -> ConfirmedTrial:
     known = [score for score in scores if score is not None]
     confirmed = statistics.fmean(known) if known else None
-    figures = summarise(pooled, {}, plan.settings.seed)
+    summary = summarise(pooled, {}, plan.settings.seed)
     return ConfirmedTrial(
         trial=candidate.number,
         base=candidate.is_base,
@@ -100,18 +97,11 @@ def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, 
         confirmed=confirmed,
         runs=tuple(scores),
         luck=None if confirmed is None or candidate.study_score is None else candidate.study_score - confirmed,
-        pooled=figures["joint"]["macro_f1"],
-        pooled_ci=_interval(figures["joint"]["macro_f1_ci"]),
-        tasks={
-            task: IntervalScore(found["macro_f1"], _interval(found["macro_f1_ci"]))
-            for task, found in figures["tasks"].items()
-        },
+        pooled=summary.joint.macro_f1,
+        pooled_ci=summary.joint.macro_f1_ci,
+        tasks={task: IntervalScore(scored.macro_f1, scored.macro_f1_ci) for task, scored in summary.tasks.items()},
         difference=None,
     )
-
-
-def _interval(found: Sequence[float] | None) -> tuple[float, float] | None:
-    return None if found is None else (found[0], found[1])
 
 
 def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:

@@ -1,54 +1,54 @@
-"""The figures of a report, by dotted keys: what a study can be asked to improve."""
+"""The figures of a report, by dotted paths: what a study can be asked to improve."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
+from multitask.evaluation.metrics import MATRIX_CLASSES, NUM_BINS
+from multitask.evaluation.report_schema import Summary
 from multitask.labels import LabelSpace
-from multitask.utils.files import plain
+from multitask.utils.records import number_paths, value_at
+
+_PARTS = ("num_images", "num_groups", "joint", "tasks", "attribution")
+"""Of a report, those that say something of every network's answers."""
 
 
 def report_metrics(space: LabelSpace) -> tuple[str, ...]:
-    """Every number that ``report.json`` says of the answers, as a dotted key; lists go by place, from 0."""
-    import torch
+    """The path of every number that ``report.json`` says of the answers, as ``tasks.age.classes.0.f1``."""
+    sizes = {f"tasks.{task.name}": int(space.possible_labels(task.name).sum()) for task in space.tasks}
+    sizes["joint"] = int(space.possible.sum())
+    numbered = {f"tasks.{task.name}" for task in space.tasks if task.kind == "binned"}
 
-    from multitask.evaluation.predictions import Predictions
-    from multitask.evaluation.summary import summarise
+    def keys(path: tuple[str, ...]) -> Iterable[object]:
+        if path[-1] in ("tasks", "perfect", "lost"):
+            return space.task_names
+        if path[-1] == "reliability":
+            return range(NUM_BINS)
+        return range(sizes[_labelling(path)])  # a row for each class; of a confusion matrix a column too
 
-    # What a report holds follows from the label space alone: that of one picture of each class has it all.
-    classes = np.flatnonzero(space.possible)
-    labels = space.decode(classes)
-    log_probs = {
-        task.name: torch.log_softmax(9.0 * torch.eye(task.num_classes)[torch.from_numpy(column)], dim=1)
-        for task, column in zip(space.tasks, labels.T, strict=True)
-    }
-    names = np.array([str(index) for index in classes], dtype=object)
-    predictions = Predictions(space, space, names, names, labels, log_probs, classes, numbers=labels.astype(float))
-    centres = {task.name: range(task.num_classes) for task in space.tasks if task.kind == "binned"}
-    return tuple(_numbers(plain(summarise(predictions, {}, 0, centres=centres)), ""))
+    def occurs(path: tuple[str, ...]) -> bool:
+        if "number" in path[1:]:
+            return _labelling(path) in numbered
+        if "confusion" in path[1:]:
+            sparse = sizes[_labelling(path)] > MATRIX_CLASSES
+            return sparse == (path[-1] == "num_classes" or "entries" in path)
+        return path[0] in _PARTS
+
+    found = (tuple(name.split(".")) for name in number_paths(Summary, keys))
+    return tuple(".".join(path) for path in found if occurs(path))
 
 
-def _numbers(value: Any, path: str) -> Iterator[str]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _numbers(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _numbers(item, f"{path}.{index}")
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
-        yield path
+def _labelling(path: tuple[str, ...]) -> str:
+    return "joint" if path[0] == "joint" else ".".join(path[:2])
 
 
 def figure(report: Any, metric: str) -> float | None:
-    """The figure of a report at a dotted key; None where it has none."""
-    value = report
-    for key in metric.split("."):
-        if value is None:
-            return None
-        value = value[int(key)] if isinstance(value, list) else value.get(key)
+    """The figure of a report at a dotted path; None where it has none."""
+    try:
+        value = value_at(report, metric)
+    except LookupError:
+        return None
     return None if value is None else float(value)
 
 

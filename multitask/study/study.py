@@ -84,7 +84,7 @@ def run_study(
     material = DataModule(plan.base, folder.reuse)
     for metric in settings.objective:
         material.dataset.check_scored(metric, "objective")
-    record = record_of(plan, material.fingerprint()["fingerprint"])
+    record = record_of(plan, material.facts().fingerprint or "")
     with folder.locked(), reachable(url), ExitStack() as stack:
         kept = remote or open_storage(url, settings.heartbeat)
         stack.callback(kept.engine.dispose)

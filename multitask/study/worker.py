@@ -23,7 +23,6 @@ from multitask.errors import UserError
 from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
-from multitask.utils.files import plain
 
 BEAT_S = 0.5
 
@@ -93,12 +92,13 @@ def do(job: Job, goes_on: Callable[[dict[str, Any]], bool]) -> Done | Stopped | 
         return Failed(" ".join(f"{type(error).__name__}: {error}".split()))
     else:
         seconds = time.perf_counter() - started - waited
-        report = plain(result.report)
-        scores = {
-            "joint": figure(report, "joint.macro_f1"),
-            "tasks": {task: figures["macro_f1"] for task, figures in report["tasks"].items()},
+        report = result.report
+        assert report is not None, "a study's runs are validated"
+        macro_f1 = {
+            "joint": report.joint.macro_f1,
+            "tasks": {task: scores.macro_f1 for task, scores in report.tasks.items()},
         }
-        return Done({metric: figure(report, metric) for metric in job.metrics}, scores, seconds)
+        return Done({metric: figure(report, metric) for metric in job.metrics}, macro_f1, seconds)
     finally:
         if not job.keep_checkpoints:
             shutil.rmtree(job.out / "checkpoints", ignore_errors=True)

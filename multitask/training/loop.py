@@ -31,6 +31,7 @@ from multitask.training.loss_meter import LossMeter
 from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import check_history, check_optimizer, check_state
+from multitask.utils.records import value_at
 from multitask.utils.seeds import derive
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
@@ -60,12 +61,9 @@ def _owner(name: str) -> str:
     return ".".join(name.split(".")[: 2 if name.startswith("heads.") else 1])
 
 
-def lookup(scores: Mapping[str, Any], metric: str) -> float:
+def lookup(scores: Any, metric: str) -> float:
     """The score at a dotted path, as ``joint.macro_f1``."""
-    value: Any = scores
-    for key in metric.split("."):
-        value = value[key]
-    return float(value)
+    return float(value_at(scores, metric))
 
 
 class Trainer:

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, cast
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
 
@@ -61,6 +63,60 @@ def to_json_data(record: Any) -> Any:
     if isinstance(record, (list, tuple)):
         return [to_json_data(item) for item in record]
     return plain(record)
+
+
+def value_at(record: Any, path: str) -> Any:
+    """What stands in a record at a dotted path, in which tuples go by place, from 0: ``joint.classes.0.f1``.
+
+    Raises:
+        LookupError: there is no such place in it.
+    """
+    for step in path.split("."):
+        if isinstance(record, Mapping):
+            record = record[step]
+        elif isinstance(record, (list, tuple)):
+            if not step.isdigit():
+                raise LookupError(step)
+            record = record[int(step)]
+        elif dataclasses.is_dataclass(record) and step in {field.name for field in dataclasses.fields(record)}:
+            record = getattr(record, step)
+        else:
+            raise LookupError(step)
+    return record
+
+
+def number_paths(
+    kind: Any, keys: Callable[[tuple[str, ...]], Iterable[object]], path: tuple[str, ...] = ()
+) -> Iterator[str]:
+    """The dotted path of every number in records of a kind, as of ``value_at``.
+
+    Args:
+        kind: a record's type, or that of one of its fields.
+        keys: those that a dictionary, or a tuple of any length, at a path has.
+        path: where ``kind`` stands.
+    """
+    arguments = get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        for field in dataclasses.fields(kind):
+            yield from number_paths(hints[field.name], keys, (*path, field.name))
+    elif kind in (int, float):
+        yield ".".join(path)
+    elif get_origin(kind) in (Union, UnionType):
+        for member in arguments:
+            yield from number_paths(member, keys, path)
+    elif get_origin(kind) is dict:
+        for key in keys(path):
+            yield from number_paths(arguments[1], keys, (*path, str(key)))
+    elif get_origin(kind) is tuple:
+        steps = enumerate(arguments) if ... not in arguments else ((key, arguments[0]) for key in keys(path))
+        for step, member in steps:
+            yield from number_paths(member, keys, (*path, str(step)))
+
+
+def finite(value: float) -> float | None:
+    """The value, or None where it is NaN or infinite, which JSON cannot hold."""
+    return value if math.isfinite(value) else None
 
 
 def record_to_json(record: Any, indent: int | None = 2) -> str:

@@ -135,9 +135,7 @@ def test_applied_corrections_train_again_on_the_same_folds_and_are_scored_both_w
     assert report.given.scores["joint.macro_f1"].before.value == pytest.approx(
         json.loads((folded / "report.json").read_text())["joint"]["macro_f1"]
     )
-    assert report.corrected.scores["joint.macro_f1"].after.value == pytest.approx(
-        folder.read_report()["joint"]["macro_f1"]
-    )
+    assert report.corrected.scores["joint.macro_f1"].after.value == pytest.approx(folder.read_report().joint.macro_f1)
     # The next turn of the loop does not ask again what was answered.
     group = somebody(folded)[0]
     found = audit_run(out.applied / "run", AuditFolder(tmp_path / "second"), most=1)

@@ -187,9 +187,9 @@ def test_classes_never_trained_on_are_scored_over_all_people(bakeoff_file: Make,
     cell = {"mask": "incorrect", "gender": "female"}
     report, _ = bake(bakeoff_file({"data.held_out": [cell], "data.val_fraction": 0.4}, seeds=1), tmp_path / "out")
     for name, row in report.points[0].scored.items():
-        single = RunFolder(tmp_path / "out" / name / "all" / "0").read_report()["unseen"]
+        single = RunFolder(tmp_path / "out" / name / "all" / "0").read_report().unseen
         assert row.unseen is not None
-        assert row.unseen.value == pytest.approx(single["macro_f1"])  # one run: its people are all there are
+        assert row.unseen.value == pytest.approx(single.macro_f1)  # one run: its people are all there are
     plain, _ = bake(bakeoff_file(name="plain"), tmp_path / "plain")
     assert all(row.unseen is None for row in plain.points[0].scored.values())
 
@@ -211,7 +211,7 @@ class TestDecodeRules:
         pd.testing.assert_frame_equal(one[same], two[same])
         # What was answered again is a run like any other.
         folder = RunFolder(out / "again" / "all" / "0")
-        assert folder.read_report()["decode"]["name"] == "class_bias"
+        assert folder.read_report().decode["name"] == "class_bias"
         assert load_config(folder.config).decode.name == "class_bias"
         assert len(folder.read_history()) == 1
         memory = [row.training_memory for row in report.contenders]

@@ -14,6 +14,7 @@ from PIL import Image
 
 from multitask.data import CROPS, CropSettings
 from multitask.data.crop import BoxSettings, CentreSettings, around, crop_counts
+from multitask.data.image_facts import CropCounts
 from multitask.data.images import Preprocessing
 from multitask.errors import UserError
 from multitask.testing.crops import CROP_CHECKS
@@ -125,4 +126,4 @@ class TestBoxedPixels:
 
 def test_counts_who_has_a_box() -> None:
     boxes = np.array([[0.0, 0, 1, 1], [np.nan] * 4, [0, 0, np.nan, 1]])
-    assert crop_counts("face", boxes) == {"name": "face", "found": 1, "fallback": 2}
+    assert crop_counts("face", boxes) == CropCounts("face", found=1, fallback=2)

@@ -11,9 +11,10 @@ from PIL import Image
 from multitask.data.colours import Decoding
 from multitask.data.crop import BoxSettings, CentreSettings
 from multitask.data.framing import draw, measure, spread
+from multitask.data.image_facts import FirstFrames, FitCounts, ImageFacts
 from multitask.data.images import Preprocessing
 from multitask.data.settings import FitName
-from multitask.reporting.text import fit_text, picture_notes
+from multitask.reporting.text import fit_text, image_notes
 
 BACKGROUND = (0, 200, 0)
 
@@ -82,27 +83,27 @@ class TestMeasure:
         paths = [picture(tmp_path, name, *size) for name, size in sizes.items()]
         paths.append(tmp_path / "absent.png")
         facts = measure(paths, [*sizes, "absent"], Preprocessing((128, 96)))
-        assert facts == {
-            "fit": {
-                "name": "crop",
-                "image_size": [128, 96],
-                "num_measured": 5,
-                "num_wide": 3,
-                "num_tall": 1,
-                "median": pytest.approx((0.25 + 0.5) / 2),
-                "max": pytest.approx(0.625),
-                "most": "wide",
-            }
-        }
+        assert facts == ImageFacts(
+            fit=FitCounts(
+                name="crop",
+                image_size=(128, 96),
+                num_measured=5,
+                num_wide=3,
+                num_tall=1,
+                median=pytest.approx((0.25 + 0.5) / 2),
+                max=pytest.approx(0.625),
+                most="wide",
+            )
+        )
 
     def test_of_a_part_only_what_the_fit_cuts_counts(self, tmp_path: Path) -> None:
         path = picture(tmp_path, "x", 256, 256)
         crop = CentreSettings(left=0.125, right=0.875)
-        fit = measure([path], ["x"], Preprocessing((128, 96), crop))["fit"]
-        assert (fit["num_wide"], fit["num_tall"]) == (0, 0)
+        fit = measure([path], ["x"], Preprocessing((128, 96), crop)).fit
+        assert (fit.num_wide, fit.num_tall) == (0, 0)
         box = np.array([[0.0, 0.0, 256.0, 64.0]])
-        fit = measure([path], ["x"], Preprocessing((128, 96), BoxSettings(margin=0.0)), box)["fit"]
-        assert fit["num_wide"] == 1
+        fit = measure([path], ["x"], Preprocessing((128, 96), BoxSettings(margin=0.0)), box).fit
+        assert fit.num_wide == 1
 
     def test_frames_and_pages_are_counted(self, tmp_path: Path) -> None:
         one, other = (Image.new("RGB", (9, 12), colour) for colour in ((255, 0, 0), (0, 0, 255)))
@@ -112,20 +113,20 @@ class TestMeasure:
         one.save(tmp_path / "single.gif")
         names.append("single.gif")
         facts = measure([tmp_path / name for name in names], names, Preprocessing((128, 96)))
-        assert facts["first_frames"] == {"num": 4, "example": "x.gif"}
-        assert picture_notes(facts) == ["4 pictures hold several frames or pages, of which the first is used, as x.gif"]
+        assert facts.first_frames == FirstFrames(4, "x.gif")
+        assert image_notes(facts) == ["4 pictures hold several frames or pages, of which the first is used, as x.gif"]
 
     def test_in_words(self, tmp_path: Path) -> None:
         path = picture(tmp_path, "x", 256, 256)
         facts = measure([path], ["x"], Preprocessing((128, 96)))
-        assert picture_notes(facts) == [
+        assert image_notes(facts) == [
             "data.fit: crop: 100% of 1 picture is cut to become 96 × 128 px (width × height): 1 at the sides, 0 at "
             "top and bottom; half of these by 25.0% or more, at most 25.0% of that side, both ends together (x); "
             "data.fit: pad or stretch keeps them whole"
         ]
         fits = measure([path], ["x"], Preprocessing((64, 64)))
-        assert picture_notes(fits) == []
-        assert fit_text(fits) == "All pictures have the shape of the network's 64 × 64 px (width × height)."
+        assert image_notes(fits) == []
+        assert fit_text(fits.fit) == "All pictures have the shape of the network's 64 × 64 px (width × height)."
 
 
 class TestDraw:

@@ -16,6 +16,7 @@ from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
 from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import DecodeComparison, RuleScores
 from multitask.labels import LabelSpace, Task
 
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
@@ -49,8 +50,8 @@ def rule(name: str) -> DecodeSettings:
     return found
 
 
-def rows_of(section: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {row["name"]: row for row in section["rows" if "rows" in section else "rules"]}
+def rows_of(comparison: DecodeComparison) -> dict[str, RuleScores]:
+    return {row.name: row for row in comparison.rules}
 
 
 @pytest.mark.parametrize("flat", [False, True])
@@ -62,27 +63,27 @@ def test_answers_are_cross_fitted_and_what_is_kept_is_fitted_on_all(name: str, f
     expected = cross_fit(rule(name), known, None, deal(known, 3), 3)
     assert found.predicted.tolist() == expected.tolist()
     assert found.kept.rule() == rule(name).fit(known, None, 3)
-    rows = rows_of(found.section)
-    assert rows[name]["macro_f1"] == pytest.approx(macro_f1(predictions.classes, expected, SPACE.possible))
-    assert found.section["used"] == name
-    assert found.section["picked"] in rows
-    assert found.section["sentence"]
-    assert (f"used is {name}" in found.section["sentence"]) == (name not in ("auto", found.section["picked"]))
+    rows = rows_of(found.comparison)
+    assert rows[name].macro_f1 == pytest.approx(macro_f1(predictions.classes, expected, SPACE.possible))
+    assert found.comparison.used == name
+    assert found.comparison.picked in rows
+    assert found.comparison.sentence
+    assert (f"used is {name}" in found.comparison.sentence) == (name not in ("auto", found.comparison.picked))
     assert ("auto" in rows) == (name == "auto")
-    assert set(found.section["temperatures"]) == set(predictions.learned.task_names)
+    assert set(found.comparison.temperatures) == set(predictions.learned.task_names)
 
 
 def test_differences_are_to_independent_and_paired() -> None:
-    rows = rows_of(decide_and_fit(make(), rule("class_bias"), None, 0, 0).section)
-    assert rows["independent"]["difference"] is None
-    assert (rows["joint"]["difference"], rows["joint"]["difference_ci"]) == (0.0, [0.0, 0.0])
+    rows = rows_of(decide_and_fit(make(), rule("class_bias"), None, 0, 0).comparison)
+    assert rows["independent"].difference is None
+    assert (rows["joint"].difference, rows["joint"].difference_ci) == (0.0, (0.0, 0.0))
     for row in rows.values():
-        assert row["macro_f1_ci"][0] <= row["macro_f1"] <= row["macro_f1_ci"][1]
-        if row["difference"] is not None:
-            assert row["difference"] == pytest.approx(row["macro_f1"] - rows["independent"]["macro_f1"])
-            assert row["difference_ci"][0] <= row["difference"] <= row["difference_ci"][1]
-    assert rows["independent"]["in_sample"] is None
-    assert rows["class_bias"]["in_sample"] > rows["class_bias"]["macro_f1"]
+        assert row.macro_f1_ci[0] <= row.macro_f1 <= row.macro_f1_ci[1]
+        if row.difference is not None:
+            assert row.difference == pytest.approx(row.macro_f1 - rows["independent"].macro_f1)
+            assert row.difference_ci[0] <= row.difference <= row.difference_ci[1]
+    assert rows["independent"].in_sample is None
+    assert rows["class_bias"].in_sample > rows["class_bias"].macro_f1
 
 
 @pytest.mark.parametrize(("people", "note"), [(1, "one has"), (0, "nobody has")])
@@ -92,9 +93,9 @@ def test_with_too_few_people_nothing_is_fitted_and_that_is_said(people: int, not
         predictions = replace(predictions, labels=np.full_like(predictions.labels, -1))
     for name in ("class_bias", "auto", "independent"):
         found = decide_and_fit(predictions, rule(name), None, 0, 0)
-        assert note in found.section["note"]
-        assert (found.section["picked"], found.section["num_folds"], found.section["cross_fitted"]) == (None, 0, False)
-        assert set(rows_of(found.section)) == {"independent", "joint"}
+        assert note in found.comparison.note
+        assert (found.comparison.picked, found.comparison.num_folds, found.comparison.cross_fitted) == (None, 0, False)
+        assert set(rows_of(found.comparison)) == {"independent", "joint"}
         assert found.kept.used == ("independent" if name == "independent" else "joint")
         assert found.predicted.tolist() == predictions.predicted.tolist()
 
@@ -108,9 +109,9 @@ def test_kept_rules_answer_others_as_they_were_fitted(tmp_path: Path) -> None:
     fresh = make(seed=1)
     found = decide(fresh, kept, 0)
     assert found.predicted.tolist() == fitted.rule().decode(fresh.outputs()).tolist()
-    assert found.section["cross_fitted"] is False
-    assert {*rows_of(found.section)} == {*kept.rules}
-    assert all(row["in_sample"] is None for row in found.section["rules"])
+    assert found.comparison.cross_fitted is False
+    assert {*rows_of(found.comparison)} == {*kept.rules}
+    assert all(row.in_sample is None for row in found.comparison.rules)
 
 
 @pytest.mark.parametrize(
@@ -158,14 +159,14 @@ def test_a_joint_term_is_judged_against_the_heads_alone() -> None:
     assert helps is not None
     assert harms is not None
     assert idle is not None
-    assert helps["sentence"].startswith("The joint term is needed: ")
-    assert harms["sentence"].startswith("The joint term does harm: ")
-    assert idle["sentence"].startswith("The joint term is not shown to be needed: ")
-    assert helps["difference"] == pytest.approx(helps["with_term"] - helps["heads_only"])
-    assert helps["difference_ci"][0] > 0 > harms["difference_ci"][1]
-    assert helps["heads_only"] == harms["heads_only"] == idle["with_term"]
+    assert helps.sentence.startswith("The joint term is needed: ")
+    assert harms.sentence.startswith("The joint term does harm: ")
+    assert idle.sentence.startswith("The joint term is not shown to be needed: ")
+    assert helps.difference == pytest.approx(helps.with_term - helps.heads_only)
+    assert helps.difference_ci[0] > 0 > harms.difference_ci[1]
+    assert helps.heads_only == harms.heads_only == idle.with_term
 
 
 def test_with_a_joint_term_the_rules_use_it() -> None:
-    rows = rows_of(decide_and_fit(make(term=3.0), rule("independent"), None, 0, 0).section)
-    assert all(rows[name]["macro_f1"] > rows["independent"]["macro_f1"] + 0.1 for name in rows if name != "independent")
+    rows = rows_of(decide_and_fit(make(term=3.0), rule("independent"), None, 0, 0).comparison)
+    assert all(rows[name].macro_f1 > rows["independent"].macro_f1 + 0.1 for name in rows if name != "independent")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,11 +17,12 @@ from multitask.evaluation.intervals import resample
 from multitask.evaluation.label_issues import find_suspects
 from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import RunReport, TrainingFacts
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.labels import LabelSpace, Task
 from multitask.reporting.run.page import render_report
 from multitask.runs.comparison import paired_differences
-from multitask.utils.files import to_json
+from multitask.utils.records import parse_record, record_to_json
 
 SIZES = {"200 x 50": (200, 50), "10 x 10 x 10 x 10": (10, 10, 10, 10)}
 NUM_IMAGES = 800
@@ -60,15 +62,23 @@ def predictions(request: pytest.FixtureRequest) -> Predictions:
 
 def test_report_and_page_of_ten_thousand_classes_are_small(predictions: Predictions) -> None:
     with at_most(400):
-        report = summarise(predictions, {"name": "independent"}, 0)
+        summary = summarise(predictions, {"name": "independent"}, 0)
         assert np.isfinite(epoch_scores(predictions)["joint"]["macro_f1"])
     counts = distribution(predictions.labels, predictions.groups, predictions.space)
-    report |= {"run": "r", "split": "val", "created": "2026-11-28T00:00:00+00:00", "training": {}}
-    report |= {"class_distribution": {"train": counts, "val": counts}}
-    assert len(to_json(report)) < 5e6
-    matrix = report["joint"]["confusion"]
-    assert matrix["num_classes"] == 10_000
-    assert sum(count for *_, count in matrix["entries"]) == NUM_IMAGES
+    report = RunReport(
+        **vars(summary),
+        run="r",
+        split="val",
+        created="2026-11-28T00:00:00+00:00",
+        training=TrainingFacts(best_epoch=None, num_epochs=0, seconds=0.0),
+        class_distribution={"train": counts, "val": counts},
+    )
+    text = record_to_json(report)
+    assert len(text) < 5e6
+    assert parse_record(text, RunReport, Path("report.json")) == report
+    matrix = report.joint.confusion
+    assert matrix.num_classes == 10_000
+    assert sum(count for *_, count in matrix.entries) == NUM_IMAGES
     if predictions.space.num_tasks > 2:
         return  # the page is the same, and takes seconds to draw
     page = render_report(report, [])

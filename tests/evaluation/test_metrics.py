@@ -17,6 +17,7 @@ from multitask.evaluation.metrics import (
     f1_scores,
     reliability,
 )
+from multitask.evaluation.report_schema import SparseConfusion
 
 
 @st.composite
@@ -41,7 +42,7 @@ def test_scores_are_those_of_scikit_learn(case: tuple[np.ndarray, np.ndarray, in
     assert scores.support.tolist() == support.tolist()
     assert scores.macro_f1 == pytest.approx(float(f1.mean()))
     assert scores.accuracy == pytest.approx(accuracy_score(truth, guess))
-    assert confusion_table(truth, guess, num_classes) == confusion_matrix(truth, guess, labels=labels).tolist()
+    assert np.array_equal(confusion_table(truth, guess, num_classes), confusion_matrix(truth, guess, labels=labels))
 
 
 def test_absent_declared_class_counts_as_0_and_an_impossible_one_not_at_all() -> None:
@@ -69,12 +70,12 @@ def test_calibration_error_by_hand() -> None:
     correct = np.array([True, False, True, True, True, False])
     rows = reliability(confidence, correct)
     # Fifteenths: .55 and .58 fall into [8/15, 9/15); .95, .97 and 1.0 into the last; 0.0 into the first.
-    assert [row["count"] for row in rows] == [1, *[0] * 7, 2, *[0] * 5, 3]
+    assert [row.count for row in rows] == [1, *[0] * 7, 2, *[0] * 5, 3]
     expected = (1 * 0.0 + 2 * (1 - 0.565) + 3 * abs((0.95 + 0.97 + 1.0) / 3 - 2 / 3)) / 6
     assert calibration_error(rows) == pytest.approx(expected)
-    assert rows[8]["confidence"] == pytest.approx(0.565)
-    assert rows[8]["accuracy"] == 1.0
-    assert rows[3]["confidence"] is None
+    assert rows[8].confidence == pytest.approx(0.565)
+    assert rows[8].accuracy == 1.0
+    assert rows[3].confidence is None
 
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))
@@ -83,10 +84,10 @@ def test_every_picture_is_in_its_bin_and_the_error_is_a_share(pairs: list[tuple[
     confidence = np.array([pair[0] for pair in pairs])
     rows = reliability(confidence, np.array([pair[1] for pair in pairs]))
     assert len(rows) == NUM_BINS
-    assert sum(row["count"] for row in rows) == len(pairs)
+    assert sum(row.count for row in rows) == len(pairs)
     for row in rows:
-        if row["count"]:
-            assert row["low"] - 1e-9 <= row["confidence"] <= row["high"] + 1e-9
+        if row.count:
+            assert row.low - 1e-9 <= row.confidence <= row.high + 1e-9
     assert 0 <= calibration_error(rows) <= 1
 
 
@@ -99,7 +100,7 @@ def test_calibrated_answers_have_no_error_and_no_answers_have_none() -> None:
 def test_a_confusion_matrix_of_many_classes_is_its_entries() -> None:
     truth, guess = np.array([3, 9000, 3, 3, 7]), np.array([3, 2, 5, 5, 7])
     table = confusion_table(truth, guess, 10_000)
-    assert table == {"num_classes": 10_000, "entries": [[3, 3, 1], [3, 5, 2], [7, 7, 1], [9000, 2, 1]]}
+    assert table == SparseConfusion(10_000, ((3, 3, 1), (3, 5, 2), (7, 7, 1), (9000, 2, 1)))
     few = confusion_table(truth[:1], guess[:1], MATRIX_CLASSES)
-    assert isinstance(few, list)
+    assert isinstance(few, tuple)
     assert np.shape(few) == (MATRIX_CLASSES, MATRIX_CLASSES)

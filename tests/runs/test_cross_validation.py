@@ -31,6 +31,7 @@ from multitask.runs.folder import RunFolder, overview
 from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
+from multitask.utils.records import to_json_data
 from tests.runs.test_run import StoppedError, assert_same_run
 
 MakeConfig = Callable[..., Config]
@@ -125,20 +126,20 @@ def test_everybody_is_answered_once_by_the_network_that_never_saw_them(folded: P
 def test_report_is_over_all_answers_and_has_a_row_for_every_fold(folded: Path) -> None:
     folder, config = read_run(folded)
     report, predictions = folder.read_report(), read(folder, config)
-    assert report["num_images"] == len(predictions) == 12 * 7
-    assert report["num_groups"] == 12
-    assert report["joint"]["accuracy"] == pytest.approx(np.mean(predictions.predicted == predictions.classes))
-    assert report["joint"]["num_images"] == sum(row["num_images"] for row in report["folds"])
-    for index, row in enumerate(report["folds"]):
+    assert report.num_images == len(predictions) == 12 * 7
+    assert report.num_groups == 12
+    assert report.joint.accuracy == pytest.approx(np.mean(predictions.predicted == predictions.classes))
+    assert report.joint.num_images == sum(row.num_images for row in report.folds)
+    for index, row in enumerate(report.folds):
         own = folder.fold(index).read_report()
-        assert row["fold"] == index
-        assert row["macro_f1"] == own["joint"]["macro_f1"]
-        assert row["tasks"] == {task: figures["macro_f1"] for task, figures in own["tasks"].items()}
-        assert (row["num_groups"], row["best_epoch"]) == (own["num_groups"], own["training"]["best_epoch"])
-    training = report["training"]
-    assert (training["num_folds"], training["num_epochs"]) == (NUM_FOLDS, 2 * NUM_FOLDS)
-    assert training["num_parameters"] == NUM_FOLDS * folder.fold(0).read_report()["training"]["num_parameters"]
-    assert report["class_distribution"]["all folds"]["num_groups"] == 12
+        assert row.fold == index
+        assert row.macro_f1 == own.joint.macro_f1
+        assert row.tasks == {task: figures.macro_f1 for task, figures in own.tasks.items()}
+        assert (row.num_groups, row.best_epoch) == (own.num_groups, own.training.best_epoch)
+    training = report.training
+    assert (training.num_folds, training.num_epochs) == (NUM_FOLDS, 2 * NUM_FOLDS)
+    assert training.num_parameters == NUM_FOLDS * folder.fold(0).read_report().training.num_parameters
+    assert report.class_distribution["all folds"].num_groups == 12
 
 
 def test_a_fold_is_the_run_of_its_config(folded: Path, tmp_path: Path) -> None:
@@ -153,13 +154,13 @@ def test_only_some_groups_train_in_every_fold_and_held_out_cells_in_none(tiny: M
     config = tiny({**changes, "data.train_groups": 5, "data.held_out": [cell]})
     report = run_folds(config, 2, tmp_path / "run").report
     assert report is not None
-    assert report["num_groups"] == 12
-    held = [row["support"] for row in report["joint"]["classes"][9:12]]
-    assert report["unseen"]["num_images"] == sum(held) > 0
+    assert report.num_groups == 12
+    held = [row.support for row in report.joint.classes[9:12]]
+    assert report.unseen.num_images == sum(held) > 0
     for index in range(2):
-        distribution = RunFolder(tmp_path / "run").fold(index).read_report()["class_distribution"]["train"]
-        assert distribution["num_groups"] == 5
-        assert distribution["joint"][9:12] == [0, 0, 0]
+        distribution = RunFolder(tmp_path / "run").fold(index).read_report().class_distribution["train"]
+        assert distribution.num_groups == 5
+        assert distribution.joint[9:12] == (0, 0, 0)
 
 
 # --- what is done with it ---------------------------------------------------------------------------------------
@@ -169,15 +170,15 @@ def test_evaluating_on_val_gives_the_same_again(copy: Path) -> None:
     before = contents(copy)
     report = evaluate(read_run(copy), "val", Progress())
     assert contents(copy) == before
-    assert report == json.loads(before["report.json"])
+    assert to_json_data(report) == json.loads(before["report.json"])
 
 
 def test_new_pictures_are_answered_by_the_vote_of_all_folds(copy: Path, drawn: Path, tmp_path: Path) -> None:
     folder, config = trained = read_run(copy)
     report = evaluate(trained, "eval", Progress())
     found = read(folder, config, "eval")
-    assert report["num_images"] == len(found)
-    assert "folds" not in report
+    assert report.num_images == len(found)
+    assert report.folds is None
     parts = []
     for member, own in members(trained):
         evaluate(TrainedRun(member, own), "eval", Progress())
@@ -209,11 +210,11 @@ def test_page_shows_the_folds_and_pictures(copy: Path) -> None:
 
 
 def test_unfinished_run_is_listed_as_such_and_answers_nothing(copy: Path, drawn: Path, tmp_path: Path) -> None:
-    assert overview(RunFolder(copy), tmp_path)["epochs"] == "3 of 3 folds"
+    assert overview(RunFolder(copy), tmp_path).epochs == "3 of 3 folds"
     (copy / "folds" / "1" / "report.json").unlink()
     (copy / "report.json").unlink()
     row = overview(RunFolder(copy), tmp_path)
-    assert (row["epochs"], row["state"]) == ("2 of 3 folds", "not reported")
+    assert (row.epochs, row.state) == ("2 of 3 folds", "not reported")
     line = (
         f"{copy}: fold 1 of 3 is not finished; go on with `multitask train {copy / 'config.yaml'} --folds 3 "
         f"--out {copy} --resume`"
@@ -376,8 +377,8 @@ def test_more_epochs_are_those_of_folds_that_had_them_from_the_start(tiny: MakeC
     whole = run_folds(config(2), 2, tmp_path / "whole")
     began = run_folds(config(1), 2, tmp_path / "run")
     longer = run_folds(config(2), 2, tmp_path / "run", resume=True)
-    assert [row["num_epochs"] for row in longer.report["folds"]] == [2, 2]
-    assert [row["num_epochs"] for row in began.report["folds"]] == [1, 1]
+    assert [row.num_epochs for row in longer.report.folds] == [2, 2]
+    assert [row.num_epochs for row in began.report.folds] == [1, 1]
     assert longer.folder.predictions().read_bytes() == whole.folder.predictions().read_bytes()
     with pytest.raises(UserError, match=r"^training\.epochs: the run in .* began with 2, found 1"):
         run_folds(config(1), 2, tmp_path / "run", resume=True)

@@ -14,6 +14,7 @@ import torch
 from multitask.config import Config
 from multitask.data.crop import FaceSettings
 from multitask.data.face_detector import FaceDetector
+from multitask.data.image_facts import CropCounts
 from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.sources.synthetic import SyntheticSettings
@@ -27,7 +28,7 @@ from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint
-from multitask.utils.records import read_json
+from multitask.utils.records import to_json_data
 
 MakeConfig = Callable[..., Config]
 ONE_EPOCH = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
@@ -142,20 +143,20 @@ def test_who_has_a_face_is_counted_wherever_it_is_reported(
 ) -> None:
     result = run(tiny({**ONE_EPOCH, "data.crop": face}), tmp_path / "run")
     material = DataModule(tiny({"data.crop": face}))
-    counts = read_json(result.folder.data)["crop"]
+    counts = result.folder.read_data().crop
     found = [np.isfinite(material.preprocessing.locate(path)).all() for path in material.samples.paths()]
-    assert counts == {"name": "face", "found": sum(found), "fallback": len(found) - sum(found)}
-    assert min(counts["found"], counts["fallback"]) > 0
+    assert counts == CropCounts("face", found=sum(found), fallback=len(found) - sum(found))
+    assert min(counts.found, counts.fallback) > 0
     assert result.report is not None
-    of_val = result.report["crop"]
-    assert of_val["found"] == sum(np.array(found)[material.split.val])
-    assert of_val["found"] + of_val["fallback"] == result.report["num_images"]
+    of_val = result.report.crop
+    assert of_val.found == sum(np.array(found)[material.split.val])
+    assert of_val.found + of_val.fallback == result.report.num_images
     trained = read_run(tmp_path / "run")
-    sentence = f"{of_val['found']} of {result.report['num_images']} pictures were cropped to a face"
+    sentence = f"{of_val.found} of {result.report.num_images} pictures were cropped to a face"
     assert sentence in write_page(trained, "val").read_text()
-    assert evaluate(trained, "val", Progress())["crop"] == of_val
-    of_eval = evaluate(trained, "eval", Progress())["crop"]
-    assert of_eval["found"] + of_eval["fallback"] == 21
+    assert evaluate(trained, "val", Progress()).crop == of_val
+    of_eval = evaluate(trained, "eval", Progress()).crop
+    assert of_eval.found + of_eval.fallback == 21
 
 
 def test_who_has_a_face_is_counted_over_all_folds(tiny: MakeConfig, tmp_path: Path, face: dict[str, Any]) -> None:
@@ -163,24 +164,23 @@ def test_who_has_a_face_is_counted_over_all_folds(tiny: MakeConfig, tmp_path: Pa
     result = run_folds(config, 2, tmp_path / "run")
     folder, report = result.folder, result.report
     assert report is not None
-    counts = read_json(folder.fold(1).data)["crop"]
-    assert min(counts["found"], counts["fallback"]) > 0
-    assert read_json(folder.data)["crop"] == report["crop"] == counts
-    assert counts["found"] + counts["fallback"] == report["num_images"]
+    counts = folder.fold(1).read_data().crop
+    assert min(counts.found, counts.fallback) > 0
+    assert folder.read_data().crop == report.crop == counts
+    assert counts.found + counts.fallback == report.num_images
     assert (
-        f"{counts['found']} of {report['num_images']} pictures"
-        in write_page(TrainedRun(folder, config), "val").read_text()
+        f"{counts.found} of {report.num_images} pictures" in write_page(TrainedRun(folder, config), "val").read_text()
     )
-    assert evaluate(TrainedRun(folder, config), "val", Progress())["crop"] == counts
-    of_eval = evaluate(TrainedRun(folder, config), "eval", Progress())["crop"]
-    assert of_eval["found"] + of_eval["fallback"] == 21
+    assert evaluate(TrainedRun(folder, config), "val", Progress()).crop == counts
+    of_eval = evaluate(TrainedRun(folder, config), "eval", Progress()).crop
+    assert of_eval.found + of_eval.fallback == 21
 
 
 def test_a_crop_that_is_alike_for_all_is_not_counted(tiny: MakeConfig, tmp_path: Path) -> None:
     result = run(tiny({**ONE_EPOCH, "data.crop": {"name": "centre", "top": 0.1}}), tmp_path / "run")
     assert result.report is not None
-    assert "crop" not in result.report
-    assert "crop" not in read_json(result.folder.data)
+    assert result.report.crop is None
+    assert result.folder.read_data().crop is None
 
 
 class TestBoxesOfTheTable:
@@ -194,8 +194,8 @@ class TestBoxesOfTheTable:
             expected = material.preprocessing.load(material.samples.paths()[index], material.samples.boxes[index])  # type: ignore[index]
             np.testing.assert_array_equal(pictures[index], expected)
             np.testing.assert_array_equal(material.store.image(index, Progress()), expected)
-        assert material.image_facts("all", Progress())["crop"] == {"name": "box", "found": 63, "fallback": 21}
-        assert set(material.image_facts("val", Progress())) == {"crop", "fit"}
+        assert material.image_facts("all", Progress()).crop == CropCounts("box", found=63, fallback=21)
+        assert set(to_json_data(material.image_facts("val", Progress()))) == {"crop", "fit"}
 
     def test_they_are_a_part_of_the_data(
         self, tiny: MakeConfig, tmp_path: Path, boxes: Callable[[float], None]

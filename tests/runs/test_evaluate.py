@@ -22,6 +22,7 @@ from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
+from multitask.utils.records import to_json_data
 
 MakeConfig = Callable[..., Config]
 
@@ -63,7 +64,7 @@ def test_evaluating_on_val_gives_the_runs_own_report_again(copy: Path) -> None:
     before = contents(copy)
     report = evaluate(read_run(copy), "val", Progress())
     assert contents(copy) == before
-    assert report == json.loads(before["report.json"])
+    assert to_json_data(report) == json.loads(before["report.json"])
 
 
 def test_splits_are_scored_on_their_own_pictures(copy: Path) -> None:
@@ -72,13 +73,13 @@ def test_splits_are_scored_on_their_own_pictures(copy: Path) -> None:
     before = contents(copy)
     for split in ("train", "val", "all", "eval"):
         report = evaluate(trained, split, Progress())
-        sizes[split], scores[split] = report["num_images"], report["joint"]["accuracy"]
-        assert report["split"] == split
-        assert json.loads(folder.report(split).read_text()) == json.loads(json.dumps(report))
+        sizes[split], scores[split] = report.num_images, report.joint.accuracy
+        assert report.split == split
+        assert json.loads(folder.report(split).read_text()) == to_json_data(report)
         predictions = Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
-        assert len(predictions) == report["num_images"]
-        assert predictions.num_groups == report["num_groups"]
-        assert np.mean(predictions.predicted == predictions.classes) == pytest.approx(report["joint"]["accuracy"])
+        assert len(predictions) == report.num_images
+        assert predictions.num_groups == report.num_groups
+        assert np.mean(predictions.predicted == predictions.classes) == pytest.approx(report.joint.accuracy)
     assert sizes["all"] == sizes["train"] + sizes["val"] == 12 * 7
     assert sizes["eval"] == len(answers(Path(config.data.root) / "eval" / "info.csv"))
     hits = scores["train"] * sizes["train"] + scores["val"] * sizes["val"]
@@ -176,7 +177,7 @@ def test_answers_are_those_that_evaluate_scores(copy: Path, drawn: Path, tmp_pat
     report = evaluate(trained, "eval", Progress())
     truth = {row["ImageID"]: row["ans"] for row in answers(drawn / "answers.csv")}
     hits = np.mean([truth[row["ImageID"]] == row["ans"] for row in answers(out)])
-    assert hits == pytest.approx(report["joint"]["accuracy"])
+    assert hits == pytest.approx(report.joint.accuracy)
 
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing", "empty"])
@@ -230,9 +231,9 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     report = evaluate(trained, "eval", Progress())
     predictions = Predictions.from_csv(folder.predictions("eval"), space, space)
     assert predictions.predicted.tolist() == kept.rule().decode(predictions.outputs()).tolist()
-    assert report["decode_rules"]["cross_fitted"] is False
-    used = next(row for row in report["decode_rules"]["rules"] if row["name"] == "class_bias")
-    assert used["macro_f1"] == pytest.approx(report["joint"]["macro_f1"])
+    assert report.decode_rules.cross_fitted is False
+    used = next(row for row in report.decode_rules.rules if row.name == "class_bias")
+    assert used.macro_f1 == pytest.approx(report.joint.macro_f1)
 
     # Another bias for one class, and it is all that is ever answered.
     data = json.loads(folder.decode.read_text())
@@ -241,7 +242,7 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     out = tmp_path / "answers.csv"
     write_submission(trained, drawn, out, Progress())
     assert {row["ans"] for row in answers(out)} == {"7"}
-    confusion = np.array(evaluate(trained, "train", Progress())["joint"]["confusion"])
+    confusion = np.array(evaluate(trained, "train", Progress()).joint.confusion)
     assert confusion[:, 7].sum() == confusion.sum() > 0
 
     # Validation people are answered cross-fitted, and the rules fitted anew.
@@ -279,7 +280,7 @@ def test_a_run_from_before_rules_were_kept_still_answers(copy: Path, drawn: Path
     folder.decode.unlink()
     write_submission(trained, drawn, other, Progress())
     assert other.read_text() == out.read_text()
-    assert evaluate(trained, "eval", Progress())["decode_rules"] is None
+    assert evaluate(trained, "eval", Progress()).decode_rules is None
     write_page(trained, "eval")
 
 

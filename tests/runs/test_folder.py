@@ -11,12 +11,13 @@ import pytest
 from multitask.errors import UserError
 from multitask.runs import folder as folder_module
 from multitask.runs.folder import RunFolder, list_runs, new_folder, overview
+from multitask.runs.records import Environment
 
 
 def started(path: Path) -> RunFolder:
     run = RunFolder(path)
     run.claim(resume=False)
-    run.create("seed: 0\n", {"created": "now"})
+    run.create("seed: 0\n", Environment(created="2026-11-28T00:00:00+00:00"))
     return run
 
 
@@ -66,11 +67,11 @@ def test_what_a_kill_within_create_leaves_can_be_claimed_again(
     monkeypatch.setattr(folder_module, "write_atomically", dying)
     run = RunFolder(tmp_path / "run")
     with pytest.raises(KeyboardInterrupt):
-        run.create("seed: 0\n", {}, num_folds)
+        run.create("seed: 0\n", Environment(), num_folds)
     monkeypatch.undo()
     assert not run.exists()
     run.claim(resume, num_folds)
-    run.create("seed: 0\n", {}, num_folds)
+    run.create("seed: 0\n", Environment(), num_folds)
     assert run.exists()
 
 
@@ -126,20 +127,20 @@ def test_runs_are_listed_oldest_first_and_nothing_else_is(tmp_path: Path) -> Non
 def test_overview_of_unfinished_and_finished_runs(tmp_path: Path) -> None:
     run = started(tmp_path / "study" / "run")
     row = overview(run, tmp_path)
-    assert (row["name"], row["epochs"], row["macro_f1"], row["state"]) == ("study/run", "0", None, "not reported")
+    assert (row.name, row.epochs, row.macro_f1, row.state) == ("study/run", "0", None, "not reported")
     run.write_history([{"epoch": 1, "best": True}, {"epoch": 2, "best": False}])
     figures = {"macro_f1": 0.5, "macro_f1_ci": [0.4, 0.6]}
     run.report().write_text(json.dumps({"joint": figures, "tasks": {"mask": figures}}))
     row = overview(run, run.path)
-    assert (row["name"], row["epochs"], row["macro_f1"], row["state"]) == ("run", "2, best 1", 0.5, "reported")
-    assert row["tasks"] == {"mask": 0.5}
+    assert (row.name, row.epochs, row.macro_f1, row.state) == ("run", "2, best 1", 0.5, "reported")
+    assert row.tasks == {"mask": 0.5}
 
 
 def test_run_in_folds_is_told_from_one_that_is_not(tmp_path: Path) -> None:
     plain = started(tmp_path / "plain")
     assert plain.num_folds is None
     run = RunFolder(tmp_path / "folded")
-    run.create("seed: 0\n", {"created": "now"}, 3)
+    run.create("seed: 0\n", Environment(created="2026-11-28T00:00:00+00:00"), 3)
     assert run.num_folds == 3
     assert not run.checkpoints.exists()
     assert run.fold(2).path == tmp_path / "folded" / "folds" / "2"
@@ -158,14 +159,14 @@ def test_run_in_folds_is_told_from_one_that_is_not(tmp_path: Path) -> None:
 
 def test_folds_are_listed_below_their_run_and_not_beside_it(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
-    run.create("seed: 0\n", {}, 2)
+    run.create("seed: 0\n", Environment(), 2)
     fold = run.fold(0)
-    fold.create("seed: 0\n", {})
+    fold.create("seed: 0\n", Environment())
     assert [found.name for found in list_runs(tmp_path)] == ["run"]
     assert {found.name for found in list_runs(run.path)} == {"run", "run/folds/0"}
-    assert overview(run, tmp_path)["epochs"] == "0 of 2 folds"
+    assert overview(run, tmp_path).epochs == "0 of 2 folds"
     fold.report().write_text("{}")
-    assert overview(run, tmp_path)["epochs"] == "1 of 2 folds"
+    assert overview(run, tmp_path).epochs == "1 of 2 folds"
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"{", b'{"epoch": "1", "best": true}', b'{"best": true}', b"[1]"])
@@ -174,9 +175,9 @@ def test_a_damaged_run_is_a_line_of_the_list_and_hides_no_other(tmp_path: Path, 
     for run in (hurt, whole):
         run.write_history([{"epoch": 1, "best": True}])
     hurt.metrics.write_bytes(content + b"\n")
-    rows = {row["name"]: row for row in (overview(run, tmp_path) for run in list_runs(tmp_path))}
-    assert rows["hurt"]["state"].startswith("damaged: metrics.jsonl: ")
-    assert rows["whole"]["state"] == "not reported"
+    rows = {row.name: row for row in (overview(run, tmp_path) for run in list_runs(tmp_path))}
+    assert rows["hurt"].state.startswith("damaged: metrics.jsonl: ")
+    assert rows["whole"].state == "not reported"
 
 
 @pytest.mark.parametrize(

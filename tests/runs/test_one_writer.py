@@ -112,10 +112,10 @@ def test_a_network_that_answers_nan_fails_its_run_and_keeps_the_last_good_epoch(
         run(tiny(), tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     assert len(load_checkpoint(folder.last)["history"]) == 1
-    assert [overview(found, tmp_path)["state"] for found in list_runs(tmp_path)] == ["failed"]
+    assert [overview(found, tmp_path).state for found in list_runs(tmp_path)] == ["failed"]
     monkeypatch.undo()
     run(tiny(), tmp_path / "run", resume=True)
-    assert [overview(found, tmp_path)["state"] for found in list_runs(tmp_path)] == ["reported"]
+    assert [overview(found, tmp_path).state for found in list_runs(tmp_path)] == ["reported"]
 
 
 def test_weights_that_the_last_step_ruins_fail_the_run(

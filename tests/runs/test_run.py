@@ -26,6 +26,7 @@ from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import RunResult, run
 from multitask.training.checkpoint import load_checkpoint
+from multitask.utils.records import read_json, to_json_data
 from tests.conftest import SHARED, needs_shared
 
 import timm  # isort: skip  (after multitask, which makes it importable)
@@ -117,6 +118,7 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
     assert result.folder.path == path
     assert result.report is not None
     assert {
+        "version",
         "joint",
         "tasks",
         "decode",
@@ -127,11 +129,13 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         "attribution",
         "training",
         "class_distribution",
-    } <= set(result.report)
-    for figures in (result.report["joint"], *result.report["tasks"].values()):
-        assert {"macro_f1", "accuracy", "macro_f1_ci"} <= set(figures)
-    best = result.report["training"]["best_epoch"]
-    assert result.report["joint"]["macro_f1"] == pytest.approx(result.history[best - 1]["val"]["joint"]["macro_f1"])
+    } <= set(to_json_data(result.report))
+    assert read_json(result.folder.report()) == to_json_data(result.report)
+    for figures in (result.report.joint, *result.report.tasks.values()):
+        assert figures.macro_f1_ci[0] <= figures.macro_f1 <= figures.macro_f1_ci[1]
+        assert figures.accuracy is not None
+    best = result.report.training.best_epoch
+    assert result.report.joint.macro_f1 == pytest.approx(result.history[best - 1]["val"]["joint"]["macro_f1"])
     assert load_checkpoint(result.folder.best)["epoch"] == best
 
 
@@ -187,7 +191,7 @@ def test_without_a_folder_nothing_is_left_behind(
     assert not result.folder.path.exists()
     assert result.report is not None
     assert plain[1].report is not None
-    assert result.report["joint"] == plain[1].report["joint"]
+    assert result.report.joint == plain[1].report.joint
 
 
 def test_without_validation_all_train_and_nobody_is_reported_on(tiny: MakeConfig, tmp_path: Path) -> None:
@@ -202,7 +206,7 @@ def test_without_validation_all_train_and_nobody_is_reported_on(tiny: MakeConfig
 def test_flat_run_reports_every_task(tiny: MakeConfig) -> None:
     result = run(tiny({"model.sharing.name": "flat", "training.epochs": 1}))
     assert result.report is not None
-    assert set(result.report["tasks"]) == {"mask", "gender", "age"}
+    assert set(result.report.tasks) == {"mask", "gender", "age"}
     assert set(result.history[0]["train"]["tasks"]) == {"class"}
     assert set(result.history[0]["val"]["tasks"]) == {"mask", "gender", "age"}
 
@@ -234,15 +238,15 @@ def test_held_out_cells_do_not_train_and_are_reported(
     config = tiny({"model.sharing.name": sharing, f"heads.{head}.loss": loss, "data.held_out": [cell]})
     report = run(config, tmp_path / "run").report
     assert report is not None
-    unseen, names = report["unseen"], config.space().class_names
-    assert [row["name"] for row in unseen["classes"]] == [names[index] for index in (6 + 3, 6 + 4, 6 + 5)]
-    assert unseen["num_images"] == sum(row["support"] for row in unseen["classes"]) > 0
-    assert report["class_distribution"]["train"]["joint"][9:12] == [0, 0, 0]
-    assert sum(report["class_distribution"]["val"]["joint"][9:12]) == unseen["num_images"]
-    assert 0 <= unseen["macro_f1"] <= 1
-    f1 = [row["f1"] for row in report["joint"]["classes"]]
-    assert unseen["macro_f1"] == pytest.approx(sum(f1[9:12]) / 3)
-    assert unseen["seen_macro_f1"] == pytest.approx((sum(f1) - sum(f1[9:12])) / 15)
+    unseen, names = report.unseen, config.space().class_names
+    assert [row.name for row in unseen.classes] == [names[index] for index in (6 + 3, 6 + 4, 6 + 5)]
+    assert unseen.num_images == sum(row.support for row in unseen.classes) > 0
+    assert report.class_distribution["train"].joint[9:12] == (0, 0, 0)
+    assert sum(report.class_distribution["val"].joint[9:12]) == unseen.num_images
+    assert 0 <= unseen.macro_f1 <= 1
+    f1 = [row.f1 for row in report.joint.classes]
+    assert unseen.macro_f1 == pytest.approx(sum(f1[9:12]) / 3)
+    assert unseen.seen_macro_f1 == pytest.approx((sum(f1) - sum(f1[9:12])) / 15)
 
 
 # --- how a run ends ---------------------------------------------------------------------------------------------
@@ -491,7 +495,7 @@ def test_without_a_cache_no_pixels_are_kept(plain: tuple[Path, RunResult], tiny:
     result = run(tiny({"data.cache": "none"}), reuse=tmp_path / "reuse")
     assert result.report is not None
     assert plain[1].report is not None
-    assert result.report["joint"] == plain[1].report["joint"]
+    assert result.report.joint == plain[1].report.joint
     assert kept(tmp_path / "reuse") == {}
 
 
@@ -640,7 +644,7 @@ def test_a_run_that_had_features_answers_pictures_at_any_moment(frozen: MakeConf
         run(frozen(), tmp_path / "run", on_epoch=stop_after(1), reuse=tmp_path / "reuse")
     folder = RunFolder(tmp_path / "run")
     scores = evaluate(TrainedRun(folder, frozen()), "val", Progress())
-    assert scores["joint"]["macro_f1"] == folder.read_history()[0]["val"]["joint"]["macro_f1"]
+    assert scores.joint.macro_f1 == folder.read_history()[0]["val"]["joint"]["macro_f1"]
 
 
 def test_the_last_checkpoint_leaves_out_what_is_frozen_and_the_best_is_whole(
@@ -671,8 +675,8 @@ def test_on_real_pictures_a_pretrained_network_scores_the_same(tmp_path: Path) -
     run(config, tmp_path / "run", reuse=tmp_path / "reuse")
     assert kept(tmp_path / "reuse")["features"] == 1
     one, other = (report(tmp_path / name) for name in ("plain", "run"))
-    assert one["joint"] == other["joint"]
-    assert one["tasks"] == other["tasks"]
+    assert one.joint == other.joint
+    assert one.tasks == other.tasks
     assert history(tmp_path / "plain") == history(tmp_path / "run")
 
 

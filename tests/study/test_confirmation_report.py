@@ -14,6 +14,7 @@ import torch
 
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.report_schema import RunReport, TrainingFacts
 from multitask.evaluation.summary import summarise
 from multitask.labels import LabelSpace
 from multitask.reporting.figures import IntervalScore
@@ -25,7 +26,7 @@ from multitask.study.confirmation_report import compared_metric, verdict
 from multitask.study.folder import StudyFolder
 from multitask.study.settings import Plan
 from multitask.utils.files import to_json
-from multitask.utils.records import parse_record, record_to_json
+from multitask.utils.records import parse_record, record_to_json, to_json_data
 
 MakePlan = Callable[..., Plan]
 
@@ -75,7 +76,15 @@ def confirmed(
     for each in made.runs:
         number = each.candidate.number
         predictions = answers(each.config.space(), each.config.learned_space(), each.index, rights[number], number)
-        report = summarise(predictions, {}, 0)
+        report = to_json_data(
+            RunReport(
+                **vars(summarise(predictions, {"name": "independent"}, 0)),
+                run="r",
+                split="val",
+                created="2026-11-28T00:00:00+00:00",
+                training=TrainingFacts(best_epoch=1, num_epochs=1, seconds=1.0),
+            )
+        )
         figures(number, each.index, report)
         each.folder.path.mkdir(parents=True)
         each.folder.predictions().write_text(predictions.to_csv())
@@ -231,15 +240,14 @@ def test_a_row_holds_the_runs_their_mean_and_the_pooled_answers(plan: Plan, tmp_
     space = plan.base.space()
     for row, (number, right) in zip(found.rows, {0: 0.5, 4: 0.7}.items(), strict=True):
         parts = [answers(space, space, index, right, number) for index in range(3)]
-        assert row.runs == pytest.approx([summarise(part, {}, 0)["joint"]["macro_f1"] for part in parts])
+        assert row.runs == pytest.approx([summarise(part, {}, 0).joint.macro_f1 for part in parts])
         assert row.confirmed == pytest.approx(statistics.fmean(row.runs))
         assert row.luck == pytest.approx({0: 0.55, 4: 0.8}[number] - row.confirmed)
         pooled = summarise(Predictions.concatenate(parts), {}, plan.settings.seed)
-        assert row.pooled == pytest.approx(pooled["joint"]["macro_f1"])
-        assert row.pooled_ci == pytest.approx(pooled["joint"]["macro_f1_ci"])
+        assert row.pooled == pytest.approx(pooled.joint.macro_f1)
+        assert row.pooled_ci == pytest.approx(pooled.joint.macro_f1_ci)
         assert row.tasks == {
-            task: IntervalScore(figures["macro_f1"], tuple(figures["macro_f1_ci"]))
-            for task, figures in pooled["tasks"].items()
+            task: IntervalScore(scores.macro_f1, scores.macro_f1_ci) for task, scores in pooled.tasks.items()
         }
 
 
@@ -322,7 +330,7 @@ def test_real_runs_can_be_judged(make_plan: MakePlan, tmp_path: Path) -> None:
     reports = [run(each.config, each.folder.path).report for each in made.runs]
     assert all(each.is_done() for each in made.runs)
     found = verdict(made)
-    scores = [report["joint"]["macro_f1"] for report in reports if report is not None]
+    scores = [report.joint.macro_f1 for report in reports if report is not None]
     assert [list(row.runs) for row in found.rows] == [scores[0::2], scores[1::2]]
     assert found.winner == 3
-    assert found.num_images == sum(report["num_images"] for report in reports[0::2] if report is not None)
+    assert found.num_images == sum(report.num_images for report in reports[0::2] if report is not None)

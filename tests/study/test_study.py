@@ -116,7 +116,7 @@ def test_plain_optuna_reads_it(studied: StudyFolder, plan: Plan) -> None:
         if trial.state == TrialState.COMPLETE:
             assert len(curve) == 3
             report = RunFolder(studied.trial(trial.number)).read_report()
-            assert trial.values == [report["joint"]["macro_f1"]]
+            assert trial.values == [report.joint.macro_f1]
         assert trial.params.keys() == plan.space.distributions().keys()
         assert trial.distributions == plan.space.distributions()
     assert study.best_value == max(trial.value or 0.0 for trial in study.trials if trial.state == TrialState.COMPLETE)
@@ -140,9 +140,11 @@ def test_a_trial_is_the_single_run_to_the_bit(
         rows = folder.read_history()
         assert without_times(rows) == without_times(alone.folder.read_history()[: len(rows)])
         if trial is not pruned:
-            assert trial.values == [alone.report["joint"]["macro_f1"]]
+            assert trial.values == [alone.report.joint.macro_f1]
             assert len(rows) == 3
-            assert without_times(folder.read_report()) == without_times(alone.folder.read_report())
+            assert without_times(to_json_data(folder.read_report())) == without_times(
+                to_json_data(alone.folder.read_report())
+            )
             assert folder.predictions().read_bytes() == alone.folder.predictions().read_bytes()
 
 

@@ -11,11 +11,13 @@ import psutil
 import pytest
 
 from multitask.config import Config
+from multitask.evaluation.report_schema import RunReport
 from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
 from multitask.study.pool import Worker
 from multitask.study.worker import do
+from multitask.utils.records import read_record
 
 ONE = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
 METRICS = ("joint.macro_f1", "tasks.age.mae")
@@ -46,10 +48,10 @@ class TestDo:
 
         done = do(make_job(), goes_on)
         assert isinstance(done, Done)
-        report = json.loads((tmp_path / "trial" / "report.json").read_text())
+        report = read_record(tmp_path / "trial" / "report.json", RunReport)
         assert done.figures == {metric: figure(report, metric) for metric in METRICS}
-        assert done.scores["joint"] == report["joint"]["macro_f1"]
-        assert done.scores["tasks"] == {task: found["macro_f1"] for task, found in report["tasks"].items()}
+        assert done.scores["joint"] == report.joint.macro_f1
+        assert done.scores["tasks"] == {task: found.macro_f1 for task, found in report.tasks.items()}
         assert done.seconds > 0
         assert [record["epoch"] for record in records] == [1, 2]
         assert (tmp_path / "trial" / "predictions-val.csv").is_file()

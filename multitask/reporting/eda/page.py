@@ -214,13 +214,13 @@ def _shown(found: Inspection, index: int) -> dict[str, Any]:
 
 def _framed(found: Inspection) -> list[dict[str, Any]]:
     """Some pictures with the frame of what is used, and what becomes of it."""
-    if found.framing is None:
+    if found.framing is None or (fit := found.framing.facts.fit) is None:
         return []
     side = {True: "width", False: "height"}
-    verb = {"crop": "cut off", "pad": "padding", "stretch": "squeezed"}[found.framing.facts["fit"]["name"]]
+    verb = {"crop": "cut off", "pad": "padding", "stretch": "squeezed"}[fit.name]
     views = []
     for item in found.framing.drawn:
-        wide = (item.share > 0) != (found.framing.facts["fit"]["name"] == "pad")
+        wide = (item.share > 0) != (fit.name == "pad")
         words = "the same shape" if abs(item.share) < 0.005 else f"{abs(item.share):.1%} of the {side[wide]}: {verb}"
         views.append({"image": item.image, "words": words, "whole": embedded(item.whole), "seen": embedded(item.seen)})
     return views

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from multitask.data.eda import Inspection
 from multitask.data.eda.copies import MOST_PAIRS
 from multitask.labels import JOINT
 from multitask.reporting.run.empty_cells import never_in_words
-from multitask.reporting.text import fit_text, picture_notes, plural
+from multitask.reporting.text import fit_text, image_notes, plural
 
 NAMED = 8  # names in a sentence
 _DOES = {"train": "train", "val": "validate", "test": "test", "neither": "do neither"}
@@ -121,7 +122,7 @@ def _other_files(found: Inspection) -> list[str]:
 
 
 def _framing(found: Inspection) -> list[str]:
-    if found.framing is None or not found.framing.facts["fit"]["num_measured"]:
+    facts = None if found.framing is None else found.framing.facts
+    if facts is None or facts.fit is None or not facts.fit.num_measured:
         return []
-    facts = found.framing.facts
-    return [fit_text(facts), *(f"{note}." for note in picture_notes({**facts, "fit": None}))]
+    return [fit_text(facts.fit), *(f"{note}." for note in image_notes(replace(facts, fit=None)))]

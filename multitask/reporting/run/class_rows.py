@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from multitask.evaluation.report_schema import ClassScores
 from multitask.reporting.text import plural
 
 
-def worst_classes(classes: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+def worst_classes(classes: Sequence[ClassScores], most: int) -> list[ClassScores]:
     """Of the classes that occur those of the lowest F1, of equals those of the most pictures."""
-    there = (row for row in classes if row["support"])
-    return sorted(there, key=lambda row: (row["f1"], -row["support"]))[:most]
+    there = (row for row in classes if row.support)
+    return sorted(there, key=lambda row: (row.f1, -row.support))[:most]
 
 
-def listed_in_words(classes: Sequence[Mapping[str, Any]], most: int) -> str:
+def listed_in_words(classes: Sequence[ClassScores], most: int) -> str:
     """How many of the classes ``worst_classes`` lists."""
-    there = sum(row["support"] > 0 for row in classes)
+    there = sum(row.support > 0 for row in classes)
     if not there:
         return f"None of the {len(classes):,} classes occurs here."
     which = f"The {plural(there, 'class', 'classes')}"

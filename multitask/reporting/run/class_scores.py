@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
-from multitask.evaluation.metrics import MATRIX_CLASSES
+from multitask.evaluation.report_schema import Confusion, LabellingScores, RegressionError, SparseConfusion
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.text import amount_text, error_text, interval_text, plural, score_text
@@ -23,7 +23,7 @@ _NAMED_ABSENT = 12
 _DEEP_SHARE = 0.75  # on a blue darker than this share's, dark letters lose their contrast
 
 
-def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str, Any]:
+def class_scores(name: str, anchor: str, scores: LabellingScores) -> dict[str, Any]:
     """What the page shows of the joint classes or of one task's.
 
     Args:
@@ -31,36 +31,35 @@ def class_scores(name: str, anchor: str, scores: Mapping[str, Any]) -> dict[str,
         anchor: its section's id.
         scores: its part of the report.
     """
-    classes, matrix = scores["classes"], scores["confusion"]
-    sparse = len(classes) > MATRIX_CLASSES
+    classes, matrix = scores.classes, scores.confusion
     large = len(classes) > NUMBERED_CLASSES
-    names = [row["name"] for row in classes]
+    names = [row.name for row in classes]
     words = f"{name}: confusion matrix of {len(names)} classes, given by predicted"
     return {
         "name": name,
         "anchor": anchor,
         "scores": scores,
         "names": names,
-        "interval": interval_text(scores["macro_f1_ci"]),
-        "accuracy_interval": interval_text(scores["accuracy_ci"]),
+        "interval": interval_text(scores.macro_f1_ci),
+        "accuracy_interval": interval_text(scores.accuracy_ci),
         "words": _scores_in_words(scores),
-        "absent": absent_in_words(scores["absent_classes"], scores.get("ceiling")),
+        "absent": absent_in_words(scores.absent_classes, scores.ceiling),
         "layout": _layout(len(classes)),
         "upright": len(classes) > _LEVEL_CLASSES,
         "long": len(classes) > LONG_CLASSES,
         "large": large,
-        "rows": worst_classes(classes, LISTED_CLASSES) if sparse else classes,
-        "listed": listed_in_words(classes, LISTED_CLASSES) if sparse else "",
-        "matrix": [] if large else _matrix(names, matrix),
+        "rows": worst_classes(classes, LISTED_CLASSES) if isinstance(matrix, SparseConfusion) else classes,
+        "listed": listed_in_words(classes, LISTED_CLASSES) if isinstance(matrix, SparseConfusion) else "",
+        "matrix": [] if large or isinstance(matrix, SparseConfusion) else _matrix(names, matrix),
         "image": Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words))
-        if large and not sparse
+        if large and not isinstance(matrix, SparseConfusion)
         else None,
         "confused": _confused(names, matrix) if large else [],
         "reliability": Markup(
             plots.reliability(
-                scores["reliability"],
+                scores.reliability,
                 key=f"reliability-{anchor}",
-                label=f"{name}: accuracy against confidence; expected calibration error {score_text(scores['ece'])}",
+                label=f"{name}: accuracy against confidence; expected calibration error {score_text(scores.ece)}",
             )
         ),
     }
@@ -83,22 +82,23 @@ def absent_in_words(names: Sequence[str], ceiling: float | None = None) -> str:
     return f"{len(names):,} declared classes have no picture in this split and count as F1 0: {listed}{more}.{most}"
 
 
-def _scores_in_words(scores: Mapping[str, Any]) -> str:
-    words = (
-        f"{plural(len(scores['classes']), 'class', 'classes')}, {plural(scores['num_images'], 'picture', 'pictures')}"
-    )
-    for name, key in (("accuracy", "accuracy"), ("macro-F1", "macro_f1")):
-        interval = interval_text(scores[f"{key}_ci"])
-        words += f"; {name} {score_text(scores[key])}" + (f" (95% {interval})" if interval else "")
-    return words + "." + _number_in_words(scores.get("number"))
+def _scores_in_words(scores: LabellingScores) -> str:
+    words = f"{plural(len(scores.classes), 'class', 'classes')}, {plural(scores.num_images, 'picture', 'pictures')}"
+    for name, value, value_ci in (
+        ("accuracy", scores.accuracy, scores.accuracy_ci),
+        ("macro-F1", scores.macro_f1, scores.macro_f1_ci),
+    ):
+        interval = interval_text(value_ci)
+        words += f"; {name} {score_text(value)}" + (f" (95% {interval})" if interval else "")
+    return words + "." + _number_in_words(scores.number)
 
 
-def _number_in_words(number: Mapping[str, Any] | None) -> str:
+def _number_in_words(number: RegressionError | None) -> str:
     if number is None:
         return ""
-    bias = number["bias"]
+    bias = number.bias
     side = f"{amount_text(abs(bias))} too {'high' if bias > 0 else 'low'} in the mean" if bias else "right in the mean"
-    pictures = plural(number["num_images"], "picture", "pictures")
+    pictures = plural(number.num_images, "picture", "pictures")
     return (
         f" The number that the answer amounts to (each class’s probability times its mean number among the training "
         f"pictures) is {error_text(number)} off, and {side}, on the {pictures} whose number is known."
@@ -128,12 +128,10 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[
     return rows
 
 
-def _confused(
-    names: Sequence[str], matrix: Sequence[Sequence[int]] | Mapping[str, Any], most: int = 12
-) -> list[dict[str, Any]]:
+def _confused(names: Sequence[str], matrix: Confusion, most: int = 12) -> list[dict[str, Any]]:
     """The commonest confusions, for a matrix whose cells carry no number, written whole or as its entries."""
-    if isinstance(matrix, Mapping):
-        entries = [tuple(entry) for entry in matrix["entries"]]
+    if isinstance(matrix, SparseConfusion):
+        entries = list(matrix.entries)
     else:
         counts = np.array(matrix)
         entries = [(int(row), int(column), int(counts[row, column])) for row, column in np.argwhere(counts)]

@@ -8,10 +8,21 @@ from typing import Any
 
 from rich.text import Text
 
+from multitask.data.empty_cells import EmptyCells
+from multitask.evaluation.report_schema import (
+    ClassScores,
+    DecodeComparison,
+    FoldScores,
+    LabellingScores,
+    RunOverview,
+    RunReport,
+    UnseenScores,
+)
 from multitask.reporting.console import make_table, out, say, score, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
+from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
-from multitask.reporting.text import amount_text, crop_text, error_text, picture_notes
+from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
 CLASS_ROWS = 40
 """Of more classes than this only the worst of those that occur are listed."""
@@ -22,26 +33,26 @@ ABSENT_NAMES = 12
 """So many classes that are absent are named."""
 
 
-def show_report(report: Mapping[str, Any]) -> None:
+def show_report(report: RunReport) -> None:
     """A report's figures: per head and joint, per class, and what each head costs."""
-    attribution = report["attribution"]
-    lost = attribution["lost"] or {}
+    attribution = report.attribution
+    lost = attribution.lost or {}
     say()
-    errors = {task: figures["number"] for task, figures in report["tasks"].items() if "number" in figures}
+    errors = {task: scores.number for task, scores in report.tasks.items() if scores.number is not None}
     mae = ("MAE",) if errors else ()
     table = make_table(
-        f"{report['run']}, {report['split']}: {report['num_images']} images of {report['num_groups']} groups",
+        f"{report.run}, {report.split}: {report.num_images} images of {report.num_groups} groups",
         ("", "macro-F1 (95%)", "accuracy (95%)", *mae, "ECE", "if perfect", "loses"),
     )
-    lacking = None if report["joint"]["macro_f1"] is None else 1 - report["joint"]["macro_f1"]
-    for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
+    lacking = None if report.joint.macro_f1 is None else 1 - report.joint.macro_f1
+    for name, scores in report.labellings.items():
         table.add_row(
             name,
-            with_interval(figures["macro_f1"], figures["macro_f1_ci"]),
-            with_interval(figures["accuracy"], figures["accuracy_ci"]),
-            *(amount_text(errors[name]["mae"]) if name in errors else "" for _ in mae),
-            score(figures["ece"]),
-            score(attribution["perfect"].get(name)) if name != "joint" else "",
+            with_interval(scores.macro_f1, scores.macro_f1_ci),
+            with_interval(scores.accuracy, scores.accuracy_ci),
+            *(amount_text(errors[name].mae) if name in errors else "" for _ in mae),
+            score(scores.ece),
+            score(attribution.perfect.get(name)) if name != "joint" else "",
             score(lost.get(name)) if name != "joint" else score(lacking),
             style="bold" if name == "joint" else "",
         )
@@ -50,116 +61,114 @@ def show_report(report: Mapping[str, Any]) -> None:
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())
         say(f"MAE: mean absolute error of the number that the answer amounts to, in its unit: {found}")
-    _show_rules(report.get("decode_rules"))
-    if report.get("joint_term"):
+    _show_rules(report.decode_rules)
+    if report.joint_term:
         say()
-        say(report["joint_term"]["sentence"])
-    if report.get("folds"):
+        say(report.joint_term.sentence)
+    if report.folds:
         say()
-        _show_folds(report["folds"], list(report["tasks"]))
+        _show_folds(report.folds, list(report.tasks))
         say()
-    if report.get("unseen"):
-        say(unseen_in_words(report["unseen"]))
-    if report.get("crop"):
-        say(crop_text(report["crop"]))
-    for note in picture_notes(report):
+    if report.unseen:
+        say(unseen_in_words(report.unseen))
+    if report.crop:
+        say(crop_text(report.crop))
+    for note in image_notes(report.images):
         say(note)
-    absent = report["joint"]["absent_classes"]
-    if not report["joint"]["num_images"]:
+    if not report.joint.num_images:
         say("joint: unknown, since no picture has all its labels")
     else:
-        _show_absent(absent, report["joint"], report.get("empty_cells") or {})
-    for name, figures in {**report["tasks"], "joint": report["joint"]}.items():
-        if figures["num_images"]:
+        _show_absent(report.joint, report.empty_cells or EmptyCells((), (), ()))
+    for name, scores in report.labellings.items():
+        if scores.num_images:
             say()
-            _show_classes(name, figures)
+            _show_classes(name, scores)
 
 
-def _show_absent(absent: Sequence[str], joint: Mapping[str, Any], empty: Mapping[str, Any]) -> None:
+def _show_absent(joint: LabellingScores, empty: EmptyCells) -> None:
     """The classes that have no picture: in these images, or at all."""
-    never = empty.get("never") or ()
-    elsewhere = [name for name in absent if name not in set(never)]
+    elsewhere = [name for name in joint.absent_classes if name not in set(empty.never)]
     if elsewhere:
-        ceiling = f"; macro-F1 is at most {score(joint['ceiling'])} here" if joint.get("ceiling") is not None else ""
+        ceiling = f"; macro-F1 is at most {score(joint.ceiling)} here" if joint.ceiling is not None else ""
         more = f" and {len(elsewhere) - ABSENT_NAMES:,} more" if len(elsewhere) > ABSENT_NAMES else ""
         say(f"absent from these images, and so an F1 of 0: {', '.join(elsewhere[:ABSENT_NAMES])}{more}{ceiling}")
-    if empty.get("untrained"):
-        names = empty["untrained"]
+    if names := empty.untrained:
         more = f" and {len(names) - ABSENT_NAMES:,} more" if len(names) > ABSENT_NAMES else ""
         say(f"in the data, but none that trains: {', '.join(names[:ABSENT_NAMES])}{more}")
-    if never:
-        say(never_in_words(never, len(joint["classes"])))
-        say(impossible_yaml(empty["impossible"]).rstrip())
+    if empty.never:
+        say(never_in_words(empty.never, len(joint.classes)))
+        say(impossible_yaml(empty.impossible).rstrip())
 
 
-def _show_rules(found: Mapping[str, Any] | None) -> None:
+def _show_rules(found: DecodeComparison | None) -> None:
     """Every decode rule's score on the same people, and which is used."""
     if not found:
         return
     say()
-    how = f"cross-fitted over {found['num_folds']} folds of people" if found["cross_fitted"] else "fitted before"
+    how = f"cross-fitted over {found.num_folds} folds of people" if found.cross_fitted else "fitted before"
     table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
-    for row in found["rules"]:
+    for row in found.rules:
         difference = "-"
-        if row["difference"] is not None:
-            low, high = row["difference_ci"]
-            difference = f"{row['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
-        marks = [mark for mark in ("used", "picked") if found[mark] == row["name"]]
+        if row.difference is not None and row.difference_ci is not None:
+            low, high = row.difference_ci
+            difference = f"{row.difference:+.3f} ({low:+.3f} to {high:+.3f})"
+        marks = rule_marks(found, row.name)
         table.add_row(
-            row["name"],
-            with_interval(row["macro_f1"], row["macro_f1_ci"]),
+            row.name,
+            with_interval(row.macro_f1, row.macro_f1_ci),
             difference,
             ", ".join(marks),
             style="bold" if "used" in marks else "",
         )
     out.print(table)
-    for sentence in (found["sentence"], found["note"]):
+    for sentence in (found.sentence, found.note):
         if sentence:
             say(sentence)
-    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found["temperatures"].items())
+    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found.temperatures.items())
     say(f"temperatures (above 1: surer than right): {temperatures}")
 
 
-def _show_folds(folds: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
+def _show_folds(folds: Sequence[FoldScores], tasks: Sequence[str]) -> None:
     table = make_table("macro-F1 by fold", ("fold", "groups", "joint", *tasks))
     for row in folds:
-        scores = (score(value) for value in (row["macro_f1"], *(row["tasks"][task] for task in tasks)))
-        table.add_row(str(row["fold"]), str(row["num_groups"]), *scores)
+        scores = (score(value) for value in (row.macro_f1, *(row.tasks[task] for task in tasks)))
+        table.add_row(str(row.fold), str(row.num_groups), *scores)
     out.print(table)
 
 
-def unseen_in_words(unseen: Mapping[str, Any]) -> str:
+def unseen_in_words(unseen: UnseenScores) -> str:
     """How classes that were held out of training are answered, in a line."""
-    num = len(unseen["classes"])
-    which = unseen["classes"][0]["name"] if num == 1 else f"{num} classes"
+    num = len(unseen.classes)
+    which = unseen.classes[0].name if num == 1 else f"{num} classes"
     return (
-        f"never trained on ({which}, {unseen['num_images']} images): macro-F1 "
-        f"{with_interval(unseen['macro_f1'], unseen['macro_f1_ci'])}; of the other classes "
-        f"{with_interval(unseen['seen_macro_f1'], unseen['seen_macro_f1_ci'])}"
+        f"never trained on ({which}, {unseen.num_images} images): macro-F1 "
+        f"{with_interval(unseen.macro_f1, unseen.macro_f1_ci)}; of the other classes "
+        f"{with_interval(unseen.seen_macro_f1, unseen.seen_macro_f1_ci)}"
     )
 
 
-def _show_classes(name: str, figures: Mapping[str, Any]) -> None:
-    rows, title = figures["classes"], name
+def _show_classes(name: str, scores: LabellingScores) -> None:
+    rows: Sequence[ClassScores] = scores.classes
+    title = name
     if len(rows) > CLASS_ROWS:
         rows, title = worst_classes(rows, WORST_ROWS), f"{name}: {listed_in_words(rows, WORST_ROWS)}"
     table = make_table(title, ("class", "precision", "recall", "F1", "images"))
     for row in rows:
-        table.add_row(row["name"], score(row["precision"]), score(row["recall"]), score(row["f1"]), str(row["support"]))
+        table.add_row(row.name, score(row.precision), score(row.recall), score(row.f1), str(row.support))
     out.print(table)
 
 
-def show_runs(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str]) -> None:
-    """Runs with their scores: ``name``, ``epochs``, ``joint`` and per-task macro-F1, ``state``."""
+def show_runs(rows: Sequence[RunOverview], tasks: Sequence[str]) -> None:
+    """Runs with their scores, a line each."""
     table = make_table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
     table.title = None
     for row in rows:
         table.add_row(
-            row["name"],
-            row["epochs"],
-            with_interval(row["macro_f1"], row["macro_f1_ci"]),
-            *(score(row["tasks"].get(task)) for task in tasks),
-            row["state"],
+            row.name,
+            row.epochs,
+            with_interval(row.macro_f1, row.macro_f1_ci),
+            *(score(row.tasks.get(task)) for task in tasks),
+            row.state,
         )
     out.print(table)
 

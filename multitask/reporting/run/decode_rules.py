@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from multitask.evaluation.report_schema import DecodeComparison
 from multitask.reporting.text import plural, score_text
 
 _RULES = {
@@ -23,42 +23,46 @@ def signed(value: float | None) -> str:
     return score_text(value) if value is None or value < 0 else f"+{score_text(value)}"
 
 
-def rules_view(report: Mapping[str, Any]) -> dict[str, Any] | None:
+def rule_marks(found: DecodeComparison, rule: str) -> list[str]:
+    """Whether a rule is ``used``, and ``picked``."""
+    return [mark for mark, name in (("used", found.used), ("picked", found.picked)) if name == rule]
+
+
+def rules_view(found: DecodeComparison | None) -> dict[str, Any] | None:
     """The decode rules as the page shows them; None where the report says nothing of them."""
-    found = report.get("decode_rules")
     if not found:
         return None
-    fitted = found["fitted_on"]
-    where = f"{plural(fitted['num_groups'], 'group', 'groups')} ({plural(fitted['num_images'], 'picture', 'pictures')})"
-    if found["cross_fitted"]:
+    fitted = found.fitted_on
+    where = f"{plural(fitted.num_groups, 'group', 'groups')} ({plural(fitted.num_images, 'picture', 'pictures')})"
+    if found.cross_fitted:
         how = (
             f"Each rule was fitted on the validating {where}, and is scored on the same cross-fitted: what is said of "
-            f"a person comes from a fit on other people, {found['num_folds']} folds of them. “In sample” is the score "
+            f"a person comes from a fit on other people, {found.num_folds} folds of them. “In sample” is the score "
             "on the very people of the fit, and shows how far the rule over-fits."
         )
     else:
         how = f"The rules’ parameters were fitted on the run’s validating {where}, and are scored here as they stand."
     rows = []
-    for row in found["rules"]:
-        low, high = row["difference_ci"] or (None, None)
+    for row in found.rules:
+        low, high = row.difference_ci or (None, None)
         rows.append(
             {
-                **row,
-                "words": _RULES.get(row["name"], ""),
-                "used": row["name"] == found["used"],
-                "marks": ", ".join(mark for mark in ("used", "picked") if row["name"] == found[mark]),
-                "gap": signed(row["difference"]),
+                "scores": row,
+                "words": _RULES.get(row.name, ""),
+                "used": row.name == found.used,
+                "marks": ", ".join(rule_marks(found, row.name)),
+                "gap": signed(row.difference),
                 "gap_interval": "" if low is None else f"{signed(low)} to {signed(high)}",
             }
         )
     return {
         "how": how,
         "rows": rows,
-        "in_sample": any(row["in_sample"] is not None for row in rows),
-        "sentences": [f"{text.removesuffix('.')}." for text in (found["sentence"], found["note"]) if text],
+        "in_sample": any(row.in_sample is not None for row in found.rules),
+        "sentences": [f"{text.removesuffix('.')}." for text in (found.sentence, found.note) if text],
         "temperatures": [
             {"name": name, "value": f"{value:.2f}", "words": _sureness(value)}
-            for name, value in found["temperatures"].items()
+            for name, value in found.temperatures.items()
         ],
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from multitask.reporting.text import plural, score_text
 from multitask.settings.yaml_text import dump_yaml
@@ -33,7 +32,7 @@ def never_in_words(names: Sequence[str], num_possible: int) -> str:
     )
 
 
-def impossible_yaml(selections: Sequence[Mapping[str, Any]]) -> str:
+def impossible_yaml(selections: Sequence[Mapping[str, str]]) -> str:
     """The lines for a config by which classes without pictures are declared impossible; empty where there are none."""
     if not selections:
         return ""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from multitask.evaluation.report_schema import TrainingFacts
 from multitask.labels import JOINT as JOINT_LOSS
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import JOINT, Line
@@ -43,10 +44,10 @@ def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None
     }
 
 
-def best_epoch_of(training: Mapping[str, Any], history: History) -> int | None:
+def best_epoch_of(training: TrainingFacts, history: History) -> int | None:
     """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
     bests = [row["epoch"] for row in history if row.get("best")]
-    found: int | None = training.get("best_epoch") or (bests[-1] if bests else None)
+    found: int | None = training.best_epoch or (bests[-1] if bests else None)
     return found
 
 

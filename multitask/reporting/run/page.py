@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from multitask.evaluation.metrics import MATRIX_CLASSES
+from multitask.evaluation.report_schema import ClassDistribution, LabellingScores, RunReport, TrainingFacts
 from multitask.reporting.html import Mistake, Picture, embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.balance import balance_view
@@ -22,9 +23,9 @@ from multitask.reporting.text import (
     crop_text,
     duration_text,
     error_text,
+    image_notes,
     interval_text,
     moment_text,
-    picture_notes,
     plural,
     score_text,
 )
@@ -44,103 +45,100 @@ _TRAINING_FACTS = {
 
 
 def render_report(
-    report: Mapping[str, Any],
+    report: RunReport,
     history: Sequence[Mapping[str, Any]],
     *,
     augmented: Sequence[Picture] = (),
     mistakes: Sequence[Mistake] = (),
     fold_histories: Sequence[Sequence[Mapping[str, Any]]] = (),
+    images_missing: str | None = None,
 ) -> str:
     """One run's report as a complete HTML page that needs no other file.
 
     Args:
-        report: what RUN/report.json holds; any metric in it can be None. ``pictures_missing``, where it
-            is there, says in a line why no picture can be shown.
+        report: any score in it can be None.
         history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated, or in folds.
         augmented: training pictures as the network sees them.
         mistakes: wrongly predicted pictures; shown by falling confidence.
         fold_histories: each fold's history, of a run in folds.
+        images_missing: why no image can be shown, in a line; None where they can.
 
     Returns:
         The page. The same arguments give the same characters.
     """
-    training = report.get("training") or {}
-    tasks = [
-        class_scores(name, f"task-{place}", scores) for place, (name, scores) in enumerate(report["tasks"].items())
-    ]
-    joint = class_scores("joint", "joint", report["joint"])
+    tasks = [class_scores(name, f"task-{place}", scores) for place, (name, scores) in enumerate(report.tasks.items())]
+    joint = class_scores("joint", "joint", report.joint)
     return render(
         "report.html",
-        title=f"{report['run']} · {report['split']}",
-        groups=plural(report["num_groups"], "group", "groups"),
+        title=f"{report.run} · {report.split}",
+        groups=plural(report.num_groups, "group", "groups"),
         report=report,
-        created=moment_text(report["created"]),
+        created=moment_text(report.created),
         reading=_reading(report),
-        training=training,
-        facts=_facts(training),
+        facts=_facts(report.training),
         joint=joint,
         tasks=tasks,
         rows=_rows(report),
         attribution=_attribution(report),
-        rules=rules_view(report),
-        term=report.get("joint_term"),
+        rules=rules_view(report.decode_rules),
+        term=report.joint_term,
         lost=_lost(report),
-        unseen=unseen_scores(report.get("unseen")),
-        folds=fold_scores(report.get("folds"), fold_histories),
-        learning=learning_view(tuple(report["tasks"]), history, best_epoch_of(training, history)),
-        balance=balance_view(history, {name: place for place, name in enumerate(report["tasks"])}),
+        unseen=unseen_scores(report.unseen),
+        folds=fold_scores(report.folds, fold_histories),
+        learning=learning_view(tuple(report.tasks), history, best_epoch_of(report.training, history)),
+        balance=balance_view(history, {name: place for place, name in enumerate(report.tasks)}),
         distributions=_distributions(report),
-        splits=_splits(report.get("class_distribution") or {}),
-        never=never_in_words(*_never(report)),
-        impossible=impossible_yaml((report.get("empty_cells") or {}).get("impossible") or ()),
-        pictures_missing=report.get("pictures_missing"),
+        splits=_splits(report.class_distribution or {}),
+        never=never_in_words(report.empty_cells.never, len(report.joint.classes)) if report.empty_cells else "",
+        impossible=impossible_yaml(report.empty_cells.impossible) if report.empty_cells else "",
+        pictures_missing=images_missing,
         augmented=[{"picture": picture, **embedded(picture.pixels)} for picture in augmented],
         mistakes=[
-            {"mistake": mistake, **embedded(mistake.pixels), **_wrong_parts(mistake, tuple(report["tasks"]))}
+            {"mistake": mistake, **embedded(mistake.pixels), **_wrong_parts(mistake, tuple(report.tasks))}
             for mistake in sorted(mistakes, key=lambda mistake: -mistake.confidence)
         ],
     )
 
 
-def _reading(report: Mapping[str, Any]) -> list[str]:
+def _reading(report: RunReport) -> list[str]:
     """The report in two or three plain sentences."""
-    joint, attribution = report["joint"], report.get("attribution") or {}
-    macro_f1 = joint["macro_f1"]
-    where = f"on {plural(report['num_images'], 'picture', 'pictures')}"
-    where += f" of {plural(report['num_groups'], 'group', 'groups')}"
+    joint, attribution = report.joint, report.attribution
+    macro_f1 = joint.macro_f1
+    where = f"on {plural(report.num_images, 'picture', 'pictures')}"
+    where += f" of {plural(report.num_groups, 'group', 'groups')}"
     if macro_f1 is None:
         return [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]
-    interval = interval_text(joint["macro_f1_ci"])
+    interval = interval_text(joint.macro_f1_ci)
     sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
-    lost = {name: value for name, value in (attribution.get("lost") or {}).items() if value is not None}
+    lost = {name: value for name, value in (attribution.lost or {}).items() if value is not None}
     if lost:
         order = sorted(lost, key=lambda name: -lost[name])
         shares = [
             f"{name} {'for' if place else 'accounts for'} {score_text(lost[name])}" for place, name in enumerate(order)
         ]
-        if attribution.get("absent"):
-            shares.append(f"classes without a picture for {score_text(attribution['absent'])}")
+        if attribution.absent:
+            shares.append(f"classes without a picture for {score_text(attribution.absent)}")
         sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
-    if report.get("crop"):
-        sentences.append(crop_text(report["crop"]))
-    sentences += [f"{note}." for note in picture_notes(report)]
-    if joint["absent_classes"]:
-        sentences.append(absent_in_words(joint["absent_classes"], joint.get("ceiling")))
+    if report.crop:
+        sentences.append(crop_text(report.crop))
+    sentences += [f"{note}." for note in image_notes(report.images)]
+    if joint.absent_classes:
+        sentences.append(absent_in_words(joint.absent_classes, joint.ceiling))
     return sentences
 
 
-def _lost(report: Mapping[str, Any]) -> float | None:
-    macro_f1 = report["joint"]["macro_f1"]
+def _lost(report: RunReport) -> float | None:
+    macro_f1 = report.joint.macro_f1
     return None if macro_f1 is None else 1 - macro_f1
 
 
-def _rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows(report: RunReport) -> list[dict[str, Any]]:
     """A row for the joint classes and one per task, with each interval's place on one common scale."""
-    attribution = report.get("attribution") or {}
-    perfect, lost = attribution.get("perfect") or {}, attribution.get("lost") or {}
-    measured = [("joint", report["joint"], None, _lost(report) if lost else None)]
-    measured += [(name, scores, perfect.get(name), lost.get(name)) for name, scores in report["tasks"].items()]
-    shown = [value for _, row, *_ in measured for value in (row["macro_f1"], *(row["macro_f1_ci"] or ()))]
+    perfect, lost = report.attribution.perfect, report.attribution.lost or {}
+    measured: list[tuple[str, LabellingScores, float | None, float | None]]
+    measured = [("joint", report.joint, None, _lost(report) if lost else None)]
+    measured += [(name, scores, perfect.get(name), lost.get(name)) for name, scores in report.tasks.items()]
+    shown = [value for _, row, *_ in measured for value in (row.macro_f1, *(row.macro_f1_ci or ()))]
     floor = min(0.9, int(min((value for value in shown if value is not None), default=0.9) * 10) / 10)
 
     def percent(value: float) -> float:
@@ -148,46 +146,48 @@ def _rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     rows = []
     for name, scores, if_perfect, share in measured:
+        bar = None
+        if scores.macro_f1_ci is not None:
+            low, high = map(percent, scores.macro_f1_ci)
+            bar = (low, round(high - low, 1))
         row = {"name": name, "scores": scores, "perfect": if_perfect, "lost": share, "floor": floor}
-        row |= {"error": error_text(scores.get("number"))}
-        row |= {"dot": None if scores["macro_f1"] is None else percent(scores["macro_f1"]), "bar": None}
-        if interval_text(scores["macro_f1_ci"]):
-            low, high = map(percent, scores["macro_f1_ci"])
-            row["bar"] = (low, round(high - low, 1))
+        row |= {"error": error_text(scores.number), "bar": bar}
+        row |= {"dot": None if scores.macro_f1 is None else percent(scores.macro_f1)}
         rows.append(row)
     return rows
 
 
-def _attribution(report: Mapping[str, Any]) -> Markup | None:
-    found, macro_f1 = report.get("attribution") or {}, report["joint"]["macro_f1"]
-    lost = {name: (found.get("lost") or {}).get(name) for name in report["tasks"]}
+def _attribution(report: RunReport) -> Markup | None:
+    found, macro_f1 = report.attribution, report.joint.macro_f1
+    lost = {name: (found.lost or {}).get(name) for name in report.tasks}
     if macro_f1 is None or all(value is None for value in lost.values()):
         return None
-    perfect = found.get("perfect") or {}
-    gains = {name: None if perfect.get(name) is None else perfect[name] - macro_f1 for name in lost}
+    perfect = {name: found.perfect.get(name) for name in lost}
+    gains = {name: None if value is None else value - macro_f1 for name, value in perfect.items()}
     words = "; ".join(f"{name} {score_text(value)}" for name, value in lost.items())
     return Markup(
         plots.attribution(
             lost,
             gains,
-            absent=found.get("absent"),
+            absent=found.absent,
             key="lost",
             label=f"Joint macro-F1 lost by each task: {words}",
         )
     )
 
 
-def _distributions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _distributions(report: RunReport) -> list[dict[str, Any]]:
     """A plot per task and one of the joint classes, each over all splits."""
-    splits = report.get("class_distribution") or {}
+    splits = report.class_distribution or {}
     if not splits:
         return []
     found = []
-    measured = [*report["tasks"].items(), ("joint", report["joint"])]
-    for place, (name, scores) in enumerate(measured):
-        last = place == len(measured) - 1
-        names = [row["name"] for row in scores["classes"]]
-        counts = {split: part["joint"] if last else part["tasks"][name] for split, part in splits.items()}
+    for place, (name, scores) in enumerate([*report.tasks.items(), ("joint", report.joint)]):
+        last = place == len(report.tasks)
+        names = [row.name for row in scores.classes]
+        counts: dict[str, Sequence[int]] = {
+            split: part.joint if last else part.tasks[name] for split, part in splits.items()
+        }
         title = name
         if len(names) > MATRIX_CLASSES:
             title = f"{name}: the {LISTED_CLASSES} commonest of {len(names):,} classes"
@@ -204,7 +204,7 @@ def _distributions(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _commonest(
     names: Sequence[str], counts: Mapping[str, Sequence[int]], most: int
-) -> tuple[list[str], dict[str, list[int]]]:
+) -> tuple[list[str], dict[str, Sequence[int]]]:
     """Of so many classes those with the most pictures in all splits together, and their counts."""
     chosen = np.argsort(-np.sum(list(counts.values()), axis=0), kind="stable")[:most]
     return [names[place] for place in chosen], {
@@ -212,15 +212,9 @@ def _commonest(
     }
 
 
-def _never(report: Mapping[str, Any]) -> tuple[Sequence[str], int]:
-    """The classes that are in no split, and the number of those that can occur."""
-    return (report.get("empty_cells") or {}).get("never") or (), len(report["joint"]["classes"])
-
-
-def _splits(splits: Mapping[str, Mapping[str, Any]]) -> str:
+def _splits(splits: Mapping[str, ClassDistribution]) -> str:
     sizes = (
-        f"{name}: {plural(split['num_images'], 'picture', 'pictures')} "
-        f"of {plural(split['num_groups'], 'group', 'groups')}"
+        f"{name}: {plural(split.num_images, 'picture', 'pictures')} of {plural(split.num_groups, 'group', 'groups')}"
         for name, split in splits.items()
     )
     return "; ".join(sizes) + "."
@@ -235,17 +229,18 @@ def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> dict[str, list[tuple
     return {side: list(zip(parts, wrong, strict=True)) for side, parts in sides.items()}
 
 
-def _facts(training: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Training facts in the order of the table above, then any that the table does not know."""
-    found = []
-    known = [key for key in _TRAINING_FACTS if key in training]
-    for key in [*known, *(key for key in training if key not in _TRAINING_FACTS)]:
-        value = training[key]
-        if key == "seconds" and value is not None:
+def _facts(training: TrainingFacts) -> list[tuple[str, str]]:
+    """What is known of the training; only that there is no best epoch is said too."""
+    facts = []
+    for key, name in _TRAINING_FACTS.items():
+        value = getattr(training, key)
+        if value is None and key != "best_epoch":
+            continue
+        if key == "seconds":
             text = duration_text(value)
-        elif isinstance(value, int) and not isinstance(value, bool) and key != "seed":
+        elif isinstance(value, int) and key != "seed":
             text = count_text(value)
         else:
-            text = "–" if value is None else str(value)
-        found.append((_TRAINING_FACTS.get(key, key.replace("_", " ").capitalize()), text))
-    return found
+            text = "–" if value is None else value if isinstance(value, str) else str(value)
+        facts.append((name, text))
+    return facts

@@ -14,6 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from multitask.evaluation.report_schema import ReliabilityBin
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,
@@ -123,32 +124,32 @@ def learning_curves(
         return to_svg(fig, key, label)
 
 
-def reliability(bins: Sequence[Mapping[str, Any]], *, key: str, label: str) -> str:
+def reliability(bins: Sequence[ReliabilityBin], *, key: str, label: str) -> str:
     """Accuracy against confidence, bin by bin, above the number of pictures in each bin.
 
     Args:
-        bins: ``low``, ``high``, ``count``, and ``confidence`` and ``accuracy``, which are None in an empty bin.
+        bins: in order.
         key: a prefix for the SVG's ids, unique on the page.
         label: the plot in words.
     """
-    full = [row for row in bins if row["count"] and row["confidence"] is not None and row["accuracy"] is not None]
-    counts = [row["count"] for row in bins]
+    full = [row for row in bins if row.count and row.confidence is not None and row.accuracy is not None]
+    counts = [row.count for row in bins]
     with drawing():
         fig = new_figure(WIDTH_PX, 376)
         inner_px = WIDTH_PX - LEFT_PX - 12
         axes = place_axes(fig, LEFT_PX, 26, inner_px, 216)
         axes.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=(0, (4, 3)), alpha=0.6)
         axes.plot(
-            [row["confidence"] for row in full],
-            [row["accuracy"] for row in full],
+            [row.confidence for row in full],
+            [row.accuracy for row in full],
             color=PALETTE[0],
             linewidth=1.4,
             clip_on=False,
         )
         axes.scatter(
-            [row["confidence"] for row in full],
-            [row["accuracy"] for row in full],
-            s=[14 + 90 * row["count"] / max(counts) for row in full],
+            [row.confidence for row in full],
+            [row.accuracy for row in full],
+            s=[14 + 90 * row.count / max(counts) for row in full],
             color=PALETTE[0],
             edgecolor=PAPER,
             clip_on=False,
@@ -158,9 +159,9 @@ def reliability(bins: Sequence[Mapping[str, Any]], *, key: str, label: str) -> s
         name_y(axes, "accuracy (share of the bin that is right)", LEFT_PX)
         below = place_axes(fig, LEFT_PX, 293, inner_px, 42)
         below.bar(
-            [row["low"] for row in bins],
+            [row.low for row in bins],
             counts,
-            width=[(row["high"] - row["low"]) * 0.88 for row in bins],
+            width=[(row.high - row.low) * 0.88 for row in bins],
             align="edge",
             color=PALETTE[0],
         )

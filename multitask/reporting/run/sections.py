@@ -7,35 +7,34 @@ from typing import Any
 
 from markupsafe import Markup
 
+from multitask.evaluation.report_schema import FoldScores, UnseenScores
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import Line
 from multitask.reporting.text import count_text, interval_text, plural, score_text
 
 
-def unseen_scores(found: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def unseen_scores(found: UnseenScores | None) -> dict[str, Any] | None:
     """How the classes that were held out of training are answered; None where none was."""
     if not found:
         return None
-    num = len(found["classes"])
-    pictures = (
-        f"{plural(found['num_images'], 'picture', 'pictures')} of {plural(found['num_groups'], 'group', 'groups')}"
-    )
+    num = len(found.classes)
+    pictures = f"{plural(found.num_images, 'picture', 'pictures')} of {plural(found.num_groups, 'group', 'groups')}"
     words = f"{plural(num, 'class', 'classes')} had no picture to train on; here {pictures} belong to "
     words += f"{'it' if num == 1 else 'them'}. "
-    if found["macro_f1"] is None:
+    if found.macro_f1 is None:
         words += "So there is no score of what was never trained on."
     else:
         words += f"A network that learns only whole classes cannot answer {'it' if num == 1 else 'them'}; "
         words += "one that learns the factors may."
     scores = [
-        {"name": name, "score": found[f"{key}macro_f1"], "interval": interval_text(found[f"{key}macro_f1_ci"])}
-        for name, key in (("never trained on", ""), ("trained on", "seen_"))
+        {"name": "never trained on", "score": found.macro_f1, "interval": interval_text(found.macro_f1_ci)},
+        {"name": "trained on", "score": found.seen_macro_f1, "interval": interval_text(found.seen_macro_f1_ci)},
     ]
-    return {"words": words, "scores": scores, "classes": found["classes"]}
+    return {"words": words, "scores": scores, "classes": found.classes}
 
 
 def fold_scores(
-    rows: Sequence[Mapping[str, Any]] | None, histories: Sequence[Sequence[Mapping[str, Any]]]
+    rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[Mapping[str, Any]]]
 ) -> dict[str, Any] | None:
     """Each fold's scores on its own people, and how they came about; None where there are no folds."""
     if not rows:
@@ -59,10 +58,10 @@ def fold_scores(
     return {
         "rows": [
             {
-                "fold": row["fold"],
-                "counts": [count_text(row[key]) for key in ("num_groups", "num_images")],
-                "scores": [score_text(value) for value in (row["macro_f1"], *row["tasks"].values())],
-                "epochs": f"{count_text(row['best_epoch'])} of {count_text(row['num_epochs'])}",
+                "fold": row.fold,
+                "counts": [count_text(row.num_groups), count_text(row.num_images)],
+                "scores": [score_text(value) for value in (row.macro_f1, *row.tasks.values())],
+                "epochs": f"{count_text(row.best_epoch)} of {count_text(row.num_epochs)}",
             }
             for row in rows
         ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from multitask.evaluation.report_schema import ClassScores, LabellingScores
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_scores import absent_in_words, class_scores
 
@@ -14,18 +15,19 @@ def undrawn(monkeypatch):
 
 def make_scores(matrix):
     names = [f"c{place}" for place in range(len(matrix))]
-    return {
-        "num_images": sum(map(sum, matrix)),
-        "accuracy": 0.75,
-        "accuracy_ci": [0.5, 0.9],
-        "macro_f1": 0.7,
-        "macro_f1_ci": None,
-        "ece": None,
-        "absent_classes": [],
-        "classes": [{"name": name, "support": sum(row)} for name, row in zip(names, matrix, strict=True)],
-        "confusion": matrix,
-        "reliability": [],
-    }
+    return LabellingScores(
+        num_images=sum(map(sum, matrix)),
+        num_groups=1,
+        accuracy=0.75,
+        accuracy_ci=(0.5, 0.9),
+        macro_f1=0.7,
+        macro_f1_ci=None,
+        ece=None,
+        absent_classes=(),
+        classes=tuple(ClassScores(name, sum(row), 0.5, 0.5, 0.5) for name, row in zip(names, matrix, strict=True)),
+        confusion=tuple(map(tuple, matrix)),
+        reliability=(),
+    )
 
 
 def test_cells_say_count_share_and_whether_they_are_right():

@@ -1,20 +1,22 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import matplotlib
 import pytest
 
+from multitask.evaluation.report_schema import ReliabilityBin
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import JOINT, Line
 from multitask.reporting.svg import INK, PAPER, SMALL_PX, WIDTH_PX
 
 SVG = "{http://www.w3.org/2000/svg}"
 BINS = [
-    {"low": 0.0, "high": 0.5, "count": 0, "confidence": None, "accuracy": None},
-    {"low": 0.5, "high": 0.75, "count": 4, "confidence": 0.6, "accuracy": 0.5},
-    {"low": 0.75, "high": 1.0, "count": 12, "confidence": 0.9, "accuracy": 0.8},
+    ReliabilityBin(low=0.0, high=0.5, count=0, confidence=None, accuracy=None),
+    ReliabilityBin(low=0.5, high=0.75, count=4, confidence=0.6, accuracy=0.5),
+    ReliabilityBin(low=0.75, high=1.0, count=12, confidence=0.9, accuracy=0.8),
 ]
 NASTY = ["<script>", "a&b", "$x_1$ or $y$", "#010203", "日本", "line\nbreak"]
 
@@ -158,7 +160,7 @@ def test_attribution_without_absent_classes_or_with_an_unknown_head():
 def test_reliability_draws_one_point_per_bin_that_has_pictures():
     point = r"fill: var\(--blue, #0072B2\); stroke: var\(--paper"
     assert len(re.findall(point, draw_reliability())) == 2
-    empty = [{**row, "count": 0, "confidence": None, "accuracy": None} for row in BINS]
+    empty = [replace(row, count=0, confidence=None, accuracy=None) for row in BINS]
     assert not re.findall(point, plots.reliability(empty, key="k", label="l"))
     assert "accuracy" in "".join(texts(plots.reliability([], key="k", label="l")))
 

@@ -21,6 +21,8 @@ def report_metrics(space: LabelSpace) -> tuple[str, ...]:
     numbered = {f"tasks.{task.name}" for task in space.tasks if task.kind == "binned"}
 
     def keys(path: tuple[str, ...]) -> Iterable[object]:
+        if path[0] not in _PARTS:
+            return ()
         if path[-1] in ("tasks", "perfect", "lost"):
             return space.task_names
         if path[-1] == "reliability":

@@ -69,7 +69,7 @@ def summarise_study(
         created=min((trial.datetime_start for trial in every if trial.datetime_start), default=datetime.now())
         .astimezone()
         .isoformat(timespec="seconds"),
-        versions=environment().versions or {},
+        versions={**(environment().versions or {})},
         base=settings.base,
         objectives=tuple(
             Aim(metric, direction) for metric, direction in zip(settings.objective, settings.directions, strict=True)

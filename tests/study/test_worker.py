@@ -17,7 +17,7 @@ from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stop
 from multitask.study.metrics import figure
 from multitask.study.pool import Worker
 from multitask.study.worker import do
-from multitask.utils.records import read_record
+from multitask.utils.records import read_record, to_json_data
 
 ONE = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
 METRICS = ("joint.macro_f1", "tasks.age.mae")
@@ -106,7 +106,7 @@ class TestDo:
         trial = json.loads((tmp_path / "trial" / "report.json").read_text())
         assert alone.report is not None
         for key in ("joint", "tasks", "attribution"):
-            assert trial[key] == json.loads(json.dumps(alone.report[key]))
+            assert trial[key] == to_json_data(getattr(alone.report, key))
         assert (tmp_path / "trial" / "predictions-val.csv").read_bytes() == (
             tmp_path / "alone" / "predictions-val.csv"
         ).read_bytes()

@@ -19,30 +19,30 @@ class AuditFolder:
 
     @property
     def page(self) -> Path:
-        """Where suspects are reviewed."""
+        """``audit.html``, the page on which suspects are reviewed."""
         return self.path / "audit.html"
 
     @property
     def figures(self) -> Path:
-        """What was found."""
+        """``audit.json``, the findings."""
         return self.path / "audit.json"
 
     @property
     def suspects(self) -> Path:
-        """The surest suspects as corrections."""
+        """``suspects.yaml``, the surest suspects as corrections."""
         return self.path / "suspects.yaml"
 
     @property
     def accepted(self) -> Path:
-        """Where the page's export is looked for, if no file is named."""
+        """``corrections.yaml``, the page's export, which is applied where no file is named."""
         return self.path / "corrections.yaml"
 
     @property
     def applied(self) -> Path:
-        """What came of corrections."""
+        """The folder of the run on corrected labels."""
         return self.path / "applied"
 
     @property
     def report(self) -> Path:
-        """The scores before and after them."""
+        """The scores before and after the corrections."""
         return self.applied / "report.json"

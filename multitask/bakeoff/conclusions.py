@@ -1,4 +1,4 @@
-"""What a comparison found, in plain sentences."""
+"""The conclusions of a comparison, in sentences."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def axis_sentence(name: str, reference: str, found: Mapping[int, ReferenceDiffer
 
 
 def listed(numbers: Sequence[int]) -> str:
-    """``40, 80 and 160``."""
+    """Numbers as a list in words: ``40, 80 and 160``."""
     words = list(map(str, numbers))
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 

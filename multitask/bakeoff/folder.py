@@ -36,14 +36,14 @@ class BakeoffFolder:
         return self.path / slug / "tune" / str(number)
 
     def exists(self) -> bool:
-        """Whether there is a bake-off."""
+        """Whether the folder holds a bake-off."""
         return self.settings.is_file()
 
     def claim(self) -> None:
-        """Checks that a bake-off may be kept here.
+        """Refuses a folder that holds anything but a bake-off.
 
         Raises:
-            UserError: there is something else.
+            UserError: it does.
         """
         if self.exists() or not self.path.exists():
             return

@@ -1,4 +1,4 @@
-"""A bake-off file made out: every contender's config, checked whole before anything is trained."""
+"""The plan of a bake-off: every contender's config, checked whole before anything is trained."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALL_HEADS = "heads.*."
 
 @dataclass(frozen=True)
 class Contender:
-    """Who competes.
+    """A contender of a bake-off.
 
     Attributes:
         name: as the file calls it.
@@ -40,12 +40,12 @@ class Contender:
 
     @property
     def slug(self) -> str:
-        """Its folder's name."""
+        """The name of the contender's folder."""
         return slug_of(self.name)
 
 
 class Plan:
-    """A bake-off file made out.
+    """A bake-off file with the configs of all contenders.
 
     Args:
         settings: the file.
@@ -80,13 +80,13 @@ class Plan:
         return self.base.space()
 
     def place(self, point: Point, index: int) -> Changes:
-        """What run ``index`` at a point of the axis has in common for all contenders."""
+        """The settings of run ``index`` at a point of the axis, common to all contenders."""
         settings = self.settings
         found = {"seed": settings.seeds[index], "data.split_seed": settings.split_seed, **self._fold(index)}
         return found if settings.axis is None else {**found, "data.train_groups": None if point == "all" else point}
 
     def tuning_place(self) -> Changes:
-        """What the tuning runs have in common: a seed and a split that no other run has."""
+        """The settings common to the tuning runs: a seed and a split that no other run has."""
         seed = self.settings.seed
         return {"seed": derive(seed, "tune"), "data.split_seed": derive(seed, "tune split"), **self._fold(0)}
 
@@ -129,7 +129,7 @@ class Plan:
         return [self.config(contender, tuned, place) for tuned in reversed(self.combinations)][-1]
 
     def _refuse_reserved(self) -> None:
-        """Nobody may set what the bake-off sets, since it would be ignored, nor what is tuned."""
+        """Refuses changes of keys that the bake-off sets, which would be ignored, and of keys that are tuned."""
         settings = self.settings
         taken = dict.fromkeys([*self.place(settings.points[0], 0), "data.fold"], "")
         taken |= {"seed": "seeds", "data.split_seed": "split_seed", "data.folds": "folds", "data.fold": "folds"}
@@ -188,14 +188,14 @@ def _spelt(changes: Mapping[str, Any], heads: Iterable[str]) -> Changes:
 
 
 def _overlap(key: str, other: str) -> bool:
-    """Whether setting one touches the other, ``heads.*`` being every head."""
+    """Whether ``other`` is ``key`` or a key inside it, ``heads.*`` being every head."""
     if key.startswith("heads.") and other.startswith("heads.") and "*" in (key.split(".")[1], other.split(".")[1]):
         key, other = (".".join(word.split(".")[:1] + word.split(".")[2:]) for word in (key, other))
     return key == other or other.startswith(f"{key}.")
 
 
 def digest_of(config: Config, decode: bool = False, ignore: Iterable[str] = ()) -> str:
-    """What a config trains, in a few letters; with ``decode``, what it answers too."""
+    """A digest of all settings that training depends on; with ``decode``, of the decode rule too."""
     data = config.model_dump(mode="json")
     for key in ignore if decode else ("decode", *ignore):
         *path, last = key.split(".")

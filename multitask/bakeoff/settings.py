@@ -1,4 +1,4 @@
-"""The bake-off file: who competes, on what terms, and what decides."""
+"""The bake-off file: contenders, budget, and the comparison."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _filled(value: object) -> object:
 
 
 class BakeoffSettings(Settings):
-    """A bake-off, whole."""
+    """A bake-off file."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
     """Of the folder."""
@@ -130,7 +130,7 @@ class BakeoffSettings(Settings):
 
     @property
     def compared_with(self) -> str:
-        """The reference's name."""
+        """The name of the contender that all others are compared with."""
         return self.reference or next(iter(self.contenders))
 
     @property
@@ -140,12 +140,12 @@ class BakeoffSettings(Settings):
 
     @property
     def num_passes(self) -> int:
-        """How often every person is answered."""
+        """The number of passes over all groups."""
         return len(self.seeds) if self.folds is None else max(1, len(self.seeds) // self.folds)
 
 
 def slug_of(name: str) -> str:
-    """A contender's name as a folder's."""
+    """A contender's name as the name of a folder."""
     return re.sub(r"[^\w]+", "-", name.strip().lower())
 
 

@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -87,7 +86,7 @@ def apply_corrections(
     return read_record(out.report, CorrectionsReport)  # the same now as whenever it is read
 
 
-def _with_file(own: CorrectionsSettings | None, copy: Path, file: Path) -> dict[str, Any]:
+def _with_file(own: CorrectionsSettings | None, copy: Path, file: Path) -> dict[str, object]:
     """The ``data.corrections`` section with one more file.
 
     Where there is none yet, all that the file holds is applied but what is contested; else the tier stays.

@@ -117,7 +117,7 @@ class Plan:
         except UserError as error:
             raise UserError(f"contenders.{contender.name}: {error}") from None
 
-    def _load(self, contender: Contender, changes: dict[str, Any]) -> Config:
+    def _load(self, contender: Contender, changes: Changes) -> Config:
         return load_config(contender.config, (), changes, allow_extensions=self._allow_extensions)
 
     def _checked(self, contender: Contender) -> Config:

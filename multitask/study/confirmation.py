@@ -11,7 +11,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -22,6 +21,7 @@ from multitask.errors import UserError
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
+from multitask.settings import Changes
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
@@ -42,7 +42,7 @@ class Candidate:
 
     number: int
     study_score: float | None
-    changes: dict[str, Any]
+    changes: Changes
     is_base: bool = False
 
 
@@ -104,8 +104,8 @@ def candidates(study: Study, best: int) -> list[Candidate]:
     ]
 
 
-def _changes(trial: FrozenTrial) -> dict[str, Any]:
-    found: dict[str, Any] = trial.user_attrs.get(trial_attrs.CHANGES, {})
+def _changes(trial: FrozenTrial) -> Changes:
+    found: Changes = trial.user_attrs.get(trial_attrs.CHANGES, {})
     return found
 
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
-from multitask.settings import Bool, Float, Int, PositiveFloat, PositiveInt, Settings, Table
+from multitask.settings import Bool, Changes, Float, Int, PositiveFloat, PositiveInt, Settings, Table
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
 
 Choice = Bool | Int | Float | str | None
-Changes = dict[str, Any]
-"""Settings of the config that a trial changes: dotted key -> value."""
 
 
 class Suggester(Protocol):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from multitask.config import Config
 from multitask.errors import UserError, nearest
-from multitask.settings import flatten, override, problems, validate
-from multitask.study.parameters import BaseValues, Changes, Entry, HeadWeightsEntry, Suggester, same
+from multitask.settings import Changes, flatten, override, problems, validate
+from multitask.study.parameters import BaseValues, Entry, HeadWeightsEntry, Suggester, same
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

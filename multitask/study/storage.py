@@ -87,7 +87,7 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
     """
     address = _address(url)
     backend = address.get_backend_name()
-    options: dict[str, Any] = {}
+    options: dict[str, object] = {}
     if backend == "postgresql":
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
@@ -113,7 +113,7 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
     return storage
 
 
-def _connect(url: str, options: dict[str, Any], heartbeat: HeartbeatSettings | None) -> RDBStorage:
+def _connect(url: str, options: dict[str, object], heartbeat: HeartbeatSettings | None) -> RDBStorage:
     """Optuna's storage, its tables made where there are none, which several launches may do at the same moment."""
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -302,6 +302,6 @@ def without_heartbeat_warning() -> Iterator[None]:
         yield
 
 
-def this_worker(process: int) -> dict[str, Any]:
+def this_worker(process: int) -> dict[str, str | int]:
     """The name of this worker, for a trial's user attributes."""
     return {"host": socket.gethostname(), "process": process, "since": datetime.now(UTC).isoformat(timespec="seconds")}

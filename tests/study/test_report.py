@@ -12,6 +12,7 @@ from optuna.study import Study
 from optuna.trial import TrialState
 from rich.console import Console
 
+from multitask.errors import UserError
 from multitask.reporting import console
 from multitask.reporting.study import console as study_console
 from multitask.reporting.study.console import show_study
@@ -269,6 +270,17 @@ def test_scores_that_are_no_number_are_none(plan: Plan, make_study: MakeStudy, m
     assert report.trials[0].scores == TrialScores(None, tasks)
     assert report.trials[0].history == (TrialEpoch(1, None, tasks),)
     assert_whole(report, monkeypatch)
+
+
+def test_what_is_damaged_of_a_trial_is_named(plan: Plan, make_study: MakeStudy) -> None:
+    study = make_study(plan)
+    begin(study, plan)
+    add(study, plan, "finished", 0.5, **{trial_attrs.HISTORY: [{"epoch": 1, "joint": "x", "tasks": {}}]})
+    with pytest.raises(UserError) as caught:
+        summarise_study(study, plan, None, "study.db")
+    assert str(caught.value) == (
+        "study.db, trial 0: is damaged: history.0.joint: input should be a valid number, found 'x'"
+    )
 
 
 # --- sentences --------------------------------------------------------------------------------------------------

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
@@ -14,11 +12,24 @@ from multitask.data.eda.inspection import EXAMPLES, MOST_CELLS, MOST_LINKED, Lin
 from multitask.labels import JOINT
 from multitask.reporting.eda.plots import histogram
 from multitask.reporting.eda.text import forms, num_copied, sentences
+from multitask.reporting.eda.views import (
+    ClassesView,
+    ClassRow,
+    DistributionView,
+    ExtremesRow,
+    FramedView,
+    LinkedView,
+    MeanImage,
+    MeansView,
+    SamplesRow,
+    ShownImage,
+)
 from multitask.reporting.html import embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_scores import LONG_CLASSES
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.text import amount_text, moment_text, plural, score_text
+from multitask.reporting.views import PlotView
 
 _MOST_FORMS = 15
 _MOST_FAULTS = 50
@@ -106,7 +117,7 @@ def _fewest(groups: NDArray[np.int64], found: Inspection) -> int:
     return int(groups[found.samples.space.possible].min())
 
 
-def _classes(found: Inspection) -> dict[str, Any]:
+def _classes(found: Inspection) -> ClassesView:
     """Groups and pictures of every class in every split."""
     joint = found.counts[JOINT]
     parts = [part for part, indices in found.parts.items() if len(indices)]
@@ -115,21 +126,16 @@ def _classes(found: Inspection) -> dict[str, Any]:
         if not found.samples.space.possible[index]:
             continue
         cells = [int(kind[part][index]) for part in parts for kind in (joint.groups, joint.images)]
-        rows.append({"name": name, "cells": cells})
+        rows.append(ClassRow(name, cells))
     totals = []
     for part in parts:
         indices = found.parts[part]
         totals += [len(set(found.samples.groups[indices])), len(indices)]
     unknown = [num for part in parts for num in (None, joint.unknown[part])]
-    return {
-        "rows": rows,
-        "totals": totals,
-        "unknown": unknown if any(unknown) else None,
-        "long": len(rows) > LONG_CLASSES,
-    }
+    return ClassesView(rows, totals, unknown if any(unknown) else None, len(rows) > LONG_CLASSES)
 
 
-def _distributions(found: Inspection) -> list[dict[str, Any]]:
+def _distributions(found: Inspection) -> list[DistributionView]:
     parts = [part for part, indices in found.parts.items() if len(indices)]
     views = []
     for place, task in enumerate(found.samples.space.tasks):
@@ -141,11 +147,11 @@ def _distributions(found: Inspection) -> list[dict[str, Any]]:
             key=f"distribution-{place}",
             label=f"{task.name}: share of each label in {', '.join(parts)}",
         )
-        views.append({"name": task.name, "plot": Markup(plot), "long": task.num_classes > LONG_CLASSES})
+        views.append(DistributionView(task.name, Markup(plot), task.num_classes > LONG_CLASSES))
     return views
 
 
-def _numbers(found: Inspection) -> list[dict[str, Any]]:
+def _numbers(found: Inspection) -> list[PlotView]:
     """A histogram of every task that is made of a number, with the edges between its classes."""
     views = []
     for place, task in enumerate(found.samples.space.tasks):
@@ -168,11 +174,11 @@ def _numbers(found: Inspection) -> list[dict[str, Any]]:
             label=f"Number of pictures by {task.name}, from {low} to {high}",
             marks=task.edges,
         )
-        views.append({"name": task.name, "words": words, "plot": Markup(plot)})
+        views.append(PlotView(task.name, Markup(plot), words))
     return views
 
 
-def _linked(found: Inspection, item: Linked) -> dict[str, Any]:
+def _linked(found: Inspection, item: Linked) -> LinkedView:
     where = [f"{group} ({split})" for group, split in zip(item.groups, item.splits, strict=True)]
     pairs = [pair for pair in item.pairs[:EXAMPLES] if {pair.first, pair.second} <= set(found.pixels)]
     same = sum(pair.same_file for pair in item.pairs)
@@ -182,37 +188,37 @@ def _linked(found: Inspection, item: Linked) -> dict[str, Any]:
     if same < len(item.pairs):
         least = min(pair.correlation for pair in item.pairs)
         nature.append(f"{len(item.pairs) - same:,} nearly the same (correlation from {score_text(least)})")
-    return {
-        "groups": where[:EXAMPLES],
-        "more": max(0, len(where) - EXAMPLES),
-        "leak": item.leak,
-        "differ": item.differ,
-        "words": f"{plural(len(item.pairs), 'pair', 'pairs')} of pictures: {', '.join(nature)}.",
-        "pairs": [[_shown(found, index) for index in (pair.first, pair.second)] for pair in pairs],
-        "captions": [_pair_text(pair) for pair in pairs],
-    }
+    return LinkedView(
+        groups=where[:EXAMPLES],
+        more=max(0, len(where) - EXAMPLES),
+        leak=item.leak,
+        differ=item.differ,
+        words=f"{plural(len(item.pairs), 'pair', 'pairs')} of pictures: {', '.join(nature)}.",
+        pairs=[(_shown(found, pair.first), _shown(found, pair.second)) for pair in pairs],
+        captions=[_pair_text(pair) for pair in pairs],
+    )
 
 
 def _pair_text(pair: Pair) -> str:
     return "the same file" if pair.same_file else f"correlation {score_text(pair.correlation)}"
 
 
-def _shown(found: Inspection, index: int) -> dict[str, Any]:
+def _shown(found: Inspection, index: int) -> ShownImage:
     samples = found.samples
     labels = [
         "?" if label < 0 else task.classes[label]
         for task, label in zip(samples.space.tasks, samples.labels[index], strict=True)
     ]
-    return {
-        "image": str(samples.images[index]),
-        "labels": "/".join(labels),
-        "brightness": round(float(found.looks.brightness[index])),
-        "sharpness": amount_text(float(found.looks.sharpness[index])),
+    return ShownImage(
+        image=str(samples.images[index]),
+        labels="/".join(labels),
+        brightness=round(float(found.looks.brightness[index])),
+        sharpness=amount_text(float(found.looks.sharpness[index])),
         **embedded(found.pixels[index]),
-    }
+    )
 
 
-def _framed(found: Inspection) -> list[dict[str, Any]]:
+def _framed(found: Inspection) -> list[FramedView]:
     """Some pictures with the frame of what is used, and what becomes of it."""
     if found.framing is None or (fit := found.framing.facts.fit) is None:
         return []
@@ -222,11 +228,11 @@ def _framed(found: Inspection) -> list[dict[str, Any]]:
     for item in found.framing.drawn:
         wide = (item.share > 0) != (fit.name == "pad")
         words = "the same shape" if abs(item.share) < 0.005 else f"{abs(item.share):.1%} of the {side[wide]}: {verb}"
-        views.append({"image": item.image, "words": words, "whole": embedded(item.whole), "seen": embedded(item.seen)})
+        views.append(FramedView(item.image, words, embedded(item.whole), embedded(item.seen)))
     return views
 
 
-def _measures(found: Inspection) -> list[dict[str, Any]]:
+def _measures(found: Inspection) -> list[PlotView]:
     """Brightness and sharpness of all pictures."""
     readable = found.looks.readable
     if not readable.any():
@@ -250,21 +256,21 @@ def _measures(found: Inspection) -> list[dict[str, Any]]:
             label=f"{name} of the pictures, from {known.min():.0f} to {known.max():.0f}, median {np.median(known):.0f}",
             log=log,
         )
-        views.append({"name": name, "words": words, "plot": Markup(plot)})
+        views.append(PlotView(name, Markup(plot), words))
     return views
 
 
-def _extremes(found: Inspection) -> list[dict[str, Any]]:
+def _extremes(found: Inspection) -> list[ExtremesRow]:
     rows = []
     for kind, indices in found.extremes.items():
         shown = [_shown(found, index) for index in indices if index in found.pixels]
         if shown:
-            value = "brightness" if kind in ("darkest", "brightest") else "sharpness"
-            rows.append({"kind": kind, "value": value, "shown": shown})
+            bright = kind in ("darkest", "brightest")
+            rows.append(ExtremesRow(kind, [(one, str(one.brightness) if bright else one.sharpness) for one in shown]))
     return rows
 
 
-def _means(found: Inspection) -> list[dict[str, Any]]:
+def _means(found: Inspection) -> list[MeansView]:
     """The mean picture of each label of each task, then of the classes."""
     space = found.samples.space
     wanted = [(task.name, list(enumerate(task.classes))) for task in space.tasks]
@@ -275,18 +281,18 @@ def _means(found: Inspection) -> list[dict[str, Any]]:
         for label, name in labels[:MOST_CELLS]:
             mean = found.mean(task, label)
             if mean is not None:
-                shown.append({"name": name, "num": plural(mean[1], "picture", "pictures"), **embedded(mean[0])})
+                shown.append(MeanImage(name, plural(mean[1], "picture", "pictures"), **embedded(mean[0])))
         if shown:
-            views.append({"name": "classes" if task == JOINT else task, "shown": shown})
+            views.append(MeansView("classes" if task == JOINT else task, shown))
     return views
 
 
-def _grid(found: Inspection) -> list[dict[str, Any]]:
+def _grid(found: Inspection) -> list[SamplesRow]:
     rows = []
     for cell, indices in found.grid.items():
         shown = [_shown(found, index) for index in indices if index in found.pixels]
         if shown:
             num = int(sum(counts[cell] for counts in found.counts[JOINT].images.values()))
             name = found.samples.space.class_names[cell]
-            rows.append({"name": name, "num": plural(num, "picture", "pictures"), "shown": shown})
+            rows.append(SamplesRow(name, plural(num, "picture", "pictures"), shown))
     return rows

@@ -245,7 +245,7 @@ def test_the_example_of_a_run_in_python_runs(
     monkeypatch.setattr(multitask, "load_config", lambda path, overrides: config)  # the example's takes a minute
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
-    assert re.match(r"0\.\d+ .*'age': ", capsys.readouterr().out)
+    assert re.fullmatch(r"0\.\d+ 0\.\d+\n", capsys.readouterr().out)
 
 
 def unknown_in_text(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which part of a picture the network sees: all of it, a fixed part, a box from the table, or the face."""
+"""Crops: the part of an image that the network sees: all of it, a fixed part, a box from the table, or the face."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from multitask.data.face_detector import FaceDetector
 
 Region = tuple[float, float, float, float]
-"""Left, top, right, bottom as fractions of the upright picture's width and height."""
+"""Left, top, right, bottom as fractions of the upright image's width and height."""
 Box = NDArray[np.float64]
-"""(4,) left, top, right, bottom in pixels of the upright picture; NaN where unknown."""
+"""(4,) left, top, right, bottom in pixels of the upright image; NaN where unknown."""
 
 
 class CropSettings(Settings):
-    """What every crop can be asked."""
+    """The settings of a crop."""
 
     name: str
     boxed: ClassVar[bool] = False
-    """Whether each picture is cropped to a box of its own."""
+    """Whether each image is cropped to a box of its own."""
 
     @abstractmethod
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
-        """The part of a picture that is used.
+        """The part of an image that is used.
 
         Args:
-            width: of the upright picture, in pixels.
+            width: of the upright image, in pixels.
             height: likewise.
-            aspect: width / height of what the part becomes.
-            box: the picture's own, if it has one; a crop that is not ``boxed`` does not look at it.
+            aspect: width / height of the network's input.
+            box: the image's own, if it has one; only a ``boxed`` crop uses it.
 
         Raises:
-            UserError: the box is no part of the picture.
+            UserError: the box is no part of the image.
         """
 
     @abstractmethod
     def key(self) -> str:
-        """What the part depends on beside the picture, its box and its detector."""
+        """Whatever the part depends on beside the image, its box and its detector, as plain values for a cache key."""
 
     def detector(self) -> FaceDetector | None:
-        """What finds the box of a picture; None: nothing does.
+        """The detector of an image's box; None: there is none.
 
         Raises:
             UserError: its model cannot be used.
@@ -62,25 +62,25 @@ CROPS: Table[CropSettings] = Table("crop", CropSettings, default="none")
 
 AnyCrop = Annotated[CropSettings, CROPS]
 AnyFallback = Annotated[CropSettings, CROPS.part(lambda row: not row.boxed, default="centre")]
-"""What is used of a picture without a box."""
+"""What is used of an image without a box."""
 
 
 class WholeSettings(CropSettings):
-    """No crop: the whole picture."""
+    """No crop: the whole image."""
 
     name: Literal["none"] = "none"
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
-        """All of every picture."""
+        """All of every image."""
         return 0.0, 0.0, 1.0, 1.0
 
     def key(self) -> str:
-        """As that of a fixed part which is all of the picture."""
+        """The key of a fixed part that is all of the image."""
         return repr((0.0, 0.0, 1.0, 1.0))
 
 
 class CentreSettings(CropSettings):
-    """A fixed part, as fractions of the picture: where the faces stand in pictures that are all framed alike."""
+    """A fixed part, as fractions of the image, for images that are all framed alike."""
 
     name: Literal["centre"] = "centre"
     left: Fraction = 0.0
@@ -98,16 +98,16 @@ class CentreSettings(CropSettings):
         return self
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
-        """The same part of every picture."""
+        """The same part of every image."""
         return self.left, self.top, self.right, self.bottom
 
     def key(self) -> str:
-        """The part."""
+        """The fractions."""
         return repr((self.left, self.top, self.right, self.bottom))
 
 
 class BoxedSettings(CropSettings):
-    """A box of the picture's own, with a margin."""
+    """A box of the image's own, with a margin."""
 
     boxed: ClassVar[bool] = True
     margin: Annotated[NonNegativeFloat, Field(le=100)]
@@ -121,12 +121,12 @@ class BoxedSettings(CropSettings):
         return around(box, self.margin, width, height, aspect)
 
     def key(self) -> str:
-        """Margin and fallback."""
+        """The margin, and the key of the fallback."""
         return repr((self.name, self.margin, self.fallback.key()))
 
 
 class BoxSettings(BoxedSettings):
-    """The box that the table of samples has for a picture."""
+    """The box that the table of samples has for an image."""
 
     name: Literal["box"] = "box"
     margin: Annotated[NonNegativeFloat, Field(le=100)] = 0.0
@@ -152,7 +152,7 @@ class FaceSettings(BoxedSettings):
     """The longer side of what the detector sees; it misses faces of less than about 10 pixels there."""
 
     def detector(self) -> FaceDetector:
-        """What finds the face in a picture.
+        """The face detector.
 
         Raises:
             UserError: the model cannot be read, or is not YuNet.
@@ -163,17 +163,17 @@ class FaceSettings(BoxedSettings):
 
 
 def around(box: Box, margin: float, width: int, height: int, aspect: float) -> Region:
-    """A box with a margin, grown to an aspect about its middle rather than cut, as far as the picture goes.
+    """A box with a margin, grown to an aspect about its middle rather than cut, as far as the image goes.
 
     Args:
-        box: in pixels, at least a part of it in the picture.
+        box: in pixels, at least a part of it in the image.
         margin: added on each side, as a share of the box's width or height.
-        width: the picture's, in pixels.
+        width: the image's, in pixels.
         height: likewise.
-        aspect: width / height of the result, unless the picture is too small for it.
+        aspect: width / height of the result, unless the image is too small for it.
 
     Raises:
-        UserError: the box is no part of the picture.
+        UserError: the box is no part of the image.
     """
     left, top, right, bottom = box.tolist()
     if not (max(left, 0) < min(right, width) and max(top, 0) < min(bottom, height)):
@@ -187,17 +187,17 @@ def around(box: Box, margin: float, width: int, height: int, aspect: float) -> R
 
 
 def _inside(middle: float, length: float, limit: int) -> tuple[float, float]:
-    """A stretch of a length about a middle, moved into [0, limit]; all of that where it is longer."""
+    """An interval of a length about a middle, moved into [0, limit]; all of [0, limit] where it is longer."""
     start = min(max(middle - length / 2, 0.0), max(limit - length, 0.0))
     return start, min(start + length, float(limit))
 
 
 def crop_counts(name: str, boxes: NDArray[np.float64]) -> CropCounts:
-    """How many pictures were cropped to a box of their own and how many to the fallback.
+    """The counts of images that were cropped to a box of their own, and to the fallback.
 
     Args:
         name: the crop's.
-        boxes: (N, 4), NaN where a picture has none.
+        boxes: (N, 4), NaN where an image has none.
     """
     missing = int(np.isnan(boxes).any(axis=1).sum())
     return CropCounts(name, found=len(boxes) - missing, fallback=missing)

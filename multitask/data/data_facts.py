@@ -1,4 +1,4 @@
-"""Which data a run is of, as ``data.json`` holds it."""
+"""Facts on a run's data, as ``data.json`` holds them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from multitask.utils.records import ONLY_IF_KNOWN, Count, Number
 
 @dataclass(frozen=True)
 class SplitSize:
-    """How many images are in a split, of how many groups."""
+    """The number of images in a split, and of their groups."""
 
     num_images: Count
     num_groups: Count
@@ -18,7 +18,7 @@ class SplitSize:
 
 @dataclass(frozen=True, kw_only=True)
 class DataFacts:
-    """``data.json``: which data a run is of. None: a file from before it was recorded, or where there is none.
+    """``data.json``: the facts on a run's data. None: a file from before the fact was recorded, or there is none.
 
     Attributes:
         root: its folder.
@@ -28,7 +28,7 @@ class DataFacts:
         num_groups: likewise.
         test: the size of the split that tests.
         corrections: what ``data.corrections`` changed, as ``Corrected.record``.
-        notes: what must be told of how the source was read.
+        notes: warnings on how the source was read.
         other_files: how many files beside the images are none, by suffix.
         centres: per task whose labels are ranges of a number, the mean number of each label's training images.
         crop: as of ``ImageFacts``.
@@ -52,9 +52,9 @@ class DataFacts:
 
     @property
     def images(self) -> ImageFacts:
-        """What the network sees of the images."""
+        """The facts on how the images are cropped and fitted."""
         return ImageFacts(crop=self.crop, fit=self.fit, first_frames=self.first_frames)
 
     def with_images(self, images: ImageFacts) -> DataFacts:
-        """These, with what the network sees of the images."""
+        """These facts, with those on how the images are cropped and fitted."""
         return replace(self, crop=images.crop, fit=images.fit, first_frames=images.first_frames)

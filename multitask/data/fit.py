@@ -1,4 +1,4 @@
-"""How a part of a picture becomes the network's size where their shapes differ, and what that costs the pictures."""
+"""Fitting a part of an image to the size of the network's input where their shapes differ."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from multitask.data.image_facts import FitCounts
 from multitask.data.settings import FitName
 
 _NEGLIGIBLE = 0.01
-"""Less of a picture is rounding."""
+"""Less of an image is rounding."""
 
 
 def crop_box(width: int, height: int, region: Region, aspect: float) -> tuple[float, float, float, float]:
@@ -21,22 +21,22 @@ def crop_box(width: int, height: int, region: Region, aspect: float) -> tuple[fl
     left, top, right, bottom = region_box(width, height, region)
     box_width = min(right - left, (bottom - top) * aspect)
     box_height = box_width / aspect
-    # The limits are for rounding: Pillow refuses a box that leaves the picture by the last bit of a float.
+    # The limits are for rounding: Pillow refuses a box that leaves the image by the last bit of a float.
     x, y = max(0.0, (left + right - box_width) / 2), max(0.0, (top + bottom - box_height) / 2)
     return x, y, min(x + box_width, width), min(y + box_height, height)
 
 
 def region_box(width: int, height: int, region: Region) -> tuple[float, float, float, float]:
-    """A region in pixels of a picture of that size."""
+    """A region in pixels of an image of that size."""
     return region[0] * width, region[1] * height, region[2] * width, region[3] * height
 
 
 def inner_size(fit: FitName, width: int, height: int, region: Region, size: tuple[int, int]) -> tuple[int, int]:
-    """Width and height in pixels of what a region becomes: of the whole input, unless it is padded.
+    """Width and height in pixels that a region is scaled to: those of the input, unless it is padded.
 
     Args:
-        fit: how.
-        width: of the picture, in pixels.
+        fit: the setting.
+        width: of the image, in pixels.
         height: likewise.
         region: the part of it.
         size: height and width of the input, in pixels.
@@ -50,7 +50,7 @@ def inner_size(fit: FitName, width: int, height: int, region: Region, size: tupl
 
 
 def excess(width: int, height: int, region: Region, aspect: float) -> float:
-    """By how much a region is wider (above 0) or taller (below 0) than an aspect, as a share of that side.
+    """The share of its side by which a region is wider (above 0) or taller (below 0) than an aspect.
 
     It is what ``crop`` cuts off the region, both ends together, what ``pad`` leaves empty of the input, and by how much
     ``stretch`` squeezes.
@@ -61,7 +61,7 @@ def excess(width: int, height: int, region: Region, aspect: float) -> float:
 
 
 def fit_counts(fit: FitName, size: tuple[int, int], shares: NDArray[np.float64], images: Sequence[str]) -> FitCounts:
-    """What the fit does to some pictures.
+    """The effect of the fit on some images.
 
     Args:
         fit: the setting.

@@ -1,4 +1,4 @@
-"""What the network sees of pictures: measured from their files' heads, and drawn on some of them."""
+"""The part of images that the network sees: measured from their headers, and drawn on some of them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError
 
 MAX_MEASURED = 10_000
-"""Pictures whose heads are read; of more, so many spread evenly."""
+"""Images whose heads are read; of more, so many spread evenly."""
 _MAX_LOCATED = 64
-"""Likewise, of pictures in which faces must be found first."""
+"""Likewise, of images in which faces must be found first."""
 MAX_DRAWN = 6
 _DRAWN_PX = 320  # the longer side
 _FRAME = (255, 160, 0)
 
 
 def spread(num: int, most: int) -> NDArray[np.int64]:
-    """At most so many of ``num`` indices, spread evenly."""
+    """At most ``most`` of ``num`` indices, spread evenly."""
     return np.unique(np.linspace(0, num - 1, min(num, most)).round().astype(np.int64)) if num else np.arange(0)
 
 
@@ -37,12 +37,12 @@ def measure(
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
 ) -> ImageFacts:
-    """What the fit does to some pictures, and how many hold more than the frame or page that is used.
+    """The effect of the fit on images, and the number of those with more than the frame or page that is used.
 
     Args:
-        paths: N files; of those that cannot be read nothing is said.
+        paths: N files; those that cannot be read are left out.
         images: their names.
-        preprocessing: how the network sees them.
+        preprocessing: the network's.
         boxes: (N, 4) their boxes, where the crop needs them.
     """
     known = [(index, header) for index, header in enumerate(read_headers(paths)) if header is not None]
@@ -59,7 +59,7 @@ def _region(header: Header, preprocessing: Preprocessing, box: NDArray[np.float6
     height, width = preprocessing.size
     try:
         return preprocessing.crop.region(header.width_px, header.height_px, width / height, box)
-    except UserError:  # a box beside the picture, which is named when it is decoded
+    except UserError:  # a box beside the image, which is named when it is decoded
         return 0.0, 0.0, 1.0, 1.0
 
 
@@ -70,11 +70,11 @@ def _excess(header: Header, preprocessing: Preprocessing, box: NDArray[np.float6
 
 @dataclass(frozen=True, eq=False)
 class Framed:
-    """One picture, and what the network sees of it.
+    """One image, and the part of it that the network sees.
 
     Attributes:
         image: its name.
-        whole: (H, W, 3) uint8, all of it, with what is used framed and the rest faded.
+        whole: (H, W, 3) uint8, all of it, with the part framed and the rest faded.
         seen: (H, W, 3) uint8, the network's input before it is normalised.
         share: ``excess``.
     """
@@ -91,7 +91,7 @@ def draw(
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
 ) -> list[Framed]:
-    """Some pictures with their frames, from the tallest to the widest; arguments as of ``measure``."""
+    """Some images with their frames, from the tallest to the widest; arguments as of ``measure``."""
     found = [
         (_excess(header, preprocessing, None if boxes is None else boxes[index]), index, header)
         for index, header in enumerate(read_headers(paths))
@@ -137,11 +137,11 @@ def _framed(
 
 @dataclass(frozen=True, eq=False)
 class Framing:
-    """What the network sees of a data set's pictures.
+    """The framing of a data set's images.
 
     Attributes:
         facts: as of ``measure``.
-        drawn: some of the pictures, from the tallest to the widest.
+        drawn: some of the images, from the tallest to the widest.
     """
 
     facts: ImageFacts
@@ -149,7 +149,7 @@ class Framing:
 
 
 def frame(samples: Samples, preprocessing: Preprocessing) -> Framing:
-    """Measures a data set's pictures, and draws some of them."""
+    """Measures a data set's images, and draws some of them."""
     located = preprocessing.detector is not None
     chosen = spread(len(samples), _MAX_LOCATED if located else MAX_MEASURED)
     paths, images = [samples.path(image) for image in samples.images[chosen]], samples.images[chosen].tolist()

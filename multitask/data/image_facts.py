@@ -1,4 +1,4 @@
-"""What the network sees of some images, as reports and ``data.json`` hold it."""
+"""Facts on how images are cropped and fitted, as reports and ``data.json`` hold them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from multitask.utils.records import ONLY_IF_KNOWN, Count, Number
 
 @dataclass(frozen=True)
 class CropCounts:
-    """How many images were cropped to a box of their own.
+    """The counts of images that were cropped to a box of their own, and to the fallback.
 
     Attributes:
         name: the crop's.
@@ -24,12 +24,12 @@ class CropCounts:
 
 @dataclass(frozen=True, kw_only=True)
 class FitCounts:
-    """What ``data.fit`` does to images that have not the shape of the input.
+    """The effect of ``data.fit`` on images of another shape than the input's.
 
     Attributes:
         name: the setting.
         image_size: height and width of the input, in pixels.
-        num_measured: images whose size was looked at.
+        num_measured: images whose size was read.
         num_wide: those that are changed at their sides.
         num_tall: those that are changed at top and bottom.
         median: of the shares of those that are changed, as ``data.fit.excess`` has them without their sign; left out,
@@ -53,7 +53,7 @@ class FirstFrames:
     """Images that hold several frames or pages, of which the first is used.
 
     Attributes:
-        num: how many.
+        num: of these images.
         example: the name of one.
     """
 
@@ -63,7 +63,7 @@ class FirstFrames:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageFacts:
-    """What the network sees of some images.
+    """The facts on some images.
 
     Attributes:
         crop: left out where images have no boxes of their own.

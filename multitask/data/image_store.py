@@ -1,4 +1,4 @@
-"""The images of samples: which part of each is used, and where they are kept."""
+"""The images of samples: their boxes, pixels and caches."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from multitask.utils.shared_arrays import default_folder
 
 
 class ImageStore:
-    """The images of some samples, as a network sees them, and where they are kept.
+    """The preprocessed images of samples, read on access and cached.
 
     Args:
         settings: the ``data`` section.
-        samples: whose images.
+        samples: of the images.
         preprocessing: the network's.
         reuse: the folder in which pixels are kept for other runs, whatever ``cache`` says but ``none`` and ``disk``.
     """
@@ -64,7 +64,7 @@ class ImageStore:
         return [content_digest(path) for path in self._paths]
 
     def pixels_key(self, progress: Progress) -> str:
-        """What the images' pixels depend on, as a word: alike for the same pixels, and for no others.
+        """The cache key of the images' pixels: equal for the same pixels, and for no others.
 
         Raises:
             UserError: an image cannot be read.
@@ -114,7 +114,7 @@ class ImageStore:
         return self.preprocessing.load(self._paths[index], None if boxes is None else boxes[index])
 
     def facts(self, indices: NDArray[np.int64], progress: Progress) -> ImageFacts:
-        """What the network sees of the images at ``indices``."""
+        """The facts on how the images at ``indices`` are cropped and fitted."""
         boxes = self.boxes(progress)
         chosen = indices[framing.spread(len(indices), framing.MAX_MEASURED)]
         facts = framing.measure(

@@ -1,4 +1,4 @@
-"""Which head loses how much of the joint macro-F1."""
+"""Attribution of the lost joint macro-F1 to the heads."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ MAX_EXACT_TASKS = 10
 
 
 def attribute(given: IntArray, predicted: IntArray, space: LabelSpace) -> Attribution:
-    """What each head costs.
+    """The share of each head in 1 - macro-F1.
 
     The shares are Shapley values (Shapley 1953) of the game in which a head joins by becoming perfect: a head's share
-    is its gain averaged over every order in which the heads could be mended, so the shares and what absent classes
+    is its gain averaged over every order in which the heads could become perfect, so the shares and what absent classes
     cost add up to 1 - macro-F1 exactly.
 
     Args:

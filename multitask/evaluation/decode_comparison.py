@@ -1,4 +1,4 @@
-"""Every decode rule on the same people: fitted, cross-fitted, compared, and one of them used."""
+"""Comparison of decode rules on the same groups: fitted, cross-fitted, scored, and one of them used."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from multitask.utils.records import Interval
 
 
 class FittedRules(Settings):
-    """What a run keeps of its decode rules, in ``decode.json``.
+    """The fitted decode rules of a run, in ``decode.json``.
 
     Attributes:
-        used: the rule that answers.
-        rules: every rule's parameters, fitted on all people of ``split``.
+        used: the rule that decodes.
+        rules: every rule's parameters, fitted on all groups of ``split``.
         temperatures: the heads', and the joint ones where a joint term is learned.
         picked: the rule that ``auto`` picks; None where nothing could be compared.
         sentence: why.
         note: what else should be known; empty if nothing.
         num_folds: of the cross-fitting; 0: there was none.
-        num_groups: on how many people the rules were fitted.
-        num_images: on how many pictures.
+        num_groups: on which the rules were fitted.
+        num_images: of these groups.
     """
 
     used: str
@@ -52,7 +52,7 @@ class FittedRules(Settings):
     num_images: Count
 
     def rule(self) -> DecodeRule:
-        """The rule that answers."""
+        """The rule that decodes."""
         found: DecodeRule = self.rules[self.used]
         return found
 
@@ -62,7 +62,7 @@ class FittedRules(Settings):
 
     @classmethod
     def read(cls, path: Path, space: LabelSpace) -> FittedRules:
-        """What ``to_json`` wrote.
+        """The rules in a file of ``to_json``.
 
         Args:
             path: the file, which exists.
@@ -96,7 +96,7 @@ class Decided:
 
     Attributes:
         predicted: (N,) classes.
-        kept: the rules, fitted on all people.
+        kept: the rules, fitted on all groups.
         comparison: of all rules.
     """
 
@@ -108,13 +108,13 @@ class Decided:
 def decide_and_fit(
     predictions: Predictions, decode: DecodeSettings, priors: Priors | None, seed: int, resample_seed: int
 ) -> Decided:
-    """Fits every rule on people whom the network was not trained on, and scores them on the same people, cross-fitted.
+    """Fits every rule on groups that the network was not trained on, and scores it on the same groups, cross-fitted.
 
-    What is said of a person was fitted on others; also which rule ``auto`` picks. Only the parameters that are kept,
-    for people still to come, are fitted on all.
+    The score of a group is by rules fitted on others; so is which rule ``auto`` picks. Only the parameters that are
+    kept, for images still to come, are fitted on all.
 
     Args:
-        predictions: N answers, of validation or out-of-fold people.
+        predictions: N answers, of validation or out of fold.
         decode: the rule that is used.
         priors: those in the network's outputs.
         seed: of the folds and fits.
@@ -132,7 +132,7 @@ def decide_and_fit(
         note = f"Rules that are fitted need two groups whose classes are known, and {found}: none was fitted."
     fitted = {name: rule.fit(known, priors, seed) for name, rule in rules.items()}
     used = decode.name
-    if used not in fitted:  # too few people for it: it is what it is before it was fitted
+    if used not in fitted:  # too few groups to fit it
         used = decode.unfitted().name
     folds = deal(known, seed) if count > 1 else np.zeros(len(known), dtype=np.int64)
     answers = {
@@ -158,7 +158,7 @@ def decide_and_fit(
 
 
 def decide(predictions: Predictions, kept: FittedRules, resample_seed: int) -> Decided:
-    """Answers for people on whom no rule was fitted, by rules fitted before; every rule is scored on them."""
+    """Decodes images on which no rule was fitted, by rules fitted before, and scores every rule on them."""
     answers = {name: rule.decode(predictions.outputs()) for name, rule in kept.rules.items()}
     return Decided(answers[kept.used], kept, _comparison(kept, predictions, answers, resample_seed, None))
 
@@ -236,7 +236,7 @@ class _Compared:
 
 
 class _Scored:
-    """Scores answers to the same pictures, over the same draws of the people."""
+    """Scores predictions of the same images, over the same resamples of the groups."""
 
     def __init__(self, predictions: Predictions, seed: int) -> None:
         self._rows: NDArray[np.int64] = np.flatnonzero(predictions.classes >= 0)

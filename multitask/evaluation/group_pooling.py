@@ -54,14 +54,14 @@ class Pooling:
             given: (U,) the units' labels, ``MISSING`` where unknown.
         """
         answered = np.log(np.exp(log_probs).mean(axis=0) + 1e-12)
-        pictures = given[units]
-        known = np.flatnonzero(pictures != MISSING)
+        image_labels = given[units]
+        known = np.flatnonzero(image_labels != MISSING)
         if not len(known):
             return cls(1.0, None, 0.0, answered, np.full_like(answered, -np.log(len(answered))))
-        # An image by itself first, so that groups of one image and of many are told by the same temperature.
+        # An image by itself first, so that groups of one image and of many have the same temperature.
         alone = _evidence(log_probs, answered)[known]
-        prior = _log_shares(pictures[known], log_probs.shape[1])
-        temperature, _ = _best(((float(t), prior + alone / t) for t in TEMPERATURES), pictures[known])
+        prior = _log_shares(image_labels[known], log_probs.shape[1])
+        temperature, _ = _best(((float(t), prior + alone / t) for t in TEMPERATURES), image_labels[known])
         chosen = np.flatnonzero(given != MISSING)
         prior = _log_shares(given[chosen], log_probs.shape[1])
         sizes, mean = _means(log_probs, answered, units)

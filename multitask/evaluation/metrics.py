@@ -57,7 +57,7 @@ def f1_scores(hits: NDArray[Any], given: NDArray[Any], predicted: NDArray[Any]) 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """What N answers amount to.
+    """The scores of N predictions.
 
     Attributes:
         given: (N,) class indices.
@@ -90,17 +90,17 @@ class Scores:
 
     @property
     def precision(self) -> FloatArray:
-        """(C,); 0 where the class is never predicted."""
+        """(C,) hits / predicted; 0 where the class is never predicted."""
         return np.divide(self.hits, self.guesses, out=np.zeros(len(self.declared)), where=self.guesses > 0)
 
     @property
     def recall(self) -> FloatArray:
-        """(C,); 0 where the class is never given."""
+        """(C,) hits / given; 0 where the class is never given."""
         return np.divide(self.hits, self.support, out=np.zeros(len(self.declared)), where=self.support > 0)
 
     @property
     def f1(self) -> FloatArray:
-        """(C,); 0 where the class is neither given nor predicted."""
+        """(C,) 2 hits / (given + predicted); 0 where the class is neither given nor predicted."""
         return f1_scores(self.hits, self.support, self.guesses)
 
     @property
@@ -142,7 +142,7 @@ def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> tuple[Rel
 
 
 def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """Expected calibration error of a reliability table: the mean gap, each bin counting by its images."""
+    """Expected calibration error: the mean of |accuracy - confidence| over bins, weighted by their images."""
     total = sum(each.count for each in bins)
     gaps = [
         each.count * abs(each.confidence - each.accuracy)

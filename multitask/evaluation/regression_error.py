@@ -1,4 +1,4 @@
-"""What the answers amount to as a number, where labels are ranges of one."""
+"""The error of predicted numbers, where labels are ranges of a number."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from multitask.evaluation.report_schema import RegressionError
 def regression_error(
     probs: FloatArray, centres: FloatArray, numbers: FloatArray, groups: IntArray, seed: int
 ) -> RegressionError | None:
-    """How far the expected value is from the raw number.
+    """The error of the expected value against the raw number.
 
-    The expected value is the sum over the classes of probability times centre, so it cannot be beyond the outermost
-    centres, and within a class it knows no more than its probabilities say.
+    The expected value is sum_c p_c v_c, with p_c the probability of class c and v_c its centre, so it cannot be beyond
+    the outermost centres, and within a class it knows no more than its probabilities say.
 
     Args:
         probs: (N, C_t), rows sum to 1.

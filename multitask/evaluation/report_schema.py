@@ -178,12 +178,12 @@ class RuleScores:
 
     Attributes:
         name: the rule's.
-        macro_f1: cross-fitted, where rules were fitted on these people.
+        macro_f1: cross-fitted, where rules were fitted on these groups.
         macro_f1_ci: its interval.
         difference: less that of ``independent``; None for itself.
         difference_ci: its interval.
         beyond_noise: whether that excludes 0.
-        in_sample: macro-F1 on the very people of the fit; None where nothing was fitted here.
+        in_sample: macro-F1 on the very groups of the fit; None where nothing was fitted here.
     """
 
     name: str
@@ -212,7 +212,7 @@ class DecodeComparison:
         picked: the rule that ``auto`` picks; None where nothing could be compared.
         sentence: why.
         note: what else should be known; empty if nothing.
-        cross_fitted: whether the rules were fitted on these people, and are scored cross-fitted.
+        cross_fitted: whether the rules were fitted on these groups, and are scored cross-fitted.
         num_folds: of the cross-fitting; 0: there was none.
         fitted_on: for those still to come.
         temperatures: per head, what its log-probabilities are divided by to be as sure as right.
@@ -257,7 +257,7 @@ class JointTermScores:
 
 @dataclass(frozen=True, kw_only=True)
 class FoldScores:
-    """One fold's scores on its own people.
+    """One fold's scores on its own groups.
 
     Attributes:
         fold: its number, from 0.

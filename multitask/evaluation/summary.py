@@ -44,7 +44,7 @@ def _negative_log_likelihood(log_probs: Tensor, labels: IntArray) -> float:
 
 
 def epoch_scores(predictions: Predictions) -> dict[str, Any]:
-    """The few figures that are taken after every epoch.
+    """The figures of every epoch.
 
     Returns:
         ``loss`` (mean negative log-likelihood of the class), ``joint`` and ``tasks.<name>``: macro_f1, accuracy, loss.
@@ -73,7 +73,7 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
 
 
 def _class_rows(scores: Scores, names: tuple[str, ...]) -> tuple[ClassScores, ...]:
-    """A row for each declared class: what cannot occur stands in no table."""
+    """A row for each declared class; classes that cannot occur are left out."""
     columns = (names, scores.support, scores.precision, scores.recall, scores.f1)
     return tuple(
         ClassScores(name=name, support=int(n), precision=float(p), recall=float(r), f1=float(f))
@@ -139,12 +139,12 @@ def summarise(
     A task's own scores are those of its marginal arg-max; the joint scores are those of the decoded classes.
 
     Args:
-        predictions: N answered pictures.
+        predictions: N answered images.
         decode: the rule and its settings, for the record.
         seed: of the resampling.
         unseen: (C,) bool, the classes that were held out of training; None: none was.
         centres: per task whose labels are made of numbers, (C_t,) the number that stands for each label. Where a raw
-            number is known of a picture, the task has a ``number``: how far the expected value is from it.
+            number is known of an image, the task has a ``number``: how far the expected value is from it.
     """
     space = predictions.space
     groups = predictions.group_indices()

@@ -26,7 +26,7 @@ from multitask.reporting.bakeoff.report_schema import (
     ScoredContender,
 )
 from multitask.reporting.figures import IntervalGap
-from multitask.training.loop import lookup
+from multitask.training.history import lookup
 
 
 def passes_of(runs: Sequence[BakeoffRun], settings: BakeoffSettings) -> list[Predictions]:

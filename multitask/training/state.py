@@ -3,13 +3,88 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from multitask.errors import UserError
+from multitask.training.checkpoint import load_checkpoint
 from multitask.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingState:
+    """Everything that changes and that the next epoch depends on; random numbers depend on its number alone.
+
+    Attributes:
+        network: what is trained.
+        average: that of its weights; None: there is none.
+        balancer: the balancer.
+        optimizer: the optimiser of network and balancer.
+        scaler: that of the loss.
+        fixed: the names of the network's weights and buffers that cannot change, which no state holds.
+    """
+
+    network: nn.Module
+    average: nn.Module | None
+    balancer: nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    fixed: Collection[str]
+
+    def dump(self, history: list[dict[str, Any]]) -> dict[str, Any]:
+        """The state after the epochs of ``history``, as it goes into a checkpoint."""
+        return {
+            "network": self._changing(self.network),
+            "ema": None if self.average is None else self._changing(self.average),
+            "balancer": dict(self.balancer.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict(),
+            "history": history,
+        }
+
+    def load(self, path: Path, settings: TrainingSettings) -> list[dict[str, Any]]:
+        """Takes up the state in a checkpoint; returns its history.
+
+        Raises:
+            UserError: it is damaged, or belongs to another training.
+        """
+        state = load_checkpoint(path)
+        try:
+            self._restore(self.network, state["network"])
+            if self.average is not None:
+                self._restore(self.average, state["ema"])
+            check_state(dict(self.balancer.state_dict()), state["balancer"])
+            self.balancer.load_state_dict(state["balancer"])
+            options = [dict(group) for group in self.optimizer.param_groups]
+            self.optimizer.load_state_dict(state["optimizer"])
+            check_optimizer(self.optimizer, options, settings.optimizer.state_keys)
+            check_state(self.scaler.state_dict(), state["scaler"])
+            self.scaler.load_state_dict(state["scaler"])
+            check_history(state["history"], settings)
+        except Exception as error:  # whatever torch makes of a state that is another one's
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise UserError(f"{path}: does not belong to this config: {reason}") from None
+        for parameter, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    # In the parameter's memory layout, as the optimiser itself made it: same kernels, same bits.
+                    kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+        history: list[dict[str, Any]] = state["history"]
+        return history
+
+    def _changing(self, network: nn.Module) -> dict[str, Tensor]:
+        return {name: value for name, value in network.state_dict().items() if name not in self.fixed}
+
+    def _restore(self, network: nn.Module, found: Mapping[str, Tensor]) -> None:
+        changing = {name: value for name, value in found.items() if name not in self.fixed}
+        check_state(self._changing(network), changing)
+        own = {name: value for name, value in network.state_dict().items() if name in self.fixed}
+        network.load_state_dict({**own, **changing})
 
 
 def check_state(own: Mapping[str, Any], found: Any) -> None:

@@ -278,7 +278,7 @@ def test_mistake_in_the_last_fold_is_found_before_the_first_is_trained(
             val = np.union1d(val, np.flatnonzero(old_men))
         return type(split)(np.setdiff1d(np.arange(len(samples)), val), val)
 
-    monkeypatch.setattr("multitask.runs.data_module.fold", together)
+    monkeypatch.setattr("multitask.data.splits.fold", together)
     with pytest.raises(UserError, match=r"^data\.held_out: leaves no picture of age '>=60' to train on"):
         run_folds(config, 3, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -25,7 +25,7 @@ from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress
 from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
-from multitask.training.loop import Trainer, lookup
+from multitask.training.loop import Trainer
 from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)
@@ -384,7 +384,3 @@ def test_checkpoint_of_another_training_is_refused(other: str, changes: dict[str
     with pytest.raises(UserError, match=r"last\.safetensors: does not belong to this config: ") as caught:
         different.resume(tmp_path / "last.safetensors")
     assert "\n" not in str(caught.value)
-
-
-def test_lookup_follows_a_dotted_path() -> None:
-    assert lookup({"tasks": {"mask": {"loss": 1}}}, "tasks.mask.loss") == 1.0

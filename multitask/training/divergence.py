@@ -1,0 +1,71 @@
+"""That losses, weights and answers are numbers, and what helps where they are none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from multitask.errors import DivergedError
+from multitask.labels import JOINT
+from multitask.training.loss_meter import LossMeter
+from multitask.training.settings import TrainingSettings
+
+
+class DivergenceCheck:
+    """Stops a training whose numbers are none.
+
+    Args:
+        settings: the ``training`` section; a line names what of it to change.
+        dtype: what the network computes in.
+    """
+
+    def __init__(self, settings: TrainingSettings, dtype: torch.dtype) -> None:
+        half = f"set training.precision other than {settings.precision}, " if dtype == torch.float16 else ""
+        self._advice = f"{half}lower training.lr ({settings.lr:g}) or set training.clip_norm"
+
+    def losses(self, sums: LossMeter, epoch: int) -> None:
+        """Checks the losses since the last look.
+
+        Raises:
+            DivergedError: one is NaN or infinite; it names the head and the batch.
+        """
+        found = sums.first_not_finite()
+        if found is not None:
+            batch, head, value = found
+            raise DivergedError(
+                f"{head if head == JOINT else f'heads.{head}'}: the loss is {value} at batch {batch} of epoch {epoch}; "
+                f"{self._advice}"
+            )
+
+    def weights(self, epoch: int, *networks: nn.Module) -> None:
+        """Checks that the last steps of an epoch, whose losses nobody sees, left numbers.
+
+        Raises:
+            DivergedError: a weight is NaN or infinite; it names whose.
+        """
+        names, values = zip(*(named for network in networks for named in network.named_parameters()), strict=True)
+        wrong = (~torch.stack([value.detach().isfinite().all() for value in values])).nonzero().flatten().tolist()
+        if wrong:
+            raise DivergedError(
+                f"{_owner(names[wrong[0]])}: the weights are no numbers after epoch {epoch}; {self._advice}"
+            )
+
+    @contextmanager
+    def answers(self, epoch: int) -> Iterator[None]:
+        """Within: validation.
+
+        Raises:
+            DivergedError: as it was raised within, with when and what helps.
+        """
+        try:
+            yield
+        except DivergedError as error:
+            raise DivergedError(f"{error} after epoch {epoch}; {self._advice}") from None
+
+
+def _owner(name: str) -> str:
+    """Whose a weight is, as messages call it: ``heads.age``, ``joint``, ``backbone``."""
+    return ".".join(name.split(".")[: 2 if name.startswith("heads.") else 1])

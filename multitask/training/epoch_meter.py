@@ -1,0 +1,79 @@
+"""What is recorded of one epoch of training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multitask.data.mixup import BatchTargets
+from multitask.labels import LabelSpace
+from multitask.training.gradient_conflict import Conflict
+from multitask.training.likelihood import LikelihoodMeter
+from multitask.training.loss_meter import LossMeter
+
+
+@dataclass(frozen=True)
+class TrainedBatch:
+    """A batch after its backward pass; nothing in it is part of a graph.
+
+    Attributes:
+        total: what the balancer made of the losses.
+        losses: by name.
+        outputs: log-probabilities, by name.
+        targets: of the batch.
+    """
+
+    total: Tensor
+    losses: dict[str, Tensor]
+    outputs: Mapping[str, Tensor]
+    targets: BatchTargets
+
+
+class EpochMeter:
+    """The losses of one epoch, the likelihood of its labels, and how far the losses' gradients conflict.
+
+    Args:
+        names: of the losses.
+        space: that of the heads, for the likelihood; None: it is not recorded.
+        num_batches: of the epoch.
+        device: the network's.
+
+    Attributes:
+        losses: the means so far.
+        conflict: looks at batches between their forward and their backward pass.
+    """
+
+    def __init__(
+        self, names: tuple[str, ...], space: LabelSpace | None, num_batches: int, device: torch.device
+    ) -> None:
+        self.losses = LossMeter(names, device)
+        self.conflict = Conflict(num_batches)
+        self._likelihood = None if space is None else LikelihoodMeter(space, device)
+        self._num_batches = num_batches
+        self._num_mixed = 0
+
+    def add(self, batch: TrainedBatch, num_images: int) -> None:
+        """Counts a batch of so many images."""
+        self.losses.add(batch.total, batch.losses, batch.targets.labelled_weights(), num_images)
+        self._num_mixed += batch.targets.partner is not None
+        if self._likelihood is not None:
+            self._likelihood.add(batch.outputs, batch.targets)
+
+    def record(self, weights: dict[str, float]) -> dict[str, Any]:
+        """``train`` of the epoch's record, as ``metrics.jsonl`` has it.
+
+        Args:
+            weights: what each loss counts at the epoch's end, as the balancer says.
+        """
+        record = {**self.losses.record(weights), "weights": weights, **self.conflict.record()}
+        if self._num_mixed:
+            record["mixed"] = self._num_mixed / self._num_batches
+        if self._likelihood is not None:
+            record["nll"], tasks = self._likelihood.record()
+            for name, value in tasks.items():
+                record["tasks"][name]["nll"] = value
+        return record

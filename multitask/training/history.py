@@ -1,0 +1,38 @@
+"""The epochs of a training, one record after the other: which is the best, and whether another is worth it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from multitask.utils.records import value_at
+
+
+def lookup(scores: Any, metric: str) -> float:
+    """The score at a dotted path, as ``joint.macro_f1``."""
+    return float(value_at(scores, metric))
+
+
+def is_best(history: Sequence[Mapping[str, Any]], val: Mapping[str, Any] | None, monitor: str) -> bool:
+    """Whether an epoch is better than all before it.
+
+    Args:
+        history: the records of those before.
+        val: the epoch's validation scores; None where nothing validates: every epoch is then the best yet.
+        monitor: the score that decides; a loss is the better the lower it is.
+    """
+    if val is None:
+        return True
+    sign = -1.0 if monitor.endswith("loss") else 1.0
+    score = lookup(val, monitor)
+    if math.isnan(score):
+        return not history
+    earlier = (lookup(row["val"], monitor) for row in history)
+    return all(sign * score > sign * other for other in earlier if not math.isnan(other))
+
+
+def out_of_patience(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+    """Whether the last ``patience`` epochs brought nothing better; None: never."""
+    best = max((row["epoch"] for row in history if row["best"]), default=0)
+    return patience is not None and len(history) - best >= patience

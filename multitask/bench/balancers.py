@@ -1,4 +1,4 @@
-"""What each balancer costs: its training step beside that of fixed weights, in turns."""
+"""Costs of balancers: their training steps beside that of fixed weights, in turns."""
 
 from __future__ import annotations
 

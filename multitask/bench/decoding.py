@@ -1,4 +1,4 @@
-"""How long decode rules take to be fitted."""
+"""Times of fitting decode rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sharing costs and saves: training one backbone for all tasks beside the other ways, in turns."""
+"""Costs of sharing: training one backbone for all tasks beside the other ways, in turns."""
 
 from __future__ import annotations
 

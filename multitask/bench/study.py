@@ -1,4 +1,4 @@
-"""What a study costs and saves on the machine at hand, as ratios."""
+"""Costs and savings of a study on the machine at hand, as ratios."""
 
 from __future__ import annotations
 

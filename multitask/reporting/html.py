@@ -1,4 +1,4 @@
-"""What every HTML page shares: how it is put together, and how pictures lie inside it.
+"""The frame of every HTML page, with images embedded in it.
 
 A page is one file that opens from disk, without any address outside itself and, but for the audit's, which is worked
 with, without a script; its content security policy holds browsers to that, whatever got into it. The templates compute

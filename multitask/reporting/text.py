@@ -1,4 +1,4 @@
-"""How numbers, moments and names are written on a page and in its plots."""
+"""Texts of numbers, times and names on a page and in its plots."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only the data and the network tell of a config: said before the run folder is made."""
+"""Checks of a config against its data and network, before the run folder is made."""
 
 from __future__ import annotations
 

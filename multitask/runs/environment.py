@@ -1,4 +1,4 @@
-"""What a run depends on beside its config: versions, code, machine."""
+"""The environment of a run: versions, code, machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much each parameter of a study matters, by an evaluator that is named."""
+"""Importances of a study's parameters, by an evaluator that is named."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit found, in sentences that lead with what can be believed."""
+"""The findings of an audit, in sentences that begin with the surest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a bake-off's terms and costs are written."""
+"""Texts of a bake-off's terms and costs."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What was found in a data set, on a page and on the console."""
+"""The findings on a data set, on a page and on the console."""

@@ -1,4 +1,4 @@
-"""What was found in a data set, in sentences."""
+"""The findings on a data set, in sentences."""
 
 from __future__ import annotations
 

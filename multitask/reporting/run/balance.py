@@ -1,4 +1,4 @@
-"""What a run's page shows of how its losses were balanced: their weights, and how far their gradients conflict."""
+"""The balance of losses on a run's page: their weights, and how far their gradients conflict."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of very many classes a table lists."""
+"""The rows of a table of very many classes."""
 
 from __future__ import annotations
 

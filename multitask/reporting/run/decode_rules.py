@@ -1,4 +1,4 @@
-"""What a run's page says of the decode rules and of the joint term."""
+"""The decode rules and the joint term on a run's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the gradients of two losses oppose each other, in words that the sampled steps bear out."""
+"""The conflict of two losses' gradients, in words that the sampled steps bear out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's page shows of how it learned: scores and losses, epoch by epoch."""
+"""Learning curves on a run's page: scores and losses by epoch."""
 
 from __future__ import annotations
 

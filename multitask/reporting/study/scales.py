@@ -1,4 +1,4 @@
-"""Where a setting's values lie on the axis of a plot, and how that axis is marked."""
+"""Scales of a setting's values on the axis of a plot, and its ticks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a study's settings, scores and times are written in a terminal."""
+"""Texts of a study's settings, scores and times in a terminal."""
 
 from __future__ import annotations
 

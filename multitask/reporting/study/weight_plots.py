@@ -1,4 +1,4 @@
-"""Where a study's trials lie among all divisions of the weight between the heads."""
+"""Plots of a study's trials over all divisions of the weight between the heads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What corrections bring: the run again on corrected labels, and its scores beside those before."""
+"""The effect of corrections: the run again on corrected labels, and its scores beside those before."""
 
 from __future__ import annotations
 

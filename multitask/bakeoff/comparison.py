@@ -1,4 +1,4 @@
-"""What a bake-off's runs say: scores with their intervals, paired differences, and a sentence for each comparison."""
+"""The comparison of a bake-off's runs: scores with intervals, paired differences, and a sentence for each."""
 
 from __future__ import annotations
 

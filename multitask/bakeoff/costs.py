@@ -1,4 +1,4 @@
-"""What a contender costs: memory, which is counted and so the same on every machine, and speed, which is measured."""
+"""Costs of a contender: memory, which is counted and so the same on every machine, and speed, which is measured."""
 
 from __future__ import annotations
 

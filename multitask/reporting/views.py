@@ -1,4 +1,4 @@
-"""What templates print of tables and plots: everything is text already."""
+"""Views of tables and plots for templates, in which everything is text already."""
 
 from __future__ import annotations
 

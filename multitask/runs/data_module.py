@@ -1,4 +1,4 @@
-"""What a run works on: samples, their split, and their images or the features that stand for them."""
+"""The data of a run: samples, their split, and their images or the features that stand for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What becomes of predictions: the decode rules fitted on them, a report."""
+"""From predictions to a report, with the decode rules fitted on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run begins with, and that a resumed run goes on with the same."""
+"""The record of what a run begins with, which a resumed run must match."""
 
 from __future__ import annotations
 

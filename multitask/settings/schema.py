@@ -1,4 +1,4 @@
-"""What every section of a config is made of: the strict base class, numbers with bounds, and paths."""
+"""The parts of every section of a config: the strict base class, numbers with bounds, and paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the confirming runs say: whether the winner beats the base beyond noise, and how much of its score was luck."""
+"""The confirming runs: whether the winner beats the base beyond noise, and how much of its score was luck."""
 
 from __future__ import annotations
 

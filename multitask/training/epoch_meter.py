@@ -1,4 +1,4 @@
-"""What is recorded of one epoch of training."""
+"""The record of one epoch of training."""
 
 from __future__ import annotations
 

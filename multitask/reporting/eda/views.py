@@ -1,4 +1,4 @@
-"""What the template of a data set's page prints of tables and images."""
+"""Views of tables and images for the template of a data set's page."""
 
 from __future__ import annotations
 

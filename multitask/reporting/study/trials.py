@@ -1,4 +1,4 @@
-"""What a study's report says of its trials, as every part of its page needs it."""
+"""The trials of a study's report, as every part of its page needs them."""
 
 from __future__ import annotations
 

@@ -518,3 +518,25 @@ def test_how_pictures_are_read_is_checked(setting: dict[str, Any], message: str)
     with pytest.raises(UserError) as caught:
         validate(Config, config, Path())
     assert str(caught.value).startswith(message)
+
+
+class TestSections:
+    """What is handed out of a config to those that need a part of it."""
+
+    def test_the_objective_has_the_losses_of_the_heads_and_of_the_classes(self) -> None:
+        plain, joint = resolved({}).objective(), resolved({"joint": {}}).objective()
+        assert tuple(plain.heads) == plain.learned.task_names
+        assert plain.joint is None
+        assert joint.joint is not None
+
+    def test_a_joint_term_that_says_nothing_is_none(self) -> None:
+        found = [resolved(changes).evaluation() for changes in ({}, {"joint": {}}, {"joint.term": "none"})]
+        assert [settings.joint_term for settings in found] == [False, True, False]
+        assert found[0].monitor == resolved({}).training.monitor
+
+    def test_a_changed_config_is_checked_anew_and_the_first_is_left(self) -> None:
+        config = resolved({})
+        assert config.with_changes({"training.epochs": 3}).training.epochs == 3
+        assert config == resolved({})
+        with pytest.raises(UserError, match=r"^training\.epochs: "):
+            config.with_changes({"training.epochs": 0})

@@ -41,15 +41,15 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extension
     from multitask.utils.files import write_atomically
     from multitask.utils.seeds import derive
 
-    material = DataModule(settings)
+    data = DataModule(settings)
     progress = make_progress(quiet)
     try:
         found = inspect(
-            material.samples,
-            material.split,
+            data.samples,
+            data.split,
             derive(settings.seed, "eda"),
             lambda name, total: progress.stage(name, total, "images"),
-            material.preprocessing,
+            data.preprocessing,
         )
     finally:
         progress.close()

@@ -71,7 +71,7 @@ def write_report(
     split: str,
     predictions: Predictions,
     settings: EvaluationSettings,
-    material: DataModule,
+    data: DataModule,
     history: list[dict[str, Any]],
     images: ImageFacts | None = None,
 ) -> RunReport:
@@ -79,15 +79,15 @@ def write_report(
 
     ``images`` says what the network sees of its images: ``ImageStore.facts``.
     """
-    samples = material.samples
+    samples = data.samples
     began = folder.read_environment("num_parameters", "device")
     facts = ReportFacts(
         class_distribution={
-            name: distribution(samples.labels[indices], samples.groups[indices], material.space)
-            for name, indices in material.split.parts().items()
+            name: distribution(samples.labels[indices], samples.groups[indices], data.space)
+            for name, indices in data.split.parts().items()
             if len(indices)
         },
-        empty_cells=material.dataset.empty_cells,
+        empty_cells=data.dataset.empty_cells,
         training=TrainingFacts(
             best_epoch=max((row["epoch"] for row in history if row["best"]), default=None),
             num_epochs=len(history),
@@ -101,7 +101,7 @@ def write_report(
         ),
         images=images or ImageFacts(),
     )
-    return write_scores(folder, split, predictions, settings, material.dataset.training_samples(), facts)
+    return write_scores(folder, split, predictions, settings, data.dataset.training_samples(), facts)
 
 
 def write_scores(

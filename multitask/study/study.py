@@ -81,16 +81,16 @@ def run_study(
             check_begun(folder.database)
     # Before the folder is made, so that a storage that nobody answers for leaves nothing behind.
     remote = open_storage(url, settings.heartbeat) if storage else None
-    material = DataModule(plan.base, folder.reuse)
+    data = DataModule(plan.base, folder.reuse)
     for metric in settings.objective:
-        material.dataset.check_scored(metric, "objective")
-    record = record_of(plan, material.facts().fingerprint or "")
+        data.dataset.check_scored(metric, "objective")
+    record = record_of(plan, data.facts().fingerprint or "")
     with folder.locked(), reachable(url), ExitStack() as stack:
         kept = remote or open_storage(url, settings.heartbeat)
         stack.callback(kept.engine.dispose)
         study = open_study(kept, plan, record, extend)
         _write_settings(folder, plan, url)
-        material.store.images(_Stages(progress))  # decoded once, before workers would wait for each other
+        data.store.images(_Stages(progress))  # decoded once, before workers would wait for each other
         with Interrupt() as interrupt:  # before there are workers, so that none is left alone
             pool = Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
             try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multitask.reporting.study.report_schema import TrialScores
+
 
 @dataclass(frozen=True)
 class Job:
@@ -51,12 +53,12 @@ class Done:
 
     Attributes:
         figures: what the job asked for, by metric; None where the report has no number.
-        scores: ``joint`` and ``tasks``, the report's macro-F1.
+        scores: the report's macro-F1.
         seconds: that the run took, without the time in which the worker waited for answers.
     """
 
     figures: dict[str, float | None]
-    scores: dict[str, Any]
+    scores: TrialScores
     seconds: float
 
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
 from multitask.errors import UserError
+from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.settings import Count, Epochs, Int, Settings, Table
 
 if TYPE_CHECKING:
     from optuna.pruners import BasePruner
     from optuna.trial import Trial
 
-History = list[dict[str, Any]]
-"""A row per epoch: ``epoch``, ``joint`` (macro-F1), ``tasks`` (macro-F1 of each)."""
+History = list[TrialEpoch]
+"""A trial's epochs, in order."""
 
 
 class PrunerSettings(Settings):
@@ -96,7 +97,7 @@ class MedianSettings(PrunerSettings):
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
         """The reason to stop, where Optuna's pruner would; None to go on."""
-        return f"below the median at epoch {history[-1]['epoch']}" if trial.should_prune() else None
+        return f"below the median at epoch {history[-1].epoch}" if trial.should_prune() else None
 
 
 class HyperbandSettings(PrunerSettings):
@@ -128,7 +129,7 @@ class HyperbandSettings(PrunerSettings):
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
         """The reason to stop, where Optuna's pruner would; None to go on."""
-        return f"not among the best of its rung at epoch {history[-1]['epoch']}" if trial.should_prune() else None
+        return f"not among the best of its rung at epoch {history[-1].epoch}" if trial.should_prune() else None
 
 
 class DominatedSettings(PrunerSettings):
@@ -157,17 +158,17 @@ class DominatedSettings(PrunerSettings):
             return None
         own = best_by_head(history)
         for number, other in others.items():
-            until_then = [row for row in other if row["epoch"] <= history[-1]["epoch"]]
+            until_then = [row for row in other if row.epoch <= history[-1].epoch]
             if not until_then:
                 continue
             theirs = best_by_head(until_then)
             if (theirs >= own).all() and (theirs > own).any():
-                return f"trial {number} was at least as good in every head by epoch {history[-1]['epoch']}"
+                return f"trial {number} was at least as good in every head by epoch {history[-1].epoch}"
         return None
 
 
-def best_by_head(history: Iterable[Mapping[str, Any]]) -> np.ndarray:
+def best_by_head(history: Iterable[TrialEpoch]) -> np.ndarray:
     """(T,) each head's best macro-F1 over some epochs; an unknown score counts as 0."""
-    rows = [[0.0 if score is None else score for score in row["tasks"].values()] for row in history]
+    rows = [[0.0 if score is None else score for score in row.tasks.values()] for row in history]
     best: np.ndarray = np.max(rows, axis=0)
     return best

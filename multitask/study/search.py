@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from multitask.errors import UserError
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
+from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
@@ -243,11 +244,11 @@ class Search:
         """Takes an epoch's scores; whether the trial is worth another."""
         val = record["val"]
         running.history.append(
-            {
-                "epoch": record["epoch"],
-                "joint": val["joint"]["macro_f1"],
-                "tasks": {task: scores["macro_f1"] for task, scores in val["tasks"].items()},
-            }
+            TrialEpoch(
+                record["epoch"],
+                val["joint"]["macro_f1"],
+                {task: scores["macro_f1"] for task, scores in val["tasks"].items()},
+            )
         )
         running.view.take(record)
         self.progress.epoch(running.view)
@@ -267,7 +268,8 @@ class Search:
         if self.settings.chosen_pruner.name == "dominated":
             for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
                 if trial.number not in self._histories:
-                    self._histories[trial.number] = trial.user_attrs.get(trial_attrs.HISTORY, [])
+                    rows = trial.user_attrs.get(trial_attrs.HISTORY, [])
+                    self._histories[trial.number] = [TrialEpoch(**row) for row in rows]
         return self._histories
 
     # --- signs of life ------------------------------------------------------------------------------------------

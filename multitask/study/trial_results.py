@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable
-from typing import Any
+from dataclasses import asdict
 
 import optuna
 from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
+from multitask.reporting.study.report_schema import TrialScores
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done
@@ -54,10 +55,10 @@ class Outcomes:
 
     def pruned(self, trial: Trial, history: History, reason: str, seconds: float) -> None:
         """A trial was stopped early; it keeps its best score and its curves."""
-        best = max(history, key=lambda row: -math.inf if row["joint"] is None else row["joint"])
+        best = max(history, key=lambda row: -math.inf if row.joint is None else row.joint)
         reported = self.study._storage.get_trial(trial._trial_id).intermediate_values.values()
         pick = max if self.settings.directions[0] == "maximize" else min
-        scores = {"joint": best["joint"], "tasks": best["tasks"]}
+        scores = TrialScores(best.joint, best.tasks)
         self.told(lambda: trial.set_user_attr(trial_attrs.NOTE, reason))
         if self._keep(trial, TrialState.PRUNED, None, history, scores, pick(reported, default=None), seconds):
             self._ended(f"trial {trial.number}: pruned after {_epochs(history)}, {reason}", "pruned")
@@ -68,7 +69,7 @@ class Outcomes:
         Raises:
             UserError: as did too many before it.
         """
-        attributes = {trial_attrs.FAILURE: message, trial_attrs.HISTORY: history or []}
+        attributes = {trial_attrs.FAILURE: message, trial_attrs.HISTORY: list(map(asdict, history or []))}
         if give_up(self.study, trial._trial_id, attributes):
             self._ended(f"trial {trial.number}: failed: {message}", "failed")
         row = trial_attrs.failures_in_a_row(self.study.get_trials(deepcopy=False))
@@ -113,14 +114,14 @@ class Outcomes:
         state: TrialState,
         values: list[float] | None,
         history: History,
-        scores: dict[str, Any],
+        scores: TrialScores,
         best_score: float | None,
         seconds: float,
     ) -> bool:
         """Records how a trial ended, with its curves; whether it was still this launch's."""
         attributes = {
-            trial_attrs.HISTORY: history,
-            trial_attrs.SCORES: scores,
+            trial_attrs.HISTORY: list(map(asdict, history)),
+            trial_attrs.SCORES: asdict(scores),
             trial_attrs.BEST_SCORE: best_score,
             trial_attrs.SECONDS: seconds,
         }

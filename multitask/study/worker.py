@@ -20,6 +20,7 @@ from typing import Any
 
 from multitask.config import stored_config
 from multitask.errors import UserError
+from multitask.reporting.study.report_schema import TrialScores
 from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
@@ -94,10 +95,7 @@ def do(job: Job, goes_on: Callable[[dict[str, Any]], bool]) -> Done | Stopped | 
         seconds = time.perf_counter() - started - waited
         report = result.report
         assert report is not None, "a study's runs are validated"
-        macro_f1 = {
-            "joint": report.joint.macro_f1,
-            "tasks": {task: scores.macro_f1 for task, scores in report.tasks.items()},
-        }
+        macro_f1 = TrialScores(report.joint.macro_f1, {task: scores.macro_f1 for task, scores in report.tasks.items()})
         return Done({metric: figure(report, metric) for metric in job.metrics}, macro_f1, seconds)
     finally:
         if not job.keep_checkpoints:

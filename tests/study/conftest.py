@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial
 
 from multitask.config import Config
 from multitask.progress import StudyProgress, SweepStatus
+from multitask.reporting.study.report_schema import TrialScores
 from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml
 from multitask.study import pool, trial_attrs
@@ -180,7 +181,7 @@ def _trained(
                 return Stopped()
         best = max(rows, key=lambda row: row["joint"] if math.isfinite(row["joint"]) else -1.0)
         figures = {metric: best[metric.split(".")[-2]] for metric in job.metrics}
-        return Done(figures, {"joint": best["joint"], "tasks": {head: best[head] for head in heads}}, 1.0)
+        return Done(figures, TrialScores(best["joint"], {head: best[head] for head in heads}), 1.0)
 
     return part
 

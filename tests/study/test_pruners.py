@@ -15,6 +15,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
+from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.settings import Settings, problems, validate
 from multitask.study import PRUNERS
 from multitask.study.per_trial import PerTrial
@@ -38,7 +39,7 @@ class Holder(Settings):
 def history(*epochs: Sequence[float | None]) -> History:
     """Epochs by the scores of their heads."""
     return [
-        {"epoch": index + 1, "joint": scores[0], "tasks": {f"task{head}": score for head, score in enumerate(scores)}}
+        TrialEpoch(index + 1, scores[0], {f"task{head}": score for head, score in enumerate(scores)})
         for index, scores in enumerate(epochs)
     ]
 
@@ -307,10 +308,10 @@ def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominat
     found = DominatedSettings(startup_trials=0, warmup_epochs=0).verdict(None, own, others)  # type: ignore[arg-type]
 
     def best(rows: History, head: str) -> float:
-        known = [row["tasks"][head] for row in rows[: len(own)] if row["tasks"][head] is not None]
+        known = [score for row in rows[: len(own)] if (score := row.tasks[head]) is not None]
         return max(known, default=0.0)
 
-    heads = list(own[0]["tasks"])
+    heads = list(own[0].tasks)
     if any(all(best(own, head) > best(other, head) for other in others.values()) for head in heads):
         assert found is None
     dominating = [

@@ -16,6 +16,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from multitask.reporting.study.report_schema import TrialScores
 from multitask.study import trial_attrs
 from multitask.study.messages import Done, Failed, Job, Lost
 from multitask.study.provenance import record_of
@@ -132,7 +133,7 @@ def test_a_launch_that_was_held_up_does_not_take_its_own_trials_for_lost(
 
     def held_up(job: Job, epoch: int) -> Done | None:
         there.silent_for(there.study.trials[0], 100)
-        done = Done(dict.fromkeys(job.metrics, 0.5), {"joint": 0.5, "tasks": {}}, 1.0)
+        done = Done(dict.fromkeys(job.metrics, 0.5), TrialScores(0.5, {}), 1.0)
         return done if datetime.now() > began + timedelta(seconds=2) else None  # it looks for the lost every second
 
     study = search(there.plan, trained(lambda config: [0.5] * 10_000, held_up), url=there.url)

@@ -9,6 +9,7 @@ from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
+from multitask.reporting.study.report_schema import TrialEpoch, TrialScores
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done
@@ -18,11 +19,18 @@ from multitask.study.trial_results import Outcomes
 Make = Callable[..., Any]
 
 HISTORY = [
+    TrialEpoch(1, 0.2, {"mask": 0.5, "age": None}),
+    TrialEpoch(2, 0.4, {"mask": 0.3, "age": 0.6}),
+    TrialEpoch(3, None, {"mask": 0.9, "age": 0.1}),
+]
+SCORES = TrialScores(0.4, {"mask": 0.3, "age": 0.6})
+KEPT_HISTORY = [
     {"epoch": 1, "joint": 0.2, "tasks": {"mask": 0.5, "age": None}},
     {"epoch": 2, "joint": 0.4, "tasks": {"mask": 0.3, "age": 0.6}},
     {"epoch": 3, "joint": None, "tasks": {"mask": 0.9, "age": 0.1}},
 ]
-SCORES = {"joint": 0.4, "tasks": {"mask": 0.3, "age": 0.6}}
+KEPT_SCORES = {"joint": 0.4, "tasks": {"mask": 0.3, "age": 0.6}}
+"""As the storage has them."""
 
 
 class Told:
@@ -66,7 +74,8 @@ def test_a_finished_trial_keeps_values_scores_curves_and_time(told: Callable[...
     assert there.study.trials[0].state == TrialState.COMPLETE
     assert there.study.trials[0].values == [0.4]
     assert there.study.trials[0].user_attrs == {
-        trial_attrs.HISTORY: HISTORY, trial_attrs.SCORES: SCORES, trial_attrs.BEST_SCORE: 0.4, trial_attrs.SECONDS: 3.5
+        trial_attrs.HISTORY: KEPT_HISTORY, trial_attrs.SCORES: KEPT_SCORES, trial_attrs.BEST_SCORE: 0.4,
+        trial_attrs.SECONDS: 3.5,
     }  # fmt: skip
     assert there.lines == [
         ("best", "trial 0: joint.macro_f1 0.4 after 3 epochs, best so far"),
@@ -95,7 +104,7 @@ def test_a_score_that_is_no_number_fails_and_is_not_pruned(told: Callable[..., T
     there.outcomes.finished(there.ask(), HISTORY, done(value), 1.0)
     trial = there.study.trials[0]
     assert trial.state == TrialState.FAIL
-    assert trial.user_attrs == {trial_attrs.FAILURE: "joint.macro_f1 is no number", trial_attrs.HISTORY: HISTORY}
+    assert trial.user_attrs == {trial_attrs.FAILURE: "joint.macro_f1 is no number", trial_attrs.HISTORY: KEPT_HISTORY}
     assert there.lines == [("failed", "trial 0: failed: joint.macro_f1 is no number")]
 
 
@@ -111,8 +120,8 @@ def test_a_pruned_trial_keeps_its_best_score_and_its_curves(
     found = there.study.trials[0]
     assert found.state == TrialState.PRUNED
     assert found.user_attrs == {
-        trial_attrs.NOTE: "below the median at epoch 3", trial_attrs.HISTORY: HISTORY, trial_attrs.SCORES: SCORES,
-        trial_attrs.BEST_SCORE: best, trial_attrs.SECONDS: 3.5,
+        trial_attrs.NOTE: "below the median at epoch 3", trial_attrs.HISTORY: KEPT_HISTORY,
+        trial_attrs.SCORES: KEPT_SCORES, trial_attrs.BEST_SCORE: best, trial_attrs.SECONDS: 3.5,
     }  # fmt: skip
     assert there.lines == [("pruned", "trial 0: pruned after 3 epochs, below the median at epoch 3")]
 

@@ -50,8 +50,8 @@ class TestDo:
         assert isinstance(done, Done)
         report = read_record(tmp_path / "trial" / "report.json", RunReport)
         assert done.figures == {metric: figure(report, metric) for metric in METRICS}
-        assert done.scores["joint"] == report.joint.macro_f1
-        assert done.scores["tasks"] == {task: found.macro_f1 for task, found in report.tasks.items()}
+        assert done.scores.joint == report.joint.macro_f1
+        assert done.scores.tasks == {task: found.macro_f1 for task, found in report.tasks.items()}
         assert done.seconds > 0
         assert [record["epoch"] for record in records] == [1, 2]
         assert (tmp_path / "trial" / "predictions-val.csv").is_file()

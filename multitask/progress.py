@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -79,6 +79,15 @@ class ValidationScores:
     joint: LabelScores | None = None
     tasks: dict[str, LabelScores] | None = None
 
+    @property
+    def joint_macro_f1(self) -> float | None:
+        """Of the decoded classes."""
+        return None if self.joint is None else self.joint.macro_f1
+
+    def task_macro_f1(self) -> dict[str, float | None]:
+        """Of every task."""
+        return {task: scores.macro_f1 for task, scores in (self.tasks or {}).items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
@@ -101,6 +110,11 @@ class EpochRecord:
     train: TrainingScores | None = None
     val: ValidationScores | None = None
     best: bool
+
+
+def best_epoch(history: Sequence[EpochRecord]) -> int | None:
+    """The number of the best epoch; None: there is none."""
+    return max((row.epoch for row in history if row.best), default=None)
 
 
 class Progress:
@@ -137,7 +151,7 @@ class Progress:
             losses: gives the mean loss of each head in this epoch so far; costs a wait for the device.
         """
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """An epoch is done; ``record`` is its row of ``metrics.jsonl``."""
 
     def close(self) -> None:
@@ -164,12 +178,11 @@ class RunningTrial:
     scores: Mapping[str, float | None] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
-    def take(self, record: Mapping[str, Any]) -> None:
+    def take(self, record: EpochRecord) -> None:
         """An epoch is done; ``record`` is its row of ``metrics.jsonl``."""
-        self.epoch = record["epoch"]
-        scores = record["val"]
-        tasks = {task: figures["macro_f1"] for task, figures in scores["tasks"].items()}
-        self.scores = {"joint": scores["joint"]["macro_f1"], **tasks}
+        assert record.val is not None, "what a study trains is validated"
+        self.epoch = record.epoch
+        self.scores = {"joint": record.val.joint_macro_f1, **record.val.task_macro_f1()}
 
 
 @dataclass

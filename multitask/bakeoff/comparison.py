@@ -114,9 +114,9 @@ def _scored(
     # Which classes were held out, the config says; the report of a run scores them on its own people alone.
     unseen = [name for name, held in zip(space.class_names, runs[0].config.unseen(), strict=True) if held]
     histories = [one.folder.read_history() for one in runs]
-    speeds = [row["images_per_s"] for history in histories for row in history]
+    speeds = [row.images_per_s or 0.0 for history in histories for row in history]
     # Of an epoch's images, which a history does not count: what its seconds and its speed make.
-    seen = [sum(row["images_per_s"] * row["seconds"] for row in history) for history in histories]
+    seen = [sum((row.images_per_s or 0.0) * (row.seconds or 0.0) for row in history) for history in histories]
     peaks = [peak for one in runs if (peak := one.peak_bytes()) is not None]
 
     def figure(metric: str, classes: Sequence[str] | None = None) -> PassFigure | None:

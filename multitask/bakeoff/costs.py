@@ -86,7 +86,7 @@ def training_speed(setup: TrainingSetup) -> float:
     trainer = setup.trainer(served.num_batches, network)
     few = data.split.train[: _WARM_BATCHES * data.batch_size]
     trainer.train_epoch(1, data.batches("train", Progress(), device, train=True, indices=few), Progress())
-    return float(trainer.train_epoch(1, served, Progress())["images_per_s"])
+    return trainer.train_epoch(1, served, Progress()).images_per_s
 
 
 def inference_speed(setups: Mapping[str, TrainingSetup]) -> dict[str, float]:

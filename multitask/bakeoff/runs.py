@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -19,7 +18,7 @@ from multitask.config import Config
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
-from multitask.progress import Progress, RunningTrial, StudyProgress, SweepStatus
+from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
@@ -103,7 +102,7 @@ class BakeoffRun:
         return read_record(self._peak, Peak).bytes if self._peak.is_file() else None
 
     def perform(
-        self, reuse: Path, on_epoch: Callable[[dict[str, Any]], None], progress: Progress, keep_checkpoints: bool
+        self, reuse: Path, on_epoch: Callable[[EpochRecord], None], progress: Progress, keep_checkpoints: bool
     ) -> None:
         """Trains it, goes on with it, or answers its source's pictures by its own rule.
 
@@ -194,7 +193,7 @@ class Course:
         shown = RunningTrial(one.name, one.config.training.epochs, one.contender.own)
         view.running = {0: shown}
 
-        def on_epoch(record: dict[str, Any]) -> None:
+        def on_epoch(record: EpochRecord) -> None:
             shown.take(record)
             progress.epoch(shown)
 

@@ -133,7 +133,7 @@ class _Ours(_Side):
         return ["multitask", "train", str(self._config), "--out", str(out / "run"), *allowed]
 
     def epoch_speeds(self, out: Path) -> list[float]:
-        return [row["images_per_s"] for row in RunFolder(out / "run").read_history()]
+        return [row.images_per_s or 0.0 for row in RunFolder(out / "run").read_history()]
 
 
 class _Plain(_Side):

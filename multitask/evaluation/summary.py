@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -32,6 +31,7 @@ from multitask.evaluation.report_schema import (
     UnseenScores,
 )
 from multitask.labels import MISSING, LabelSpace
+from multitask.progress import LabelScores, ValidationScores
 from multitask.utils.records import Interval, finite
 
 
@@ -43,12 +43,8 @@ def _negative_log_likelihood(log_probs: Tensor, labels: IntArray) -> float:
     return float(-log_probs[rows, torch.from_numpy(labels[known])].mean())
 
 
-def epoch_scores(predictions: Predictions) -> dict[str, Any]:
-    """The figures of every epoch.
-
-    Returns:
-        ``loss`` (mean negative log-likelihood of the class), ``joint`` and ``tasks.<name>``: macro_f1, accuracy, loss.
-    """
+def epoch_scores(predictions: Predictions) -> ValidationScores:
+    """The figures of every epoch."""
     space = predictions.space
     classes = predictions.classes
     known = classes != MISSING
@@ -60,16 +56,12 @@ def epoch_scores(predictions: Predictions) -> dict[str, Any]:
         labels = predictions.labels[:, column]
         seen = labels != MISSING
         scores = Scores(labels[seen], log_probs.argmax(dim=1).numpy()[seen], space.possible_labels(task))
-        tasks[task] = {
-            "loss": _negative_log_likelihood(log_probs, labels),
-            "macro_f1": scores.macro_f1,
-            "accuracy": scores.accuracy,
-        }
-    return {
-        "loss": loss,
-        "joint": {"loss": loss, "macro_f1": joint.macro_f1, "accuracy": joint.accuracy},
-        "tasks": tasks,
-    }
+        tasks[task] = LabelScores(
+            loss=_negative_log_likelihood(log_probs, labels), macro_f1=scores.macro_f1, accuracy=scores.accuracy
+        )
+    return ValidationScores(
+        loss=loss, joint=LabelScores(loss=loss, macro_f1=joint.macro_f1, accuracy=joint.accuracy), tasks=tasks
+    )
 
 
 def _class_rows(scores: Scores, names: tuple[str, ...]) -> tuple[ClassScores, ...]:

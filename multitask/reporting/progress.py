@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Task, TaskID, TextColum
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress, ValidationScores
 from multitask.reporting.console import out, say, score
 
 
@@ -23,11 +23,19 @@ def make_progress(quiet: bool) -> Progress:
     return LiveProgress(out) if out.is_terminal else PlainProgress(out)
 
 
-def _scores_of(record: Mapping[str, Any], tasks: Iterable[str]) -> list[tuple[str, float | None]]:
+def _scores_of(record: EpochRecord, tasks: Iterable[str]) -> list[tuple[str, float | None]]:
     """Joint and per-task macro-F1 of an epoch, None where nobody validates."""
-    val = record["val"]
-    joint = ("joint", val["joint"]["macro_f1"] if val else None)
-    return [joint, *((task, val["tasks"][task]["macro_f1"] if val else None) for task in tasks)]
+    val = record.val or ValidationScores()
+    by_task = val.task_macro_f1()
+    return [("joint", val.joint_macro_f1), *((task, by_task.get(task)) for task in tasks)]
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def _loss(record: EpochRecord) -> float:
+    return _number(None if record.train is None else record.train.loss)
 
 
 def _losses_in_words(losses: Mapping[str, float]) -> str:
@@ -85,15 +93,15 @@ class PlainProgress(Progress):
             means = _losses_in_words(losses())
             self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done}/{self._num_batches}, loss {means}")
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """A line with the epoch's losses and scores."""
         self._said = time.monotonic()
-        self._epoch = record["epoch"] + 1
+        self._epoch = record.epoch + 1
         scores = " ".join(f"{name} {score(value)}" for name, value in _scores_of(record, self._tasks))
-        best = ", best so far" if record["best"] and record["val"] else ""
+        best = ", best so far" if record.best and record.val else ""
         self._print(
-            f"epoch {record['epoch']}/{self._num_epochs}: loss {record['train']['loss']:.3f}, macro-F1 {scores}, "
-            f"{record['seconds']:.1f} s, {record['images_per_s']:.0f} images/s{best}"
+            f"epoch {record.epoch}/{self._num_epochs}: loss {_loss(record):.3f}, macro-F1 {scores}, "
+            f"{_number(record.seconds):.1f} s, {_number(record.images_per_s):.0f} images/s{best}"
         )
 
 
@@ -202,15 +210,15 @@ class LiveProgress(Progress):
         self._bars.update(self._batch_bar, completed=done, note=means)
         self._draw()
 
-    def epoch(self, record: Mapping[str, Any]) -> None:
+    def epoch(self, record: EpochRecord) -> None:
         """A row of the table."""
         scores = [f"{score(value):>8}" for _, value in _scores_of(record, self._tasks)]
         row = (
-            f"{record['epoch']:>4}/{self._num_epochs:<4} {record['train']['loss']:>7.3f} {' '.join(scores)} "
-            f"{record['seconds']:>6.1f} {record['images_per_s']:>9.0f}"
+            f"{record.epoch:>4}/{self._num_epochs:<4} {_loss(record):>7.3f} {' '.join(scores)} "
+            f"{_number(record.seconds):>6.1f} {_number(record.images_per_s):>9.0f}"
         )
-        best = record["best"] and record["val"]
-        self._bars.update(self._run, completed=record["epoch"])
+        best = record.best and record.val
+        self._bars.update(self._run, completed=record.epoch)
         self._console.print(Text(row + (" ★" if best else ""), style="green" if best else ""), soft_wrap=True)
         self._started = time.monotonic()
 

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from multitask.config import Config
 from multitask.data.image_facts import CropCounts, ImageFacts
@@ -20,7 +19,7 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.summary import distribution
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress
 from multitask.runs.build_losses import number_centres
 from multitask.runs.config import TrainedRun, load_run_config
 from multitask.runs.data_module import DataModule
@@ -62,7 +61,7 @@ def run_folds(
     out: Path,
     *,
     resume: bool = False,
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: Progress | None = None,
     reuse: Path | None = None,
 ) -> RunResult:

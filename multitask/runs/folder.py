@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
 from multitask.evaluation.report_schema import ReportOverview, RunOverview, RunReport
-from multitask.progress import EpochRecord
+from multitask.progress import EpochRecord, best_epoch
 from multitask.runs.records import Environment, Failure, RunEnvironment
-from multitask.utils.files import held, is_part, remove_all_parts, to_json, write_atomically
-from multitask.utils.records import parse_json, parse_record, read_record, read_text, record_to_json, require
+from multitask.utils.files import held, is_part, remove_all_parts, write_atomically
+from multitask.utils.records import parse_record, read_record, read_text, record_to_json, require
 
 
 class RunFolder:
@@ -167,11 +166,11 @@ class RunFolder:
         write_atomically(self.environment, record_to_json(replace(environment, num_folds=num_folds)))
         write_atomically(self.config, config_yaml)
 
-    def write_history(self, history: Iterable[Mapping[str, Any]]) -> None:
+    def write_history(self, history: Iterable[EpochRecord]) -> None:
         """``metrics.jsonl``, a row per epoch. Written whole, so a resumed run cannot repeat a row."""
-        write_atomically(self.metrics, "".join(to_json(row, indent=None) for row in history))
+        write_atomically(self.metrics, "".join(record_to_json(row, indent=None) for row in history))
 
-    def read_history(self) -> list[dict[str, Any]]:
+    def read_history(self) -> list[EpochRecord]:
         """The rows of ``metrics.jsonl``; none where there is no such file yet.
 
         Raises:
@@ -179,10 +178,7 @@ class RunFolder:
         """
         if not self.metrics.exists():
             return []
-        lines = read_text(self.metrics).splitlines()
-        for line in lines:
-            parse_record(line, EpochRecord, self.metrics)
-        return [parse_json(line, self.metrics) for line in lines]
+        return [parse_record(line, EpochRecord, self.metrics) for line in read_text(self.metrics).splitlines()]
 
     def read_report(self, split: str = "val") -> RunReport:
         """The report of a split.
@@ -235,7 +231,7 @@ def overview(run: RunFolder, parent: Path) -> RunOverview:
 
 def _overview(run: RunFolder, name: str) -> RunOverview:
     history = run.read_history()
-    best = max((row["epoch"] for row in history if row["best"]), default=0)
+    best = best_epoch(history)
     epochs = f"{len(history)}, best {best}" if best else str(len(history))
     if run.num_folds is not None:
         done = sum(run.fold(index).report().is_file() for index in range(run.num_folds))

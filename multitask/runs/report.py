@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from multitask.data.empty_cells import EmptyCells
 from multitask.data.image_facts import ImageFacts
@@ -19,6 +19,7 @@ from multitask.evaluation.report_schema import ClassDistribution, FoldScores, Ru
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
 from multitask.losses.objective import Objective
+from multitask.progress import EpochRecord, best_epoch
 from multitask.runs.build_losses import prior_shifts
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
@@ -72,7 +73,7 @@ def write_report(
     predictions: Predictions,
     settings: EvaluationSettings,
     data: DataModule,
-    history: list[dict[str, Any]],
+    history: Sequence[EpochRecord],
     images: ImageFacts | None = None,
 ) -> RunReport:
     """Writes the predictions and the report of one split, as ``write_scores``; returns the report.
@@ -89,10 +90,10 @@ def write_report(
         },
         empty_cells=data.dataset.empty_cells,
         training=TrainingFacts(
-            best_epoch=max((row["epoch"] for row in history if row["best"]), default=None),
+            best_epoch=best_epoch(history),
             num_epochs=len(history),
             monitor=settings.monitor,
-            seconds=math.fsum(row.get("seconds") or 0.0 for row in history),
+            seconds=math.fsum(row.seconds or 0.0 for row in history),
             seed=settings.seed,
             backbone=settings.backbone,
             sharing=settings.sharing,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from multitask.config import Config
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress, best_epoch
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.runs.records import Environment
@@ -110,13 +110,13 @@ def check_frozen(folder: RunFolder, digest: str | None, weights: str) -> None:
         )
 
 
-def check_best(folder: RunFolder, history: list[dict[str, Any]]) -> None:
+def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
     """Checks that the best epoch's weights are those of the history, or of the next epoch, after which a run died.
 
     Raises:
         UserError: they are of another epoch, or damaged.
     """
-    best = max(row["epoch"] for row in history if row["best"])
+    best = best_epoch(history)
     found = load_checkpoint(folder.best).get("epoch")
     if found not in (best, len(history) + 1):
         raise UserError(f"{folder.best}: is of epoch {found}, but the best epoch of {folder.last} is {best}")

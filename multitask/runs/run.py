@@ -7,14 +7,13 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from multitask.config import Config
 from multitask.data.data_facts import DataFacts
 from multitask.data.loading import Batches
 from multitask.errors import DivergedError
 from multitask.evaluation.report_schema import RunReport
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress
 from multitask.reporting.text import image_notes
 from multitask.runs.build import build_network, build_trainer, load_weights
 from multitask.runs.build_losses import number_centres
@@ -46,7 +45,7 @@ class RunResult:
 
     folder: RunFolder
     report: RunReport | None
-    history: list[dict[str, Any]]
+    history: list[EpochRecord]
 
 
 def run(
@@ -54,7 +53,7 @@ def run(
     out: Path | None = None,
     *,
     resume: bool = False,
-    on_epoch: Callable[[dict[str, Any]], None] | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: Progress | None = None,
     reuse: Path | None = None,
 ) -> RunResult:
@@ -150,13 +149,13 @@ def _fit(
     batches: Batches,
     validation: Validation | None,
     folder: RunFolder,
-    on_epoch: Callable[[dict[str, Any]], None] | None,
+    on_epoch: Callable[[EpochRecord], None] | None,
     progress: Progress,
 ) -> None:
     """Trains, with the history in the folder after every epoch; where it diverges, the folder says why."""
 
-    def after_epoch(record: dict[str, Any]) -> None:
-        if validation is not None and record["best"]:
+    def after_epoch(record: EpochRecord) -> None:
+        if validation is not None and record.best:
             validation.keep()
         folder.write_history(trainer.history)
         if on_epoch is not None:

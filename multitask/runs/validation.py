@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import epoch_scores
+from multitask.progress import ValidationScores
 from multitask.runs.classifier import Classifier
 
 
@@ -40,7 +40,7 @@ class Validation:
         with torch.inference_mode():
             return replace(self._classifier, network=network).predict(self._samples, self._batches)
 
-    def __call__(self, network: Callable[[Tensor], Mapping[str, Tensor]]) -> dict[str, Any]:
+    def __call__(self, network: Callable[[Tensor], Mapping[str, Tensor]]) -> ValidationScores:
         """A network's scores."""
         self._last = self.predict(network)
         return epoch_scores(self._last)

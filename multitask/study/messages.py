@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from multitask.progress import EpochRecord
 from multitask.reporting.study.report_schema import TrialScores
 
 
@@ -44,7 +45,7 @@ class Ready:
 class Epoch:
     """An epoch is done; ``record`` is its row of ``metrics.jsonl``. The worker waits for whether to go on."""
 
-    record: dict[str, Any]
+    record: EpochRecord
 
 
 @dataclass(frozen=True)

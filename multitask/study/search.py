@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from multitask.errors import UserError
-from multitask.progress import RunningTrial, StudyProgress, SweepStatus
+from multitask.progress import EpochRecord, RunningTrial, StudyProgress, SweepStatus
 from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
@@ -240,24 +240,19 @@ class Search:
             assert isinstance(message, Lost)
             self.outcomes.lost(running.trial._trial_id, message.reason)
 
-    def _goes_on(self, running: _Running, record: dict[str, Any]) -> bool:
+    def _goes_on(self, running: _Running, record: EpochRecord) -> bool:
         """Takes an epoch's scores; whether the trial is worth another."""
-        val = record["val"]
-        running.history.append(
-            TrialEpoch(
-                record["epoch"],
-                val["joint"]["macro_f1"],
-                {task: scores["macro_f1"] for task, scores in val["tasks"].items()},
-            )
-        )
+        val = record.val
+        assert val is not None, "a study's runs are validated"
+        running.history.append(TrialEpoch(record.epoch, val.joint_macro_f1, val.task_macro_f1()))
         running.view.take(record)
         self.progress.epoch(running.view)
         if len(self.settings.objective) == 1:
             value = figure(val, self.settings.objective[0])
             if value is not None and math.isfinite(value):
                 # Optuna counts from 0.
-                self.outcomes.told(lambda: running.trial.report(value, record["epoch"] - 1))
-        if running.is_base or record["epoch"] >= running.view.num_epochs:
+                self.outcomes.told(lambda: running.trial.report(value, record.epoch - 1))
+        if running.is_base or record.epoch >= running.view.num_epochs:
             return True  # the base is what all others are measured against
         reason = self.settings.chosen_pruner.verdict(running.trial, running.history, self._finished_histories())
         running.stopped = reason or ""

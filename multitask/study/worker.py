@@ -20,6 +20,7 @@ from typing import Any
 
 from multitask.config import stored_config
 from multitask.errors import UserError
+from multitask.progress import EpochRecord
 from multitask.reporting.study.report_schema import TrialScores
 from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
@@ -61,7 +62,7 @@ class _Line:
             time.sleep(BEAT_S)
 
 
-def do(job: Job, goes_on: Callable[[dict[str, Any]], bool]) -> Done | Stopped | Failed:
+def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Failed:
     """Does a run.
 
     Args:
@@ -70,7 +71,7 @@ def do(job: Job, goes_on: Callable[[dict[str, Any]], bool]) -> Done | Stopped | 
     """
     waited = 0.0
 
-    def after_epoch(record: dict[str, Any]) -> None:
+    def after_epoch(record: EpochRecord) -> None:
         nonlocal waited
         asked = time.perf_counter()
         going = goes_on(record)
@@ -109,7 +110,7 @@ def main() -> None:
     threading.Thread(target=line.beat, name="beat", daemon=True).start()
     line.send(Ready())
 
-    def goes_on(record: dict[str, Any]) -> bool:
+    def goes_on(record: EpochRecord) -> bool:
         line.send(Epoch(record))
         return bool(line.receive())
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from multitask.data.mixup import BatchTargets
 from multitask.labels import LabelSpace
+from multitask.progress import HeadLosses, TrainingScores
 from multitask.training.gradient_conflict import Conflict
 from multitask.training.likelihood import LikelihoodMeter
 from multitask.training.loss_meter import LossMeter
@@ -63,17 +63,23 @@ class EpochMeter:
         if self._likelihood is not None:
             self._likelihood.add(batch.outputs, batch.targets)
 
-    def record(self, weights: dict[str, float]) -> dict[str, Any]:
+    def record(self, weights: Mapping[str, float]) -> TrainingScores:
         """``train`` of the epoch's record, as ``metrics.jsonl`` has it.
 
         Args:
             weights: what each loss counts at the epoch's end, as the balancer says.
         """
-        record = {**self.losses.record(weights), "weights": weights, **self.conflict.record()}
-        if self._num_mixed:
-            record["mixed"] = self._num_mixed / self._num_batches
+        likelihood: float | None = None
+        by_task: dict[str, float] = {}
         if self._likelihood is not None:
-            record["nll"], tasks = self._likelihood.record()
-            for name, value in tasks.items():
-                record["tasks"][name]["nll"] = value
-        return record
+            likelihood, by_task = self._likelihood.record()
+        conflict, conflict_steps = self.conflict.record()
+        return TrainingScores(
+            loss=self.losses.total(weights),
+            tasks={name: HeadLosses(loss=loss, nll=by_task.get(name)) for name, loss in self.losses.heads().items()},
+            weights=dict(weights),
+            conflict=conflict,
+            conflict_steps=conflict_steps,
+            mixed=self._num_mixed / self._num_batches if self._num_mixed else None,
+            nll=likelihood,
+        )

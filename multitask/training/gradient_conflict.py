@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from multitask.balancers.base import Step
+from multitask.progress import ConflictSteps
 
 NUM_BATCHES = 8
 """Of an epoch, evenly spread: a look at all of them would say little more."""
+
+Means = dict[str, dict[str, float | None]]
+Steps = dict[str, dict[str, ConflictSteps]]
+ConflictRecord = tuple[Means, Steps] | tuple[None, None]
 
 
 class Conflict:
@@ -47,19 +51,19 @@ class Conflict:
         rows = rows / rows.norm(dim=1, keepdim=True)
         self._found.append(rows @ rows.T)
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> ConflictRecord:
         """The cosines of each pair, ``[one][other]`` with one before other in the order of the losses.
 
         Returns:
-            ``conflict``: the mean cosine over the batches that were looked at and tell of the pair, None where none
-            does; ``conflict_steps``: how many these are, ``num``, and the cosine's standard deviation over them,
-            ``sd``, None of fewer than two. Both None where the losses share nothing.
+            The mean cosine over the batches that were looked at and tell of the pair, None where none does; and over
+            how many it is, with the cosine's standard deviation, None of fewer than two. Both None where the losses
+            share nothing.
         """
         if not self._found:
-            return {"conflict": None, "conflict_steps": None}
+            return None, None
         found = torch.stack(self._found).double().cpu()
-        means: dict[str, dict[str, float | None]] = {}
-        steps: dict[str, dict[str, dict[str, float | None]]] = {}
+        means: Means = {}
+        steps: Steps = {}
         for one, other in combinations(range(len(self._names)), 2):
             cosines = found[:, one, other]
             cosines = cosines[~cosines.isnan()]
@@ -67,5 +71,5 @@ class Conflict:
             names = self._names[one], self._names[other]
             means.setdefault(names[0], {})[names[1]] = float(cosines.mean()) if num else None
             sd = float(cosines.std()) if num > 1 else None
-            steps.setdefault(names[0], {})[names[1]] = {"num": num, "sd": sd}
-        return {"conflict": means, "conflict_steps": steps}
+            steps.setdefault(names[0], {})[names[1]] = ConflictSteps(num=num, sd=sd)
+        return means, steps

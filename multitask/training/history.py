@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from multitask.progress import EpochRecord, ValidationScores, best_epoch
 from multitask.utils.records import value_at
 
 
@@ -14,7 +15,7 @@ def lookup(scores: Any, metric: str) -> float:
     return float(value_at(scores, metric))
 
 
-def is_best(history: Sequence[Mapping[str, Any]], val: Mapping[str, Any] | None, monitor: str) -> bool:
+def is_best(history: Sequence[EpochRecord], val: ValidationScores | None, monitor: str) -> bool:
     """Whether an epoch is better than all before it.
 
     Args:
@@ -28,11 +29,11 @@ def is_best(history: Sequence[Mapping[str, Any]], val: Mapping[str, Any] | None,
     score = lookup(val, monitor)
     if math.isnan(score):
         return not history
-    earlier = (lookup(row["val"], monitor) for row in history)
+    earlier = (lookup(row.val, monitor) for row in history)
     return all(sign * score > sign * other for other in earlier if not math.isnan(other))
 
 
-def out_of_patience(history: Sequence[Mapping[str, Any]], patience: int | None) -> bool:
+def out_of_patience(history: Sequence[EpochRecord], patience: int | None) -> bool:
     """Whether the last ``patience`` epochs brought nothing better; None: never."""
-    best = max((row["epoch"] for row in history if row["best"]), default=0)
+    best = best_epoch(history) or 0
     return patience is not None and len(history) - best >= patience

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from multitask.data.mixup import BatchTargets, mix
 from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace
 from multitask.model.network import Heads
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress, TrainingScores, ValidationScores
 from multitask.training.accumulation import step_shares
 from multitask.training.checkpoint import save_checkpoint
 from multitask.training.device import resolve_precision
@@ -32,7 +33,17 @@ from multitask.utils.seeds import derive
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
 
-Validate = Callable[[nn.Module], Mapping[str, Any]]
+Validate = Callable[[nn.Module], ValidationScores]
+
+
+@dataclass(frozen=True)
+class TrainedEpoch:
+    """What one pass over the training samples gave; the attributes are those of ``EpochRecord``."""
+
+    lr: float
+    seconds: float
+    images_per_s: float
+    train: TrainingScores
 
 
 class Trainer:
@@ -91,7 +102,7 @@ class Trainer:
         self.ema: ModelEmaV3 | None = None
         if settings.ema:
             self.ema = ModelEmaV3(network, decay=settings.ema.decay, use_warmup=settings.ema.warmup)
-        self.history: list[dict[str, Any]] = []
+        self.history: list[EpochRecord] = []
 
     @property
     def evaluated(self) -> nn.Module:
@@ -104,17 +115,13 @@ class Trainer:
 
     # --- one epoch ----------------------------------------------------------------------------------------------
 
-    def train_epoch(self, epoch: int, batches: Batches, progress: Progress) -> dict[str, Any]:
+    def train_epoch(self, epoch: int, batches: Batches, progress: Progress) -> TrainedEpoch:
         """One pass over the training samples.
 
         Args:
             epoch: from 1.
             batches: the training samples.
             progress: notified of every batch.
-
-        Returns:
-            ``lr``, ``seconds``, ``images_per_s``, and ``train``: the mean losses over the labelled samples, and beside
-            them ``nll``, the negative log-likelihood of the labels, which is what validation calls its loss.
 
         Raises:
             DivergedError: a head's loss is NaN or infinite; it names the head and the step.
@@ -145,12 +152,12 @@ class Trainer:
             num_images += len(batch)
             progress.batch(number + 1, num_images, meter.losses.heads)
         seconds = time.perf_counter() - started
-        return {
-            "lr": max(group["lr"] for group in self.optimizer.param_groups),
-            "seconds": seconds,
-            "images_per_s": num_images / seconds,
-            "train": meter.record(self.balancer.current_weights()),
-        }
+        return TrainedEpoch(
+            lr=max(group["lr"] for group in self.optimizer.param_groups),
+            seconds=seconds,
+            images_per_s=num_images / seconds,
+            train=meter.record(self.balancer.current_weights()),
+        )
 
     def _shares(self, batches: Batches, epoch: int) -> Tensor | None:
         """``step_shares`` on the device."""
@@ -226,7 +233,7 @@ class Trainer:
         validate: Validate | None,
         folder: Path,
         *,
-        on_epoch: Callable[[dict[str, Any]], None] | None = None,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
         progress: Progress | None = None,
     ) -> None:
         """Trains from the epoch after the last finished one to the end, or until patience is out.
@@ -250,15 +257,17 @@ class Trainer:
         for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
             if out_of_patience(self.history, self.settings.patience):
                 break
-            record = {"epoch": epoch, **self.train_epoch(epoch, batches, progress), "val": None}
+            trained = self.train_epoch(epoch, batches, progress)
             self._divergence.weights(epoch, self.evaluated, self.network)
+            scores: ValidationScores | None = None
             if validate is not None:
                 self.evaluated.eval()
                 with torch.inference_mode(), self.autocast(), self._divergence.answers(epoch):
-                    record["val"] = dict(validate(self.evaluated))
-            record["best"] = is_best(self.history, record["val"], self.settings.monitor)
+                    scores = validate(self.evaluated)
+            best = is_best(self.history, scores, self.settings.monitor)
+            record = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best)
             self.history.append(record)
-            if record["best"]:
+            if record.best:
                 weights = {**self.fixed, **self.evaluated.state_dict()}
                 save_checkpoint(folder / "best.safetensors", {"epoch": epoch, "network": weights})
             save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))

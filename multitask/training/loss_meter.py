@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -78,10 +77,3 @@ class LossMeter:
         lacking = (self._means() - totals[1:]).nan_to_num(nan=0.0, posinf=0.0, neginf=0.0)  # NaN: no label at all
         counts = lacking.new_tensor([weights.get(name, 1.0) for name in self.names])
         return float(totals[0] + (counts * lacking).sum())
-
-    def record(self, weights: Mapping[str, float]) -> dict[str, Any]:
-        """The epoch's means, as ``metrics.jsonl`` has them; ``weights`` as of ``total``."""
-        return {
-            "loss": self.total(weights),
-            "tasks": {name: {"loss": value} for name, value in self.heads().items()},
-        }

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from multitask.errors import UserError
+from multitask.progress import EpochRecord, best_epoch
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.settings import TrainingSettings
+from multitask.utils.records import from_data, to_data, value_at
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class TrainingState:
     scaler: torch.amp.GradScaler
     fixed: Collection[str]
 
-    def dump(self, history: list[dict[str, Any]]) -> dict[str, Any]:
+    def dump(self, history: Sequence[EpochRecord]) -> dict[str, Any]:
         """The state after the epochs of ``history``, as it goes into a checkpoint."""
         return {
             "network": self._changing(self.network),
@@ -44,10 +46,10 @@ class TrainingState:
             "balancer": dict(self.balancer.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
-            "history": history,
+            "history": to_data(history),
         }
 
-    def load(self, path: Path, settings: TrainingSettings) -> list[dict[str, Any]]:
+    def load(self, path: Path, settings: TrainingSettings) -> list[EpochRecord]:
         """Takes up the state in a checkpoint; returns its history.
 
         Raises:
@@ -65,7 +67,7 @@ class TrainingState:
             check_optimizer(self.optimizer, options, settings.optimizer.state_keys)
             check_state(self.scaler.state_dict(), state["scaler"])
             self.scaler.load_state_dict(state["scaler"])
-            check_history(state["history"], settings)
+            history = check_history(state["history"], settings)
         except Exception as error:  # whatever torch makes of a state that is another one's
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise UserError(f"{path}: does not belong to this config: {reason}") from None
@@ -74,7 +76,6 @@ class TrainingState:
                 if isinstance(value, Tensor) and value.shape == parameter.shape:
                     # In the parameter's memory layout, as the optimiser itself made it: same kernels, same bits.
                     kept[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-        history: list[dict[str, Any]] = state["history"]
         return history
 
     def _changing(self, network: nn.Module) -> dict[str, Tensor]:
@@ -150,8 +151,8 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, (list, tuple)) else value
 
 
-def check_history(history: Any, settings: TrainingSettings) -> None:
-    """Checks the rows of the finished epochs.
+def check_history(history: Any, settings: TrainingSettings) -> list[EpochRecord]:
+    """The records in a checkpoint's rows of the finished epochs.
 
     Raises:
         ValueError: they are not those of so many epochs, one after the other.
@@ -162,13 +163,12 @@ def check_history(history: Any, settings: TrainingSettings) -> None:
         raise ValueError(f"its history is of the epochs {[row.get('epoch') for row in history][:5]}")
     if len(history) > settings.epochs:
         raise ValueError(f"it has {len(history)} finished epochs, but training.epochs is {settings.epochs}")
-    for row in history:
-        value: Any = row["val"]
-        for key in settings.monitor.split(".") if value is not None else ():
-            value = value[key]
-        if not isinstance(row["best"], bool) or not isinstance(row["train"], dict) or not math.isfinite(row["seconds"]):
-            raise ValueError(f"epoch {row['epoch']} of its history is damaged")
-        if value is not None and not isinstance(value, float):
-            raise ValueError(f"epoch {row['epoch']} of its history has {value!r} for {settings.monitor}")
-    if not any(row["best"] for row in history):
+    records = [from_data(row, EpochRecord) for row in history]
+    for record in records:
+        if record.train is None or record.seconds is None or not math.isfinite(record.seconds):
+            raise ValueError(f"epoch {record.epoch} of its history is damaged")
+        if record.val is not None and value_at(record.val, settings.monitor) is None:
+            raise ValueError(f"epoch {record.epoch} of its history lacks {settings.monitor}")
+    if best_epoch(records) is None:
         raise ValueError("no epoch of its history is the best")
+    return records

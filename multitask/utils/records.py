@@ -18,15 +18,34 @@ from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 import multitask
 from multitask.errors import UserError
 from multitask.utils.files import check_regular, plain, to_json
 
-Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False)]
+_AS_COMPUTED = "as computed"
+"""The context of checks in which a ``Number`` may be none."""
+
+
+def _number(value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+    if info.context == _AS_COMPUTED and isinstance(value, float) and not math.isfinite(value):
+        return value
+    return check(value)
+
+
+Number = Annotated[float, Field(ge=-1e18, le=1e18, allow_inf_nan=False), WrapValidator(_number)]
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Score = Annotated[float, Field(ge=0, le=1)]
+Score = Annotated[float, Field(ge=0, le=1), WrapValidator(_number)]
 Gap = Annotated[float, Field(ge=-1, le=1)]
 """A difference of two scores."""
 Interval = tuple[Score, Score]
@@ -49,20 +68,25 @@ T = TypeVar("T")
 
 def to_json_data(record: Any) -> Any:
     """A record as dictionaries, lists and values that JSON can hold: NaN and infinities become None."""
+    return plain(to_data(record))
+
+
+def to_data(record: Any) -> Any:
+    """A record as dictionaries, lists and values; NaN and infinities stay."""
     if dataclasses.is_dataclass(record):
         known = ((field, getattr(record, field.name)) for field in dataclasses.fields(record))
         return {
-            field.name: to_json_data(value)
+            field.name: to_data(value)
             for field, value in known
             if value is not None or not field.metadata.get("only_if_known")
         }
     if isinstance(record, BaseModel):
-        return plain(record.model_dump(mode="json"))
+        return record.model_dump(mode="json")
     if isinstance(record, Mapping):
-        return {str(key): to_json_data(item) for key, item in record.items()}
+        return {str(key): to_data(item) for key, item in record.items()}
     if isinstance(record, (list, tuple)):
-        return [to_json_data(item) for item in record]
-    return plain(record)
+        return [to_data(item) for item in record]
+    return record
 
 
 def value_at(record: Any, path: str) -> Any:
@@ -145,6 +169,19 @@ def parse_record(text: str, kind: type[T], path: Path) -> T:
         record: T = _adapter(cast(Any, kind)).validate_json(text, strict=True)
     except ValidationError as error:
         raise UserError(f"{path}: is damaged: {_in_words(error, data)}") from None
+    return record
+
+
+def from_data(data: object, kind: type[T]) -> T:
+    """The record of which ``to_data`` made this; NaN and infinities stay.
+
+    Raises:
+        ValueError: it is none; names the key and what was found.
+    """
+    try:
+        record: T = _adapter(cast(Any, kind)).validate_json(json.dumps(data), strict=True, context=_AS_COMPUTED)
+    except ValidationError as error:
+        raise ValueError(_in_words(error, data)) from None
     return record
 
 

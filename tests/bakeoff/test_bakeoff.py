@@ -258,12 +258,12 @@ class TestGoingOn:
         with pytest.raises(KeyboardInterrupt):
             run_bakeoff(plan, BakeoffFolder(tmp_path / "out"), Interrupting())
         folder = RunFolder(tmp_path / "out" / "flat" / "all" / "0")
-        kept = [row["seconds"] for row in folder.read_history()]
+        kept = [row.seconds for row in folder.read_history()]
         assert len(kept) == 2
         with pytest.raises(UserError, match="has no report yet"):
             read_bakeoff_report(tmp_path / "out")
         report, _ = bake(file, tmp_path / "out")
-        assert [row["seconds"] for row in folder.read_history()][:2] == kept
+        assert [row.seconds for row in folder.read_history()][:2] == kept
         # The outcome is that of one that was never stopped.
         whole, _ = bake(file, tmp_path / "whole")
         for name in ("flat", "shared"):

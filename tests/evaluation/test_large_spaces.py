@@ -63,7 +63,7 @@ def predictions(request: pytest.FixtureRequest) -> Predictions:
 def test_report_and_page_of_ten_thousand_classes_are_small(predictions: Predictions) -> None:
     with at_most(400):
         summary = summarise(predictions, {"name": "independent"}, 0)
-        assert np.isfinite(epoch_scores(predictions)["joint"]["macro_f1"])
+        assert np.isfinite(epoch_scores(predictions).joint_macro_f1)
     counts = distribution(predictions.labels, predictions.groups, predictions.space)
     report = RunReport(
         **vars(summary),

@@ -69,22 +69,22 @@ def test_epoch_scores_are_those_of_the_report(learned: LabelSpace) -> None:
     predictions = make(LABELS, learned)
     scores, report = epoch_scores(predictions), summarise(predictions, {}, 0)
     for one, other in (
-        (scores["joint"], report.joint),
-        *((scores["tasks"][t], report.tasks[t]) for t in SPACE.task_names),
+        (scores.joint, report.joint),
+        *((scores.tasks[t], report.tasks[t]) for t in SPACE.task_names),
     ):
-        assert one["macro_f1"] == other.macro_f1
-        assert one["accuracy"] == other.accuracy
-    assert scores["loss"] == scores["joint"]["loss"]
+        assert one.macro_f1 == other.macro_f1
+        assert one.accuracy == other.accuracy
+    assert scores.loss == scores.joint.loss
 
 
 def test_losses_are_the_mean_negative_log_likelihoods() -> None:
     predictions = make(LABELS)
     scores = epoch_scores(predictions)
     joint = predictions.joint_log_probs()
-    assert scores["loss"] == pytest.approx(float(-joint[range(30), predictions.classes].mean()))
+    assert scores.loss == pytest.approx(float(-joint[range(30), predictions.classes].mean()))
     # The tasks' are of the marginals of what can occur, not of the bare heads.
     marginal = SPACE.marginal_log_probs(joint)["shape"]
-    assert scores["tasks"]["shape"]["loss"] == pytest.approx(float(-marginal[range(30), LABELS[:, 1]].mean()))
+    assert scores.tasks["shape"].loss == pytest.approx(float(-marginal[range(30), LABELS[:, 1]].mean()))
 
 
 def test_missing_labels_count_in_no_figure_but_their_own() -> None:
@@ -96,7 +96,7 @@ def test_missing_labels_count_in_no_figure_but_their_own() -> None:
     assert report.tasks["shape"].num_images == 30
     assert report.joint.num_groups == 7
     scores = epoch_scores(make(labels))
-    assert scores["joint"]["accuracy"] == report.joint.accuracy
+    assert scores.joint.accuracy == report.joint.accuracy
 
 
 def test_nobody_labelled_gives_no_figures_and_no_error() -> None:
@@ -104,7 +104,7 @@ def test_nobody_labelled_gives_no_figures_and_no_error() -> None:
     report, scores = summarise(predictions, {}, 0), epoch_scores(predictions)
     assert report.joint.macro_f1_ci is None
     assert report.joint.num_images == 0
-    assert math.isnan(scores["loss"])
+    assert math.isnan(scores.loss)
     record_to_json({"report": report, "scores": scores})
 
 

@@ -125,7 +125,7 @@ def test_a_run_stopped_before_weights_count_goes_on_to_the_same_end(tiny: MakeCo
     with pytest.raises(StoppedError):
         run(config, tmp_path / "stopped", on_epoch=stop)
     again = run(config, tmp_path / "stopped", resume=True)
-    losses = [[row["train"]["tasks"] for row in result.history] for result in (whole, again)]
+    losses = [[row.train.tasks for row in result.history] for result in (whole, again)]
     assert losses[0] == losses[1]
     weights = [load_checkpoint(result.folder.last)["network"] for result in (whole, again)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())

@@ -3,12 +3,13 @@ from __future__ import annotations
 import json
 import math
 import os
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from multitask.errors import UserError
+from multitask.progress import EpochRecord, ValidationScores
 from multitask.runs import folder as folder_module
 from multitask.runs.folder import RunFolder, list_runs, new_folder, overview
 from multitask.runs.records import Environment
@@ -78,11 +79,11 @@ def test_what_a_kill_within_create_leaves_can_be_claimed_again(
 def test_history_goes_round_and_repeats_no_row(tmp_path: Path) -> None:
     run = started(tmp_path / "run")
     assert run.read_history() == []
-    rows: list[dict[str, Any]] = [{"epoch": 1, "val": {"loss": math.nan}, "best": True}, {"epoch": 2, "best": False}]
+    rows = [EpochRecord(epoch=1, val=ValidationScores(loss=math.nan), best=True), EpochRecord(epoch=2, best=False)]
     for count in (1, 2, 2):
         run.write_history(rows[:count])
     assert len(run.metrics.read_text().splitlines()) == 2
-    assert run.read_history() == [{"epoch": 1, "val": {"loss": None}, "best": True}, {"epoch": 2, "best": False}]
+    assert run.read_history() == [replace(rows[0], val=ValidationScores()), rows[1]]
 
 
 def test_report_that_is_not_there_says_what_writes_it(tmp_path: Path) -> None:
@@ -128,7 +129,7 @@ def test_overview_of_unfinished_and_finished_runs(tmp_path: Path) -> None:
     run = started(tmp_path / "study" / "run")
     row = overview(run, tmp_path)
     assert (row.name, row.epochs, row.macro_f1, row.state) == ("study/run", "0", None, "not reported")
-    run.write_history([{"epoch": 1, "best": True}, {"epoch": 2, "best": False}])
+    run.write_history([EpochRecord(epoch=1, best=True), EpochRecord(epoch=2, best=False)])
     figures = {"macro_f1": 0.5, "macro_f1_ci": [0.4, 0.6]}
     run.report().write_text(json.dumps({"joint": figures, "tasks": {"mask": figures}}))
     row = overview(run, run.path)
@@ -173,7 +174,7 @@ def test_folds_are_listed_below_their_run_and_not_beside_it(tmp_path: Path) -> N
 def test_a_damaged_run_is_a_line_of_the_list_and_hides_no_other(tmp_path: Path, content: bytes) -> None:
     hurt, whole = started(tmp_path / "hurt"), started(tmp_path / "whole")
     for run in (hurt, whole):
-        run.write_history([{"epoch": 1, "best": True}])
+        run.write_history([EpochRecord(epoch=1, best=True)])
     hurt.metrics.write_bytes(content + b"\n")
     rows = {row.name: row for row in (overview(run, tmp_path) for run in list_runs(tmp_path))}
     assert rows["hurt"].state.startswith("damaged: metrics.jsonl: ")

@@ -19,7 +19,7 @@ from multitask.config import Config, load_config
 from multitask.data.images import Preprocessing
 from multitask.errors import DivergedError, UserError
 from multitask.model.backbone import Backbone
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress
 from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
@@ -40,8 +40,8 @@ class StoppedError(Exception):
 
 
 def stop_after(epoch: int) -> Callable[[dict[str, Any]], None]:
-    def on_epoch(record: dict[str, Any]) -> None:
-        if record["epoch"] == epoch:
+    def on_epoch(record: EpochRecord) -> None:
+        if record.epoch == epoch:
             raise StoppedError
 
     return on_epoch
@@ -114,7 +114,7 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         "checkpoints/best.safetensors",
         "checkpoints/last.safetensors",
     }
-    assert [row["epoch"] for row in result.history] == [1, 2]
+    assert [row.epoch for row in result.history] == [1, 2]
     assert result.folder.path == path
     assert result.report is not None
     assert {
@@ -135,7 +135,7 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
         assert figures.macro_f1_ci[0] <= figures.macro_f1 <= figures.macro_f1_ci[1]
         assert figures.accuracy is not None
     best = result.report.training.best_epoch
-    assert result.report.joint.macro_f1 == pytest.approx(result.history[best - 1]["val"]["joint"]["macro_f1"])
+    assert result.report.joint.macro_f1 == pytest.approx(result.history[best - 1].val.joint_macro_f1)
     assert load_checkpoint(result.folder.best)["epoch"] == best
 
 
@@ -169,7 +169,7 @@ def test_two_runs_of_one_config_give_the_same_numbers(
 
 def test_another_seed_gives_other_numbers(plain: tuple[Path, RunResult], tiny: MakeConfig) -> None:
     other = run(tiny({"seed": 1}))
-    assert other.history[0]["train"]["loss"] != plain[1].history[0]["train"]["loss"]
+    assert other.history[0].train.loss != plain[1].history[0].train.loss
 
 
 def test_workers_change_nothing(plain: tuple[Path, RunResult], tiny: MakeConfig, tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_without_a_folder_nothing_is_left_behind(
 def test_without_validation_all_train_and_nobody_is_reported_on(tiny: MakeConfig, tmp_path: Path) -> None:
     result = run(tiny({"data.val_fraction": 0.0, "training.epochs": 1}), tmp_path / "run")
     assert result.report is None
-    assert result.history[0]["val"] is None
+    assert result.history[0].val is None
     assert not (tmp_path / "run" / "report.json").exists()
     assert "val" not in {line.rsplit(",", 1)[1] for line in (tmp_path / "run" / "split.csv").read_text().splitlines()}
     assert load_checkpoint(result.folder.best)["epoch"] == 1
@@ -207,8 +207,8 @@ def test_flat_run_reports_every_task(tiny: MakeConfig) -> None:
     result = run(tiny({"model.sharing.name": "flat", "training.epochs": 1}))
     assert result.report is not None
     assert set(result.report.tasks) == {"mask", "gender", "age"}
-    assert set(result.history[0]["train"]["tasks"]) == {"class"}
-    assert set(result.history[0]["val"]["tasks"]) == {"mask", "gender", "age"}
+    assert set(result.history[0].train.tasks) == {"class"}
+    assert set(result.history[0].val.tasks) == {"mask", "gender", "age"}
 
 
 def test_only_some_groups_train_and_the_others_are_written_down_as_unused(tiny: MakeConfig, tmp_path: Path) -> None:
@@ -329,7 +329,7 @@ def test_resumed_run_is_that_of_one_never_stopped(variant: str, tiny: MakeConfig
         run(config, tmp_path / "parts", on_epoch=stop_after(1))
     torch.manual_seed(999)
     result = run(config, tmp_path / "parts", resume=True)
-    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    assert [row.epoch for row in result.history] == [1, 2, 3]
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
@@ -644,7 +644,7 @@ def test_a_run_that_had_features_answers_pictures_at_any_moment(frozen: MakeConf
         run(frozen(), tmp_path / "run", on_epoch=stop_after(1), reuse=tmp_path / "reuse")
     folder = RunFolder(tmp_path / "run")
     scores = evaluate(TrainedRun(folder, frozen()), "val", Progress())
-    assert scores.joint.macro_f1 == folder.read_history()[0]["val"]["joint"]["macro_f1"]
+    assert scores.joint.macro_f1 == folder.read_history()[0].val.joint_macro_f1
 
 
 def test_the_last_checkpoint_leaves_out_what_is_frozen_and_the_best_is_whole(

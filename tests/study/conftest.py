@@ -22,7 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 
 from multitask.config import Config
-from multitask.progress import StudyProgress, SweepStatus
+from multitask.progress import EpochRecord, LabelScores, StudyProgress, SweepStatus, ValidationScores
 from multitask.reporting.study.report_schema import TrialScores
 from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml
@@ -173,8 +173,9 @@ def _trained(
             for row in scores(job.config)
         ]
         for epoch, row in enumerate(rows, 1):
-            tasks = {head: {"macro_f1": row[head]} for head in heads}
-            going = yield Epoch({"epoch": epoch, "val": {"joint": {"macro_f1": row["joint"]}, "tasks": tasks}})
+            tasks = {head: LabelScores(macro_f1=row[head]) for head in heads}
+            val = ValidationScores(joint=LabelScores(macro_f1=row["joint"]), tasks=tasks)
+            going = yield Epoch(EpochRecord(epoch=epoch, val=val, best=False))
             if (end := ends(job, epoch)) is not None:
                 return end
             if not going:

@@ -12,6 +12,7 @@ import pytest
 
 from multitask.config import Config
 from multitask.evaluation.report_schema import RunReport
+from multitask.progress import EpochRecord
 from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
@@ -34,15 +35,15 @@ def make_job(tiny: Callable[..., Config], tmp_path: Path) -> Callable[..., Job]:
     return make
 
 
-def always(record: dict[str, Any]) -> bool:
+def always(record: EpochRecord) -> bool:
     return True
 
 
 class TestDo:
     def test_a_run_that_is_done_gives_its_reports_figures(self, make_job: Callable[..., Job], tmp_path: Path) -> None:
-        records: list[dict[str, Any]] = []
+        records: list[EpochRecord] = []
 
-        def goes_on(record: dict[str, Any]) -> bool:
+        def goes_on(record: EpochRecord) -> bool:
             records.append(record)
             return True
 
@@ -53,7 +54,7 @@ class TestDo:
         assert done.scores.joint == report.joint.macro_f1
         assert done.scores.tasks == {task: found.macro_f1 for task, found in report.tasks.items()}
         assert done.seconds > 0
-        assert [record["epoch"] for record in records] == [1, 2]
+        assert [record.epoch for record in records] == [1, 2]
         assert (tmp_path / "trial" / "predictions-val.csv").is_file()
         assert not (tmp_path / "trial" / "checkpoints").exists()
 
@@ -139,7 +140,7 @@ class TestProcess:
         worker.send(make_job({"data.root": "/nowhere"}))
         assert self.hears(worker, Failed).message.startswith("/nowhere")
         worker.send(make_job(ONE))
-        assert self.hears(worker, Epoch).record["epoch"] == 1
+        assert self.hears(worker, Epoch).record.epoch == 1
         worker.send(True)
         assert set(self.hears(worker, Done).figures) == set(METRICS)
         # In the middle of a run:

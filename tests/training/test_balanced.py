@@ -26,7 +26,7 @@ from multitask.model.backbone import Backbone
 from multitask.model.heads import AttentionSettings, LinearSettings, NetSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, Progress
 from multitask.settings import validate
 from multitask.training.gradient_conflict import Conflict
 from multitask.training.loop import Trainer
@@ -86,8 +86,8 @@ def assert_same(one: Trainer, other: Trainer) -> None:
     assert not [key for key, value in found.items() if not torch.allclose(value, wanted[key], 0, 0, equal_nan=True)]
 
 
-def timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{key: row[key] for key in ("epoch", "lr", "train")} for row in history]
+def timeless(history: list[EpochRecord]) -> list[dict[str, Any]]:
+    return [{key: getattr(row, key) for key in ("epoch", "lr", "train")} for row in history]
 
 
 class StopError(Exception):
@@ -101,8 +101,8 @@ def test_resumed_training_is_that_which_was_never_stopped(name: str, tmp_path: P
         (tmp_path / folder).mkdir()
     whole.fit(FixedBatches(), None, tmp_path / "whole")  # type: ignore[arg-type]
 
-    def stop(record: dict[str, Any]) -> None:
-        if record["epoch"] == 3:
+    def stop(record: EpochRecord) -> None:
+        if record.epoch == 3:
             raise StopError
 
     with pytest.raises(StopError):
@@ -111,7 +111,7 @@ def test_resumed_training_is_that_which_was_never_stopped(name: str, tmp_path: P
     rest.fit(FixedBatches(), None, tmp_path / "half")  # type: ignore[arg-type]
     assert_same(rest, whole)
     assert timeless(rest.history) == timeless(whole.history)
-    assert all(math.isfinite(weight) for row in whole.history for weight in row["train"]["weights"].values())
+    assert all(math.isfinite(weight) for row in whole.history for weight in row.train.weights.values())
 
 
 @every_balancer
@@ -121,10 +121,10 @@ def test_looking_at_conflict_changes_no_number(name: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(Conflict, "look", lambda *args: None)
     other = blind.train_epoch(1, FixedBatches(), Progress())  # type: ignore[arg-type]
     assert_same(looked, blind)
-    assert record["train"]["loss"] == other["train"]["loss"]
-    assert list(record["train"]["conflict"]) == ["colour", "size"]
-    assert all(-1 <= cosine <= 1 for row in record["train"]["conflict"].values() for cosine in row.values())
-    assert other["train"]["conflict"] is None
+    assert record.train.loss == other.train.loss
+    assert list(record.train.conflict) == ["colour", "size"]
+    assert all(-1 <= cosine <= 1 for row in record.train.conflict.values() for cosine in row.values())
+    assert other.train.conflict is None
 
 
 NO_LAYER = [name for name, row in ROWS.items() if not row.needs_layer]  # type: ignore[attr-defined]
@@ -133,10 +133,10 @@ NO_LAYER = [name for name, row in ROWS.items() if not row.needs_layer]  # type: 
 @pytest.mark.parametrize("name", NO_LAYER)
 def test_training_lowers_the_losses_where_a_head_reads_the_map(name: str) -> None:
     trainer = build(name, nets={"size": AttentionSettings()}, epochs=12, accumulate=1)
-    records = [trainer.train_epoch(epoch, FixedBatches(), Progress())["train"] for epoch in range(1, 13)]  # type: ignore[arg-type]
-    first, last = (sum(row["loss"] for row in record["tasks"].values()) for record in (records[0], records[-1]))
+    records = [trainer.train_epoch(epoch, FixedBatches(), Progress()).train for epoch in range(1, 13)]  # type: ignore[arg-type]
+    first, last = (sum(row.loss for row in record.tasks.values()) for record in (records[0], records[-1]))
     assert last < 0.9 * first
-    assert list(records[0]["conflict"]) == ["colour", "size"]
+    assert list(records[0].conflict) == ["colour", "size"]
 
 
 class Replaying(FixedBalancer):
@@ -189,10 +189,10 @@ def test_batch_norms_count_each_batch_once(name: str) -> None:
 @every_balancer
 def test_training_lowers_the_losses(name: str) -> None:
     trainer = build(name, epochs=12, accumulate=1, schedule={"name": "step", "factor": 1.0, "warmup_epochs": 0})
-    first = trainer.train_epoch(1, FixedBatches(), Progress())["train"]["tasks"]  # type: ignore[arg-type]
+    first = trainer.train_epoch(1, FixedBatches(), Progress()).train.tasks  # type: ignore[arg-type]
     for epoch in range(2, 13):
-        last = trainer.train_epoch(epoch, FixedBatches(), Progress())["train"]["tasks"]  # type: ignore[arg-type]
-    assert sum(row["loss"] for row in last.values()) < 0.9 * sum(row["loss"] for row in first.values())
+        last = trainer.train_epoch(epoch, FixedBatches(), Progress()).train.tasks  # type: ignore[arg-type]
+    assert sum(row.loss for row in last.values()) < 0.9 * sum(row.loss for row in first.values())
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if name in ("fixed", "pcgrad", "upgrad", "mgda")])
@@ -250,15 +250,15 @@ def test_accumulated_batches_are_one_large_batch_wherever_the_labels_are(name: s
         parts = images.split(split), labels.split(split), weights.split(split)
         batches.batches = [Batch(*part, torch.full(part[1].shape, math.nan)) for part in zip(*parts, strict=True)]
         batches.num_batches = len(split)
-        record = trainer.train_epoch(1, batches, Progress())["train"]  # type: ignore[arg-type]
+        record = trainer.train_epoch(1, batches, Progress()).train  # type: ignore[arg-type]
         found.append((everything(trainer), record))
     (one, small), (other, large) = found
     names = [key for key in one if key not in ("sums", "counts")]  # of batches, of which there are more
     assert not [key for key in names if not torch.allclose(one[key], other[key], atol=2e-6, equal_nan=True)]
     # The weights of uncertainty are those after the step, which is within the epoch here.
-    assert small["loss"] == pytest.approx(large["loss"], rel=2e-3 if name == "uncertainty" else 1e-5)
-    for task, row in small["tasks"].items():
-        assert row["loss"] == pytest.approx(large["tasks"][task]["loss"], rel=1e-5)
+    assert small.loss == pytest.approx(large.loss, rel=2e-3 if name == "uncertainty" else 1e-5)
+    for task, row in small.tasks.items():
+        assert row.loss == pytest.approx(large.tasks[task].loss, rel=1e-5)
 
 
 def test_frozen_backbone_shares_nothing_to_look_at() -> None:
@@ -266,4 +266,4 @@ def test_frozen_backbone_shares_nothing_to_look_at() -> None:
     for parameter in trainer.network.backbone.parameters():  # type: ignore[union-attr]
         parameter.requires_grad = False
     trainer.network.backbone.frozen = True  # type: ignore[union-attr]
-    assert trainer.train_epoch(1, FixedBatches(), Progress())["train"]["conflict"] is None  # type: ignore[arg-type]
+    assert trainer.train_epoch(1, FixedBatches(), Progress()).train.conflict is None  # type: ignore[arg-type]

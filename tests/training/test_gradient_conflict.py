@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 
 from multitask.balancers.base import Step
+from multitask.progress import ConflictSteps
 from multitask.training.gradient_conflict import NUM_BATCHES, Conflict
+from multitask.utils.records import to_data
 
 ROWS = {"a": (1.0, 0.0), "b": (-2.0, 0.0), "c": (3.0, 3.0)}
 
@@ -22,7 +24,7 @@ def batch(**rows: tuple[float, float]) -> tuple[dict[str, Tensor], Step]:
 def test_cosines_by_hand() -> None:
     conflict = Conflict(1)
     conflict.look(0, *batch(**ROWS))
-    found = conflict.record()["conflict"]
+    found = conflict.record()[0]
     assert found == {
         "a": {"b": pytest.approx(-1), "c": pytest.approx(0.5**0.5)},
         "b": {"c": pytest.approx(-(0.5**0.5))},
@@ -33,23 +35,23 @@ def test_epochs_cosine_is_the_mean_over_the_batches_that_tell() -> None:
     conflict = Conflict(3)
     for number, row in enumerate([(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)]):  # the last as if no label were known
         conflict.look(number, *batch(a=(1.0, 0.0), b=row))
-    assert conflict.record()["conflict"] == {"a": {"b": pytest.approx(0.5)}}
+    assert conflict.record()[0] == {"a": {"b": pytest.approx(0.5)}}
 
 
 def test_spread_over_the_batches_that_tell_is_recorded() -> None:
     conflict = Conflict(4)
     for number, row in enumerate([(1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, 0.0)]):
         conflict.look(number, *batch(a=(1.0, 0.0), b=row))
-    assert conflict.record()["conflict_steps"] == {"a": {"b": {"num": 3, "sd": pytest.approx(1.0)}}}
+    assert to_data(conflict.record()[1]) == {"a": {"b": {"num": 3, "sd": pytest.approx(1.0)}}}
     once = Conflict(1)
     once.look(0, *batch(a=(1.0, 0.0), b=(1.0, 1.0)))
-    assert once.record()["conflict_steps"] == {"a": {"b": {"num": 1, "sd": None}}}
+    assert once.record()[1] == {"a": {"b": ConflictSteps(num=1, sd=None)}}
 
 
 def test_pair_that_no_batch_tells_of_has_none() -> None:
     conflict = Conflict(1)
     conflict.look(0, *batch(a=(1.0, 0.0), b=(0.0, 0.0), c=(1.0, 0.0)))
-    assert conflict.record()["conflict"] == {"a": {"b": None, "c": pytest.approx(1)}, "b": {"c": None}}
+    assert conflict.record()[0] == {"a": {"b": None, "c": pytest.approx(1)}, "b": {"c": None}}
 
 
 def test_nothing_shared_or_one_loss_gives_none() -> None:
@@ -57,7 +59,7 @@ def test_nothing_shared_or_one_loss_gives_none() -> None:
     losses, _ = batch(**ROWS)
     conflict.look(0, losses, Step(lambda scalar: scalar))
     conflict.look(1, *batch(a=(1.0, 0.0)))
-    assert conflict.record() == {"conflict": None, "conflict_steps": None}
+    assert conflict.record() == (None, None)
 
 
 def test_looks_are_few_and_evenly_spread() -> None:
@@ -72,7 +74,7 @@ def test_looks_are_few_and_evenly_spread() -> None:
     conflict = Conflict(100)
     for number in set(range(100)) - conflict.looked_at:
         conflict.look(number, *batch(**ROWS))
-    assert conflict.record() == {"conflict": None, "conflict_steps": None}
+    assert conflict.record() == (None, None)
 
 
 def test_looking_leaves_gradients_and_graph_as_they_were() -> None:
@@ -84,4 +86,4 @@ def test_looking_leaves_gradients_and_graph_as_they_were() -> None:
     assert weight.grad is None
     (losses["a"] + losses["b"]).backward()
     assert weight.grad.tolist() == [2 + 2 * 4, 2 + 2 * 2]
-    assert not math.isnan(conflict.record()["conflict"]["a"]["b"])
+    assert not math.isnan(conflict.record()[0]["a"]["b"])

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pytest
 
+from multitask.progress import EpochRecord, LabelScores, ValidationScores
 from multitask.training.history import is_best, lookup, out_of_patience
 
 
-def scores(value: float) -> dict[str, Any]:
-    return {"joint": {"macro_f1": value, "loss": value}}
+def scores(value: float) -> ValidationScores:
+    return ValidationScores(joint=LabelScores(macro_f1=value, loss=value))
 
 
-def history(*values: float, best: int = 1) -> list[dict[str, Any]]:
-    return [{"epoch": epoch, "val": scores(value), "best": epoch == best} for epoch, value in enumerate(values, 1)]
+def history(*values: float, best: int = 1) -> list[EpochRecord]:
+    return [EpochRecord(epoch=epoch, val=scores(value), best=epoch == best) for epoch, value in enumerate(values, 1)]
 
 
 def test_lookup_follows_a_dotted_path() -> None:

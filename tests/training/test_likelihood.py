@@ -42,7 +42,7 @@ def validated(space: LabelSpace, found: dict[str, Tensor]) -> tuple[float, dict[
     names = np.array([str(row) for row in range(6)], dtype=object)
     predicted = np.zeros(6, dtype=np.int64)
     scores = epoch_scores(Predictions(space, space, names, names, LABELS.numpy(), heads, predicted, found.get(JOINT)))
-    return scores["loss"], {task: row["loss"] for task, row in scores["tasks"].items()}
+    return scores.loss, {task: row.loss for task, row in scores.tasks.items()}
 
 
 @pytest.mark.parametrize("space", [PLAIN, HOLED], ids=["all occur", "one cannot occur"])

@@ -22,7 +22,7 @@ from multitask.model.backbone import Backbone
 from multitask.model.heads import LinearSettings
 from multitask.model.network import ByTask, Network
 from multitask.model.settings import BackboneSettings
-from multitask.progress import Progress
+from multitask.progress import EpochRecord, LabelScores, Progress, ValidationScores
 from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import Trainer
@@ -77,9 +77,9 @@ class Scripted:
         self.scores = list(scores)
         self.key = key
 
-    def __call__(self, network: nn.Module) -> dict[str, Any]:
+    def __call__(self, network: nn.Module) -> ValidationScores:
         assert not network.training
-        return {"joint": {self.key: self.scores.pop(0)}}
+        return ValidationScores(joint=LabelScores(**{self.key: self.scores.pop(0)}))
 
 
 def build(
@@ -148,16 +148,16 @@ def test_step_is_that_of_the_weighted_sum_of_the_losses() -> None:
     (losses[0] + 0.5 * losses[1]).backward()
     for (key, parameter), after in zip(plain.named_parameters(), trainer.network.parameters(), strict=True):
         assert torch.allclose(parameter - 0.1 * parameter.grad, after, atol=1e-6), key
-    assert record["train"]["loss"] == pytest.approx(losses[0].item() + 0.5 * losses[1].item())
-    assert record["train"]["tasks"]["type"]["loss"] == pytest.approx(losses[1].item())
-    assert record["lr"] == pytest.approx(0.1)
+    assert record.train.loss == pytest.approx(losses[0].item() + 0.5 * losses[1].item())
+    assert record.train.tasks["type"].loss == pytest.approx(losses[1].item())
+    assert record.lr == pytest.approx(0.1)
 
 
 def test_epochs_loss_is_the_mean_over_pictures_not_over_batches() -> None:
     trainer, batches = build((12, 4), lr=1e-12)
-    found = trainer.train_epoch(1, batches, Progress())["train"]["loss"]
+    found = trainer.train_epoch(1, batches, Progress()).train.loss
     whole, whole_batches = build((16,), lr=1e-12)
-    assert found == pytest.approx(whole.train_epoch(1, whole_batches, Progress())["train"]["loss"], rel=1e-5)
+    assert found == pytest.approx(whole.train_epoch(1, whole_batches, Progress()).train.loss, rel=1e-5)
 
 
 @pytest.mark.parametrize("clip", [0.01, 1e6])
@@ -214,9 +214,9 @@ def test_average_is_what_is_validated_and_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_half_precision_learns_too(precision: str) -> None:
     trainer, batches = build(precision=precision, lr=0.02)
-    first = trainer.train_epoch(1, batches, Progress())["train"]["loss"]
+    first = trainer.train_epoch(1, batches, Progress()).train.loss
     for epoch in (2, 3):
-        last = trainer.train_epoch(epoch, batches, Progress())["train"]["loss"]
+        last = trainer.train_epoch(epoch, batches, Progress()).train.loss
     assert last < first
     assert all(value.dtype == torch.float32 for value in trainer.network.parameters())
 
@@ -224,11 +224,11 @@ def test_half_precision_learns_too(precision: str) -> None:
 # --- the best and the end ---------------------------------------------------------------------------------------
 
 
-def run_scripted(tmp_path: Path, scores: tuple[float, ...], **changes: Any) -> list[dict[str, Any]]:
+def run_scripted(tmp_path: Path, scores: tuple[float, ...], **changes: Any) -> list[EpochRecord]:
     trainer, batches = build(epochs=len(scores), **changes)
     key = changes.get("monitor", "joint.macro_f1").split(".")[1]
     trainer.fit(batches, Scripted(*scores, key=key), tmp_path)
-    history: list[dict[str, Any]] = trainer.history
+    history: list[EpochRecord] = trainer.history
     return history
 
 
@@ -244,13 +244,13 @@ def test_best_is_the_first_of_the_best_scores_and_losses_are_minimised(
     monitor: str, scores: tuple[float, ...], best: list[int], tmp_path: Path
 ) -> None:
     history = run_scripted(tmp_path, scores, monitor=monitor)
-    assert [row["epoch"] for row in history if row["best"]] == best
+    assert [row.epoch for row in history if row.best] == best
     assert load_checkpoint(tmp_path / "best.safetensors")["epoch"] == best[-1]
 
 
 def test_score_that_is_no_number_does_not_stay_the_best(tmp_path: Path) -> None:
     history = run_scripted(tmp_path, (math.nan, 0.1, math.nan, 0.2))
-    assert [row["epoch"] for row in history if row["best"]] == [1, 2, 4]
+    assert [row.epoch for row in history if row.best] == [1, 2, 4]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ def test_run_out_of_patience_does_not_go_on_when_resumed(tmp_path: Path) -> None
 def test_without_validation_the_last_epoch_is_kept(tmp_path: Path) -> None:
     trainer, batches = build()
     trainer.fit(batches, None, tmp_path)
-    assert [row["val"] for row in trainer.history] == [None] * 3
+    assert [row.val for row in trainer.history] == [None] * 3
     kept = load_checkpoint(tmp_path / "best.safetensors")
     assert kept["epoch"] == 3
     assert_close(kept["network"], weights(trainer), 0.0)
@@ -321,9 +321,9 @@ def test_diverging_weights_are_noticed(tmp_path: Path) -> None:
 def test_what_on_epoch_raises_ends_the_training_with_the_epoch_safe(tmp_path: Path) -> None:
     trainer, batches = build()
 
-    def on_epoch(record: dict[str, Any]) -> None:
-        assert load_checkpoint(tmp_path / "last.safetensors")["history"][-1]["epoch"] == record["epoch"]
-        if record["epoch"] == 2:
+    def on_epoch(record: EpochRecord) -> None:
+        assert load_checkpoint(tmp_path / "last.safetensors")["history"][-1]["epoch"] == record.epoch
+        if record.epoch == 2:
             raise KeyError("enough")
 
     with pytest.raises(KeyError, match="enough"):
@@ -339,7 +339,7 @@ def test_progress_hears_of_every_batch_and_epoch(tmp_path: Path) -> None:
             heard.append(("batch", done, num_images, sorted(losses())))
 
         def epoch(self, record: Any) -> None:
-            heard.append(("epoch", record["epoch"]))
+            heard.append(("epoch", record.epoch))
 
     trainer, batches = build((8, 4), epochs=2)
     trainer.fit(batches, None, tmp_path, progress=Listening())
@@ -356,8 +356,8 @@ def test_state_goes_round_and_training_goes_on_the_same(changes: dict[str, Any],
     one.fit(batches, None, tmp_path)
     half, _ = build((8, 8), "test_resnet", **changes)
 
-    def stop(record: dict[str, Any]) -> None:
-        if record["epoch"] == 1:
+    def stop(record: EpochRecord) -> None:
+        if record.epoch == 1:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

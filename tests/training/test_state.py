@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import json
+import math
 from typing import Any
 
 import pytest
 import torch
 
+from multitask.progress import ConflictSteps, EpochRecord, HeadLosses, LabelScores, TrainingScores, ValidationScores
 from multitask.settings import validate
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import check_history, check_optimizer, check_state
+from multitask.utils.records import to_data
 
 OWN = {"a": torch.ones(2, 3), "n": torch.tensor(0)}
 
@@ -56,6 +60,16 @@ def test_a_history_that_is_not_that_of_the_epochs_is_refused(history: Any) -> No
     with pytest.raises((ValueError, KeyError, TypeError)):
         check_history(history, settings)
     check_history([row(1), row(2, val=None)], settings)
+
+
+def test_a_history_goes_round_with_what_is_no_number() -> None:
+    settings = validate(TrainingSettings, {"epochs": 3})
+    losses = {"colour": HeadLosses(loss=math.nan, nll=math.nan), "size": HeadLosses(loss=1.5)}
+    scores = ValidationScores(loss=math.inf, joint=LabelScores(loss=math.nan, macro_f1=math.nan, accuracy=0.0))
+    train = TrainingScores(loss=0.1, tasks=losses, conflict_steps={"colour": {"size": ConflictSteps(num=2, sd=None)}})
+    record = EpochRecord(epoch=1, lr=0.1, seconds=0.3, images_per_s=7.0, train=train, val=scores, best=True)
+    rows = to_data([record])
+    assert json.dumps(to_data(check_history(rows, settings))) == json.dumps(rows)
 
 
 def stepped() -> torch.optim.Optimizer:

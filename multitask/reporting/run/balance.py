@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 
 from multitask.labels import JOINT as JOINT_LOSS
+from multitask.progress import EpochRecord
 from multitask.reporting.run import plots
 from multitask.reporting.run.gradient_conflict import conflict_sentence
 from multitask.reporting.run.plots import JOINT, Line
@@ -17,7 +18,7 @@ MOST_PAIRS = 6
 """Pairs in one plot: as many as there are colours."""
 
 
-def balance_view(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) -> dict[str, Any]:
+def balance_view(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> dict[str, Any]:
     """The plots and a sentence on conflict; each is left out where there is nothing to tell.
 
     Args:
@@ -32,9 +33,9 @@ def balance_view(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]
     return {"plots": [plot for plot in drawn if plot], "conflict": conflict_sentence(history)}
 
 
-def _weights(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) -> dict[str, Any] | None:
+def _weights(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> dict[str, Any] | None:
     """Only where the weights move, or are not all 1: else there is nothing to see."""
-    rows = [(row.get("train") or {}).get("weights") or {} for row in history]
+    rows = [(row.train and row.train.weights) or {} for row in history]
     names = list(dict.fromkeys(name for row in rows for name in row))
     if all(row.get(name) in (1, None) for row in rows for name in names):
         return None
@@ -43,7 +44,7 @@ def _weights(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) ->
         for name in names
     ]
     plot = plots.learning_curves(
-        [row["epoch"] for row in history],
+        [row.epoch for row in history],
         lines,
         ylabel="weight of the loss",
         key="loss-weights",
@@ -54,31 +55,34 @@ def _weights(history: Sequence[Mapping[str, Any]], styles: Mapping[str, int]) ->
     return {"title": "Weights", "words": words, "plot": Markup(plot)}
 
 
-def _pairs(history: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], tuple[float | None, ...]]:
+def _pairs(history: Sequence[EpochRecord]) -> dict[tuple[str, str], tuple[float | None, ...]]:
     """The cosines of every two losses, a value per epoch."""
 
     def found() -> Iterator[tuple[str, str]]:
         for row in history:
-            for one, others in ((row.get("train") or {}).get("conflict") or {}).items():
+            for one, others in _conflict_of(row).items():
                 yield from ((one, other) for other in others)
 
-    def cosine(row: Mapping[str, Any], one: str, other: str) -> float | None:
-        conflict = (row.get("train") or {}).get("conflict") or {}
-        return _number((conflict.get(one) or {}).get(other))
+    def cosine(row: EpochRecord, one: str, other: str) -> float | None:
+        return _number(_conflict_of(row).get(one, {}).get(other))
 
     lines = {pair: tuple(cosine(row, *pair) for row in history) for pair in dict.fromkeys(found())}
     return {pair: line for pair, line in lines.items() if any(value is not None for value in line)}
 
 
+def _conflict_of(row: EpochRecord) -> Mapping[str, Mapping[str, float | None]]:
+    return (row.train and row.train.conflict) or {}
+
+
 def _conflict(
-    history: Sequence[Mapping[str, Any]], pairs: Mapping[tuple[str, str], tuple[float | None, ...]]
+    history: Sequence[EpochRecord], pairs: Mapping[tuple[str, str], tuple[float | None, ...]]
 ) -> dict[str, Any] | None:
     if not pairs:
         return None
     shown = sorted(sorted(pairs, key=lambda pair: _mean(pairs[pair]))[:MOST_PAIRS], key=list(pairs).index)
     names = {pair: " / ".join(pair) for pair in shown}
     plot = plots.learning_curves(
-        [row["epoch"] for row in history],
+        [row.epoch for row in history],
         [Line(names[pair], pairs[pair], place) for place, pair in enumerate(shown)],
         ylabel="cosine of two losses’ gradients",
         key="conflict",
@@ -95,5 +99,5 @@ def _mean(line: Sequence[float | None]) -> float:
     return float(np.mean([value for value in line if value is not None]))
 
 
-def _number(value: Any) -> float | None:
+def _number(value: float | None) -> float | None:
     return None if value is None or not np.isfinite(value) else float(value)

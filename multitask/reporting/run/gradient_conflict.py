@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
+from multitask.progress import ConflictSteps, EpochRecord, TrainingScores
 from multitask.reporting.text import plural, score_text
 
 SLIGHT = 0.05
@@ -41,7 +41,7 @@ class PairCosine:
         return self.margin is not None and self.mean + self.margin < 0 and self.mean <= -SLIGHT
 
 
-def pair_cosines(history: Sequence[Mapping[str, Any]]) -> dict[Pair, PairCosine]:
+def pair_cosines(history: Sequence[EpochRecord]) -> dict[Pair, PairCosine]:
     """Each pair's cosine over a run, with an interval that holds for all pairs at once (Bonferroni).
 
     The error of the mean comes from the spread of the steps within each epoch, since the cosine itself drifts as
@@ -52,13 +52,13 @@ def pair_cosines(history: Sequence[Mapping[str, Any]]) -> dict[Pair, PairCosine]
     """
     found: dict[Pair, list[tuple[float, int, float | None]]] = {}
     for row in history:
-        train = row.get("train") or {}
-        steps = train.get("conflict_steps") or {}
-        for one, others in (train.get("conflict") or {}).items():
+        train = row.train or TrainingScores()
+        steps = train.conflict_steps or {}
+        for one, others in (train.conflict or {}).items():
             for other, cosine in others.items():
                 if cosine is not None and math.isfinite(cosine):
-                    step = (steps.get(one) or {}).get(other) or {}
-                    found.setdefault((one, other), []).append((cosine, step.get("num") or 0, step.get("sd")))
+                    step = steps.get(one, {}).get(other) or ConflictSteps(num=0, sd=None)
+                    found.setdefault((one, other), []).append((cosine, step.num, step.sd))
     return {pair: _over_epochs(rows, len(found)) for pair, rows in found.items()}
 
 
@@ -87,7 +87,7 @@ def _student(level: float, freedom: int) -> float:
     return z + first / freedom + second / freedom**2
 
 
-def conflict_sentence(history: Sequence[Mapping[str, Any]]) -> str | None:
+def conflict_sentence(history: Sequence[EpochRecord]) -> str | None:
     """What can be said of the two losses whose gradients agree least; None where nothing was looked at."""
     cosines = pair_cosines(history)
     if not cosines:

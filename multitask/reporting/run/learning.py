@@ -10,11 +10,13 @@ from markupsafe import Markup
 
 from multitask.evaluation.report_schema import TrainingFacts
 from multitask.labels import JOINT as JOINT_LOSS
+from multitask.progress import EpochRecord, best_epoch
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import JOINT, Line
 from multitask.reporting.text import score_text
+from multitask.utils.records import value_at
 
-History = Sequence[Mapping[str, Any]]
+History = Sequence[EpochRecord]
 
 
 def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None) -> dict[str, Any]:
@@ -46,19 +48,19 @@ def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None
 
 def best_epoch_of(training: TrainingFacts, history: History) -> int | None:
     """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
-    bests = [row["epoch"] for row in history if row.get("best")]
-    found: int | None = training.best_epoch or (bests[-1] if bests else None)
-    return found
+    return training.best_epoch or best_epoch(history)
 
 
 def _has_likelihoods(history: History) -> bool:
-    return any("nll" in (row.get("train") or {}) for row in history)
+    trained = [row.train for row in history if row.train is not None]
+    likelihoods = [value for train in trained for value in (train.nll, *(h.nll for h in (train.tasks or {}).values()))]
+    return any(value is not None for value in likelihoods)
 
 
 def _losses(
     styles: Mapping[str, int], history: History, best_epoch: int | None, compares: bool
 ) -> list[dict[str, Any]]:
-    heads = dict.fromkeys(head for row in history for head in (row.get("train") or {}).get("tasks") or {})
+    heads = dict.fromkeys(head for row in history for head in (row.train and row.train.tasks) or {})
     ylabel = "negative log-likelihood" if compares else "loss"
     losses = []
     for number, head in enumerate(heads):
@@ -100,7 +102,7 @@ def _note(history: History, compares: bool) -> str:
         "and with what is on in training alone, as dropout; validation after it, from pictures as they are and by the "
         "averaged weights, where there are any. So either may be the lower."
     )
-    mixed = max((row.get("train") or {}).get("mixed") or 0.0 for row in history)
+    mixed = max((row.train and row.train.mixed) or 0.0 for row in history)
     if mixed:
         words += (
             f" Up to {mixed:.0%} of an epoch’s batches were mixed: a mixed picture counts for both of its labels by "
@@ -114,13 +116,13 @@ def _columns(compares: bool) -> list[str]:
     return [*own, "val loss", "macro-F1", "accuracy", "learning rate", "pictures/s", "seconds"]
 
 
-def _epoch(row: Mapping[str, Any], best_epoch: int | None, compares: bool) -> dict[str, Any]:
+def _epoch(row: EpochRecord, best_epoch: int | None, compares: bool) -> dict[str, Any]:
     own = [("train", "loss"), ("train", "nll")] if compares else [("train", "loss")]
     scores = [*own, ("val", "loss"), ("val", "joint", "macro_f1"), ("val", "joint", "accuracy")]
     rate, speed, seconds = (_find(row, (key,)) for key in ("lr", "images_per_s", "seconds"))
     cells = [*(score_text(_find(row, path)) for path in scores), "–" if rate is None else f"{rate:.2e}"]
     cells += ["–" if value is None else f"{value:,.1f}" for value in (speed, seconds)]
-    return {"epoch": row["epoch"], "best": row["epoch"] == best_epoch, "cells": cells}
+    return {"epoch": row.epoch, "best": row.epoch == best_epoch, "cells": cells}
 
 
 def _draw(
@@ -130,7 +132,7 @@ def _draw(
         return None
     return Markup(
         plots.learning_curves(
-            [row["epoch"] for row in history],
+            [row.epoch for row in history],
             lines,
             ylabel=ylabel,
             key=key,
@@ -144,8 +146,9 @@ def _values(history: History, *path: str) -> tuple[float | None, ...]:
     return tuple(_find(row, path) for row in history)
 
 
-def _find(row: Mapping[str, Any], path: Sequence[str]) -> float | None:
-    found: Any = row
-    for step in path:
-        found = (found or {}).get(step)
+def _find(row: EpochRecord, path: Sequence[str]) -> float | None:
+    try:
+        found: float | None = value_at(row, ".".join(path))
+    except LookupError:
+        return None
     return found if found is not None and np.isfinite(found) else None

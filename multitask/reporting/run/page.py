@@ -10,6 +10,7 @@ from markupsafe import Markup
 
 from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.evaluation.report_schema import ClassDistribution, LabellingScores, RunReport, TrainingFacts
+from multitask.progress import EpochRecord
 from multitask.reporting.html import Mistake, Picture, embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.balance import balance_view
@@ -46,11 +47,11 @@ _TRAINING_FACTS = {
 
 def render_report(
     report: RunReport,
-    history: Sequence[Mapping[str, Any]],
+    history: Sequence[EpochRecord],
     *,
     augmented: Sequence[Picture] = (),
     mistakes: Sequence[Mistake] = (),
-    fold_histories: Sequence[Sequence[Mapping[str, Any]]] = (),
+    fold_histories: Sequence[Sequence[EpochRecord]] = (),
     images_missing: str | None = None,
 ) -> str:
     """One run's report as a complete HTML page that needs no other file.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup
 
 from multitask.evaluation.report_schema import FoldScores, UnseenScores
+from multitask.progress import EpochRecord
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import Line
 from multitask.reporting.text import count_text, interval_text, plural, score_text
@@ -33,16 +34,14 @@ def unseen_scores(found: UnseenScores | None) -> dict[str, Any] | None:
     return {"words": words, "scores": scores, "classes": found.classes}
 
 
-def fold_scores(
-    rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[Mapping[str, Any]]]
-) -> dict[str, Any] | None:
+def fold_scores(rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[EpochRecord]]) -> dict[str, Any] | None:
     """Each fold's scores on its own people, and how they came about; None where there are no folds."""
     if not rows:
         return None
     num_epochs = max(map(len, histories), default=0)
     lines = []
     for place, history in enumerate(histories):
-        values = [((row.get("val") or {}).get("joint") or {}).get("macro_f1") for row in history]
+        values = [None if row.val is None else row.val.joint_macro_f1 for row in history]
         lines.append(Line(f"fold {place}", (*values, *[None] * (num_epochs - len(values))), place))
     plot = None
     if any(value is not None for line in lines for value in line.values):

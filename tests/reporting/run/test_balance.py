@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from multitask.progress import EpochRecord, TrainingScores
 from multitask.reporting.run import balance as module
 from multitask.reporting.run.balance import balance_view
 from multitask.reporting.run.plots import JOINT, Line, learning_curves
@@ -11,10 +12,14 @@ from multitask.reporting.run.plots import JOINT, Line, learning_curves
 STYLES = {"mask": 0, "gender": 1, "age": 2}
 
 
-def history(weights: list[dict[str, float]] | None, conflict: list[Any] | None) -> list[dict[str, Any]]:
+def history(weights: list[dict[str, float]] | None, conflict: list[Any] | None) -> list[EpochRecord]:
     num = len(weights or conflict or [])
     return [
-        {"epoch": i + 1, "train": {"weights": (weights or [{}] * num)[i], "conflict": (conflict or [None] * num)[i]}}
+        EpochRecord(
+            epoch=i + 1,
+            train=TrainingScores(weights=(weights or [{}] * num)[i], conflict=(conflict or [None] * num)[i]),
+            best=False,
+        )
         for i in range(num)
     ]
 
@@ -36,7 +41,12 @@ def test_weights_that_never_differ_from_1_are_left_out(drawn: dict[str, Any]) ->
     ones = dict.fromkeys(STYLES, 1.0)
     assert balance_view(history([ones] * 3, None), STYLES) == {"plots": [], "conflict": None}
     assert balance_view([], STYLES) == {"plots": [], "conflict": None}
-    assert balance_view([{"epoch": 1, "train": {"loss": 1.0}}, {"epoch": 2}], STYLES)["plots"] == []
+    assert (
+        balance_view(
+            [EpochRecord(epoch=1, train=TrainingScores(loss=1.0), best=True), EpochRecord(epoch=2, best=False)], STYLES
+        )["plots"]
+        == []
+    )
 
 
 def test_weights_that_move_or_are_set_are_drawn(drawn: dict[str, Any]) -> None:

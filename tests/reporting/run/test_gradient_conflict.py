@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from multitask.progress import ConflictSteps, EpochRecord, TrainingScores
 from multitask.reporting.run.gradient_conflict import SLIGHT, _student, conflict_sentence, pair_cosines
 
 
-def history(*epochs: dict[tuple[str, str], list[float]]) -> list[dict[str, Any]]:
+def epoch(train: TrainingScores | None, number: int = 1) -> EpochRecord:
+    return EpochRecord(epoch=number, train=train, best=False)
+
+
+def history(*epochs: dict[tuple[str, str], list[float]]) -> list[EpochRecord]:
     """Of the cosines of each epoch's steps."""
     rows = []
     for number, pairs in enumerate(epochs, start=1):
@@ -20,8 +25,9 @@ def history(*epochs: dict[tuple[str, str], list[float]]) -> list[dict[str, Any]]
         for (one, other), cosines in pairs.items():
             sd = float(np.std(cosines, ddof=1)) if len(cosines) > 1 else None
             conflict.setdefault(one, {})[other] = float(np.mean(cosines))
-            steps.setdefault(one, {})[other] = {"num": len(cosines), "sd": sd}
-        rows.append({"epoch": number, "train": {"conflict": conflict, "conflict_steps": steps}})
+            steps.setdefault(one, {})[other] = ConflictSteps(num=len(cosines), sd=sd)
+        train = TrainingScores(conflict=conflict, conflict_steps=steps)
+        rows.append(epoch(train, number))
     return rows
 
 
@@ -97,16 +103,17 @@ def test_a_noisy_lowest_mean_does_not_hide_a_sure_one() -> None:
 
 
 def test_runs_from_before_the_spread_was_recorded_are_judged_by_their_epochs() -> None:
-    def old(*means: float) -> list[dict[str, Any]]:
-        return [{"epoch": i, "train": {"conflict": {"a": {"b": mean}}}} for i, mean in enumerate(means, start=1)]
+    def old(*means: float) -> list[EpochRecord]:
+        return [epoch(TrainingScores(conflict={"a": {"b": mean}}), i) for i, mean in enumerate(means, start=1)]
 
     assert "do not oppose each other beyond noise" in str(conflict_sentence(old(-0.001, -0.002, 0.001, -0.001)))
     assert str(conflict_sentence(old(-0.2, -0.21, -0.19, -0.2))).startswith("The gradients of a and b oppose")
     assert str(conflict_sentence(old(-0.2))).startswith("Too few steps")
 
 
-@pytest.mark.parametrize("rows", [[], [{"epoch": 1}], [{"epoch": 1, "train": {"conflict": None}}]])
+@pytest.mark.parametrize("rows", [[], [epoch(None)], [epoch(TrainingScores())]])
 def test_where_nothing_was_looked_at_nothing_is_said(rows: list[Any]) -> None:
     assert conflict_sentence(rows) is None
-    unknown = [{"epoch": 1, "train": {"conflict": {"a": {"b": None}}, "conflict_steps": {"a": {"b": {"num": 0}}}}}]
-    assert conflict_sentence(unknown) is None
+    steps = {"a": {"b": ConflictSteps(num=0, sd=None)}}
+    unknown = epoch(TrainingScores(conflict={"a": {"b": None}}, conflict_steps=steps))
+    assert conflict_sentence([unknown]) is None

@@ -20,10 +20,11 @@ import pytest
 from PIL import Image
 
 from multitask.evaluation.report_schema import RunReport
+from multitask.progress import EpochRecord
 from multitask.reporting.html import Mistake, Picture
 from multitask.reporting.run import plots
 from multitask.reporting.run.page import render_report
-from multitask.utils.records import parse_record
+from multitask.utils.records import from_data, parse_record
 
 MASK = {"mask": ["wear", "incorrect", "not_wear"], "gender": ["male", "female"], "age": ["<30", "30-59", ">=60"]}
 WIDE = {"species": [f"bird {number}" for number in range(12)], "season": ["spring", "summer", "autumn", "winter", "?"]}
@@ -145,7 +146,7 @@ def make_history(tasks, heads=None, num_epochs=3):
     for epoch in range(1, num_epochs + 1):
         val = {head: {"loss": 1.1 / epoch} for head in heads}
         for task in tasks:
-            val.setdefault(task, {}).update(macro_f1=0.3 * epoch, accuracy=0.3 * epoch)
+            val.setdefault(task, {}).update(macro_f1=min(1.0, 0.3 * epoch), accuracy=min(1.0, 0.3 * epoch))
         rows.append(
             {
                 "epoch": epoch,
@@ -156,7 +157,7 @@ def make_history(tasks, heads=None, num_epochs=3):
                 "train": {"loss": 2 / epoch, "tasks": {head: {"loss": 1 / epoch} for head in heads}},
                 "val": {
                     "loss": 2.2 / epoch,
-                    "joint": {"macro_f1": 0.25 * epoch, "accuracy": 0.26 * epoch},
+                    "joint": {"macro_f1": min(1.0, 0.25 * epoch), "accuracy": min(1.0, 0.26 * epoch)},
                     "tasks": val,
                 },
             }
@@ -186,7 +187,12 @@ def render(tasks, **changes):
     report, history = arguments.pop("report"), arguments.pop("history")
     if isinstance(report, dict):
         report = parse_record(json.dumps(report), RunReport, Path("report.json"))
-    return render_report(report, history, **arguments)
+    arguments["fold_histories"] = [records(rows) for rows in arguments.get("fold_histories", ())]
+    return render_report(report, records(history), **arguments)
+
+
+def records(rows):
+    return [from_data(row, EpochRecord) for row in rows]
 
 
 class Page(HTMLParser):

@@ -24,6 +24,7 @@ from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, FailedContender
 from multitask.runs.build import TrainingSetup
 from multitask.runs.folder import RunFolder
+from multitask.runs.records import RunEnvironment
 from multitask.runs.run import run
 from multitask.utils.records import read_record, to_json_data
 
@@ -314,7 +315,7 @@ class TestFailing:
         def failing(config: Config, out: Path, **more: Any) -> Any:
             if out.parent.parent.name in names:
                 out.mkdir(parents=True, exist_ok=True)
-                RunFolder(out).create(config.to_yaml(), {})
+                RunFolder(out).create(config.to_yaml(), RunEnvironment())
                 raise DivergedError("heads.age: the loss is nan")
             return run(config, out, **more)
 

@@ -15,8 +15,8 @@ import numpy as np
 from multitask.config import Config
 from multitask.data.loading import Batches
 from multitask.data.samplers import ClassWeightedSettings
+from multitask.data.splits import split_samples
 from multitask.data.targets import Targets
-from multitask.runs.data_module import _split
 from multitask.settings import validate
 
 
@@ -44,7 +44,7 @@ def main() -> None:
         },
     )
     samples = config.data.source.samples(table.parent, config.space())
-    split = _split(config, samples, samples, np.arange(len(samples)))
+    split = split_samples(config.data, samples, samples, np.arange(len(samples)), config.seed)
     # Of the pictures nothing is kept here: this is about the index.
     pictures = np.broadcast_to(np.zeros((1, 2, 2, 3), dtype=np.uint8), (len(samples), 2, 2, 3))
     learned = Targets.of(samples, config.learned_space(), False)

@@ -20,6 +20,7 @@ from tests.reporting.audit import test_page as test_audit_page
 from tests.reporting.eda import test_page as test_eda_page
 from tests.reporting.run import test_page as test_run_page
 from tests.reporting.study import test_page as test_study_page
+from tests.reporting.study.reports import study_report
 
 KINDS = ("run", "study", "eda", "audit")
 TEMPLATES = ("report.html", "study.html", "eda.html", "audit.html", "bakeoff.html")
@@ -29,7 +30,7 @@ def draw(kind: str, root: Path) -> str:
     if kind == "run":
         return test_run_page.full_page("nasty")
     if kind == "study":
-        return render_study(test_study_page.make_nasty())
+        return render_study(study_report(test_study_page.make_nasty()))
     if kind == "eda":
         return render_inspection(test_eda_page.make(root), "a <set>", test_eda_page.CREATED)
     return test_audit_page.write_page(root).read_text(encoding="utf-8")

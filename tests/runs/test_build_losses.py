@@ -130,7 +130,9 @@ def test_a_run_stopped_before_weights_count_goes_on_to_the_same_end(tiny: MakeCo
     weights = [load_checkpoint(result.folder.last)["network"] for result in (whole, again)]
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     assert whole.report is not None
-    number = whole.report["tasks"]["age"]["number"]
-    assert 0 < number["mae_ci"][0] <= number["mae"] <= number["mae_ci"][1] < 60
+    number = whole.report.tasks["age"].number
+    assert number is not None
+    assert number.mae_ci is not None
+    assert 0 < number.mae_ci[0] <= number.mae <= number.mae_ci[1] < 60
     assert set(json.loads((tmp_path / "whole/data.json").read_text())["centres"]) == {"age"}
-    assert "number" not in whole.report["tasks"]["mask"]
+    assert whole.report.tasks["mask"].number is None

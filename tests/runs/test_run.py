@@ -675,8 +675,8 @@ def test_on_real_pictures_a_pretrained_network_scores_the_same(tmp_path: Path) -
     run(config, tmp_path / "run", reuse=tmp_path / "reuse")
     assert kept(tmp_path / "reuse")["features"] == 1
     one, other = (report(tmp_path / name) for name in ("plain", "run"))
-    assert one.joint == other.joint
-    assert one.tasks == other.tasks
+    assert one["joint"] == other["joint"]
+    assert one["tasks"] == other["tasks"]
     assert history(tmp_path / "plain") == history(tmp_path / "run")
 
 

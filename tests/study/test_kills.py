@@ -83,8 +83,8 @@ def test_twenty_killed_workers_cost_no_trial(
     assert {trial.user_attrs[trial_attrs.FAILURE] for trial in lost} == {
         "the worker was killed by SIGKILL (out of memory, perhaps)"
     }
-    assert report["counts"]["finished"] == trials
-    assert report["counts"]["retried"] == len(lost)
+    assert report.counts.finished == trials
+    assert report.counts.retried == len(lost)
     finished = {f"{trial.number:04d}" for trial in found if trial.state == TrialState.COMPLETE}
     assert {path.name for path in (tmp_path / "out" / "trials").iterdir()} == finished
     assert not any(psutil.pid_exists(worker.process.pid) for worker in killed + pools[0].workers)

@@ -229,6 +229,8 @@ def test_a_lost_trial_keeps_its_place_until_it_is_queued_again(shared: Make, sea
     assert study.trials[2].params == study.trials[1].params
 
 
+# What is silenced in one thread another may unsilence.
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 @pytest.mark.parametrize("seed", range(3))
 def test_launches_side_by_side_keep_the_budget_and_run_everything_once(
     shared: Make, search: Make, trained: Make, tmp_path: Path, seed: int, places: Make

@@ -50,7 +50,7 @@ def machine() -> Machine:
 
 def _commit() -> Commit | None:
     """The commit of this package's checkout and whether it was changed since; None outside a checkout."""
-    folder = Path(__file__).parent
+    folder = Path(multitask.__file__).parent
 
     def git(*words: str) -> str:
         done = subprocess.run(

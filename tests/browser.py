@@ -9,12 +9,14 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
+
+from tests.parsed_page import Page
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -23,6 +25,7 @@ needs_chromium = pytest.mark.skipif(
 )
 
 DEADLINE_S = 120
+WIDTHS = (1280, 390)
 _KEYS = {"ArrowLeft": 37, "ArrowRight": 39}
 
 
@@ -144,6 +147,40 @@ class Browser:
     def picture(self, path: Path) -> None:
         """Writes what is to be seen as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
+
+
+def at_both_widths(pages: Mapping[str, str], watch: str, folder: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """What pages say of themselves in a desktop's and in a phone's width.
+
+    Args:
+        pages: name -> HTML.
+        watch: a script that posts what is found to the parent, with ``location.hash.slice(1)`` as its ``name``.
+        folder: for the files.
+
+    Returns:
+        (name, width in CSS pixels) -> what was posted.
+    """
+    assert CHROMIUM is not None
+    frames = ""
+    for name, source in pages.items():
+        page = source.replace("<head>", f"<head><script>{watch}</script>", 1)
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+        for width in WIDTHS:
+            address = f"{name}.html#{name}-{width}"
+            frames += f'<iframe src="{address}" width="{width}" height="900" style="border:0"></iframe>'
+    # Chromium's own window is never narrower than 500 px, so each width is that of a frame.
+    wrapper = folder / "wrapper.html"
+    wrapper.write_text(
+        "<meta charset=utf-8><pre></pre><script>const found = []; addEventListener('message', event => {"
+        "found.push(event.data); document.querySelector('pre').textContent = JSON.stringify(found)})</script>" + frames,
+        encoding="utf-8",
+    )
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
+    command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
+    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
+    rows = {row["name"]: row for row in json.loads(Page(dom).one("pre")["text"])}
+    assert set(rows) == {f"{name}-{width}" for name in pages for width in WIDTHS}
+    return {(name, width): rows[f"{name}-{width}"] for name in pages for width in WIDTHS}
 
 
 @contextmanager

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,7 +29,7 @@ from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.utils.records import to_json_data
-from tests.runs.test_run import StoppedError, assert_same_run
+from tests.runs.test_run import StoppedError, assert_same_run, kill_when
 
 MakeConfig = Callable[..., Config]
 NUM_FOLDS = 3
@@ -410,16 +407,7 @@ def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, 
         ("within the last fold", lambda: rows(2) >= 1, 0.0),
     ]
     for name, reached, wait in moments:
-        process = start()
-        deadline = time.monotonic() + 120
-        while not reached():
-            assert process.poll() is None, (name, process.communicate())
-            assert time.monotonic() < deadline, name
-            time.sleep(0.001)
-        time.sleep(wait)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"the run ended before it was killed {name}"
+        kill_when(start(), name, reached, wait)
     assert not (parts / "report.json").exists()
     process = start()
     _, err = process.communicate(timeout=240)

@@ -90,6 +90,19 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
+def kill_when(process: subprocess.Popen[str], name: str, reached: Callable[[], bool], wait_s: float) -> None:
+    """Kills a process so long after a moment, ``name`` in words, is reached; it must not have ended before."""
+    deadline = time.monotonic() + 120
+    while not reached():
+        assert process.poll() is None, (name, process.communicate())
+        assert time.monotonic() < deadline, name
+        time.sleep(0.001)
+    time.sleep(wait_s)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, f"the run ended before it was killed {name}"
+
+
 @pytest.fixture(scope="module")
 def plain(tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, RunResult]:
     """A run of two epochs; not to be written to."""
@@ -429,16 +442,7 @@ def test_killed_process_goes_on_to_the_same_end(tiny: MakeConfig, tmp_path: Path
         ("within a later epoch", lambda: rows() >= 3, 0.03),
     ]
     for name, reached, wait in moments:
-        process = start()
-        deadline = time.monotonic() + 90
-        while not reached():
-            assert process.poll() is None, (name, process.communicate())
-            assert time.monotonic() < deadline, name
-            time.sleep(0.001)
-        time.sleep(wait)
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, f"the run ended before it was killed {name}"
+        kill_when(start(), name, reached, wait)
     assert 3 <= rows() < 6
     process = start()
     _out, err = process.communicate(timeout=120)

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,9 +12,9 @@ from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport
 from multitask.reporting.bakeoff.text import metric_text
 from multitask.utils.records import parse_record, record_to_json
+from tests.browser import at_both_widths, needs_chromium
 
 Make = Callable[..., BakeoffReport]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta", "br", "wbr", "link", "img", "input", "hr", "path", "use"}
 
 
@@ -99,10 +96,9 @@ def test_metrics_are_named(metric: str, text: str) -> None:
     assert metric_text(metric) == text
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: chromium, chromium-browser or google-chrome on the path")
+@needs_chromium
 def test_a_browser_shows_it_without_errors_or_sideways_scrolling(make_report: Make, tmp_path: Path) -> None:
-    assert CHROMIUM is not None
-    watch = """<head><script>
+    watch = """
     const errors = [];
     addEventListener("error", event => errors.push(event.message || "?"), true);
     addEventListener("load", () => {
@@ -115,30 +111,9 @@ def test_a_browser_shows_it_without_errors_or_sideways_scrolling(make_report: Ma
       }
       parent.postMessage({name: location.hash.slice(1), window: document.documentElement.clientWidth,
         page: document.documentElement.scrollWidth, outside, errors}, "*");
-    });
-    </script>"""
-    frames = ""
-    for name, settings in CASES.items():
-        page = render_bakeoff(make_report(**settings)).replace("<head>", watch, 1)
-        (tmp_path / f"{name}.html").write_text(page, encoding="utf-8")
-        for width in (1280, 390):
-            frames += (
-                f'<iframe src="{name}.html#{name}-{width}" width="{width}" height="900" style="border:0"></iframe>'
-            )
-    wrapper = tmp_path / "wrapper.html"
-    wrapper.write_text(
-        "<meta charset=utf-8><pre></pre><script>const found = []; addEventListener('message', event => {"
-        "found.push(event.data); document.querySelector('pre').textContent = JSON.stringify(found)})</script>" + frames,
-        encoding="utf-8",
-    )
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    match = re.search(r"<pre>(.*?)</pre>", dom, re.DOTALL)
-    assert match
-    found = {row["name"]: row for row in json.loads(match[1].replace("&lt;", "<").replace("&amp;", "&"))}
-    assert set(found) == {f"{name}-{width}" for name in CASES for width in (1280, 390)}
-    for row in found.values():
+    });"""
+    pages = {name: render_bakeoff(make_report(**settings)) for name, settings in CASES.items()}
+    for row in at_both_widths(pages, watch, tmp_path).values():
         assert row["page"] <= row["window"], row
         assert row["outside"] == [], row
         assert row["errors"] == [], row

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import json
 import re
 import shutil
-import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,8 +22,8 @@ from multitask.reporting.eda import console as eda_console
 from multitask.reporting.eda import page as eda_page
 from multitask.reporting.eda.page import render_inspection
 from multitask.reporting.eda.text import sentences
+from tests.browser import at_both_widths, needs_chromium
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 CREATED = "2026-11-25T10:00:00+00:00"
 SETTINGS = {
     "tasks": {
@@ -205,9 +203,9 @@ def test_the_console_says_the_same(found, monkeypatch):
     assert re.search(r"^  picture-7-.*name\.png: cannot be read as a picture", text, re.M)
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: chromium, chromium-browser or google-chrome on the path")
+@needs_chromium
 def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(tmp_path, found):
-    watch = """<head><script>
+    watch = """
     const errors = [];
     addEventListener("error", event => errors.push(event.message || event.target.outerHTML.slice(0, 80)), true);
     addEventListener("load", () => parent.postMessage({
@@ -215,25 +213,9 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
       page: document.documentElement.scrollWidth,
       broken: [...document.images].filter(image => !image.naturalWidth).length,
       letters: Math.min(...[...document.querySelectorAll("svg text")].map(
-        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));
-    </script>"""
-    page = render_inspection(found, "set", CREATED).replace("<head>", watch, 1)
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    # Chromium's own window is never narrower than 500 px, so each width is that of a frame.
-    wrapper = tmp_path / "wrapper.html"
-    wrapper.write_text(
-        "<meta charset=utf-8><pre></pre><script>const found = []; addEventListener('message', event => {"
-        "found.push(event.data); document.querySelector('pre').textContent = JSON.stringify(found)})</script>"
-        + "".join(f'<iframe src="page.html#{width}" width="{width}" height="900"></iframe>' for width in (1280, 390)),
-        encoding="utf-8",
-    )
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=240).stdout
-    shown = re.search(r"<pre>(.*?)</pre>", dom, re.DOTALL)
-    rows = {row["name"]: row for row in json.loads(shown.group(1))}
-    assert set(rows) == {"1280", "390"}
-    for row in rows.values():
+        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));"""
+    pages = {"page": render_inspection(found, "set", CREATED)}
+    for row in at_both_widths(pages, watch, tmp_path).values():
         assert row["page"] <= row["window"], row
         assert row["letters"] >= 10.9, row
         assert (row["broken"], row["errors"]) == (0, []), row

@@ -9,10 +9,8 @@ import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +23,8 @@ from multitask.reporting.html import Mistake, Picture
 from multitask.reporting.run import plots
 from multitask.reporting.run.page import render_report
 from multitask.utils.records import from_data, parse_record
+from tests.browser import at_both_widths, needs_chromium
+from tests.parsed_page import Page
 
 MASK = {"mask": ["wear", "incorrect", "not_wear"], "gender": ["male", "female"], "age": ["<30", "30-59", ">=60"]}
 WIDE = {"species": [f"bird {number}" for number in range(12)], "season": ["spring", "summer", "autumn", "winter", "?"]}
@@ -34,7 +34,6 @@ NASTY = {
     "a task whose name goes on and on without mercy": ["x" * 90, "words " * 12 + "end", "\"q'uote"],
 }
 SECTIONS = ["tasks", "attribution", "rules", "learning", "joint", "distribution", "augmented", "mistakes", "training"]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 def make_scores(rng, names, num_images):
@@ -193,43 +192,6 @@ def render(tasks, **changes):
 
 def records(rows):
     return [from_data(row, EpochRecord) for row in rows]
-
-
-class Page(HTMLParser):
-    """The page as a browser's parser sees it: its elements in order, and the text of each."""
-
-    def __init__(self, source):
-        super().__init__()
-        self.elements, self.open = [], []
-        self.feed(source)
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append(
-            {"tag": tag, "attrs": dict(attrs), "text": "", "inside": [each["tag"] for each in self.open]}
-        )
-        if tag not in {"meta", "img", "br", "wbr", "link", "input"}:
-            self.open.append(self.elements[-1])
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append({"tag": tag, "attrs": dict(attrs), "text": "", "inside": []})
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()["tag"] == tag, tag
-
-    def handle_data(self, data):
-        for element in self.open:
-            element["text"] += data
-
-    def all(self, tag, **attrs):
-        attrs = {key.rstrip("_"): value for key, value in attrs.items()}
-        return [each for each in self.elements if each["tag"] == tag and attrs.items() <= each["attrs"].items()]
-
-    def one(self, tag, **attrs):
-        (found,) = self.all(tag, **attrs)
-        return found
-
-    def section(self, anchor):
-        return " ".join(self.one("section", id=anchor)["text"].split())
 
 
 SPACES = {"3x2x3": MASK, "12x5": WIDE, "nasty": NASTY}
@@ -667,9 +629,9 @@ def test_another_process_gives_the_same_page_without_pyplot():
     assert found.stdout.strip() == hashlib.sha256(render(TINY).encode()).hexdigest()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: chromium, chromium-browser or google-chrome on the path")
+@needs_chromium
 def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(tmp_path):
-    watch = """<head><script>
+    watch = """
     const errors = [];
     addEventListener("error", event => errors.push(event.message || event.target.outerHTML.slice(0, 80)), true);
     console.error = (...words) => errors.push(words.join(" "));
@@ -678,30 +640,9 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
       page: document.documentElement.scrollWidth, pictures: document.images.length,
       broken: [...document.images].filter(image => !image.naturalWidth).length,
       letters: Math.min(...[...document.querySelectorAll("svg text")].map(
-        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));
-    </script>"""
-    frames = ""
+        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));"""
     pages = {**{name: full_page(name) for name in SPACES}, "folds": render(MASK, **in_folds(12))}
-    for name, source in pages.items():
-        (tmp_path / f"{name}.html").write_text(source.replace("<head>", watch, 1), encoding="utf-8")
-        for width in (1280, 390):
-            frames += (
-                f'<iframe src="{name}.html#{name}-{width}" width="{width}" height="900" style="border:0"></iframe>'
-            )
-    # Chromium's own window is never narrower than 500 px, so each width is that of a frame.
-    wrapper = tmp_path / "wrapper.html"
-    wrapper.write_text(
-        "<meta charset=utf-8><pre></pre><script>const found = []; addEventListener('message', event => {"
-        "found.push(event.data); document.querySelector('pre').textContent = JSON.stringify(found)})</script>" + frames,
-        encoding="utf-8",
-    )
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    found = {row["name"]: row for row in json.loads(Page(dom).one("pre")["text"])}
-    assert set(found) == {f"{name}-{width}" for name in pages for width in (1280, 390)}
-    for name, row in found.items():
-        width = int(name.rpartition("-")[2])
+    for (_, width), row in at_both_widths(pages, watch, tmp_path).items():
         assert width - 20 <= row["window"] <= width, row  # a scroll bar may take some of it
         assert row["page"] <= row["window"], row
         assert row["letters"] >= 11, row

@@ -3,19 +3,18 @@ from __future__ import annotations
 import copy
 import functools
 import hashlib
-import json
 import os
 import re
-import shutil
 import subprocess
 import sys
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from multitask.reporting.study import page as study_page
 from multitask.reporting.study import plots, space_plots, weight_plots
+from tests.browser import at_both_widths, needs_chromium
+from tests.parsed_page import Page
 from tests.reporting.study.reports import study_report
 
 SECTIONS = [
@@ -29,7 +28,6 @@ SECTIONS = [
     "trade-off",
     "trials",
 ]
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 TASKS = ["mask", "gender", "age"]
 PARAMS = [
@@ -258,54 +256,6 @@ STUDIES = {
     "none": lambda: make_study(0),
     "failed": lambda: make_study(4, states=["failed"] * 4, epochs=2),
 }
-
-
-class Page(HTMLParser):
-    """The page as a browser's parser sees it: its elements in order, and the text of each."""
-
-    def __init__(self, source):
-        super().__init__()
-        self.elements, self.open = [], []
-        self.feed(source)
-        assert not self.open
-
-    def handle_starttag(self, tag, attrs):
-        self.elements.append({"tag": tag, "attrs": dict(attrs), "text": "", "inside": [e["tag"] for e in self.open]})
-        if tag not in {"meta", "img", "br", "wbr", "link", "input"}:
-            self.open.append(self.elements[-1])
-
-    def handle_startendtag(self, tag, attrs):
-        self.elements.append({"tag": tag, "attrs": dict(attrs), "text": "", "inside": []})
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()["tag"] == tag, tag
-
-    def handle_data(self, data):
-        for element in self.open:
-            element["text"] += data
-
-    def all(self, tag, **attrs):
-        attrs = {key.rstrip("_"): value for key, value in attrs.items()}
-        return [each for each in self.elements if each["tag"] == tag and attrs.items() <= each["attrs"].items()]
-
-    def one(self, tag, **attrs):
-        (found,) = self.all(tag, **attrs)
-        return found
-
-    def section(self, anchor):
-        return " ".join(self.one("section", id=anchor)["text"].split())
-
-    def rows(self, anchor):
-        """The cells' texts of every row of a section's tables."""
-        found, place = [], 0
-        for element in self.elements:
-            if element["tag"] == "section":
-                place = element["attrs"]["id"]
-            elif place == anchor and element["tag"] == "tr":
-                found.append([])
-            elif place == anchor and element["tag"] in ("td", "th"):
-                found[-1].append(element["text"].strip())
-        return found
 
 
 @functools.cache
@@ -763,9 +713,9 @@ def test_another_process_gives_the_same_page_without_pyplot():
     assert found.stdout.strip() == hashlib.sha256(render_study(make_study(12)).encode()).hexdigest()
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: chromium, chromium-browser or google-chrome on the path")
+@needs_chromium
 def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(tmp_path):
-    watch = """<head><script>
+    watch = """
     const errors = [];
     addEventListener("error", event => errors.push(event.message || event.target.outerHTML.slice(0, 80)), true);
     console.error = (...words) => errors.push(words.join(" "));
@@ -782,29 +732,9 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
         page: document.documentElement.scrollWidth, outside,
         letters: Math.min(...letters.map(text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)),
         errors}, "*");
-    });
-    </script>"""
-    frames, names = "", ("usual", "objectives", "nasty", "heads", "five")
-    for name in names:
-        (tmp_path / f"{name}.html").write_text(full_page(name).replace("<head>", watch, 1), encoding="utf-8")
-        for width in (1280, 390):
-            frames += (
-                f'<iframe src="{name}.html#{name}-{width}" width="{width}" height="900" style="border:0"></iframe>'
-            )
-    # Chromium's own window is never narrower than 500 px, so each width is that of a frame.
-    wrapper = tmp_path / "wrapper.html"
-    wrapper.write_text(
-        "<meta charset=utf-8><pre></pre><script>const found = []; addEventListener('message', event => {"
-        "found.push(event.data); document.querySelector('pre').textContent = JSON.stringify(found)})</script>" + frames,
-        encoding="utf-8",
-    )
-    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    command += ["--virtual-time-budget=10000", "--window-size=1400,900", "--dump-dom", wrapper.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    found = {row["name"]: row for row in json.loads(Page(dom).one("pre")["text"])}
-    assert set(found) == {f"{name}-{width}" for name in names for width in (1280, 390)}
-    for name, row in found.items():
-        width = int(name.rpartition("-")[2])
+    });"""
+    pages = {name: full_page(name) for name in ("usual", "objectives", "nasty", "heads", "five")}
+    for (_, width), row in at_both_widths(pages, watch, tmp_path).items():
         assert width - 20 <= row["window"] <= width, row  # a scroll bar may take some of it
         assert row["page"] <= row["window"], row
         assert row["letters"] >= 11, row

@@ -2,92 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.errors import UserError
-from multitask.evaluation.decode import AnyDecodeRule, DecodeRule, DecodeSettings, LabelledOutputs, Priors
+from multitask.evaluation.decode import DecodeSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.auto import MOST_CLASSES, candidates, pick
 from multitask.evaluation.decode.base import best_cell, macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal, num_folds
-from multitask.evaluation.decode.temperature import Temperature, fit_temperatures
+from multitask.evaluation.decode.fitted_rules import FittedRules
+from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import DecodeComparison, FittedOn, JointTermScores, RuleScores
-from multitask.labels import LabelSpace
-from multitask.settings import Count, Settings, validate
-from multitask.utils.files import to_json
 from multitask.utils.records import Interval
-
-
-class FittedRules(Settings):
-    """The fitted decode rules of a run, in ``decode.json``.
-
-    Attributes:
-        used: the rule that decodes.
-        rules: every rule's parameters, fitted on all groups of ``split``.
-        temperatures: the heads', and the joint ones where a joint term is learned.
-        picked: the rule that ``auto`` picks; None where nothing could be compared.
-        sentence: why.
-        note: what else should be known; empty if nothing.
-        num_folds: of the cross-fitting; 0: there was none.
-        num_groups: on which the rules were fitted.
-        num_images: of these groups.
-    """
-
-    used: str
-    rules: dict[str, AnyDecodeRule]
-    temperatures: dict[str, Temperature]
-    picked: str | None
-    sentence: str
-    note: str
-    num_folds: Count
-    num_groups: Count
-    num_images: Count
-
-    def rule(self) -> DecodeRule:
-        """The rule that decodes."""
-        found: DecodeRule = self.rules[self.used]
-        return found
-
-    def to_json(self) -> str:
-        """The file's text."""
-        return to_json(self.model_dump(mode="json"))
-
-    @classmethod
-    def read(cls, path: Path, space: LabelSpace) -> FittedRules:
-        """The rules in a file of ``to_json``.
-
-        Args:
-            path: the file, which exists.
-            space: the label space of the run's heads.
-
-        Raises:
-            UserError: it cannot be read, is damaged, or belongs to another label space.
-        """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            if not isinstance(data, dict):
-                raise ValueError("must hold keys and values")
-            kept = validate(cls, data)
-            if kept.used not in kept.rules:
-                raise ValueError(f"used: there is no rule {kept.used!r} in it")
-            for name, rule in kept.rules.items():
-                try:
-                    rule.check(space)
-                except UserError as error:
-                    raise UserError(f"rules.{name}.{error}") from None
-            if "independent" not in kept.rules:
-                raise ValueError("rules: there is no rule 'independent' in it, which the others are compared with")
-        except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path}: is damaged: {error}") from None
-        return kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,6 +78,7 @@ def decide_and_fit(
         used=used,
         rules=fitted,
         temperatures=fit_temperatures(known, priors),
+        shifts=_shifts(known, priors),
         picked=picked,
         sentence=sentence,
         note=note,
@@ -155,6 +87,11 @@ def decide_and_fit(
         num_images=len(predictions),
     )
     return Decided(answers[used], kept, _comparison(kept, predictions, answers, resample_seed, in_sample))
+
+
+def _shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[float, ...]]:
+    shifts = {} if priors is None else priors.shifts(tuple(known.outputs.tables()))
+    return {name: tuple(map(float, values)) for name, values in shifts.items()}
 
 
 def decide(predictions: Predictions, kept: FittedRules, resample_seed: int) -> Decided:

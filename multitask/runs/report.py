@@ -12,8 +12,9 @@ from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.evaluation.decode import Priors
+from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.prior import frequencies
-from multitask.evaluation.decode_comparison import Decided, FittedRules, decide, decide_and_fit, joint_term
+from multitask.evaluation.decode_comparison import Decided, decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import ClassDistribution, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings

@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from multitask.errors import UserError
-from multitask.evaluation.decode import DECODE_RULES, DecodeSettings
+from multitask.evaluation.decode import DECODE_RULES, DecodeSettings, Priors
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
-from multitask.evaluation.decode_comparison import FittedRules, decide, decide_and_fit, joint_term
+from multitask.evaluation.decode.fitted_rules import FittedRules
+from multitask.evaluation.decode_comparison import decide, decide_and_fit, joint_term
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import DecodeComparison, RuleScores
 from multitask.labels import LabelSpace, Task
@@ -134,6 +135,7 @@ def test_kept_rules_answer_others_as_they_were_fitted(tmp_path: Path) -> None:
             },
             "rules.class_bias.biases: must be 6 numbers, found 1",
         ),
+        (lambda data: {**data, "shifts": {"joint": [0.0]}}, "shifts.joint: must be 6 numbers, found 1"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(change: Callable[[Any], Any], match: str, tmp_path: Path) -> None:
@@ -151,6 +153,14 @@ def test_rules_of_another_label_space_are_refused(tmp_path: Path) -> None:
     path.write_text(decide_and_fit(make(), rule("class_bias"), None, 0, 0).kept.to_json())
     with pytest.raises(UserError, match="temperatures: must be of class, found"):
         FittedRules.read(path, SPACE.flattened())
+
+
+def test_the_priors_of_outputs_and_of_training_images_are_kept_with_the_rules() -> None:
+    implied, natural = np.log([0.5, 0.5]), np.log([0.8, 0.2])
+    name = SPACE.tasks[1].name
+    kept = decide_and_fit(make(), rule("joint"), Priors({name: implied}, {name: natural}), 0, 0).kept
+    assert kept.shifts == {name: pytest.approx(natural - implied)}
+    assert decide_and_fit(make(), rule("joint"), None, 0, 0).kept.shifts == {}
 
 
 def test_a_joint_term_is_judged_against_the_heads_alone() -> None:

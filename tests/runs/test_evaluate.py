@@ -13,7 +13,7 @@ import torch
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.evaluation.decode_comparison import FittedRules
+from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.predictions import Predictions
 from multitask.progress import Progress
 from multitask.runs.config import TrainedRun, read_run

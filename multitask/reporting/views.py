@@ -48,6 +48,15 @@ class Table:
 
 
 @dataclass(frozen=True)
+class DistributionView:
+    """How often each class of a task occurs; a long plot scrolls."""
+
+    name: str
+    plot: Markup
+    long: bool
+
+
+@dataclass(frozen=True)
 class PlotView:
     """An SVG with its title and the words beside it."""
 

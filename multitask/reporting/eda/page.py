@@ -15,7 +15,6 @@ from multitask.reporting.eda.text import forms, num_copied, sentences
 from multitask.reporting.eda.views import (
     ClassesView,
     ClassRow,
-    DistributionView,
     ExtremesRow,
     FramedView,
     LinkedView,
@@ -29,7 +28,7 @@ from multitask.reporting.run import plots
 from multitask.reporting.run.class_scores import LONG_CLASSES
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.text import amount_text, moment_text, plural, score_text
-from multitask.reporting.views import PlotView
+from multitask.reporting.views import DistributionView, PlotView
 
 _MOST_FORMS = 15
 _MOST_FAULTS = 50

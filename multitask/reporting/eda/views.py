@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from markupsafe import Markup
-
 from multitask.reporting.html import EmbeddedImage
 
 
@@ -24,15 +22,6 @@ class ClassesView:
     rows: list[ClassRow]
     totals: list[int]
     unknown: list[int | None] | None
-    long: bool
-
-
-@dataclass(frozen=True)
-class DistributionView:
-    """How often each label of a task occurs; a long plot scrolls."""
-
-    name: str
-    plot: Markup
     long: bool
 
 

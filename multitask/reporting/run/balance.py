@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -13,27 +13,33 @@ from multitask.progress import EpochRecord
 from multitask.reporting.run import plots
 from multitask.reporting.run.gradient_conflict import conflict_sentence
 from multitask.reporting.run.plots import JOINT, Line
+from multitask.reporting.views import PlotView
 
 MOST_PAIRS = 6
 """Pairs in one plot: as many as there are colours."""
 
 
-def balance_view(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> dict[str, Any]:
-    """The plots and a sentence on conflict; each is left out where there is nothing to tell.
+@dataclass(frozen=True)
+class BalanceView:
+    """The plots, and a sentence on conflict; each is left out where there is nothing to tell."""
+
+    plots: tuple[PlotView, ...]
+    conflict: str | None
+
+
+def balance_view(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> BalanceView:
+    """The weights and the conflict of the losses by epoch.
 
     Args:
         history: the rows of RUN/metrics.jsonl.
         styles: of the losses, by name, as in the page's other plots.
-
-    Returns:
-        ``plots``: each with ``title``, ``words`` and ``plot``; ``conflict``: the sentence, or None.
     """
     pairs = _pairs(history)
     drawn = [_weights(history, styles), _conflict(history, pairs)]
-    return {"plots": [plot for plot in drawn if plot], "conflict": conflict_sentence(history)}
+    return BalanceView(tuple(plot for plot in drawn if plot), conflict_sentence(history))
 
 
-def _weights(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> dict[str, Any] | None:
+def _weights(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> PlotView | None:
     """Only where the weights move, or are not all 1: else there is nothing to see."""
     rows = [(row.train and row.train.weights) or {} for row in history]
     names = list(dict.fromkeys(name for row in rows for name in row))
@@ -52,7 +58,7 @@ def _weights(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> dict[
         level=1,
     )
     words = "What each loss counts in the step that the shared network takes; the thin line is 1."
-    return {"title": "Weights", "words": words, "plot": Markup(plot)}
+    return PlotView("Weights", Markup(plot), words)
 
 
 def _pairs(history: Sequence[EpochRecord]) -> dict[tuple[str, str], tuple[float | None, ...]]:
@@ -76,7 +82,7 @@ def _conflict_of(row: EpochRecord) -> Mapping[str, Mapping[str, float | None]]:
 
 def _conflict(
     history: Sequence[EpochRecord], pairs: Mapping[tuple[str, str], tuple[float | None, ...]]
-) -> dict[str, Any] | None:
+) -> PlotView | None:
     if not pairs:
         return None
     shown = sorted(sorted(pairs, key=lambda pair: _mean(pairs[pair]))[:MOST_PAIRS], key=list(pairs).index)
@@ -92,7 +98,7 @@ def _conflict(
     words = "Above 0 two losses pull the shared features the same way, below 0 against each other."
     if len(shown) < len(pairs):
         words += f" Of {len(pairs)} pairs the {len(shown)} with the lowest cosines."
-    return {"title": "Conflict", "words": words, "plot": Markup(plot)}
+    return PlotView("Conflict", Markup(plot), words)
 
 
 def _mean(line: Sequence[float | None]) -> float:

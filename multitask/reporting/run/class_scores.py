@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from markupsafe import Markup
 
-from multitask.evaluation.report_schema import Confusion, LabellingScores, RegressionError, SparseConfusion
+from multitask.evaluation.report_schema import (
+    ClassScores,
+    Confusion,
+    LabellingScores,
+    RegressionError,
+    SparseConfusion,
+)
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.text import amount_text, error_text, interval_text, plural, score_text
@@ -23,7 +30,92 @@ _NAMED_ABSENT = 12
 _DEEP_SHARE = 0.75  # on a blue darker than this share's, dark letters lose their contrast
 
 
-def class_scores(name: str, anchor: str, scores: LabellingScores) -> dict[str, Any]:
+Layout = Literal["row", "stacked", "whole"]
+"""A matrix's place: in a row with table and diagram, stacked under the table, or below both."""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """A cell of a confusion matrix.
+
+    Attributes:
+        count: of pictures.
+        shade: the colour's opacity, as CSS has it.
+        look: the names of its CSS classes.
+        words: what is told of it on hovering.
+    """
+
+    count: int
+    shade: str
+    look: str
+    words: str
+
+
+@dataclass(frozen=True)
+class MatrixRow:
+    """A given class, how often it was predicted as each class, and how many pictures it has."""
+
+    name: str
+    total: int
+    cells: tuple[MatrixCell, ...]
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """Two classes taken for each other; ``share`` is of the given one's pictures."""
+
+    given: str
+    predicted: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class ClassScoresView:
+    """The section of the joint classes, or of one task's.
+
+    Attributes:
+        name: the task, or ``joint``.
+        anchor: the section's id.
+        scores: its part of the report.
+        names: of all classes.
+        interval: macro-F1's, empty where there is none.
+        accuracy_interval: likewise.
+        words: the scores in a sentence.
+        absent: the sentence on classes without a picture, or empty.
+        layout: where the matrix stands.
+        upright: the matrix's column names are.
+        long: the table scrolls by itself.
+        large: the matrix has no numbers.
+        rows: of the table.
+        listed: which classes those are, where they are not all.
+        matrix: with numbers; empty where it is large or kept as its entries.
+        image: of a large one.
+        confused: the commonest confusions of a large one.
+        reliability: the diagram.
+    """
+
+    name: str
+    anchor: str
+    scores: LabellingScores
+    names: tuple[str, ...]
+    interval: str
+    accuracy_interval: str
+    words: str
+    absent: str
+    layout: Layout
+    upright: bool
+    long: bool
+    large: bool
+    rows: Sequence[ClassScores]
+    listed: str
+    matrix: tuple[MatrixRow, ...]
+    image: Markup | None
+    confused: tuple[ConfusedPair, ...]
+    reliability: Markup
+
+
+def class_scores(name: str, anchor: str, scores: LabellingScores) -> ClassScoresView:
     """What the page shows of the joint classes or of one task's.
 
     Args:
@@ -31,38 +123,30 @@ def class_scores(name: str, anchor: str, scores: LabellingScores) -> dict[str, A
         anchor: its section's id.
         scores: its part of the report.
     """
-    classes, matrix = scores.classes, scores.confusion
+    classes = scores.classes
+    full = None if isinstance(scores.confusion, SparseConfusion) else scores.confusion
     large = len(classes) > NUMBERED_CLASSES
-    names = [row.name for row in classes]
-    words = f"{name}: confusion matrix of {len(names)} classes, given by predicted"
-    return {
-        "name": name,
-        "anchor": anchor,
-        "scores": scores,
-        "names": names,
-        "interval": interval_text(scores.macro_f1_ci),
-        "accuracy_interval": interval_text(scores.accuracy_ci),
-        "words": _scores_in_words(scores),
-        "absent": absent_in_words(scores.absent_classes, scores.ceiling),
-        "layout": _layout(len(classes)),
-        "upright": len(classes) > _LEVEL_CLASSES,
-        "long": len(classes) > LONG_CLASSES,
-        "large": large,
-        "rows": worst_classes(classes, LISTED_CLASSES) if isinstance(matrix, SparseConfusion) else classes,
-        "listed": listed_in_words(classes, LISTED_CLASSES) if isinstance(matrix, SparseConfusion) else "",
-        "matrix": [] if large or isinstance(matrix, SparseConfusion) else _matrix(names, matrix),
-        "image": Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words))
-        if large and not isinstance(matrix, SparseConfusion)
-        else None,
-        "confused": _confused(names, matrix) if large else [],
-        "reliability": Markup(
-            plots.reliability(
-                scores.reliability,
-                key=f"reliability-{anchor}",
-                label=f"{name}: accuracy against confidence; expected calibration error {score_text(scores.ece)}",
-            )
-        ),
-    }
+    names = tuple(row.name for row in classes)
+    return ClassScoresView(
+        name=name,
+        anchor=anchor,
+        scores=scores,
+        names=names,
+        interval=interval_text(scores.macro_f1_ci),
+        accuracy_interval=interval_text(scores.accuracy_ci),
+        words=_scores_in_words(scores),
+        absent=absent_in_words(scores.absent_classes, scores.ceiling),
+        layout=_layout(len(classes)),
+        upright=len(classes) > _LEVEL_CLASSES,
+        long=len(classes) > LONG_CLASSES,
+        large=large,
+        rows=worst_classes(classes, LISTED_CLASSES) if full is None else classes,
+        listed=listed_in_words(classes, LISTED_CLASSES) if full is None else "",
+        matrix=() if large or full is None else _matrix(names, full),
+        image=_image(name, anchor, full) if large and full is not None else None,
+        confused=_confused(names, scores.confusion) if large else (),
+        reliability=_reliability(name, anchor, scores),
+    )
 
 
 def absent_in_words(names: Sequence[str], ceiling: float | None = None) -> str:
@@ -105,14 +189,23 @@ def _number_in_words(number: RegressionError | None) -> str:
     )
 
 
-def _layout(num_classes: int) -> str:
-    """The matrix's place: in a row with table and diagram, stacked under the table, or below both."""
+def _layout(num_classes: int) -> Layout:
     if num_classes <= _LEVEL_CLASSES:
         return "row"
     return "stacked" if num_classes <= _STACKED_CLASSES else "whole"
 
 
-def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+def _image(name: str, anchor: str, matrix: Sequence[Sequence[int]]) -> Markup:
+    words = f"{name}: confusion matrix of {len(matrix)} classes, given by predicted"
+    return Markup(plots.confusion(matrix, key=f"confusion-{anchor}", label=words))
+
+
+def _reliability(name: str, anchor: str, scores: LabellingScores) -> Markup:
+    words = f"{name}: accuracy against confidence; expected calibration error {score_text(scores.ece)}"
+    return Markup(plots.reliability(scores.reliability, key=f"reliability-{anchor}", label=words))
+
+
+def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> tuple[MatrixRow, ...]:
     rows = []
     for given, counts in enumerate(matrix):
         total = sum(counts)
@@ -123,12 +216,12 @@ def _matrix(names: Sequence[str], matrix: Sequence[Sequence[int]]) -> list[dict[
             if given == predicted and share > _DEEP_SHARE:
                 look = "right deep"
             words = f"given {names[given]}, predicted {names[predicted]}: {score_text(share)} of {total:,}"
-            cells.append({"count": count, "shade": f"{share**plots.SHADE_POWER:.2f}", "look": look, "words": words})
-        rows.append({"name": names[given], "total": total, "cells": cells})
-    return rows
+            cells.append(MatrixCell(count, f"{share**plots.SHADE_POWER:.2f}", look, words))
+        rows.append(MatrixRow(names[given], total, tuple(cells)))
+    return tuple(rows)
 
 
-def _confused(names: Sequence[str], matrix: Confusion, most: int = 12) -> list[dict[str, Any]]:
+def _confused(names: Sequence[str], matrix: Confusion, most: int = 12) -> tuple[ConfusedPair, ...]:
     """The commonest confusions, for a matrix whose cells carry no number, written whole or as its entries."""
     if isinstance(matrix, SparseConfusion):
         entries = list(matrix.entries)
@@ -139,7 +232,7 @@ def _confused(names: Sequence[str], matrix: Confusion, most: int = 12) -> list[d
     for given, _, count in entries:
         totals[given] += count
     wrong = sorted((entry for entry in entries if entry[0] != entry[1]), key=lambda entry: -entry[2])
-    return [
-        {"given": names[given], "predicted": names[predicted], "count": count, "share": count / totals[given]}
+    return tuple(
+        ConfusedPair(names[given], names[predicted], count, count / totals[given])
         for given, predicted, count in wrong[:most]
-    ]
+    )

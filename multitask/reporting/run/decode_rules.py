@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
-from multitask.evaluation.report_schema import DecodeComparison
+from multitask.evaluation.report_schema import DecodeComparison, RuleScores
 from multitask.reporting.text import plural, score_text
 
 _RULES = {
@@ -18,6 +18,38 @@ _RULES = {
 }
 
 
+@dataclass(frozen=True)
+class RuleRow:
+    """A rule's row: what it does in ``words``, its marks, the difference to independent answers as text."""
+
+    scores: RuleScores
+    words: str
+    used: bool
+    marks: str
+    gap: str
+    gap_interval: str
+
+
+@dataclass(frozen=True)
+class TemperatureRow:
+    """A head's temperature, and what it says of the head."""
+
+    name: str
+    value: str
+    words: str
+
+
+@dataclass(frozen=True)
+class RulesView:
+    """The decode rules; ``how`` they were fitted, and whether a score ``in_sample`` is known of any."""
+
+    how: str
+    rows: tuple[RuleRow, ...]
+    in_sample: bool
+    sentences: tuple[str, ...]
+    temperatures: tuple[TemperatureRow, ...]
+
+
 def signed(value: float | None) -> str:
     """``+.021``; a dash for none."""
     return score_text(value) if value is None or value < 0 else f"+{score_text(value)}"
@@ -28,7 +60,7 @@ def rule_marks(found: DecodeComparison, rule: str) -> list[str]:
     return [mark for mark, name in (("used", found.used), ("picked", found.picked)) if name == rule]
 
 
-def rules_view(found: DecodeComparison | None) -> dict[str, Any] | None:
+def rules_view(found: DecodeComparison | None) -> RulesView | None:
     """The decode rules as the page shows them; None where the report says nothing of them."""
     if not found:
         return None
@@ -42,29 +74,27 @@ def rules_view(found: DecodeComparison | None) -> dict[str, Any] | None:
         )
     else:
         how = f"The rules’ parameters were fitted on the run’s validating {where}, and are scored here as they stand."
-    rows = []
-    for row in found.rules:
-        low, high = row.difference_ci or (None, None)
-        rows.append(
-            {
-                "scores": row,
-                "words": _RULES.get(row.name, ""),
-                "used": row.name == found.used,
-                "marks": ", ".join(rule_marks(found, row.name)),
-                "gap": signed(row.difference),
-                "gap_interval": "" if low is None else f"{signed(low)} to {signed(high)}",
-            }
-        )
-    return {
-        "how": how,
-        "rows": rows,
-        "in_sample": any(row.in_sample is not None for row in found.rules),
-        "sentences": [f"{text.removesuffix('.')}." for text in (found.sentence, found.note) if text],
-        "temperatures": [
-            {"name": name, "value": f"{value:.2f}", "words": _sureness(value)}
-            for name, value in found.temperatures.items()
-        ],
-    }
+    return RulesView(
+        how=how,
+        rows=tuple(_rule_row(found, row) for row in found.rules),
+        in_sample=any(row.in_sample is not None for row in found.rules),
+        sentences=tuple(f"{text.removesuffix('.')}." for text in (found.sentence, found.note) if text),
+        temperatures=tuple(
+            TemperatureRow(name, f"{value:.2f}", _sureness(value)) for name, value in found.temperatures.items()
+        ),
+    )
+
+
+def _rule_row(found: DecodeComparison, row: RuleScores) -> RuleRow:
+    low, high = row.difference_ci or (None, None)
+    return RuleRow(
+        scores=row,
+        words=_RULES.get(row.name, ""),
+        used=row.name == found.used,
+        marks=", ".join(rule_marks(found, row.name)),
+        gap=signed(row.difference),
+        gap_interval="" if low is None else f"{signed(low)} to {signed(high)}",
+    )
 
 
 def _sureness(temperature: float) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -14,12 +14,33 @@ from multitask.progress import EpochRecord, best_epoch
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import JOINT, Line
 from multitask.reporting.text import score_text
+from multitask.reporting.views import PlotView
 from multitask.utils.records import value_at
 
 History = Sequence[EpochRecord]
 
 
-def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class EpochRow:
+    """A row of the table: the epoch, whether it is the best of all, and its cells."""
+
+    epoch: int
+    best: bool
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LearningView:
+    """The table of epochs, the plot of scores, those of losses that have a value, and what the losses are."""
+
+    columns: tuple[str, ...]
+    rows: tuple[EpochRow, ...]
+    scores: Markup | None
+    losses: tuple[PlotView, ...]
+    note: str
+
+
+def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None) -> LearningView:
     """The curves and the table: scores by task, losses by head; the two differ where one head covers several tasks.
 
     The losses are negative log-likelihoods, in training as in validation. Of a run from before these were recorded in
@@ -34,16 +55,15 @@ def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None
     scores = [Line("joint", _values(history, "val", "joint", "macro_f1"), JOINT)]
     scores += [Line(name, _values(history, "val", "tasks", name, "macro_f1"), place) for name, place in styles.items()]
     compares = _has_likelihoods(history)
-    losses = _losses(styles, history, best_epoch, compares)
-    return {
-        "columns": _columns(compares),
-        "rows": [_epoch(row, best_epoch, compares) for row in history],
-        "scores": _draw(
+    return LearningView(
+        columns=_columns(compares),
+        rows=tuple(_epoch(row, best_epoch, compares) for row in history),
+        scores=_draw(
             history, scores, best_epoch, "scores", "macro-F1 on validation", "Validation macro-F1, joint and per task,"
         ),
-        "losses": [loss for loss in losses if loss["plot"]],
-        "note": _note(history, compares),
-    }
+        losses=tuple(_losses(styles, history, best_epoch, compares)),
+        note=_note(history, compares),
+    )
 
 
 def best_epoch_of(training: TrainingFacts, history: History) -> int | None:
@@ -57,12 +77,9 @@ def _has_likelihoods(history: History) -> bool:
     return any(value is not None for value in likelihoods)
 
 
-def _losses(
-    styles: Mapping[str, int], history: History, best_epoch: int | None, compares: bool
-) -> list[dict[str, Any]]:
+def _losses(styles: Mapping[str, int], history: History, best_epoch: int | None, compares: bool) -> Iterator[PlotView]:
     heads = dict.fromkeys(head for row in history for head in (row.train and row.train.tasks) or {})
     ylabel = "negative log-likelihood" if compares else "loss"
-    losses = []
     for number, head in enumerate(heads):
         # A single head over all classes is no task: what it learns is the class, whose loss is the whole loss.
         of_class = head == JOINT_LOSS or (len(heads) == 1 and head not in styles)
@@ -78,7 +95,8 @@ def _losses(
         words = "Train solid, validation dashed with open marks."
         label = f"Training and validation loss of the head {head}"
         plot = _draw(history, lines, best_epoch, f"loss-{number}", ylabel, label)
-        losses.append({"title": f"Loss of {head}", "words": words, "plot": plot})
+        if plot is not None:
+            yield PlotView(f"Loss of {head}", plot, words)
     lines = [
         Line(name, _values(history, "val", "tasks", name, "loss"), place)
         for name, place in styles.items()
@@ -86,7 +104,8 @@ def _losses(
     ]
     words = "On validation, from the one head’s answer."
     plot = _draw(history, lines, best_epoch, "loss-tasks", ylabel, "Validation loss of each task")
-    return [*losses, {"title": "Loss by task", "words": words, "plot": plot}]
+    if plot is not None:
+        yield PlotView("Loss by task", plot, words)
 
 
 def _note(history: History, compares: bool) -> str:
@@ -111,18 +130,18 @@ def _note(history: History, compares: bool) -> str:
     return words
 
 
-def _columns(compares: bool) -> list[str]:
-    own = ["objective", "train loss"] if compares else ["train loss as configured"]
-    return [*own, "val loss", "macro-F1", "accuracy", "learning rate", "pictures/s", "seconds"]
+def _columns(compares: bool) -> tuple[str, ...]:
+    own = ("objective", "train loss") if compares else ("train loss as configured",)
+    return (*own, "val loss", "macro-F1", "accuracy", "learning rate", "pictures/s", "seconds")
 
 
-def _epoch(row: EpochRecord, best_epoch: int | None, compares: bool) -> dict[str, Any]:
+def _epoch(row: EpochRecord, best_epoch: int | None, compares: bool) -> EpochRow:
     own = [("train", "loss"), ("train", "nll")] if compares else [("train", "loss")]
     scores = [*own, ("val", "loss"), ("val", "joint", "macro_f1"), ("val", "joint", "accuracy")]
     rate, speed, seconds = (_find(row, (key,)) for key in ("lr", "images_per_s", "seconds"))
     cells = [*(score_text(_find(row, path)) for path in scores), "–" if rate is None else f"{rate:.2e}"]
     cells += ["–" if value is None else f"{value:,.1f}" for value in (speed, seconds)]
-    return {"epoch": row.epoch, "best": row.epoch == best_epoch, "cells": cells}
+    return EpochRow(row.epoch, row.epoch == best_epoch, tuple(cells))
 
 
 def _draw(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from markupsafe import Markup
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.evaluation.report_schema import ClassDistribution, LabellingScores, RunReport, TrainingFacts
 from multitask.progress import EpochRecord
-from multitask.reporting.html import Mistake, Picture, embedded, render
+from multitask.reporting.html import EmbeddedImage, Mistake, Picture, embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.balance import balance_view
 from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
@@ -30,6 +30,7 @@ from multitask.reporting.text import (
     plural,
     score_text,
 )
+from multitask.reporting.views import DistributionView
 
 _TRAINING_FACTS = {
     "backbone": "Backbone",
@@ -43,6 +44,49 @@ _TRAINING_FACTS = {
     "monitor": "Best by",
     "seconds": "Time",
 }
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The joint classes' row or a task's, with macro-F1's place on a scale that all rows have in common.
+
+    Attributes:
+        name: the task, or ``joint``.
+        scores: its part of the report.
+        perfect: the joint macro-F1 if this task alone were always answered right.
+        lost: its share of what the joint macro-F1 lacks to 1.
+        floor: macro-F1 at the scale's left end; at its right end it is 1.
+        error: of the number that the answer amounts to, in words.
+        bar: the interval's left end and its width, in percent of the scale.
+        dot: macro-F1's place, in percent of the scale.
+    """
+
+    name: str
+    scores: LabellingScores
+    perfect: float | None
+    lost: float | None
+    floor: float
+    error: str
+    bar: tuple[float, float] | None
+    dot: float | None
+
+
+@dataclass(frozen=True)
+class ShownPicture:
+    """A picture and its words."""
+
+    picture: Picture
+    image: EmbeddedImage
+
+
+@dataclass(frozen=True)
+class ShownMistake:
+    """A mistake, both its class names in parts, each with whether its task is wrong."""
+
+    mistake: Mistake
+    image: EmbeddedImage
+    given: tuple[tuple[str, bool], ...]
+    predicted: tuple[tuple[str, bool], ...]
 
 
 def render_report(
@@ -93,9 +137,9 @@ def render_report(
         never=never_in_words(report.empty_cells.never, len(report.joint.classes)) if report.empty_cells else "",
         impossible=impossible_yaml(report.empty_cells.impossible) if report.empty_cells else "",
         pictures_missing=images_missing,
-        augmented=[{"picture": picture, **embedded(picture.pixels)} for picture in augmented],
+        augmented=[ShownPicture(picture, embedded(picture.pixels)) for picture in augmented],
         mistakes=[
-            {"mistake": mistake, **embedded(mistake.pixels), **_wrong_parts(mistake, tuple(report.tasks))}
+            ShownMistake(mistake, embedded(mistake.pixels), *_wrong_parts(mistake, tuple(report.tasks)))
             for mistake in sorted(mistakes, key=lambda mistake: -mistake.confidence)
         ],
     )
@@ -133,7 +177,7 @@ def _lost(report: RunReport) -> float | None:
     return None if macro_f1 is None else 1 - macro_f1
 
 
-def _rows(report: RunReport) -> list[dict[str, Any]]:
+def _rows(report: RunReport) -> list[ScoreRow]:
     """A row for the joint classes and one per task, with each interval's place on one common scale."""
     perfect, lost = report.attribution.perfect, report.attribution.lost or {}
     measured: list[tuple[str, LabellingScores, float | None, float | None]]
@@ -151,10 +195,8 @@ def _rows(report: RunReport) -> list[dict[str, Any]]:
         if scores.macro_f1_ci is not None:
             low, high = map(percent, scores.macro_f1_ci)
             bar = (low, round(high - low, 1))
-        row = {"name": name, "scores": scores, "perfect": if_perfect, "lost": share, "floor": floor}
-        row |= {"error": error_text(scores.number), "bar": bar}
-        row |= {"dot": None if scores.macro_f1 is None else percent(scores.macro_f1)}
-        rows.append(row)
+        dot = None if scores.macro_f1 is None else percent(scores.macro_f1)
+        rows.append(ScoreRow(name, scores, if_perfect, share, floor, error_text(scores.number), bar, dot))
     return rows
 
 
@@ -177,7 +219,7 @@ def _attribution(report: RunReport) -> Markup | None:
     )
 
 
-def _distributions(report: RunReport) -> list[dict[str, Any]]:
+def _distributions(report: RunReport) -> list[DistributionView]:
     """A plot per task and one of the joint classes, each over all splits."""
     splits = report.class_distribution or {}
     if not splits:
@@ -199,7 +241,7 @@ def _distributions(report: RunReport) -> list[dict[str, Any]]:
             key=f"distribution-{place}",
             label=f"{title}: share of each class in {', '.join(splits)}",
         )
-        found.append({"name": title, "plot": Markup(plot), "long": len(names) > LONG_CLASSES})
+        found.append(DistributionView(title, Markup(plot), len(names) > LONG_CLASSES))
     return found
 
 
@@ -221,13 +263,13 @@ def _splits(splits: Mapping[str, ClassDistribution]) -> str:
     return "; ".join(sizes) + "."
 
 
-def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> dict[str, list[tuple[str, bool]]]:
+def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> tuple[tuple[tuple[str, bool], ...], ...]:
     """Both class names in parts, each with whether its task is wrong; one part where a name does not split by task."""
-    sides = {"given": mistake.given.split("/"), "predicted": mistake.predicted.split("/")}
-    if any(len(parts) != len(tasks) for parts in sides.values()):
-        return {"given": [(mistake.given, False)], "predicted": [(mistake.predicted, False)]}
+    sides = [name.split("/") for name in (mistake.given, mistake.predicted)]
+    if any(len(parts) != len(tasks) for parts in sides):
+        return ((mistake.given, False),), ((mistake.predicted, False),)
     wrong = [task in mistake.wrong_tasks for task in tasks]
-    return {side: list(zip(parts, wrong, strict=True)) for side, parts in sides.items()}
+    return tuple(tuple(zip(parts, wrong, strict=True)) for parts in sides)
 
 
 def _facts(training: TrainingFacts) -> list[tuple[str, str]]:

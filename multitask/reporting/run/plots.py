@@ -191,7 +191,7 @@ def distribution(names: Sequence[str], splits: Mapping[str, Sequence[int]], *, k
         for place, (split, counts) in enumerate(splits.items()):
             shares = 100 * np.asarray(counts, dtype=float) / max(sum(counts), 1)
             rows = np.arange(len(names)) + ((place + 0.5) * 13 + 4.5) / row_px - 0.5
-            bars = axes.barh(rows, shares, 10 / row_px, label=shorten(split), **_fill(place))
+            bars = _bars(axes, rows, shares, 10 / row_px, place, label=shorten(split))
             for bar, count in zip(bars, counts, strict=True):
                 end = (bar.get_width(), bar.get_y() + bar.get_height() / 2)
                 axes.annotate(f"{count:,}", end, (4, -0.5), **_BARE, va="center", fontsize=SMALL_PX)
@@ -271,15 +271,19 @@ def confusion(matrix: Sequence[Sequence[int]], *, key: str, label: str) -> str:
         return to_svg(fig, key, label)
 
 
-def _fill(place: int) -> dict[str, Any]:
-    """A bar's look: the first solid, the others told apart by their hatch as well as their colour."""
+def _bars(axes: Any, rows: np.ndarray, shares: np.ndarray, height: float, place: int, *, label: str) -> Any:
+    """Level bars: the first split's solid, the others told apart by their hatch as well as their colour."""
     colour = PALETTE[place % len(PALETTE)]
-    return {
-        "facecolor": PAPER if place else colour,
-        "edgecolor": colour,
-        "linewidth": 1,
-        "hatch": HATCHES[place % len(HATCHES)],
-    }
+    return axes.barh(
+        rows,
+        shares,
+        height,
+        label=label,
+        facecolor=PAPER if place else colour,
+        edgecolor=colour,
+        linewidth=1,
+        hatch=HATCHES[place % len(HATCHES)],
+    )
 
 
 def name_ends(axes: Any, ends: Sequence[tuple[Line, str, float, float]], height_px: float) -> None:

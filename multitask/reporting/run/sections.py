@@ -3,18 +3,54 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from multitask.evaluation.report_schema import FoldScores, UnseenScores
+from multitask.evaluation.report_schema import ClassScores, FoldScores, UnseenScores
 from multitask.progress import EpochRecord
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import Line
 from multitask.reporting.text import count_text, interval_text, plural, score_text
 
 
-def unseen_scores(found: UnseenScores | None) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class MeanScore:
+    """Macro-F1 over some of the classes, whose ``name`` says which; ``interval`` is empty where there is none."""
+
+    name: str
+    score: float | None
+    interval: str
+
+
+@dataclass(frozen=True)
+class UnseenView:
+    """Classes that were never trained on: a paragraph, both means, a row for each class."""
+
+    words: str
+    scores: tuple[MeanScore, ...]
+    classes: tuple[ClassScores, ...]
+
+
+@dataclass(frozen=True)
+class FoldRow:
+    """A fold's row: ``counts`` of groups and pictures, ``scores`` joint and by task, the best epoch of how many."""
+
+    fold: int
+    counts: tuple[str, ...]
+    scores: tuple[str, ...]
+    epochs: str
+
+
+@dataclass(frozen=True)
+class FoldsView:
+    """The folds, and the scores of each by epoch where these are known."""
+
+    rows: tuple[FoldRow, ...]
+    plot: Markup | None
+
+
+def unseen_scores(found: UnseenScores | None) -> UnseenView | None:
     """How the classes that were held out of training are answered; None where none was."""
     if not found:
         return None
@@ -27,14 +63,14 @@ def unseen_scores(found: UnseenScores | None) -> dict[str, Any] | None:
     else:
         words += f"A network that learns only whole classes cannot answer {'it' if num == 1 else 'them'}; "
         words += "one that learns the factors may."
-    scores = [
-        {"name": "never trained on", "score": found.macro_f1, "interval": interval_text(found.macro_f1_ci)},
-        {"name": "trained on", "score": found.seen_macro_f1, "interval": interval_text(found.seen_macro_f1_ci)},
-    ]
-    return {"words": words, "scores": scores, "classes": found.classes}
+    scores = (
+        MeanScore("never trained on", found.macro_f1, interval_text(found.macro_f1_ci)),
+        MeanScore("trained on", found.seen_macro_f1, interval_text(found.seen_macro_f1_ci)),
+    )
+    return UnseenView(words, scores, found.classes)
 
 
-def fold_scores(rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[EpochRecord]]) -> dict[str, Any] | None:
+def fold_scores(rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[EpochRecord]]) -> FoldsView | None:
     """Each fold's scores on its own people, and how they came about; None where there are no folds."""
     if not rows:
         return None
@@ -54,15 +90,13 @@ def fold_scores(rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[
                 label="Joint macro-F1 of each fold after each epoch",
             )
         )
-    return {
-        "rows": [
-            {
-                "fold": row.fold,
-                "counts": [count_text(row.num_groups), count_text(row.num_images)],
-                "scores": [score_text(value) for value in (row.macro_f1, *row.tasks.values())],
-                "epochs": f"{count_text(row.best_epoch)} of {count_text(row.num_epochs)}",
-            }
-            for row in rows
-        ],
-        "plot": plot,
-    }
+    return FoldsView(tuple(map(_fold_row, rows)), plot)
+
+
+def _fold_row(row: FoldScores) -> FoldRow:
+    return FoldRow(
+        fold=row.fold,
+        counts=(count_text(row.num_groups), count_text(row.num_images)),
+        scores=tuple(score_text(value) for value in (row.macro_f1, *row.tasks.values())),
+        epochs=f"{count_text(row.best_epoch)} of {count_text(row.num_epochs)}",
+    )

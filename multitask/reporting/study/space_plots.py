@@ -34,7 +34,7 @@ _COLUMN_PX = 104  # between two axes of the parallel coordinates
 _UNSET = 0.16  # how far below everything else a line passes where the trial does not have the setting
 _LINE_PX = 14  # of text
 _COLUMN_LETTERS = 13  # of SMALL_PX, bold
-_OFFSET: dict[str, Any] = {"textcoords": "offset points"}
+_OFFSET = {"textcoords": "offset points"}
 
 
 def setting_slice(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -25,8 +24,8 @@ from multitask.reporting.svg import (
 from multitask.reporting.text import shorten
 
 _EQUAL = (0, (4, 3))
-_OFFSET: dict[str, Any] = {"textcoords": "offset points"}
-_FRACTION: dict[str, Any] = {"xycoords": "axes fraction"}
+_OFFSET = {"textcoords": "offset points"}
+_FRACTION = {"xycoords": "axes fraction"}
 
 
 def head_weights(

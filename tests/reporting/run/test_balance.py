@@ -6,7 +6,7 @@ import pytest
 
 from multitask.progress import EpochRecord, TrainingScores
 from multitask.reporting.run import balance as module
-from multitask.reporting.run.balance import balance_view
+from multitask.reporting.run.balance import BalanceView, balance_view
 from multitask.reporting.run.plots import JOINT, Line, learning_curves
 
 STYLES = {"mask": 0, "gender": 1, "age": 2}
@@ -39,20 +39,20 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[Line], Any]]:
 
 def test_weights_that_never_differ_from_1_are_left_out(drawn: dict[str, Any]) -> None:
     ones = dict.fromkeys(STYLES, 1.0)
-    assert balance_view(history([ones] * 3, None), STYLES) == {"plots": [], "conflict": None}
-    assert balance_view([], STYLES) == {"plots": [], "conflict": None}
+    assert balance_view(history([ones] * 3, None), STYLES) == BalanceView((), None)
+    assert balance_view([], STYLES) == BalanceView((), None)
     assert (
         balance_view(
             [EpochRecord(epoch=1, train=TrainingScores(loss=1.0), best=True), EpochRecord(epoch=2, best=False)], STYLES
-        )["plots"]
-        == []
+        ).plots
+        == ()
     )
 
 
 def test_weights_that_move_or_are_set_are_drawn(drawn: dict[str, Any]) -> None:
     rows = [{"mask": 1.0, "gender": 1.0, "joint": 1.0}, {"mask": 1.2, "gender": 0.8, "joint": 1.0}]
     found = balance_view(history(rows, None), STYLES)
-    assert [plot["title"] for plot in found["plots"]] == ["Weights"]
+    assert [plot.title for plot in found.plots] == ["Weights"]
     lines, level = drawn["loss-weights"]
     assert [(line.name, line.values, line.style) for line in lines] == [
         ("mask", (1.0, 1.2), 0),
@@ -61,13 +61,13 @@ def test_weights_that_move_or_are_set_are_drawn(drawn: dict[str, Any]) -> None:
     ]
     assert level == 1
     fixed = balance_view(history([{"mask": 0.5, "gender": 1.0}] * 2, None), STYLES)
-    assert len(fixed["plots"]) == 1
+    assert len(fixed.plots) == 1
 
 
 def test_conflict_is_drawn_with_its_zero_line(drawn: dict[str, Any]) -> None:
     rows = [{"mask": {"gender": 0.5, "age": None}, "gender": {"age": -0.25}}, None]
     found = balance_view(history(None, rows), STYLES)
-    assert [plot["title"] for plot in found["plots"]] == ["Conflict"]
+    assert [plot.title for plot in found.plots] == ["Conflict"]
     lines, level = drawn["conflict"]
     assert [(line.name, line.values) for line in lines] == [
         ("mask / gender", (0.5, None)),
@@ -80,7 +80,7 @@ def test_many_pairs_are_cut_to_those_that_agree_least(drawn: dict[str, Any]) -> 
     rows = [{"a": {f"b{place}": place / 10 for place in range(9)}}]
     found = balance_view(history(None, rows), {})
     assert [line.name for line in drawn["conflict"][0]] == [f"a / b{place}" for place in range(6)]
-    assert "Of 9 pairs the 6 with the lowest cosines." in found["plots"][0]["words"]
+    assert "Of 9 pairs the 6 with the lowest cosines." in found.plots[0].words
 
 
 def test_level_is_within_the_plot_wherever_the_values_are(check_plot: Any) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from multitask.evaluation.report_schema import ClassScores, LabellingScores
 from multitask.reporting.run import plots
-from multitask.reporting.run.class_scores import absent_in_words, class_scores
+from multitask.reporting.run.class_scores import ConfusedPair, MatrixCell, absent_in_words, class_scores
 
 
 @pytest.fixture(autouse=True)
@@ -32,16 +32,13 @@ def make_scores(matrix):
 
 def test_cells_say_count_share_and_whether_they_are_right():
     view = class_scores("mask", "task-0", make_scores([[9, 1, 0], [2, 2, 0], [0, 0, 0]]))
-    looks = [[cell["look"] for cell in row["cells"] if cell["count"]] for row in view["matrix"]]
+    looks = [[cell.look for cell in row.cells if cell.count] for row in view.matrix]
     assert looks == [["right deep", "wrong"], ["wrong", "right"], []]
-    assert [row["total"] for row in view["matrix"]] == [10, 4, 0]
-    assert view["matrix"][0]["cells"][1] == {
-        "count": 1,
-        "shade": f"{0.1**plots.SHADE_POWER:.2f}",
-        "look": "wrong",
-        "words": "given c0, predicted c1: .100 of 10",
-    }
-    assert view["words"] == "3 classes, 14 pictures; accuracy .750 (95% .500 to .900); macro-F1 .700."
+    assert [row.total for row in view.matrix] == [10, 4, 0]
+    assert view.matrix[0].cells[1] == MatrixCell(
+        count=1, shade=f"{0.1**plots.SHADE_POWER:.2f}", look="wrong", words="given c0, predicted c1: .100 of 10"
+    )
+    assert view.words == "3 classes, 14 pictures; accuracy .750 (95% .500 to .900); macro-F1 .700."
 
 
 @pytest.mark.parametrize(
@@ -57,20 +54,17 @@ def test_cells_say_count_share_and_whether_they_are_right():
 )
 def test_more_classes_get_more_room(size, layout, upright, long, large):
     view = class_scores("t", "task-0", make_scores([[1] * size] * size))
-    assert (view["layout"], view["upright"], view["long"], view["large"]) == (layout, upright, long, large)
-    assert bool(view["matrix"]) is not large
-    assert bool(view["image"]) is large
-    assert len(view["confused"]) == (12 if large else 0)
+    assert (view.layout, view.upright, view.long, view.large) == (layout, upright, long, large)
+    assert bool(view.matrix) is not large
+    assert bool(view.image) is large
+    assert len(view.confused) == (12 if large else 0)
 
 
 def test_the_commonest_confusions_come_first_and_what_is_right_is_none():
     matrix = [[0] * 61 for _ in range(61)]
     matrix[0][0], matrix[0][1], matrix[2][3] = 50, 5, 7
-    found = class_scores("t", "task-0", make_scores(matrix))["confused"]
-    assert found == [
-        {"given": "c2", "predicted": "c3", "count": 7, "share": 1.0},
-        {"given": "c0", "predicted": "c1", "count": 5, "share": 5 / 55},
-    ]
+    found = class_scores("t", "task-0", make_scores(matrix)).confused
+    assert found == (ConfusedPair("c2", "c3", 7, 1.0), ConfusedPair("c0", "c1", 5, 5 / 55))
 
 
 def test_absent_classes_in_words():

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from multitask.bakeoff.bakeoff import run_bakeoff
     from multitask.config import Config, load_config
     from multitask.errors import UserError
+    from multitask.inference.predictor import Predictor
     from multitask.labels import LabelSpace, Task
     from multitask.runs.evaluate import evaluate
     from multitask.runs.predict import write_submission as predict
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Config",
     "LabelSpace",
+    "Predictor",
     "RunResult",
     "Task",
     "UserError",
@@ -37,6 +39,7 @@ __all__ = [
 _HOMES = {
     "Config": ("multitask.config", "Config"),
     "LabelSpace": ("multitask.labels", "LabelSpace"),
+    "Predictor": ("multitask.inference.predictor", "Predictor"),
     "RunResult": ("multitask.runs.run", "RunResult"),
     "Task": ("multitask.labels", "Task"),
     "UserError": ("multitask.errors", "UserError"),

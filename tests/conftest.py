@@ -16,6 +16,7 @@ from hypothesis import settings
 from multitask.config import Config
 from multitask.data.synthetic import draw_set
 from multitask.settings import override, validate
+from multitask.testing.example_run import TINY
 
 # The gate tries the same examples each time; whoever develops tries new ones.
 settings.register_profile("gate", derandomize=True)
@@ -27,21 +28,6 @@ SHARED = Path(__file__).parents[2] / "shared"
 needs_shared = pytest.mark.skipif(
     not (SHARED / "data" / "mask18-mini").is_dir(), reason="shared/ with mask18-mini is not beside the project"
 )
-
-TINY: dict[str, Any] = {
-    "labels": {
-        "tasks": {
-            "mask": {"classes": ["wear", "incorrect", "not_worn"]},
-            "gender": {"classes": ["male", "female"]},
-            "age": {"kind": "binned", "edges": [30, 60]},
-        }
-    },
-    "data": {"source": {"name": "synthetic"}, "val_fraction": 0.3, "image_size": [32, 24]},
-    "augment": {"strength": 0.3},
-    "model": {"backbone": {"name": "test_resnet", "weights": "none"}},
-    "training": {"epochs": 2, "batch_size": 16},
-}
-"""A run of about a second on the ``drawn`` set."""
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +43,7 @@ def tiny(drawn: Path) -> Callable[..., Config]:
     """Makes the config of a tiny run on ``drawn``: ``tiny({"training.epochs": 1})``."""
 
     def make(changes: dict[str, Any] | None = None) -> Config:
-        data = override(Config, TINY, {"data.root": str(drawn), **(changes or {})})
+        data = override(Config, dict(TINY), {"data.root": str(drawn), **(changes or {})})
         return validate(Config, data)
 
     return make

@@ -21,6 +21,9 @@ def modules(room: str) -> Iterator[str]:
     yield from (found.name for found in pkgutil.walk_packages(import_module(room).__path__, f"{room}."))
 
 
+ELSEWHERE = ("multitask.inference.predictor", "multitask.testing")
+"""Other modules with examples."""
+
 MODULES = [module for room in ROOMS for module in modules(room)]
 
 
@@ -65,10 +68,12 @@ def without_example(module: ModuleType) -> Iterator[str]:
                 yield f"{thing.__name__}.{name}"
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", [*MODULES, *ELSEWHERE])
 def test_examples_run(name: str) -> None:
     result = doctest.testmod(import_module(name), optionflags=doctest.ELLIPSIS)
     assert result.failed == 0
+    if name in ELSEWHERE:
+        assert result.attempted
 
 
 @pytest.mark.parametrize("name", MODULES)

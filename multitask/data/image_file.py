@@ -108,6 +108,28 @@ class ImageFile:
             return self._decoding.to_rgb(upright, image.format, _is_inverted(image))
 
 
+class DecodedImage:
+    """An image in memory, read as an ``ImageFile`` is.
+
+    Args:
+        image: of any mode; where it was opened from a file with an EXIF rotation, that is applied.
+        decoding: how it becomes RGB.
+
+    Attributes:
+        width: of the upright image, in pixels.
+        height: likewise.
+    """
+
+    def __init__(self, image: Image.Image, decoding: Decoding) -> None:
+        upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+        self._image = decoding.to_rgb(upright, image.format, _is_inverted(image))
+        self.width, self.height = self._image.size
+
+    def decode(self, width: int, height: int) -> Image.Image:
+        """The whole image as RGB, upright, at its own size."""
+        return self._image
+
+
 T = TypeVar("T")
 
 
@@ -131,6 +153,22 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
             raise
         reason = why_unread(data) if isinstance(error, UnidentifiedImageError) else str(error)
         raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
+
+
+def read_decoded(image: Image.Image, name: str, decoding: Decoding, use: Callable[[DecodedImage], T]) -> T:
+    """The result of ``use`` on an image in memory.
+
+    Raises:
+        UserError: it cannot be decoded, or ``use`` raises it; the line begins with ``name``.
+    """
+    try:
+        return use(DecodedImage(image, decoding))
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from None
+    except Exception as error:  # an image that is still to be read raises whatever a damaged file makes of it
+        if isinstance(error, MemoryError):
+            raise
+        raise UserError(f"{name}: cannot be read as an image: {error}") from None
 
 
 def _is_inverted(image: Image.Image) -> bool:

@@ -16,7 +16,7 @@ from PIL import Image
 from multitask.data.colours import Decoding
 from multitask.data.crop import Box, CropSettings, WholeSettings
 from multitask.data.fit import crop_box, inner_size, region_box
-from multitask.data.image_file import ImageFile, read_image
+from multitask.data.image_file import DecodedImage, ImageFile, read_decoded, read_image
 from multitask.data.settings import FitName
 
 if TYPE_CHECKING:
@@ -112,10 +112,23 @@ class Preprocessing:
                 values are not in the range that they must be in.
         """
 
-        def use(file: ImageFile) -> Pixels:
-            return self._fit(file, self._locate(file) if box is None and self.detector else box)
+        return read_image(path, self.decoding, lambda file: self._prepare(file, box))
 
-        return read_image(path, self.decoding, use)
+    def convert(self, image: Image.Image, name: str, box: Box | None = None) -> Pixels:
+        """The pixels of an image in memory; those of its file but for the scale at which a JPEG is decoded.
+
+        Args:
+            image: of any mode; an EXIF rotation that it still has is applied.
+            name: what errors call it.
+            box: as of ``load``.
+
+        Returns:
+            (H, W, 3) uint8, RGB.
+
+        Raises:
+            UserError: as of ``load``.
+        """
+        return read_decoded(image, name, self.decoding, lambda decoded: self._prepare(decoded, box))
 
     def locate(self, path: Path) -> Box:
         """An image's box, as the crop's detector finds it.
@@ -128,7 +141,10 @@ class Preprocessing:
         """
         return read_image(path, self.decoding, self._locate)
 
-    def _locate(self, file: ImageFile) -> Box:
+    def _prepare(self, file: ImageFile | DecodedImage, box: Box | None) -> Pixels:
+        return self._fit(file, self._locate(file) if box is None and self.detector else box)
+
+    def _locate(self, file: ImageFile | DecodedImage) -> Box:
         assert self.detector is not None
         found = np.full(4, np.nan)
         for side in (self.detector.detect_px, self.detector.detect_px // 2):
@@ -143,7 +159,7 @@ class Preprocessing:
             # A second look from further away, since YuNet misses faces that fill the image.
         return found
 
-    def _fit(self, file: ImageFile, box: Box | None) -> Pixels:
+    def _fit(self, file: ImageFile | DecodedImage, box: Box | None) -> Pixels:
         """The part of an image that is used, at the target's size."""
         height, width = self.size
         left, top, right, bottom = region = self.crop.region(file.width, file.height, width / height, box)

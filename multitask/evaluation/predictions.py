@@ -267,6 +267,26 @@ def _joined_numbers(parts: Sequence[Predictions]) -> NDArray[np.float64] | None:
     )
 
 
+def compute(network: Callable[[Tensor], Mapping[str, Tensor]], images: Tensor) -> dict[str, Tensor]:
+    """The outputs of a network in evaluation mode for one batch.
+
+    Args:
+        network: (B, 3, H, W) to {head: (B, C_t) log-probabilities}.
+        images: (B, 3, H, W), normalised.
+
+    Returns:
+        Per head, (B, C_t) float32 log-probabilities on the network's device; ``joint`` likewise.
+
+    Raises:
+        DivergedError: an output is NaN.
+    """
+    answers = network(images)
+    for name, values in answers.items():
+        if bool(values.isnan().any()):
+            raise DivergedError(f"{name if name == JOINT else f'heads.{name}'}: the network answers NaN")
+    return {name: values.float() for name, values in answers.items()}
+
+
 def predict(
     network: Callable[[Tensor], Mapping[str, Tensor]],
     batches: Iterable[Batch],
@@ -292,9 +312,7 @@ def predict(
     answers: dict[str, list[Tensor]] = {name: [] for name in learned.task_names}
     for batch in batches:
         images = preprocessing.normalise(batch.images.to(device, non_blocking=True))
-        for name, values in network(images).items():
-            if bool(values.isnan().any()):
-                raise DivergedError(f"{name if name == JOINT else f'heads.{name}'}: the network answers NaN")
-            answers.setdefault(name, []).append(values.float())
+        for name, values in compute(network, images).items():
+            answers.setdefault(name, []).append(values)
     # Normalised anew: float32 rows sum to 1 only to seven digits.
     return {name: torch.cat(values).cpu().double().log_softmax(dim=1) for name, values in answers.items()}

@@ -20,21 +20,26 @@ PACKAGES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-hea
 
 def environment(seed: int | None = None, device: torch.device | None = None) -> Environment:
     """What a run depends on beside its config: versions, code, machine; and of itself, its seed and device."""
+    return Environment(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
+        versions=library_versions(),
+        commit=_commit(),
+        machine=machine(),
+        seed=seed,
+        device=None if device is None else str(device),
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of this package, of Python, and of the libraries that count."""
     versions = {"multitask": multitask.__version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             versions[package] = version(package)
         except PackageNotFoundError:
             versions[package] = "not installed"
-    return Environment(
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=(Path(sys.argv[0]).name, *sys.argv[1:]),
-        versions=versions,
-        commit=_commit(),
-        machine=machine(),
-        seed=seed,
-        device=None if device is None else str(device),
-    )
+    return versions
 
 
 def machine() -> Machine:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn
 
 from multitask.data.image_store import ImageStore
 from multitask.data.loading import Batches
@@ -28,9 +29,30 @@ from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.memory import keep_freed_memory
 
 
-@contextmanager
-def loaded(trained: TrainedRun) -> Iterator[tuple[Callable[[Tensor], Mapping[str, Tensor]], torch.device]]:
-    """What a run answers images with, and the device it is on: its network, or those of its folds as an ensemble.
+@dataclass(frozen=True, eq=False)
+class LoadedNetwork:
+    """A run's network, or those of its folds as an ensemble, in evaluation mode.
+
+    Attributes:
+        network: (B, 3, H, W) to {head: (B, C_t) log-probabilities}.
+        device: that it is on.
+        dtype: that it computes in.
+    """
+
+    network: nn.Module
+    device: torch.device
+    dtype: torch.dtype
+
+    @contextmanager
+    def computing(self) -> Iterator[None]:
+        """For the calling thread: no gradients, and the run's precision."""
+        mixed = self.dtype != torch.float32
+        with torch.inference_mode(), torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed):
+            yield
+
+
+def load_network(trained: TrainedRun) -> LoadedNetwork:
+    """The network of a run, from its checkpoints.
 
     Raises:
         UserError: a fold is not finished; a checkpoint is missing or damaged.
@@ -42,9 +64,16 @@ def loaded(trained: TrainedRun) -> Iterator[tuple[Callable[[Tensor], Mapping[str
         network = build_network(member.config, device, pretrained=False)
         load_weights(network, member.folder.best)
         networks.append(network.eval())
-    dtype = resolve_precision(trained.config.training.precision, device)
-    with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
-        yield networks[0] if trained.folder.num_folds is None else Ensemble(networks), device
+    whole = networks[0] if trained.folder.num_folds is None else Ensemble(networks)
+    return LoadedNetwork(whole, device, resolve_precision(trained.config.training.precision, device))
+
+
+@contextmanager
+def loaded(trained: TrainedRun) -> Iterator[tuple[nn.Module, torch.device]]:
+    """The network of a run and its device, for the calling thread to compute with; errors as ``load_network``."""
+    found = load_network(trained)
+    with found.computing():
+        yield found.network, found.device
 
 
 def data_of(trained: TrainedRun) -> DataModule:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from multitask.testing.balancers import check_balancer
     from multitask.testing.crops import check_crop
     from multitask.testing.decode_rules import check_decode_rule
+    from multitask.testing.example_run import tiny_run
     from multitask.testing.heads import check_head
     from multitask.testing.joint_terms import check_joint_term
     from multitask.testing.losses import check_loss
@@ -31,6 +32,7 @@ _HOMES = {
     "check_loss": "losses",
     "check_sampler": "samplers",
     "check_source": "sources",
+    "tiny_run": "example_run",
 }
 """Suite -> its module."""
 
@@ -44,6 +46,7 @@ __all__ = [
     "check_sampler",
     "check_source",
     "temporary_extensions",
+    "tiny_run",
 ]
 
 

@@ -156,10 +156,11 @@ def test_rules_of_another_label_space_are_refused(tmp_path: Path) -> None:
 
 
 def test_the_priors_of_outputs_and_of_training_images_are_kept_with_the_rules() -> None:
-    implied, natural = np.log([0.5, 0.5]), np.log([0.8, 0.2])
-    name = SPACE.tasks[1].name
-    kept = decide_and_fit(make(), rule("joint"), Priors({name: implied}, {name: natural}), 0, 0).kept
-    assert kept.shifts == {name: pytest.approx(natural - implied)}
+    size, colour = SPACE.task_names
+    even = {size: np.log([1 / 3] * 3), colour: np.log([0.5, 0.5]), "joint": np.log([1 / 6] * 6)}
+    natural = {**even, colour: np.log([0.8, 0.2])}
+    kept = decide_and_fit(make(), rule("joint"), Priors(even, natural), 0, 0).kept
+    assert kept.shifts == {colour: pytest.approx(np.log([1.6, 0.4]))}
     assert decide_and_fit(make(), rule("joint"), None, 0, 0).kept.shifts == {}
 
 

@@ -28,6 +28,18 @@ class FittedRules(Settings):
         num_folds: of the cross-fitting; 0: there was none.
         num_groups: on which the rules were fitted.
         num_images: of these groups.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from multitask.evaluation.decode.plain import Joint
+    >>> from multitask.labels import Task
+    >>> made = dict(picked=None, sentence="", note="", num_folds=0, num_groups=2, num_images=14)
+    >>> rules = {"joint": Joint(), "independent": {"name": "independent"}}
+    >>> kept = FittedRules(used="joint", rules=rules, temperatures={"colour": 1.5}, **made)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "decode.json")
+    ...     _ = path.write_text(kept.to_json())
+    ...     FittedRules.read(path, LabelSpace([Task("colour", ("red", "blue"))])).rule()
+    Joint(name='joint')
     """
 
     used: str

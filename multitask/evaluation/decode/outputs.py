@@ -57,8 +57,12 @@ class ModelOutputs:
         >>> ModelOutputs.of({"colour": torch.tensor([[0.6, 0.4]]).log()}, space).heads["colour"].round(3)
         array([[-0.511, -0.916]])
         """
-        heads = {name: _finite(log_probs[name]) for name in space.task_names}
-        return cls(space, heads, None if joint is None else _finite(joint))
+
+        def array(values: Tensor) -> FloatArray:
+            return finite_log_probs(values.detach().cpu().double().numpy())
+
+        heads = {name: array(log_probs[name]) for name in space.task_names}
+        return cls(space, heads, None if joint is None else array(joint))
 
     def __len__(self) -> int:
         return len(next(iter(self.heads.values())))
@@ -104,9 +108,13 @@ class ModelOutputs:
         return {**self.heads, **({} if self.joint is None else {JOINT: self.joint})}
 
 
-def _finite(values: Tensor) -> FloatArray:
-    found = values.detach().cpu().double().numpy()
-    return np.where(found > _FLOOR, found, _FLOOR)  # also what is no number
+def finite_log_probs(values: FloatArray) -> FloatArray:
+    """Log-probabilities of which none is below -10,000, the logarithm of 0 included.
+
+    >>> finite_log_probs(np.array([-np.inf, 0.0]))
+    array([-10000.,      0.])
+    """
+    return np.where(values > _FLOOR, values, _FLOOR)  # also what is no number
 
 
 def product(parts: Mapping[str, FloatArray], space: LabelSpace) -> FloatArray:

@@ -1,0 +1,177 @@
+"""The predictor: a trained run, or an exported file, that answers images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeAlias, TypeGuard, overload
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from multitask.errors import UserError, nearest, quoted
+from multitask.inference.engines import ENGINES, Engine
+from multitask.inference.prediction import Prediction, PredictionBatch
+from multitask.inference.spec import InferenceSpec
+from multitask.inference.stream import ImageInput, InputBatch, read_batches, read_now
+from multitask.labels import LabelSpace
+
+ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
+"""A path, a PIL image, or an (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey array of uint8."""
+
+
+class Predictor:
+    """A trained run, a run in folds or an exported file, that answers images; any number of threads may ask it.
+
+    Args:
+        engine: computes the network.
+
+    Attributes:
+        engine: as given.
+        spec: what is around the network.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from multitask.testing import tiny_run
+    >>> folder = TemporaryDirectory()
+    >>> predictor = Predictor.load(tiny_run(folder.name))
+    >>> image = np.zeros((96, 64, 3), dtype=np.uint8)  # or a path, or a PIL image
+    >>> prediction = predictor.predict(image)
+    >>> list(prediction.labels), prediction.class_name == "/".join(prediction.labels.values())
+    (['mask', 'gender', 'age'], True)
+    >>> round(sum(prediction.probs["age"].values()), 6)
+    1.0
+    >>> predictions = predictor.predict([image] * 3, batch_size=2)
+    >>> len(predictions), predictions[2].class_name == prediction.class_name
+    (3, True)
+    >>> list(predictions.to_pandas().columns)
+    ['image', 'mask', 'gender', 'age', 'class', 'p(mask)', 'p(gender)', 'p(age)', 'p(class)']
+    >>> folder.cleanup()
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.spec: InferenceSpec = engine.spec
+        self._preprocessing = self.spec.preprocessing()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        engine: str = "auto",
+        device: str | None = None,
+        allow_extensions: bool = False,
+    ) -> Predictor:
+        """The predictor of a run's folder, or of an exported file.
+
+        Args:
+            path: of either.
+            engine: a row of ``ENGINES``; ``auto``: PyTorch for a run, and for a file the first that can open it.
+            device: as a config's; None: the run's own.
+            allow_extensions: whether code that the run's config names may run.
+
+        Raises:
+            UserError: there is neither at ``path``, it is damaged, or the engine is unknown, not installed or cannot
+                open it.
+        """
+        path = Path(path)
+        if not path.exists():
+            raise UserError(f"{path}: no such run or exported file")
+        name = _default_engine(path) if engine == "auto" else engine
+        if name not in ENGINES:
+            raise UserError(f"unknown engine {quoted(name)}{nearest(name, ENGINES)}")
+        settings = ENGINES[name].model_validate({})
+        settings.require()
+        return cls(settings.open(path, device, allow_extensions))
+
+    @property
+    def space(self) -> LabelSpace:
+        """The label space of the predictions."""
+        return self.spec.space
+
+    @overload
+    def predict(  # type: ignore[overload-overlap]  # an array is iterable too
+        self, images: ImageLike, batch_size: int | None = None
+    ) -> Prediction: ...
+    @overload
+    def predict(self, images: Iterable[ImageLike], batch_size: int | None = None) -> PredictionBatch: ...
+    def predict(
+        self, images: ImageLike | Iterable[ImageLike], batch_size: int | None = None
+    ) -> Prediction | PredictionBatch:
+        """The predictions of images, by the run's decode rule, with calibrated probabilities.
+
+        Args:
+            images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them.
+            batch_size: how many are computed at a time; None: as many as in training. It changes no prediction but
+                for rounding.
+
+        Returns:
+            ``Prediction`` of one image, else ``PredictionBatch``.
+
+        Raises:
+            UserError: an image cannot be read, or is none of these.
+        """
+        if _is_one(images):
+            return self.predict_batch(read_now(_input(images, 0), self._preprocessing))[0]
+        assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
+        inputs = (_input(image, place) for place, image in enumerate(images))
+        batches = [self.predict_batch(batch) for batch in self.batches(inputs, batch_size)]
+        return PredictionBatch.concatenate(batches, self.space)
+
+    def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Iterator[InputBatch]:
+        """Images read ahead, as of ``read_batches``."""
+        return read_batches(inputs, self._preprocessing, batch_size or self.spec.batch_size)
+
+    def predict_batch(self, batch: InputBatch) -> PredictionBatch:
+        """The predictions of the images of a batch.
+
+        Raises:
+            UserError: one could not be read.
+        """
+        for error in batch.errors.values():
+            raise error
+        return self.predict_readable(batch)
+
+    def predict_readable(self, batch: InputBatch) -> PredictionBatch:
+        """The predictions of those images of a batch that could be read."""
+        names = [item.name for item in batch.readable]
+        if not names:
+            return PredictionBatch.concatenate([], self.space)
+        return PredictionBatch.of(self.spec, self.engine.outputs(batch.pixels), names)
+
+
+def _default_engine(path: Path) -> str:
+    """PyTorch for a run; for a file, the first engine that is installed."""
+    if path.is_dir():
+        return ENGINES.default
+    problems = {name: row.model_validate({}).missing() for name, row in ENGINES.items() if name != ENGINES.default}
+    found = [name for name, problem in problems.items() if problem is None]
+    if not found:
+        raise UserError(f"{path}: {next(iter(problems.values()), 'no engine opens exported files')}")
+    return found[0]
+
+
+def _is_one(images: object) -> TypeGuard[ImageLike]:
+    if isinstance(images, np.ndarray):
+        return images.ndim < 4 and images.dtype != object
+    return isinstance(images, (str, os.PathLike, Image.Image))
+
+
+def _input(image: object, place: int) -> ImageInput:
+    if isinstance(image, (str, os.PathLike)):
+        return ImageInput(os.fspath(image), Path(image))
+    if isinstance(image, Image.Image):
+        return ImageInput(str(place), image)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
+            raise UserError(
+                f"image {place}: an array must be (H, W, 3), (H, W, 4) or (H, W) of uint8, found {image.shape} of "
+                f"{image.dtype}"
+            )
+        if not image.size:
+            raise UserError(f"image {place}: an array must have pixels, found {image.shape}")
+        return ImageInput(str(place), Image.fromarray(image))
+    raise UserError(f"image {place}: must be a path, a PIL image or an array, found {type(image).__name__}")

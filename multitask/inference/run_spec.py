@@ -1,0 +1,56 @@
+"""The inference specification of a run, from its folder."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from multitask.evaluation.decode.fitted_rules import FittedRules
+from multitask.inference.spec import InferenceSpec, task_specs
+from multitask.runs.config import TrainedRun
+from multitask.runs.cross_validation import members
+from multitask.runs.environment import library_versions
+from multitask.runs.report import read_rules
+from multitask.utils.files import content_digest
+
+
+def run_spec(trained: TrainedRun) -> InferenceSpec:
+    """The specification of a run, or of a run in folds.
+
+    Raises:
+        UserError: its decode rules are missing or damaged; a fold is not finished.
+    """
+    folder, config = trained
+    kept: FittedRules | None = read_rules(folder, config.evaluation())
+    space, learned = config.space(), config.learned_space()
+    preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
+    return InferenceSpec(
+        run=folder.name,
+        fingerprint=_fingerprint(trained),
+        versions=library_versions(),
+        tasks=task_specs(space),
+        impossible=tuple(np.flatnonzero(~space.possible).tolist()),
+        heads=task_specs(learned),
+        joint_term=config.evaluation().joint_term,
+        image_size=preprocessing.size,
+        crop=config.data.crop,
+        fit=config.data.fit,
+        background=config.data.background,
+        value_range=config.data.value_range,
+        mean=preprocessing.mean,
+        std=preprocessing.std,
+        rule=kept.rule() if kept else config.decode.unfitted(),
+        temperatures=kept.temperatures if kept else {},
+        shifts=kept.shifts if kept else {},
+        batch_size=config.training.batch_size,
+    )
+
+
+def _fingerprint(trained: TrainedRun) -> str:
+    """A digest of what decides the answers: config, weights and decode rules."""
+    digest = hashlib.blake2b(digest_size=16)
+    files = [trained.folder.config, trained.folder.decode, *(member.folder.best for member in members(trained))]
+    for path in files:
+        digest.update(content_digest(path) if path.is_file() else b"-")
+    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""The inference specification: all that a network needs around it to answer an image, and no network."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from multitask.data.crop import AnyCrop
+from multitask.data.settings import Background, FitName, Side, ValueRange
+from multitask.errors import UserError
+from multitask.evaluation.decode import AnyDecodeRule
+from multitask.evaluation.decode.base import check_widths
+from multitask.evaluation.decode.temperature import Temperature
+from multitask.labels import LabelSpace, Task
+from multitask.settings import Bool, Count, Float, PositiveInt, Settings, validate
+
+if TYPE_CHECKING:
+    from multitask.data.images import Preprocessing
+
+
+class TaskSpec(Settings):
+    """A task's name and its labels' names, in the order of their indices."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
+class InferenceSpec(Settings):
+    """How images become a network's input, and its outputs predictions.
+
+    A run's is made of its config and its decode rules; an exported file holds its own.
+    """
+
+    version: Literal[1] = 1
+    run: str
+    """The run's name."""
+    fingerprint: str
+    """A digest of the run's config, weights and decode rules: equal for the same answers."""
+    versions: dict[str, str]
+    """Library -> its version, where the specification was made."""
+    tasks: tuple[TaskSpec, ...]
+    impossible: tuple[Count, ...]
+    """The classes that cannot occur."""
+    heads: tuple[TaskSpec, ...]
+    """What the network's heads tell apart: the tasks, or the classes as one."""
+    joint_term: Bool
+    """Whether the network's output ``joint`` says more than its heads."""
+    image_size: tuple[Side, Side]
+    """Height and width of the network's input, in pixels."""
+    crop: AnyCrop
+    fit: FitName
+    background: Background
+    value_range: ValueRange | None
+    mean: tuple[Float, ...]
+    """Of each channel, of pixels from 0 to 1."""
+    std: tuple[Float, ...]
+    rule: AnyDecodeRule
+    """The decode rule, fitted."""
+    temperatures: dict[str, Temperature]
+    """Per head, and for ``joint``, as of ``fit_temperature``."""
+    shifts: dict[str, tuple[Float, ...]]
+    """Likewise, as of ``Priors.shifts``."""
+    batch_size: PositiveInt
+    """How many images are computed at a time where nobody says so."""
+
+    @cached_property
+    def space(self) -> LabelSpace:
+        """The label space of the predictions."""
+        return _space(self.tasks, self.impossible)
+
+    @cached_property
+    def learned(self) -> LabelSpace:
+        """The label space of the heads."""
+        return _space(self.heads, self.impossible)
+
+    def preprocessing(self) -> Preprocessing:
+        """How an image becomes pixels.
+
+        Raises:
+            UserError: the crop needs a model that cannot be used.
+        """
+        from multitask.data.colours import Decoding
+        from multitask.data.images import Preprocessing
+
+        decoding = Decoding(self.background, self.value_range)
+        return Preprocessing(self.image_size, self.crop, self.mean, self.std, fit=self.fit, decoding=decoding)
+
+    def to_json(self) -> str:
+        """The specification as a line of JSON."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, allow_nan=False)
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> InferenceSpec:
+        """The specification in a text of ``to_json``.
+
+        Args:
+            text: it.
+            where: the file that holds it, for errors.
+
+        Raises:
+            UserError: it is damaged, of another version, or contradicts itself.
+        """
+        try:
+            data = json.loads(text)
+            version = data.get("version") if isinstance(data, dict) else None
+            known = cls.model_fields["version"].default
+            if version != known:
+                raise UserError(f"is of version {version!r}, and this program reads {known}; export the run again")
+            spec = validate(cls, data)
+            if spec.space.num_classes != spec.learned.num_classes:
+                raise ValueError("heads: have other classes than tasks")
+            spec.rule.check(spec.learned)
+            check_widths("shifts", spec.shifts, spec.learned)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where}: its specification is damaged: {error}") from None
+        return spec
+
+
+def task_specs(space: LabelSpace) -> tuple[TaskSpec, ...]:
+    """The tasks of a label space, to be kept."""
+    return tuple(TaskSpec(name=task.name, classes=task.classes) for task in space.tasks)
+
+
+def _space(tasks: Sequence[TaskSpec], impossible: Sequence[int]) -> LabelSpace:
+    made = [Task(task.name, task.classes) for task in tasks]
+    labels = LabelSpace(made).decode(np.array(impossible, dtype=np.int64))
+    return LabelSpace(
+        made, [{task.name: task.classes[label] for task, label in zip(made, row, strict=True)} for row in labels]
+    )

@@ -25,6 +25,7 @@ from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
 from multitask.model.sharing import ModelSettings
 from multitask.settings import (
+    Changes,
     ConfigPath,
     Located,
     NonNegativeFloat,
@@ -260,7 +261,7 @@ def read_config(
         UserError: the file cannot be read, or an override is malformed.
         ExtensionError: the config names code that is not allowed, is not there, or fails.
     """
-    given: dict[str, Any] = {**(changes or {}), **dict(parse_override(text) for text in overrides)}
+    given: Changes = {**(changes or {}), **dict(parse_override(text) for text in overrides)}
     written, folder = read_yaml(path), path.parent.resolve()
     # Before the overrides, which look up what the keys of a row are.
     named = _expand({"extensions": {**written, **given}.get("extensions", ())}, "")

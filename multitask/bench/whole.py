@@ -10,12 +10,14 @@ import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from multitask.bench.plain_timm import PlainSettings
 from multitask.bench.timing import Measurement, of_speeds, side_by_side
 from multitask.bench.training import benched
 from multitask.errors import UserError
@@ -155,26 +157,27 @@ class _Plain(_Side):
         classes = folder / "classes.txt"  # in their order; a split may have no picture of one
         classes.write_text("".join(f"{index}\n" for index in range(data.space.num_classes)), encoding="utf-8")
         assert training.ema is not None
-        self._settings: dict[str, Any] = {
-            "root": str(folder / "pictures"),
-            "model": backbone.name,
-            "options": backbone.options,
-            "classes": str(classes),
-            "num_classes": data.space.num_classes,
-            "image_size": data.preprocessing.size,
-            "batch_size": training.batch_size,
-            "epochs": EPOCHS,
-            "lr": training.lr,
-            "weight_decay": training.optimizer.weight_decay,
-            "ema_decay": training.ema.decay,
-            "workers": max(1, len(os.sched_getaffinity(0))),
-            "device": str(resolve_device(device)),
-            "seed": seed,
-        }
+        self._settings = partial(
+            PlainSettings,
+            root=str(folder / "pictures"),
+            model=backbone.name,
+            options=backbone.options,
+            classes=str(classes),
+            num_classes=data.space.num_classes,
+            image_size=data.preprocessing.size,
+            batch_size=training.batch_size,
+            epochs=EPOCHS,
+            lr=training.lr,
+            weight_decay=training.optimizer.weight_decay,
+            ema_decay=training.ema.decay,
+            workers=max(1, len(os.sched_getaffinity(0))),
+            device=str(resolve_device(device)),
+            seed=seed,
+        )
 
     def words(self, out: Path) -> list[str]:
         settings = out / "settings.json"
-        settings.write_text(json.dumps({**self._settings, "out": str(out)}), encoding="utf-8")
+        settings.write_text(json.dumps(asdict(self._settings(out=str(out)))), encoding="utf-8")
         return ["multitask.bench.plain_timm", str(settings)]
 
     def epoch_speeds(self, out: Path) -> list[float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from multitask.data.corrections.record import CorrectionsRecord
 from multitask.data.image_facts import CropCounts, FirstFrames, FitCounts, ImageFacts
 from multitask.utils.records import ONLY_IF_KNOWN, Count, Number
 
@@ -27,7 +28,7 @@ class DataFacts:
         num_images: of all splits.
         num_groups: likewise.
         test: the size of the split that tests.
-        corrections: what ``data.corrections`` changed, as ``Corrected.record``.
+        corrections: what ``data.corrections`` changed.
         notes: warnings on how the source was read.
         other_files: how many files beside the images are none, by suffix.
         centres: per task whose labels are ranges of a number, the mean number of each label's training images.
@@ -42,7 +43,7 @@ class DataFacts:
     num_images: Count | None = None
     num_groups: Count | None = None
     test: SplitSize | None = field(default=None, metadata=ONLY_IF_KNOWN)
-    corrections: dict[str, object] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    corrections: CorrectionsRecord | None = field(default=None, metadata=ONLY_IF_KNOWN)
     notes: tuple[str, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     other_files: dict[str, Count] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     centres: dict[str, tuple[Number, ...]] | None = None

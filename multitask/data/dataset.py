@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.corrections import correct
+from multitask.data.corrections import CorrectionsRecord, correct
 from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.samples import Samples
 from multitask.data.sentinels import sentinel_notes
@@ -29,13 +27,13 @@ class Dataset:
         samples: corrected, where there are corrections.
         split: theirs.
         corrected: (N, T) bool, whether a correction changed the label.
-        corrections: what was corrected, as ``data.json`` has it; None where there are no corrections.
+        corrections: what was corrected; None where there are no corrections.
     """
 
     samples: Samples
     split: Split
     corrected: NDArray[np.bool_]
-    corrections: Mapping[str, Any] | None = None
+    corrections: CorrectionsRecord | None = None
 
     @classmethod
     def read(cls, settings: DataSettings, space: LabelSpace, seed: int) -> Dataset:

@@ -46,7 +46,7 @@ def describe(dataset: Dataset, contents: Sequence[bytes]) -> DataFacts:
         num_images=len(samples),
         num_groups=samples.num_groups,
         test=SplitSize(len(test), len(set(samples.groups[test]))) if len(test) else None,
-        corrections=None if dataset.corrections is None else dict(dataset.corrections),
+        corrections=dataset.corrections,
         notes=samples.notes or None,
         other_files=dict(samples.other_files) or None,
     )

@@ -12,7 +12,7 @@ from torch import Tensor
 from multitask.errors import UserError
 from multitask.model.coverage import check_reads_whole
 from multitask.model.creation import create_body, first_line
-from multitask.model.encoder import Encoded, Encoder, Widths
+from multitask.model.encoder import Encoded, Encoder, ParameterGroup, Widths
 from multitask.model.settings import BackboneSettings
 from multitask.model.stages import add_group_matcher, stages
 
@@ -115,7 +115,7 @@ class Backbone(Encoder):
             digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         return digest.hexdigest()
 
-    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterator[dict[str, Any]]:
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterator[ParameterGroup]:
         """Optimiser groups, by timm's groups of the model's layers."""
         keep = self.body.no_weight_decay() if hasattr(self.body, "no_weight_decay") else ()
         if layer_decay is None:

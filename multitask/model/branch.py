@@ -7,7 +7,7 @@ again what the trunk's gave, so that the copy's own code begins to compute where
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from difflib import SequenceMatcher
@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.encoder import Encoded, Trunks
+
+Outputs = dict[str, object]
+"""The name of a module -> its output, whatever that is."""
 
 
 class StandIn(nn.Module):
@@ -127,9 +130,9 @@ def _nearest_first(at: str, stages: Sequence[str]) -> str:
 
 
 @contextmanager
-def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]]:
+def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[Outputs]:
     """Records the outputs of the modules ``names`` during a forward pass; the last of them is the branch point."""
-    outputs: dict[str, Any] = {}
+    outputs: Outputs = {}
 
     def hook(name: str) -> Any:
         def keep(module: nn.Module, args: Any, output: Any) -> None:
@@ -145,7 +148,7 @@ def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[dict[str, Any]
 
 
 @contextmanager
-def _giving(body: nn.Module, outputs: Mapping[str, Any]) -> Iterator[None]:
+def _giving(body: nn.Module, outputs: Outputs) -> Iterator[None]:
     """Gives the stand-ins of a branch these values, and releases them afterwards, so that only the graph holds them."""
     modules = {name: body.get_submodule(name) for name in outputs}
     standins = {name: module for name, module in modules.items() if isinstance(module, StandIn)}
@@ -184,7 +187,7 @@ def _before(body: nn.Module, at: str, images: Tensor) -> list[str]:
     return [name for name in before if name in once and not any(parent in once for parent in parents(name))]
 
 
-def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[dict[str, Any], Encoded]:
+def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[Outputs, Encoded]:
     """The outputs of the trunk's modules, and the features of the whole model."""
     with torch.no_grad(), _recording(whole.body, names) as outputs:
         first = whole.forward_features(images)
@@ -193,7 +196,7 @@ def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[dic
     return outputs, first
 
 
-def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[str, Any], images: Tensor) -> Backbone:
+def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Outputs, images: Tensor) -> Backbone:
     """A copy of the model that shares everything up to the branch point."""
     branch = deepcopy(whole)
     for name in (*before, at):
@@ -212,7 +215,7 @@ def _branch(whole: Backbone, at: str, before: Sequence[str], outputs: Mapping[st
     return branch
 
 
-def _used(branch: Backbone, outputs: Mapping[str, Any], images: Tensor) -> set[str]:
+def _used(branch: Backbone, outputs: Outputs, images: Tensor) -> set[str]:
     """The names of the parameters that a branch's features depend on, given the trunk's outputs."""
     parameters = dict(branch.body.named_parameters())
     trained = {name for name, parameter in parameters.items() if parameter.requires_grad}

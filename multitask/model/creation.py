@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -91,9 +90,9 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
     return body
 
 
-def _options(settings: BackboneSettings, image_size: tuple[int, int]) -> dict[str, Any]:
+def _options(settings: BackboneSettings, image_size: tuple[int, int]) -> dict[str, object]:
     """The keyword arguments of timm's ``create_model``."""
-    options = dict(settings.options)
+    options: dict[str, object] = dict(settings.options)
     if settings.drop_path is not None:
         options["drop_path_rate"] = settings.drop_path
     if options.get("dynamic_img_pad"):  # timm's ViTs pad, but only the other key lets them take the padded size
@@ -109,7 +108,7 @@ def is_fixed_size(settings: BackboneSettings) -> bool:
     return config is not None and bool(config.fixed_input_size)
 
 
-def _tensor_names(settings: BackboneSettings, options: dict[str, Any]) -> set[str]:
+def _tensor_names(settings: BackboneSettings, options: dict[str, object]) -> set[str]:
     """The names in the model's state; none where it cannot be built, which ``create_body`` then reports."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,22 @@ class Encoded:
         return self.trunks.get(task, self)
 
 
+class ParameterGroup(TypedDict):
+    """A group of what an optimiser trains, as torch takes it.
+
+    Attributes:
+        params: its parameters.
+        weight_decay: theirs.
+        lr_scale: theirs in learning rate, by which timm's schedules multiply it.
+        param_names: those of a group of one layer.
+    """
+
+    params: list[nn.Parameter]
+    weight_decay: float
+    lr_scale: NotRequired[float]
+    param_names: NotRequired[list[str]]
+
+
 class Encoder(nn.Module):
     """From images to features: one trunk for all tasks, or several.
 
@@ -85,7 +101,7 @@ class Encoder(nn.Module):
         return Widths(self.num_trunks * self.widths.pooled, self.widths.map)
 
     @abstractmethod
-    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[ParameterGroup]:
         """Optimiser groups of what is trained; biases and norms are not decayed.
 
         Args:
@@ -120,7 +136,7 @@ class Trunks(Encoder):
         """The features of every trunk, by task and concatenated."""
         return Encoded.side_by_side([trunk.forward_features(images) for trunk in self._each()], self.tasks)
 
-    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[dict[str, Any]]:
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> Iterable[ParameterGroup]:
         """The optimiser groups of each trunk."""
         for trunk in self._each():
             yield from trunk.parameter_groups(weight_decay, layer_decay)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from torch import Tensor, nn
 
 from multitask.labels import JOINT, LabelSpace
-from multitask.model.encoder import Encoded, Encoder
+from multitask.model.encoder import Encoded, Encoder, ParameterGroup
 from multitask.model.heads import NetSettings
 from multitask.model.settings import TermSettings
 from multitask.model.vision_ops import timm
@@ -70,11 +69,11 @@ class Heads(nn.Module):
         """The weights of the last layer that all heads share and that is trained; none where there is none."""
         return []
 
-    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[dict[str, Any]]:
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[ParameterGroup]:
         """Optimiser groups, at the full learning rate whatever the layers' decay."""
         modules = nn.ModuleList([self.heads] if self.joint is None else [self.heads, self.joint])
         groups = timm.optim.param_groups_weight_decay(modules, weight_decay)
-        return [{**group, "lr_scale": 1.0} for group in groups if group["params"]]
+        return [group | {"lr_scale": 1.0} for group in groups if group["params"]]
 
 
 class Network(Heads):
@@ -113,7 +112,7 @@ class Network(Heads):
             return []
         return [weight for weight in self.backbone.parameters() if weight.requires_grad and weight.ndim > 1][-1:]
 
-    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[dict[str, Any]]:
+    def parameter_groups(self, weight_decay: float, layer_decay: float | None) -> list[ParameterGroup]:
         """Optimiser groups: the backbone's, then the heads' at the full learning rate."""
         return [
             *self.backbone.parameter_groups(weight_decay, layer_decay),

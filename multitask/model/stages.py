@@ -59,11 +59,11 @@ class _Matcher:
         self.stem = rf"^(?:{'|'.join(map(re.escape, stem))})(?:\.|$)"
         self.trunk = rf"^{re.escape(trunk)}"
 
-    def __call__(self, coarse: bool = False) -> dict[str, Any]:
+    def __call__(self, coarse: bool = False) -> dict[str, str | list[tuple[str, tuple[int] | None]]]:
         """Per stage where ``coarse``, else per block: what is in a stage before its blocks is with the first."""
         if coarse:
             return {"stem": self.stem, "blocks": rf"{self.trunk}\.(\d+)"}
-        blocks = [
+        blocks: list[tuple[str, tuple[int] | None]] = [
             (rf"{self.trunk}\.(\d+)\.(?:blocks\.)?(\d+)\.", None),
             (rf"{self.trunk}\.(\d+)\.", (0,)),
         ]

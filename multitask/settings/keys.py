@@ -71,6 +71,10 @@ def sections_of(model: type[Settings]) -> list[Section]:
     return walk.sections
 
 
+Annotations = dict[str, Any]
+"""The path of a section -> the annotation of what may stand there, which Python has no type for."""
+
+
 class _Walk:
     """A walk through a schema.
 
@@ -95,12 +99,12 @@ class _Walk:
             rows = table
             section = Section(path, "", table.tag, table.default, {name: docstring(row) for name, row in rows.items()})
         self.sections.append(section)
-        within: dict[str, Any] = {}
+        within: Annotations = {}
         section.keys = list(self._keys(path, rows, section.tag, within))
         for place, inside in within.items():
             self.describe(place, inside)
 
-    def _keys(self, path: str, rows: Mapping[str, type[Settings]], tag: str, within: dict[str, Any]) -> Iterator[Key]:
+    def _keys(self, path: str, rows: Mapping[str, type[Settings]], tag: str, within: Annotations) -> Iterator[Key]:
         """The keys of all rows, one that several have alike given once; what they lead to is put into ``within``."""
         found: dict[Key, list[str]] = {}
         for name, row in rows.items():
@@ -111,7 +115,7 @@ class _Walk:
         for made, names in found.items():
             yield made if len(names) == len(rows) else replace(made, rows=tuple(names))
 
-    def _key(self, path: str, info: FieldInfo, text: str, within: dict[str, Any]) -> Key:
+    def _key(self, path: str, info: FieldInfo, text: str, within: Annotations) -> Key:
         annotation = field_type(info)
         value = None if info.is_required() else info.get_default(call_default_factory=True)
         default = None if info.is_required() else yaml_text(value)
@@ -125,7 +129,7 @@ class _Walk:
         what = "section" if table is None else self._variant_text(table, self.tables[section])
         return Key(path, what if place == path else f"names, each with a {what}", default, text, section)
 
-    def _section_of(self, place: str, annotation: Any, within: dict[str, Any]) -> str:
+    def _section_of(self, place: str, annotation: Any, within: Annotations) -> str:
         """The path of the section that describes all that may stand at ``place``: ``place``, or an earlier one."""
         inner, table = unwrap(annotation)
         rows = [inner] if table is None else list(table.values())

@@ -73,9 +73,9 @@ def _set(annotation: Any, data: Any, path: list[str], value: Any, key: str) -> A
     return {**data, head: _set(below, data.get(head), rest, value, key)}
 
 
-def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(data: Mapping[str, Any], prefix: str = "") -> Changes:
     """Nested sections as dotted key -> value."""
-    flat: dict[str, Any] = {}
+    flat: Changes = {}
     for key, value in data.items():
         if isinstance(value, Mapping) and value:
             flat |= flatten(value, f"{prefix}{key}.")

@@ -31,8 +31,7 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
         tag: the key that tells the rows apart.
     """
 
-    _every: ClassVar[list[dict[str, Any]]] = []
-    """The rows of each table."""
+    _every: ClassVar[list[Table[Any]]] = []
 
     __hash__ = object.__hash__  # A table is itself, whatever is in it: types are compared by what annotates them.
 
@@ -42,7 +41,7 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
         self.default = default
         self.tag = tag
         self._rows: dict[str, type[S]] = {}
-        self._every.append(self._rows)
+        self._every.append(self)
         self._where: Callable[[type[S]], bool] = lambda row: True
 
     def __eq__(self, other: object) -> bool:
@@ -145,7 +144,7 @@ class Table(MutableMapping[str, type[S]], Generic[S]):
 
 def tables_saved() -> Callable[[], None]:
     """What gives all tables the rows again that they have now."""
-    before = [(rows, dict(rows)) for rows in Table._every]
+    before = [(table._rows, dict(table._rows)) for table in Table._every]
 
     def restore() -> None:
         for rows, old in before:

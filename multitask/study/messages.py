@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from multitask.progress import EpochRecord
 from multitask.reporting.study.report_schema import TrialScores
@@ -23,7 +23,7 @@ class Job:
         resume: whether to go on with what stands in ``out``.
     """
 
-    config: dict[str, Any]
+    config: Mapping[str, object]
     out: Path
     reuse: Path
     metrics: tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -14,12 +14,13 @@ from timm.scheduler import CosineLRScheduler, PolyLRScheduler, StepLRScheduler  
 from timm.scheduler.scheduler import Scheduler  # isort: skip
 
 if TYPE_CHECKING:
+    from multitask.model.encoder import ParameterGroup
     from multitask.training.settings import OptimizerSettings
 
 __all__ = ["CosineLRScheduler", "PolyLRScheduler", "Scheduler", "StepLRScheduler", "create_optimizer", "tried"]
 
 
-def create_optimizer(settings: OptimizerSettings, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
+def create_optimizer(settings: OptimizerSettings, groups: list[ParameterGroup], lr: float) -> torch.optim.Optimizer:
     """An optimiser of parameter groups, once a small one of its kind has made two steps.
 
     Raises:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 from pydantic import Field, field_validator, model_validator
 
@@ -25,6 +26,8 @@ from multitask.settings import (
 if TYPE_CHECKING:
     import torch
     from timm.scheduler.scheduler import Scheduler
+
+    from multitask.model.encoder import ParameterGroup
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -50,14 +53,14 @@ class OptimizerSettings(Settings):
 
     @field_validator("options")
     @classmethod
-    def _free(cls, options: dict[str, Any]) -> dict[str, Any]:
+    def _free(cls, options: Mapping[str, object]) -> Mapping[str, object]:
         own = {"lr": "training.lr", "weight_decay": "training.optimizer.weight_decay"}
         for key in options:
             if key in own:
                 raise ValueError(f"cannot set {key!r}; set {own[key]}")
         return options
 
-    def build(self, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
+    def build(self, groups: list[ParameterGroup], lr: float) -> torch.optim.Optimizer:
         """An optimiser of parameter groups.
 
         Raises:
@@ -73,6 +76,15 @@ class OptimizerSettings(Settings):
         from multitask.training.optim import tried
 
         return tried(self, 1e-3)
+
+
+class _WarmUp(TypedDict):
+    """timm's keyword arguments: its length in updates, the learning rate at its start, and that both are so meant."""
+
+    warmup_t: int
+    warmup_lr_init: float
+    warmup_prefix: bool
+    t_in_epochs: bool
 
 
 class ScheduleSettings(Settings):
@@ -93,7 +105,7 @@ class ScheduleSettings(Settings):
             updates_per_epoch: steps of the optimiser.
         """
 
-    def _warmup(self, lr: float, updates_per_epoch: int) -> dict[str, Any]:
+    def _warmup(self, lr: float, updates_per_epoch: int) -> _WarmUp:
         return {
             "warmup_t": self.warmup_epochs * updates_per_epoch,
             "warmup_lr_init": lr / 100 if self.warmup_epochs else lr,

@@ -25,7 +25,8 @@ def test_the_plain_script_trains_on_the_same_pictures(config: Config, tmp_path: 
     out.mkdir()
     module, settings = side.words(out)
     assert module == plain_timm.__name__
-    plain_timm.main({**json.loads(Path(settings).read_text(encoding="utf-8")), "workers": 1})
+    given = json.loads(Path(settings).read_text(encoding="utf-8"))
+    plain_timm.main(plain_timm.PlainSettings(**{**given, "workers": 1}))
     assert len(side.epoch_speeds(out)) == whole.EPOCHS
     assert len(list((tmp_path / "pictures" / "train").glob("*/*"))) == side.num_images
     assert all(path.is_file() for path in (tmp_path / "pictures").glob("*/*/*"))

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.data.corrections import TIERS, CorrectionsSettings, correct, read_corrections
+from multitask.data.corrections import TIERS, CorrectionsRecord, CorrectionsSettings, correct, read_corrections
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.settings.yaml_text import dump_yaml
+from multitask.utils.records import to_json_data
 
 SPACE = LabelSpace(
     [
@@ -55,7 +56,9 @@ def write(tmp_path: Path, *entries: dict[str, Any]) -> str:
     return str(path)
 
 
-def done(tmp_path: Path, samples: Samples, *entries: dict[str, Any], **settings: Any) -> tuple[Samples, dict[str, Any]]:
+def done(
+    tmp_path: Path, samples: Samples, *entries: dict[str, Any], **settings: Any
+) -> tuple[Samples, CorrectionsRecord]:
     found = correct(samples, CorrectionsSettings(files=(write(tmp_path, *entries),), **settings))
     return found.samples, found.record
 
@@ -78,7 +81,7 @@ class TestWhatIsDone:
         assert samples.labels[:, 1].tolist() == [1, 1, 1, 0, 0, 0]
         assert (before.labels[:, 1] == 0).all()  # the source's own table stands
         np.testing.assert_array_equal(samples.labels[:, [0, 2]], before.labels[:, [0, 2]])
-        assert record == {
+        assert to_json_data(record) == {
             "tier": "strong",
             "applied": [{"file": str(tmp_path / "fixes.yaml"), **entry(), "num_images": 3}],
             "absent": [],
@@ -102,7 +105,7 @@ class TestWhatIsDone:
         fix = entry(field="mask", **{"from": "incorrect", "to": "wear"})
         samples, record = done(tmp_path, people("1"), fix)
         assert samples.labels[:, 0].tolist() == [0, 0, 2]
-        assert record["applied"][0]["num_images"] == 1
+        assert record.applied[0]["num_images"] == 1
 
     def test_a_swap_as_two_corrections_and_as_one(self, tmp_path: Path) -> None:
         there = entry(field="mask", **{"from": "incorrect", "to": "not_worn"})
@@ -164,14 +167,14 @@ class TestWhatIsDone:
         samples, record = done(tmp_path, people("1", "2"), entry(field="drop", **{"from": None, "to": None}))
         assert set(samples.groups) == {"2_x"}
         assert len(samples) == 3
-        assert record["applied"][0]["num_images"] == 3
+        assert record.applied[0]["num_images"] == 3
 
     def test_only_tiers_at_least_as_sure(self, tmp_path: Path) -> None:
         fixes = [entry(id=str(index), tier=tier) for index, tier in enumerate(TIERS)]
         for num, tier in enumerate(TIERS, start=1):
             samples, record = done(tmp_path, people("0", "1", "2", "3"), *fixes, tier=tier)
             assert samples.labels[::3, 1].tolist() == [1] * num + [0] * (4 - num)
-            assert len(record["applied"]) == num
+            assert len(record.applied) == num
 
     def test_who_tests_is_left_alone_unless_asked(self, tmp_path: Path) -> None:
         samples = replace(people("1", "2"), sides=np.array([0, 0, 0, 2, 2, 2]))
@@ -184,12 +187,12 @@ class TestWhatIsDone:
         found, record = done(tmp_path, samples, *fixes, drop)
         assert found.labels[:, 1].tolist() == [1, 1, 1, 0, 0, 0]
         assert found.labels[:, 0].tolist() == [2, 1, 2, 0, 1, 2]
-        assert [row["num_images"] for row in record["applied"]] == [3, 1]
-        assert [(row["id"], row["field"]) for row in record["test"]] == [("2", "gender"), ("2", "drop")]
+        assert [row["num_images"] for row in record.applied] == [3, 1]
+        assert [(row["id"], row["field"]) for row in record.test or ()] == [("2", "gender"), ("2", "drop")]
         found, record = done(tmp_path, samples, *fixes, test=True)
         assert found.labels[:, 1].tolist() == [1] * 6
-        assert [row["num_images"] for row in record["applied"]] == [3, 3, 2]
-        assert "test" not in record
+        assert [row["num_images"] for row in record.applied] == [3, 3, 2]
+        assert record.test is None
 
     def test_csv_says_what_yaml_says(self, tmp_path: Path) -> None:
         path = tmp_path / "fixes.csv"
@@ -270,7 +273,7 @@ class TestWhatDoesNotMatch:
         fixes = [entry(id="404"), entry(field="race"), entry()]
         samples, record = done(tmp_path, people("1"), *fixes, missing="ignore")
         assert set(samples.labels[:, 1]) == {1}
-        assert [len(record[key]) for key in ("applied", "absent")] == [1, 2]
+        assert [len(record.applied), len(record.absent)] == [1, 2]
         # but not a label that is another one
         wrong = entry(**{"from": "female", "to": "male"})
         assert "must be 'female'" in refused(tmp_path, people("1"), wrong, missing="ignore")
@@ -335,8 +338,8 @@ class TestFiles:
             samples = people(row.id, "other", gender=gender)
             settings = CorrectionsSettings(files=(str(path),), tier="contested", missing="ignore")
             found = correct(samples, settings)
-            assert [told["id"] for told in found.record["applied"]] == [row.id]
-            assert len(found.record["absent"]) == len(rows) - 1
+            assert [told["id"] for told in found.record.applied] == [row.id]
+            assert len(found.record.absent) == len(rows) - 1
             others = found.samples.groups == "other_x"
             np.testing.assert_array_equal(found.samples.labels[others], samples.labels[3:])
             changed = len(found.samples) == 3 or (found.samples.labels[~others] != samples.labels[:3]).any()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.corrections.finder import Finder
 from multitask.data.corrections.label_value import LabelValue
+from multitask.data.corrections.record import CorrectionsRecord, Entry
 from multitask.data.corrections.settings import DROP, TIERS, Correction, CorrectionsSettings, read_corrections
 from multitask.data.samples import SIDES, Samples
 from multitask.errors import UserError
@@ -25,13 +25,12 @@ class Corrected:
     Attributes:
         samples: with the corrected labels, without dropped images.
         kept: (N,) which of the images these are: all but those that are dropped.
-        record: for the run's folder: the corrections that were applied, with the number of images that each changed,
-            those of images that the data does not have, and those of images that test and were left alone.
+        record: for the run's folder.
     """
 
     samples: Samples
     kept: NDArray[np.int64]
-    record: dict[str, Any]
+    record: CorrectionsRecord
 
 
 def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
@@ -51,11 +50,11 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
     labels, numbers = samples.labels.copy(), samples.numbers.copy()
     kept = np.ones(len(samples), dtype=bool)
     changed = np.zeros(labels.shape, dtype=bool)
-    applied: list[dict[str, Any]] = []
-    absent: list[dict[str, Any]] = []
-    of_test: list[dict[str, Any]] = []
+    applied: list[Entry] = []
+    absent: list[Entry] = []
+    of_test: list[Entry] = []
     for file, where, correction in chosen:
-        entry = {"file": file, **correction.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
+        entry: Entry = {"file": file, **correction.model_dump(mode="json", by_alias=True, exclude_defaults=True)}
         try:
             rows = finder.rows(correction)
             lacking = finder.lacking(correction, rows)
@@ -81,7 +80,7 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
         raise UserError("data.corrections: drop every picture")
     corrected = corrected if kept.all() else corrected.take(np.flatnonzero(kept))
     corrected.check_possible()
-    record = {"tier": settings.tier, "applied": applied, "absent": absent, **({"test": of_test} if of_test else {})}
+    record = CorrectionsRecord(settings.tier, tuple(applied), tuple(absent), tuple(of_test) or None)
     return Corrected(corrected, np.flatnonzero(kept), record)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -106,7 +106,7 @@ def read_corrections(path: Path) -> list[tuple[str, Correction]]:
         where = f"{path}, line {line}"
         if "path" not in cells and "id" not in cells:
             raise UserError(f"{path}: has no column 'path' and no column 'id'")
-        given: dict[str, Any] = {key: cell for key, cell in cells.items() if cell.strip()}
+        given: dict[str, object] = {key: cell for key, cell in cells.items() if cell.strip()}
         if given.pop("both", "false") not in ("true", "false"):
             raise UserError(f"{where}: both must be true or false, found {cells['both']!r}")
         given |= {"both": True} if cells.get("both") == "true" else {}

@@ -14,37 +14,58 @@ from multitask.settings.extensions import temporary_extensions
 
 if TYPE_CHECKING:
     from multitask.testing.balancers import check_balancer
+    from multitask.testing.class_weights import check_class_weights
     from multitask.testing.crops import check_crop
     from multitask.testing.decode_rules import check_decode_rule
+    from multitask.testing.entries import check_entry
     from multitask.testing.example_run import tiny_run
     from multitask.testing.heads import check_head
     from multitask.testing.joint_terms import check_joint_term
     from multitask.testing.losses import check_loss
+    from multitask.testing.pruners import check_pruner
     from multitask.testing.samplers import check_sampler
+    from multitask.testing.schedules import check_schedule
+    from multitask.testing.sharings import check_sharing
     from multitask.testing.sources import check_source
+    from multitask.testing.study_samplers import check_study_sampler
+    from multitask.testing.task_kinds import check_task_kind
 
 _HOMES = {
     "check_balancer": "balancers",
+    "check_class_weights": "class_weights",
     "check_crop": "crops",
     "check_decode_rule": "decode_rules",
+    "check_entry": "entries",
     "check_head": "heads",
     "check_joint_term": "joint_terms",
     "check_loss": "losses",
+    "check_pruner": "pruners",
     "check_sampler": "samplers",
+    "check_schedule": "schedules",
+    "check_sharing": "sharings",
     "check_source": "sources",
+    "check_study_sampler": "study_samplers",
+    "check_task_kind": "task_kinds",
     "tiny_run": "example_run",
 }
 """Suite -> its module."""
 
 __all__ = [
     "check_balancer",
+    "check_class_weights",
     "check_crop",
     "check_decode_rule",
+    "check_entry",
     "check_head",
     "check_joint_term",
     "check_loss",
+    "check_pruner",
     "check_sampler",
+    "check_schedule",
+    "check_sharing",
     "check_source",
+    "check_study_sampler",
+    "check_task_kind",
     "temporary_extensions",
     "tiny_run",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from multitask.labels import LabelSettings, LabelSpace, Task
+from multitask.labels import TASK_KINDS, LabelSettings, LabelSpace, Task, TaskSettings
 from multitask.settings import Settings, problems, validate
+from multitask.testing.task_kinds import TASK_KIND_CHECKS
 
 COMPETITION = LabelSpace(
     [
@@ -17,6 +19,25 @@ COMPETITION = LabelSpace(
         Task("age", ("<30", "30-60", ">=60"), "binned", (30.0, 60.0)),
     ]
 )
+
+
+EXAMPLES: dict[str, list[dict[str, Any]]] = {
+    "nominal": [{"classes": ["male", "female"]}],
+    "ordinal": [{"classes": ["small", "medium", "large"]}],
+    "binned": [
+        {"edges": [30]},
+        {"edges": [30, 60], "lowest": 0, "highest": 60},
+        {"edges": [-0.5, 1e6], "classes": ["low", "middle", "high"]},
+    ],
+}
+"""Of each kind."""
+
+
+@pytest.mark.parametrize("kind", TASK_KINDS)
+@pytest.mark.parametrize("check", TASK_KIND_CHECKS, ids=lambda check: check.__name__)
+def test_keeps_the_contract(check: Callable[[TaskSettings], None], kind: str) -> None:
+    for keys in EXAMPLES[kind]:
+        check(validate(TASK_KINDS[kind], {"kind": kind, **keys}))
 
 
 class TestSettings:

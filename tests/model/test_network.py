@@ -42,14 +42,6 @@ def test_gives_log_probs_of_every_head_that_is_learned(sharing: str) -> None:
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
 
 
-@pytest.mark.parametrize("sharing", SHARINGS)
-def test_learned_space_has_the_same_classes_and_the_same_cells(sharing: str) -> None:
-    learned = SHARINGS[sharing](**NEEDED.get(sharing, {})).learned(SPACE)  # type: ignore[attr-defined]
-    assert learned.num_classes == SPACE.num_classes
-    assert learned.class_names == SPACE.class_names
-    assert (learned.possible == SPACE.possible).all()
-
-
 @pytest.mark.parametrize("layer_decay", [None, 0.5])
 @pytest.mark.parametrize("sharing", SHARINGS)
 def test_every_parameter_is_in_one_group_and_heads_learn_at_the_full_rate(

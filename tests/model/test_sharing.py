@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from multitask.model.encoder import Encoder, Trunks
 from multitask.model.settings import BackboneSettings
 from multitask.model.sharing import ModelSettings, SharingSettings
 from multitask.settings import validate
+from multitask.testing.sharings import SHARING_CHECKS, learns_the_same_classes
 
 from timm.utils import ModelEmaV3  # isort: skip  (after backbone, which makes it importable)
 import timm  # isort: skip
@@ -101,18 +103,30 @@ def gradients(encoder: Encoder, *tasks: str) -> dict[str, Tensor]:
 # --- one way for all --------------------------------------------------------------------------------------------
 
 
+NEEDED: dict[str, dict[str, Any]] = {"branch": {"at": "layer2"}}
+every_way = pytest.mark.parametrize("name", SHARINGS)
+
+
+def way(name: str) -> SharingSettings:
+    found = validate(SHARINGS[name], {"name": name, **NEEDED.get(name, {})})
+    assert isinstance(found, SharingSettings)
+    return found
+
+
+@every_way
+def test_learns_the_same_classes(name: str) -> None:
+    learns_the_same_classes(way(name))
+
+
+@every_way
+@pytest.mark.parametrize("check", SHARING_CHECKS, ids=lambda check: check.__name__)
+def test_keeps_the_contract(check: Callable[[SharingSettings], None], name: str) -> None:
+    check(way(name))
+
+
 @pytest.mark.parametrize("name", ["shared", "separate", "branch"])
-def test_every_way_gives_every_task_features_of_the_same_widths(name: str) -> None:
-    needed = {"at": "layer2"} if name == "branch" else {}
-    encoder = build({"name": name, **needed}, backbone())
-    encoded = encoder.forward_features(pictures())
-    for task in TASKS:
-        found = encoded.of(task)
-        assert found.pooled.shape == (4, encoder.widths.pooled)
-        assert found.map is not None
-        assert found.map.shape[::2] == (4, encoder.widths.map)
-    assert encoded.pooled.shape == (4, encoder.all_widths.pooled)
-    assert torch.equal(encoder.eval()(pictures()), encoder.forward_features(pictures()).pooled)
+def test_trunks_are_one_or_as_many_as_tasks(name: str) -> None:
+    encoder = build({"name": name, **NEEDED.get(name, {})}, backbone())
     assert encoder.num_trunks == (1 if name == "shared" else 3)
     assert not encoder.frozen
 

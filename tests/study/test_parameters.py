@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.distributions import BaseDistribution
 
 from multitask.config import Config
-from multitask.settings import Settings, flatten, problems, validate
+from multitask.settings import Settings, problems, validate
 from multitask.study import ENTRIES
 from multitask.study.parameters import (
     AnyEntry,
@@ -21,6 +20,7 @@ from multitask.study.parameters import (
     HeadWeightsEntry,
     IntEntry,
 )
+from multitask.testing.entries import ENTRY_CHECKS, base_values
 
 MakeConfig = Callable[..., Config]
 
@@ -49,15 +49,11 @@ def problem_of(data: Any) -> str:
     return found[0]
 
 
-def values_of(config: Config) -> BaseValues:
-    return BaseValues(flatten(config.model_dump(mode="json")), tuple(config.heads))
-
-
 def with_heads(tiny: MakeConfig, weights: list[float]) -> BaseValues:
     """What a space reads of a config of as many tasks as there are weights, with those weights."""
     tasks = {f"task{index}": {"classes": ["a", "b"]} for index in range(len(weights))}
     heads = {task: {"weight": weight} for task, weight in zip(tasks, weights, strict=True)}
-    return values_of(tiny({"labels.tasks": tasks, "heads": heads}))
+    return base_values(tiny({"labels.tasks": tasks, "heads": heads}))
 
 
 # --- every kind -------------------------------------------------------------------------------------------------
@@ -71,57 +67,29 @@ def test_a_number_between_two_ends_is_what_an_entry_is_without_a_kind() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryKind:
     @pytest.fixture
-    def path(self, kind: str) -> str:
-        return EXAMPLES[kind][0]
-
-    @pytest.fixture
     def entry(self, kind: str) -> Entry:
         return entry_of({"kind": kind, **EXAMPLES[kind][1]})
+
+    @pytest.mark.parametrize("check", ENTRY_CHECKS, ids=lambda check: check.__name__)
+    def test_keeps_the_contract(
+        self, check: Callable[[Entry, str, Config], None], kind: str, entry: Entry, tiny: MakeConfig
+    ) -> None:
+        check(entry, EXAMPLES[kind][0], tiny())
 
     def test_it_is_a_row_of_the_table(self, kind: str, entry: Entry) -> None:
         assert type(entry) is KINDS[kind]
         assert entry.kind == kind
-
-    def test_its_parameters_have_names_of_their_own_and_a_distribution(
-        self, entry: Entry, path: str, tiny: MakeConfig
-    ) -> None:
-        names = entry.names(path, values_of(tiny()))
-        assert names
-        assert len(set(names)) == len(names)
-        assert isinstance(entry.distribution(), BaseDistribution)
-
-    def test_its_ends_are_in_its_range_and_make_valid_configs(self, entry: Entry, path: str, tiny: MakeConfig) -> None:
-        base = values_of(tiny())
-        assert len(entry.ends()) >= 2
-        for end in entry.ends():
-            assert entry.contains(end)
-            changes = entry.changes(path, (end,) * len(entry.names(path, base)), base)
-            assert changes
-            assert tiny(changes)
+        assert entry_of(entry.model_dump(mode="json")) == entry
 
     @pytest.mark.parametrize("value", [-1e9, 1e9, "nothing", None, {}, []])
     def test_what_it_never_tries_is_not_in_its_range(self, entry: Entry, value: object) -> None:
         assert not entry.contains(value)
 
-    def test_the_bases_values_mean_the_base(self, entry: Entry, path: str, tiny: MakeConfig) -> None:
-        base = values_of(tiny())
-        values = entry.base_values(path, base)
-        assert values is not None
-        assert len(values) == len(entry.names(path, base))
-        changes = entry.changes(path, values, base)
-        assert changes == pytest.approx({key: base.settings[key] for key in changes})
-
-    def test_it_reads_back_as_it_was_written(self, entry: Entry) -> None:
-        assert entry_of(entry.model_dump(mode="json")) == entry
+    def test_the_base_has_a_place_in_its_range(self, kind: str, entry: Entry, tiny: MakeConfig) -> None:
+        assert entry.base_values(EXAMPLES[kind][0], base_values(tiny())) is not None
 
     def test_a_key_it_does_not_have_is_named(self, kind: str) -> None:
         assert problem_of({"kind": kind, **EXAMPLES[kind][1], "lowe": 1}).startswith("entry.lowe: unknown key (of ")
-
-    @pytest.mark.parametrize("when", [{"a.b": "x"}, {"a.b": ["x", "y"], "c": True, "d": None, "e": 1, "f": 0.5}])
-    def test_it_can_have_a_condition(self, kind: str, when: dict[str, Any]) -> None:
-        entry = entry_of({"kind": kind, **EXAMPLES[kind][1], "when": when})
-        assert entry.when == when
-        assert {key: type(value) for key, value in entry.when.items()} == {k: type(v) for k, v in when.items()}
 
     @pytest.mark.parametrize("when", [{"a.b": []}, {"a.b": {"c": 1}}, {"a.b": math.nan}, "a.b"])
     def test_a_condition_without_a_value_is_refused(self, kind: str, when: object) -> None:
@@ -229,17 +197,17 @@ def test_the_ends_are_the_two_of_a_range_and_every_choice() -> None:
     ],
 )
 def test_a_base_outside_of_the_range_has_no_place_in_it(data: dict[str, Any], inside: bool, tiny: MakeConfig) -> None:
-    assert entry_of(data).base_values("augment.strength", values_of(tiny())) == ((0.3,) if inside else None)
+    assert entry_of(data).base_values("augment.strength", base_values(tiny())) == ((0.3,) if inside else None)
 
 
 def test_a_setting_that_the_base_does_not_have_has_no_place_in_the_range(tiny: MakeConfig) -> None:
-    base = values_of(tiny())
+    base = base_values(tiny())
     assert entry_of({"low": 0, "high": 3}).base_values("heads.age.loss.gamma", base) is None
     assert entry_of({"kind": "categorical", "choices": ["focal"]}).base_values("heads.age.loss", base) is None
 
 
 def test_whole_numbers_stand_for_settings_that_are_not_and_the_base_is_among_them(tiny: MakeConfig) -> None:
-    base = values_of(tiny({"heads.age.weight": 2}))
+    base = base_values(tiny({"heads.age.weight": 2}))
     assert entry_of({"kind": "int", "low": 1, "high": 4}).base_values("heads.age.weight", base) == (2,)
     assert entry_of({"kind": "categorical", "choices": [1, 2]}).base_values("heads.age.weight", base) == (2,)
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,13 +9,9 @@ import optuna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.pruners import BasePruner
-from optuna.samplers import RandomSampler
-from optuna.study import Study
 from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
-from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.settings import Settings, problems, validate
 from multitask.study import PRUNERS
 from multitask.study.per_trial import PerTrial
@@ -30,84 +26,46 @@ from multitask.study.pruners import (
     best_by_head,
 )
 from multitask.study.samplers import TPESettings
+from multitask.testing.pruners import PRUNER_CHECKS, history, study_of, train
 
 
 class Holder(Settings):
     pruner: AnyPruner
 
 
-def history(*epochs: Sequence[float | None]) -> History:
-    """Epochs by the scores of their heads."""
-    return [
-        TrialEpoch(index + 1, scores[0], {f"task{head}": score for head, score in enumerate(scores)})
-        for index, scores in enumerate(epochs)
-    ]
-
-
-def study_of(pruner: PrunerSettings, num_epochs: int, direction: str = "maximize", sampler: Any = None) -> Study:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.create_study(
-        direction=direction, pruner=pruner.build(num_epochs), sampler=sampler or RandomSampler(0), study_name="test"
-    )
-
-
-def train(study: Study, pruner: PrunerSettings, scores: Sequence[float | None], others: dict[int, History]) -> str:
-    """A trial with these scores after its epochs, as a launch runs it; why it was stopped, or nothing."""
-    trial = study.ask()
-    trial.suggest_float("x", 0, 1)
-    for epoch, score in enumerate(scores):
-        if score is not None:
-            trial.report(score, epoch)
-        rows = history(*((done,) for done in scores[: epoch + 1]))
-        reason = pruner.verdict(trial, rows, others) if epoch + 1 < len(scores) else None
-        if reason:
-            study.tell(trial, state=TrialState.PRUNED)
-            return reason
-    known = [score for score in scores if score is not None]
-    study.tell(trial, max(known))
-    others[trial.number] = history(*((score,) for score in scores))
-    return ""
-
-
 # --- every pruner -----------------------------------------------------------------------------------------------
 
 
+def pruner_of(name: str) -> PrunerSettings:
+    found = validate(Holder, {"pruner": name}).pruner
+    assert type(found) is PRUNERS[name]
+    return found
+
+
 @pytest.mark.parametrize("name", PRUNERS)
-class TestEveryPruner:
-    @pytest.fixture
-    def pruner(self, name: str) -> PrunerSettings:
-        return validate(Holder, {"pruner": name}).pruner
+@pytest.mark.parametrize("check", PRUNER_CHECKS, ids=lambda check: check.__name__)
+def test_keeps_the_contract(check: Callable[[PrunerSettings], None], name: str) -> None:
+    check(pruner_of(name))
 
-    def test_it_is_a_row_of_the_table_and_builds_one_of_optunas(self, name: str, pruner: PrunerSettings) -> None:
-        assert type(pruner) is PRUNERS[name]
-        assert isinstance(pruner.build(10), BasePruner)
-        assert validate(Holder, {"pruner": pruner.model_dump(mode="json")}).pruner == pruner
 
-    def test_the_first_trial_is_never_stopped(self, pruner: PrunerSettings) -> None:
-        assert train(study_of(pruner, 10), pruner, [0.1] * 10, {}) == ""
+@pytest.mark.parametrize("name", PRUNERS)
+def test_the_first_trial_is_never_stopped(name: str) -> None:
+    pruner = pruner_of(name)
+    assert train(study_of(pruner, 10), pruner, [0.1] * 10, {}) == ""
 
-    def test_the_best_so_far_is_never_stopped(self, pruner: PrunerSettings) -> None:
-        study, others = study_of(pruner, 9), {}
-        for level in range(12):
-            assert train(study, pruner, [level / 20 + epoch / 100 for epoch in range(9)], others) == ""
 
-    def test_scores_that_are_missing_are_no_error(self, pruner: PrunerSettings) -> None:
-        study, others = study_of(pruner, 6), {}
-        for scores in ([0.5] * 6, [None, 0.5, None, 0.5, 0.5, 0.5], [None] * 5 + [0.5]) * 4:
-            train(study, pruner, scores, others)
-        assert len(study.trials) == 12
-
-    def test_what_it_says_names_the_epoch_in_a_line(self, pruner: PrunerSettings) -> None:
-        study, others = study_of(pruner, 9), {}
-        for _ in range(8):
-            train(study, pruner, [0.5] * 9, others)
-        reasons = {train(study, pruner, [0.1] * 9, others) for _ in range(8)}
-        if isinstance(pruner, NoPrunerSettings):
-            assert reasons == {""}
-        else:
-            assert any(reason for reason in reasons)
-            assert all(" at epoch " in reason or " by epoch " in reason for reason in reasons if reason)
-            assert not any("\n" in reason for reason in reasons)
+@pytest.mark.parametrize("name", PRUNERS)
+def test_what_it_says_names_the_epoch(name: str) -> None:
+    pruner = pruner_of(name)
+    study, others = study_of(pruner), {}
+    for _ in range(8):
+        train(study, pruner, [0.5] * 9, others)
+    reasons = {train(study, pruner, [0.1] * 9, others) for _ in range(8)}
+    if isinstance(pruner, NoPrunerSettings):
+        assert reasons == {""}
+    else:
+        assert any(reason for reason in reasons)
+        assert all(" at epoch " in reason or " by epoch " in reason for reason in reasons if reason)
 
 
 def test_only_those_that_look_at_every_head_can_judge_several_objectives() -> None:

@@ -1,18 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-import optuna
 import pytest
-from optuna.samplers import BaseSampler
 from optuna.storages import InMemoryStorage
-from optuna.study import Study
 from optuna.trial import TrialState, create_trial
 
 from multitask.settings import Settings, problems, validate
 from multitask.study import SAMPLERS
-from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.samplers import AnySampler, RandomSettings, SamplerSettings, TPESettings
+from multitask.testing.study_samplers import STUDY_SAMPLER_CHECKS, advance, opened, params
 
 SHORT = {"startup_trials": 3, "population": 3}
 """So that few trials are enough for a sampler to begin with what is its own."""
@@ -30,79 +28,15 @@ def short(name: str) -> SamplerSettings:
     return validate(Holder, {"sampler": {"name": name, **given}}).sampler
 
 
-def opened(settings: SamplerSettings, storage: InMemoryStorage, seed: int = 0, objectives: int = 1) -> Study:
-    """The study in the storage, taken up afresh, as a new launch does."""
-    quieten()
-    return optuna.create_study(
-        study_name="test",
-        storage=storage,
-        sampler=PerTrial(settings, seed),
-        directions=["maximize"] * objectives,
-        load_if_exists=True,
-    )
-
-
-def advance(study: Study, trials: int) -> None:
-    """Runs some trials of a space with a condition in it."""
-    for _ in range(trials):
-        trial = study.ask()
-        x = trial.suggest_float("x", 0, 1)
-        kind = trial.suggest_categorical("kind", ["a", "b"])
-        if kind == "a":
-            trial.suggest_float("rate", 1e-3, 1, log=True)
-        else:
-            trial.suggest_int("depth", 1, 9)
-        score = -((x - 0.3) ** 2) - 0.1 * (kind == "b")
-        study.tell(trial, [score, x][: len(study.directions)])
-
-
-def params(study: Study) -> list[dict[str, Any]]:
-    return [trial.params for trial in study.trials]
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("check", STUDY_SAMPLER_CHECKS, ids=lambda check: check.__name__)
+def test_keeps_the_contract(check: Callable[[SamplerSettings, int], None], name: str) -> None:
+    check(short(name), TRIALS.get(name, 12))
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
-class TestEverySampler:
-    @pytest.fixture
-    def trials(self, name: str) -> int:
-        return TRIALS.get(name, 12)
-
-    def test_it_is_a_row_of_the_table_and_builds_one_of_optunas(self, name: str) -> None:
-        settings = validate(Holder, {"sampler": name}).sampler
-        assert type(settings) is SAMPLERS[name]
-        assert isinstance(settings.build(0), BaseSampler)
-        assert validate(Holder, {"sampler": settings.model_dump(mode="json")}).sampler == settings
-
-    def test_a_study_that_was_interrupted_goes_on_as_one_that_was_not(self, name: str, trials: int) -> None:
-        whole, parts = InMemoryStorage(), InMemoryStorage()
-        advance(opened(short(name), whole), trials)
-        for part in (1, trials - 3, 2):
-            advance(opened(short(name), parts), part)
-        found = params(opened(short(name), whole))
-        assert params(opened(short(name), parts)) == found
-        assert len(found) == trials
-
-    def test_start_up_trials_are_not_repeated_by_another_launch(self, name: str) -> None:
-        storage = InMemoryStorage()
-        for _ in range(3):
-            advance(opened(short(name), storage), 1)
-        assert len({trial["x"] for trial in params(opened(short(name), storage))}) == 3
-
-    def test_two_seeds_differ(self, name: str) -> None:
-        one, two = (opened(short(name), InMemoryStorage(), seed) for seed in (0, 1))
-        for study in (one, two):
-            advance(study, 3)
-        assert all(a["x"] != b["x"] for a, b in zip(params(one), params(two), strict=True))
-
-    def test_two_machines_that_share_a_study_draw_differently(self, name: str) -> None:
-        storage = InMemoryStorage()
-        one, two = (opened(short(name), storage) for _ in range(2))
-        drawn = [study.ask().suggest_float("x", 0, 1) for study in (one, two, one, two)]
-        assert len(set(drawn)) == 4
-
-    def test_it_serves_several_objectives(self, name: str) -> None:
-        study = opened(short(name), InMemoryStorage(), objectives=2)
-        advance(study, 4)
-        assert study.best_trials
+def test_its_name_alone_is_a_sampler(name: str) -> None:
+    assert type(validate(Holder, {"sampler": name}).sampler) is SAMPLERS[name]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,40 @@
-"""The suites are there, one for each of some tables, and cost nothing until they are asked for."""
+"""The suites are there, one for each table, and cost nothing until they are asked for."""
 
 from __future__ import annotations
 
+import doctest
+import gc
 import subprocess
 import sys
+from importlib import import_module
+from typing import get_type_hints
 
 import pytest
 
 import multitask.testing
+from multitask.evaluation.decode import DecodeRule
+from multitask.settings import Table
+from multitask.testing import _HOMES
 
 
 def test_every_name_is_there() -> None:
     assert all(callable(getattr(multitask.testing, name)) for name in multitask.testing.__all__)
     with pytest.raises(AttributeError, match="has no attribute 'check_nothing'"):
         multitask.testing.check_nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("module", sorted({*_HOMES.values()}))
+def test_examples_run(module: str) -> None:
+    assert doctest.testmod(import_module(f"multitask.testing.{module}")).failed == 0
+
+
+def test_every_table_of_a_config_or_a_study_has_a_suite() -> None:
+    import_module("multitask.config"), import_module("multitask.study")
+    bases = {table.base for table in gc.get_objects() if type(table) is Table} - {DecodeRule}
+    rooms = {base: base.__module__.split(".") for base in bases}
+    ours = {base for base, (top, *room) in rooms.items() if top == "multitask" and room[0] != "inference"}
+    suites = [getattr(multitask.testing, name) for name in _HOMES if name.startswith("check_")]
+    assert {next(iter(get_type_hints(suite).values())) for suite in suites} == ours
 
 
 def test_nothing_heavy_is_imported_before_a_suite_is() -> None:

@@ -120,7 +120,7 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         from_files = some_batches(setup, progress)
         served = Served(list(from_files.epoch(1)))
         trainer = setup.trainer(served.num_batches)
-        comparisons = (
+        comparisons: tuple[Callable[[], Measurement], ...] = (
             lambda: _heads(setup, config.model.backbone, config.training.lr, served),
             lambda: _feeding(trainer, served, from_files),
             lambda: _waiting(trainer, from_files),

@@ -182,7 +182,8 @@ class ImageCache:
     def __getitem__(self, index: int) -> Pixels:
         """(H, W, 3) uint8; not to be written to."""
         if self._pixels is not None:
-            return self._pixels[index]
+            pixels: Pixels = self._pixels[index]
+            return pixels
         return self._preprocessing.load(self._paths[index], None if self._boxes is None else self._boxes[index])
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:

@@ -47,7 +47,8 @@ def open_image(file: Path | io.BytesIO) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    return image.getexif().get(_ORIENTATION, 1)
+    orientation: int = image.getexif().get(_ORIENTATION, 1)
+    return orientation
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:

@@ -155,7 +155,8 @@ class Preprocessing:
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
             found = self.detector.find(np.asarray(image))
             if not np.isnan(found).any():
-                return found * np.array([file.width / width, file.height / height] * 2)
+                whole: Box = found * np.array([file.width / width, file.height / height] * 2)
+                return whole
             # A second look from further away, since YuNet misses faces that fill the image.
         return found
 

@@ -85,7 +85,9 @@ class _Maker(Dataset[Batch | UserError]):
 
     def labelled_weights(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """(T,) the weight of the samples at these indices whose label is known."""
-        return self.weights[indices].astype(np.float64) @ (self.learned.labels[indices] != MISSING)
+        known = self.learned.labels[indices] != MISSING
+        totals: NDArray[np.float64] = self.weights[indices].astype(np.float64) @ known
+        return totals
 
     def __getitem__(self, order: _Order) -> Batch | UserError:
         # OpenCV counts threads per process, and a batch is one worker's job.

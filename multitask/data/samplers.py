@@ -104,7 +104,8 @@ class GroupsBalancedSettings(SamplerSettings):
 
 
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    return weights / weights.sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def draw(

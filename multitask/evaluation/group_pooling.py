@@ -106,7 +106,8 @@ def _means(log_probs: FloatArray, answered: FloatArray, units: IntArray) -> tupl
 def _log_shares(labels: IntArray, num_labels: int) -> FloatArray:
     """(C,) the labels' shares; one that does not occur has that of half a unit."""
     counts = np.bincount(labels, minlength=num_labels) + 0.5
-    return np.log(counts / counts.sum())
+    shares: FloatArray = np.log(counts / counts.sum())
+    return shares
 
 
 def _softmax(scores: FloatArray) -> FloatArray:

@@ -52,7 +52,9 @@ def f1_scores(hits: NDArray[Any], given: NDArray[Any], predicted: NDArray[Any]) 
         (..., C).
     """
     total = given + predicted
-    return np.divide(2 * hits, total, out=np.zeros(np.broadcast(hits, total).shape), where=total > 0)
+    scores: FloatArray = np.zeros(np.broadcast(hits, total).shape)
+    np.divide(2 * hits, total, out=scores, where=total > 0)
+    return scores
 
 
 @dataclass(frozen=True, eq=False)

@@ -75,7 +75,8 @@ class ClasswiseSettings(WeightedSettings):
         """
 
     def _target_counts(self, counts: FloatArray) -> FloatArray:
-        return (1 - self.smoothing) * counts + self.smoothing * counts.mean()
+        smoothed: FloatArray = (1 - self.smoothing) * counts + self.smoothing * counts.mean()
+        return smoothed
 
 
 class PlainSettings(ClasswiseSettings):

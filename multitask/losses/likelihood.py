@@ -113,7 +113,8 @@ class ClassBalancedFocalSettings(LossSettings):
         return focal(log_probs, self.gamma)
 
     def _target_counts(self, counts: FloatArray) -> FloatArray:
-        return (1 - self.smoothing) * counts + self.smoothing * counts.mean()
+        smoothed: FloatArray = (1 - self.smoothing) * counts + self.smoothing * counts.mean()
+        return smoothed
 
 
 class Poly1Settings(PlainSettings):

@@ -121,6 +121,7 @@ class SoftLabelsSettings(WeightedSettings):
         import torch
 
         if self.kind == "gaussian":
-            return torch.special.ndtr(at)
+            normal: Tensor = torch.special.ndtr(at)
+            return normal
         tail = torch.exp(-at.abs()) / 2
         return torch.where(at < 0, tail, 1 - tail)

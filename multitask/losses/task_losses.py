@@ -157,8 +157,9 @@ class SumLoss(TaskLoss):
 
     def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
         """A scalar, the weighted sum of both losses of the batch."""
-        first = self.first(log_probs, labels, sample_weights, numbers)
-        return first + self.second_weight * self.second(log_probs, labels, sample_weights, numbers)
+        first: Tensor = self.first(log_probs, labels, sample_weights, numbers)
+        second: Tensor = self.second(log_probs, labels, sample_weights, numbers)
+        return first + self.second_weight * second
 
 
 class SoftMacroF1(TaskLoss):
@@ -267,4 +268,5 @@ class JointLoss(nn.Module):
 
     def forward(self, log_probs: Tensor, labels: Tensor, sample_weights: Tensor, numbers: Tensor) -> Tensor:
         """A scalar, from (B, C) log-probabilities and (B,) classes; the rest as of ``TaskLoss``."""
-        return self.loss(log_probs[:, self.columns], self.places[labels], sample_weights, numbers)
+        loss: Tensor = self.loss(log_probs[:, self.columns], self.places[labels], sample_weights, numbers)
+        return loss

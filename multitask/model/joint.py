@@ -41,7 +41,7 @@ class JointTerm(nn.Module):
             encoded: the images.
             answers: per head, (B, C_t) log-probabilities.
         """
-        joint = self.space.joint_log_probs(answers) + self.residual(encoded.pooled).float()
+        joint: Tensor = self.space.joint_log_probs(answers) + self.residual(encoded.pooled).float()
         return joint.masked_fill(self.impossible, -math.inf).log_softmax(dim=1)
 
 

@@ -36,7 +36,8 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
     nets = {name: head.net for name, head in config.heads.items()}
     term = None if config.joint is None else config.joint.term
     network = Network(backbone, learned, nets, term)
-    return network.to(memory_format=torch.channels_last).to(device)  # type: ignore[call-overload]
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network.to(device)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
         self._sizes: dict[int, int] = {}  # of the nodes that are complete: values in them, aliases written out
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
+        event = self.peek_event()  # type: ignore[no-untyped-call]
         if self._depth >= MAX_DEPTH:
             raise _error(f"nested more than {MAX_DEPTH} deep", event)
         self._depth += 1

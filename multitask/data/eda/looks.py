@@ -212,7 +212,8 @@ def detail_of(small: Pixels) -> NDArray[np.int8]:
         (32, 32) int8.
     """
     grey = small.astype(np.float32)
-    return np.rint(grey - cv2.GaussianBlur(grey, (0, 0), _BLUR_PX)).clip(-127, 127).astype(np.int8)
+    detail: NDArray[np.int8] = np.rint(grey - cv2.GaussianBlur(grey, (0, 0), _BLUR_PX)).clip(-127, 127).astype(np.int8)
+    return detail
 
 
 def _in_order(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[Look | UserError]:

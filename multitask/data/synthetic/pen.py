@@ -71,7 +71,8 @@ class Pen:
             shape = _rounding(len(shape), closed) @ shape
         cos, sin = np.cos(self.angle) * self.scale, np.sin(self.angle) * self.scale
         placed = shape @ np.array([[cos, sin], [-sin, cos]]) + self.centre
-        return np.rint(placed * (OVERSAMPLING << _SHIFT)).astype(np.int32)
+        fine: NDArray[np.int32] = np.rint(placed * (OVERSAMPLING << _SHIFT)).astype(np.int32)
+        return fine
 
     def fill(self, points: Points, colour: Colour, *, rounded: bool = True) -> None:
         """A filled shape."""

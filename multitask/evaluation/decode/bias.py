@@ -234,7 +234,8 @@ def best_move(
     def running(steps: IntArray, initial: IntArray) -> IntArray:
         total = np.cumsum(steps)
         at_start = total[starts] - steps[starts]
-        return total + np.repeat(initial[concerned[starts]] - at_start, lengths)
+        counts: IntArray = total + np.repeat(initial[concerned[starts]] - at_start, lengths)
+        return counts
 
     f1 = f1_scores(running(hit, hits), given[concerned], running(sign, guesses))
     previous = np.concatenate([[0.0], f1[:-1]])

@@ -111,7 +111,8 @@ def posteriors(outputs: ModelOutputs, temperatures: dict[str, float], shifts: di
     if scores.size:
         scores -= scores.max(axis=0)
     probs: FloatArray = np.exp(scores)
-    return probs / probs.sum(axis=0)
+    probs /= probs.sum(axis=0)
+    return probs
 
 
 def optimise(probs: FloatArray, space: LabelSpace) -> tuple[FloatArray, FloatArray]:

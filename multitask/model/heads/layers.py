@@ -13,4 +13,5 @@ class PooledLogits(nn.Sequential):
 
     def forward(self, encoded: Encoded) -> Tensor:
         """(B, C_t) log-probabilities. In float32: a log-probability loses its meaning in half precision."""
-        return F.log_softmax(super().forward(encoded.pooled).float(), dim=1)
+        logits: Tensor = super().forward(encoded.pooled)  # type: ignore[no-untyped-call]
+        return F.log_softmax(logits.float(), dim=1)

@@ -54,7 +54,8 @@ class SettingScale:
             return 0.5
         if self.log:
             return math.log(value / self._low) / math.log(self._high / self._low)
-        return (value - self._low) / (self._high - self._low)
+        place: float = (value - self._low) / (self._high - self._low)
+        return place
 
     def ticks(self, most: int) -> list[tuple[float, str]]:
         """Places and names: every choice, or about ``most`` round numbers and all that stands before the beginning."""

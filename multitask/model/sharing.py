@@ -64,7 +64,11 @@ class SharedSettings(SharingSettings):
 
 
 class FlatSettings(SharingSettings):
-    """One backbone, one head over all classes of the product."""
+    """One backbone, one head over all classes of the product.
+
+    A sample of which only some labels are known teaches it the marginal likelihood of these: the probability of all
+    classes that agree with them.
+    """
 
     name: Literal["flat"] = "flat"
 

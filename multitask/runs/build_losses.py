@@ -7,12 +7,13 @@ from numpy.typing import NDArray
 from torch import nn
 
 from multitask.data.samples import Samples
-from multitask.data.targets import Targets
+from multitask.data.targets import Targets, agreeing_classes
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING
 from multitask.losses import LossSettings
+from multitask.losses.marginal import MarginalLoss
 from multitask.losses.objective import Objective
-from multitask.losses.task_losses import JointLoss
+from multitask.losses.task_losses import JointLoss, TaskLoss
 from multitask.losses.training_labels import TrainingLabels, log_frequencies, training_labels
 
 
@@ -25,7 +26,7 @@ def trained_labels(objective: Objective, samples: Samples) -> dict[str, Training
     """
     learned = objective.learned
     train = Targets.of(samples, learned, objective.joint is not None)
-    tasks, labels = list(learned.tasks), train.labels
+    tasks, labels = list(learned.tasks), np.maximum(train.labels, MISSING)  # of a partial label no class is known
     if objective.joint is not None:
         tasks.append(objective.joint_task())
         places = np.full(learned.num_classes + 1, MISSING)  # the last is that of a missing class
@@ -47,9 +48,21 @@ def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]
         raise UserError("data.source: every picture that trains has a weight of 0; give some a weight above 0")
     labels = trained_labels(objective, samples)
     losses: dict[str, nn.Module] = {name: loss.build(labels[name]) for name, loss in objective.heads.items()}
+    for name in losses if objective.learned != samples.space else ():
+        losses[name] = _with_partial(losses[name], objective, samples)
     if objective.joint is not None:
         losses[JOINT] = JointLoss(objective.joint.build(labels[JOINT]), objective.learned.possible)
     return losses
+
+
+def _with_partial(loss: nn.Module, objective: Objective, samples: Samples) -> nn.Module:
+    """The loss of a head over all classes; where some samples' labels are partly known, one that learns from these."""
+    assert isinstance(loss, TaskLoss)
+    targets = np.unique(Targets.of(samples, objective.learned, joint=False).labels)
+    targets = targets[targets < MISSING]
+    if not len(targets):
+        return loss
+    return MarginalLoss(loss, targets, np.stack([agreeing_classes(int(target), samples.space) for target in targets]))
 
 
 def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np.float64]]:

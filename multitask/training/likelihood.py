@@ -42,7 +42,7 @@ class LikelihoodMeter:
         tasks = outputs if joint is None else self.space.marginal_log_probs(joint)
         for share, side in targets.sides():
             labels = side.labels[:, : self.space.num_tasks]
-            known = labels != MISSING
+            known = labels > MISSING  # of a partial label below it, no class is known
             found = [_picked(tasks[name], labels[:, column]) for column, name in enumerate(self.space.task_names)]
             whole = known.all(dim=1)
             losses = torch.stack(found, dim=1).where(known, 0.0)

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
-from multitask.data.targets import Targets
+from multitask.data.targets import Targets, agreeing_classes
 from multitask.labels import MISSING, LabelSpace, Task
 
 SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("size", ("s", "l"))])
@@ -39,5 +39,26 @@ def test_heads_learn_their_tasks_and_a_joint_term_the_class(
 
 def test_one_head_over_all_classes_learns_the_class_and_no_number(samples: Samples) -> None:
     targets = Targets.of(samples, FLAT, joint=False)
-    np.testing.assert_array_equal(targets.labels, CLASSES[:, None])
+    np.testing.assert_array_equal(targets.labels[:2], CLASSES[:2, None])
     assert np.isnan(targets.numbers).all()
+
+
+def test_a_partial_label_says_which_classes_agree_with_it() -> None:
+    space = LabelSpace(SPACE.tasks, impossible=[{"colour": "red", "size": "l"}])
+    labels = np.array([[c, s] for c in range(MISSING, 3) for s in range(MISSING, 2)])
+    labels = labels[(labels != [0, 1]).any(axis=1)]
+    names = np.array([f"{row}.jpg" for row in range(len(labels))], dtype=object)
+    numbers = np.full(labels.shape, np.nan)
+    samples = Samples(space, Path(), names, names, labels, numbers, np.ones(len(labels), dtype=np.float32), names)
+    found = Targets.of(samples, space.flattened(), joint=False).labels[:, 0]
+    cells = space.decode(np.arange(space.num_classes))
+    for row, target in zip(labels, found, strict=True):
+        known = row != MISSING
+        if known.all():
+            assert target == space.encode(row)
+        elif not known.any():
+            assert target == MISSING
+        else:
+            expected = (cells[:, known] == row[known]).all(axis=1) & space.possible
+            np.testing.assert_array_equal(agreeing_classes(int(target), space), expected)
+    assert len({*found[found < MISSING]}) == ((labels == MISSING).sum(axis=1) == 1).sum()

@@ -14,9 +14,11 @@ import torch
 
 from multitask.config import Config
 from multitask.data.synthetic import draw_set
+from multitask.data.targets import Targets
 from multitask.errors import UserError
-from multitask.labels import JOINT
+from multitask.labels import JOINT, MISSING
 from multitask.losses import LOSSES
+from multitask.losses.marginal import MarginalLoss
 from multitask.runs.build_losses import build_losses, number_centres, prior_shifts, trained_labels
 from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
@@ -136,3 +138,26 @@ def test_a_run_stopped_before_weights_count_goes_on_to_the_same_end(tiny: MakeCo
     assert 0 < number.mae_ci[0] <= number.mae <= number.mae_ci[1] < 60
     assert set(json.loads((tmp_path / "whole/data.json").read_text())["centres"]) == {"age"}
     assert whole.report.tasks["mask"].number is None
+
+
+def test_one_head_over_all_classes_learns_from_samples_of_which_the_class_is_not_known(tiny: MakeConfig) -> None:
+    config = tiny({"model.sharing.name": "flat"})
+    data = DataModule(config)
+    samples = data.dataset.training_samples()
+    assert not isinstance(build_losses(config.objective(), samples)["class"], MarginalLoss)
+    labels = samples.labels.copy()
+    labels[::2, 0] = labels[1::4, 2] = MISSING
+    partial = replace(samples, labels=labels)
+    loss = build_losses(config.objective(), partial)["class"]
+    assert isinstance(loss, MarginalLoss)
+    targets = Targets.of(partial, config.learned_space(), joint=False).labels[:, 0]
+    assert (targets < 0).any()
+    assert sorted({*targets[targets < 0]}) == loss.targets.tolist()
+    for target, row in zip(targets[targets < 0], labels[targets < 0], strict=True):
+        agreeing = loss.agreeing[loss.targets.tolist().index(target)].numpy()
+        known = row != MISSING
+        cells = samples.space.decode(np.flatnonzero(agreeing))
+        assert (cells[:, known] == row[known]).all()
+        assert len(cells) == np.prod(np.array(samples.space.sizes)[~known])
+    counted = trained_labels(config.objective(), partial)["class"].counts.sum()
+    assert counted == (targets >= 0).sum()

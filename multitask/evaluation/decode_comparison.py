@@ -64,15 +64,14 @@ def decide_and_fit(
     fitted = {name: rule.fit(known, priors, seed) for name, rule in rules.items()}
     used = decode.name
     if used not in fitted:  # too few groups to fit it
-        used = decode.unfitted().name
+        unfitted = decode.unfitted()
+        used = unfitted.name
+        fitted.setdefault(used, unfitted)
     folds = deal(known, seed) if count > 1 else np.zeros(len(known), dtype=np.int64)
-    answers = {
-        name: cross_fit(rule, known, priors, folds, seed)
-        if rule.needs_validation
-        else fitted[name].decode(known.outputs)
-        for name, rule in rules.items()
+    in_sample = {name: rule.decode(known.outputs) for name, rule in fitted.items()}
+    answers = in_sample | {
+        name: cross_fit(rule, known, priors, folds, seed) for name, rule in rules.items() if rule.needs_validation
     }
-    in_sample = {name: fitted[name].decode(known.outputs) for name in rules}
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
     kept = FittedRules(
         used=used,
@@ -86,7 +85,8 @@ def decide_and_fit(
         num_groups=predictions.num_groups,
         num_images=len(predictions),
     )
-    return Decided(answers[used], kept, _comparison(kept, predictions, answers, resample_seed, in_sample))
+    own = {name: in_sample[name] for name, rule in rules.items() if rule.needs_validation}
+    return Decided(answers[used], kept, _comparison(kept, predictions, answers, resample_seed, own))
 
 
 def _shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[float, ...]]:
@@ -130,7 +130,8 @@ def _comparison(
     rows = []
     for name, predicted in answers.items():
         found = scored.compare(scored.of(predicted), base if name != "independent" else None)
-        fits = in_sample is not None and kept.rules[name].name not in ("independent", "joint")
+        own = None if in_sample is None else in_sample.get(name)
+        fits = kept.rules[name].name not in ("independent", "joint")  # of auto, which may have picked one of them
         rows.append(
             RuleScores(
                 name=name,
@@ -139,7 +140,7 @@ def _comparison(
                 difference=found.difference,
                 difference_ci=found.difference_ci,
                 beyond_noise=found.beyond_noise,
-                in_sample=scored.of(in_sample[name]).value if in_sample is not None and fits else None,
+                in_sample=scored.of(own).value if own is not None and fits else None,
             )
         )
     return DecodeComparison(

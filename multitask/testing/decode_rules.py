@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from multitask.errors import UserError
 from multitask.evaluation.decode import (
     FITTED_RULES,
     AnyDecodeRule,
@@ -199,6 +200,20 @@ def few_images_and_a_class_that_is_absent_are_no_obstacle(settings: DecodeSettin
             _expect_classes(settings, classes, len(known), space, f"fitted on {len(rows)} images")
 
 
+def says_of_which_label_spaces_auto_may_pick_it(settings: DecodeSettings) -> None:
+    """``num_parameters``: a number from 0, of a rule that its name alone makes; or None."""
+    for space in SPACES.values():
+        number = settings.num_parameters(space)
+        if number is None:
+            continue
+        expect(isinstance(number, int) and number >= 0, settings, f"have 0 parameters or more, not {number!r}")
+        try:
+            validate(type(settings), {"name": settings.name})
+        except UserError as error:
+            rule = f"have a default for each key, as auto compares it; or no num_parameters: {error}"
+            expect(False, settings, rule)
+
+
 DECODE_CHECKS = (
     unfitted_answers_can_occur,
     certain_heads_are_believed,
@@ -207,6 +222,7 @@ DECODE_CHECKS = (
     neither_the_order_of_the_images_nor_the_rest_of_them_matters,
     it_is_no_worse_than_chance_on_others,
     few_images_and_a_class_that_is_absent_are_no_obstacle,
+    says_of_which_label_spaces_auto_may_pick_it,
 )
 """What is checked of a decode rule, each alone."""
 

@@ -4,21 +4,31 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 import torch
 
 from multitask.errors import UserError
-from multitask.evaluation.decode import DECODE_RULES, DecodeSettings, Priors
+from multitask.evaluation.decode import (
+    DECODE_RULES,
+    FITTED_RULES,
+    DecodeRule,
+    DecodeSettings,
+    LabelledOutputs,
+    ModelOutputs,
+    Priors,
+)
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode_comparison import decide, decide_and_fit, joint_term
+from multitask.evaluation.metrics import IntArray
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import DecodeComparison, RuleScores
 from multitask.labels import LabelSpace, Task
+from multitask.settings.extensions import temporary_extensions
 
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
 
@@ -99,6 +109,37 @@ def test_with_too_few_people_nothing_is_fitted_and_that_is_said(people: int, not
         assert set(rows_of(found.comparison)) == {"independent", "joint"}
         assert found.kept.used == ("independent" if name == "independent" else "joint")
         assert found.predicted.tolist() == predictions.predicted.tolist()
+
+
+class FirstRule(DecodeRule):
+    name: Literal["first"] = "first"
+
+    def decode(self, outputs: ModelOutputs) -> IntArray:
+        return np.zeros(len(outputs), dtype=np.int64)
+
+
+class FirstSettings(DecodeSettings):
+    name: Literal["first"] = "first"
+
+    def num_parameters(self, space: LabelSpace) -> int:
+        return 0
+
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
+        return FirstRule()
+
+    def unfitted(self) -> DecodeRule:
+        return FirstRule()
+
+
+def test_a_rule_of_ones_own_is_a_row_and_is_used_where_nothing_could_be_fitted() -> None:
+    with temporary_extensions():
+        DECODE_RULES["first"], FITTED_RULES["first"] = FirstSettings, FirstRule
+        rows = rows_of(decide_and_fit(make(), rule("independent"), None, 0, 0).comparison)
+        assert rows["first"].macro_f1 < rows["independent"].macro_f1
+        alone = decide_and_fit(make(people=1), rule("first"), None, 0, 0)
+        assert alone.kept.used == "first"
+        assert set(alone.predicted) == {0}
+        assert set(rows_of(alone.comparison)) == {"independent", "joint", "first"}
 
 
 def test_kept_rules_answer_others_as_they_were_fitted(tmp_path: Path) -> None:

@@ -185,6 +185,15 @@ class ConstantRule(FirstRule):
         return np.zeros(len(outputs), dtype=np.int64)
 
 
+class NeedySettings(FirstSettings):
+    """Says that auto may pick it, but has a key without a default."""
+
+    strength: float
+
+    def num_parameters(self, space: LabelSpace) -> int:
+        return 1
+
+
 class ConstantSettings(FirstSettings):
     def unfitted(self) -> DecodeRule:
         return ConstantRule()
@@ -197,6 +206,8 @@ def test_a_decode_rule() -> None:
             check_decode_rule(FirstSettings())
         FITTED_RULES["first"] = FirstRule
         check_decode_rule(FirstSettings())
+        with pytest.raises(AssertionError, match=r"^NeedySettings must have a default for each key, as auto compares"):
+            check_decode_rule(NeedySettings(strength=1.0))
     with pytest.raises(AssertionError, match=r"^ConstantSettings must answer classes that can occur before it"):
         check_decode_rule(ConstantSettings())
 

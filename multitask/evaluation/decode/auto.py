@@ -8,16 +8,14 @@ from typing import Literal
 
 import numpy as np
 
-from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, macro_f1
-from multitask.evaluation.decode.bias import ClassBiasSettings, HeadBiasSettings
+from multitask.errors import UserError
+from multitask.evaluation.decode.base import DECODE_RULES, DecodeRule, DecodeSettings, macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal, influences, num_folds
-from multitask.evaluation.decode.expected import ExpectedF1Settings
 from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
-from multitask.evaluation.decode.plain import IndependentSettings, JointSettings
-from multitask.evaluation.decode.prior import PriorCorrectionSettings
 from multitask.evaluation.decode.temperature import FittedSettings
 from multitask.evaluation.metrics import IntArray
 from multitask.labels import LabelSpace
+from multitask.settings import validate
 
 MOST_CLASSES = 100
 """With more classes the fitted rules are not compared: that would take longer than many trainings."""
@@ -26,18 +24,30 @@ MOST_CLASSES = 100
 def candidates(space: LabelSpace) -> tuple[DecodeSettings, ...]:
     """The rules to choose among, the simplest first: by how many parameters are fitted to labels.
 
-    These are none, none, temperatures, a strength more, a bias for each label, a bias for each class.
+    These are the rows of the table that say how many (``DecodeSettings.num_parameters``), an own one too.
 
     >>> from multitask.labels import Task
     >>> [rule.name for rule in candidates(LabelSpace([Task("colour", ("red", "blue"))]))]
     ['independent', 'joint', 'expected_f1', 'prior_correction', 'head_bias']
+
+    Raises:
+        UserError: a row cannot be made of its name alone.
     """
-    plain = (IndependentSettings(), JointSettings())
-    if space.num_classes > MOST_CLASSES:
-        return plain
-    fitted = (ExpectedF1Settings(), PriorCorrectionSettings(), HeadBiasSettings())
-    # Where one head learns the classes whole, its biases are the classes'.
-    return (*plain, *fitted) if space.num_tasks == 1 else (*plain, *fitted, ClassBiasSettings())
+    found: list[tuple[int, DecodeSettings]] = []
+    for name, row in DECODE_RULES.items():
+        try:
+            rule = validate(row, {"name": name})
+        except UserError as error:
+            if row.num_parameters is DecodeSettings.num_parameters:  # it is not compared
+                continue
+            raise UserError(
+                f"decode rule {name!r}: auto compares it with the settings that it has by default: {error}"
+            ) from None
+        number = rule.num_parameters(space)
+        too_many = bool(number) and space.num_classes > MOST_CLASSES
+        if number is not None and not too_many and rule.problem(space.num_classes) is None:
+            found.append((number, rule))
+    return tuple(rule for _, rule in sorted(found, key=lambda pair: pair[0]))
 
 
 @dataclass(frozen=True)
@@ -96,7 +106,9 @@ def pick(predicted: Mapping[str, IntArray], classes: IntArray, groups: IntArray,
 
 
 class AutoSettings(FittedSettings):
-    """Chooses among the other rules by their cross-fitted scores; see ``pick``.
+    """The simplest of the other rules that the best does not beat by more than a standard error, cross-fitted.
+
+    A rule of one's own is among them where its settings say how many parameters it has, ``num_parameters``.
 
     >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.labels import Task

@@ -137,8 +137,8 @@ class DecodeSettings(Settings):
     >>> outputs = ModelOutputs(space, {"colour": np.log([[0.6, 0.4], [0.1, 0.9]])})
     >>> known = LabelledOutputs(outputs, np.array([[0], [1]]), np.array(["a", "b"], dtype=object))
     >>> settings = JointSettings()
-    >>> settings.problem(num_classes=2) is None
-    True
+    >>> settings.problem(num_classes=2), settings.num_parameters(space)
+    (None, 0)
     >>> settings.fit(known, priors=None, seed=0).decode(outputs), settings.unfitted().decode(outputs)
     (array([0, 1]), array([0, 1]))
     """
@@ -149,6 +149,17 @@ class DecodeSettings(Settings):
 
     def problem(self, num_classes: int) -> str | None:
         """Why the rule cannot be fitted for so many classes; None: it can."""
+        return None
+
+    def num_parameters(self, space: LabelSpace) -> int | None:
+        """How many numbers are fitted to labels: of rules that score alike, ``auto`` takes the one of fewest.
+
+        None: it leaves this rule out. What it compares are the settings that follow from the name alone; every run fits
+        and reports them.
+
+        Args:
+            space: the label space of the heads.
+        """
         return None
 
     @abstractmethod
@@ -167,7 +178,6 @@ class DecodeSettings(Settings):
 
 
 DECODE_RULES: Table[DecodeSettings] = Table("decode rule", DecodeSettings, default="independent")
-"""The table of decode rules; its rows stand in the package's ``__init__``. ``auto`` compares those in
-``auto.candidates``."""
+"""The table of decode rules; its rows stand in the package's ``__init__``."""
 
 AnyDecode = Annotated[DecodeSettings, DECODE_RULES]

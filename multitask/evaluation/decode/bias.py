@@ -98,6 +98,10 @@ class HeadBiasSettings(FittedSettings):
 
     name: Literal["head_bias"] = "head_bias"
 
+    def num_parameters(self, space: LabelSpace) -> int:
+        """A temperature for each head, and a bias for each label."""
+        return space.num_tasks + sum(task.num_classes for task in space.tasks)
+
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The rule with each bias in turn at its best value, the others held."""
         space = known.space
@@ -130,6 +134,12 @@ class ClassBiasSettings(FittedSettings):
     """
 
     name: Literal["class_bias"] = "class_bias"
+
+    def num_parameters(self, space: LabelSpace) -> int | None:
+        """A temperature for each head, and a bias for each class; None where one head learns the classes whole, whose
+        biases are the classes'.
+        """
+        return None if space.num_tasks == 1 else space.num_tasks + space.num_classes
 
     def problem(self, num_classes: int) -> str | None:
         """Refuses more than ``MOST_BIASES`` classes: each bias is tried against every class, which would take days."""

@@ -74,6 +74,10 @@ class ExpectedF1Settings(FittedSettings):
 
     name: Literal["expected_f1"] = "expected_f1"
 
+    def num_parameters(self, space: LabelSpace) -> int:
+        """A temperature for each head; gains and costs follow from the posteriors."""
+        return space.num_tasks
+
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The rule with g and k of the posteriors of all images of ``known``."""
         space = known.space

@@ -9,6 +9,7 @@ import numpy as np
 from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, best_cell
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.metrics import IntArray
+from multitask.labels import LabelSpace
 
 
 class Independent(DecodeRule):
@@ -64,6 +65,10 @@ class IndependentSettings(DecodeSettings):
     name: Literal["independent"] = "independent"
     needs_validation: ClassVar[bool] = False
 
+    def num_parameters(self, space: LabelSpace) -> int:
+        """0."""
+        return 0
+
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The rule, which has no parameters."""
         return Independent()
@@ -82,6 +87,10 @@ class JointSettings(DecodeSettings):
 
     name: Literal["joint"] = "joint"
     needs_validation: ClassVar[bool] = False
+
+    def num_parameters(self, space: LabelSpace) -> int:
+        """0."""
+        return 0
 
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The rule, which has no parameters."""

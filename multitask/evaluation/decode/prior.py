@@ -71,6 +71,10 @@ class PriorCorrectionSettings(FittedSettings):
     strength: NonNegativeFloat | None = None
     """tau; None: that of ``STRENGTHS`` with the best macro-F1."""
 
+    def num_parameters(self, space: LabelSpace) -> int:
+        """A temperature for each head, and the strength."""
+        return space.num_tasks + 1
+
     def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
         """The rule with the given strength, or the weakest of those with the best macro-F1 on ``known``."""
         temperatures = fit_temperatures(known, priors)

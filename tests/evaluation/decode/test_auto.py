@@ -1,13 +1,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
 
-from multitask.evaluation.decode import DECODE_RULES, LabelledOutputs
+from multitask.errors import UserError
+from multitask.evaluation.decode import (
+    DECODE_RULES,
+    DecodeRule,
+    DecodeSettings,
+    LabelledOutputs,
+    ModelOutputs,
+    Priors,
+)
 from multitask.evaluation.decode.auto import MOST_CLASSES, AutoSettings, candidates, pick
+from multitask.evaluation.decode.plain import Joint
+from multitask.evaluation.metrics import IntArray
 from multitask.labels import LabelSpace, Task
+from multitask.settings.extensions import temporary_extensions
 
 
 def test_every_rule_of_the_table_is_compared(space: LabelSpace) -> None:
@@ -20,6 +33,72 @@ def test_every_rule_of_the_table_is_compared(space: LabelSpace) -> None:
 def test_in_a_product_of_very_many_classes_only_what_needs_no_fitting_is() -> None:
     many = LabelSpace([Task("a", tuple(map(str, range(MOST_CLASSES)))), Task("b", ("x", "y"))])
     assert [rule.name for rule in candidates(many)] == ["independent", "joint"]
+
+
+SKEW = 8.0
+"""By which a network is sure of the first label, whatever the image."""
+
+
+class Undone(DecodeRule):
+    """Takes off what was laid on the first label of the first head."""
+
+    name: Literal["undone"] = "undone"
+
+    def decode(self, outputs: ModelOutputs) -> IntArray:
+        first, *others = outputs.heads
+        off = np.array([SKEW] + [0.0] * (outputs.heads[first].shape[1] - 1))
+        heads = {first: outputs.heads[first] - off, **{name: outputs.heads[name] for name in others}}
+        return Joint().decode(ModelOutputs(outputs.space, heads))
+
+
+class UndoneSettings(DecodeSettings):
+    name: Literal["undone"] = "undone"
+    number: int | None = 0
+
+    def num_parameters(self, space: LabelSpace) -> int | None:
+        return self.number
+
+    def fit(self, known: LabelledOutputs, priors: Priors | None, seed: int) -> DecodeRule:
+        return Undone()
+
+    def unfitted(self) -> DecodeRule:
+        return Undone()
+
+
+class LeftOutSettings(UndoneSettings):
+    number: int | None = None
+
+
+class NeedySettings(UndoneSettings):
+    strength: float
+
+
+def test_a_rule_of_ones_own_is_compared_where_it_says_how_many_parameters_it_has(
+    make_known: Callable[..., LabelledOutputs],
+) -> None:
+    known = make_known(rows=400, signal=4.0)
+    first = known.outputs.heads["size"] + np.array([SKEW, 0.0, 0.0])
+    known = replace(known, outputs=ModelOutputs(known.space, {**known.outputs.heads, "size": first}))
+    assert AutoSettings().fit(known, None, 0).name in ("head_bias", "class_bias")
+    with temporary_extensions():
+        DECODE_RULES["undone"] = UndoneSettings
+        # As good as those that are fitted, and simpler.
+        assert AutoSettings().fit(known, None, 0).name == "undone"
+    with temporary_extensions():
+        DECODE_RULES["undone"] = LeftOutSettings
+        assert AutoSettings().fit(known, None, 0).name in ("head_bias", "class_bias")
+    with temporary_extensions():
+        DECODE_RULES["undone"] = NeedySettings
+        with pytest.raises(
+            UserError, match=r"^decode rule 'undone': auto compares it .* default: strength: Field requ"
+        ):
+            AutoSettings().fit(known, None, 0)
+    assert [rule.name for rule in candidates(known.space)][2:] == [
+        "expected_f1",
+        "prior_correction",
+        "head_bias",
+        "class_bias",
+    ]
 
 
 def answers(classes: np.ndarray, errors: dict[str, float]) -> dict[str, np.ndarray]:

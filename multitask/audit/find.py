@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from multitask.audit.folder import AuditFolder
 from multitask.data.samples import Samples
 from multitask.errors import UserError
-from multitask.evaluation.label_issues import Audit, Rank, Suspect, find_suspects
+from multitask.evaluation.confident_learning import Rank
+from multitask.evaluation.label_issues import find_suspects
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.suspects import Audit, Suspect
 from multitask.progress import Progress
 from multitask.reporting.audit.page import render_audit
 from multitask.reporting.audit.report_schema import AuditReport

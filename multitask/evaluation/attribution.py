@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from multitask.evaluation.metrics import IntArray, Scores
-from multitask.evaluation.report_schema import Attribution
+from multitask.evaluation.scores import Attribution
 from multitask.labels import LabelSpace
 from multitask.utils.records import finite
 

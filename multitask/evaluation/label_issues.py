@@ -1,152 +1,31 @@
 """Label audit: given labels that the out-of-fold predictions contradict, by image and by group.
 
 Every image was predicted by a network that was not trained on it, so a label that its probabilities contradict is
-suspect: confident learning, Northcutt et al. 2021, https://arxiv.org/abs/1911.00068, as cleanlab implements it. A task
-that is constant within every group (the gender of a person, but not whether they wear a mask) is judged group by group
-on the evidence of all the group's images together, and the suspect is then the group.
+suspect, by confident learning. A task that is constant within every group (the gender of a person, but not whether they
+wear a mask) is judged group by group on the evidence of all the group's images together, and the suspect is then the
+group.
 """
 
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import Literal
 
 import numpy as np
-from cleanlab.filter import find_label_issues
-from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 
 from multitask.errors import UserError, nearest
+from multitask.evaluation.confident_learning import Judged, Rank
 from multitask.evaluation.group_pooling import LOWEST, Pooling
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.suspects import Audit, Change, HeadAudit, Suspect
 from multitask.labels import JOINT, MISSING
-
-Rank = Literal["self_confidence", "normalized_margin"]
-RANKS: tuple[Rank, ...] = get_args(Rank)
-"""What suspects are ranked by: the given label's probability, or that less the most probable other label's."""
-
-FILTER = "prune_by_noise_rate"
-"""How the suspects are cut off: as many of each given label as the confident joint says are of another."""
-
-SURE = 0.5
-"""The least confidence of a suspect whose label is more probably wrong than right."""
 
 NEARLY = 0.95
 """A task that is constant in this share of the groups, and not in all, is worth a word: the others may be errors."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """One label that would be corrected, as a row of a corrections file.
-
-    Attributes:
-        path: an image's path or a group's name.
-        task: of the label.
-        given: the class that is there.
-        suggested: the class that would be right.
-    """
-
-    path: str
-    task: str
-    given: str
-    suggested: str
-
-
-@dataclass(frozen=True)
-class Suspect:
-    """A given label that is probably wrong.
-
-    Attributes:
-        head: the task, or ``joint``: the class as a whole.
-        group: of the images.
-        images: that have the label.
-        given: the name of the given class; of a group whose images do not agree, of all that are given.
-        suggested: the name of the most probable other class.
-        score: what suspects are ranked by, in [0, 1]; the lower, the more suspect.
-        self_confidence: the given label's probability.
-        confidence: how probable the suggested label is if errors are as rare as the fit says.
-        disagrees: whether the group's own labels contradict each other, which no network need say.
-        changes: what accepting it changes.
-    """
-
-    head: str
-    group: str
-    images: tuple[str, ...]
-    given: str
-    suggested: str
-    score: float
-    self_confidence: float
-    confidence: float
-    disagrees: bool
-    changes: tuple[Change, ...]
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether the label is more probably wrong than right."""
-        return self.confidence >= SURE
-
-    @property
-    def reason(self) -> str:
-        """The reason for the suspicion, for a corrections file."""
-        if self.disagrees:
-            return "the pictures of the group are labelled differently"
-        return f"out-of-fold probability of {self.given} is {self.self_confidence:.3f}"
-
-
-@dataclass(frozen=True)
-class HeadAudit:
-    """The audit of one head.
-
-    Attributes:
-        head: the task, or ``joint``.
-        unit: what is judged: a ``group``, or an ``image``.
-        num_units: how many have a label.
-        num_suspects: how many of these are suspect, with those of ``joint`` that other heads have already.
-        num_listed: how many of these are listed: of ``joint`` those that change something which no task's do.
-        num_sure: how many of the listed are more probably wrong than right.
-        accuracy: the share of the labels that are the most probable out of fold; NaN where there is none.
-        commonest: the share of the commonest label: the accuracy of one fixed answer.
-        beats_commonest: whether the accuracy is above that beyond noise, by groups and not by images.
-        pooling: how the images' probabilities were turned into the units'.
-    """
-
-    head: str
-    unit: Literal["group", "image"]
-    num_units: int
-    num_suspects: int
-    num_listed: int
-    num_sure: int
-    accuracy: float
-    commonest: float
-    beats_commonest: bool
-    pooling: Pooling
-
-
-@dataclass(frozen=True)
-class Audit:
-    """The findings of an audit.
-
-    Attributes:
-        heads: a row for each task and for ``joint``.
-        suspects: the most suspect first; the joint class's, whose probabilities are smaller, after the tasks', and of
-            these only those that change something which no task's do.
-        constant: the tasks that were judged group by group.
-        nearly: tasks that are constant in most groups but not in all: the share in which they are.
-    """
-
-    heads: tuple[HeadAudit, ...]
-    suspects: tuple[Suspect, ...]
-    constant: tuple[str, ...]
-    nearly: dict[str, float]
-
-    @property
-    def num_sure(self) -> int:
-        """How many suspects are more probably wrong than right."""
-        return sum(suspect.is_sure for suspect in self.suspects)
 
 
 def shares_constant(predictions: Predictions) -> dict[str, float]:
@@ -239,7 +118,7 @@ class _Finder:
         probs = pooling.probs(log_probs, units)
         if pooled:
             self.shifts[task] = np.log(np.maximum(probs[units], 1e-13)) - np.maximum(log_probs, LOWEST)
-        judged = _Judged(probs, given, pooling, self.rank)
+        judged = Judged(probs, given, pooling, self.rank)
         settled = np.bincount(units, self.settled[:, column]) > 0
         suspects = []
         for unit in np.flatnonzero((judged.flagged | disagrees) & ~settled).tolist():
@@ -266,7 +145,7 @@ class _Finder:
         given = np.where(given == MISSING, MISSING, np.searchsorted(possible, given))
         units = np.arange(len(given))
         pooling = Pooling.fit(joint, units, given)
-        judged = _Judged(pooling.probs(joint, units), given, pooling, self.rank)
+        judged = Judged(pooling.probs(joint, units), given, pooling, self.rank)
         names = [space.class_names[index] for index in possible]
         suspects = []
         for row in np.flatnonzero(judged.flagged & ~self.settled.any(axis=1)).tolist():
@@ -286,7 +165,7 @@ class _Finder:
         return self._head(JOINT, "image", judged, units, suspects), suspects
 
     def _head(
-        self, head: str, unit: Literal["group", "image"], judged: _Judged, units: IntArray, suspects: list[Suspect]
+        self, head: str, unit: Literal["group", "image"], judged: Judged, units: IntArray, suspects: list[Suspect]
     ) -> HeadAudit:
         """The row of a head; ``units`` are (N,) those of the images."""
         known = judged.given != MISSING
@@ -310,7 +189,7 @@ class _Finder:
         head: str,
         rows: IntArray,
         texts: tuple[str, str],
-        judged: _Judged,
+        judged: Judged,
         unit: int,
         best: int,
         changes: tuple[Change, ...],
@@ -327,47 +206,6 @@ class _Finder:
             disagrees,
             changes,
         )
-
-
-class _Judged:
-    """The result of confident learning on units, from their labels' probabilities.
-
-    Attributes:
-        flagged: (U,) bool, whether a given label is suspect.
-        scores: (U,) what they are ranked by, 1 where there is no label.
-    """
-
-    def __init__(
-        self,
-        probs: FloatArray,
-        given: IntArray,
-        pooling: Pooling,
-        rank: Rank,
-    ) -> None:
-        self.probs = probs
-        self.given = given
-        self.pooling = pooling
-        self.confidence = pooling.confidence(probs, np.maximum(given, 0))
-        self.flagged = np.zeros(len(given), dtype=bool)
-        self.scores = np.ones(len(given))
-        known = np.flatnonzero(given != MISSING)
-        # Labels that nobody has are left out: there is nothing to learn their threshold from.
-        there = np.unique(given[known])
-        if len(there) < 2:
-            return
-        kept = probs[known][:, there]
-        kept = kept / kept.sum(axis=1, keepdims=True)
-        labels = np.searchsorted(there, given[known])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # that of a rare label it may not flag all
-            self.flagged[known] = find_label_issues(labels, kept, filter_by=FILTER, n_jobs=1)
-        self.scores[known] = get_label_quality_scores(labels, kept, method=rank)
-
-    def suggested(self, unit: int) -> int:
-        """The most probable label that is not the given one."""
-        probs = self.probs[unit].copy()
-        probs[self.given[unit]] = -1
-        return int(probs.argmax())
 
 
 def _is_above(differences: FloatArray, groups: IntArray) -> bool:

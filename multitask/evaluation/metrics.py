@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.evaluation.report_schema import Confusion, ReliabilityBin, SparseConfusion
+from multitask.evaluation.scores import Confusion, ReliabilityBin, SparseConfusion
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]

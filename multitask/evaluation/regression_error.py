@@ -6,7 +6,7 @@ import numpy as np
 
 from multitask.evaluation.intervals import interval, resample_mean
 from multitask.evaluation.metrics import FloatArray, IntArray
-from multitask.evaluation.report_schema import RegressionError
+from multitask.evaluation.scores import RegressionError
 
 
 def regression_error(

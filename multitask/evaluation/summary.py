@@ -22,14 +22,8 @@ from multitask.evaluation.metrics import (
 )
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.regression_error import regression_error
-from multitask.evaluation.report_schema import (
-    ClassDistribution,
-    ClassScores,
-    Confusion,
-    LabellingScores,
-    Summary,
-    UnseenScores,
-)
+from multitask.evaluation.report_schema import ClassDistribution, Summary
+from multitask.evaluation.scores import ClassScores, Confusion, LabellingScores, UnseenScores
 from multitask.labels import MISSING, LabelSpace
 from multitask.progress import LabelScores, ValidationScores
 from multitask.utils.records import Interval, finite

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from multitask.data.image_facts import CropCounts, FitCounts, ImageFacts
-from multitask.evaluation.report_schema import RegressionError
+from multitask.evaluation.scores import RegressionError
 
 
 def score_text(value: float | None, digits: int = 3) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
-from multitask.evaluation.report_schema import ReportOverview, RunOverview, RunReport
+from multitask.evaluation.report_overview import ReportOverview, RunOverview
+from multitask.evaluation.report_schema import RunReport
 from multitask.progress import EpochRecord, best_epoch
 from multitask.runs.records import Environment, Failure, RunEnvironment
 from multitask.utils.files import held, is_part, remove_all_parts, write_atomically

@@ -73,7 +73,7 @@ def test_audit_writes_a_page_figures_and_corrections_that_fit_the_data(folded: P
 def test_every_suspect_is_a_correction_that_fits_the_data(
     folded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.evaluation.label_issues.SURE", 0.0)
+    monkeypatch.setattr("multitask.evaluation.suspects.SURE", 0.0)
     out = AuditFolder(tmp_path / "audit")
     audit = audit_run(folded, out)
     assert audit.suspects

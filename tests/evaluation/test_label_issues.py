@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from multitask.errors import UserError
+from multitask.evaluation.confident_learning import RANKS
 from multitask.evaluation.group_pooling import Pooling
-from multitask.evaluation.label_issues import RANKS, Audit, find_suspects, shares_constant
+from multitask.evaluation.label_issues import find_suspects, shares_constant
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.suspects import Audit
 from multitask.labels import JOINT, MISSING, LabelSpace, Task
 
 SPACE = LabelSpace([Task("mask", ("worn", "off")), Task("gender", ("male", "female"))])

@@ -17,7 +17,7 @@ from multitask.evaluation.metrics import (
     f1_scores,
     reliability,
 )
-from multitask.evaluation.report_schema import SparseConfusion
+from multitask.evaluation.scores import SparseConfusion
 
 
 @st.composite

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from multitask.errors import UserError
-from multitask.evaluation.report_schema import ReportOverview, RunReport, ScoreOverview
+from multitask.evaluation.report_schema import RunReport
 from multitask.utils.records import parse_record, to_json_data
 
 SCORES = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
@@ -110,9 +110,3 @@ def test_a_report_is_written_as_it_was_read_and_has_a_version() -> None:
 def test_a_report_of_a_newer_version_is_named() -> None:
     with pytest.raises(UserError, match=r"^report\.json: is of version 2; this is multitask \S+, which reads up to 1$"):
         read({"version": 2})
-
-
-def test_a_list_of_runs_reads_the_scores_of_any_report() -> None:
-    data = {"joint": {"macro_f1": 0.5}, "tasks": {"letter": {"macro_f1": None}}}
-    found = parse_record(json.dumps(data), ReportOverview, Path("report.json"))
-    assert found == ReportOverview(ScoreOverview(0.5), {"letter": ScoreOverview(None)})

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import ClassDistribution, ClassScores
+from multitask.evaluation.report_schema import ClassDistribution
+from multitask.evaluation.scores import ClassScores
 from multitask.evaluation.summary import distribution, epoch_scores, summarise
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.runs.comparison import paired_differences

@@ -10,7 +10,7 @@ from multitask.reporting.audit.text import audit_sentences
 from multitask.reporting.console import make_table, out, say, score, with_interval
 
 if TYPE_CHECKING:
-    from multitask.evaluation.label_issues import Audit
+    from multitask.evaluation.suspects import Audit
     from multitask.reporting.audit.report_schema import CorrectionsReport
 
 

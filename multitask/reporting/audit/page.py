@@ -15,7 +15,7 @@ from markupsafe import Markup
 from multitask.data.colours import Decoding
 from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
-from multitask.evaluation.label_issues import Audit, HeadAudit, Suspect
+from multitask.evaluation.suspects import Audit, HeadAudit, Suspect
 from multitask.labels import JOINT
 from multitask.progress import Progress
 from multitask.reporting.audit.text import lead_sentences, left_out

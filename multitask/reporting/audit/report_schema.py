@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from multitask.evaluation.intervals import Difference
-from multitask.evaluation.label_issues import Audit, Suspect
+from multitask.evaluation.suspects import Audit, Suspect
 from multitask.reporting.audit.text import audit_sentences
 from multitask.reporting.figures import IntervalScore
 from multitask.utils.records import Count, Number, Score

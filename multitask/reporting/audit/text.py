@@ -9,7 +9,7 @@ from multitask.labels import JOINT
 from multitask.reporting.text import plural, score_text
 
 if TYPE_CHECKING:
-    from multitask.evaluation.label_issues import Audit, HeadAudit
+    from multitask.evaluation.suspects import Audit, HeadAudit
 
 
 def audit_sentences(audit: Audit) -> list[str]:

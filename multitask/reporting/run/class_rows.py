@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from multitask.evaluation.report_schema import ClassScores
+from multitask.evaluation.scores import ClassScores
 from multitask.reporting.text import plural
 
 

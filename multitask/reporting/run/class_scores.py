@@ -10,13 +10,7 @@ from typing import Literal
 import numpy as np
 from markupsafe import Markup
 
-from multitask.evaluation.report_schema import (
-    ClassScores,
-    Confusion,
-    LabellingScores,
-    RegressionError,
-    SparseConfusion,
-)
+from multitask.evaluation.scores import ClassScores, Confusion, LabellingScores, RegressionError, SparseConfusion
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.text import amount_text, error_text, interval_text, plural, score_text

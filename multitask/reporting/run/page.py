@@ -9,7 +9,8 @@ import numpy as np
 from markupsafe import Markup
 
 from multitask.evaluation.metrics import MATRIX_CLASSES
-from multitask.evaluation.report_schema import ClassDistribution, LabellingScores, RunReport, TrainingFacts
+from multitask.evaluation.report_schema import ClassDistribution, RunReport, TrainingFacts
+from multitask.evaluation.scores import LabellingScores
 from multitask.progress import EpochRecord
 from multitask.reporting.html import EmbeddedImage, Mistake, Picture, embedded, render
 from multitask.reporting.run import plots

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from multitask.evaluation.report_schema import ReliabilityBin
+from multitask.evaluation.scores import ReliabilityBin
 from multitask.reporting.svg import (
     CHARACTER_PX,
     INK,

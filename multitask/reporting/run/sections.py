@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from multitask.evaluation.report_schema import ClassScores, FoldScores, UnseenScores
+from multitask.evaluation.report_schema import FoldScores
+from multitask.evaluation.scores import ClassScores, UnseenScores
 from multitask.progress import EpochRecord
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import Line

@@ -14,7 +14,7 @@ from PIL import Image
 from multitask.data.corrections import read_corrections
 from multitask.data.samples import Samples
 from multitask.evaluation.group_pooling import Pooling
-from multitask.evaluation.label_issues import Audit, Change, HeadAudit, Suspect
+from multitask.evaluation.suspects import Audit, Change, HeadAudit, Suspect
 from multitask.labels import LabelSpace, Task
 from multitask.progress import Progress
 from multitask.reporting.audit.page import render_audit

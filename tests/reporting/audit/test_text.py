@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from multitask.evaluation.group_pooling import Pooling
-from multitask.evaluation.label_issues import SURE, Audit, HeadAudit, Suspect
+from multitask.evaluation.suspects import SURE, Audit, HeadAudit, Suspect
 from multitask.reporting.audit.text import audit_sentences
 
 EVEN = np.log([0.5, 0.5])

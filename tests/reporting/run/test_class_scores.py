@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from multitask.evaluation.report_schema import ClassScores, LabellingScores
+from multitask.evaluation.scores import ClassScores, LabellingScores
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_scores import ConfusedPair, MatrixCell, absent_in_words, class_scores
 

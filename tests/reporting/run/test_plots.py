@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import matplotlib
 import pytest
 
-from multitask.evaluation.report_schema import ReliabilityBin
+from multitask.evaluation.scores import ReliabilityBin
 from multitask.reporting.run import plots
 from multitask.reporting.run.plots import JOINT, Line
 from multitask.reporting.svg import INK, PAPER, SMALL_PX, WIDTH_PX

@@ -32,6 +32,7 @@ class DataFacts:
         notes: warnings on how the source was read.
         other_files: how many files beside the images are none, by suffix.
         centres: per task whose labels are ranges of a number, the mean number of each label's training images.
+        per_group: the tasks whose label belongs to the group, declared or in the images that train.
         crop: as of ``ImageFacts``.
         fit: likewise.
         first_frames: likewise.
@@ -47,6 +48,7 @@ class DataFacts:
     notes: tuple[str, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     other_files: dict[str, Count] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     centres: dict[str, tuple[Number, ...]] | None = None
+    per_group: tuple[str, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     crop: CropCounts | None = field(default=None, metadata=ONLY_IF_KNOWN)
     fit: FitCounts | None = field(default=None, metadata=ONLY_IF_KNOWN)
     first_frames: FirstFrames | None = field(default=None, metadata=ONLY_IF_KNOWN)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from multitask.data.corrections import CorrectionsRecord, correct
 from multitask.data.empty_cells import EmptyCells, empty_cells
+from multitask.data.per_group import check_per_group, per_group_tasks
 from multitask.data.samples import Samples
 from multitask.data.sentinels import sentinel_notes
 from multitask.data.settings import DataSettings
@@ -45,13 +46,15 @@ class Dataset:
             seed: the run's; the split's is derived from it where it has none of its own.
 
         Raises:
-            UserError: the source, the corrections or the split find something wrong.
+            UserError: the source, the corrections or the split find something wrong, or a group has two labels in a
+                task that is declared to be per group.
         """
         given = settings.source.samples(Path(settings.root), space)
         samples, kept, record = given, np.arange(len(given)), None
         if settings.corrections is not None:
             done = correct(given, settings.corrections)
             samples, kept, record = done.samples, done.kept, done.record
+        check_per_group(samples)
         samples = replace(samples, notes=(*samples.notes, *sentinel_notes(samples)))
         split = split_samples(settings, samples, given, kept, seed)
         return cls(samples, split, samples.labels != given.labels[kept], record)
@@ -71,6 +74,11 @@ class Dataset:
         if not len(self.split.test):
             return self.samples
         return self.samples.take(np.setdiff1d(np.arange(len(self.samples)), self.split.test))
+
+    @cached_property
+    def per_group(self) -> tuple[str, ...]:
+        """The tasks that are per group in the samples that train."""
+        return per_group_tasks(self.training_samples())
 
     @cached_property
     def empty_cells(self) -> EmptyCells:

@@ -49,4 +49,5 @@ def describe(dataset: Dataset, contents: Sequence[bytes]) -> DataFacts:
         corrections=dataset.corrections,
         notes=samples.notes or None,
         other_files=dict(samples.other_files) or None,
+        per_group=dataset.per_group or None,
     )

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.per_group import shares_constant as shares_of_groups
 from multitask.errors import UserError, nearest
 from multitask.evaluation.confident_learning import Judged, Rank
 from multitask.evaluation.group_pooling import LOWEST, Pooling
@@ -33,15 +34,7 @@ def shares_constant(predictions: Predictions) -> dict[str, float]:
 
     Tasks of which no group has two labelled images are left out.
     """
-    groups, shares = predictions.group_indices(), {}
-    for task, labels in zip(predictions.space.task_names, predictions.labels.T, strict=True):
-        known = labels != MISSING
-        sizes = np.bincount(groups[known], minlength=predictions.num_groups)
-        pairs = np.unique(np.stack([groups[known], labels[known]]), axis=1)
-        kinds = np.bincount(pairs[0], minlength=predictions.num_groups)
-        if (sizes > 1).any():
-            shares[task] = float((kinds[sizes > 1] == 1).mean())
-    return shares
+    return shares_of_groups(predictions.space, predictions.labels, predictions.group_indices())
 
 
 def find_suspects(

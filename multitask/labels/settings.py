@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from multitask.labels.space import LabelSpace
 from multitask.labels.task import Task
-from multitask.settings import Float, Settings, Table
+from multitask.settings import Bool, Float, Settings, Table
 from multitask.utils.spelling import MAX_NUMBER, Name
 
 
@@ -41,6 +41,8 @@ class TaskSettings(Settings):
     """
 
     kind: str
+    per_group: Bool | None = None
+    """Whether the images of a group must have the same label. None: they do where those that train do."""
 
     @abstractmethod
     def task(self, name: str) -> Task:

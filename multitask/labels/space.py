@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -99,7 +99,8 @@ class LabelSpace:
                 raise UserError(f"labels.tasks: {problem} (a table's column may keep its own: tasks.TASK.column)")
             if name in RESERVED:
                 raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
-        return cls([task.task(name) for name, task in settings.tasks.items()], settings.impossible)
+        tasks = [replace(task.task(name), per_group=task.per_group) for name, task in settings.tasks.items()]
+        return cls(tasks, settings.impossible)
 
     def cells(self, selections: Sequence[Mapping[str, str]], key: str) -> NDArray[np.bool_]:
         """(C,) bool, the cells that have all labels of one of the selections; an empty selection has them all.

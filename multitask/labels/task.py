@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -26,6 +26,8 @@ class Task:
         edges: for a binned task, where one class ends and the next begins, in the number's unit.
         lowest: for a binned task, the lowest number that there can be, in that unit.
         highest: for a binned task, the highest.
+        per_group: whether the images of a group must have the same label, as declared; None: that is for the data to
+            say. No part of what makes two tasks equal.
 
     >>> mask = Task("mask", ("wear", "incorrect", "not_worn"))
     >>> mask.num_classes, mask.index("incorrect"), mask.index("")
@@ -38,6 +40,7 @@ class Task:
     edges: tuple[float, ...] = ()
     lowest: float = -math.inf
     highest: float = math.inf
+    per_group: bool | None = field(default=None, repr=False, compare=False)
 
     @property
     def num_classes(self) -> int:

@@ -92,6 +92,11 @@ class TestConfig:
             ("heads.age.loss.class_weights={name: explicit, values: [1, 2]}", ("heads.age", "must be 3", "found 2")),
             ("device=gpu", ("device", "'gpu'")),
             ("data.root=/nowhere", ("/nowhere",)),
+            (
+                "labels.tasks.mask.per_group=true",
+                ("labels.tasks.mask.per_group", "12 groups have images with different"),
+            ),
+            ("labels.tasks.gender.per_group=1", ("labels.tasks.gender.per_group", "boolean", "1")),
             ("labels.tasks.hat={classes: [a, b]}", ("labels.tasks.hat", "mask")),
             ("nothing", ("--set nothing", "key=value")),
             ("training.lr=[1", ("--set training.lr", "YAML")),

@@ -13,6 +13,7 @@ from multitask.data.eda.looks import Looks, common_size, look_at
 from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.framing import Framing, frame
 from multitask.data.images import Pixels, Preprocessing
+from multitask.data.per_group import per_group_tasks
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
 from multitask.errors import UserError
@@ -87,6 +88,7 @@ class Inspection:
         grid: per class of ``cells``, some of its images, of as many groups as there are.
         pixels: (H, W, 3) uint8 of every image that is shown, by index.
         framing: the part of them that a network sees; None where no network was given.
+        per_group: the tasks whose label belongs to the group, in the samples that train.
     """
 
     samples: Samples
@@ -103,6 +105,7 @@ class Inspection:
     grid: Mapping[int, tuple[int, ...]]
     pixels: Mapping[int, Pixels]
     framing: Framing | None = None
+    per_group: tuple[str, ...] = ()
 
     @property
     def leaks(self) -> list[Linked]:
@@ -182,6 +185,7 @@ def inspect(
         grid,
         pixels,
         None if network is None else frame(samples, network),
+        per_group_tasks(samples.take(split.train)),
     )
 
 

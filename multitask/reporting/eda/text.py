@@ -26,9 +26,19 @@ def sentences(found: Inspection) -> list[str]:
         *_copies(found),
         *_untrained(found),
         *_unknown(found),
+        *_per_group(found),
         *(f"{note}." for note in found.samples.notes),
         *_other_files(found),
     ]
+
+
+def _per_group(found: Inspection) -> list[str]:
+    """The tasks that a group's images can be answered for together."""
+    if not found.per_group:
+        return []
+    declared = {task.name for task in found.samples.space.tasks if task.per_group}
+    names = [f"{name} (declared)" if name in declared else name for name in found.per_group]
+    return [f"The same in all images of a group: {some(tuple(names))}."]
 
 
 def some(names: tuple[str, ...]) -> str:

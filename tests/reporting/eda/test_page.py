@@ -111,6 +111,15 @@ def test_sentences_say_what_whoever_trains_must_know(found, clean):
     assert sentences(clean)[1:3] == ["All of them can be read.", "No picture was found under two groups."]
 
 
+def test_tasks_per_group_are_named_and_who_declared_them(clean):
+    tasks = [replace(SPACE.tasks[0], per_group=True), SPACE.tasks[1]]
+    declared = replace(clean, samples=replace(clean.samples, space=LabelSpace(tasks)), per_group=("shape", "age"))
+    told = "The same in all images of a group: shape (declared), age."
+    assert told in sentences(declared)
+    assert not any(sentence.startswith("The same in") for sentence in sentences(clean))
+    assert told in Text(render_inspection(declared, "set", CREATED)).words("header")
+
+
 def test_the_page_shows_what_was_found_and_escapes_names(found):
     page = render_inspection(found, "a <set>", CREATED)
     assert page == render_inspection(found, "a <set>", CREATED)

@@ -9,7 +9,7 @@ from typing import Any
 
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from multitask.reporting.run.plots import DASHES, JOINT, MARKERS, Line, name_ends
+from multitask.reporting.run.curves import DASHES, JOINT, MARKERS, Line, name_ends
 from multitask.reporting.study.trial_marks import TITLE
 from multitask.reporting.svg import (
     CHARACTER_PX,

@@ -10,9 +10,9 @@ from markupsafe import Markup
 
 from multitask.labels import JOINT as JOINT_LOSS
 from multitask.progress import EpochRecord
-from multitask.reporting.run import plots
+from multitask.reporting.run import curves
+from multitask.reporting.run.curves import JOINT, Line
 from multitask.reporting.run.gradient_conflict import conflict_sentence
-from multitask.reporting.run.plots import JOINT, Line
 from multitask.reporting.views import PlotView
 
 MOST_PAIRS = 6
@@ -49,7 +49,7 @@ def _weights(history: Sequence[EpochRecord], styles: Mapping[str, int]) -> PlotV
         Line(name, tuple(_number(row.get(name)) for row in rows), JOINT if name == JOINT_LOSS else styles.get(name, 0))
         for name in names
     ]
-    plot = plots.learning_curves(
+    plot = curves.learning_curves(
         [row.epoch for row in history],
         lines,
         ylabel="weight of the loss",
@@ -87,7 +87,7 @@ def _conflict(
         return None
     shown = sorted(sorted(pairs, key=lambda pair: _mean(pairs[pair]))[:MOST_PAIRS], key=list(pairs).index)
     names = {pair: " / ".join(pair) for pair in shown}
-    plot = plots.learning_curves(
+    plot = curves.learning_curves(
         [row.epoch for row in history],
         [Line(names[pair], pairs[pair], place) for place, pair in enumerate(shown)],
         ylabel="cosine of two losses’ gradients",

@@ -11,8 +11,8 @@ from markupsafe import Markup
 from multitask.evaluation.report_schema import TrainingFacts
 from multitask.labels import JOINT as JOINT_LOSS
 from multitask.progress import EpochRecord, best_epoch
-from multitask.reporting.run import plots
-from multitask.reporting.run.plots import JOINT, Line
+from multitask.reporting.run import curves
+from multitask.reporting.run.curves import JOINT, Line
 from multitask.reporting.text import score_text
 from multitask.reporting.views import PlotView
 from multitask.utils.records import value_at
@@ -150,7 +150,7 @@ def _draw(
     if all(value is None for line in lines for value in line.values):
         return None
     return Markup(
-        plots.learning_curves(
+        curves.learning_curves(
             [row.epoch for row in history],
             lines,
             ylabel=ylabel,

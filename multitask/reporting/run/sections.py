@@ -10,8 +10,8 @@ from markupsafe import Markup
 from multitask.evaluation.report_schema import FoldScores
 from multitask.evaluation.scores import ClassScores, UnseenScores
 from multitask.progress import EpochRecord
-from multitask.reporting.run import plots
-from multitask.reporting.run.plots import Line
+from multitask.reporting.run import curves
+from multitask.reporting.run.curves import Line
 from multitask.reporting.text import count_text, interval_text, plural, score_text
 
 
@@ -83,7 +83,7 @@ def fold_scores(rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[
     plot = None
     if any(value is not None for line in lines for value in line.values):
         plot = Markup(
-            plots.learning_curves(
+            curves.learning_curves(
                 range(1, num_epochs + 1),
                 lines,
                 ylabel="joint macro-F1 on validation",

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
-from multitask.reporting.run.plots import JOINT, Line, name_ends
+from multitask.reporting.run.curves import JOINT, Line, name_ends
 from multitask.reporting.study.trial_marks import TITLE, Mark, ScoreRange, draw_marks
 from multitask.reporting.svg import (
     CHARACTER_PX,

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from multitask.progress import EpochRecord, TrainingScores
-from multitask.reporting.run import balance as module
+from multitask.reporting.run import curves
 from multitask.reporting.run.balance import BalanceView, balance_view
-from multitask.reporting.run.plots import JOINT, Line, learning_curves
+from multitask.reporting.run.curves import JOINT, Line, learning_curves
 
 STYLES = {"mask": 0, "gender": 1, "age": 2}
 
@@ -33,7 +33,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[list[Line], Any]]:
         found[key] = (list(lines), level)
         return "plot"
 
-    monkeypatch.setattr(module.plots, "learning_curves", draw)
+    monkeypatch.setattr(curves, "learning_curves", draw)
     return found
 
 

@@ -20,6 +20,7 @@ from PIL import Image
 from multitask.evaluation.report_schema import RunReport
 from multitask.progress import EpochRecord
 from multitask.reporting.html import Mistake, Picture
+from multitask.reporting.run import curves as learning
 from multitask.reporting.run import plots
 from multitask.reporting.run.page import render_report
 from multitask.utils.records import from_data, parse_record
@@ -210,8 +211,9 @@ def rendered(request):
 @pytest.fixture
 def undrawn(monkeypatch):
     """Leaves the plots out, for the tests of words and tables: they take nearly all of a page's time."""
-    for name in ("attribution", "confusion", "distribution", "learning_curves", "reliability"):
-        monkeypatch.setattr(plots, name, lambda *_, key, label, **__: f'<svg id="{key}"></svg>')
+    names = {plots: ("attribution", "confusion", "distribution", "reliability"), learning: ("learning_curves",)}
+    for module, name in ((module, name) for module, found in names.items() for name in found):
+        monkeypatch.setattr(module, name, lambda *_, key, label, **__: f'<svg id="{key}"></svg>')
 
 
 @pytest.fixture
@@ -224,7 +226,7 @@ def curves(monkeypatch, undrawn):
         drawn[key] = (list(epochs), values, strokes)
         return f'<svg id="{key}"></svg>'
 
-    monkeypatch.setattr(plots, "learning_curves", draw)
+    monkeypatch.setattr(learning, "learning_curves", draw)
     return drawn
 
 

@@ -102,8 +102,8 @@ class Config(Settings):
         self.model.sharing.check(self.learned_space())
         for name in self.heads:
             if name not in names:
-                flat = " (model.sharing is flat)" if self.model.sharing.name == "flat" else ""
-                raise ValueError(f"heads.{name}: there is no such head{flat}{nearest(name, names)}")
+                why = f" (model.sharing is {self.model.sharing.name})" if names != self.space().task_names else ""
+                raise ValueError(f"heads.{name}: there is no such head{why}{nearest(name, names)}")
         # Every head stands in the resolved config, also those left at their defaults.
         object.__setattr__(self, "heads", {name: self.heads.get(name, HeadSettings()) for name in names})
         if not any(head.weight for head in self.heads.values()):
@@ -140,7 +140,7 @@ class Config(Settings):
 
     def _unshared(self) -> str | None:
         """Why the heads share no network that is trained; None: they do."""
-        if self.model.sharing.name in ("separate", "branch"):
+        if self.model.sharing.apart:
             return f"model.sharing is {self.model.sharing.name}"
         return "model.backbone.freeze is all" if self.model.backbone.freeze == "all" else None
 

@@ -21,6 +21,13 @@ class SharingSettings(Settings):
 
     name: str
 
+    @property
+    def apart(self) -> bool:
+        """Whether tasks read trunks of their own: then no features are all heads', and a frozen backbone would make the
+        trunks alike.
+        """
+        return False
+
     def learned(self, space: LabelSpace) -> LabelSpace:
         """The label space that the heads learn, a head for each of its tasks: here the tasks' own."""
         return space
@@ -79,6 +86,11 @@ class FlatSettings(SharingSettings):
 
 class ApartSettings(SharingSettings):
     """Tasks that read trunks of their own."""
+
+    @property
+    def apart(self) -> bool:
+        """True."""
+        return True
 
     def check(self, space: LabelSpace) -> None:
         """Refuses a label space of one task."""
@@ -149,7 +161,7 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> ModelSettings:
-        if self.backbone.freeze == "all" and isinstance(self.sharing, ApartSettings):
+        if self.backbone.freeze == "all" and self.sharing.apart:
             raise ValueError(
                 f"sharing: {self.sharing.name} would be ignored, since backbone.freeze is all and copies would "
                 "stay alike; use shared"

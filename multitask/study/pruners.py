@@ -27,6 +27,8 @@ class PrunerSettings(Settings):
     name: str
     several_objectives: ClassVar[bool] = False
     """Whether it can judge trials that have several objectives; Optuna's own cannot."""
+    needs_scores: ClassVar[bool] = True
+    """Whether it judges the objective's value after every epoch, as Optuna's own do; else the histories, or nothing."""
 
     def check(self, num_epochs: int) -> None:
         """Refuses trials of so few epochs that nothing could be pruned.
@@ -68,6 +70,7 @@ class NoPrunerSettings(PrunerSettings):
 
     name: Literal["none"] = "none"
     several_objectives: ClassVar[bool] = True
+    needs_scores: ClassVar[bool] = False
 
     def build(self, num_epochs: int) -> BasePruner:
         """Optuna's ``NopPruner``."""
@@ -141,6 +144,7 @@ class DominatedSettings(PrunerSettings):
 
     name: Literal["dominated"] = "dominated"
     several_objectives: ClassVar[bool] = True
+    needs_scores: ClassVar[bool] = False
     startup_trials: Annotated[Count, Field(le=1_000_000)] = 5
     """Finished trials before any is stopped."""
     warmup_epochs: Annotated[Count, Field(le=100_000)] = 1

@@ -19,6 +19,7 @@ from multitask.progress import EpochRecord, RunningTrial, StudyProgress, SweepSt
 from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
+from multitask.study.histories import FinishedHistories
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
 from multitask.study.metrics import figure
 from multitask.study.pool import Pool, Worker
@@ -254,18 +255,10 @@ class Search:
                 self.outcomes.told(lambda: running.trial.report(value, record.epoch - 1))
         if running.is_base or record.epoch >= running.view.num_epochs:
             return True  # the base is what all others are measured against
-        reason = self.settings.chosen_pruner.verdict(running.trial, running.history, self._finished_histories())
+        others = FinishedHistories(self.study, self._histories)
+        reason = self.settings.chosen_pruner.verdict(running.trial, running.history, others)
         running.stopped = reason or ""
         return reason is None
-
-    def _finished_histories(self) -> dict[int, History]:
-        """The epochs of every finished trial, by number."""
-        if self.settings.chosen_pruner.name == "dominated":
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-                if trial.number not in self._histories:
-                    rows = trial.user_attrs.get(trial_attrs.HISTORY, [])
-                    self._histories[trial.number] = [TrialEpoch(**row) for row in rows]
-        return self._histories
 
     # --- signs of life ------------------------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ class Plan:
                 raise UserError(f"objective: report.json has no figure {metric!r}{nearest(metric, metrics)}")
         pruner = self.settings.chosen_pruner
         pruner.check(self.base.training.epochs)
-        if pruner.name not in ("none", "dominated") and self.settings.objective[0] not in scored:
+        if pruner.needs_scores and self.settings.objective[0] not in scored:
             raise UserError(
                 f"pruner: {pruner.name} needs a score after every epoch, which {self.settings.objective[0]} is not; "
                 f"use none, or one of {', '.join(scored)}"

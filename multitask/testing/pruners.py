@@ -43,7 +43,13 @@ def study_of(settings: PrunerSettings, num_epochs: int = EPOCHS, *directions: Di
     )
 
 
-def train(study: Study, settings: PrunerSettings, scores: Sequence[float | None], others: dict[int, History]) -> str:
+def train(
+    study: Study,
+    settings: PrunerSettings,
+    scores: Sequence[float | None],
+    others: dict[int, History],
+    reported: bool = True,
+) -> str:
     """A trial with these scores after its epochs, as a launch runs it; why it was stopped, or nothing.
 
     Args:
@@ -51,13 +57,14 @@ def train(study: Study, settings: PrunerSettings, scores: Sequence[float | None]
         settings: the pruner.
         scores: of each epoch; with several objectives, of each of them alike.
         others: the finished trials by number; the trial joins them where it is not stopped.
+        reported: whether Optuna is told the scores, as it is of one objective that every epoch has.
     """
     trial = study.ask()
     trial.suggest_float("x", 0, 1)
     several = len(study.directions)
     rows = history(*((score,) * several for score in scores))
     for epoch, score in enumerate(scores):
-        if score is not None and several == 1:
+        if score is not None and several == 1 and reported:
             trial.report(score, epoch)
         reason = settings.verdict(trial, rows[: epoch + 1], others) if epoch + 1 < len(scores) else None
         if reason is not None:
@@ -117,12 +124,25 @@ def judges_several_objectives_where_it_says_so(settings: PrunerSettings) -> None
             expect(False, settings, rule)
 
 
+def judges_by_histories_where_it_needs_no_scores(settings: PrunerSettings) -> None:
+    """``needs_scores``: else it must not matter whether the objective's value was reported."""
+    if settings.needs_scores:
+        return
+    found = []
+    for reported in (True, False):
+        study, others = study_of(settings), dict[int, History]()
+        scores = (0.5,) * 8 + (0.1,) * 8
+        found.append([train(study, settings, [score] * EPOCHS, others, reported) for score in scores])
+    expect(found[0] == found[1], settings, "judge alike without a reported score; or leave needs_scores True")
+
+
 PRUNER_CHECKS = (
     builds_one_of_optunas_and_reads_back,
     best_so_far_is_never_stopped,
     scores_that_are_missing_are_no_error,
     stops_in_a_line,
     judges_several_objectives_where_it_says_so,
+    judges_by_histories_where_it_needs_no_scores,
 )
 """What is checked of a study's pruner, each alone."""
 

@@ -64,6 +64,7 @@ def every_task_has_features_of_the_widths_that_it_says(
     expect_equal(encoder(images()), encoded.pooled, settings, "give the same features of the same images each time")
     trunks = len({id(found) for found in read})
     expect(encoder.num_trunks == trunks, settings, f"say num_trunks as they are: {trunks}")
+    expect(settings.apart == (trunks > 1), settings, f"say apart as it is: {trunks > 1}")
 
 
 def every_parameter_learns(settings: SharingSettings, backbone: BackboneSettings = BACKBONE) -> None:

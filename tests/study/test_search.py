@@ -7,10 +7,10 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from optuna.study import Study
@@ -18,9 +18,11 @@ from optuna.trial import TrialState
 
 from multitask.errors import UserError
 from multitask.progress import StudyProgress
-from multitask.study import trial_attrs
+from multitask.settings.extensions import temporary_extensions
+from multitask.study import PRUNERS, trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
+from multitask.study.pruners import History, NoPrunerSettings
 from multitask.study.search import Interrupt, Search
 from multitask.study.storage import open_storage, open_study
 
@@ -310,6 +312,25 @@ def test_with_several_objectives_what_is_dominated_in_every_head_is_pruned_and_i
         leaders = [trial for trial in study.trials if trial.user_attrs[trial_attrs.SCORES]["tasks"][head] == best[head]]
         assert leaders
         assert all(trial.state == TrialState.COMPLETE for trial in leaders)
+
+
+class AheadSettings(NoPrunerSettings):
+    """Stops what is behind the first finished trial, by the histories."""
+
+    name: Literal["ahead"] = "ahead"  # type: ignore[assignment]
+
+    def verdict(self, trial: Any, history: History, others: Mapping[int, History]) -> str | None:
+        behind = [number for number, other in others.items() if other[0].joint > history[0].joint]
+        return f"behind {min(behind)}" if behind else None
+
+
+def test_a_pruner_of_ones_own_is_given_the_finished_trials(search: Make, make_plan: Make, trained: Make) -> None:
+    with temporary_extensions():
+        PRUNERS["ahead"] = AheadSettings
+        study = search(make_plan(budget={"trials": 8}, pruner="ahead"), trained(quality))
+    pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
+    assert pruned
+    assert all(trial.user_attrs[trial_attrs.NOTE].startswith("behind ") for trial in pruned)
 
 
 # --- interrupts --------------------------------------------------------------------------------------------------

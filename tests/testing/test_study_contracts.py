@@ -106,11 +106,18 @@ class SeveralSettings(MineSettings):
     several_objectives: ClassVar[bool] = True
 
 
+class ScorelessSettings(MineSettings):
+    """Says that it needs no scores, but asks Optuna, which judges by them."""
+
+    needs_scores: ClassVar[bool] = False
+
+
 def test_a_pruner() -> None:
     check_pruner(MineSettings())
     for row, said in (
         (ThirdSettings(), "never stop the best trial so far, as trial 2: third"),
         (TrueSettings(), "say in a line why a trial is stopped, or None where it is not; not "),
+        (ScorelessSettings(), "judge alike without a reported score"),
         (SeveralSettings(), "judge several objectives by the histories, without trial.should_prune"),
     ):
         with pytest.raises(AssertionError, match=rf"^{type(row).__name__} must {said}"):

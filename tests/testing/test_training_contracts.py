@@ -143,6 +143,10 @@ class HalvesSettings(SharingSettings):
 
     name: Literal["halves"] = "halves"
 
+    @property
+    def apart(self) -> bool:
+        return True
+
     def build(
         self, backbone: BackboneSettings, image_size: tuple[int, int], tasks: Sequence[str], pretrained: bool = True
     ) -> Encoder:
@@ -190,6 +194,12 @@ class SameDigestSettings(HalvesSettings):
         return encoder
 
 
+class TogetherSettings(HalvesSettings):
+    @property
+    def apart(self) -> bool:
+        return False
+
+
 class FewerSettings(HalvesSettings):
     """Learns the first task alone."""
 
@@ -202,6 +212,7 @@ def test_a_way_to_share() -> None:
     for row, said in (
         (FewerSettings(), "learn the same classes in the same order"),
         (MiscountedSettings(), r"give colour \(4, \d+\) features, not \(4, \d+\)"),
+        (TogetherSettings(), "say apart as it is: True"),
         (IdleSettings(), "say num_trunks as they are: 1"),
         (UngroupedSettings(), "put every parameter into one of the optimiser's groups"),
         (SameDigestSettings(), "have another state_digest with other weights"),

@@ -81,15 +81,44 @@ def split_samples(
             return fold(rest, settings.fold, settings.folds, seed)
         return hold_out(rest, settings.val_fraction, seed)
 
-    split = deal(given) if given.sides is None else told(given, deal)
+    def of(part: Samples) -> Split:
+        return deal(part) if part.sides is None else told(part, deal)
+
+    validates = settings.source.validates(given)
+    split = of(given) if validates is None else among(given, validates, of)
     if len(kept) < len(given):
         split = split.kept(kept)
     if settings.held_out:
         space = samples.space
         split = without_classes(samples, split, space.cells(settings.held_out, "data.held_out") & space.possible)
     if settings.train_groups is not None:
-        split = limit_groups(replace(samples, labels=given.labels[kept]), split, settings.train_groups, seed)
+        counted = None if validates is None else validates[kept]
+        relabelled = replace(samples, labels=given.labels[kept])
+        split = limit_groups(relabelled, split, settings.train_groups, seed, counted)
     return split
+
+
+def among(samples: Samples, validates: NDArray[np.bool_], split_of: Callable[[Samples], Split]) -> Split:
+    """The split of some samples, with the others in training.
+
+    Others that their source keeps from training do not, nor do those of a group that validates or tests.
+
+    Args:
+        samples: N samples.
+        validates: (N,) bool, those that may validate and test.
+        split_of: splits these.
+
+    Raises:
+        UserError: as of ``split_of``.
+    """
+    inside = np.flatnonzero(validates)
+    split = split_of(samples.take(inside))
+    train, val, test = (inside[part] for part in (split.train, split.val, split.test))
+    unseen = np.isin(samples.groups.astype(str), samples.groups[np.concatenate([val, test])].astype(str))
+    if samples.sides is not None:
+        unseen |= ~np.isin(samples.sides, (MISSING, SIDES.index("train")))
+    others = np.flatnonzero(~validates & ~unseen)
+    return _asserted(samples, Split(np.union1d(train, others), val, test))
 
 
 def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
@@ -212,7 +241,9 @@ def check_learnable(space: LabelSpace, before: NDArray[np.int64], after: NDArray
             )
 
 
-def limit_groups(samples: Samples, split: Split, num_groups: int, seed: int) -> Split:
+def limit_groups(
+    samples: Samples, split: Split, num_groups: int, seed: int, counted: NDArray[np.bool_] | None = None
+) -> Split:
     """The split with only so many groups to train; those that validate stay.
 
     The groups are dealt into halves, these into halves, and so on, which puts them in an order whose every beginning
@@ -223,18 +254,21 @@ def limit_groups(samples: Samples, split: Split, num_groups: int, seed: int) -> 
         split: theirs.
         num_groups: how many are to train.
         seed: of the dealing.
+        counted: (N,) bool, the samples whose groups are limited, while the others train whatever the number; None: all.
 
     Raises:
         UserError: there are not that many.
     """
-    train = samples.take(split.train)
+    limited = split.train if counted is None else split.train[counted[split.train]]
+    train = samples.take(limited)
     if num_groups > train.num_groups:
         raise UserError(f"data.train_groups: {num_groups} were asked for, but there are {train.num_groups} to train")
     order = _in_order(train, np.arange(len(train)), seed)
     names = train.groups.astype(str)
     _, first = np.unique(names[order], return_index=True)
     chosen = names[order[np.sort(first)[:num_groups]]]
-    return replace(split, train=split.train[np.isin(names, chosen)])
+    others = np.setdiff1d(split.train, limited)
+    return replace(split, train=np.union1d(limited[np.isin(names, chosen)], others))
 
 
 def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

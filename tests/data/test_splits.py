@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from multitask.data.samples import Samples
-from multitask.data.splits import Split, fold, hold_out, limit_groups, told, without_classes
+from multitask.data.samples import SIDES, Samples
+from multitask.data.splits import Split, among, fold, hold_out, limit_groups, told, without_classes
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 
@@ -352,3 +352,41 @@ def test_where_every_group_has_classes_of_its_own_the_groups_are_shared_out_by_s
     split = hold_out(samples, 0.2, 0)
     assert 12 <= len(split.val) <= 20
     assert not set(samples.groups[split.val]) & set(samples.groups[split.train])
+
+
+@given(tables(), st.integers(0, 10**6), st.booleans())
+@settings(deadline=None)
+def test_only_the_target_validates_and_none_of_its_groups_trains_elsewhere(
+    samples: Samples, seed: int, shared: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    inside = rng.random(len(samples)) < 0.5
+    if not shared:
+        prefixed = [f"{here}/{group}" for here, group in zip(inside, samples.groups, strict=True)]
+        samples = replace(samples, groups=np.array(prefixed, dtype=object))
+    assume(len(set(samples.groups[inside])) > 1)
+    try:
+        split = among(samples, inside, lambda part: hold_out(part, 0.3, seed))
+        alone = hold_out(samples.take(np.flatnonzero(inside)), 0.3, seed)
+    except UserError:
+        return
+    assert inside[split.val].all()
+    assert set(split.val) == set(np.flatnonzero(inside)[alone.val])
+    assert not set(samples.groups[split.val]) & set(samples.groups[split.train])
+    left = ~np.isin(np.arange(len(samples)), np.concatenate([split.train, split.val]))
+    assert not (left & ~np.isin(samples.groups.astype(str), samples.groups[split.val].astype(str))).any()
+    assert (np.diff(split.train) > 0).all()
+    num = len(set(samples.groups[split.train[inside[split.train]]]))
+    fewer = limit_groups(samples, split, max(1, num - 1), seed, inside)
+    assert len(set(samples.groups[fewer.train[inside[fewer.train]]])) == max(1, num - 1)
+    assert set(fewer.train[~inside[fewer.train]]) == set(split.train[~inside[split.train]])
+
+
+def test_what_another_source_keeps_from_training_does_not_train() -> None:
+    samples = people(8)
+    inside = np.arange(len(samples)) < 28
+    sides = np.where(inside, MISSING, 0)
+    sides[28:35], sides[35:42] = SIDES.index("val"), SIDES.index("test")
+    samples = replace(samples, sides=sides)
+    split = among(samples, inside, lambda part: hold_out(part, 0.3, 0))
+    assert set(split.train) == set(np.arange(56)) - set(split.val) - set(range(28, 42))

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.links import Links
 from multitask.errors import UserError
@@ -27,6 +30,10 @@ class SourceSettings(Settings):
     def says_sides(self) -> bool:
         """Whether the source itself has a validation split."""
         return False
+
+    def validates(self, samples: Samples) -> NDArray[np.bool_] | None:
+        """(N,) bool, the samples that may validate and test; groups of the others only train. None: all."""
+        return None
 
     def check(self, space: LabelSpace) -> None:
         """Refuses settings that do not fit the label space, before any file is read.

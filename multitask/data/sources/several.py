@@ -39,7 +39,10 @@ class SeveralSettings(SourceSettings):
     sources: Annotated[dict[str, PartSettings], Field(min_length=2)]
     """By a name, which its images' paths begin with wherever they are told."""
     query_source: str | None = None
-    """Whose layout the images to be answered are in; None: the first one's."""
+    """Whose layout the images to be answered are in; None: the target's, or the first one's."""
+    target: str | None = None
+    """The source whose images are to be answered in the end: its groups alone validate, test and are counted by
+    ``train_groups``, those of the others only train. None: all sources validate alike."""
     shared_groups: Bool = False
     """Whether a group of one name in two sources is one group; else each source's groups are its own."""
 
@@ -48,15 +51,21 @@ class SeveralSettings(SourceSettings):
         for name in self.sources:
             if problem := identifier_problem(name):
                 raise ValueError(f"sources: {problem}")
-        if self.query_source is not None and self.query_source not in self.sources:
-            near = nearest(self.query_source, self.sources)
-            raise ValueError(f"query_source: there is no source {self.query_source!r}{near}")
+        for key in ("query_source", "target"):
+            found = getattr(self, key)
+            if found is not None and found not in self.sources:
+                raise ValueError(f"{key}: there is no source {found!r}{nearest(found, self.sources)}")
         return self
 
     @property
     def says_sides(self) -> bool:
-        """Whether all of the sources have validation splits."""
-        return all(part.source.says_sides for part in self.sources.values())
+        """Whether the target has a validation split, or all of the sources where there is no target."""
+        parts = self.sources.values() if self.target is None else [self.sources[self.target]]
+        return all(part.source.says_sides for part in parts)
+
+    def validates(self, samples: Samples) -> NDArray[np.bool_] | None:
+        """(N,) bool, the samples of the target; None where there is none."""
+        return None if self.target is None else np.asarray(samples.sources == self.target)
 
     def check(self, space: LabelSpace) -> None:
         """Each source's tasks are the label space's, and every task is labelled by one of them."""
@@ -91,7 +100,7 @@ class SeveralSettings(SourceSettings):
 
     @property
     def _queried(self) -> tuple[str, PartSettings]:
-        name = self.query_source or next(iter(self.sources))
+        name = self.query_source or self.target or next(iter(self.sources))
         return name, self.sources[name]
 
     def _mixed(self, parts: dict[str, Samples], space: LabelSpace) -> Samples:

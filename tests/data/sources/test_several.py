@@ -143,7 +143,35 @@ def test_settings_that_cannot_be(roots: Path) -> None:
     found = problems(SeveralSettings, {**data, "query_source": "shape"})
     assert found == ["query_source: there is no source 'shape'; did you mean 'shapes'?"]
     assert "sources" in problems(SeveralSettings, {"sources": {"prices": data["sources"]["prices"]}})[0]
+    assert problems(SeveralSettings, {**data, "target": "prizes"}) == [
+        "target: there is no source 'prizes'; did you mean 'prices'?"
+    ]
     data["sources"]["a/b"] = data["sources"].pop("prices")
     assert problems(SeveralSettings, data)[0].startswith("sources: a name is made of letters, digits and _")
     del data["sources"]["a/b"]["root"]
     assert any("root" in line for line in problems(SeveralSettings, data))
+
+
+def test_only_the_target_validates_and_is_asked(roots: Path) -> None:
+    samples = read(roots, target="prices")
+    source = SeveralSettings.model_validate(settings(roots, target="prices"))
+    found = source.validates(samples)
+    assert found is not None
+    assert found.tolist() == [True] * 3 + [False] * 2
+    assert SeveralSettings.model_validate(settings(roots)).validates(samples) is None
+    (roots / "shapes" / "queries.csv").touch()
+    (roots / "prices" / "queries.csv").write_text("path\na.jpg\n")
+    (roots / "prices" / "a.jpg").touch()
+    shapes_first = {**settings(roots, target="prices")}
+    shapes_first["sources"] = dict(reversed(shapes_first["sources"].items()))
+    assert SeveralSettings.model_validate(shapes_first).queries(roots / "prices").ids == ("a.jpg",)
+
+
+def test_the_target_alone_may_say_who_validates(roots: Path) -> None:
+    (roots / "prices" / "train.csv").write_text(
+        "path,price,colour,who,split\na.jpg,30,red,1,train\nb.jpg,5,blue,2,val\n"
+    )
+    said = settings(roots, table={"split": "split"})
+    assert SeveralSettings.model_validate({**said, "target": "prices"}).says_sides
+    assert not SeveralSettings.model_validate({**said, "target": "shapes"}).says_sides
+    assert not SeveralSettings.model_validate(said).says_sides

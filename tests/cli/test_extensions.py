@@ -183,3 +183,43 @@ def test_a_studys_workers_import_what_the_launch_may_and_its_folder_runs_nothing
     line = call("report", out).refusal()
     assert line.startswith(f"{out / 'study.yaml'}: extensions: {folder / 'my_losses.py'} is code")
     assert "brier" not in LOSSES
+
+
+def test_contenders_of_a_bakeoff_may_use_it_where_the_line_allows(call: Call, folder: Path, tmp_path: Path) -> None:
+    file, out = write_bakeoff(folder, tmp_path), tmp_path / "out"
+    with temporary_extensions():
+        done = call("bakeoff", file, "--out", out, ALLOW, "-q")
+        assert done.code == 0, done.err
+    used = [read_yaml(path)["heads"]["age"]["loss"]["name"] for path in out.rglob("config.yaml")]
+    assert sorted(used) == ["brier", "brier", "focal", "focal"]
+    shown = call("report", out)  # of figures alone
+    assert shown.code == 0, shown.err
+    assert "brier" in shown.out
+    assert "brier" not in LOSSES
+
+
+def test_an_audit_trains_again_with_it_where_the_line_allows(
+    call: Call, folder: Path, tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    run, out = tmp_path / "run", tmp_path / "audit"
+    line = ["--set", "data.val_fraction=0.2", "--folds", 2, "--out", run, "-q"]
+    with temporary_extensions():
+        trained = call("train", folder / "mine.yaml", *line, ALLOW)
+        assert trained.code == 0, trained.err
+    assert call("audit", run, "--out", out).refusal().endswith(f"then say {ALLOW}")
+    with temporary_extensions():
+        assert call("audit", run, "--out", out, "-q", ALLOW).code == 0
+    image, _, worn, *_ = (run / "predictions-val.csv").read_text().splitlines()[1].split(",")
+    correction = {"path": image, "field": "mask", "from": worn, "to": "wear" if worn != "wear" else "not_worn"}
+    about = {"reason": "r", "source": "s", "tier": "medium"}
+    (out / "corrections.yaml").write_text(dump_yaml({"corrections": [correction | about]}))
+    line = call("audit", run, "--out", out, "--apply").refusal()
+    assert line.startswith(f"{run / 'config.yaml'}: extensions: {folder / 'my_losses.py'} is code")
+    assert not (out / "applied").exists()
+    assert "brier" not in LOSSES
+    with temporary_extensions():
+        done = call("audit", run, "--out", out, "--apply", ALLOW)
+        assert done.code == 0, done.err
+    kept = read_yaml(out / "applied" / "run" / "config.yaml")
+    assert kept["heads"]["age"]["loss"]["name"] == "brier"
+    assert kept["extensions"] == [str(folder / "my_losses.py")]

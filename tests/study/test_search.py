@@ -7,10 +7,10 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 from optuna.study import Study
@@ -19,11 +19,12 @@ from optuna.trial import TrialState
 from multitask.errors import UserError
 from multitask.progress import StudyProgress
 from multitask.settings.extensions import temporary_extensions
-from multitask.study import PRUNERS, trial_attrs
+from multitask.settings.yaml_text import dump_yaml
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
-from multitask.study.pruners import History, NoPrunerSettings
 from multitask.study.search import Interrupt, Search
+from multitask.study.settings import load_study
 from multitask.study.storage import open_storage, open_study
 
 Make = Callable[..., Any]
@@ -314,23 +315,54 @@ def test_with_several_objectives_what_is_dominated_in_every_head_is_pruned_and_i
         assert all(trial.state == TrialState.COMPLETE for trial in leaders)
 
 
-class AheadSettings(NoPrunerSettings):
-    """Stops what is behind the first finished trial, by the histories."""
+OWN_STUDY_PARTS = """
+from typing import Literal
 
-    name: Literal["ahead"] = "ahead"  # type: ignore[assignment]
-
-    def verdict(self, trial: Any, history: History, others: Mapping[int, History]) -> str | None:
-        behind = [number for number, other in others.items() if other[0].joint > history[0].joint]
-        return f"behind {min(behind)}" if behind else None
+from multitask.study import PRUNERS, SAMPLERS, PrunerSettings, SamplerSettings
 
 
-def test_a_pruner_of_ones_own_is_given_the_finished_trials(search: Make, make_plan: Make, trained: Make) -> None:
+class UniformSettings(SamplerSettings):
+    name: Literal["uniform"] = "uniform"
+
+    def build(self, seed):
+        from optuna.samplers import RandomSampler
+
+        return RandomSampler(seed)
+
+
+class AheadSettings(PrunerSettings):
+    name: Literal["ahead"] = "ahead"
+    needs_scores = False
+
+    def build(self, num_epochs):
+        from optuna.pruners import NopPruner
+
+        return NopPruner()
+
+    def verdict(self, trial, history, others):
+        ahead = [number for number, other in others.items() if other[0].joint > history[0].joint]
+        return f"behind trial {min(ahead)} by epoch 1" if ahead else None
+
+
+SAMPLERS["uniform"] = UniformSettings
+PRUNERS["ahead"] = AheadSettings
+"""
+
+
+def test_it_draws_and_stops_by_rules_of_ones_own(search: Make, trained: Make, tiny: Make, tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text(OWN_STUDY_PARTS)
+    base = {"extensions": ["parts.py"], **tiny().model_dump(mode="json")}
+    (tmp_path / "base.yaml").write_text(dump_yaml(base))
+    space = {"training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
+    own = {"sampler": "uniform", "pruner": "ahead", "space": space, "budget": {"trials": 8}}
+    (tmp_path / "study.yaml").write_text(dump_yaml({"name": "test", "base": "base.yaml", **own}))
     with temporary_extensions():
-        PRUNERS["ahead"] = AheadSettings
-        study = search(make_plan(budget={"trials": 8}, pruner="ahead"), trained(quality))
+        plan = load_study(tmp_path / "study.yaml", allow_extensions=True)
+        study = search(plan, trained(quality))
+    assert [type(plan.settings.sampler).__name__, plan.settings.chosen_pruner.name] == ["UniformSettings", "ahead"]
     pruned = [trial for trial in study.trials if trial.state == TrialState.PRUNED]
     assert pruned
-    assert all(trial.user_attrs[trial_attrs.NOTE].startswith("behind ") for trial in pruned)
+    assert all(trial.user_attrs[trial_attrs.NOTE].startswith("behind trial ") for trial in pruned)
 
 
 # --- interrupts --------------------------------------------------------------------------------------------------

@@ -21,11 +21,12 @@ from multitask.progress import Progress, StudyProgress
 from multitask.runs.run import RunResult, run
 from multitask.settings import validate
 from multitask.study.folder import StudyFolder
+from multitask.study.interrupt import Interrupt
 from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool
 from multitask.study.provenance import record_of
 from multitask.study.pruners import NoPrunerSettings
-from multitask.study.search import Interrupt, Search
+from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings, load_study
 from multitask.study.storage import folder_url, open_storage, open_study
 from multitask.study.study import run_study

@@ -24,10 +24,10 @@ from multitask.runs.folder import RunFolder
 from multitask.settings import Changes
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
+from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
 from multitask.study.metrics import figures_in_words
 from multitask.study.pool import Pool
-from multitask.study.search import Interrupt
 from multitask.study.settings import Plan
 from multitask.utils.seeds import derive
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 from optuna.study import Study
@@ -20,44 +18,17 @@ from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.histories import FinishedHistories
+from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
 from multitask.study.metrics import figure
 from multitask.study.pool import Pool, Worker
 from multitask.study.pruners import History
 from multitask.study.settings import Plan
-from multitask.study.storage import (
-    STORAGE_ERRORS,
-    give_up,
-    queue_lost,
-    stale_trials,
-    this_worker,
-    without_heartbeat_warning,
-)
+from multitask.study.storage import STORAGE_ERRORS
+from multitask.study.trial_queue import give_up, queue_lost, stale_trials, this_worker, without_heartbeat_warning
 from multitask.study.trial_results import Outcomes
 
 _TICK_S = 0.1
-
-
-class Interrupt:
-    """Turns Ctrl-C and SIGTERM into a flag, so that no step is cut in two; the second time they end the process."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupt:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
 
 
 @dataclass

@@ -22,11 +22,12 @@ from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.confirmation import Confirmation, candidates
 from multitask.study.confirmation_report import verdict
 from multitask.study.folder import StudyFolder
+from multitask.study.interrupt import Interrupt
 from multitask.study.per_trial import quieten
 from multitask.study.pool import Pool
 from multitask.study.provenance import record_of
 from multitask.study.report import summarise_study
-from multitask.study.search import Interrupt, Search
+from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import (
     check_begun,

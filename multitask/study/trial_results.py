@@ -19,7 +19,7 @@ from multitask.study.messages import Done
 from multitask.study.metrics import figures_in_words
 from multitask.study.pruners import History
 from multitask.study.settings import StudySettings
-from multitask.study.storage import give_up, queue_lost
+from multitask.study.trial_queue import give_up, queue_lost
 
 
 class Outcomes:

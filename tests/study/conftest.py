@@ -28,10 +28,11 @@ from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml
 from multitask.study import pool, trial_attrs
 from multitask.study.folder import StudyFolder
+from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
 from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.provenance import record_of
-from multitask.study.search import Interrupt, Search
+from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, open_storage, open_study
 

@@ -29,7 +29,7 @@ from multitask.reporting.study.report_schema import (
 from multitask.study import trial_attrs
 from multitask.study.report import summarise_study
 from multitask.study.settings import Plan
-from multitask.study.storage import queue
+from multitask.study.trial_queue import queue
 from multitask.utils.records import parse_record, record_to_json
 
 MakePlan = Callable[..., Plan]

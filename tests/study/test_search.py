@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import signal
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -22,8 +20,9 @@ from multitask.settings.extensions import temporary_extensions
 from multitask.settings.yaml_text import dump_yaml
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
+from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost
-from multitask.study.search import Interrupt, Search
+from multitask.study.search import Search
 from multitask.study.settings import load_study
 from multitask.study.storage import open_storage, open_study
 
@@ -415,20 +414,3 @@ def test_what_was_interrupted_leaves_no_run_folder_and_its_worker_is_gone_first(
         Search(study, plan, folder, pool, StudyProgress(), alone=True).run(interrupt)
     assert pool.closed
     assert not folder.trial(0).exists()
-
-
-class TestInterrupt:
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_the_first_signal_is_a_flag_and_the_second_ends_the_process(self, number: int) -> None:
-        with Interrupt() as interrupt:
-            assert not interrupt.asked
-            os.kill(os.getpid(), number)
-            assert interrupt.asked
-            with pytest.raises(KeyboardInterrupt):
-                os.kill(os.getpid(), number)
-
-    def test_handlers_are_put_back(self) -> None:
-        before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-        with Interrupt():
-            assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] != before
-        assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

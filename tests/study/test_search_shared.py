@@ -21,7 +21,8 @@ from multitask.study import trial_attrs
 from multitask.study.messages import Done, Failed, Job, Lost
 from multitask.study.provenance import record_of
 from multitask.study.settings import Plan
-from multitask.study.storage import give_up, open_storage, open_study, queue
+from multitask.study.storage import open_storage, open_study
+from multitask.study.trial_queue import give_up, queue
 
 Make = Callable[..., Any]
 

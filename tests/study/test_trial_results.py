@@ -13,7 +13,7 @@ from multitask.reporting.study.report_schema import TrialEpoch, TrialScores
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.messages import Done
-from multitask.study.storage import give_up
+from multitask.study.trial_queue import give_up
 from multitask.study.trial_results import Outcomes
 
 Make = Callable[..., Any]

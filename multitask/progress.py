@@ -127,7 +127,7 @@ class Progress:
         """A piece of work begins.
 
         Args:
-            name: of the work, as "reading pictures".
+            name: of the work, as "reading images".
             total: the number of units.
             unit: of which each is one.
 

@@ -144,7 +144,7 @@ class Browser:
         """Saves what pages give to a folder."""
         self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
-    def picture(self, path: Path) -> None:
+    def image(self, path: Path) -> None:
         """Writes what is to be seen as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 

@@ -66,14 +66,14 @@ class TestImpossible:
             ({"data.held_out": [{}]}, "data.held_out: leaves nothing to train on"),
             (
                 {"data.held_out": [{"gender": "male"}]},
-                "data.held_out: leaves no picture of gender 'male' to train on; every label must be seen in some other",
+                "data.held_out: leaves no image of gender 'male' to train on; every label must be seen in some other",
             ),
             (
                 {
                     "labels.impossible": [{"age": ">=60", "gender": "male"}],
                     "data.held_out": [{"gender": "female", "age": ">=60"}],
                 },
-                "data.held_out: leaves no picture of age '>=60' to train on",
+                "data.held_out: leaves no image of age '>=60' to train on",
             ),
             ({"data.split_seed": -1}, "data.split_seed: input should be greater than or equal to 0, found -1"),
             ({"data.val_fraction": 1}, "data.val_fraction: input should be less than 1, found 1"),
@@ -510,7 +510,7 @@ class TestShippedConfigs:
         ({"value_range": [0.0, float("inf")]}, "data.value_range.1: "),
     ],
 )
-def test_how_pictures_are_read_is_checked(setting: dict[str, Any], message: str) -> None:
+def test_how_images_are_read_is_checked(setting: dict[str, Any], message: str) -> None:
     config = {
         "labels": {"tasks": {"colour": {"classes": ["red", "blue"]}}},
         "data": {"root": ".", "source": {"name": "folders", "pattern": "{colour}"}, **setting},

@@ -69,7 +69,7 @@ def apply_corrections(
     kept = out.applied / "kept"
     assert folder.num_folds is not None
     if config.model.backbone.freeze == "all" and not changes_images(config.augment):
-        kept.mkdir(exist_ok=True)  # what a frozen backbone makes of the pictures is the same in every fold
+        kept.mkdir(exist_ok=True)  # what a frozen backbone makes of the images is the same in every fold
     run_folds(
         new,
         folder.num_folds,
@@ -116,7 +116,7 @@ def _with_file(own: CorrectionsSettings | None, copy: Path, file: Path) -> dict[
 
 
 def _num_changed(before: Predictions, after: Predictions) -> dict[str, int]:
-    """How many pictures got another label, per task, and how many were dropped."""
+    """How many images got another label, per task, and how many were dropped."""
     places = {image: row for row, image in enumerate(before.images)}
     old = before.labels[[places[image] for image in after.images]]
     changed = (old != after.labels).sum(axis=0)
@@ -127,7 +127,7 @@ def _num_changed(before: Predictions, after: Predictions) -> dict[str, int]:
 
 
 def before_and_after(before: Predictions, after: Predictions, seed: int) -> tuple[LabellingReport, LabellingReport]:
-    """Scores of a run and of the one with corrections, on the pictures that both answered.
+    """Scores of a run and of the one with corrections, on the images that both answered.
 
     Args:
         before: out of fold, with the labels as they were given.

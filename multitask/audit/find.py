@@ -37,7 +37,7 @@ def read_folds(path: Path, data: Path | None = None) -> tuple[TrainedRun, Predic
     trained = folder, config = read_run(path, data)
     if folder.num_folds is None:
         raise UserError(
-            f"{path}: an audit needs answers by networks that did not train on the pictures; train with "
+            f"{path}: an audit needs answers by networks that did not train on the images; train with "
             f"`multitask train {folder.config} --folds 5 --out DIR`"
         )
     folder.read_report()
@@ -61,13 +61,13 @@ def audit_run(
         path: the run.
         out: where to.
         data: the data root, where it is not where the run was trained.
-        constant: the tasks that are alike in all pictures of a group; None: those that are in the given labels.
+        constant: the tasks that are alike in all images of a group; None: those that are in the given labels.
         rank: what suspects are ranked by.
         most: so many are shown on the page.
-        progress: hears of the reading of pictures.
+        progress: hears of the reading of images.
 
     Raises:
-        UserError: as ``read_folds``; the data is gone, or not that of the run; a picture cannot be read.
+        UserError: as ``read_folds``; the data is gone, or not that of the run; an image cannot be read.
     """
     trained, predictions = read_folds(path, data)
     folder, config = trained

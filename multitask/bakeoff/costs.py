@@ -19,7 +19,7 @@ from multitask.utils.files import write_atomically
 from multitask.utils.records import ONLY_IF_KNOWN, Number, read_record, record_to_json
 
 _FEW = (4, 8)
-"""Batch sizes from which the memory of larger ones is reckoned, since it grows by the same with every picture."""
+"""Batch sizes from which the memory of larger ones is reckoned, since it grows by the same with every image."""
 _WARM_BATCHES = 2
 _ANSWERED_BATCHES = 3
 _ROUNDS = 5
@@ -77,7 +77,7 @@ def training_speed(setup: TrainingSetup) -> float:
     """Images per second of an epoch that is measured, after a few batches that are not.
 
     Raises:
-        UserError: a picture cannot be read.
+        UserError: an image cannot be read.
     """
     data, device = setup.data, setup.device
     network = setup.network()
@@ -99,7 +99,7 @@ def inference_speed(setups: Mapping[str, TrainingSetup]) -> dict[str, float]:
         Per contender, the median of the rounds.
 
     Raises:
-        UserError: a picture cannot be read.
+        UserError: an image cannot be read.
     """
     ready = {name: (setup.network().eval(), _few_batches(setup)) for name, setup in setups.items()}
     took: dict[str, list[float]] = {name: [] for name in ready}

@@ -104,7 +104,7 @@ class BakeoffRun:
     def perform(
         self, reuse: Path, on_epoch: Callable[[EpochRecord], None], progress: Progress, keep_checkpoints: bool
     ) -> None:
-        """Trains it, goes on with it, or answers its source's pictures by its own rule.
+        """Trains it, goes on with it, or answers its source's images by its own rule.
 
         Raises:
             UserError: something is not as it must be.
@@ -129,7 +129,7 @@ class BakeoffRun:
             shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
 
     def _answer_again(self, source: BakeoffRun) -> None:
-        """A run folder of the source's network, its pictures answered by this run's decode rule."""
+        """A run folder of the source's network, its images answered by this run's decode rule."""
         theirs, own, config = source.folder, self.folder, self.config
         failure = source.failure()
         answers = None if failure is not None else source.predictions()

@@ -36,21 +36,21 @@ EPOCHS = 20
 FLIPS = AugmentSettings(strength=1.0, flip="alone", colour=0.0, noise=0.0, occlusion=0.0)
 
 
-def measure_data(data: DataModule, seed: int, num_pictures: int, rounds: int) -> Iterator[Measurement]:
+def measure_data(data: DataModule, seed: int, num_images: int, rounds: int) -> Iterator[Measurement]:
     """The ratios, one after the other.
 
     Args:
-        data: whose pictures; of these, JPEG files.
-        seed: of which pictures.
-        num_pictures: at most so many.
+        data: whose images; of these, JPEG files.
+        seed: of which images.
+        num_images: at most so many.
         rounds: turns of each side.
 
     Raises:
-        UserError: there is no JPEG file among the pictures.
+        UserError: there is no JPEG file among the images.
     """
     suffixes = [Path(image).suffix.lower() for image in data.samples.images]
     jpegs = np.flatnonzero(np.isin(suffixes, [".jpg", ".jpeg"]))
-    chosen = np.random.default_rng(derive(seed, "bench")).permutation(jpegs)[:num_pictures]
+    chosen = np.random.default_rng(derive(seed, "bench")).permutation(jpegs)[:num_images]
     if not len(chosen):
         raise UserError(f"bench: there is no JPEG file in {data.samples.root}")
     with one_core():
@@ -78,7 +78,7 @@ def _loading(data: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measur
 
 
 def _plain(size: tuple[int, int], *more: object) -> Callable[[Path], torch.Tensor]:
-    """A picture as most loaders read it."""
+    """An image as most loaders read it."""
     resize = plain_transforms.Resize(size)
     chain = plain_transforms.Compose([resize, *more, plain_transforms.ToTensor()])
 
@@ -97,10 +97,10 @@ def _cached(data: DataModule, chosen: NDArray[np.int64], rounds: int) -> Measure
     plain = _plain(data.preprocessing.size, plain_transforms.RandomHorizontalFlip())
     with tempfile.TemporaryDirectory() as folder:
         shared = SharedPixels(Path(folder), [content_digest(path) for path in paths])
-        pictures = ImageCache(paths, data.preprocessing, "disk", shared=shared)
+        images = ImageCache(paths, data.preprocessing, "disk", shared=shared)
         indices = np.arange(len(paths))
         learned = data.targets(samples)
-        batches = Batches(samples, learned, pictures, indices, size, augmentation=Augmentation(FLIPS), shuffle=True)
+        batches = Batches(samples, learned, images, indices, size, augmentation=Augmentation(FLIPS), shuffle=True)
         epochs = count(1)
 
         def ours() -> None:
@@ -124,13 +124,13 @@ def _augmenting(data: DataModule, chosen: NDArray[np.int64], rounds: int) -> Mea
     batches = np.array_split(pixels, -(-len(pixels) // data.batch_size))
 
     def ours() -> None:
-        for seed, pictures in enumerate(batches):
-            augmentation(pictures, seed)
+        for seed, images in enumerate(batches):
+            augmentation(images, seed)
 
     def other() -> None:
-        for seed, pictures in enumerate(batches):
+        for seed, images in enumerate(batches):
             plain.set_random_state(np.random.default_rng(seed), random.Random(seed))
-            np.stack([plain(image=picture)["image"] for picture in pictures])
+            np.stack([plain(image=image)["image"] for image in images])
 
     name = "augmentation at strength 1, to Albumentations called plainly"
     return side_by_side(name, 0.95, len(pixels), ours, other, rounds, clock=time.process_time)

@@ -13,7 +13,7 @@ from multitask.labels import LabelSpace
 
 DECODED = 20_000
 DECODE_S = 2.0
-"""How long fitting a decode rule on ``DECODED`` pictures may take."""
+"""How long fitting a decode rule on ``DECODED`` images may take."""
 
 
 def decode_fitting(space: LabelSpace) -> Measurement:
@@ -36,7 +36,7 @@ def decode_fitting(space: LabelSpace) -> Measurement:
     slowest = max(took, key=lambda name: took[name])
     seconds = took[slowest]
     return Measurement(
-        f"decode fitting, {DECODED:,} pictures and {space.num_classes} classes, to {DECODE_S:g} s",
+        f"decode fitting, {DECODED:,} images and {space.num_classes} classes, to {DECODE_S:g} s",
         DECODE_S / seconds,
         None,
         None,

@@ -56,7 +56,7 @@ def measure_study(config_path: Path | None, progress: Progress) -> list[Measurem
     """What a study costs beside its runs, and what it saves.
 
     Args:
-        config_path: whose pictures and backbone the frozen features are measured with; None: drawn pictures, and
+        config_path: whose images and backbone the frozen features are measured with; None: drawn images, and
             MobileNetV2 with random weights.
         progress: notified of each measurement.
 
@@ -146,7 +146,7 @@ def _two_workers(plan: Plan, path: Path) -> Measurement:
 
 
 def _random_demo(folder: Path) -> Config:
-    """MobileNetV2 at 128 x 96 px on the drawn pictures; that its weights are random does not change its speed."""
+    """MobileNetV2 at 128 x 96 px on the drawn images; that its weights are random does not change its speed."""
     weights = folder / "random.safetensors"
     settings = BackboneSettings(name="mobilenetv2_100", weights="none")
     torch.manual_seed(0)
@@ -162,7 +162,7 @@ def _random_demo(folder: Path) -> Config:
 
 
 def _features(train: Callable[..., RunResult], path: Path) -> Measurement:
-    """A run on features that another run left, against the same run from pictures; their scores are the same."""
+    """A run on features that another run left, against the same run from images; their scores are the same."""
     path.mkdir()
     reuse = path / "reuse"
     reuse.mkdir()

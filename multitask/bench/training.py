@@ -37,7 +37,7 @@ BATCHES = 6
 STEP_ROUNDS = 32
 STEPS = 2
 """Of the comparison of single steps, whose difference is a hundredth and drowns in longer turns' noise."""
-PICTURES = 300
+NUM_IMAGES = 300
 PEOPLE = 40
 
 
@@ -66,7 +66,7 @@ def benched(config_path: Path | None, people: int = PEOPLE) -> Iterator[Config]:
     """The config that is measured.
 
     Args:
-        config_path: its file; None: three heads on MobileNetV2 at 128 x 96 px, and pictures that are drawn for as long.
+        config_path: its file; None: three heads on MobileNetV2 at 128 x 96 px, and images that are drawn for as long.
         people: how many are drawn.
 
     Raises:
@@ -91,7 +91,7 @@ def benched(config_path: Path | None, people: int = PEOPLE) -> Iterator[Config]:
 
 
 def some_batches(setup: TrainingSetup, progress: Progress) -> Batches:
-    """The first batches' worth of training pictures, from files.
+    """The first batches' worth of training images, from files.
 
     Raises:
         UserError: there are less than a batch.
@@ -99,7 +99,7 @@ def some_batches(setup: TrainingSetup, progress: Progress) -> Batches:
     data, size = setup.data, setup.data.batch_size
     indices = data.split.train[: BATCHES * size]
     if len(indices) < size:
-        raise UserError(f"bench: needs {size} training pictures, found {len(indices)}")
+        raise UserError(f"bench: needs {size} training images, found {len(indices)}")
     return data.batches("train", progress, setup.device, train=True, indices=indices)
 
 
@@ -108,7 +108,7 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
 
     Args:
         config_path: whose network, data and settings; None: three heads on MobileNetV2 at 128 x 96 px, and drawn
-            pictures.
+            images.
         progress: notified of each measurement.
 
     Raises:
@@ -130,7 +130,7 @@ def measure(config_path: Path | None, progress: Progress) -> list[Measurement]:
         for comparison in comparisons:
             found.append(comparison())
             done(len(found))
-        for measured in measure_data(data, config.seed, PICTURES, ROUNDS):
+        for measured in measure_data(data, config.seed, NUM_IMAGES, ROUNDS):
             found.append(measured)
             done(len(found))
         found.append(decode_fitting(data.space))

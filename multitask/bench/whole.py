@@ -32,7 +32,7 @@ from multitask.training.settings import TrainingSettings
 ROUNDS = 3
 EPOCHS = 2
 PEOPLE = 241
-"""Seven pictures each: 1,351 that train and 336 that validate."""
+"""Seven images each: 1,351 that train and 336 that validate."""
 _COMMON = {
     "training.epochs": EPOCHS,
     "training.ema": {"decay": 0.99},
@@ -44,11 +44,11 @@ _COMMON = {
 
 
 def measure_whole(config_path: Path | None, progress: Progress) -> list[Measurement]:
-    """Two ratios: of the time on the wall of whole processes, and of the pictures a second within their epochs.
+    """Two ratios: of the time on the wall of whole processes, and of the images a second within their epochs.
 
     Args:
-        config_path: whose pictures, network and settings of training; None: three heads on MobileNetV2 at 128 x 96 px,
-            and drawn pictures.
+        config_path: whose images, network and settings of training; None: three heads on MobileNetV2 at 128 x 96 px,
+            and drawn images.
         progress: notified of each process.
 
     Raises:
@@ -139,7 +139,7 @@ class _Ours(_Side):
 
 
 class _Plain(_Side):
-    """``plain_timm``, on the same pictures in a folder for each class."""
+    """``plain_timm``, on the same images in a folder for each class."""
 
     def __init__(
         self,
@@ -153,13 +153,13 @@ class _Plain(_Side):
         super().__init__(folder)
         self.num_images = len(data.split.train)
         for split in ("train", "val"):
-            _link(data, split, folder / "pictures")
-        classes = folder / "classes.txt"  # in their order; a split may have no picture of one
+            _link(data, split, folder / "images")
+        classes = folder / "classes.txt"  # in their order; a split may have no image of one
         classes.write_text("".join(f"{index}\n" for index in range(data.space.num_classes)), encoding="utf-8")
         assert training.ema is not None
         self._settings = partial(
             PlainSettings,
-            root=str(folder / "pictures"),
+            root=str(folder / "images"),
             model=backbone.name,
             options=backbone.options,
             classes=str(classes),
@@ -186,7 +186,7 @@ class _Plain(_Side):
 
 
 def _link(data: DataModule, split: str, root: Path) -> None:
-    """A folder for each class with a link to each of its pictures."""
+    """A folder for each class with a link to each of its images."""
     samples = data.samples.take(data.dataset.indices(split))
     for number, (path, index) in enumerate(zip(samples.paths(), samples.classes, strict=True)):
         if index != MISSING:

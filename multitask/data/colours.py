@@ -74,7 +74,7 @@ class Decoding:
 def _check_told(values: NDArray[Any], mode: str) -> None:
     """Refuses values outside the range that their type implies."""
     found = f"from {values.min():g} to {values.max():g}"
-    how = "set data.value_range to what is black and what is white in all pictures, as [0, 255]"
+    how = "set data.value_range to what is black and what is white in all images, as [0, 255]"
     if mode != "F":
         raise UserError(f"holds signed or 32-bit whole numbers ({found}), whose range nothing tells; {how}")
     if values.min() < 0 or values.max() > 1:

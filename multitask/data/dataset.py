@@ -104,7 +104,7 @@ class Dataset:
         if (labels.get(scored, val.classes) == MISSING).all():
             other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
             raise UserError(
-                f"{key}: {metric} is unknown: none of the {len(val)} pictures that validate has "
+                f"{key}: {metric} is unknown: none of the {len(val)} images that validate has "
                 + ("all its labels" if scored == "joint" else "that label")
                 + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
             )

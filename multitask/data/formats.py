@@ -72,7 +72,7 @@ def why_unread(data: bytes) -> str:
     if found == "Git LFS pointer":
         return "it is a pointer of Git LFS; fetch the file with `git lfs pull`"
     if found is None:
-        return "not a picture"
+        return "not an image"
     article = "an" if found[0] in "AEH" and found != "HEIC" else "a"
     if found in FORMATS:
         return f"it is {article} {found} file that is damaged, or of a kind that Pillow does not read"

@@ -73,7 +73,7 @@ class SharedPixels:
                 yield row[None]
             for image, content in zip(paths, self.contents, strict=True):
                 if content_digest(image) != content:
-                    raise UserError(f"{image}: changed while the pictures were read")
+                    raise UserError(f"{image}: changed while the images were read")
 
         return kept(path, len(paths), make, lambda: self.say(f"{path} is damaged, and is made again"))
 

@@ -153,7 +153,7 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
         if isinstance(error, MemoryError):
             raise
         reason = why_unread(data) if isinstance(error, UnidentifiedImageError) else str(error)
-        raise UserError(f"{path}: cannot be read as a picture: {reason}") from None
+        raise UserError(f"{path}: cannot be read as an image: {reason}") from None
 
 
 def read_decoded(image: Image.Image, name: str, decoding: Decoding, use: Callable[[DecodedImage], T]) -> T:

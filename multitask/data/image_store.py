@@ -81,7 +81,7 @@ class ImageStore:
             return self._boxes
         if self.preprocessing.detector is None:
             if self._samples.boxes is None:
-                raise UserError(f"data.crop.name: is box, but the pictures in {self._samples.root} have no boxes")
+                raise UserError(f"data.crop.name: is box, but the images in {self._samples.root} have no boxes")
             self._boxes = self._samples.boxes
         else:
             # They are small, and to find them takes as long as to decode: auto keeps them on disk in any case.
@@ -99,7 +99,7 @@ class ImageStore:
         """
         if self._images is None:
             boxes = self.boxes(progress)
-            on_done = stage_if_begun(progress, "reading pictures", len(self._paths))
+            on_done = stage_if_begun(progress, "reading images", len(self._paths))
             shared = self._shared(progress) if self.cache == "disk" else None
             self._images = ImageCache(self._paths, self.preprocessing, self.cache, on_done, shared, boxes)
         return self._images

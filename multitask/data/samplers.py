@@ -61,7 +61,7 @@ class ClassWeightedSettings(SamplerSettings):
         """(N,) proportional to n_c ** -power."""
         _, classes, counts = np.unique(samples.kinds, return_inverse=True, return_counts=True)
         if len(counts) == 1:
-            raise UserError("data.sampler: class_weighted would be ignored: all pictures that train are of one class")
+            raise UserError("data.sampler: class_weighted would be ignored: all images that train are of one class")
         return _shares(counts[classes].astype(np.float64) ** -self.power)
 
 
@@ -97,8 +97,8 @@ class GroupsBalancedSettings(SamplerSettings):
         groups = samples.group_indices()
         if len(groups) > 1 and groups.max() + 1 == len(groups):
             raise UserError(
-                "data.sampler: groups_balanced would be ignored: each picture that trains is a group of its own; let "
-                "the source say which pictures are of one group"
+                "data.sampler: groups_balanced would be ignored: each image that trains is a group of its own; let "
+                "the source say which images are of one group"
             )
         return _shares(1.0 / np.bincount(groups)[groups])
 

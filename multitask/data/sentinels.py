@@ -20,7 +20,7 @@ def sentinel_notes(samples: Samples) -> list[str]:
             key, bound = ("lowest", "the least") if number < 0 else ("highest", "the greatest")
             num = int((column == number).sum())
             found.append(
-                f"{task.name}: the number of {num:,} {'picture' if num == 1 else 'pictures'} is {number:g}, beyond all "
+                f"{task.name}: the number of {num:,} {'image' if num == 1 else 'images'} is {number:g}, beyond all "
                 f"others; if it stands for unknown, leave the cell empty, and let labels.tasks.{task.name}.{key} name "
                 f"{bound} that there can be"
             )

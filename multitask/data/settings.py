@@ -156,7 +156,7 @@ class DataSettings(Settings):
         if several and self.root:
             raise ValueError(f"root: {self.root} would be ignored: each of several sources has a root of its own")
         if not several and not self.root:
-            raise ValueError("root: must name the folder that the pictures are in")
+            raise ValueError("root: must name the folder that the images are in")
         if isinstance(self.sampler, PerSourceSettings):
             if not isinstance(self.source, SeveralSettings):
                 raise ValueError(f"sampler: per_source needs several sources, found {self.source.name}")

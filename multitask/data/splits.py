@@ -236,7 +236,7 @@ def check_learnable(space: LabelSpace, before: NDArray[np.int64], after: NDArray
         lost = set(before[:, column].tolist()) - set(after[:, column].tolist()) - {MISSING}
         if lost:
             raise UserError(
-                f"data.held_out: leaves no picture of {task.name} {task.classes[min(lost)]!r} to train on; "
+                f"data.held_out: leaves no image of {task.name} {task.classes[min(lost)]!r} to train on; "
                 "every label must be seen in some other cell"
             )
 

@@ -80,7 +80,7 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
         UserError: no sample has a weight, or none has a label for a head.
     """
     if not train.weights.any():
-        raise UserError(f"data.source.weight: is 0 for all {len(train)} pictures that train")
+        raise UserError(f"data.source.weight: is 0 for all {len(train)} images that train")
     for task, column in zip(learned.tasks, targets.labels.T, strict=False):
         if weights[task.name] and (column == MISSING).all():
-            raise UserError(f"heads.{task.name}: none of the {len(train)} pictures that train has a label for it")
+            raise UserError(f"heads.{task.name}: none of the {len(train)} images that train has a label for it")

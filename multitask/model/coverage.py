@@ -80,10 +80,10 @@ def check_reads_whole(settings: BackboneSettings, image_size: tuple[int, int], b
     ways = [] if nearest is None else [f"the nearest size that it reads whole is {nearest[0]} x {nearest[1]}"]
     can_pad = hasattr(getattr(body, "patch_embed", None), "dynamic_img_pad")
     if can_pad and read(image_size, dynamic_img_pad=True) == WHOLE:
-        ways.append("model.backbone.options: {dynamic_img_pad: true} pads the pictures")
+        ways.append("model.backbone.options: {dynamic_img_pad: true} pads the images")
     height, width = image_size
     raise UserError(
-        f"data.image_size: {settings.name} does not read pictures of {height} x {width} px whole: it ignores "
+        f"data.image_size: {settings.name} does not read images of {height} x {width} px whole: it ignores "
         f"{_strips(margins)}" + "".join(f"; {way}" for way in ways)
     )
 

@@ -45,7 +45,7 @@ def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]
         UserError: every sample that trains weighs 0.
     """
     if not samples.weights.any():
-        raise UserError("data.source: every picture that trains has a weight of 0; give some a weight above 0")
+        raise UserError("data.source: every image that trains has a weight of 0; give some a weight above 0")
     labels = trained_labels(objective, samples)
     losses: dict[str, nn.Module] = {name: loss.build(labels[name]) for name, loss in objective.heads.items()}
     for name in losses if objective.learned != samples.space else ():

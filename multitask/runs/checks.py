@@ -37,7 +37,7 @@ def check_accumulate(training: TrainingSettings, num_batches: int) -> None:
     if training.accumulate > num_batches:
         raise UserError(
             f"training.accumulate: must be at most the number of batches in an epoch ({num_batches} of "
-            f"{training.batch_size} pictures), found {training.accumulate}"
+            f"{training.batch_size} images), found {training.accumulate}"
         )
 
 
@@ -63,7 +63,7 @@ def check_smallest_batch(
     if alone:
         height, width = image_size
         raise UserError(
-            f"training.batch_size: {batch_size} leaves one of {batches.num_images} pictures alone in a "
+            f"training.batch_size: {batch_size} leaves one of {batches.num_images} images alone in a "
             f"batch, of which {backbone} at {height} x {width} px has one value per channel "
             f"({alone[0]}), and batch norm cannot be trained on that; use larger batches or a larger data.image_size"
         )

@@ -35,7 +35,7 @@ def paired_differences(
         level: of each interval; where several runs are compared, one above .95 makes .95 for all of them together.
 
     Raises:
-        UserError: the label spaces differ, or two runs share no pictures that both did not train on.
+        UserError: the label spaces differ, or two runs share no images that both did not train on.
     """
     first = predictions[0]
     found = []
@@ -45,7 +45,7 @@ def paired_differences(
         places = {image: row for row, image in enumerate(first.images)}
         rows = np.array([row for row, image in enumerate(other.images) if image in places], dtype=np.int64)
         if not len(rows):
-            raise UserError(f"{name}: shares no pictures with {names[0]}: they were split by other seeds or folds")
+            raise UserError(f"{name}: shares no images with {names[0]}: they were split by other seeds or folds")
         base_rows = np.array([places[image] for image in other.images[rows]])
         if (first.labels[base_rows] != other.labels[rows]).any():
             raise UserError(f"{name}: was scored on other labels than {names[0]}; their scores do not compare")

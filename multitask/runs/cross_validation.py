@@ -113,7 +113,7 @@ def run_folds(
 
 
 def _split_csv(data: list[DataModule]) -> str:
-    """Every picture with the fold that it validates in, or ``test``; nothing where it does in none."""
+    """Every image with the fold that it validates in, or ``test``; nothing where it does in none."""
     samples = data[0].samples
     folds = [""] * len(samples)
     for index, fold in enumerate(data):

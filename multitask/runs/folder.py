@@ -78,7 +78,7 @@ class RunFolder:
         return RunFolder(self.folds / str(index))
 
     def report(self, split: str = "val", suffix: str = "json") -> Path:
-        """The report of a split; that of the validation pictures is plainly ``report``."""
+        """The report of a split; that of the validation images is plainly ``report``."""
         return self.path / (f"report.{suffix}" if split == "val" else f"report-{split}.{suffix}")
 
     def predictions(self, split: str = "val") -> Path:

@@ -1,4 +1,4 @@
-"""The answers of a trained run to the pictures that a source asks for."""
+"""The answers of a trained run to the images that a source asks for."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from multitask.utils.files import csv_text, write_atomically
 
 
 def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progress) -> int:
-    """Answers the pictures that the source's layout asks for under ``root``.
+    """Answers the images that the source's layout asks for under ``root``.
 
     Args:
         trained: the run.
         root: a data root in the layout of the run's source.
-        out: the CSV file, with the columns that the source's layout asks for; written only when every picture was
+        out: the CSV file, with the columns that the source's layout asks for; written only when every image was
             answered.
         progress: notified of every step of the work.
 
     Returns:
-        How many pictures were answered.
+        How many images were answered.
 
     Raises:
-        UserError: a picture is missing or cannot be read; nothing is written.
+        UserError: an image is missing or cannot be read; nothing is written.
     """
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file")

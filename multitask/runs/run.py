@@ -66,7 +66,7 @@ def run(
             that of a run which was never stopped.
         on_epoch: called with each epoch's record; what it raises ends the run.
         progress: notified of everything.
-        reuse: a folder in which decoded pictures and, where nothing can change them, pooled features are kept for
+        reuse: a folder in which decoded images and, where nothing can change them, pooled features are kept for
             other runs; None: nothing is kept.
 
     Raises:

@@ -15,7 +15,7 @@ class LikelihoodMeter:
     """The mean negative log-likelihood of the labels over one epoch, from the very outputs that the losses are of.
 
     It is the same quantity as the validation loss, whatever loss is configured: over the labelled samples, each
-    counting once, and each task's from the marginals of the classes' probabilities. A mixed picture counts for each of
+    counting once, and each task's from the marginals of the classes' probabilities. A mixed image counts for each of
     its two sides by its share.
 
     Args:

@@ -251,7 +251,7 @@ class Trainer:
         Raises:
             DivergedError: a loss, a weight or an answer is no number; the checkpoints are those of the last epoch that
                 was finished with numbers.
-            UserError: a picture cannot be read.
+            UserError: an image cannot be read.
         """
         progress = progress or Progress()
         for epoch in range(len(self.history) + 1, self.settings.epochs + 1):

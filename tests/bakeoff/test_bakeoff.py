@@ -126,7 +126,7 @@ class TestWhole:
 
 class TestBudget:
     def test_images_make_the_epochs_also_where_few_train(self, bakeoff_file: Make, tmp_path: Path) -> None:
-        # Six people have some 42 pictures.
+        # Six people have some 42 images.
         file = bakeoff_file({"training.epochs": 7}, folds=2, axis={"groups": [2, "all"]}, budget={"images": 100})
         report, _ = bake(file, tmp_path / "out")
         for point in report.points:
@@ -284,8 +284,8 @@ class TestGoingOn:
         edges = {"labels.tasks.age.edges": [20, 50]}
         with pytest.raises(UserError, match="of other tasks or classes; name another --out"):
             bake(bakeoff_file(edges, seeds=1), out, set_root)
-        picture = next((data / "train" / "images").rglob("*.jpg"))
-        picture.write_bytes(picture.read_bytes() + b" ")
+        image = next((data / "train" / "images").rglob("*.jpg"))
+        image.write_bytes(image.read_bytes() + b" ")
         with pytest.raises(UserError, match=r"is not the data that the bake-off in .* began with"):
             bake(bakeoff_file(seeds=1), out, set_root)
         assert (out / "report.json").read_bytes() == kept

@@ -18,7 +18,7 @@ def config(tiny: Callable[..., Config]) -> Config:
     return tiny(whole._COMMON)
 
 
-def test_the_plain_script_trains_on_the_same_pictures(config: Config, tmp_path: Path) -> None:
+def test_the_plain_script_trains_on_the_same_images(config: Config, tmp_path: Path) -> None:
     backbone, training = config.model.backbone, config.training
     side = whole._Plain(DataModule(config), backbone, training, config.device, config.seed, tmp_path)
     out = tmp_path / "out"
@@ -28,8 +28,8 @@ def test_the_plain_script_trains_on_the_same_pictures(config: Config, tmp_path: 
     given = json.loads(Path(settings).read_text(encoding="utf-8"))
     plain_timm.main(plain_timm.PlainSettings(**{**given, "workers": 1}))
     assert len(side.epoch_speeds(out)) == whole.EPOCHS
-    assert len(list((tmp_path / "pictures" / "train").glob("*/*"))) == side.num_images
-    assert all(path.is_file() for path in (tmp_path / "pictures").glob("*/*/*"))
+    assert len(list((tmp_path / "images" / "train").glob("*/*"))) == side.num_images
+    assert all(path.is_file() for path in (tmp_path / "images").glob("*/*/*"))
 
 
 def test_ours_is_the_command_on_a_config_file(config: Config, tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ def test_audit_and_application(call: Call, folded: Path, tmp_path: Path) -> None
     line = call("audit", folded, "--out", out, "--apply").refusal()
     assert line.startswith(f"{out / 'corrections.yaml'}: no such file")
     assert f"--apply {out / 'suspects.yaml'}" in line
-    picture = next(iter((folded / "predictions-val.csv").read_text().splitlines()[1:])).split(",")
-    worn = picture[2]
+    image = next(iter((folded / "predictions-val.csv").read_text().splitlines()[1:])).split(",")
+    worn = image[2]
     other = "wear" if worn != "wear" else "not_worn"
     (out / "corrections.yaml").write_text(
-        f"corrections:\n  - {{path: '{picture[0]}', field: mask, from: {worn}, to: {other}, reason: r, source: s, "
+        f"corrections:\n  - {{path: '{image[0]}', field: mask, from: {worn}, to: {other}, reason: r, source: s, "
         "tier: medium}\n"
     )
     done = call("audit", folded, "--out", out, "--apply")

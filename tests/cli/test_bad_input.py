@@ -83,7 +83,7 @@ class TestConfig:
             ("data.train_groups=99", ("data.train_groups", "99", "there are 7 to train")),
             ("data.held_out=[{gendr: female}]", ("data.held_out", "'gendr'", "'gender'")),
             ("data.held_out=[{gender: femal}]", ("data.held_out", "'femal'", "'female'")),
-            ("data.held_out=[{gender: female}]", ("data.held_out", "no picture of gender 'female'")),
+            ("data.held_out=[{gender: female}]", ("data.held_out", "no image of gender 'female'")),
             ("data.held_out={gender: female}", ("data.held_out",)),
             ("data.held_out=[{}]", ("data.held_out", "nothing to train on")),
             ("training.monitor=joint.f1", ("training.monitor", "joint.f1", "joint.macro_f1")),
@@ -197,32 +197,32 @@ class TestTrainingData:
         assert "line 3" in line
         assert "found 4" in line
 
-    def test_no_picture(self, call: Call, config_file: Callable[..., Path], data: Path, tmp_path: Path) -> None:
+    def test_no_image(self, call: Call, config_file: Callable[..., Path], data: Path, tmp_path: Path) -> None:
         next(first_person(data).glob("mask3.*")).unlink()
         line = self.refused(call, config_file, data, tmp_path)
         assert "'mask3'" in line
         assert "found none" in line
 
-    def test_two_of_one_picture(self, call: Call, config_file: Callable[..., Path], data: Path, tmp_path: Path) -> None:
-        picture = next(first_person(data).glob("mask3.*"))
-        twin = picture.with_suffix(".png" if picture.suffix != ".png" else ".jpg")
-        shutil.copy(picture, twin)
+    def test_two_of_one_image(self, call: Call, config_file: Callable[..., Path], data: Path, tmp_path: Path) -> None:
+        image = next(first_person(data).glob("mask3.*"))
+        twin = image.with_suffix(".png" if image.suffix != ".png" else ".jpg")
+        shutil.copy(image, twin)
         line = self.refused(call, config_file, data, tmp_path)
-        assert picture.name in line
+        assert image.name in line
         assert twin.name in line
 
     @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
     @pytest.mark.parametrize("cache", ["memory", "none"])
-    def test_unreadable_picture(
+    def test_unreadable_image(
         self, call: Call, config_file: Callable[..., Path], data: Path, tmp_path: Path, damage: str, cache: str
     ) -> None:
-        picture = next(first_person(data).glob("mask3.*"))
-        content = picture.read_bytes()
-        picture.write_bytes({"truncated": content[: len(content) // 2], "text": b"no picture", "empty": b""}[damage])
+        image = next(first_person(data).glob("mask3.*"))
+        content = image.read_bytes()
+        image.write_bytes({"truncated": content[: len(content) // 2], "text": b"no image", "empty": b""}[damage])
         config = config_file({"data.root": str(data), "data.cache": cache, "data.val_fraction": 0})
         line = call("train", config, "--out", tmp_path / "run").refusal()
-        assert str(picture) in line
-        assert "cannot be read as a picture" in line
+        assert str(image) in line
+        assert "cannot be read as an image" in line
 
 
 class TestPredict:
@@ -235,17 +235,17 @@ class TestPredict:
         assert path.read_text() == "from before"
         assert not [other for other in tmp_path.iterdir() if other.name.endswith(".part")]
 
-    def test_missing_picture(self, call: Call, trained: Path, data: Path, out: Path) -> None:
+    def test_missing_image(self, call: Call, trained: Path, data: Path, out: Path) -> None:
         gone = sorted((data / "eval" / "images").iterdir())[3]
         gone.unlink()
         assert str(gone) in call("predict", trained, "--data", data, "-o", out).refusal()
 
-    def test_unreadable_picture(self, call: Call, trained: Path, data: Path, out: Path) -> None:
+    def test_unreadable_image(self, call: Call, trained: Path, data: Path, out: Path) -> None:
         bad = sorted((data / "eval" / "images").iterdir())[3]
-        bad.write_bytes(b"no picture")
+        bad.write_bytes(b"no image")
         line = call("predict", trained, "--data", data, "-o", out).refusal()
         assert str(bad) in line
-        assert "not a picture" in line
+        assert "not an image" in line
 
     def test_missing_list(self, call: Call, trained: Path, data: Path, out: Path) -> None:
         (data / "eval" / "info.csv").unlink()

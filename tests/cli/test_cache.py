@@ -28,7 +28,7 @@ def test_shows_and_clears_what_a_run_left(
     done = call("train", config, "--out", tmp_path / "run")
     assert done.code == 0, done.err
     [file] = home.glob("pixels-*.npy")
-    assert f"writing 194 kB to {file}" in done.out  # 84 pictures of 32 x 24 pixels
+    assert f"writing 194 kB to {file}" in done.out  # 84 images of 32 x 24 pixels
     for words in ((), (config,), (home,)):
         shown = call("cache", *words)
         assert shown.code == 0, shown.err

@@ -251,7 +251,7 @@ class TestConfig:
 def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multitask.bench.training.ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.training.STEP_ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench.training.PICTURES", 5)
+    monkeypatch.setattr("multitask.bench.training.IMAGES", 5)
     monkeypatch.setattr("multitask.bench.decoding.DECODED", 200)
     monkeypatch.setattr("multitask.bench.data.EPOCHS", 1)
     done = call("bench", config_file())
@@ -264,7 +264,7 @@ def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], m
         "loading JPEG",
         "batches from the",
         "augmentation at",
-        "decode fitting, 200 pictures and 18 classes",
+        "decode fitting, 200 images and 18 classes",
     ):
         assert name in words
 

@@ -21,7 +21,7 @@ def test_writes_a_page_and_says_what_it_found(
     monkeypatch.chdir(tmp_path)
     done = call("eda", config_file())
     assert done.code == 0, done.err
-    assert "looking at pictures: 84 images" in done.out
+    assert "looking at images: 84 images" in done.out
     assert "looking for copies: 84 images" in done.out
     assert "84 pictures of 12 groups" in done.out
     assert "No picture was found under two groups." in done.out
@@ -40,7 +40,7 @@ def test_quiet_says_nothing_and_out_names_the_page(call: Call, config_file: Conf
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_damaged_picture_is_listed_and_a_copy_is_a_leak(
+def test_a_damaged_image_is_listed_and_a_copy_is_a_leak(
     call: Call, config_file: ConfigFile, drawn: Path, tmp_path: Path, tiny: Callable[..., Config]
 ) -> None:
     from multitask.runs.data_module import DataModule
@@ -61,7 +61,7 @@ def test_a_damaged_picture_is_listed_and_a_copy_is_a_leak(
     assert "1 set is on both sides of the split: a leak." in done.out
     assert f"{source.parent.name} (train)" in done.out
     assert f"{target.parent.name} (val)" in done.out
-    assert f"{broken.relative_to(root)}: cannot be read as a picture" in done.out
+    assert f"{broken.relative_to(root)}: cannot be read as an image" in done.out
 
 
 @pytest.mark.parametrize(

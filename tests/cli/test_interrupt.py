@@ -147,7 +147,7 @@ def test_an_interrupt_before_training_leaves_nothing(
         env=environment(PYTHONUNBUFFERED="1"),
     )
     assert process.stdout is not None
-    while b"reading pictures" not in (line := process.stdout.readline()):
+    while b"reading images" not in (line := process.stdout.readline()):
         assert line, "the process ended early"
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

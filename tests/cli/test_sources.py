@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = {
 
 
 def draw(path: Path, garment: str, colour: str, seed: int) -> None:
-    """A picture of a garment: a narrow thing or a wide one, in its colour."""
+    """An image of a garment: a narrow thing or a wide one, in its colour."""
     rng = np.random.default_rng(seed)
     pixels = rng.integers(200, 255, (32, 32, 3), dtype=np.uint8)
     left = {"shirt": 12, "skirt": 4}[garment]
@@ -44,17 +44,17 @@ def write(path: Path, header: str, rows: list[str]) -> None:
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
-    """48 pictures of 24 products, every third without a garment, every fifth without a colour; 6 to be answered."""
+    """48 images of 24 products, every third without a garment, every fifth without a colour; 6 to be answered."""
     root = tmp_path / "set"
     rows = []
     for row in range(48):
         garment, colour = GARMENTS[row // 2 % 2], list(COLOURS)[row // 4 % 3]
-        draw(root / f"pictures/{row:02d}.png", garment, colour, row)
+        draw(root / f"images/{row:02d}.png", garment, colour, row)
         rows.append(
-            f"pictures/{row:02d}.png,{garment if row % 3 else ''},{colour if row % 5 else ''},p{row // 2},{1 + row % 2}"
+            f"images/{row:02d}.png,{garment if row % 3 else ''},{colour if row % 5 else ''},p{row // 2},{1 + row % 2}"
         )
     write(root / "train.csv", "path,garment,colour,product,weight", rows)
-    asked = [f"pictures/{row:02d}.png,skirt,blue,p{row // 2}" for row in range(6)]
+    asked = [f"images/{row:02d}.png,skirt,blue,p{row // 2}" for row in range(6)]
     write(root / "queries.csv", "path,garment,colour,product", asked)
     return root
 
@@ -95,14 +95,14 @@ def test_a_table_with_missing_labels_trains_reports_and_predicts(
     for task in ("garment", "colour"):
         assert report["tasks"][task]["num_images"] == sum(row[task] != "" for row in rows)
     assert report["joint"]["num_images"] == sum(row["class"] != "" for row in rows)
-    assert "pictures_missing" not in report
+    assert "images_missing" not in report
     split = read(run / "split.csv")
     sides = {row["group"]: {other["split"] for other in split if other["group"] == row["group"]} for row in split}
     assert set(map(len, sides.values())) == {1}
 
     assert call("predict", run, "--data", table, "-o", out, "-q").code == 0
     answers = read(out)
-    assert [row["path"] for row in answers] == [f"pictures/{row:02d}.png" for row in range(6)]
+    assert [row["path"] for row in answers] == [f"images/{row:02d}.png" for row in range(6)]
     for row in answers:
         assert row["class"] == f"{row['garment']}/{row['colour']}"
     assert call("evaluate", run, "--split", "eval", "-q").code == 0
@@ -121,7 +121,7 @@ def test_what_is_odd_in_a_table_is_said_once(
     write(table / "train.csv", "path,garment,colour,product,price", rows)
     tasks = {"garment": {"classes": list(GARMENTS)}, "price": {"kind": "binned", "edges": [30]}}
     path, run = config({"val_fraction": None}, labels={"tasks": tasks}), tmp_path / "run"
-    spelt, coded = "train.csv, product: 24 names are typed in several ways", "price: the number of 16 pictures is -1"
+    spelt, coded = "train.csv, product: 24 names are typed in several ways", "price: the number of 16 images is -1"
     for words in (("train", path, "--folds", 2, "--out", run), ("eda", path, "--out", tmp_path / "eda.html")):
         done = call(*words)
         assert done.code == 0, done.err
@@ -139,7 +139,7 @@ def test_what_is_odd_in_a_table_is_said_once(
     )
 
 
-def test_classes_without_pictures_have_a_cure_and_then_stand_in_no_table(
+def test_classes_without_images_have_a_cure_and_then_stand_in_no_table(
     call: Call, config: Callable[..., Path], tmp_path: Path
 ) -> None:
     tasks = {"garment": {"classes": list(GARMENTS)}, "colour": {"classes": [*COLOURS, "violet"]}}
@@ -253,21 +253,21 @@ def test_a_resumed_run_draws_what_one_that_was_not_stopped_draws(
 
 def test_corrections_are_made_and_recorded(call: Call, config: Callable[..., Path], tmp_path: Path) -> None:
     fix = {"field": "colour", "from": "red", "to": "blue", "reason": "looked", "source": "me", "tier": "medium"}
-    drop = {"path": "pictures/47.png", "field": "drop", "reason": "blurred", "source": "me", "tier": "weak"}
+    drop = {"path": "images/47.png", "field": "drop", "reason": "blurred", "source": "me", "tier": "weak"}
     fixes = tmp_path / "fixes.yaml"
-    fixes.write_text(dump_yaml({"corrections": [{"path": "pictures/01.png", **fix}, drop]}))
+    fixes.write_text(dump_yaml({"corrections": [{"path": "images/01.png", **fix}, drop]}))
     path = config({"corrections": {"files": ["fixes.yaml"], "tier": "medium"}})
     run = tmp_path / "run"
     assert call("train", path, "--out", run, "-q").code == 0
     record = json.loads((run / "data.json").read_text())["corrections"]
-    assert record["applied"] == [{"file": str(fixes), "path": "pictures/01.png", **fix, "num_images": 1}]
+    assert record["applied"] == [{"file": str(fixes), "path": "images/01.png", **fix, "num_images": 1}]
     # a run goes on only with the data that it began with
     assert call("train", run / "config.yaml", "--out", run, "--resume", "-q").code == 0
     fixes.write_text(dump_yaml({"corrections": [drop]}))
     assert "is not the data" in call("train", run / "config.yaml", "--out", run, "--resume").refusal()
-    fixes.write_text(dump_yaml({"corrections": [{"path": "pictures/02.png", **fix, "from": "green"}]}))
+    fixes.write_text(dump_yaml({"corrections": [{"path": "images/02.png", **fix, "from": "green"}]}))
     line = call("train", path, "--out", tmp_path / "other").refusal()
-    assert line == f"{fixes}: corrections.0: colour of path 'pictures/02.png' must be 'green', found 'red'"
+    assert line == f"{fixes}: corrections.0: colour of path 'images/02.png' must be 'green', found 'red'"
     assert not (tmp_path / "other").exists()
 
 
@@ -280,7 +280,7 @@ class TestBadInput:
             (None, "x.png,shrt,red,p1", "train.csv, line 2: garment: unknown class 'shrt'; did you mean 'shirt'"),
             (None, "/etc/x.png,shirt,red,p1", "train.csv, line 2: path: must be a path inside the data root"),
             (None, "../x.png,shirt,red,p1", "train.csv, line 2: path: leaves the data root: '../x.png'"),
-            (None, "pictures/00.png,shirt,red,p1", "train.csv, line 3: path 'pictures/00.png' stands in line 2 too"),
+            (None, "images/00.png,shirt,red,p1", "train.csv, line 3: path 'images/00.png' stands in line 2 too"),
             (None, "gone.png,shirt,red,p1", "gone.png: no such file"),
         ],
     )
@@ -320,14 +320,14 @@ class TestBadInput:
         path = config({"source": {"name": "folders", "pattern": "{colour}_{garment}"}})
         line = call("train", path, "--out", tmp_path / "run").refusal()
         folder = tmp_path / "set" / "train" / "redskirt"
-        assert line == f"{folder}: holds pictures, but its name does not match the pattern '{{colour}}_{{garment}}'"
+        assert line == f"{folder}: holds images, but its name does not match the pattern '{{colour}}_{{garment}}'"
 
     @pytest.mark.parametrize(
         ("setting", "line"),
         [
             ("data.source.groop=x", "data.source.groop: unknown key (of 'table'); did you mean 'group'?"),
             ("data.source.tasks.garmet={}", "data.source.tasks.garmet: labels.tasks has no such task; did you mean"),
-            ("data.root=''", "data.root: must name the folder that the pictures are in"),
+            ("data.root=''", "data.root: must name the folder that the images are in"),
             ("data.sampler=per_source", "data.sampler: per_source needs several sources, found table"),
             ("data.sampler.name=uniformly", "data.sampler.name: unknown name 'uniformly'; did you mean 'uniform'?"),
             ("data.sampler={name: class_weighted, power: 0}", "data.sampler.power: input should be greater than 0"),

@@ -28,7 +28,7 @@ def draw(path: Path, colour: tuple[int, int, int], width: int, seed: int) -> Non
 
 
 def make(root: Path, scrambled: bool = False) -> None:
-    """40 pictures of 20 products in a table; scrambled: those that test are others, with other labels."""
+    """40 images of 20 products in a table; scrambled: those that test are others, with other labels."""
     lines = ["path,colour,price,product,part"]
     for row in range(40):
         other = scrambled and row in TEST

@@ -45,11 +45,11 @@ def main() -> None:
     )
     samples = config.data.source.samples(table.parent, config.space())
     split = split_samples(config.data, samples, samples, np.arange(len(samples)), config.seed)
-    # Of the pictures nothing is kept here: this is about the index.
-    pictures = np.broadcast_to(np.zeros((1, 2, 2, 3), dtype=np.uint8), (len(samples), 2, 2, 3))
+    # Of the images nothing is kept here: this is about the index.
+    images = np.broadcast_to(np.zeros((1, 2, 2, 3), dtype=np.uint8), (len(samples), 2, 2, 3))
     learned = Targets.of(samples, config.learned_space(), False)
     for sampler in (None, ClassWeightedSettings()):
-        batches = Batches(samples, learned, pictures, split.train, 256, shuffle=True, sampler=sampler)
+        batches = Batches(samples, learned, images, split.train, 256, shuffle=True, sampler=sampler)
         served = sum(len(batch) for batch in batches.epoch(1))
         assert served == len(split.train)
     assert samples.paths()[len(samples) - 1].is_relative_to(table.parent)

@@ -15,7 +15,7 @@ OFF = dict.fromkeys(FAMILIES, 0.0)
 
 @pytest.fixture
 def images() -> list[np.ndarray]:
-    """Smooth pictures: in pure noise a shift would be as large as a turn."""
+    """Smooth images: in pure noise a shift would be as large as a turn."""
     y, x = np.mgrid[0:48, 0:36]
     return [
         np.stack([120 + 80 * np.sin((x + 7 * n) / 6), 120 + 80 * np.cos(y / 7 + n), (x * 3 + y * 2 + n) % 256], axis=2)
@@ -74,7 +74,7 @@ class TestEveryFamily:
         strong = [t.to_dict()["transform"] for t in transforms(only(family, 1.0))]
         assert all(b["p"] > a["p"] for a, b in zip(weak, strong, strict=True))
 
-    def test_pictures_move_further_with_strength(self, family: str, images: list[np.ndarray]) -> None:
+    def test_images_move_further_with_strength(self, family: str, images: list[np.ndarray]) -> None:
         moved = [changed(only(family, strength), images) for strength in (0.0, 0.3, 0.65, 1.0)]
         assert moved[0] == 0
         assert moved == sorted(moved)
@@ -113,7 +113,7 @@ class TestEveryFamily:
         ({"strength": 0, "mix": {"mixup_alpha": 3.0}}, False),
     ],
 )
-def test_whether_anything_changes_a_picture(settings: dict[str, Any], expected: bool) -> None:
+def test_whether_anything_changes_an_image(settings: dict[str, Any], expected: bool) -> None:
     assert changes_images(AugmentSettings.model_validate(settings)) is expected
 
 
@@ -129,7 +129,7 @@ class TestFlipsAlone:
     def changed(self, **changes: Any) -> AugmentSettings:
         return self.SETTINGS.model_copy(update=changes)
 
-    def test_every_picture_is_as_it_was_or_its_mirror_image(self, images: list[np.ndarray]) -> None:
+    def test_every_image_is_as_it_was_or_its_mirror_image(self, images: list[np.ndarray]) -> None:
         augmentation, before = Augmentation(self.SETTINGS), np.stack(images)
         flipped = []
         for seed in range(40):
@@ -163,7 +163,7 @@ def test_the_same_seed_gives_the_same_batch_and_another_another(images: list[np.
 
 
 def test_transforms_draw_independently(images: list[np.ndarray]) -> None:
-    """Blur, noise and compression of one family do not all happen to the same pictures."""
+    """Blur, noise and compression of one family do not all happen to the same images."""
     augmentation = Augmentation(only("noise", 1.0))
     touched = [(augmentation(images[:1], seed)[0] != images[0]).any() for seed in range(200)]
     alone = 0.3  # each of the three transforms

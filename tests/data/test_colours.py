@@ -1,4 +1,4 @@
-"""Pictures that are no plain 8-bit RGB: each becomes what a viewer shows, by one rule for all, or is refused."""
+"""Images that are no plain 8-bit RGB: each becomes what a viewer shows, by one rule for all, or is refused."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class TestDepth:
         path.write_bytes(b"P5 %d %d 65535\n" % (WIDTH, HEIGHT) + (GREY.astype(">u2") * 257).tobytes())
         np.testing.assert_array_equal(load(path)[..., 0], GREY)
 
-    def test_a_dark_picture_stays_dark(self, tmp_path: Path) -> None:
+    def test_a_dark_image_stays_dark(self, tmp_path: Path) -> None:
         assert load(saved((GREY / 2550).astype(np.float32), tmp_path / "x.tif")).max() == 26
         assert load(saved(GREY.astype(np.uint16) * 16, tmp_path / "y.tif")).max() == 15  # 12 bits: nothing tells
 
@@ -82,7 +82,7 @@ class TestDepth:
         assert (middle[:, :8] == 0).all()
         assert (middle[:, -8:] == 255).all()
 
-    def test_a_range_that_is_set_leaves_8_bit_pictures_alone(self, tmp_path: Path) -> None:
+    def test_a_range_that_is_set_leaves_8_bit_images_alone(self, tmp_path: Path) -> None:
         path = saved(HIDDEN, tmp_path / "x.png")
         np.testing.assert_array_equal(load(path, Decoding(value_range=(0.0, 10.0))), HIDDEN)
 

@@ -28,7 +28,7 @@ SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "corrections").iterdir
 
 
 def people(*ids: str, gender: str = "male", age: float = 40) -> Samples:
-    """Three pictures of each person: masked, incorrect, without."""
+    """Three images of each person: masked, incorrect, without."""
     images = [f"images/{name}_x/{stem}.jpg" for name in ids for stem in ("mask1", "incorrect_mask", "normal")]
     num = len(images)
     values = {"mask": list(SPACE.tasks[0].classes) * len(ids), "gender": [gender] * num, "age": [age] * num}
@@ -97,11 +97,11 @@ class TestWhatIsDone:
             ("images", [0, 1, 2, 3, 4, 5]),
         ],
     )
-    def test_by_a_pictures_a_folders_or_a_groups_path(self, tmp_path: Path, path: str, rows: list[int]) -> None:
+    def test_by_an_images_a_folders_or_a_groups_path(self, tmp_path: Path, path: str, rows: list[int]) -> None:
         samples, _ = done(tmp_path, people("1", "2"), entry(id=None, path=path))
         assert np.flatnonzero(samples.labels[:, 1]).tolist() == rows
 
-    def test_of_a_persons_pictures_those_with_the_wrong_label(self, tmp_path: Path) -> None:
+    def test_of_a_persons_images_those_with_the_wrong_label(self, tmp_path: Path) -> None:
         fix = entry(field="mask", **{"from": "incorrect", "to": "wear"})
         samples, record = done(tmp_path, people("1"), fix)
         assert samples.labels[:, 0].tolist() == [0, 0, 2]
@@ -163,7 +163,7 @@ class TestWhatIsDone:
         samples = Samples.from_values(space, Path("/"), ["a.jpg"], ["a"], {"age": [45]}, "test")
         assert refused(tmp_path, samples, fix) == "corrections.0: age: '<30' is not inside one of a, b, c"
 
-    def test_dropped_pictures_are_gone(self, tmp_path: Path) -> None:
+    def test_dropped_images_are_gone(self, tmp_path: Path) -> None:
         samples, record = done(tmp_path, people("1", "2"), entry(field="drop", **{"from": None, "to": None}))
         assert set(samples.groups) == {"2_x"}
         assert len(samples) == 3
@@ -284,8 +284,8 @@ class TestWhatDoesNotMatch:
         with pytest.raises(UserError, match=r"mask1\.jpg: is labelled 'wear/female/30-60', which labels\.impossible"):
             done(tmp_path, replace(samples, space=space), entry())
 
-    def test_all_pictures_dropped(self, tmp_path: Path) -> None:
-        with pytest.raises(UserError, match=r"^data\.corrections: drop every picture$"):
+    def test_all_images_dropped(self, tmp_path: Path) -> None:
+        with pytest.raises(UserError, match=r"^data\.corrections: drop every image$"):
             done(tmp_path, people("1"), entry(field="drop", **{"from": None, "to": None}))
 
 
@@ -297,7 +297,7 @@ class TestFiles:
             ({"id": None}, "corrections.0.path: must be given, or id, and not both"),
             ({"to": None}, "corrections.0: from: must be given, and to, unless field is drop"),
             ({"to": "male"}, "corrections.0.to: is what from is, 'male'"),
-            ({"field": "drop"}, "corrections.0.field: drop takes pictures out; from and to would be ignored"),
+            ({"field": "drop"}, "corrections.0.field: drop takes images out; from and to would be ignored"),
             ({"tier": "sure"}, "corrections.0.tier: input should be 'strong', 'medium', 'weak' or 'contested'"),
             ({"reason": None}, "corrections.0.reason: field required"),
             ({"form": "male"}, "corrections.0.form: unknown key; did you mean 'from'?"),

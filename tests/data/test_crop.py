@@ -1,4 +1,4 @@
-"""Which part of a picture is used: in it, of the right shape, around the box, and the fallback where there is none."""
+"""Which part of an image is used: in it, of the right shape, around the box, and the fallback where there is none."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TestAround:
         st.integers(1, 900), st.integers(1, 900), st.floats(0.2, 5), st.floats(0, 2), st.tuples(*[st.floats(0, 1)] * 4)
     )
     @settings(deadline=None, max_examples=300)
-    def test_is_in_the_picture_and_holds_the_box(
+    def test_is_in_the_image_and_holds_the_box(
         self, width: int, height: int, aspect: float, margin: float, corners: tuple[float, float, float, float]
     ) -> None:
         x, y = sorted(corners[:2]), sorted(corners[2:])
@@ -81,7 +81,7 @@ class TestAround:
     @pytest.mark.parametrize(
         "box", [[50, 20, 40, 60], [50, 60, 60, 60], [300, 10, 310, 20], [10, -20, 20, -10], [np.inf] * 4]
     )
-    def test_a_box_that_is_no_part_of_the_picture_is_refused(self, box: list[float]) -> None:
+    def test_a_box_that_is_no_part_of_the_image_is_refused(self, box: list[float]) -> None:
         with pytest.raises(UserError, match="is no part of its 200 x 100 pixels"):
             around(np.array(box, dtype=float), 0, 200, 100, 0.75)
 
@@ -97,10 +97,10 @@ class TestBoxedPixels:
 
     BOX = np.array([30.0, 60, 60, 100])
 
-    def test_the_box_fills_the_picture(self, path: Path) -> None:
+    def test_the_box_fills_the_image(self, path: Path) -> None:
         assert (Preprocessing((40, 30), BoxSettings()).load(path, self.BOX) == 255).all()
 
-    def test_pixels_count_in_the_picture_that_exif_sets_upright(self, path: Path, tmp_path: Path) -> None:
+    def test_pixels_count_in_the_image_that_exif_sets_upright(self, path: Path, tmp_path: Path) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
         with Image.open(path) as image:
@@ -119,7 +119,7 @@ class TestBoxedPixels:
             found = Preprocessing((40, 30), BoxSettings(**fallback)).load(path, box)  # type: ignore[arg-type]
             np.testing.assert_array_equal(found, Preprocessing((40, 30), expected).load(path))
 
-    def test_a_box_beside_the_picture_is_named_with_its_file(self, path: Path) -> None:
+    def test_a_box_beside_the_image_is_named_with_its_file(self, path: Path) -> None:
         with pytest.raises(UserError, match=r"x\.png: its box 300, 0, 310, 10 is no part of its 120 x 160 pixels$"):
             Preprocessing((40, 30), BoxSettings()).load(path, np.array([300.0, 0, 310, 10]))
 

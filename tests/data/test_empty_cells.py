@@ -1,4 +1,4 @@
-"""Which classes have no picture, and the fewest lines that say so."""
+"""Which classes have no image, and the fewest lines that say so."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_is_declared_already_stays_in_the_lines() -> None:
     assert list(found.impossible) == [{"suit": "hearts", "colour": "black"}, {"suit": "spades", "colour": "red"}]
 
 
-def test_a_picture_with_some_labels_may_be_of_any_class_that_has_them() -> None:
+def test_an_image_with_some_labels_may_be_of_any_class_that_has_them() -> None:
     space = LabelSpace([SUITS, COLOURS])
     split = Split(np.arange(2), NOBODY)
     assert empty_cells(samples_of(space, (0, MISSING), (1, 1)), split).never == ("spades/red",)

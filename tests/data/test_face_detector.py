@@ -1,4 +1,4 @@
-"""Faces: found masked or not, the one that is wanted, in the picture's own pixels; and a model that is none."""
+"""Faces: found masked or not, the one that is wanted, in the image's own pixels; and a model that is none."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TestChoice:
         rows = [(0, 0, 40, 40, 0.44), (35, 45, 10, 10, 0.9)]
         assert detector(monkeypatch, "largest", *rows).find(BLANK).tolist() == [35, 45, 45, 55]
 
-    def test_only_what_is_in_the_picture_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_only_what_is_in_the_image_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         rows = [(-50, 0, 60, 30, 0.9), (20, 20, 20, 20, 0.9)]
         assert detector(monkeypatch, "largest", *rows).find(BLANK).tolist() == [20, 20, 40, 40]
         assert detector(monkeypatch, "largest", (-20, -30, 60, 60, 0.9)).find(BLANK).tolist() == [0, 0, 40, 30]
@@ -102,7 +102,7 @@ class TestRealFaces:
     def test_faces_are_found_masked_or_not(self, paths: list[Path], preprocessing: Preprocessing) -> None:
         boxes = find_boxes(paths, preprocessing)
         assert np.isfinite(boxes).all(axis=1).mean() > 0.95
-        # These are portraits: the face is a good part of the picture, and near its middle.
+        # These are portraits: the face is a good part of the image, and near its middle.
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / (192 * 256)
         assert 0.08 < np.nanmedian(areas) < 0.6
         middles = (boxes[:, :2] + boxes[:, 2:]) / 2 / [192, 256]
@@ -118,7 +118,7 @@ class TestRealFaces:
         moved = preprocessing.locate(tmp_path / "moved.png") - preprocessing.locate(paths[0])
         assert moved == pytest.approx([200, 150, 200, 150], abs=14)
 
-    def test_a_picture_alone_is_cropped_as_among_others(self, paths: list[Path], preprocessing: Preprocessing) -> None:
+    def test_an_image_alone_is_cropped_as_among_others(self, paths: list[Path], preprocessing: Preprocessing) -> None:
         boxes = find_boxes(paths[:6], preprocessing)
         for path, box in zip(paths[:6], boxes, strict=True):
             np.testing.assert_array_equal(preprocessing.load(path), preprocessing.load(path, box))

@@ -1,4 +1,4 @@
-"""How pictures of other shapes become the network's size, and how much of them is lost by it."""
+"""How images of other shapes become the network's size, and how much of them is lost by it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from multitask.reporting.text import fit_text, image_notes
 BACKGROUND = (0, 200, 0)
 
 
-def picture(folder: Path, name: str, width: int, height: int) -> Path:
+def image_file(folder: Path, name: str, width: int, height: int) -> Path:
     """Red, with a blue rim of an eighth at each end of both sides."""
     values = np.full((height, width, 3), (250, 0, 0), dtype=np.uint8)
     for edge in (np.s_[: height // 8], np.s_[-(height // 8) :], np.s_[:, : width // 8], np.s_[:, -(width // 8) :]):
@@ -31,14 +31,14 @@ def picture(folder: Path, name: str, width: int, height: int) -> Path:
 
 class TestLoad:
     def test_crop_loses_the_rim_of_the_longer_side(self, tmp_path: Path) -> None:
-        pixels = Preprocessing((128, 96)).load(picture(tmp_path, "x", 256, 256))
+        pixels = Preprocessing((128, 96)).load(image_file(tmp_path, "x", 256, 256))
         assert (pixels[64, 1:-1] == (250, 0, 0)).all()
         assert (pixels[[4, -4]] == (0, 0, 250)).all()
 
     @pytest.mark.parametrize(("width", "height"), [(256, 256), (100, 300), (300, 100), (96, 128), (1000, 3), (3, 1000)])
     def test_pad_keeps_all_in_its_shape(self, tmp_path: Path, width: int, height: int) -> None:
         preprocessing = Preprocessing((128, 96), fit="pad", decoding=Decoding(BACKGROUND))
-        pixels = preprocessing.load(picture(tmp_path, "x", width, height))
+        pixels = preprocessing.load(image_file(tmp_path, "x", width, height))
         assert pixels.shape == (128, 96, 3)
         scale = min(96 / width, 128 / height)
         inner = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -53,17 +53,17 @@ class TestLoad:
 
     @pytest.mark.parametrize(("width", "height"), [(256, 256), (100, 300), (300, 100)])
     def test_stretch_keeps_all_and_fills_all(self, tmp_path: Path, width: int, height: int) -> None:
-        pixels = Preprocessing((128, 96), fit="stretch").load(picture(tmp_path, "x", width, height))
+        pixels = Preprocessing((128, 96), fit="stretch").load(image_file(tmp_path, "x", width, height))
         for edge in (pixels[4], pixels[-4], pixels[:, 4], pixels[:, -4]):
             assert np.abs(edge.astype(int) - (0, 0, 250)).max() < 9
         assert (pixels[30:-30, 30:-30] == (250, 0, 0)).all()
 
     @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
     @pytest.mark.parametrize("suffix", ["png", "jpg"])
-    def test_a_picture_of_the_networks_shape_is_the_same_for_all(
+    def test_an_image_of_the_networks_shape_is_the_same_for_all(
         self, tmp_path: Path, fit: FitName, suffix: str
     ) -> None:
-        with Image.open(picture(tmp_path, "x", 384, 512)) as image:
+        with Image.open(image_file(tmp_path, "x", 384, 512)) as image:
             image.save(tmp_path / f"y.{suffix}")
         expected = Preprocessing((128, 96)).load(tmp_path / f"y.{suffix}")
         np.testing.assert_array_equal(Preprocessing((128, 96), fit=fit).load(tmp_path / f"y.{suffix}"), expected)
@@ -71,16 +71,16 @@ class TestLoad:
     def test_a_part_is_padded_not_the_whole(self, tmp_path: Path) -> None:
         crop = CentreSettings(left=0.25, right=0.75)
         preprocessing = Preprocessing((64, 64), crop, fit="pad", decoding=Decoding(BACKGROUND))
-        pixels = preprocessing.load(picture(tmp_path, "x", 256, 256))
+        pixels = preprocessing.load(image_file(tmp_path, "x", 256, 256))
         assert (pixels[:, :16] == BACKGROUND).all()
         assert (pixels[:, -16:] == BACKGROUND).all()
         assert (pixels[32, 16:-16] == (250, 0, 0)).all()
 
 
 class TestMeasure:
-    def test_shares_of_wide_tall_and_fitting_pictures(self, tmp_path: Path) -> None:
+    def test_shares_of_wide_tall_and_fitting_images(self, tmp_path: Path) -> None:
         sizes = {"square": (256, 256), "wide": (400, 200), "tall": (90, 240), "fits": (96, 128), "nearly": (97, 128)}
-        paths = [picture(tmp_path, name, *size) for name, size in sizes.items()]
+        paths = [image_file(tmp_path, name, *size) for name, size in sizes.items()]
         paths.append(tmp_path / "absent.png")
         facts = measure(paths, [*sizes, "absent"], Preprocessing((128, 96)))
         assert facts == ImageFacts(
@@ -97,7 +97,7 @@ class TestMeasure:
         )
 
     def test_of_a_part_only_what_the_fit_cuts_counts(self, tmp_path: Path) -> None:
-        path = picture(tmp_path, "x", 256, 256)
+        path = image_file(tmp_path, "x", 256, 256)
         crop = CentreSettings(left=0.125, right=0.875)
         fit = measure([path], ["x"], Preprocessing((128, 96), crop)).fit
         assert (fit.num_wide, fit.num_tall) == (0, 0)
@@ -117,7 +117,7 @@ class TestMeasure:
         assert image_notes(facts) == ["4 pictures hold several frames or pages, of which the first is used, as x.gif"]
 
     def test_in_words(self, tmp_path: Path) -> None:
-        path = picture(tmp_path, "x", 256, 256)
+        path = image_file(tmp_path, "x", 256, 256)
         facts = measure([path], ["x"], Preprocessing((128, 96)))
         assert image_notes(facts) == [
             "data.fit: crop: 100% of 1 picture is cut to become 96 × 128 px (width × height): 1 at the sides, 0 at "
@@ -132,7 +132,7 @@ class TestMeasure:
 class TestDraw:
     @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
     def test_frame_and_what_is_seen(self, tmp_path: Path, fit: FitName) -> None:
-        paths = [picture(tmp_path, "wide", 800, 400), picture(tmp_path, "tall", 90, 240)]
+        paths = [image_file(tmp_path, "wide", 800, 400), image_file(tmp_path, "tall", 90, 240)]
         preprocessing = Preprocessing((128, 96), fit=fit)
         tall, wide = draw(paths, ["wide", "tall"], preprocessing)
         assert (tall.image, wide.image) == ("tall", "wide")

@@ -1,4 +1,4 @@
-"""The pixels of many pictures: the same wherever they are kept, never stale, safe for several processes at once."""
+"""The pixels of many images: the same wherever they are kept, never stale, safe for several processes at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE = (48, 36)  # height, width
 Usage = namedtuple("Usage", "total used free")
 
 
-def picture(width: int = 96, height: int = 128) -> Image.Image:
+def make_image(width: int = 96, height: int = 128) -> Image.Image:
     """A slope with a bright quarter."""
     y, x = np.mgrid[0:height, 0:width]
     quarter = 120 * ((x < width / 2) & (y < height / 2))
@@ -37,10 +37,10 @@ def saved(image: Image.Image, path: Path) -> Path:
     return path
 
 
-class TestPictures:
+class TestImages:
     @pytest.fixture
     def paths(self, tmp_path: Path) -> list[Path]:
-        return [saved(picture(60 + index, 80), tmp_path / f"{index}.jpg") for index in range(5)]
+        return [saved(make_image(60 + index, 80), tmp_path / f"{index}.jpg") for index in range(5)]
 
     def test_in_memory_or_not_they_are_the_same(self, paths: list[Path]) -> None:
         kept, read = (ImageCache(paths, Preprocessing(SIZE), cache) for cache in ("memory", "none"))
@@ -63,7 +63,7 @@ class TestPictures:
         with pytest.raises(UserError, match="no such file"):
             read[2]
 
-    def test_progress_counts_every_picture(self, paths: list[Path]) -> None:
+    def test_progress_counts_every_image(self, paths: list[Path]) -> None:
         seen: list[int] = []
         ImageCache(paths, Preprocessing(SIZE), "memory", seen.append)
         assert seen == [1, 2, 3, 4, 5]
@@ -74,10 +74,10 @@ class TestPictures:
             ImageCache(paths, Preprocessing(SIZE), "memory")
 
 
-class TestSharedPictures:
+class TestSharedImages:
     @pytest.fixture
     def paths(self, tmp_path: Path) -> list[Path]:
-        return [saved(picture(60 + index, 80), tmp_path / f"{index}.jpg") for index in range(5)]
+        return [saved(make_image(60 + index, 80), tmp_path / f"{index}.jpg") for index in range(5)]
 
     @pytest.fixture
     def shared(self, paths: list[Path], tmp_path: Path) -> SharedPixels:
@@ -115,21 +115,21 @@ class TestSharedPictures:
         assert read[0].shape == (*SIZE, 3)
         assert not shared.folder.exists()
 
-    def test_a_picture_that_changes_while_all_are_read_is_named_and_nothing_is_kept(
+    def test_an_image_that_changes_while_all_are_read_is_named_and_nothing_is_kept(
         self, paths: list[Path], shared: SharedPixels
     ) -> None:
         def change(done: int) -> None:
             if done == 5:
-                saved(picture(99, 80), paths[1])
+                saved(make_image(99, 80), paths[1])
 
-        with pytest.raises(UserError, match=r"1\.jpg: changed while the pictures were read"):
+        with pytest.raises(UserError, match=r"1\.jpg: changed while the images were read"):
             ImageCache(paths, Preprocessing(SIZE), "auto", change, shared)
         assert list(shared.folder.glob("*.npy")) == []
 
     def test_a_bad_file_is_named_and_nothing_is_kept(self, paths: list[Path], tmp_path: Path) -> None:
         paths[3].write_bytes(b"nothing")
         shared = SharedPixels(tmp_path / "reuse", [content_digest(path) for path in paths])
-        with pytest.raises(UserError, match=r"3\.jpg: cannot be read as a picture"):
+        with pytest.raises(UserError, match=r"3\.jpg: cannot be read as an image"):
             ImageCache(paths, Preprocessing(SIZE), "auto", None, shared)
         assert list(shared.folder.glob("*.npy")) == []
 
@@ -176,7 +176,7 @@ class TestSharedPictures:
             found = ImageCache(paths, preprocessing, "disk", None, shared)
             np.testing.assert_array_equal(found[1], preprocessing.load(paths[1]))
         stamp = paths[1].stat()
-        saved(picture(61, 80).transpose(Image.Transpose.ROTATE_180), paths[1])
+        saved(make_image(61, 80).transpose(Image.Transpose.ROTATE_180), paths[1])
         os.utime(paths[1], ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as a copy that keeps times does
         now = SharedPixels(shared.folder, [content_digest(path) for path in paths])
         found = ImageCache(paths, Preprocessing(SIZE), "disk", None, now)
@@ -205,7 +205,7 @@ def _build(paths: list[Path], shared: SharedPixels, start: Any, slow_s: float) -
 def test_several_processes_build_one_cache_while_its_maker_is_killed(tmp_path: Path) -> None:
     """Whoever is killed at whatever point, the others end with the right pixels, and nothing is left behind."""
     (tmp_path / "set").mkdir()
-    paths = [saved(picture(60 + index, 80), tmp_path / "set" / f"{index}.png") for index in range(8)]
+    paths = [saved(make_image(60 + index, 80), tmp_path / "set" / f"{index}.png") for index in range(8)]
     shared = SharedPixels(tmp_path / "cache", [content_digest(path) for path in paths])
     start = FORK.Barrier(5)
     victim = FORK.Process(target=_build, args=(paths, shared, FORK.Barrier(1), 0.5))

@@ -1,4 +1,4 @@
-"""What is opened as a picture, and what is not: no program is started, nothing waited for, each fault is one line."""
+"""What is opened as an image, and what is not: no program is started, nothing waited for, each fault is one line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_postscript_in_a_jpg_starts_no_program(tmp_path: Path, monkeypatch: pyte
     assert marker.exists()
     marker.unlink()
     assert refused(path).endswith(
-        "x.jpg: cannot be read as a picture: it is an EPS file, which is not read; save it as PNG or JPEG"
+        "x.jpg: cannot be read as an image: it is an EPS file, which is not read; save it as PNG or JPEG"
     )
     with pytest.raises(OSError):
         read_header(path)
@@ -62,7 +62,7 @@ def test_only_named_formats_are_opened(tmp_path: Path) -> None:
             assert Preprocessing((8, 8)).load(path)[4, 4, 0] > 250
             assert suffix in SUFFIXES
         elif form not in ("MPO", "BUFR", "GRIB", "HDF5", "WMF"):
-            assert "cannot be read as a picture" in refused(path), form
+            assert "cannot be read as an image" in refused(path), form
     assert tried > 10
 
 
@@ -77,16 +77,16 @@ def test_the_content_says_what_a_file_is(tmp_path: Path, suffix: str) -> None:
     ("content", "reason"),
     [
         (b"", "it is empty"),
-        (b"hello", "not a picture"),
+        (b"hello", "not an image"),
         (b"<!DOCTYPE html><html>", "it is an HTML file, which is not read; save it as PNG or JPEG"),
         (b"\0\0\0\x18ftypheic\0\0", "it is a HEIC file, which is not read; save it as PNG or JPEG"),
         (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS; fetch the file"),
         (b"\x89PNG\r\n\x1a\n", "it is a PNG file that is damaged, or of a kind that Pillow does not read"),
     ],
 )
-def test_what_is_no_picture_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_what_is_no_image_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "x.jpg").write_bytes(content)
-    assert f"cannot be read as a picture: {reason}" in refused(tmp_path / "x.jpg")
+    assert f"cannot be read as an image: {reason}" in refused(tmp_path / "x.jpg")
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp"])
-def test_headers_say_the_upright_size_and_crops_are_of_the_upright_picture(
+def test_headers_say_the_upright_size_and_crops_are_of_the_upright_image(
     tmp_path: Path, orientation: int, suffix: str
 ) -> None:
     path = tmp_path / f"x.{suffix}"
@@ -117,7 +117,7 @@ def test_headers_say_the_upright_size_and_crops_are_of_the_upright_picture(
     header = read_header(path)
     assert (header.width_px, header.height_px) == ((10, 20) if orientation > 4 else (20, 10))
     assert not header.several
-    # A fixed part is a part of the upright picture.
+    # A fixed part is a part of the upright image.
     part = Preprocessing((8, 8), CentreSettings(left=0.0, top=0.0, right=0.25, bottom=0.25)).load(path)
     expected = {1: 255, 2: 0, 3: 0, 4: 255, 5: 255, 6: 255, 7: 0, 8: 0}[orientation]
     assert abs(int(part[1, 1, 0]) - expected) < 9

@@ -71,5 +71,5 @@ def test_facts_are_those_of_the_images_asked_for(make: MakeStore) -> None:
 
 def test_boxes_that_the_source_does_not_have_are_missed(make: MakeStore) -> None:
     assert make().boxes(Progress()) is None
-    with pytest.raises(UserError, match=r"^data\.crop\.name: is box, but the pictures in .* have no boxes"):
+    with pytest.raises(UserError, match=r"^data\.crop\.name: is box, but the images in .* have no boxes"):
         make({"data.crop": "box"}).boxes(Progress())

@@ -24,7 +24,7 @@ SIZE = (48, 36)  # height, width
 
 
 def portrait(width: int = 96, height: int = 128) -> Image.Image:
-    """A smooth picture whose four quarters differ: red, green, blue and grey, on a slope."""
+    """A smooth image whose four quarters differ: red, green, blue and grey, on a slope."""
     y, x = np.mgrid[0:height, 0:width]
     pixels = np.zeros((height, width, 3))
     pixels[..., 0] = 200 * ((x < width / 2) & (y < height / 2)) + 40 * y / height
@@ -138,13 +138,13 @@ class TestLoad:
 
     @given(st.integers(1, 2000), st.integers(1, 2000), st.integers(8, 600), st.integers(8, 600))
     @settings(deadline=None, max_examples=300)
-    def test_the_box_that_covers_is_in_the_picture_its_middle_and_the_targets_shape(
+    def test_the_box_that_covers_is_in_the_image_its_middle_and_the_targets_shape(
         self, width: int, height: int, target_width: int, target_height: int
     ) -> None:
         left, top, right, bottom = crop_box(width, height, (0.0, 0.0, 1.0, 1.0), target_width / target_height)
         assert left >= 0
         assert top >= 0
-        assert right <= width  # not by a bit more: Pillow would refuse the picture
+        assert right <= width  # not by a bit more: Pillow would refuse the image
         assert bottom <= height
         assert (right - left) / (bottom - top) == pytest.approx(target_width / target_height)
         assert ((left + right) / 2, (top + bottom) / 2) == pytest.approx((width / 2, height / 2))
@@ -165,7 +165,7 @@ class TestLoad:
         noise = np.random.default_rng(0).integers(0, 256, (256, 192, 3), dtype=np.uint8)
         path = saved(Image.fromarray(noise), tmp_path / "x.jpg", progressive=progressive)
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
-        with pytest.raises(UserError, match=r"x\.jpg: cannot be read as a picture: image file is truncated"):
+        with pytest.raises(UserError, match=r"x\.jpg: cannot be read as an image: image file is truncated"):
             Preprocessing(SIZE).load(path)
 
     @pytest.mark.parametrize("extension", ["jpg", "png"])
@@ -175,7 +175,7 @@ class TestLoad:
         portrait().save(stream, {"jpg": "JPEG", "png": "PNG"}[extension])
         path = tmp_path / f"x.{extension}"
         path.write_bytes(stream.getvalue()[:keep])
-        with pytest.raises(UserError, match=r"x\.(jpg|png): cannot be read as a picture: \S+") as caught:
+        with pytest.raises(UserError, match=r"x\.(jpg|png): cannot be read as an image: \S+") as caught:
             Preprocessing(SIZE).load(path)
         assert "\n" not in str(caught.value)
 
@@ -190,14 +190,14 @@ class TestLoad:
         with pytest.raises(UserError, match=r"96 x 128 pixels are more than the limit of 12,287 pixels$"):
             Preprocessing(SIZE).load(path)
 
-    def test_a_small_file_of_a_huge_picture_is_refused_unread(self, tmp_path: Path) -> None:
+    def test_a_small_file_of_a_huge_image_is_refused_unread(self, tmp_path: Path) -> None:
         """A PNG of 60,000 x 60,000 black pixels, of which the header says so and nothing follows."""
         path = saved(portrait(), tmp_path / "x.png")
         data = bytearray(path.read_bytes())
         data[16:24] = struct.pack(">II", 60_000, 60_000)
         data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
         path.write_bytes(data)
-        with pytest.raises(UserError, match=r"x\.png: cannot be read as a picture: .*3600000000.* limit of \d+ pixels"):
+        with pytest.raises(UserError, match=r"x\.png: cannot be read as an image: .*3600000000.* limit of \d+ pixels"):
             Preprocessing(SIZE).load(path)
 
     def test_a_missing_file_is_named(self, tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ ROWS = 200_000
 
 def test_a_million_rows_would_fit(tmp_path: Path) -> None:
     table = tmp_path / "train.csv"
-    folder = "some/long/folder/of/pictures/as/people/really/have"
+    folder = "some/long/folder/of/images/as/people/really/have"
     garments, colours = ("shirt", "skirt", "trousers"), ("red", "green", "blue")
     with table.open("w") as file:
         file.write("path,garment,colour,price,product\n")
-        for row in range(ROWS):  # every picture a group of its own, which takes the most
+        for row in range(ROWS):  # every image a group of its own, which takes the most
             labels = f"{garments[row % 3]},{colours[row % 7 % 3]},{row % 9000 / 100}"
             file.write(f"{folder}/{row % 1000:03d}/{row:08d}.jpg,{labels},product-{row:07d}\n")
     done = subprocess.run(

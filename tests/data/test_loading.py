@@ -38,18 +38,18 @@ def samples(tiny: Callable[..., Config]) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def pictures(samples: Samples) -> ImageCache:
+def images(samples: Samples) -> ImageCache:
     return ImageCache(samples.paths(), Preprocessing(SIZE))
 
 
 def make(
-    samples: Samples, pictures: Inputs, indices: np.ndarray | None = None, size: int = 16, **more: object
+    samples: Samples, images: Inputs, indices: np.ndarray | None = None, size: int = 16, **more: object
 ) -> Batches:
     # A sample's label is its own number, so that batches tell who is in them.
     labels = np.arange(len(samples))[:, None]
     learned = Targets(labels, np.full(labels.shape, np.nan, dtype=np.float32))
     chosen = np.arange(len(samples)) if indices is None else indices
-    return Batches(samples, learned, pictures, chosen, size, **more)  # type: ignore[arg-type]
+    return Batches(samples, learned, images, chosen, size, **more)  # type: ignore[arg-type]
 
 
 def who(batches: Batches, epoch: int) -> list[int]:
@@ -58,8 +58,8 @@ def who(batches: Batches, epoch: int) -> list[int]:
 
 @pytest.mark.parametrize("size", [1, 16, 83, 84, 500])
 @pytest.mark.parametrize("shuffle", [False, True])
-def test_everybody_is_served_once_an_epoch(samples: Samples, pictures: ImageCache, size: int, shuffle: bool) -> None:
-    batches = make(samples, pictures, size=size, shuffle=shuffle)
+def test_everybody_is_served_once_an_epoch(samples: Samples, images: ImageCache, size: int, shuffle: bool) -> None:
+    batches = make(samples, images, size=size, shuffle=shuffle)
     served = who(batches, 1)
     assert sorted(served) == list(range(len(samples)))
     assert (served != sorted(served)) == shuffle
@@ -69,39 +69,39 @@ def test_everybody_is_served_once_an_epoch(samples: Samples, pictures: ImageCach
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_only_the_chosen_are_served(samples: Samples, pictures: ImageCache) -> None:
+def test_only_the_chosen_are_served(samples: Samples, images: ImageCache) -> None:
     chosen = np.array([3, 50, 7, 11])
-    assert who(make(samples, pictures, chosen), 0) == chosen.tolist()
+    assert who(make(samples, images, chosen), 0) == chosen.tolist()
 
 
-def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, pictures: ImageCache) -> None:
-    batches = make(samples, pictures, shuffle=True, seed=4)
+def test_each_epoch_has_its_own_order_and_always_the_same(samples: Samples, images: ImageCache) -> None:
+    batches = make(samples, images, shuffle=True, seed=4)
     first, second = who(batches, 1), who(batches, 2)
     assert first != second
     assert who(batches, 1) == first
-    assert who(make(samples, pictures, shuffle=True, seed=4), 2) == second
-    assert who(make(samples, pictures, shuffle=True, seed=5), 1) != first
+    assert who(make(samples, images, shuffle=True, seed=4), 2) == second
+    assert who(make(samples, images, shuffle=True, seed=5), 1) != first
 
 
-def test_labelled_weights_are_those_of_the_batches_that_are_served(samples: Samples, pictures: ImageCache) -> None:
+def test_labelled_weights_are_those_of_the_batches_that_are_served(samples: Samples, images: ImageCache) -> None:
     rng = np.random.default_rng(0)
     labels = np.where(rng.random((len(samples), 2)) < 0.3, -1, 1)
     learned = Targets(labels, np.full(labels.shape, np.nan, dtype=np.float32))
     weighted = replace(samples, weights=rng.random(len(samples)).astype(np.float32))
-    batches = Batches(weighted, learned, pictures, np.arange(len(samples)), 16, shuffle=True, seed=3)
+    batches = Batches(weighted, learned, images, np.arange(len(samples)), 16, shuffle=True, seed=3)
     expected = [(batch.weights[:, None] * (batch.labels != -1)).sum(0) for batch in batches.epoch(2)]
     assert np.allclose(batches.labelled_weights(2), np.stack(expected))
 
 
-def test_without_augmentation_the_pictures_are_as_they_are(samples: Samples, pictures: ImageCache) -> None:
-    for batch in make(samples, pictures).epoch(0):
+def test_without_augmentation_the_images_are_as_they_are(samples: Samples, images: ImageCache) -> None:
+    for batch in make(samples, images).epoch(0):
         for image, label in zip(batch.images, batch.labels[:, 0], strict=True):
-            np.testing.assert_array_equal(image.numpy(), pictures[int(label)])
+            np.testing.assert_array_equal(image.numpy(), images[int(label)])
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16, np.int16])
 @pytest.mark.parametrize("workers", [0, 2])
-def test_features_are_served_in_the_pictures_place(samples: Samples, dtype: Any, workers: int) -> None:
+def test_features_are_served_in_the_images_place(samples: Samples, dtype: Any, workers: int) -> None:
     values = np.random.default_rng(0).normal(scale=100, size=(len(samples), 7)).astype(dtype)
     values.flags.writeable = False
     nothing = Augmentation(AugmentSettings(strength=0))
@@ -131,14 +131,14 @@ def test_batches_do_not_depend_on_who_makes_them(samples: Samples, cache: str) -
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_bad_picture_is_named_as_it_is(samples: Samples, tmp_path: Path, workers: int) -> None:
+def test_a_bad_image_is_named_as_it_is(samples: Samples, tmp_path: Path, workers: int) -> None:
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"nothing")
     paths = list(samples.paths())
     paths[40] = bad
     batches = make(samples, ImageCache(paths, Preprocessing(SIZE), "none"), workers=workers)
     # Kept in no variable: the error would hold this frame, and it the workers, longer than they can be told to stop.
-    with pytest.raises(UserError, match=f"^{re.escape(str(bad))}: cannot be read as a picture: not a picture$"):
+    with pytest.raises(UserError, match=f"^{re.escape(str(bad))}: cannot be read as an image: not an image$"):
         who(batches, 1)
 
 
@@ -160,12 +160,12 @@ def test_workers_stop_with_the_error_that_ends_an_epoch(samples: Samples, tmp_pa
         gc.enable()
 
 
-def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, pictures: ImageCache) -> None:
+def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, images: ImageCache) -> None:
     def makers() -> list[str]:  # others' threads, as those of workers that were told to stop, may end at any moment
         return [thread.name for thread in threading.enumerate() if thread.name == "batches"]
 
     assert makers() == []
-    epoch = make(samples, pictures, size=2).epoch(1)
+    epoch = make(samples, images, size=2).epoch(1)
     next(epoch)
     assert len(makers()) == 1
     epoch.close()  # type: ignore[attr-defined]
@@ -196,18 +196,18 @@ def test_a_process_that_ends_within_an_epoch_ends_the_thread_before() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_after_an_epoch_that_was_left_early_the_next_is_whole(
-    samples: Samples, pictures: ImageCache, workers: int
+    samples: Samples, images: ImageCache, workers: int
 ) -> None:
-    batches = make(samples, pictures, size=4, shuffle=True, workers=workers)
+    batches = make(samples, images, size=4, shuffle=True, workers=workers)
     left = batches.epoch(1)
     next(left)
     left.close()  # type: ignore[attr-defined]
-    assert who(batches, 2) == who(make(samples, pictures, size=4, shuffle=True), 2)
+    assert who(batches, 2) == who(make(samples, images, size=4, shuffle=True), 2)
 
 
-def test_what_breaks_in_the_thread_is_raised(samples: Samples, pictures: ImageCache) -> None:
-    def broken(pictures: object, seed: int) -> None:
+def test_what_breaks_in_the_thread_is_raised(samples: Samples, images: ImageCache) -> None:
+    def broken(images: object, seed: int) -> None:
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):
-        who(make(samples, pictures, augmentation=broken), 1)
+        who(make(samples, images, augmentation=broken), 1)

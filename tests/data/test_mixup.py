@@ -26,7 +26,7 @@ def targets_of(labels: torch.Tensor, weights: torch.Tensor, *mixed: Any) -> Batc
 
 
 def batch(size: int = 6, height: int = 12, width: int = 10) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Pictures of one value each, so that a pixel tells whose it is."""
+    """Images of one value each, so that a pixel tells whose it is."""
     images = torch.arange(1.0, size + 1).view(-1, 1, 1, 1).expand(-1, 3, height, width).clone()
     labels = torch.tensor([[n % 3, n % 2] for n in range(size)])
     return images, labels, torch.arange(1.0, size + 1)
@@ -42,7 +42,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @given(seed=st.integers(0, 2**31 - 1))
 @settings(deadline=None, max_examples=40)
-def test_lam_is_the_share_of_a_pictures_own_pixels(case: str, seed: int) -> None:
+def test_lam_is_the_share_of_an_images_own_pixels(case: str, seed: int) -> None:
     images, labels, weights = batch()
     mixed, targets = mix(images, targets_of(labels, weights), CASES[case], seed)
     assert targets.partner is not None
@@ -56,8 +56,8 @@ def test_lam_is_the_share_of_a_pictures_own_pixels(case: str, seed: int) -> None
 def test_vertical_cutmix_pastes_a_band_of_full_height_at_one_side(seed: int) -> None:
     images, labels, weights = batch()
     mixed, _ = mix(images, targets_of(labels, weights), CASES["vertical"], seed)
-    for picture, own in zip(mixed[:, 0], images[:, 0], strict=True):
-        pasted = (picture != own).numpy()
+    for image, own in zip(mixed[:, 0], images[:, 0], strict=True):
+        pasted = (image != own).numpy()
         columns = pasted.any(axis=0)
         assert (pasted == columns[None]).all()
         assert not columns.any() or columns[0] or columns[-1]
@@ -99,14 +99,14 @@ def test_the_joint_target_has_two_cells_not_the_product_of_the_marginals() -> No
 
 
 # soft_macro_f1 is a score of the batch, of which each side has its own.
-OF_EACH_PICTURE = [
+OF_EACH_IMAGE = [
     name
     for name, row in LOSSES.items()
     if not row.needs_numbers and name not in ("soft_macro_f1", "sum")  # type: ignore[attr-defined]
 ]
 
 
-@pytest.mark.parametrize("name", OF_EACH_PICTURE)
+@pytest.mark.parametrize("name", OF_EACH_IMAGE)
 def test_weighing_each_sides_loss_is_the_loss_of_the_two_cells(name: str) -> None:
     """What the loop adds up, for one head over the product: per class the loss, times the joint target."""
     ones = np.ones(SPACE.num_classes)

@@ -69,14 +69,10 @@ def test_groups_balanced_draws_groups_alike() -> None:
 
 def test_a_sampler_that_would_do_nothing_is_refused() -> None:
     alone = replace(UNEVEN, groups=UNEVEN.images)
-    with pytest.raises(
-        UserError, match=r"^data\.sampler: groups_balanced would be ignored: each picture that trains is"
-    ):
+    with pytest.raises(UserError, match=r"^data\.sampler: groups_balanced would be ignored: each image that trains is"):
         GroupsBalancedSettings().chances(alone)
     alike = UNEVEN.take(np.flatnonzero(UNEVEN.kinds == UNEVEN.kinds[0]))
-    with pytest.raises(
-        UserError, match=r"^data\.sampler: class_weighted would be ignored: all pictures that train are"
-    ):
+    with pytest.raises(UserError, match=r"^data\.sampler: class_weighted would be ignored: all images that train are"):
         ClassWeightedSettings().chances(alike)
     (line,) = problems(PerSourceSettings, {"weights": {"one": 1e308}})
     assert line.startswith("weights.one: input should be less than or equal to 1000000")

@@ -1,4 +1,4 @@
-"""The table of samples: columns that belong together, and lines that name the picture at fault."""
+"""The table of samples: columns that belong together, and lines that name the image at fault."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_no_samples_at_all_names_the_root() -> None:
         (["red", "red"], [1, "x"], r"^/data/1\.jpg: size: must be a number, found 'x'$"),
     ],
 )
-def test_a_wrong_value_names_its_picture(colours: list[Any], sizes: list[Any], line: str) -> None:
+def test_a_wrong_value_names_its_image(colours: list[Any], sizes: list[Any], line: str) -> None:
     with pytest.raises(UserError, match=line):
         table(colours, sizes)
 
 
-def test_a_cell_that_cannot_occur_names_its_picture_and_a_missing_label_is_none() -> None:
+def test_a_cell_that_cannot_occur_names_its_image_and_a_missing_label_is_none() -> None:
     impossible = [{"colour": "blue", "size": "large"}]
     assert len(table(["red", "blue", None], [20, 1, 20], impossible)) == 3
     line = r"^/data/2\.jpg: is labelled 'blue/large', which labels\.impossible says cannot occur$"

@@ -38,7 +38,5 @@ def test_the_note_says_how_to_go_on() -> None:
     values = {"mask": ["a"] * 5, "age": ["20", "-1", "40", "-1", ""]}
     samples = Samples.from_values(space, Path("/"), list("abcde"), list("abcde"), values, "test")
     (note,) = sentinel_notes(samples)
-    assert note.startswith(
-        "age: the number of 2 pictures is -1, beyond all others; if it stands for unknown, leave the"
-    )
+    assert note.startswith("age: the number of 2 images is -1, beyond all others; if it stands for unknown, leave the")
     assert "labels.tasks.age.lowest" in note

@@ -26,7 +26,7 @@ SPACE = LabelSpace(
 
 
 def people(num: int, seed: int = 0, missing: float = 0.0) -> Samples:
-    """The competition's proportions: seven pictures a person, 7% of the people in the oldest band."""
+    """The competition's proportions: seven images a person, 7% of the people in the oldest band."""
     rng = np.random.default_rng(seed)
     groups: list[str] = []
     values: dict[str, list[Any]] = {"mask": [], "gender": [], "age": []}
@@ -100,7 +100,7 @@ class TestHoldOut:
             all_counts = np.bincount(samples.classes, minlength=18)
             val_counts = np.bincount(samples.classes[val], minlength=18)
             assert (all_counts > 0).all()
-            of_person = np.repeat([5, 1, 1], 6)  # a person's pictures in a class
+            of_person = np.repeat([5, 1, 1], 6)  # a person's images in a class
             assert (np.abs(val_counts - val_fraction * all_counts) / of_person).max() <= 0.51
 
     def test_chance_alone_would_not_share_so_evenly(self) -> None:
@@ -124,7 +124,7 @@ class TestHoldOut:
         assert splits[0] != splits[2]
         assert len(set(splits[0]) & set(splits[2])) < 0.5 * len(splits[0])
 
-    def test_the_order_of_pictures_does_not(self) -> None:
+    def test_the_order_of_images_does_not(self) -> None:
         samples = people(60)
         order = np.random.default_rng(0).permutation(len(samples))
         shuffled = samples.take(order)
@@ -221,7 +221,7 @@ class TestLimitGroups:
         # In people. Drawn by chance the numbers are off by up to 2.6, and by 6.6 where 75 of 200 are drawn.
         assert max(worst) <= 2.1, worst
 
-    def test_the_seed_decides_and_the_order_of_pictures_does_not(self) -> None:
+    def test_the_seed_decides_and_the_order_of_images_does_not(self) -> None:
         samples = people(60)
         shuffled = samples.take(np.random.default_rng(0).permutation(len(samples)))
 
@@ -237,7 +237,7 @@ class TestLimitGroups:
 
 
 class TestWithoutClasses:
-    def test_pictures_of_held_out_cells_do_not_train_and_nothing_else_changes(self) -> None:
+    def test_images_of_held_out_cells_do_not_train_and_nothing_else_changes(self) -> None:
         samples = people(60)
         split = hold_out(samples, 0.2, 0)
         unseen = SPACE.cells([{"gender": "female", "age": ">=60"}, {"mask": "incorrect", "age": "<30"}], "x")
@@ -248,7 +248,7 @@ class TestWithoutClasses:
 
     @given(tables(), st.integers(0, 5), st.integers(0, 1))
     @settings(deadline=None, max_examples=80)
-    def test_a_picture_that_may_be_of_a_held_out_cell_does_not_train(
+    def test_an_image_that_may_be_of_a_held_out_cell_does_not_train(
         self, samples: Samples, cell: int, more: int
     ) -> None:
         unseen = np.isin(np.arange(6), [cell, (cell + more) % 6])
@@ -268,12 +268,12 @@ class TestWithoutClasses:
         else:
             assert without_classes(samples, everybody(samples), unseen).train.tolist() == kept
 
-    def test_a_label_that_only_held_out_pictures_have_is_named(self) -> None:
+    def test_a_label_that_only_held_out_images_have_is_named(self) -> None:
         samples = people(60)
         rows = np.flatnonzero((samples.labels[:, 2] != 2) | (samples.labels[:, 1] == 1))  # the old are all female
         samples = samples.take(rows)
         unseen = SPACE.cells([{"gender": "female", "age": ">=60"}], "x")
-        line = r"^data\.held_out: leaves no picture of age '>=60' to train on; every label must be seen in some other"
+        line = r"^data\.held_out: leaves no image of age '>=60' to train on; every label must be seen in some other"
         with pytest.raises(UserError, match=line):
             without_classes(samples, everybody(samples), unseen)
 
@@ -289,7 +289,7 @@ class TestTold:
 
     @staticmethod
     def said(*sides: int, groups: str | None = None) -> Samples:
-        """A picture of each group, with what is said of it."""
+        """An image of each group, with what is said of it."""
         num = len(sides)
         values: dict[str, list[Any]] = {"mask": ["wear"] * num, "gender": ["male"] * num, "age": [20] * num}
         names = list(groups or "abcdefghijklmnop"[:num])

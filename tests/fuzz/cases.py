@@ -50,7 +50,7 @@ def _write(path: Path, text: str) -> None:
 def config(world: Path, place: Path, rng: Random) -> Case:
     """Settings of a run."""
     data = copy.deepcopy(CONFIG)
-    data["data"]["root"] = str(world / "pictures")
+    data["data"]["root"] = str(world / "images")
     path = place / "config.yaml"
     if rng.random() < 0.8:
         _write(path, _dump(mutate.changed(data, rng, rng.choice([1, 1, 2, 5]))))
@@ -58,7 +58,7 @@ def config(world: Path, place: Path, rng: Random) -> Case:
     else:
         _write(path, _dump(data))
         what = mutate.bluntly(path, rng)
-    return Case(f"config {what}", ("config", path), (world / "pictures",))
+    return Case(f"config {what}", ("config", path), (world / "images",))
 
 
 def override(world: Path, place: Path, rng: Random) -> Case:
@@ -83,7 +83,7 @@ def bakeoff_file(world: Path, place: Path, rng: Random) -> Case:
 
 
 def _plan(world: Path, place: Path, rng: Random, kind: str, data: dict[str, Any]) -> Case:
-    _write(place / "config.yaml", _dump(CONFIG))  # beside which there are no pictures
+    _write(place / "config.yaml", _dump(CONFIG))  # beside which there are no images
     path = place / f"{kind}.yaml"
     _write(path, _dump(mutate.changed(data, rng, rng.choice([1, 1, 2]))))
     what = "changed"
@@ -94,8 +94,8 @@ def _plan(world: Path, place: Path, rng: Random, kind: str, data: dict[str, Any]
 
 def table(world: Path, place: Path, rng: Random) -> Case:
     """The table of samples."""
-    root = place / "pictures"
-    shutil.copytree(world / "pictures", root)
+    root = place / "images"
+    shutil.copytree(world / "images", root)
     path = root / "train.csv"
     for _ in range(rng.choice([1, 2, 5])):
         mutate.swap_cells(path, rng)
@@ -107,9 +107,9 @@ def table(world: Path, place: Path, rng: Random) -> Case:
 
 
 def queries(world: Path, place: Path, rng: Random) -> Case:
-    """Pictures to be answered, and the table that names them."""
-    root = place / "pictures"
-    shutil.copytree(world / "pictures", root)
+    """Images to be answered, and the table that names them."""
+    root = place / "images"
+    shutil.copytree(world / "images", root)
     if rng.random() < 0.6:
         path = root / "images" / rng.choice(["24.png", "25.jpg", "26.png", "27.jpg"])
     else:
@@ -139,21 +139,21 @@ def run_folder(world: Path, place: Path, rng: Random) -> Case:
     else:
         what = mutate.bluntly(path, rng)
     hurt, whole = runs / "hurt", runs / "whole"
-    pictures = world / "pictures"
+    images = world / "images"
     commands: dict[str, list[tuple[object, ...]]] = {
-        "checkpoints/best.safetensors": [("predict", hurt, "--data", pictures, "-o", place / "out.csv", "-q")],
+        "checkpoints/best.safetensors": [("predict", hurt, "--data", images, "-o", place / "out.csv", "-q")],
         "metrics.jsonl": [("runs", runs), ("report", hurt)],
         "report.json": [("runs", runs), ("report", hurt), ("compare", hurt, whole)],
         "predictions-val.csv": [("compare", hurt, whole), ("compare", whole, hurt)],
         "config.yaml": [("compare", hurt, whole), ("runs", runs), ("evaluate", hurt, "-q")],
-        "decode.json": [("predict", hurt, "--data", pictures, "-o", place / "out.csv", "-q")],
+        "decode.json": [("predict", hurt, "--data", images, "-o", place / "out.csv", "-q")],
     }
     fallback = [
         ("runs", runs),
         ("evaluate", hurt, "-q"),
         ("train", world / "config.yaml", "--out", hurt, "--resume", "-q"),
     ]
-    return Case(f"run's {name} {what}", rng.choice(commands.get(name, fallback)), (whole, pictures))
+    return Case(f"run's {name} {what}", rng.choice(commands.get(name, fallback)), (whole, images))
 
 
 def study_folder(world: Path, place: Path, rng: Random) -> Case:

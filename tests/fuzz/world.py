@@ -1,4 +1,4 @@
-"""A small world to damage: pictures, a table, configs, a run, a study and a bake-off that came to their ends."""
+"""A small world to damage: images, a table, configs, a run, a study and a bake-off that came to their ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONFIG: dict[str, Any] = {
         "impossible": [{"garment": "skirt", "price": "<20"}],
     },
     "data": {
-        "root": "pictures",
+        "root": "images",
         "source": {"name": "table", "group": "product"},
         "image_size": [16, 16],
         "val_fraction": 0.4,
@@ -114,8 +114,8 @@ def multitask(*words: object, seconds: int = HANG_S) -> Answer:
     return Answer(code, output.getvalue(), error.getvalue())
 
 
-def draw_pictures(root: Path) -> None:
-    """24 pictures of 12 products in a table, and four to answer."""
+def draw_images(root: Path) -> None:
+    """24 images of 12 products in a table, and four to answer."""
     rng = np.random.default_rng(0)
     (root / "images").mkdir(parents=True)
     rows = ["path,garment,price,product"]
@@ -143,7 +143,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def build(root: Path) -> None:
     """Makes the world."""
-    draw_pictures(root / "pictures")
+    draw_images(root / "images")
     for name, data in (("config", CONFIG), ("study", STUDY), ("bakeoff", BAKEOFF)):
         (root / f"{name}.yaml").write_text(dump_yaml(data))
     steps: tuple[tuple[object, ...], ...] = (

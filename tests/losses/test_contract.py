@@ -156,10 +156,10 @@ def test_implied_prior_by_hand(chosen: Build, loss: str, keys: Any, expected: An
         ("logit_adjusted", {"class_weights": {"name": "explicit", "values": [1.0, 3.0, 2.0]}}),
     ],
 )
-def test_a_head_that_sees_nothing_of_the_picture_answers_the_implied_prior(
+def test_a_head_that_sees_nothing_of_the_image_answers_the_implied_prior(
     build: Build, chosen: Build, loss: str, keys: Any
 ) -> None:
-    """Where the loss is least for answers that are the same for every picture, they are the prior."""
+    """Where the loss is least for answers that are the same for every image, they are the prior."""
     criterion = build(loss, counts=SEEN, **keys)
     logits = torch.tensor(chosen(loss, **keys).implied_log_prior(SEEN)).requires_grad_()
     labels = torch.repeat_interleave(torch.arange(3), torch.tensor(SEEN.astype(int)))

@@ -27,7 +27,7 @@ def test_logit_adjusted_with_tau_0_is_cross_entropy(build: Build, logits_of: Bui
     assert torch.allclose(found, build("cross_entropy")(logits_of(), labels))
 
 
-def test_logit_adjusted_takes_an_unseen_class_for_half_a_picture(build: Build) -> None:
+def test_logit_adjusted_takes_an_unseen_class_for_half_an_image(build: Build) -> None:
     found = build("logit_adjusted", counts=(9, 0)).per_sample(torch.zeros(1, 2), torch.tensor([0]))
     assert found.item() == pytest.approx(-np.log(9 / 9.5))
 

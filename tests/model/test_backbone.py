@@ -48,14 +48,14 @@ def build(name: str = "test_resnet", size: tuple[int, int] = (32, 24), seed: int
     return Backbone(settings(name, **changes), size)
 
 
-def pictures(size: tuple[int, int] = (32, 24), count: int = 4) -> Tensor:
+def images(size: tuple[int, int] = (32, 24), count: int = 4) -> Tensor:
     return torch.randn(count, 3, *size, generator=torch.Generator().manual_seed(1))
 
 
 def features(backbone: Backbone, size: tuple[int, int] = (32, 24)) -> Tensor:
     backbone.eval()
     with torch.no_grad():
-        result: Tensor = backbone(pictures(size))
+        result: Tensor = backbone(images(size))
     return result
 
 
@@ -83,7 +83,7 @@ def error_of(name: str, path: str | Path, size: tuple[int, int] = (32, 24)) -> s
 @pytest.mark.parametrize("name", FAMILIES)
 def test_family_at_a_size_not_its_own_gives_features_and_finite_gradients(name: str, size: tuple[int, int]) -> None:
     backbone = build(name, size, options=FAMILIES[name]).train()
-    output = backbone(pictures(size))
+    output = backbone(images(size))
     assert output.shape == (4, backbone.widths.pooled)
     assert torch.isfinite(output).all()
     output.square().sum().backward()
@@ -241,7 +241,7 @@ def test_weights_file_gives_the_features_of_the_model_it_came_from(
     path = save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / f"weights{suffix}")
     loaded = build(weights=path)
     with torch.no_grad():
-        expected = source.forward_head(source.forward_features(pictures()), pre_logits=True)
+        expected = source.forward_head(source.forward_features(images()), pre_logits=True)
     assert torch.equal(features(loaded), expected)
     assert not torch.equal(features(build()), expected)
 
@@ -276,7 +276,7 @@ def test_checkpoint_of_timms_own_saver_is_read(tmp_path: Path) -> None:
     saver = timm.utils.CheckpointSaver(source, optimizer, args=args, checkpoint_dir=str(tmp_path))
     saver.save_checkpoint(0, 0.5)
     with torch.no_grad():
-        expected = source.forward_head(source.forward_features(pictures()), pre_logits=True)
+        expected = source.forward_head(source.forward_features(images()), pre_logits=True)
     assert torch.equal(features(build(weights=str(tmp_path / "last.pth.tar"))), expected)
 
 
@@ -398,7 +398,7 @@ def _trained_state(backbone: Backbone) -> dict[str, Tensor]:
     backbone.train()
     head = nn.Linear(backbone.widths.pooled, 2)
     optimizer = torch.optim.SGD([*(p for p in backbone.parameters() if p.requires_grad), *head.parameters()], lr=0.1)
-    head(backbone(pictures())).square().sum().backward()
+    head(backbone(images())).square().sum().backward()
     optimizer.step()
     return {key: value.clone() for key, value in backbone.body.state_dict().items()}
 
@@ -448,14 +448,14 @@ def test_freeze_all_leaves_everything_and_keeps_no_graph(tmp_path: Path) -> None
     before = {key: value.clone() for key, value in backbone.body.state_dict().items()}
     after = _trained_state(backbone)
     assert all(torch.equal(value, after[key]) for key, value in before.items())
-    assert not backbone(pictures()).requires_grad
+    assert not backbone(images()).requires_grad
     assert list(backbone.parameter_groups(0.1, 0.5)) == []
 
 
 def test_frozen_dropout_and_stochastic_depth_are_off(tmp_path: Path) -> None:
     path = save(timm.create_model("test_efficientnet").state_dict(), tmp_path / "weights.pth")
     backbone = Backbone(settings("test_efficientnet", weights=path, freeze="all", drop_path=0.5), (32, 24)).train()
-    assert torch.equal(backbone(pictures()), backbone(pictures()))
+    assert torch.equal(backbone(images()), backbone(images()))
 
 
 def test_digest_is_that_of_weights_and_statistics() -> None:

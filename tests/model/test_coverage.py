@@ -37,11 +37,11 @@ def error_of(name: str, size: tuple[int, int], **options: Any) -> str:
         ("beit_base_patch16_224", (64, 40), "8 columns at the right", "64 x 48"),
     ],
 )
-def test_a_picture_that_is_not_read_whole_is_refused_and_the_nearest_size_named(
+def test_an_image_that_is_not_read_whole_is_refused_and_the_nearest_size_named(
     name: str, size: tuple[int, int], ignored: str, nearest: str
 ) -> None:
     message = error_of(name, size, **VIT)
-    assert message.startswith(f"data.image_size: {name} does not read pictures of {size[0]} x {size[1]} px whole")
+    assert message.startswith(f"data.image_size: {name} does not read images of {size[0]} x {size[1]} px whole")
     assert f"it ignores {ignored}" in message
     assert f"the nearest size that it reads whole is {nearest}" in message
     height, width = map(int, nearest.split(" x "))
@@ -55,19 +55,19 @@ def test_convolutions_that_leave_out_a_strip_are_refused_too() -> None:
 
 
 def test_padding_is_named_where_the_network_has_it_and_then_every_border_counts() -> None:
-    assert "model.backbone.options: {dynamic_img_pad: true} pads the pictures" in error_of(
+    assert "model.backbone.options: {dynamic_img_pad: true} pads the images" in error_of(
         "vit_tiny_patch16_224", (100, 75), **VIT
     )
     assert "dynamic_img_pad" not in error_of("beit_base_patch16_224", (64, 40), **VIT)
     backbone = build("vit_tiny_patch16_224", (100, 75), dynamic_img_pad=True, **VIT).eval()
-    pictures = torch.rand(1, 3, 100, 75)
+    images = torch.rand(1, 3, 100, 75)
     with torch.no_grad():
-        seen = backbone(pictures)
+        seen = backbone(images)
         for border in (slice(0, 1), slice(99, 100)):
-            black = pictures.clone()
+            black = images.clone()
             black[:, :, border] = 0
             assert not torch.equal(backbone(black), seen)
-        black = pictures.clone()
+        black = images.clone()
         black[..., 74] = 0
         assert not torch.equal(backbone(black), seen)
 

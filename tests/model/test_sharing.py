@@ -74,7 +74,7 @@ def alive(encoder: Encoder) -> Encoder:
     return encoder
 
 
-def pictures(count: int = 4) -> Tensor:
+def images(count: int = 4) -> Tensor:
     return torch.randn(count, 3, *SIZE, generator=torch.Generator().manual_seed(1))
 
 
@@ -95,7 +95,7 @@ def of_task(encoder: Encoder, images: Tensor, task: str) -> Tensor:
 def gradients(encoder: Encoder, *tasks: str) -> dict[str, Tensor]:
     """By name, those of the sum of the tasks' features squared; what it does not reach is left out."""
     encoder.zero_grad(set_to_none=True)
-    encoded = encoder.forward_features(pictures())
+    encoded = encoder.forward_features(images())
     sum(encoded.of(task).pooled.square().sum() for task in tasks).backward()  # type: ignore[union-attr]
     return {name: weight.grad for name, weight in encoder.named_parameters() if weight.grad is not None}
 
@@ -137,7 +137,7 @@ def test_trunks_are_one_or_as_many_as_tasks(name: str) -> None:
 def test_separate_networks_share_nothing_and_begin_with_the_same_weights(tmp_path: Path) -> None:
     encoder = build({"name": "separate"}, backbone(weights=weights_file(tmp_path / "w.pth"))).eval()
     assert isinstance(encoder, Trunks)
-    encoded = encoder.forward_features(pictures())
+    encoded = encoder.forward_features(images())
     assert torch.equal(encoded.of("mask").pooled, encoded.of("age").pooled)
     trunks = [parameters(trunk) for trunk in encoder.trunks]
     assert len(set.union(*trunks)) == sum(map(len, trunks))
@@ -146,7 +146,7 @@ def test_separate_networks_share_nothing_and_begin_with_the_same_weights(tmp_pat
 
 
 def test_separate_networks_without_weights_are_drawn_each_for_itself() -> None:
-    encoded = build({"name": "separate"}, backbone()).eval().forward_features(pictures())
+    encoded = build({"name": "separate"}, backbone()).eval().forward_features(images())
     assert not torch.equal(encoded.of("mask").pooled, encoded.of("age").pooled)
 
 
@@ -159,7 +159,7 @@ def test_branches_begin_as_the_model_itself(name: str) -> None:
     torch.manual_seed(0)
     whole = Backbone(backbone(name), SIZE).eval()
     with torch.no_grad():
-        expected, found = whole.forward_features(pictures()), encoder.forward_features(pictures())
+        expected, found = whole.forward_features(images()), encoder.forward_features(images())
     assert expected.map is not None
     for task in TASKS:
         torch.testing.assert_close(found.of(task).pooled, expected.pooled, rtol=1e-4, atol=1e-5)
@@ -227,18 +227,18 @@ def test_a_copy_of_it_is_whole_and_apart_as_an_average_of_the_weights_needs(name
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     alive(encoder)
     with torch.no_grad():
-        changed = encoder.forward_features(pictures()).pooled
+        changed = encoder.forward_features(images()).pooled
     average.update(encoder, step=10)
     for key, value in copy.state_dict().items():
         if value.is_floating_point():
             torch.testing.assert_close(value, (before[key] + encoder.state_dict()[key]) / 2)
     copy.load_state_dict(encoder.state_dict())
     with torch.no_grad():
-        torch.testing.assert_close(copy.forward_features(pictures()).pooled, changed, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(copy.forward_features(images()).pooled, changed, rtol=1e-4, atol=1e-4)
         # nothing of the copy's computation is still the first one's
         for parameter in encoder.parameters():
             parameter.zero_()
-        torch.testing.assert_close(copy.forward_features(pictures()).pooled, changed, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(copy.forward_features(images()).pooled, changed, rtol=1e-4, atol=1e-4)
 
 
 @every_family
@@ -246,7 +246,7 @@ def test_state_goes_round(name: str) -> None:
     one, other = alive(branched(name)).eval(), branched(name).eval()
     other.load_state_dict(one.state_dict())
     with torch.no_grad():
-        assert torch.equal(one.forward_features(pictures()).pooled, other.forward_features(pictures()).pooled)
+        assert torch.equal(one.forward_features(images()).pooled, other.forward_features(images()).pooled)
 
 
 class Halve(nn.Module):
@@ -261,8 +261,8 @@ def test_what_one_branch_does_in_place_is_not_seen_by_another() -> None:
     torch.manual_seed(0)
     whole = Backbone(backbone(), SIZE).eval()
     whole.body.layer3.insert(0, Halve())
-    expected = whole(pictures())
-    encoded = Branched(whole, "layer2", [[task] for task in TASKS], SIZE).eval().forward_features(pictures())
+    expected = whole(images())
+    encoded = Branched(whole, "layer2", [[task] for task in TASKS], SIZE).eval().forward_features(images())
     for task in TASKS:
         torch.testing.assert_close(encoded.of(task).pooled, expected)
 
@@ -272,8 +272,8 @@ def test_the_trunk_runs_once_and_its_statistics_move_once() -> None:
     whole = deepcopy(encoder.trunks[0]).train()
     calls = []
     encoder.trunks[0].body.layer1.register_forward_hook(lambda *_: calls.append(1))  # type: ignore[union-attr]
-    encoder(pictures())
-    whole.forward_features(pictures())  # type: ignore[operator]
+    encoder(images())
+    whole.forward_features(images())  # type: ignore[operator]
     assert len(calls) == 1
     for key, value in whole.named_buffers():
         torch.testing.assert_close(encoder.trunks[0].get_buffer(key), value)
@@ -284,14 +284,14 @@ def test_the_trunk_runs_once_and_its_statistics_move_once() -> None:
 def test_what_the_trunk_lends_a_branch_moves_with_it() -> None:
     encoder = branched("test_vit").double().eval()
     assert {value.dtype for value in encoder.state_dict().values()} == {torch.float64}
-    found = encoder.forward_features(pictures().double())
+    found = encoder.forward_features(images().double())
     torch.testing.assert_close(found.of("age").pooled, found.of("mask").pooled)
     assert found.pooled.dtype == torch.float64
 
 
 def test_nothing_is_held_after_a_pass() -> None:
     encoder = branched()
-    encoder(pictures())
+    encoder(images())
     held = [module.value for module in encoder.modules() if isinstance(module, StandIn)]
     assert held
     assert not any(held)
@@ -301,7 +301,7 @@ def test_nothing_is_held_after_a_pass() -> None:
 def test_tasks_of_a_group_read_one_branch_and_groups_may_be_in_any_order() -> None:
     encoder = alive(branched(groups=[["age", "mask"], ["gender"]]))
     assert encoder.num_trunks == 2
-    encoded = encoder.forward_features(pictures())
+    encoded = encoder.forward_features(images())
     assert encoded.of("age") is encoded.of("mask")
     assert not torch.equal(encoded.of("age").pooled, encoded.of("gender").pooled)
 
@@ -310,7 +310,7 @@ def test_frozen_stages_stay_in_trunk_and_branches(tmp_path: Path) -> None:
     encoder = alive(branched(weights=weights_file(tmp_path / "w.pth"), freeze=4)).train()  # layer3 is frozen too
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
     trained = [weight for group in encoder.parameter_groups(0.0, 0.5) for weight in group["params"]]
-    encoder(pictures()).square().sum().backward()
+    encoder(images()).square().sum().backward()
     torch.optim.SGD(trained, lr=0.1).step()
     changed = {key for key, value in encoder.state_dict().items() if not torch.equal(value, before[key])}
     assert {key.split(".")[3] for key in changed} == {"layer4"}
@@ -322,10 +322,10 @@ def test_drop_path_is_drawn_for_each_branch() -> None:
     with torch.no_grad():
         for trunk in encoder.trunks[1:]:
             trunk.load_state_dict({key: encoder.trunks[0].state_dict()[key] for key in trunk.state_dict()})
-    encoded = encoder.forward_features(pictures(16))
+    encoded = encoder.forward_features(images(16))
     assert not torch.equal(encoded.of("mask").pooled, encoded.of("age").pooled)
     encoder.eval()
-    encoded = encoder.forward_features(pictures(16))
+    encoded = encoder.forward_features(images(16))
     torch.testing.assert_close(encoded.of("mask").pooled, encoded.of("age").pooled)
 
 

@@ -45,7 +45,7 @@ def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
 def test_weights_that_are_all_0_are_refused(tiny: MakeConfig) -> None:
     config = tiny()
     samples = DataModule(config).dataset.training_samples()
-    with pytest.raises(UserError, match=r"^data\.source: every picture that trains has a weight of 0; "):
+    with pytest.raises(UserError, match=r"^data\.source: every image that trains has a weight of 0; "):
         build_losses(config.objective(), replace(samples, weights=0 * samples.weights))
 
 

@@ -45,7 +45,7 @@ def test_a_balancer_of_features_needs_some_that_are_trained() -> None:
 def test_a_step_has_no_more_batches_than_an_epoch() -> None:
     training = validate(TrainingSettings, {"accumulate": 3, "batch_size": 16})
     check_accumulate(training, 3)
-    with pytest.raises(UserError, match=r"^training\.accumulate: .*\(2 of 16 pictures\), found 3"):
+    with pytest.raises(UserError, match=r"^training\.accumulate: .*\(2 of 16 images\), found 3"):
         check_accumulate(training, 2)
 
 
@@ -53,7 +53,7 @@ def test_an_image_alone_in_a_batch_needs_more_than_one_value_per_channel() -> No
     small, large = network((32, 32)), network((64, 64))
     check_smallest_batch(large, "resnet10t", (64, 64), 2, batches(3, 2))
     check_smallest_batch(small, "resnet10t", (32, 32), 2, batches(4, 2))
-    with pytest.raises(UserError, match=r"^training\.batch_size: 2 leaves one of 3 pictures alone .*resnet10t at 32 x"):
+    with pytest.raises(UserError, match=r"^training\.batch_size: 2 leaves one of 3 images alone .*resnet10t at 32 x"):
         check_smallest_batch(small, "resnet10t", (32, 32), 2, batches(3, 2))
     assert small.training
     assert not any(module._forward_pre_hooks for module in small.modules())

@@ -18,7 +18,7 @@ METRICS = ["joint.macro_f1", "joint.accuracy", "tasks.colour.macro_f1", "tasks.s
 
 
 def make(right: float, people: int = 60, seed: int = 0) -> Predictions:
-    """Answers that are right with a probability, of the same pictures whatever the probability."""
+    """Answers that are right with a probability, of the same images whatever the probability."""
     truth = np.random.default_rng(99).integers(0, 6, people * 4)
     rng = np.random.default_rng(seed)
     guess = np.where(rng.random(len(truth)) < right, truth, rng.integers(0, 6, len(truth)))
@@ -88,7 +88,7 @@ def test_a_higher_level_gives_wider_intervals_about_the_same_values() -> None:
     assert [row.beyond_noise for row in low] != [row.beyond_noise for row in high]
 
 
-def test_only_pictures_that_both_answered_count() -> None:
+def test_only_images_that_both_answered_count() -> None:
     one, two = make(0.5, seed=1), make(0.9, seed=2)
     found = paired_differences(["one", "two"], [take(one, np.arange(0, 160)), take(two, np.arange(80, 240))])
     both = paired_differences(["one", "two"], [take(one, np.arange(80, 160)), take(two, np.arange(80, 160))])
@@ -101,7 +101,7 @@ def test_runs_that_do_not_compare_are_refused() -> None:
     other_space = LabelSpace([Task("colour", ("red", "green", "pink")), SPACE.tasks[1]])
     with pytest.raises(UserError, match=r"^new: has another label space than base"):
         paired_differences(["base", "new"], [one, replace(one, space=other_space, learned=other_space)])
-    with pytest.raises(UserError, match=r"^new: shares no pictures with base"):
+    with pytest.raises(UserError, match=r"^new: shares no images with base"):
         paired_differences(["base", "new"], [take(one, np.arange(100)), take(one, np.arange(100, 240))])
     relabelled = replace(one, labels=(one.labels + 1) % np.array(SPACE.sizes))
     with pytest.raises(UserError, match=r"^new: was scored on other labels than base"):

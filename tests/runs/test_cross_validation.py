@@ -170,7 +170,7 @@ def test_evaluating_on_val_gives_the_same_again(copy: Path) -> None:
     assert to_json_data(report) == json.loads(before["report.json"])
 
 
-def test_new_pictures_are_answered_by_the_vote_of_all_folds(copy: Path, drawn: Path, tmp_path: Path) -> None:
+def test_new_images_are_answered_by_the_vote_of_all_folds(copy: Path, drawn: Path, tmp_path: Path) -> None:
     folder, config = trained = read_run(copy)
     report = evaluate(trained, "eval", Progress())
     found = read(folder, config, "eval")
@@ -198,7 +198,7 @@ def test_a_split_that_everybody_trained_on_is_refused(copy: Path, split: str) ->
         evaluate(read_run(copy), split, Progress())
 
 
-def test_page_shows_the_folds_and_pictures(copy: Path) -> None:
+def test_page_shows_the_folds_and_images(copy: Path) -> None:
     page = write_page(read_run(copy), "val").read_text()
     assert "Fold by fold" in page
     assert "data:image/jpeg" in page
@@ -276,16 +276,16 @@ def test_mistake_in_the_last_fold_is_found_before_the_first_is_trained(
         return type(split)(np.setdiff1d(np.arange(len(samples)), val), val)
 
     monkeypatch.setattr("multitask.data.splits.fold", together)
-    with pytest.raises(UserError, match=r"^data\.held_out: leaves no picture of age '>=60' to train on"):
+    with pytest.raises(UserError, match=r"^data\.held_out: leaves no image of age '>=60' to train on"):
         run_folds(config, 3, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("existed", [False, True])
-def test_unreadable_picture_leaves_nothing(tiny: MakeConfig, drawn: Path, tmp_path: Path, existed: bool) -> None:
+def test_unreadable_image_leaves_nothing(tiny: MakeConfig, drawn: Path, tmp_path: Path, existed: bool) -> None:
     data, out = tmp_path / "data", tmp_path / "run"
     shutil.copytree(drawn, data)
-    next(data.glob("train/images/*/*.jpg")).write_bytes(b"no picture")
+    next(data.glob("train/images/*/*.jpg")).write_bytes(b"no image")
     if existed:
         out.mkdir()
     with pytest.raises(UserError, match=r"\.jpg: "):
@@ -326,8 +326,8 @@ def test_other_data_is_refused_even_for_folds_that_have_not_begun(
     with pytest.raises(StoppedError):
         run_folds(config, 3, tmp_path / "run", on_epoch=stop_in_fold(1, tmp_path / "run"))
     shutil.rmtree(tmp_path / "run" / "folds" / "1")
-    pictures = sorted(data.glob("train/images/*/*.jpg"))
-    shutil.copy(pictures[1], pictures[0])
+    images = sorted(data.glob("train/images/*/*.jpg"))
+    shutil.copy(images[1], images[0])
     with pytest.raises(UserError, match=r"is not the data that the run in .* began with$"):
         run_folds(config, 3, tmp_path / "run", resume=True)
 

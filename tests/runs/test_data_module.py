@@ -1,4 +1,4 @@
-"""A run's pictures: the same run wherever they are kept, boxes found once, counted, and the same ever after."""
+"""A run's images: the same run wherever they are kept, boxes found once, counted, and the same ever after."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def face(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A face crop whose detector knows no model: it takes the middle of bright pictures, and nothing of dark ones."""
+    """A face crop whose detector knows no model: it takes the middle of bright images, and nothing of dark ones."""
 
     def find(self: FaceDetector, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
@@ -72,7 +72,7 @@ def face(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def boxes(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Has the drawn set's table hold boxes; every fourth picture has none."""
+    """Has the drawn set's table hold boxes; every fourth image has none."""
     plain = SyntheticSettings.samples
 
     def give(left: float) -> None:
@@ -115,7 +115,7 @@ def test_a_run_from_the_disk_is_that_from_files_to_the_bit(
     for name in ("first", "second"):
         assert_same_outcome(tmp_path / name, tmp_path / "none")
     before = (tmp_path / "second" / "report.json").read_bytes()
-    evaluate(read_run(tmp_path / "second"), "val", Progress())  # the same pictures, not packed anew
+    evaluate(read_run(tmp_path / "second"), "val", Progress())  # the same images, not packed anew
     assert (tmp_path / "second" / "report.json").read_bytes() == before
 
 
@@ -186,13 +186,13 @@ def test_a_crop_that_is_alike_for_all_is_not_counted(tiny: MakeConfig, tmp_path:
 class TestBoxesOfTheTable:
     CROP = {**ONE_EPOCH, "data.crop": {"name": "box", "margin": 0.1}}
 
-    def test_each_picture_is_cropped_to_its_own(self, tiny: MakeConfig, boxes: Callable[[float], None]) -> None:
+    def test_each_image_is_cropped_to_its_own(self, tiny: MakeConfig, boxes: Callable[[float], None]) -> None:
         boxes(20.0)
         material = DataModule(tiny(self.CROP))
-        pictures = material.store.images(Progress())
+        images = material.store.images(Progress())
         for index in (0, 1):
             expected = material.preprocessing.load(material.samples.paths()[index], material.samples.boxes[index])  # type: ignore[index]
-            np.testing.assert_array_equal(pictures[index], expected)
+            np.testing.assert_array_equal(images[index], expected)
             np.testing.assert_array_equal(material.store.image(index, Progress()), expected)
         assert material.image_facts("all", Progress()).crop == CropCounts("box", found=63, fallback=21)
         assert set(to_json_data(material.image_facts("val", Progress()))) == {"crop", "fit"}
@@ -208,7 +208,7 @@ class TestBoxesOfTheTable:
             run(tiny(self.CROP), tmp_path / "run", resume=True)
 
     def test_a_table_without_is_refused(self, tiny: MakeConfig, tmp_path: Path, boxes: Callable[[float], None]) -> None:
-        with pytest.raises(UserError, match=r"^data\.crop\.name: is box, but the pictures in \S+ have no boxes$"):
+        with pytest.raises(UserError, match=r"^data\.crop\.name: is box, but the images in \S+ have no boxes$"):
             run(tiny(self.CROP), tmp_path / "run")
         assert not (tmp_path / "run").exists()
         boxes(20.0)

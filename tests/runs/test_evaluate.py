@@ -67,7 +67,7 @@ def test_evaluating_on_val_gives_the_runs_own_report_again(copy: Path) -> None:
     assert to_json_data(report) == json.loads(before["report.json"])
 
 
-def test_splits_are_scored_on_their_own_pictures(copy: Path) -> None:
+def test_splits_are_scored_on_their_own_images(copy: Path) -> None:
     folder, config = trained = read_run(copy)
     sizes, scores = {}, {}
     before = contents(copy)
@@ -182,7 +182,7 @@ def test_answers_are_those_that_evaluate_scores(copy: Path, drawn: Path, tmp_pat
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "missing", "empty"])
 @pytest.mark.parametrize("cache", ["auto", "none"])
-def test_picture_that_cannot_be_read_is_named_and_nothing_is_written(
+def test_image_that_cannot_be_read_is_named_and_nothing_is_written(
     damage: str, cache: str, trained: Path, data: Path, tmp_path: Path
 ) -> None:
     victim = data / "eval" / "images" / answers(data / "eval" / "info.csv")[3]["ImageID"]
@@ -190,7 +190,7 @@ def test_picture_that_cannot_be_read_is_named_and_nothing_is_written(
         victim.unlink()
     else:
         content = victim.read_bytes()
-        victim.write_bytes({"truncated": content[: len(content) // 2], "text": b"no picture", "empty": b""}[damage])
+        victim.write_bytes({"truncated": content[: len(content) // 2], "text": b"no image", "empty": b""}[damage])
     folder, config = read_run(trained)
     config = config.model_copy(update={"data": config.data.model_copy(update={"cache": cache})})
     out = tmp_path / "answers.csv"
@@ -287,22 +287,22 @@ def test_a_run_from_before_rules_were_kept_still_answers(copy: Path, drawn: Path
 # --- report -----------------------------------------------------------------------------------------------------
 
 
-def test_page_is_written_with_pictures_and_without_where_the_data_has_gone(copy: Path, data: Path) -> None:
+def test_page_is_written_with_images_and_without_where_the_data_has_gone(copy: Path, data: Path) -> None:
     trained = read_run(copy, data)
-    with_pictures = write_page(trained, "val").read_text()
-    assert with_pictures.startswith("<!DOCTYPE html>") or with_pictures.lstrip().lower().startswith("<!doctype html>")
+    with_images = write_page(trained, "val").read_text()
+    assert with_images.startswith("<!DOCTYPE html>") or with_images.lstrip().lower().startswith("<!doctype html>")
     shutil.rmtree(data)
     page = write_page(trained, "val")
     without = page.read_text()
     assert page == copy / "report.html"
-    assert len(without) < len(with_pictures)
+    assert len(without) < len(with_images)
     assert str(data) in without  # says what is missing
 
 
-def test_page_where_one_picture_has_gone_is_still_written(copy: Path, data: Path) -> None:
+def test_page_where_one_image_has_gone_is_still_written(copy: Path, data: Path) -> None:
     trained = read_run(copy, data)
     for path in data.glob("train/images/*/mask1.*"):
-        path.write_bytes(b"no picture")
+        path.write_bytes(b"no image")
     assert "mask1" in write_page(trained, "val").read_text()
 
 

@@ -18,7 +18,7 @@ def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) 
     config = tiny({"heads.mask.loss.class_weights": {"name": "inverse_frequency"}})
     material = DataModule(config)
     priors = decode_priors(config.objective(), material.dataset.training_samples())
-    share = 7  # pictures of a person: five with a mask, one worn wrongly, one without
+    share = 7  # images of a person: five with a mask, one worn wrongly, one without
     natural = np.exp(priors.natural["mask"])
     assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.05)
     assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.05)

@@ -461,7 +461,7 @@ def kept(folder: Path) -> dict[str, int]:
 
 @pytest.fixture
 def count_work(monkeypatch: pytest.MonkeyPatch) -> Callable[[], tuple[int, int]]:
-    """Gives the numbers of pictures read and of pictures put through a backbone since it was last asked."""
+    """Gives the numbers of images read and of images put through a backbone since it was last asked."""
     done = [0, 0]
     load, forward = Preprocessing.load, Backbone.forward
 
@@ -518,7 +518,7 @@ FROZEN: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def frozen(tiny: MakeConfig, weights: str) -> MakeConfig:
-    """Makes the config of a run whose pictures' features cannot change."""
+    """Makes the config of a run whose images' features cannot change."""
 
     def make(changes: dict[str, Any] | None = None) -> Config:
         base = {"model.backbone.weights": weights, "model.backbone.freeze": "all", "augment.strength": 0}
@@ -528,7 +528,7 @@ def frozen(tiny: MakeConfig, weights: str) -> MakeConfig:
 
 
 @pytest.mark.parametrize("variant", FROZEN)
-def test_run_from_features_computed_before_is_that_from_pictures(
+def test_run_from_features_computed_before_is_that_from_images(
     variant: str, frozen: MakeConfig, tmp_path: Path, count_work: Callable[[], tuple[int, int]]
 ) -> None:
     config = frozen(FROZEN[variant])
@@ -596,7 +596,7 @@ def test_other_settings_have_features_of_their_own(
     assert kept(tmp_path / "reuse") == expected
 
 
-def test_other_pictures_and_other_weights_of_the_same_names_have_features_of_their_own(
+def test_other_images_and_other_weights_of_the_same_names_have_features_of_their_own(
     frozen: MakeConfig, weights: str, drawn: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(drawn, tmp_path / "data")
@@ -643,7 +643,7 @@ def test_a_run_may_be_resumed_with_features_or_without(first: str, frozen: MakeC
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-def test_a_run_that_had_features_answers_pictures_at_any_moment(frozen: MakeConfig, tmp_path: Path) -> None:
+def test_a_run_that_had_features_answers_images_at_any_moment(frozen: MakeConfig, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         run(frozen(), tmp_path / "run", on_epoch=stop_after(1), reuse=tmp_path / "reuse")
     folder = RunFolder(tmp_path / "run")
@@ -662,7 +662,7 @@ def test_the_last_checkpoint_leaves_out_what_is_frozen_and_the_best_is_whole(
 
 
 @needs_shared
-def test_on_real_pictures_a_pretrained_network_scores_the_same(tmp_path: Path) -> None:
+def test_on_real_images_a_pretrained_network_scores_the_same(tmp_path: Path) -> None:
     config = load_config(
         Path(__file__).parents[2] / "configs" / "mask18_mini.yaml",
         [
@@ -690,9 +690,9 @@ def test_a_step_of_more_batches_than_an_epoch_has_is_refused(tiny: MakeConfig, t
     assert not (tmp_path / "run").exists()
 
 
-def test_one_picture_alone_of_which_batch_norm_sees_one_value_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:
+def test_one_image_alone_of_which_batch_norm_sees_one_value_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:
     small = {"training.batch_size": 1, "training.epochs": 1, "data.image_size": [32, 24]}
-    with pytest.raises(UserError, match=r"^training.batch_size: 1 leaves one of \d+ pictures alone .*batch norm"):
+    with pytest.raises(UserError, match=r"^training.batch_size: 1 leaves one of \d+ images alone .*batch norm"):
         run(tiny(small), tmp_path / "run")
     assert not (tmp_path / "run").exists()
     run(tiny({**small, "data.image_size": [64, 48], "data.train_groups": 4}), tmp_path / "run")

@@ -30,12 +30,12 @@ from multitask.utils.records import parse_record, record_to_json, to_json_data
 
 MakePlan = Callable[..., Plan]
 
-PEOPLE, PICTURES = 20, 6  # of every fold, and of each person
+PEOPLE, IMAGES = 20, 6  # of every fold, and of each person
 
 
 def answers(space: LabelSpace, learned: LabelSpace, fold: int, right: float, seed: int) -> Predictions:
-    """Answers to the pictures of a fold, each right with a probability."""
-    count = PEOPLE * PICTURES
+    """Answers to the images of a fold, each right with a probability."""
+    count = PEOPLE * IMAGES
     truth = np.random.default_rng(fold).integers(0, space.num_classes, count)
     rng = np.random.default_rng([seed, fold])
     guess = np.where(rng.random(count) < right, truth, rng.integers(0, space.num_classes, count))
@@ -45,7 +45,7 @@ def answers(space: LabelSpace, learned: LabelSpace, fold: int, right: float, see
         for task, column in zip(learned.tasks, labels.T, strict=True)
     }
     images = np.array([f"{fold}/{index}.png" for index in range(count)], dtype=object)
-    groups = np.array([f"person {fold}-{index // PICTURES}" for index in range(count)], dtype=object)
+    groups = np.array([f"person {fold}-{index // IMAGES}" for index in range(count)], dtype=object)
     return Predictions(space, learned, images, groups, space.decode(truth), log_probs, guess)
 
 
@@ -188,7 +188,7 @@ def test_every_person_counts_once(seeds: int, words: str, plan: Plan, tmp_path: 
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.6}, seeds=seeds))
     assert found.sentence.endswith(f", over {words}.")
     assert (found.num_seeds, found.num_folds) == (seeds, 3)
-    assert (found.num_groups, found.num_images) == (seeds * PEOPLE, seeds * PEOPLE * PICTURES)
+    assert (found.num_groups, found.num_images) == (seeds * PEOPLE, seeds * PEOPLE * IMAGES)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_runs_whose_files_are_gone_or_damaged_are_named(plan: Plan, tmp_path: Pa
     made = confirmed(plan, tmp_path, {0: 0.5, 4: 0.7})
     predictions = made.runs[3].folder.predictions()
     text = predictions.read_text()
-    predictions.write_text(text.replace("image,group", "picture,group"))
+    predictions.write_text(text.replace("image,group", "file,group"))
     with pytest.raises(UserError, match=r"0004-1/predictions-val\.csv: holds no predictions of this label space"):
         verdict(made)
     predictions.unlink()

@@ -25,7 +25,7 @@ _NOT_OF_ANSWERS = re.compile(
     r"(training|class_distribution|decode|decode_rules|joint_term|fit|first_frames|empty_cells)\.|version$"
 )
 _MAY_BE_EMPTY = re.compile(r"\.reliability\.\d+\.(confidence|accuracy)$")
-"""Of a bin in which no picture fell."""
+"""Of a bin in which no image fell."""
 
 
 @pytest.fixture(scope="module", params=NETWORKS)

@@ -56,7 +56,7 @@ def test_a_record_that_was_kept_is_the_same(make_plan: MakePlan) -> None:
         {"keep_checkpoints": True},
         {"base": {"data.workers": 3}},
         {"base": {"data.cache": "none"}},
-        {"base": {"data.root": "/elsewhere/pictures"}},
+        {"base": {"data.root": "/elsewhere/images"}},
         {"base": {"device": "cpu"}},
         # Written out, they are what was meant before.
         {"sampler": {"name": "tpe", "startup_trials": 10}},

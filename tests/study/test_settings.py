@@ -265,10 +265,10 @@ class TestLoadStudy:
     def test_paths_in_the_file_are_relative_to_it_and_those_of_the_line_to_where_one_is(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        self.change(path, overrides={"data.root": "pictures"})
+        self.change(path, overrides={"data.root": "images"})
         (tmp_path / "here").mkdir()
         monkeypatch.chdir(tmp_path / "here")
-        assert load_study(path).base.data.root == str(tmp_path / "studies" / "pictures")
+        assert load_study(path).base.data.root == str(tmp_path / "studies" / "images")
         assert load_study(path, ["data.root=../others"]).base.data.root == str(tmp_path / "others")
         assert load_study(Path("../studies/study.yaml")).settings.base == str(tmp_path / "configs" / "base.yaml")
 

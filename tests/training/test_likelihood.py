@@ -51,7 +51,7 @@ def test_it_is_the_validation_loss_of_the_same_outputs(space: LabelSpace, term: 
     found = outputs(space, term)
     meter = LikelihoodMeter(space, torch.device("cpu"))
     labels = torch.hstack([LABELS, torch.zeros(6, 1, dtype=torch.long)]) if term else LABELS
-    for rows in (slice(0, 2), slice(2, 5), slice(5, 6)):  # the second batch has no picture with all labels
+    for rows in (slice(0, 2), slice(2, 5), slice(5, 6)):  # the second batch has no image with all labels
         part = targets(labels[rows])
         meter.add({name: values[rows] for name, values in found.items()}, part)
     joint, tasks = meter.record()
@@ -60,12 +60,12 @@ def test_it_is_the_validation_loss_of_the_same_outputs(space: LabelSpace, term: 
     assert tasks == pytest.approx(expected_tasks, rel=1e-6)
 
 
-def test_of_a_mixed_picture_each_side_counts_by_its_share() -> None:
+def test_of_a_mixed_image_each_side_counts_by_its_share() -> None:
     found, partner = outputs(PLAIN, False), torch.tensor([1, 0, 3, 2, 5, 4])
     mixed = LikelihoodMeter(PLAIN, torch.device("cpu"))
     mixed.add(found, targets(LABELS, partner, 0.75))
     nll = -found["colour"]
-    # Known: pictures 0, 1, 2, 5 on their own side; of the partners 1, 0, -, 2, 5 (of 4), -
+    # Known: images 0, 1, 2, 5 on their own side; of the partners 1, 0, -, 2, 5 (of 4), -
     own = float(nll[0, 0] + nll[1, 1] + nll[2, 2] + nll[5, 2])
     other = float(nll[0, 1] + nll[1, 0] + nll[3, 2] + nll[4, 2])
     assert mixed.record()[1]["colour"] == pytest.approx((0.75 * own + 0.25 * other) / 4, rel=1e-6)

@@ -153,7 +153,7 @@ def test_step_is_that_of_the_weighted_sum_of_the_losses() -> None:
     assert record.lr == pytest.approx(0.1)
 
 
-def test_epochs_loss_is_the_mean_over_pictures_not_over_batches() -> None:
+def test_epochs_loss_is_the_mean_over_images_not_over_batches() -> None:
     trainer, batches = build((12, 4), lr=1e-12)
     found = trainer.train_epoch(1, batches, Progress()).train.loss
     whole, whole_batches = build((16,), lr=1e-12)

@@ -13,7 +13,7 @@ NAMES = ("colour", "type")
 
 
 def epoch(*batches: tuple[float, float, float, float, int], weights: dict[str, float] | None = None) -> LossMeter:
-    """Of batches: both losses, the weight of those who have each label, and how many pictures there are."""
+    """Of batches: both losses, the weight of those who have each label, and how many images there are."""
     weights = weights or {}
     means = LossMeter(NAMES, torch.device("cpu"))
     for one, other, labelled, other_labelled, num in batches:

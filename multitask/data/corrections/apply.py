@@ -77,7 +77,7 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
         applied.append({**entry, "num_images": len(rows)})
     corrected = replace(samples, labels=labels, numbers=numbers)
     if not kept.any():
-        raise UserError("data.corrections: drop every picture")
+        raise UserError("data.corrections: drop every image")
     corrected = corrected if kept.all() else corrected.take(np.flatnonzero(kept))
     corrected.check_possible()
     record = CorrectionsRecord(settings.tier, tuple(applied), tuple(absent), tuple(of_test) or None)

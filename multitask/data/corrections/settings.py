@@ -67,7 +67,7 @@ class Correction(Settings):
         if (self.path is None) == (self.id is None):
             raise ValueError("path: must be given, or id, and not both")
         if self.field == DROP and (self.from_ is not None or self.to is not None or self.both):
-            raise ValueError("field: drop takes pictures out; from and to would be ignored")
+            raise ValueError("field: drop takes images out; from and to would be ignored")
         if self.field != DROP and (self.from_ is None or self.to is None):
             raise ValueError("from: must be given, and to, unless field is drop")
         if self.from_ is not None and self.from_ == self.to:

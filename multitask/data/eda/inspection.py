@@ -149,9 +149,7 @@ def inspect(
     shown[list(cells)] = starts[-1] + np.arange(len(cells))
     labels = np.where(samples.labels == MISSING, MISSING, samples.labels + starts[:-1])
     keys = np.hstack([labels, shown[classes][:, None]])
-    looks = look_at(
-        paths, preprocessing, keys, int(starts[-1]) + len(cells), stage("looking at pictures", len(samples))
-    )
+    looks = look_at(paths, preprocessing, keys, int(starts[-1]) + len(cells), stage("looking at images", len(samples)))
     copies = find_copies(looks, samples.groups.tolist(), stage("looking for copies", len(samples)))
     parts = _parts(len(samples), split)
     found = _linked(copies, samples, parts)

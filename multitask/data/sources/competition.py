@@ -86,7 +86,7 @@ class CompetitionLayout(RootedSettings):
             lines[image] = line
             ids.append(row["ImageID"])
         if not ids:
-            raise UserError(f"{table}: holds no pictures to answer")
+            raise UserError(f"{table}: holds no images to answer")
         self.links(root).check_images(f"eval/images/{image}" for image in lines)
         return Queries(tuple(ids), all_there((find_file(root, f"eval/images/{image}") for image in lines), str(table)))
 
@@ -149,5 +149,5 @@ def find_images(folder: Path, where: str) -> dict[str, str]:
     for stem, files in found.items():
         if len(files) != 1:
             count = "none" if not files else " and ".join(files)
-            raise UserError(f"{folder}: must hold one picture {stem!r} ({SUFFIXES_TEXT}), found {count}")
+            raise UserError(f"{folder}: must hold one image {stem!r} ({SUFFIXES_TEXT}), found {count}")
     return {stem: files[0] for stem, files in found.items()}

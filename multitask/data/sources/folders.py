@@ -160,7 +160,7 @@ class _Match:
         found = self._exact.fullmatch(where) or self._loose.fullmatch(where)
         if found is None:
             folder = root / where if where else root
-            raise UserError(f"{folder}: holds pictures, but its name does not match the pattern {self.pattern!r}")
+            raise UserError(f"{folder}: holds images, but its name does not match the pattern {self.pattern!r}")
         named = found.groupdict()
         try:
             if SPLIT in named:

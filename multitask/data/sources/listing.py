@@ -49,7 +49,7 @@ def list_images(folder: Path, links: Links) -> Listing:
     notes = tuple(walk.notes())
     if not walk.images:
         seen = f"; {notes[0]}" if notes else ""
-        raise UserError(f"{folder}: holds no pictures ({SUFFIXES_TEXT}){seen}")
+        raise UserError(f"{folder}: holds no images ({SUFFIXES_TEXT}){seen}")
     return Listing(walk.images, notes, dict(walk.others))
 
 
@@ -146,10 +146,8 @@ class _Walk:
     def notes(self) -> Iterator[str]:
         """The warnings, a sentence each."""
         for kind, names in sorted(self._unread.items()):
-            many = (
-                "1 file may be a picture and is" if len(names) == 1 else f"{len(names):,} files may be pictures and are"
-            )
-            how = "give a picture's suffix" if " with " in kind else "convert to PNG or JPEG"
+            many = "1 file may be an image and is" if len(names) == 1 else f"{len(names):,} files may be images and are"
+            how = "give an image's suffix" if " with " in kind else "convert to PNG or JPEG"
             yield f"{self._top}: {many} not used ({kind}), as {names[0]}; {how}"
         if self._dangling:
             told = f"{len(self._dangling):,} {'link leads' if len(self._dangling) == 1 else 'links lead'}"
@@ -163,5 +161,5 @@ class _Walk:
         if self._num_revisits:
             yield (
                 f"{self._top}: {self._num_revisits:,} {'folder is' if self._num_revisits == 1 else 'folders are'} "
-                "there a second time by links: their pictures count twice"
+                "there a second time by links: their images count twice"
             )

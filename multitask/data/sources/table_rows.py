@@ -97,7 +97,7 @@ class TableRows:
             if self.groups[-1] in MISSING_GROUPS:
                 raise UserError(
                     f"{settings.group}: is {self.groups[-1]!r}, which is how programs write what is missing; give each "
-                    "of these pictures a group of its own"
+                    "of these images a group of its own"
                 )
         if settings.id is not None:
             self.ids.append(_word(row, settings.id, self._ids))

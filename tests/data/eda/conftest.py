@@ -36,7 +36,7 @@ class Planted:
         return next(path for path in self._people[person].iterdir() if path.stem == stem)
 
     def plant(self, source: int, target: int, change: Callable[[Image.Image], Image.Image] | None, stem: str) -> None:
-        """One person's picture in the place of another's: the file itself, or changed and encoded again."""
+        """One person's image in the place of another's: the file itself, or changed and encoded again."""
         old, new = self.file(target, stem), self.file(source, stem)
         old.unlink()
         if change is None:

@@ -72,7 +72,7 @@ def test_the_same_file_in_one_group_is_counted_but_no_pair(planted):
     assert found.num_within == 1
 
 
-def test_flat_pictures_are_copies_only_to_the_byte(planted):
+def test_flat_images_are_copies_only_to_the_byte(planted):
     for person, level in ((0, 100), (1, 101), (2, 100)):
         path = planted.file(person)
         path.unlink()
@@ -80,7 +80,7 @@ def test_flat_pictures_are_copies_only_to_the_byte(planted):
     assert found_in(planted)[0] == [(planted.group(0), planted.group(2), True)]
 
 
-def test_pictures_that_cannot_be_read_are_no_copies(planted):
+def test_images_that_cannot_be_read_are_no_copies(planted):
     for person in (0, 1):
         planted.file(person).write_bytes(b"nothing")
     assert found_in(planted)[0] == []

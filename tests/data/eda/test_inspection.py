@@ -86,12 +86,12 @@ def test_what_cannot_be_read_is_listed_and_stops_nothing(planted):
     files = {samples.root / samples.images[index] for index in found.looks.faults}
     assert files == {truncated, garbage}
     assert not set(found.pixels) & set(found.looks.faults)
-    assert told[0] == ("looking at pictures", 84)
+    assert told[0] == ("looking at images", 84)
     assert ("looking for copies", 84) in told
     assert told[-1] == 84
 
 
-def test_the_mean_of_a_label_is_that_of_its_pictures(planted):
+def test_the_mean_of_a_label_is_that_of_its_images(planted):
     samples = planted.samples()
     found = inspect(samples, hold_out(samples, 0.3, 0), 0)
     for task, label, has in (
@@ -124,7 +124,7 @@ def test_extremes_and_samples_are_of_different_groups(planted):
     assert found.grid == inspect(samples, hold_out(samples, 0.3, 0), 0).grid
 
 
-def test_pictures_are_shown_of_the_commonest_classes_only(planted, monkeypatch):
+def test_images_are_shown_of_the_commonest_classes_only(planted, monkeypatch):
     monkeypatch.setattr("multitask.data.eda.inspection.MOST_CELLS", 2)
     samples = planted.samples()
     found = inspect(samples, hold_out(samples, 0.3, 0), 0)

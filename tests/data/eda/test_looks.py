@@ -22,7 +22,7 @@ def noise() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (128, 96, 3), dtype=np.uint8)
 
 
-def test_a_flat_picture_is_as_bright_as_its_grey_and_not_sharp(tmp_path):
+def test_a_flat_image_is_as_bright_as_its_grey_and_not_sharp(tmp_path):
     found = look(save(tmp_path / "flat.png", np.full((128, 96, 3), 80, np.uint8)), Preprocessing((128, 96)))
     assert (found.form, found.width_px, found.height_px) == ("PNG RGB", 96, 128)
     assert (found.brightness, found.sharpness) == (80, 0)
@@ -38,7 +38,7 @@ def test_sharpness_is_the_variance_of_the_laplacian(tmp_path, noise):
     assert found.brightness == pytest.approx(noise.mean(), abs=0.01)
 
 
-def test_a_rotated_picture_has_the_size_that_one_sees(tmp_path, noise):
+def test_a_rotated_image_has_the_size_that_one_sees(tmp_path, noise):
     exif = Image.Exif()
     exif[0x0112] = 6
     found = look(save(tmp_path / "sideways.jpg", noise, exif=exif), Preprocessing((96, 128)))
@@ -60,7 +60,7 @@ def test_the_common_size_has_the_usual_shape(tmp_path, shape, size):
     assert common_size(paths) == size
 
 
-def test_means_are_of_the_pictures_of_each_key_and_faults_are_listed(tmp_path):
+def test_means_are_of_the_images_of_each_key_and_faults_are_listed(tmp_path):
     levels = (10, 20, 201)
     paths = [save(tmp_path / f"{level}.png", np.full((8, 8, 3), level, np.uint8)) for level in levels]
     broken = tmp_path / "broken.png"
@@ -75,14 +75,14 @@ def test_means_are_of_the_pictures_of_each_key_and_faults_are_listed(tmp_path):
     assert [int(mean[0, 0, 0]) for mean in looks.means] == [15, 0, 106, 201]  # 105.5 is rounded to even
     assert sorted(looks.faults) == [2, 4]
     assert looks.faults[4] == "no such file"
-    assert "not a picture" in looks.faults[2]
+    assert "not an image" in looks.faults[2]
     assert looks.readable.tolist() == [True, True, False, True, False]
     assert np.isnan(looks.brightness).tolist() == [False, False, True, False, True]
     with pytest.raises(UserError):
         look(broken, Preprocessing((8, 8)))
 
 
-def test_more_pictures_than_are_decoded_ahead_come_in_order(tmp_path):
+def test_more_images_than_are_decoded_ahead_come_in_order(tmp_path):
     paths = []
     for level in range(250):
         paths.append(tmp_path / f"{level}.png")

@@ -31,7 +31,7 @@ BERT = "000002,male,Asian,60,000002_male_Asian_60"
 
 
 def add_person(root: Path, row: str, extension: str = ".jpg") -> Path:
-    """The folder of a row's person, with a file for each picture; a source looks at names only."""
+    """The folder of a row's person, with a file for each image; a source looks at names only."""
     folder = root / "train" / "images" / row.split(",")[-1]
     folder.mkdir(parents=True)
     for stem in MASK_OF_STEM:
@@ -102,7 +102,7 @@ class TestSamples:
             "normal.JPEG",
         ]
 
-    def test_what_is_no_picture_is_passed_over(self, root: Path) -> None:
+    def test_what_is_no_image_is_passed_over(self, root: Path) -> None:
         folder = root / "train" / "images" / BERT.split(",")[-1]
         for name in (
             "._mask1.jpg",
@@ -215,10 +215,10 @@ class TestBadSamples:
         assert refused(root).startswith(f"{root}/train/train.csv, line 2: cannot read the folder ")
 
     @pytest.mark.parametrize("stem", MASK_OF_STEM)
-    def test_none_or_two_of_one_picture(self, root: Path, stem: str) -> None:
+    def test_none_or_two_of_one_image(self, root: Path, stem: str) -> None:
         folder = root / "train" / "images" / ANNA.split(",")[-1]
         (folder / f"{stem}.png").touch()
-        must = f"{folder}: must hold one picture {stem!r} ({SUFFIXES_TEXT}), found"
+        must = f"{folder}: must hold one image {stem!r} ({SUFFIXES_TEXT}), found"
         assert refused(root) == f"{must} {stem}.jpg and {stem}.png"
         (folder / f"{stem}.png").unlink()
         (folder / f"{stem}.jpg").rename(folder / f"._{stem}.jpg")
@@ -276,7 +276,7 @@ class TestQueries:
             (["c.jpg,0", "c.jpg,0"], "eval/info.csv, line 3: 'c.jpg' stands in line 2 too"),
             (["c.jpg,0", "./c.jpg,0"], "eval/info.csv, line 3: 'c.jpg' stands in line 2 too"),
             (["c.jpg"], "eval/info.csv, line 2: must have 2 cells, found 1"),
-            ([], "eval/info.csv: holds no pictures to answer"),
+            ([], "eval/info.csv: holds no images to answer"),
             (["c.jpg,0", "d.jpg,0"], "eval/images/d.jpg: no such file"),
             (["d.jpg,0", "c.jpg,0", "e.jpg,0"], "eval/images/d.jpg: no such file (and 1 more of "),
             (["c.jpg,0", "x" * 300 + ".jpg,0"], "eval/images/xxx"),
@@ -312,7 +312,7 @@ class TestAnswered:
         assert list(samples.groups) == ["h", "g"]
         assert [path.name for path in samples.paths()] == ["b.jpg", "a.jpg"]
 
-    def test_without_a_column_of_groups_each_picture_is_its_own(self, tmp_path: Path) -> None:
+    def test_without_a_column_of_groups_each_image_is_its_own(self, tmp_path: Path) -> None:
         assert list(self.make(tmp_path, "a.jpg,17", "b.jpg,4").groups) == ["b.jpg", "a.jpg"]
 
     @pytest.mark.parametrize(
@@ -337,7 +337,7 @@ class TestAnswered:
 
 @pytest.mark.skipif(not MINI.is_dir(), reason="the folder shared/ with mask18-mini is not beside the project")
 class TestRealSet:
-    def test_its_people_and_pictures(self) -> None:
+    def test_its_people_and_images(self) -> None:
         samples = read(MINI)
         assert len(samples) == 1687
         assert samples.num_groups == 241

@@ -114,7 +114,7 @@ def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: P
     assert (samples.classes != MISSING).all()
     assert not np.isnan(samples.numbers[:, 2]).any()
     assert all(path.is_file() for path in samples.paths())
-    # The same labels of the same pictures as the competition's source finds.
+    # The same labels of the same images as the competition's source finds.
     truth = CompetitionSettings().samples(drawn, SPACE)
 
     def told(which: Samples) -> Counter[tuple[bytes, int]]:

@@ -72,7 +72,7 @@ def test_folders_however_they_are_typed(tmp_path: Path) -> None:
     assert sorted(samples.groups) == ["anna", "anna", korean, korean]
     assert sorted(samples.labels[:, 0]) == [0, 0, 0, 1]
     assert all(path.is_file() for path in samples.paths())
-    assert len(set(samples.images)) == 4  # two files are two pictures, however alike their paths
+    assert len(set(samples.images)) == 4  # two files are two images, however alike their paths
     (note,) = samples.notes
     assert note.startswith("folders: 3 names are typed in several ways")
 
@@ -107,7 +107,7 @@ def test_a_split_that_nothing_reads(tmp_path: Path) -> None:
         FoldersSettings(pattern="{split}").check(space)
 
 
-def test_what_is_no_picture_and_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
+def test_what_is_no_image_and_what_is_hidden_is_passed_over(tmp_path: Path) -> None:
     add(tmp_path / "train", "red_shirt/1.jpg", "red_shirt/._1.jpg", ".cache/1.jpg", "notes/readme.txt", "Thumbs.db")
     assert len(read(tmp_path)) == 1
 
@@ -117,10 +117,10 @@ def test_what_is_no_picture_and_what_is_hidden_is_passed_over(tmp_path: Path) ->
     [
         (
             "redshirt/1.jpg",
-            "train/redshirt: holds pictures, but its name does not match the pattern '{colour}_{g",
+            "train/redshirt: holds images, but its name does not match the pattern '{colour}_{g",
         ),
-        ("red_shirt/more/1.jpg", "train/red_shirt/more: holds pictures, but its name does not match the pattern"),
-        ("1.jpg", "train: holds pictures, but its name does not match the pattern"),
+        ("red_shirt/more/1.jpg", "train/red_shirt/more: holds images, but its name does not match the pattern"),
+        ("1.jpg", "train: holds images, but its name does not match the pattern"),
         ("rd_shirt/1.jpg", "train/rd_shirt: colour: unknown class 'rd'; did you mean 'red'?"),
         ("red_shrt/1.jpg", "train/red_shrt: garment: unknown class 'shrt'; did you mean 'shirt'"),
     ],
@@ -134,13 +134,13 @@ def test_dots_in_a_pattern_are_dots(tmp_path: Path) -> None:
     add(tmp_path / "train", "v1.red_shirt/1.jpg")
     assert len(read(tmp_path, "v1.{colour}_{garment}")) == 1
     add(tmp_path / "train", "v1xred_shirt/1.jpg")
-    assert "v1xred_shirt: holds pictures" in refused(tmp_path, "v1.{colour}_{garment}")
+    assert "v1xred_shirt: holds images" in refused(tmp_path, "v1.{colour}_{garment}")
 
 
-def test_no_folder_and_no_pictures(tmp_path: Path) -> None:
+def test_no_folder_and_no_images(tmp_path: Path) -> None:
     assert refused(tmp_path) == f"{tmp_path}/train: no such folder"
     (tmp_path / "train" / "red_shirt").mkdir(parents=True)
-    assert refused(tmp_path).startswith(f"{tmp_path}/train: holds no pictures (.jpg, ")
+    assert refused(tmp_path).startswith(f"{tmp_path}/train: holds no images (.jpg, ")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_settings_that_cannot_be(settings: dict[str, str], line: str) -> None:
     assert problems(FoldersSettings, settings)[0].lower().startswith(line.lower())
 
 
-def test_queries_are_all_pictures_of_another_folder_whatever_it_is_called(tmp_path: Path) -> None:
+def test_queries_are_all_images_of_another_folder_whatever_it_is_called(tmp_path: Path) -> None:
     add(tmp_path / "eval", "x/2.jpg", "1.jpg")
     queries = FoldersSettings(pattern="{colour}_{garment}").queries(tmp_path)
     assert queries.ids == ("1.jpg", "x/2.jpg")

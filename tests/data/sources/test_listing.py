@@ -1,4 +1,4 @@
-"""What is in folders: every picture is used, or named and counted; links are followed inside the data root only."""
+"""What is in folders: every image is used, or named and counted; links are followed inside the data root only."""
 
 from __future__ import annotations
 
@@ -91,9 +91,7 @@ class TestLinks:
             (root / "train" / name).symlink_to(root / "store/blue")
         found = list_images(root / "train", Links(root, False))
         assert len(found.images) == 5
-        assert found.notes == (
-            f"{root / 'train'}: 1 folder is there a second time by links: their pictures count twice",
-        )
+        assert found.notes == (f"{root / 'train'}: 1 folder is there a second time by links: their images count twice",)
 
     def test_a_maze_of_links_has_an_end(self, root: Path) -> None:
         for one in range(12):
@@ -156,7 +154,7 @@ class TestSuffixes:
         assert samples.notes == ()
         assert samples.other_files == {}
 
-    def test_pictures_that_cannot_be_opened_are_named_and_counted(self, root: Path) -> None:
+    def test_images_that_cannot_be_opened_are_named_and_counted(self, root: Path) -> None:
         add(root, "train/red/1.HEIC", "train/red/2.heic", "train/red/3.svg", "train/Thumbs.db", "train/red/notes.txt")
         Image.new("RGB", (4, 4)).save(root / "train/red/nosuffix", "PNG")
         Image.new("RGB", (4, 4)).save(root / "train/red/1.jpg!d", "JPEG")
@@ -164,11 +162,11 @@ class TestSuffixes:
         assert samples.images.tolist() == ["train/red/1.png"]
         start = f"{root / 'train'}: "
         assert samples.notes == (
-            f"{start}2 files may be pictures and are not used (.heic), as red/1.HEIC; convert to PNG or JPEG",
-            f"{start}1 file may be a picture and is not used (.svg), as red/3.svg; convert to PNG or JPEG",
-            f"{start}1 file may be a picture and is not used (JPEG with the suffix .jpg!d), as red/1.jpg!d; give a "
-            "picture's suffix",
-            f"{start}1 file may be a picture and is not used (PNG with no suffix), as red/nosuffix; give a picture's "
+            f"{start}2 files may be images and are not used (.heic), as red/1.HEIC; convert to PNG or JPEG",
+            f"{start}1 file may be an image and is not used (.svg), as red/3.svg; convert to PNG or JPEG",
+            f"{start}1 file may be an image and is not used (JPEG with the suffix .jpg!d), as red/1.jpg!d; give an "
+            "image's suffix",
+            f"{start}1 file may be an image and is not used (PNG with no suffix), as red/nosuffix; give an image's "
             "suffix",
         )
         assert samples.other_files == {".db": 1, ".txt": 1}
@@ -176,8 +174,8 @@ class TestSuffixes:
     def test_where_there_is_nothing_else_they_are_named_too(self, tmp_path: Path) -> None:
         add(tmp_path, "train/red/1.heic")
         message = refused(tmp_path)
-        assert "train: holds no pictures (.jpg, .png" in message
-        assert "1 file may be a picture and is not used (.heic)" in message
+        assert "train: holds no images (.jpg, .png" in message
+        assert "1 file may be an image and is not used (.heic)" in message
 
     def test_of_what_is_asked_they_are_named_too(self, root: Path) -> None:
         add(root, "eval/1.png", "eval/2.heic")
@@ -204,25 +202,25 @@ class TestSuffixes:
 
 
 class TestManyOthers:
-    def test_captions_beside_pictures_hide_none_of_another_suffix(self, root: Path) -> None:
+    def test_captions_beside_images_hide_none_of_another_suffix(self, root: Path) -> None:
         for number in range(MAX_SNIFFED + 1):
             (root / f"train/red/{number}.txt").write_text("a red shirt")
-        picture = Image.new("RGB", (4, 4))
+        image = Image.new("RGB", (4, 4))
         for number in range(5):
-            picture.save(root / f"train/red/z{number}.img", format="PNG")
+            image.save(root / f"train/red/z{number}.img", format="PNG")
         listing = list_images(root, Links(root, False))
-        assert any(note.startswith(f"{root}: 5 files may be pictures and are not used (PNG") for note in listing.notes)
+        assert any(note.startswith(f"{root}: 5 files may be images and are not used (PNG") for note in listing.notes)
         assert listing.others == {".txt": MAX_SNIFFED + 1}
 
-    def test_all_of_a_suffix_that_pictures_have_are_counted(self, root: Path) -> None:
+    def test_all_of_a_suffix_that_images_have_are_counted(self, root: Path) -> None:
         content = io.BytesIO()
         Image.new("RGB", (4, 4)).save(content, format="PNG")
         for number in range(MAX_SNIFFED + 20):
             (root / f"train/red/{number}").write_bytes(content.getvalue())
         (note,) = list_images(root, Links(root, False)).notes
-        assert note.startswith(f"{root}: {MAX_SNIFFED + 20:,} files may be pictures and are not used")
+        assert note.startswith(f"{root}: {MAX_SNIFFED + 20:,} files may be images and are not used")
 
-    def test_links_of_no_pictures_stop_nothing(self, root: Path, tmp_path: Path) -> None:
+    def test_links_of_no_images_stop_nothing(self, root: Path, tmp_path: Path) -> None:
         (tmp_path / "far.txt").write_text("notes")
         (root / "train/notes.txt").symlink_to("nowhere.txt")
         (root / "train/other.txt").symlink_to(tmp_path / "far.txt")

@@ -1,4 +1,4 @@
-"""Several sources as one: each labels what it knows, nobody's picture or group is taken for another's."""
+"""Several sources as one: each labels what it knows, nobody's image or group is taken for another's."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_a_source_does_not_label_is_missing(roots: Path) -> None:
     assert samples.sources.tolist() == ["prices"] * 3 + ["shapes"] * 2
 
 
-def test_pictures_and_groups_of_one_name_in_two_sources_are_two(roots: Path) -> None:
+def test_images_and_groups_of_one_name_in_two_sources_are_two(roots: Path) -> None:
     samples = read(roots)
     assert samples.images.tolist() == [
         "prices/a.jpg",

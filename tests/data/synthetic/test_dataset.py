@@ -42,10 +42,10 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> DrawnSet:
 class TestLayout:
     def test_nothing_but_the_layout(self, drawn: DrawnSet) -> None:
         files = bytes_of(drawn.root)
-        pictures = {name for name in files if Path(name).suffix in EXTENSIONS}
+        images = {name for name in files if Path(name).suffix in EXTENSIONS}
         tables = {"train/train.csv", "eval/info.csv", "answers.csv", "noise.csv", "synth.json"}
-        assert set(files) - pictures == tables
-        assert all(name.startswith(("train/images/", "eval/images/")) for name in pictures)
+        assert set(files) - images == tables
+        assert all(name.startswith(("train/images/", "eval/images/")) for name in images)
 
     def test_train_table_and_folders(self, drawn: DrawnSet) -> None:
         text = (drawn.root / "train/train.csv").read_text()
@@ -57,13 +57,13 @@ class TestLayout:
             assert row["path"] == f"{row['id']}_{row['gender']}_{row['race']}_{row['age']}"
             assert row["gender"] in {"male", "female"}
             assert 18 <= int(row["age"]) <= 75
-            pictures = list((drawn.root / "train/images" / row["path"]).iterdir())
-            assert Counter(picture.stem for picture in pictures) == Counter(STEMS)
-            assert {picture.suffix for picture in pictures} <= EXTENSIONS
+            images = list((drawn.root / "train/images" / row["path"]).iterdir())
+            assert Counter(image.stem for image in images) == Counter(STEMS)
+            assert {image.suffix for image in images} <= EXTENSIONS
         assert {p.name for p in (drawn.root / "train/images").iterdir()} == {row["path"] for row in rows}
         assert drawn.num_images == 16 * 7
 
-    def test_eval_table_and_pictures(self, drawn: DrawnSet) -> None:
+    def test_eval_table_and_images(self, drawn: DrawnSet) -> None:
         assert (drawn.root / "eval/info.csv").read_text().splitlines()[0] == "ImageID,ans"
         rows = rows_of(drawn.root / "eval/info.csv")
         names = [row["ImageID"] for row in rows]
@@ -72,7 +72,7 @@ class TestLayout:
         assert {row["ans"] for row in rows} == {"0"}
         assert {path.name for path in (drawn.root / "eval/images").iterdir()} == set(names)
 
-    def test_every_picture_opens_in_its_size_and_format(self, drawn: DrawnSet) -> None:
+    def test_every_image_opens_in_its_size_and_format(self, drawn: DrawnSet) -> None:
         for path in [*drawn.root.glob("train/images/*/*"), *drawn.root.glob("eval/images/*")]:
             with Image.open(path) as image:
                 image.load()
@@ -119,7 +119,7 @@ class TestTruth:
                 assert one == other
         assert not noise
 
-    def test_noise_leaves_pictures_and_answers_alone(self, drawn: DrawnSet, tmp_path: Path) -> None:
+    def test_noise_leaves_images_and_answers_alone(self, drawn: DrawnSet, tmp_path: Path) -> None:
         true = draw_set(tmp_path / "true", people=16, seed=3)
         assert (true.root / "noise.csv").read_text() == "path,field,from,to\n"
         assert true.num_wrong_labels == 0
@@ -128,12 +128,12 @@ class TestTruth:
             assert {k: v for k, v in noisy.items() if k.startswith(part)} == {
                 k: v for k, v in clean.items() if k.startswith(part)
             }
-        pictures = [[v for k, v in sorted(found.items()) if k.startswith("train/images/")] for found in (noisy, clean)]
-        # The planted gender is in the folder's name, so the order may differ, the pictures not.
-        assert sorted(pictures[0]) == sorted(pictures[1])
+        images = [[v for k, v in sorted(found.items()) if k.startswith("train/images/")] for found in (noisy, clean)]
+        # The planted gender is in the folder's name, so the order may differ, the images not.
+        assert sorted(images[0]) == sorted(images[1])
 
     def test_answers_are_what_was_drawn(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        # Each picture is painted in its true class, so that the answers can be read off the pictures.
+        # Each image is painted in its true class, so that the answers can be read off the images.
         def paint(person: Person, mask: str, _: np.random.Generator) -> np.ndarray:
             band = 0 if person.age < 30 else 1 if person.age < 60 else 2
             code = {"worn": 0, "incorrect": 1, "none": 2}[mask] * 6 + {"male": 0, "female": 1}[person.gender] * 3 + band
@@ -189,18 +189,18 @@ class TestSameAgain:
     ) -> None:
         monkeypatch.setattr(folder, "gender_and_age", lambda *_: ("male", 40))
         one, two = (bytes_of(draw_set(tmp_path / str(seed), people=1, seed=seed).root) for seed in (0, 1))
-        pictures = [{v for k, v in found.items() if "/images/" in k} for found in (one, two)]
-        assert len(pictures[0]) == len(pictures[1]) == 14
-        assert not pictures[0] & pictures[1]
+        images = [{v for k, v in found.items() if "/images/" in k} for found in (one, two)]
+        assert len(images[0]) == len(images[1]) == 14
+        assert not images[0] & images[1]
 
     def test_more_people_leave_the_others_as_they_are(self, tmp_path: Path) -> None:
         few = bytes_of(draw_set(tmp_path / "few", people=2, eval_people=1).root)
         many = bytes_of(draw_set(tmp_path / "many", people=3, eval_people=2).root)
-        pictures = {name: found for name, found in few.items() if "/images/" in name}
-        assert len(pictures) == 21
-        assert all(many[name] == found for name, found in pictures.items())
+        images = {name: found for name, found in few.items() if "/images/" in name}
+        assert len(images) == 21
+        assert all(many[name] == found for name, found in images.items())
 
-    def test_pictures_of_a_person_differ(self, drawn: DrawnSet) -> None:
+    def test_images_of_a_person_differ(self, drawn: DrawnSet) -> None:
         found = [path.read_bytes() for path in drawn.root.glob("train/images/*/*")]
         assert len(set(found)) == len(found)
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import numpy as np
-import torch
-
+from multitask.bakeoff.checks import check_contenders
 from multitask.bakeoff.comparison import known_score
 from multitask.bakeoff.costs import CostFile, inference_speed, training_memory, training_speed
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, Plan, digest_of
 from multitask.bakeoff.report import summarise_bakeoff
+from multitask.bakeoff.run_configs import RunConfigs
 from multitask.bakeoff.runs import BakeoffRun, Course, with_sources
 from multitask.bakeoff.settings import Point
 from multitask.config import Config
@@ -24,7 +23,7 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, TuningRun
-from multitask.runs.build import TrainingSetup, build_network, build_trainer
+from multitask.runs.build import TrainingSetup
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.settings import Changes, validate
@@ -61,12 +60,11 @@ def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> B
 
 
 class _Bakeoff:
-    """What is found out on the way: splits, speeds, chosen values."""
+    """What is found out on the way: costs, chosen values."""
 
     def __init__(self, plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> None:
         self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress
-        self._data_modules: dict[str, DataModule] = {}
-        self.speeds: dict[str, float] = {}  # images per second, where seconds are the budget
+        self.configs = RunConfigs(plan)
         self.chosen: dict[str, Changes] = {row.name: {} for row in plan.contenders}
         self.tuning: dict[str, tuple[TuningRun, ...]] = {}
         self.created = datetime.now(UTC).isoformat(timespec="seconds")
@@ -79,39 +77,9 @@ class _Bakeoff:
         Raises:
             UserError: something is.
         """
-        plan, settings = self.plan, self.settings
-        base = self._data(plan.base)
-        self.data = base.facts().fingerprint or ""
+        self.data = self.configs.data(self.plan.base).facts().fingerprint or ""
         self._check_same()
-        self._build()
-        seconds = settings.budget is not None and settings.budget.seconds is not None
-        for tuned in plan.combinations:
-            for contender in plan.contenders:
-                places = [plan.place(point, index) for point in settings.points for index in range(len(settings.seeds))]
-                for place in places + ([plan.tuning_place()] if settings.tune else []):
-                    config = plan.config(contender, tuned, place)
-                    if not seconds:
-                        self._with_epochs(contender, tuned, place)
-                    self._check_people(contender, self._data(config), place)
-
-    def _build(self) -> None:
-        """Builds every contender once, with losses, balancer and optimiser: what only that shows fails here."""
-        device = torch.device("cpu")
-        for contender in self.plan.contenders:
-            config = self.plan.config(contender, self.plan.combinations[0], self._first())
-            # No contender's doing, as the data is.
-            self._data(config).dataset.check_scored(self.settings.metric, "metric")
-            try:
-                build_trainer(config, DataModule(config), build_network(config, device, pretrained=False), 1)
-            except UserError as error:
-                raise UserError(f"contenders.{contender.name}: {error}") from None
-
-    def _check_people(self, contender: Contender, data: DataModule, place: Mapping[str, Any]) -> None:
-        first = self.plan.contenders[0]
-        other = self._data(self.plan.config(first, {}, place))
-        ours, theirs = (found.samples.take(found.split.val) for found in (data, other))
-        if not np.array_equal(ours.images, theirs.images) or not np.array_equal(ours.labels, theirs.labels):
-            raise UserError(f"contenders.{contender.name}: would be scored on other people than {first.name}")
+        check_contenders(self.plan, self.configs)
 
     def _check_same(self) -> None:
         """Checks that the folder's bake-off, if there is one, is this one, with perhaps other settings."""
@@ -134,38 +102,6 @@ class _Bakeoff:
             )
         self.created = created
 
-    def _data(self, config: Config) -> DataModule:
-        """Samples and split; the same for all configs that say the same of them."""
-        seed = config.seed if config.data.split_seed is None else config.data.split_seed
-        key = f"{config.data.model_dump_json()} {seed}"
-        if key not in self._data_modules:
-            try:
-                self._data_modules[key] = DataModule(config)
-            except UserError as error:
-                on_axis = self.settings.axis is not None and str(error).startswith("data.train_groups")
-                raise UserError(f"axis.groups: {error}" if on_axis else str(error)) from None
-        return self._data_modules[key]
-
-    # --- the budget -------------------------------------------------------------------------------------------------
-
-    def _with_epochs(self, contender: Contender, tuned: Mapping[str, Any], place: Mapping[str, Any]) -> Config:
-        """The config of a run, with the epochs that the budget gives it."""
-        budget = self.settings.budget
-        config = self.plan.config(contender, tuned, place)
-        if budget is None:
-            return config
-        num_images = len(self._data(config).split.train)
-        if budget.images is not None:
-            epochs = budget.images // num_images
-            if not epochs:
-                raise UserError(
-                    f"budget.images: {budget.images:,} is less than one epoch, which has {num_images:,} images"
-                )
-        else:
-            assert budget.seconds is not None
-            epochs = max(1, int(budget.seconds * self.speeds[contender.name] / num_images))
-        return self.plan.config(contender, tuned, {**place, "training.epochs": epochs})
-
     # --- the work ---------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
@@ -183,14 +119,14 @@ class _Bakeoff:
         """Costs, tuning, runs, report."""
         settings, plan = self.settings, self.plan
         costs = CostFile(self.folder.costs)
-        firsts = {row.name: plan.config(row, {**plan.combinations[0]}, self._first()) for row in plan.contenders}
+        firsts = {row.name: plan.config(row, {**plan.combinations[0]}, plan.first_place()) for row in plan.contenders}
         self._each("counting memory", firsts, costs, costs.memory, training_memory)
         if settings.budget is not None and settings.budget.seconds is not None:
-            self.speeds = self._each("measuring an epoch", firsts, costs, costs.speed, training_speed)
+            self.configs.speeds = self._each("measuring an epoch", firsts, costs, costs.speed, training_speed)
         for row in plan.contenders if settings.tune else ():
             # Before training: what a budget of seconds makes of the epochs may not go with the other settings.
             for tuned in plan.combinations:
-                self._with_epochs(row, tuned, plan.tuning_place())
+                self.configs.of(row, tuned, plan.tuning_place())
         trials = self._tuning_runs()
         total = len(plan.contenders) * len(settings.points) * len(settings.seeds)
         view = SweepStatus(settings.name, (settings.metric,), len(trials) + total, phase="comparing")
@@ -221,9 +157,6 @@ class _Bakeoff:
         report = read_record(self.folder.report, BakeoffReport)  # the same now as whenever it is read
         write_atomically(self.folder.page, render_bakeoff(report))
         return report
-
-    def _first(self) -> Changes:
-        return self.plan.place(self.settings.points[-1], 0)
 
     def _each(
         self,
@@ -269,7 +202,7 @@ class _Bakeoff:
                 BakeoffRun(
                     row,
                     f"{row.name}, {', '.join(f'{key} {value}' for key, value in tuned.items())}",
-                    self._with_epochs(row, tuned, place),
+                    self.configs.of(row, tuned, place),
                     RunFolder(self.folder.tuning_run(row.slug, number)),
                     "all",
                     number,
@@ -302,7 +235,7 @@ class _Bakeoff:
             return BakeoffRun(
                 row,
                 f"{row.name}{at}, seed {settings.seeds[index]}",
-                self._with_epochs(row, self.chosen[row.name], plan.place(point, index)),
+                self.configs.of(row, self.chosen[row.name], plan.place(point, index)),
                 RunFolder(self.folder.run(row.slug, point, index)),
                 point,
                 index,

@@ -85,6 +85,10 @@ class Plan:
         found = {"seed": settings.seeds[index], "data.split_seed": settings.split_seed, **self._fold(index)}
         return found if settings.axis is None else {**found, "data.train_groups": None if point == "all" else point}
 
+    def first_place(self) -> Changes:
+        """The place of the first run on all groups."""
+        return self.place(self.settings.points[-1], 0)
+
     def tuning_place(self) -> Changes:
         """The settings common to the tuning runs: a seed and a split that no other run has."""
         seed = self.settings.seed

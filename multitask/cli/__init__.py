@@ -10,6 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+PRINTING = {
+    "report": "Show a run's report and draw its page.",
+    "runs": "List runs with their scores.",
+    "compare": "Show what differs between runs, in settings and in scores.",
+    "config": "Print a config resolved, or what is wrong with it.",
+    "cache": "Show or clear what is kept on disk of decoded images.",
+}
+"""The commands whose output is all that they are for: they end where nobody reads it any more."""
+
 COMMANDS = {
     "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
     "synth": "Draw a synthetic set in the competition's layout.",
@@ -20,17 +29,10 @@ COMMANDS = {
     "evaluate": "Score a run on one of its splits.",
     "audit": "Find labels that are probably wrong, and train again on corrections.",
     "predict": "Answer new images with a run.",
-    "report": "Show a run's report and draw its page.",
-    "runs": "List runs with their scores.",
-    "compare": "Show what differs between runs, in settings and in scores.",
-    "config": "Print a config resolved, or what is wrong with it.",
-    "cache": "Show or clear what is kept on disk of decoded images.",
+    **PRINTING,
     "bench": "Measure speed on this machine, as ratios.",
 }
 """The table of commands: each is ``command`` in the module of its name."""
-
-_PRINTS = ("report", "runs", "compare", "config", "cache")
-"""Commands whose output is all that they are for."""
 
 # What a user can mend: a full disk, a quota, a file too large, a place where one may not write, is no folder, is gone.
 _MENDABLE = {
@@ -49,7 +51,7 @@ def main() -> None:
         from multitask.cli.streams import lasting_streams
 
         command = next((word for word in sys.argv[1:] if not word.startswith("-")), "--help")
-        worth_a_note = command in COMMANDS and command not in _PRINTS
+        worth_a_note = command in COMMANDS and command not in PRINTING
         with lasting_streams("note: nobody reads the output any more; it goes on" if worth_a_note else ""):
             _run()
 

@@ -89,6 +89,11 @@ def test_a_command_line_parses(line: str) -> None:
     assert not [word for word in left if word.startswith("-")]
 
 
+def test_every_command_has_a_row_on_the_front_page() -> None:
+    rows = re.findall(r"^\| `multitask (\w+)", DOCUMENTS["README.md"].read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(rows) == sorted(COMMANDS)
+
+
 def test_there_are_command_lines() -> None:
     assert len(command_lines()) > 15
 

@@ -131,16 +131,39 @@ def check_widths(what: str, found: Mapping[str, Sequence[float]], space: LabelSp
 class DecodeSettings(Settings):
     """The settings of a decode rule, which fit it.
 
+    A rule is two classes, here of one number b: argmax over y of log p(y | x) + b where y was given less often than
+    half of the classes. Their names, ``rare``, are those of their rows in ``DECODE_RULES`` and ``FITTED_RULES``.
+
+    >>> class RareRule(DecodeRule):
+    ...     name: str = "rare"
+    ...     biases: tuple[float, ...]
+    ...
+    ...     def decode(self, outputs):
+    ...         return best_cell(outputs.scores() + np.array(self.biases)[:, None])[0]
+    >>> class RareSettings(DecodeSettings):
+    ...     name: str = "rare"
+    ...     bonus: float = 0.5
+    ...
+    ...     def num_parameters(self, space):
+    ...         return 1
+    ...
+    ...     def fit(self, known, priors, seed):
+    ...         counts = np.bincount(known.classes[known.classes >= 0], minlength=known.space.num_classes)
+    ...         rare = counts < np.median(counts[known.space.possible])
+    ...         return RareRule(biases=tuple(np.where(rare, self.bonus, 0.0).tolist()))
+    ...
+    ...     def unfitted(self):
+    ...         return IndependentSettings().unfitted()
+    >>> from multitask.evaluation.decode.plain import IndependentSettings
     >>> from multitask.labels import Task
-    >>> from multitask.evaluation.decode.plain import JointSettings
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
-    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.6, 0.4], [0.1, 0.9]])})
-    >>> known = LabelledOutputs(outputs, np.array([[0], [1]]), np.array(["a", "b"], dtype=object))
-    >>> settings = JointSettings()
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]])})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [1]]), np.array(["a", "b", "c"], dtype=object))
+    >>> settings = RareSettings()
     >>> settings.problem(num_classes=2), settings.num_parameters(space)
-    (None, 0)
+    (None, 1)
     >>> settings.fit(known, priors=None, seed=0).decode(outputs), settings.unfitted().decode(outputs)
-    (array([0, 1]), array([0, 1]))
+    (array([0, 0, 1]), array([0, 0, 0]))
     """
 
     name: str

@@ -187,7 +187,7 @@ def test_two_sources_of_which_none_has_a_whole_class(
     assert line.endswith("; name tasks.garment.macro_f1")
     flat = config(data, model={**CONFIG["model"], "sharing": {"name": "flat"}})
     line = call("train", flat, "--out", tmp_path / "run").refusal()
-    assert line.startswith("heads.class: none of the ")
+    assert line.startswith("training.monitor: joint.macro_f1 is unknown: none of the ")
     assert not (tmp_path / "run").exists()
 
     run, out = tmp_path / "run", tmp_path / "answers.csv"

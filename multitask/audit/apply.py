@@ -29,7 +29,7 @@ from multitask.utils.records import read_record, record_to_json
 def apply_corrections(
     path: Path, out: AuditFolder, file: Path, *, data: Path | None = None, progress: Progress | None = None
 ) -> CorrectionsReport:
-    """Trains a run in folds again with corrections, and scores both on the same people.
+    """Trains a run in folds again with corrections, and scores both on the same groups.
 
     Folds, seeds and all settings but the corrections are those of the run. What was interrupted goes on where it
     stopped, and what is finished is only reported again.

@@ -29,7 +29,7 @@ MOST = 300
 
 
 def read_folds(path: Path, data: Path | None = None) -> tuple[TrainedRun, Predictions]:
-    """A run in folds with what its networks say of the people that they did not train on.
+    """A run in folds with the predictions of its networks on the groups that they did not train on.
 
     Raises:
         UserError: there is no run, it is not in folds, or it is not finished.

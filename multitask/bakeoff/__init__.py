@@ -1,1 +1,1 @@
-"""Bake-offs: contenders trained on equal terms and compared person by person. Nothing here imports optuna."""
+"""Bake-offs: contenders trained on equal terms and compared group by group. Nothing here imports optuna."""

@@ -54,4 +54,4 @@ def _check_groups(
     other = configs.data(plan.config(first, {}, place))
     ours, theirs = (found.samples.take(found.split.val) for found in (data, other))
     if not np.array_equal(ours.images, theirs.images) or not np.array_equal(ours.labels, theirs.labels):
-        raise UserError(f"contenders.{contender.name}: would be scored on other people than {first.name}")
+        raise UserError(f"contenders.{contender.name}: would be scored on other groups than {first.name}")

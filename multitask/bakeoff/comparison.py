@@ -30,7 +30,7 @@ from multitask.training.history import lookup
 
 
 def passes_of(runs: Sequence[BakeoffRun], settings: BakeoffSettings) -> list[Predictions]:
-    """A contender's answers at one point, a pass each: all folds of one round, or one seed's on the held-out people.
+    """A contender's answers at one point, a pass each: all folds of one round, or one seed's on the held-out groups.
 
     Args:
         runs: in the order of their index.
@@ -65,7 +65,7 @@ def compared(settings: BakeoffSettings, point: Point, runs: Mapping[str, Sequenc
     decisive = {name: score_passes(passes[name], metric, settings.seed) for name in names}
     known = {name: score for name, score in decisive.items() if score is not None}
     if reference not in known:
-        raise UserError(f"metric: {metric} cannot be had: no person who validates has such a label")
+        raise UserError(f"metric: {metric} cannot be had: no image that validates has such a label")
     # One interval of .95 for each comparison; and wider ones, which hold for all comparisons together (Bonferroni).
     together = 1 - (1 - LEVEL) / max(len(runs) - 1, 1)
     rows: dict[str, ScoredContender | FailedContender] = {}
@@ -111,7 +111,7 @@ def _scored(
 ) -> ScoredContender:
     space = passes[0].space
     reports = [one.folder.read_report() for one in runs]
-    # Which classes were held out, the config says; the report of a run scores them on its own people alone.
+    # The config says which classes were held out; the report of a run scores them on its own groups alone.
     unseen = [name for name, held in zip(space.class_names, runs[0].config.unseen(), strict=True) if held]
     histories = [one.folder.read_history() for one in runs]
     speeds = [row.images_per_s or 0.0 for history in histories for row in history]

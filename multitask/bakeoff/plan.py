@@ -165,7 +165,7 @@ class Plan:
                 if getattr(config.data, key) != getattr(self.base.data, key):
                     raise UserError(
                         f"{where}: data.{key} is another than {reference}'s; they would not be scored on "
-                        "the same people"
+                        "the same groups"
                     )
             digest = digest_of(config, decode=True)
             if digest in seen:
@@ -174,7 +174,7 @@ class Plan:
         metrics = resampled_metrics(self.space)
         if self.settings.metric not in metrics:
             raise UserError(
-                f"metric: {self.settings.metric!r} cannot be compared by resampling people"
+                f"metric: {self.settings.metric!r} cannot be compared by resampling groups"
                 f"{nearest(self.settings.metric, metrics)}"
             )
 

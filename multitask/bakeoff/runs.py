@@ -47,8 +47,8 @@ class BakeoffRun:
     """A contender's run.
 
     Attributes:
-        contender: whose.
-        name: as people are told.
+        contender: the one that it is a run of.
+        name: for messages.
         config: whole.
         folder: its own.
         point: the place on the axis.
@@ -217,15 +217,15 @@ class Course:
 
 
 class Ticking(Progress):
-    """Moves the clock of what is shown at every batch of a run."""
+    """A run's progress as a bake-off shows it: pieces of work, and the elapsed time at every batch."""
 
     def __init__(self, progress: StudyProgress) -> None:
         self._progress = progress
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """As it is."""
+        """Passed on to the progress of the bake-off."""
         return self._progress.stage(name, total, unit)
 
     def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
-        """Draws."""
+        """Updates what depends on the time; the losses are not shown."""
         self._progress.tick()

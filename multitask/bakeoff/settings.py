@@ -82,20 +82,20 @@ class BakeoffSettings(Settings):
     """Settings of the base that are others in this bake-off, for all contenders alike."""
     contenders: Annotated[dict[str, ContenderSettings], BeforeValidator(_filled)]
     reference: str | None = None
-    """Whom the others are compared with; None: the first."""
+    """The contender that the others are compared with; None: the first."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1), BeforeValidator(_seeds)] = (0, 1, 2)
     """Of the runs, one for each; a number stands for so many from 0."""
     folds: Folds | None = None
-    """Run i validates on fold i mod ``folds``; None: all runs validate on the same held-out people."""
+    """Run i validates on fold i mod ``folds``; None: all runs validate on the same held-out groups."""
     split_seed: Seed = 0
-    """Deals the people."""
+    """Of the random split of the groups."""
     budget: BudgetSettings | None = None
     """None: each config's own epochs."""
     tune: dict[str, Annotated[list[Any], Field(min_length=1)]] = {}
     """Values that are tried for every contender alike, with a seed and a split of their own: dotted key -> values."""
     axis: AxisSettings | None = None
     metric: str = "joint.macro_f1"
-    """What decides."""
+    """The score by which contenders are compared, as ``joint.macro_f1`` in ``report.json``."""
     sentence_if_none: str | None = None
     """What is said where no contender beats the reference beyond noise."""
     seed: Seed = 0
@@ -123,7 +123,7 @@ class BakeoffSettings(Settings):
             raise ValueError("seeds: names a seed twice")
         if self.folds is not None and len(self.seeds) > self.folds and len(self.seeds) % self.folds:
             raise ValueError(
-                f"seeds: must be at most folds ({self.folds}) or a multiple of it, so that all people are answered "
+                f"seeds: must be at most folds ({self.folds}) or a multiple of it, so that all groups are answered "
                 f"equally often; found {len(self.seeds)}"
             )
         return self

@@ -50,11 +50,11 @@ class Served(Batches):
         self.num_images = sum(len(batch) for batch in batches)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The same ones at every epoch."""
+        """The batches, the same whatever the epoch."""
         yield from self._batches
 
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
-        """Those of the batches."""
+        """(batches, T) the weight of the labelled samples, as of ``Batches``; the same whatever the epoch."""
         weights = [
             BatchTargets(batch.labels, batch.weights, batch.numbers).labelled_weights() for batch in self._batches
         ]
@@ -202,7 +202,7 @@ class _Watched(Batches):
         self.waited_s = 0.0
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Those of the other."""
+        """The epoch's batches; the time until each of them is there is added to ``waited_s``."""
         batches = self._batches.epoch(epoch)
         while True:
             began = time.perf_counter()
@@ -213,7 +213,7 @@ class _Watched(Batches):
             yield batch
 
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
-        """Those of the other."""
+        """(batches, T) the weight of the labelled samples of the batches that are watched."""
         return self._batches.labelled_weights(epoch)
 
 

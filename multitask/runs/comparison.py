@@ -1,4 +1,4 @@
-"""Runs side by side: what differed in settings, and whether the scores differ beyond the choice of people."""
+"""Runs side by side: what differed in settings, and whether the scores differ beyond the choice of groups."""
 
 from __future__ import annotations
 

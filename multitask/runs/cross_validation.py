@@ -1,6 +1,6 @@
-"""A run in folds: a network per fold, each validated on the people that it alone did not train on.
+"""A run in folds: a network per fold, each validated on the groups that it alone did not train on.
 
-Every person is then answered by a network that never saw them, and the networks are one ensemble for anybody else. The
+Every group is then answered by a network that never saw it, and the networks are one ensemble for all others. The
 run's folder is a run folder like any other; below it, in ``folds``, stands the run of every fold.
 """
 
@@ -65,7 +65,7 @@ def run_folds(
     progress: Progress | None = None,
     reuse: Path | None = None,
 ) -> RunResult:
-    """Trains a run for every fold, one after the other, and reports on all people, each answered by the fold's network.
+    """Trains a run for every fold, one after the other, and reports on all groups, each answered by its fold's network.
 
     A fold's run is that of the same config with ``data.folds`` and ``data.fold`` set, to the bit.
 
@@ -154,7 +154,7 @@ def members(trained: TrainedRun) -> list[TrainedRun]:
 
 
 def write_out_of_fold(trained: TrainedRun, data: DataModule) -> RunReport:
-    """Writes the report on all people, from the tables of predictions that the folds left.
+    """Writes the report on all groups, from the tables of predictions that the folds left.
 
     Args:
         trained: a run in folds, all of them finished.
@@ -210,12 +210,12 @@ def write_ensemble_report(
 
     Args:
         trained: the run.
-        split: ``val`` for all people, each answered by the network that did not train on them; of others, whom all
+        split: ``val`` for all groups, each answered by the network that did not train on it; of others, which all
             networks answer together, its name.
         predictions: of that split.
         data: the first fold's.
         images: what the networks see of the split's images.
-        folds: of all people, each fold's scores.
+        folds: the scores of each fold, over all groups.
     """
     folder, settings = trained.folder, trained.config.evaluation()
     trainings = []

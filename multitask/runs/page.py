@@ -69,7 +69,7 @@ def write_page(trained: TrainedRun, split: str) -> Path:
 
 
 def _augmented(data: DataModule, settings: AugmentSettings, seed: int) -> list[Picture]:
-    """Training pictures as the network saw them: one of each person as far as there are enough."""
+    """Training pictures as the network saw them: one of each group as far as there are enough."""
     samples = data.samples
     order = np.random.default_rng(seed).permutation(data.split.train)
     _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)

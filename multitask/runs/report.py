@@ -58,7 +58,7 @@ class ReportFacts:
         empty_cells: the classes without images.
         training: how the network came about.
         images: what it sees of the split's images.
-        folds: of a run in folds, on all people.
+        folds: of a run in folds, on all groups.
     """
 
     class_distribution: dict[str, ClassDistribution]
@@ -116,8 +116,8 @@ def write_scores(
 ) -> RunReport:
     """Writes the predictions of one split, and a report of their scores and of ``facts``; returns the report.
 
-    On the people who validate, the decode rules are fitted and cross-fitted, and kept for whoever is answered next; on
-    others, those that were kept decide.
+    On the groups that validate, the decode rules are fitted and cross-fitted, and kept for all other images, on which
+    they decide as they were kept.
 
     Args:
         folder: the run.
@@ -164,7 +164,7 @@ def write_scores(
 def _decide(
     folder: RunFolder, split: str, predictions: Predictions, settings: EvaluationSettings, train: Samples, seed: int
 ) -> Decided | None:
-    """The answers by the run's decode rule, which is fitted on the people who validate; None where there is none."""
+    """The answers by the run's decode rule, which is fitted on the groups that validate; None where there is none."""
     if split == "val":
         priors = decode_priors(settings.objective, train)
         decided = decide_and_fit(predictions, settings.decode, priors, derive(settings.seed, "decode"), seed)

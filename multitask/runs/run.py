@@ -57,7 +57,7 @@ def run(
     progress: Progress | None = None,
     reuse: Path | None = None,
 ) -> RunResult:
-    """Trains, picks the best epoch, and reports on the people who validate.
+    """Trains, picks the best epoch, and reports on the groups that validate.
 
     Args:
         config: everything.

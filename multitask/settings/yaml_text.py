@@ -15,7 +15,7 @@ from multitask.errors import UserError, quoted
 from multitask.utils.files import check_regular
 
 MAX_CHARACTERS = 4_000_000
-"""Of a file; the largest of people's corrections are a tenth of it."""
+"""Of a file; the largest real corrections file is a tenth of it."""
 MAX_DEPTH = 100
 """Of sections and lists within each other."""
 MAX_REPEATED = 100_000

@@ -1,8 +1,8 @@
-"""The honest end of a study: its best trials and the base once more, with fresh seeds on folds of fresh people.
+"""The confirmation of a study: its best trials and the base once more, with fresh seeds on folds of fresh groups.
 
-The best of many trials is partly the luckiest on the people who judged them. So the candidates are trained again, run i
-with a seed and on a fold of its own, the same for all, so that every person is answered by networks that did not see
-them; then each candidate is compared with the base by resampling the people.
+The best of many trials is partly the luckiest on the groups that validated. So the candidates are trained again, run i
+with a seed and on a fold of its own, the same for all, so that every group is answered by networks that did not train
+on it; then each candidate is compared with the base by resampling the groups.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class ConfirmingRun:
 
     @property
     def name(self) -> str:
-        """As people are told."""
+        """For messages, as ``trial 3, seed 1``; seeds are counted from 1."""
         return f"{'base' if self.candidate.is_base else f'trial {self.candidate.number}'}, seed {self.index + 1}"
 
     def is_done(self) -> bool:
@@ -110,7 +110,7 @@ def _changes(trial: FrozenTrial) -> Changes:
 
 
 def num_folds(data: DataSettings, seeds: int) -> int:
-    """How many folds the people are dealt into: of the size that validates in the study, and one for every seed."""
+    """The number of folds: each of the size that validates in the study, and at least one for every seed."""
     usual = data.folds or round(1 / data.val_fraction)
     return max(usual, seeds, 2)
 

@@ -21,8 +21,8 @@ from multitask.study.settings import Plan
 def verdict(confirmation: Confirmation) -> ConfirmationReport:
     """The ``confirmation`` of a study's report.
 
-    Every person of the folds that were run was answered once for each candidate, by a network that did not see them;
-    these answers are pooled, and each candidate is compared with the base on the same resamples of the people. The
+    Every group of the folds that were run was answered once for each candidate, by a network that did not train on it;
+    these answers are pooled, and each candidate is compared with the base on the same resamples of the groups. The
     intervals hold for all comparisons together (Bonferroni).
 
     Raises:
@@ -73,14 +73,14 @@ def _gap(found: Difference) -> IntervalGap:
 
 
 def compared_metric(plan: Plan) -> str:
-    """What is compared by resampling people: the first objective, where that can be resampled."""
+    """The score that is compared by resampling groups: the first objective, where that can be resampled."""
     tasks = (f"tasks.{task}.macro_f1" for task in plan.base.space().task_names)
     objective = plan.settings.objective[0]
     return objective if objective in ("joint.macro_f1", "joint.accuracy", *tasks) else "joint.macro_f1"
 
 
 def _pooled(runs: list[ConfirmingRun]) -> Predictions:
-    """The answers of a candidate's runs, each for the people of its fold."""
+    """The answers of a candidate's runs, each for the groups of its fold."""
     return Predictions.concatenate(
         [Predictions.from_csv(run.folder.predictions(), run.config.space(), run.config.learned_space()) for run in runs]
     )
@@ -107,7 +107,7 @@ def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, 
 def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
     gap = (
         f"{found.metric} {_signed(found.value)}, {100 * level:.3g}% interval {_signed(found.low)} to "
-        f"{_signed(found.high)}, over {seeds} and {found.num_groups} people"
+        f"{_signed(found.high)}, over {seeds} and {found.num_groups} groups"
     )
     if not found.beyond_noise:
         return f"Trial {trial} does not beat the base beyond noise: {gap}."

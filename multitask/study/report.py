@@ -169,7 +169,7 @@ def _sentences(report: StudyReport) -> list[str]:
         sentences += [report.confirmation.sentence, report.confirmation.luck_sentence]
     else:
         sentences.append(
-            "The best score is partly luck, since many trials were judged on the same people; --confirm tells how much."
+            "The best score is partly luck, since many trials were judged on the same groups; --confirm tells how much."
         )
     return sentences
 

@@ -258,7 +258,7 @@ class Search:
     # --- how it stands ------------------------------------------------------------------------------------------
 
     def _ended(self, text: str, kind: str) -> None:
-        """A trial ended: the view counts it before people are told."""
+        """A trial ended: the view counts it before the console is notified."""
         self._count()
         self.progress.ended(text, kind)
 

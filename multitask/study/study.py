@@ -107,13 +107,13 @@ def run_study(
 
 
 class _Stages(Progress):
-    """Tells a study's progress of a run's pieces of work."""
+    """A run's progress as a study shows it: pieces of work alone."""
 
     def __init__(self, progress: StudyProgress) -> None:
         self._progress = progress
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """As it is."""
+        """Passed on to the study's progress; all else of a run is left out."""
         return self._progress.stage(name, total, unit)
 
 

@@ -79,10 +79,8 @@ def test_every_suspect_is_a_correction_that_fits_the_data(
     assert audit.suspects
     (_, config), predictions = read_folds(folded)
     section = {"files": [str(out.suspects)], "tier": "weak"}
-    material = DataModule(
-        validate(Config, override(Config, config.model_dump(mode="json"), {"data.corrections": section}))
-    )
-    changed = dict(zip(material.samples.images, material.samples.labels, strict=True))
+    data = DataModule(validate(Config, override(Config, config.model_dump(mode="json"), {"data.corrections": section})))
+    changed = dict(zip(data.samples.images, data.samples.labels, strict=True))
     for suspect in audit.suspects:
         if suspect.head == "gender":
             assert all(changed[image][1] == predictions.space.tasks[1].classes.index(suspect.suggested)

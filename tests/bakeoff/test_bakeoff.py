@@ -102,7 +102,7 @@ class TestWhole:
             assert other.value == pytest.approx(-gap.value)
             assert point.matrix["flat"]["flat"] is None
 
-        # Every person is answered once a pass, by a network that did not learn from them.
+        # Every group is answered once a pass, by a network that did not learn from it.
         for name in ("flat", "shared"):
             for index in range(4):
                 folder = out / name / "3" / str(index)
@@ -114,7 +114,7 @@ class TestWhole:
         assert not halves[0] & halves[1]
         assert len(halves[0] | halves[1]) == 12
 
-        # The axis is the number of people to train, a few of the many.
+        # The axis is the number of groups to train, a few of the many.
         trained = [[row.train_groups for row in point.scored["flat"].runs] for point in report.points]
         assert trained == [[3] * 4, [6] * 4]
 
@@ -184,13 +184,13 @@ class TestTuning:
             assert tried.data.split_seed != used.data.split_seed
 
 
-def test_classes_never_trained_on_are_scored_over_all_people(bakeoff_file: Make, tmp_path: Path) -> None:
+def test_classes_never_trained_on_are_scored_over_all_groups(bakeoff_file: Make, tmp_path: Path) -> None:
     cell = {"mask": "incorrect", "gender": "female"}
     report, _ = bake(bakeoff_file({"data.held_out": [cell], "data.val_fraction": 0.4}, seeds=1), tmp_path / "out")
     for name, row in report.points[0].scored.items():
         single = RunFolder(tmp_path / "out" / name / "all" / "0").read_report().unseen
         assert row.unseen is not None
-        assert row.unseen.value == pytest.approx(single.macro_f1)  # one run: its people are all there are
+        assert row.unseen.value == pytest.approx(single.macro_f1)  # one run: its groups are all there are
     plain, _ = bake(bakeoff_file(name="plain"), tmp_path / "plain")
     assert all(row.unseen is None for row in plain.points[0].scored.values())
 

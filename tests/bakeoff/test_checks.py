@@ -22,5 +22,5 @@ def test_a_contender_that_would_be_scored_on_others_is_named(bakeoff_file: Calla
 
     fewer = {"overrides": {"data.corrections": {"files": [str(fixes)]}}}
     plan = load_bakeoff(bakeoff_file(seeds=1, contenders={"all": None, "fewer": fewer}))
-    with pytest.raises(UserError, match=r"^contenders\.fewer: would be scored on other people than all$"):
+    with pytest.raises(UserError, match=r"^contenders\.fewer: would be scored on other groups than all$"):
         check_contenders(plan, RunConfigs(plan))

@@ -222,7 +222,7 @@ class TestRunsAndCompare:
     def test_no_runs(self, call: Call, tmp_path: Path) -> None:
         assert "no runs" in call("runs", tmp_path).out
 
-    def test_compare_shows_what_differs_and_pairs_the_people(self, call: Call, trained: Path) -> None:
+    def test_compare_shows_what_differs_and_pairs_the_groups(self, call: Call, trained: Path) -> None:
         done = call("compare", trained / "shared", trained / "flat")
         assert done.code == 0, done.err
         assert "model.sharing.name" in done.out

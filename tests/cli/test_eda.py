@@ -48,8 +48,8 @@ def test_a_damaged_image_is_listed_and_a_copy_is_a_leak(
     root = tmp_path / "data"
     shutil.copytree(drawn, root)
     config = config_file({"data.root": str(root)})
-    material = DataModule(tiny({"data.root": str(root)}))
-    trains, validates = (material.samples.take(part).paths() for part in (material.split.train, material.split.val))
+    data = DataModule(tiny({"data.root": str(root)}))
+    trains, validates = (data.samples.take(part).paths() for part in (data.split.train, data.split.val))
     source = next(path for path in trains if path.stem == "normal")
     target = next(path for path in validates if path.stem == "normal")
     target.unlink()

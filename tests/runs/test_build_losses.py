@@ -29,16 +29,16 @@ MakeConfig = Callable[..., Config]
 
 def test_counts_are_those_of_who_trains(tiny: MakeConfig) -> None:
     config = tiny({"joint": {}})
-    material = DataModule(config)
-    labels = trained_labels(config.objective(), material.dataset.training_samples())
+    data = DataModule(config)
+    labels = trained_labels(config.objective(), data.dataset.training_samples())
     assert list(labels) == ["mask", "gender", "age", JOINT]
-    train = material.samples.take(material.split.train)
-    for column, task in enumerate(material.space.tasks):
+    train = data.samples.take(data.split.train)
+    for column, task in enumerate(data.space.tasks):
         expected = np.bincount(train.labels[:, column], minlength=task.num_classes)
         np.testing.assert_array_equal(labels[task.name].counts, expected)
     np.testing.assert_array_equal(labels[JOINT].counts, np.bincount(train.classes, minlength=18))
     ages = train.numbers[:, 2]
-    for label, centre in enumerate(number_centres(material.dataset.training_samples())["age"]):
+    for label, centre in enumerate(number_centres(data.dataset.training_samples())["age"]):
         assert centre == pytest.approx(ages[train.labels[:, 2] == label].mean())
 
 
@@ -55,14 +55,14 @@ def test_a_prior_is_shifted_by_what_the_heads_own_loss_does(tiny: MakeConfig, sh
     if sharing == "shared":
         changes |= {"heads.age.loss": "logit_adjusted", "joint": {}}
     config = tiny(changes)
-    material = DataModule(config)
-    shifts = prior_shifts(config.objective(), material.dataset.training_samples())
+    data = DataModule(config)
+    shifts = prior_shifts(config.objective(), data.dataset.training_samples())
     assert list(shifts) == list(config.loss_weights())
     for name, shift in shifts.items():
         if name != "age":
             assert shift == pytest.approx(0, abs=1e-12), name
     if sharing == "shared":  # adjusted for how frequent its labels are, so that none of it is left
-        counts = np.bincount(material.dataset.training_samples().labels[:, 2])
+        counts = np.bincount(data.dataset.training_samples().labels[:, 2])
         assert shifts["age"] == pytest.approx(np.log(1 / 3) - np.log(counts / counts.sum()))
         assert shifts[JOINT].shape == (18,)
 
@@ -75,10 +75,10 @@ def test_every_loss_trains_and_is_reported_on(tiny: MakeConfig, loss: str) -> No
     if not row.needs_order:  # type: ignore[attr-defined]
         changes |= {"heads.mask.loss": loss, "joint.loss": loss}
     config = tiny(changes)
-    material = DataModule(config)
-    learned = material.targets(material.samples.take(material.split.train))
+    data = DataModule(config)
+    learned = data.targets(data.samples.take(data.split.train))
     for column, (name, criterion) in enumerate(
-        build_losses(config.objective(), material.dataset.training_samples()).items()
+        build_losses(config.objective(), data.dataset.training_samples()).items()
     ):
         criterion.begin_epoch(1, 2)  # type: ignore[operator]
         num = 18 if name == JOINT else config.space().tasks[column].num_classes

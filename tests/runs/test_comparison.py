@@ -17,9 +17,9 @@ SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("shape", ("ro
 METRICS = ["joint.macro_f1", "joint.accuracy", "tasks.colour.macro_f1", "tasks.shape.macro_f1"]
 
 
-def make(right: float, people: int = 60, seed: int = 0) -> Predictions:
+def make(right: float, num_groups: int = 60, seed: int = 0) -> Predictions:
     """Answers that are right with a probability, of the same images whatever the probability."""
-    truth = np.random.default_rng(99).integers(0, 6, people * 4)
+    truth = np.random.default_rng(99).integers(0, 6, num_groups * 4)
     rng = np.random.default_rng(seed)
     guess = np.where(rng.random(len(truth)) < right, truth, rng.integers(0, 6, len(truth)))
     labels = torch.from_numpy(SPACE.decode(guess))

@@ -98,9 +98,9 @@ def test_folder_is_a_run_folder_with_one_for_every_fold_below(folded: Path) -> N
 
 def test_everybody_is_answered_once_by_the_network_that_never_saw_them(folded: Path) -> None:
     folder, config = read_run(folded)
-    material = DataModule(config)
+    data = DataModule(config)
     predictions = read(folder, config)
-    assert sorted(predictions.images) == sorted(material.samples.images)
+    assert sorted(predictions.images) == sorted(data.samples.images)
     dealt = {row["image"]: row["fold"] for row in table(folder.split)}
     rows = iter((folded / "predictions-val.csv").read_text().splitlines()[1:])
     for index in range(NUM_FOLDS):

@@ -142,14 +142,14 @@ def test_who_has_a_face_is_counted_wherever_it_is_reported(
     tiny: MakeConfig, tmp_path: Path, face: dict[str, Any]
 ) -> None:
     result = run(tiny({**ONE_EPOCH, "data.crop": face}), tmp_path / "run")
-    material = DataModule(tiny({"data.crop": face}))
+    data = DataModule(tiny({"data.crop": face}))
     counts = result.folder.read_data().crop
-    found = [np.isfinite(material.preprocessing.locate(path)).all() for path in material.samples.paths()]
+    found = [np.isfinite(data.preprocessing.locate(path)).all() for path in data.samples.paths()]
     assert counts == CropCounts("face", found=sum(found), fallback=len(found) - sum(found))
     assert min(counts.found, counts.fallback) > 0
     assert result.report is not None
     of_val = result.report.crop
-    assert of_val.found == sum(np.array(found)[material.split.val])
+    assert of_val.found == sum(np.array(found)[data.split.val])
     assert of_val.found + of_val.fallback == result.report.num_images
     trained = read_run(tmp_path / "run")
     sentence = f"{of_val.found} of {result.report.num_images} pictures were cropped to a face"
@@ -188,14 +188,14 @@ class TestBoxesOfTheTable:
 
     def test_each_image_is_cropped_to_its_own(self, tiny: MakeConfig, boxes: Callable[[float], None]) -> None:
         boxes(20.0)
-        material = DataModule(tiny(self.CROP))
-        images = material.store.images(Progress())
+        data = DataModule(tiny(self.CROP))
+        images = data.store.images(Progress())
         for index in (0, 1):
-            expected = material.preprocessing.load(material.samples.paths()[index], material.samples.boxes[index])  # type: ignore[index]
+            expected = data.preprocessing.load(data.samples.paths()[index], data.samples.boxes[index])  # type: ignore[index]
             np.testing.assert_array_equal(images[index], expected)
-            np.testing.assert_array_equal(material.store.image(index, Progress()), expected)
-        assert material.image_facts("all", Progress()).crop == CropCounts("box", found=63, fallback=21)
-        assert set(to_json_data(material.image_facts("val", Progress()))) == {"crop", "fit"}
+            np.testing.assert_array_equal(data.store.image(index, Progress()), expected)
+        assert data.image_facts("all", Progress()).crop == CropCounts("box", found=63, fallback=21)
+        assert set(to_json_data(data.image_facts("val", Progress()))) == {"crop", "fit"}
 
     def test_they_are_a_part_of_the_data(
         self, tiny: MakeConfig, tmp_path: Path, boxes: Callable[[float], None]

@@ -245,7 +245,7 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     confusion = np.array(evaluate(trained, "train", Progress()).joint.confusion)
     assert confusion[:, 7].sum() == confusion.sum() > 0
 
-    # Validation people are answered cross-fitted, and the rules fitted anew.
+    # Validation groups are answered cross-fitted, and the rules fitted anew.
     before = (fitted / "report.json").read_text()
     evaluate(trained, "val", Progress())
     assert folder.report().read_text() == before

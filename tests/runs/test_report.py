@@ -16,8 +16,8 @@ MakeConfig = Callable[..., Config]
 
 def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) -> None:
     config = tiny({"heads.mask.loss.class_weights": {"name": "inverse_frequency"}})
-    material = DataModule(config)
-    priors = decode_priors(config.objective(), material.dataset.training_samples())
+    data = DataModule(config)
+    priors = decode_priors(config.objective(), data.dataset.training_samples())
     share = 7  # images of a person: five with a mask, one worn wrongly, one without
     natural = np.exp(priors.natural["mask"])
     assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.05)

@@ -152,7 +152,7 @@ def test_run_folder_holds_everything(plain: tuple[Path, RunResult]) -> None:
     assert load_checkpoint(result.folder.best)["epoch"] == best
 
 
-def test_people_are_on_one_side_of_the_split(plain: tuple[Path, RunResult]) -> None:
+def test_groups_are_on_one_side_of_the_split(plain: tuple[Path, RunResult]) -> None:
     rows = [line.rsplit(",", 2)[1:] for line in (plain[0] / "split.csv").read_text().splitlines()[1:]]
     sides = {side: {group for group, where in rows if where == side} for side in ("train", "val")}
     assert sides["train"]

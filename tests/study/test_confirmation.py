@@ -1,4 +1,4 @@
-"""Which trials are run again, and how: with fresh seeds, on folds of people who are the same for all."""
+"""Which trials are run again, and how: with fresh seeds, on folds of groups who are the same for all."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_every_candidate_is_run_once_for_every_seed_and_seed_by_seed(plan: Plan,
 @pytest.mark.parametrize(
     "base", [{}, {"seed": 7, "data.split_seed": 3}, {"data.val_fraction": 0.2, "data.folds": 4, "data.fold": 2}]
 )
-def test_runs_differ_from_their_trials_in_seed_and_people_alone(
+def test_runs_differ_from_their_trials_in_seed_and_groups_alone(
     base: dict[str, Any], make_plan: MakePlan, tmp_path: Path
 ) -> None:
     plan = make_plan(None, base)
@@ -217,28 +217,28 @@ def test_seeds_are_fresh_and_the_same_for_all_candidates(make_plan: MakePlan, tm
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3, 5])
-def test_nobody_validates_twice_and_all_candidates_are_judged_on_the_same_people(
+def test_no_group_validates_twice_and_all_candidates_are_judged_on_the_same_groups(
     seeds: int, plan: Plan, tmp_path: Path
 ) -> None:
-    people: dict[int, list[set[str]]] = {}
-    everybody: set[str] = set()
+    groups: dict[int, list[set[str]]] = {}
+    all_groups: set[str] = set()
     for run in confirmation(plan, tmp_path, seeds).runs:
-        material = DataModule(run.config)
-        train, val = (set(material.samples.groups[side]) for side in (material.split.train, material.split.val))
+        data = DataModule(run.config)
+        train, val = (set(data.samples.groups[side]) for side in (data.split.train, data.split.val))
         assert val
         assert not train & val
-        everybody = train | val
-        people.setdefault(run.index, []).append(val)
-    for same in people.values():
+        all_groups = train | val
+        groups.setdefault(run.index, []).append(val)
+    for same in groups.values():
         assert len(same) == len(CHOSEN)
         assert all(val == same[0] for val in same)
-    folds = [same[0] for same in people.values()]
+    folds = [same[0] for same in groups.values()]
     assert sum(map(len, folds)) == len(set().union(*folds))
     if seeds >= num_folds(plan.base.data, seeds):
-        assert set().union(*folds) == everybody
+        assert set().union(*folds) == all_groups
 
 
-def test_the_people_are_dealt_anew(plan: Plan, tmp_path: Path) -> None:
+def test_the_groups_are_dealt_anew(plan: Plan, tmp_path: Path) -> None:
     judged = DataModule(plan.base).split.val.tolist()
     assert all(DataModule(run.config).split.val.tolist() != judged for run in confirmation(plan, tmp_path, 3).runs)
 
@@ -268,7 +268,7 @@ def test_a_run_is_done_when_a_run_of_exactly_its_settings_has_its_report(plan: P
     assert not run.is_done()
 
 
-def test_with_more_seeds_the_people_are_dealt_into_more_folds_and_nothing_is_taken_for_done(
+def test_with_more_seeds_the_groups_are_dealt_into_more_folds_and_nothing_is_taken_for_done(
     plan: Plan, tmp_path: Path
 ) -> None:
     for run in confirmation(plan, tmp_path, 2).runs:

@@ -30,12 +30,12 @@ from multitask.utils.records import parse_record, record_to_json, to_json_data
 
 MakePlan = Callable[..., Plan]
 
-PEOPLE, IMAGES = 20, 6  # of every fold, and of each person
+GROUPS, IMAGES = 20, 6  # of every fold, and of each group
 
 
 def answers(space: LabelSpace, learned: LabelSpace, fold: int, right: float, seed: int) -> Predictions:
     """Answers to the images of a fold, each right with a probability."""
-    count = PEOPLE * IMAGES
+    count = GROUPS * IMAGES
     truth = np.random.default_rng(fold).integers(0, space.num_classes, count)
     rng = np.random.default_rng([seed, fold])
     guess = np.where(rng.random(count) < right, truth, rng.integers(0, space.num_classes, count))
@@ -45,7 +45,7 @@ def answers(space: LabelSpace, learned: LabelSpace, fold: int, right: float, see
         for task, column in zip(learned.tasks, labels.T, strict=True)
     }
     images = np.array([f"{fold}/{index}.png" for index in range(count)], dtype=object)
-    groups = np.array([f"person {fold}-{index // IMAGES}" for index in range(count)], dtype=object)
+    groups = np.array([f"group {fold}-{index // IMAGES}" for index in range(count)], dtype=object)
     return Predictions(space, learned, images, groups, space.decode(truth), log_probs, guess)
 
 
@@ -110,7 +110,7 @@ def test_a_winner_that_is_clearly_better_beats_the_base(plan: Plan, tmp_path: Pa
     assert 0 < difference.low < difference.value < difference.high
     assert found.sentence == (
         f"Trial 4 beats the base beyond noise: joint.macro_f1 +{difference.value:.3f}, 95% interval "
-        f"+{difference.low:.3f} to +{difference.high:.3f}, over 2 fresh seeds and 40 people."
+        f"+{difference.low:.3f} to +{difference.high:.3f}, over 2 fresh seeds and 40 groups."
     ).replace("+0.", "+.")
     assert base.difference is None
 
@@ -122,7 +122,7 @@ def test_a_winner_that_is_as_good_does_not_beat_the_base(plan: Plan, tmp_path: P
     assert difference.low < 0 < difference.high
     assert not difference.beyond_noise
     assert found.sentence.startswith("Trial 4 does not beat the base beyond noise: joint.macro_f1 ")
-    assert found.sentence.endswith(", over 2 fresh seeds and 40 people.")
+    assert found.sentence.endswith(", over 2 fresh seeds and 40 groups.")
 
 
 def test_a_winner_that_is_worse_loses_and_the_base_is_chosen(plan: Plan, tmp_path: Path) -> None:
@@ -183,12 +183,12 @@ def test_more_candidates_make_the_same_comparison_less_sure(plan: Plan, tmp_path
     assert many.high > few.high
 
 
-@pytest.mark.parametrize(("seeds", "words"), [(1, "1 fresh seed and 20 people"), (3, "3 fresh seeds and 60 people")])
-def test_every_person_counts_once(seeds: int, words: str, plan: Plan, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seeds", "words"), [(1, "1 fresh seed and 20 groups"), (3, "3 fresh seeds and 60 groups")])
+def test_every_group_counts_once(seeds: int, words: str, plan: Plan, tmp_path: Path) -> None:
     found = verdict(confirmed(plan, tmp_path, {0: 0.5, 4: 0.6}, seeds=seeds))
     assert found.sentence.endswith(f", over {words}.")
     assert (found.num_seeds, found.num_folds) == (seeds, 3)
-    assert (found.num_groups, found.num_images) == (seeds * PEOPLE, seeds * PEOPLE * IMAGES)
+    assert (found.num_groups, found.num_images) == (seeds * GROUPS, seeds * GROUPS * IMAGES)
 
 
 @pytest.mark.parametrize(

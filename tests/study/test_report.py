@@ -285,7 +285,7 @@ def test_what_is_damaged_of_a_trial_is_named(plan: Plan, make_study: MakeStudy) 
 
 # --- sentences --------------------------------------------------------------------------------------------------
 
-LUCK = "The best score is partly luck, since many trials were judged on the same people; --confirm tells how much."
+LUCK = "The best score is partly luck, since many trials were judged on the same groups; --confirm tells how much."
 
 
 def test_the_best_is_told_beside_the_base(mixed: Study, plan: Plan) -> None:

@@ -200,7 +200,7 @@ class TestPlan:
                 make_plan(*given, pruner=pruner)
 
     def test_a_base_in_which_nobody_validates_is_refused(self, make_plan: MakePlan) -> None:
-        with pytest.raises(UserError, match=r"^data\.val_fraction: a study needs people who validate, but it is 0$"):
+        with pytest.raises(UserError, match=r"^data\.val_fraction: a study needs groups that validate, but it is 0$"):
             make_plan(LR, {"data.val_fraction": 0})
         assert make_plan(LR, {"data.val_fraction": 0.2, "data.folds": 3})
 

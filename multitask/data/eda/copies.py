@@ -1,4 +1,4 @@
-"""Duplicate images under different groups: a person with two ids can be on both sides of a split.
+"""Duplicate images under different groups: a person with two ids would be on both sides of a split.
 
 Candidates are pairs whose perceptual hashes differ in few bits; a pair counts only if the pixels, too, agree, and not
 in light and shade, which faces framed alike have in common, but in their detail.
@@ -18,7 +18,7 @@ from multitask.data.eda.looks import HASH_BITS, Looks
 MOST_BITS = 12
 """Hashes of copies differ in at most so many of 64 bits: measured, 10 after a fifth more light, 2 after JPEG 30."""
 LEAST_CORRELATION = 0.94
-"""Of copies' detail at 32 x 32. Measured: other people reach .60, drawn ones (of 20 million pairs) .89; a fifth more
+"""Of copies' detail at 32 x 32. Measured: other groups reach .60, drawn ones (of 20 million pairs) .89; a fifth more
 light leaves .978, JPEG 10 or a quarter of the size .98, an edge of 1% cut off .96."""
 LEAST_DEVIATION = 2.0
 """Of an image's detail, in grey values; a smoother one has nothing to be known by but its bytes."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from multitask.data.sources.table import TableSettings
 
 MISSING_GROUPS = frozenset(("nan", "NaN", "<NA>", "None", "NULL", "null", "NaT", "#N/A"))
-"""Groups that are none: whoever is not known would be one person."""
+"""Groups that are none: all images of an unknown group would be one group."""
 """Names of no group: how programs write what is missing."""
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode import DecodeSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.auto import MOST_CLASSES, candidates, pick
 from multitask.evaluation.decode.base import best_cell, macro_f1
-from multitask.evaluation.decode.crossfit import cross_fit, deal, num_folds
+from multitask.evaluation.decode.crossfit import cross_fit, cross_fit_posteriors, deal, num_folds
+from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.intervals import interval, resample
@@ -27,11 +29,15 @@ class Decided:
 
     Attributes:
         predicted: (N,) classes.
+        class_probs: (N, C) calibrated probabilities, cross-fitted like the answers.
+        folds: (N,) the fold of each image in the cross-fitting; None where there was none.
         kept: the rules, fitted on all groups.
         comparison: of all rules.
     """
 
     predicted: IntArray
+    class_probs: FloatArray
+    folds: IntArray | None
     kept: FittedRules
     comparison: DecodeComparison
 
@@ -73,20 +79,30 @@ def decide_and_fit(
         name: cross_fit(rule, known, priors, folds, seed) for name, rule in rules.items() if rule.needs_validation
     }
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
+    temperatures, shifts = fit_temperatures(known, priors), _shifts(known, priors)
+    if count > 1:
+        probs = cross_fit_posteriors(known, priors, folds)
+        calibration = Calibration.of(
+            predictions.space, probs, predictions.labels, answers[used], predictions.group_indices()
+        )
+    else:
+        probs, calibration = _calibrated(predictions, temperatures, shifts), None
     kept = FittedRules(
         used=used,
         rules=fitted,
-        temperatures=fit_temperatures(known, priors),
-        shifts=_shifts(known, priors),
+        temperatures=temperatures,
+        shifts=shifts,
         picked=picked,
         sentence=sentence,
         note=note,
         num_folds=count if count > 1 else 0,
         num_groups=predictions.num_groups,
         num_images=len(predictions),
+        calibration=calibration,
     )
     own = {name: in_sample[name] for name, rule in rules.items() if rule.needs_validation}
-    return Decided(answers[used], kept, _comparison(kept, predictions, answers, resample_seed, own))
+    comparison = _comparison(kept, predictions, answers, resample_seed, own)
+    return Decided(answers[used], probs, folds if count > 1 else None, kept, comparison)
 
 
 def _shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[float, ...]]:
@@ -94,10 +110,20 @@ def _shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[fl
     return {name: tuple(map(float, values)) for name, values in shifts.items()}
 
 
+def _calibrated(
+    predictions: Predictions, temperatures: Mapping[str, float], shifts: Mapping[str, tuple[float, ...]]
+) -> FloatArray:
+    """(N, C) probabilities of the classes."""
+    arrays = {name: np.array(values) for name, values in shifts.items()}
+    return posteriors(predictions.outputs(), dict(temperatures), arrays).T
+
+
 def decide(predictions: Predictions, kept: FittedRules, resample_seed: int) -> Decided:
     """Decodes images on which no rule was fitted, by rules fitted before, and scores every rule on them."""
     answers = {name: rule.decode(predictions.outputs()) for name, rule in kept.rules.items()}
-    return Decided(answers[kept.used], kept, _comparison(kept, predictions, answers, resample_seed, None))
+    probs = _calibrated(predictions, kept.temperatures, kept.shifts)
+    comparison = _comparison(kept, predictions, answers, resample_seed, None)
+    return Decided(answers[kept.used], probs, None, kept, comparison)
 
 
 def _picked(answers: Mapping[str, IntArray], known: LabelledOutputs, used: str) -> tuple[str, str]:

@@ -9,7 +9,9 @@ import numpy as np
 from multitask.data.samples import Samples
 from multitask.data.splits import assign_groups
 from multitask.evaluation.decode.base import DecodeSettings
+from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
+from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
 NUM_FOLDS = 5
@@ -106,6 +108,34 @@ def cross_fit(
         fitted = rule.fit(known.take(np.flatnonzero(~inside)), priors, seed)
         predicted[inside] = fitted.decode(known.outputs.take(np.flatnonzero(inside)))
     return predicted
+
+
+def cross_fit_posteriors(known: LabelledOutputs, priors: Priors | None, folds: IntArray) -> FloatArray:
+    """The probabilities of the classes of each image, with the temperatures that were fitted on the other folds.
+
+    Args:
+        known: N images.
+        priors: of the outputs.
+        folds: (N,) the fold of each, as of ``deal``.
+
+    Returns:
+        (N, C), rows sum to 1.
+
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.9, 0.1]] * 5)})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0], [0], [1], [0]]), np.array(list("abcde"), dtype=object))
+    >>> cross_fit_posteriors(known, priors=None, folds=np.array([0, 0, 0, 0, 1]))[4].round(3)  # 2, as of the others
+    array([0.75, 0.25])
+    """
+    shifts = {} if priors is None else priors.shifts(tuple(known.outputs.tables()))
+    found = np.empty((len(known), known.space.num_classes))
+    for fold in np.unique(folds):
+        inside = folds == fold
+        temperatures = fit_temperatures(known.take(np.flatnonzero(~inside)), priors)
+        found[inside] = posteriors(known.outputs.take(np.flatnonzero(inside)), temperatures, shifts).T
+    return found
 
 
 def influences(classes: IntArray, predicted: IntArray, groups: IntArray, num_classes: int) -> FloatArray:

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from multitask.errors import UserError
+from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode.base import AnyDecodeRule, DecodeRule, check_widths
 from multitask.evaluation.decode.temperature import Temperature
-from multitask.labels import LabelSpace
+from multitask.labels import JOINT, LabelSpace
 from multitask.settings import Count, Float, Settings, validate
 from multitask.utils.files import to_json
 
@@ -28,6 +29,8 @@ class FittedRules(Settings):
         num_folds: of the cross-fitting; 0: there was none.
         num_groups: on which the rules were fitted.
         num_images: of these groups.
+        calibration: of prediction sets and of abstaining; None where fewer than two groups validated, and of runs from
+            before it was kept.
 
     >>> from tempfile import TemporaryDirectory
     >>> from multitask.evaluation.decode.plain import Joint
@@ -52,6 +55,7 @@ class FittedRules(Settings):
     num_folds: Count
     num_groups: Count
     num_images: Count
+    calibration: Calibration | None = None
 
     def rule(self) -> DecodeRule:
         """The rule that decodes."""
@@ -81,6 +85,11 @@ class FittedRules(Settings):
             if kept.used not in kept.rules:
                 raise ValueError(f"used: there is no rule {kept.used!r} in it")
             check_widths("shifts", kept.shifts, space)
+            if kept.calibration is not None:
+                try:
+                    kept.calibration.check({JOINT: space.num_classes})  # the heads need not be the tasks
+                except UserError as error:
+                    raise UserError(f"calibration.{error}") from None
             for name, rule in kept.rules.items():
                 try:
                     rule.check(space)

@@ -6,12 +6,13 @@ from multitask.data.samplers import (
     AnySampler,
     ClassWeightedSettings,
     GroupsBalancedSettings,
+    PerGroupSettings,
     PerSourceSettings,
     SamplerSettings,
     UniformSettings,
 )
 
 CROPS.register(WholeSettings, CentreSettings, BoxSettings, FaceSettings)
-SAMPLERS.register(UniformSettings, ClassWeightedSettings, PerSourceSettings, GroupsBalancedSettings)
+SAMPLERS.register(UniformSettings, ClassWeightedSettings, PerSourceSettings, GroupsBalancedSettings, PerGroupSettings)
 
 __all__ = ["CROPS", "SAMPLERS", "AnyCrop", "AnySampler", "CropSettings", "SamplerSettings"]

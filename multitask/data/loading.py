@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from multitask.data.augment import Augmentation
-from multitask.data.samplers import SamplerSettings, draw
+from multitask.data.samplers import EpochDraws, SamplerSettings
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
@@ -118,7 +118,7 @@ class Batches:
             dropped, and no small rest disturbs the batch statistics.
         augmentation: None: images are not augmented, as features never are.
         shuffle: whether every epoch has an order of its own.
-        sampler: which samples a shuffled epoch serves; it is as long as ``indices`` whatever they are.
+        sampler: which samples a shuffled epoch serves; None: each of ``indices`` once.
         seed: of order and augmentation.
         workers: processes that make batches; 0 makes them in a thread beside the training.
         pin: whether batches go to page-locked memory.
@@ -141,13 +141,12 @@ class Batches:
     ) -> None:
         self._maker = _Maker(samples, learned, inputs, augmentation)
         self._indices = indices
-        self._shuffle = shuffle
-        self._chances = sampler.chances(samples.take(indices)) if shuffle and sampler else None
+        self._draws = EpochDraws(samples.take(indices), sampler) if shuffle else None
         self._seed = seed
         self._pin = pin
         self._orders: list[_Order] = []
-        self.num_images = len(indices)
-        self.num_batches = -(-len(indices) // batch_size)
+        self.num_images = len(indices) if self._draws is None else len(self._draws)
+        self.num_batches = -(-self.num_images // batch_size)
         self._loader: DataLoader[Batch | UserError] | None = None
         if workers:
             self._loader = DataLoader(
@@ -190,8 +189,8 @@ class Batches:
     def _parts(self, epoch: int) -> list[NDArray[np.int64]]:
         """The samples of each batch of an epoch."""
         indices = self._indices
-        if self._shuffle:
-            indices = draw(indices, self._chances, np.random.default_rng(derive(self._seed, "order", epoch)))
+        if self._draws is not None:
+            indices = indices[self._draws.draw(np.random.default_rng(derive(self._seed, "order", epoch)))]
         return np.array_split(indices, self.num_batches)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import numpy as np
@@ -11,14 +12,51 @@ from pydantic import Field
 
 from multitask.data.samples import Samples
 from multitask.errors import UserError, nearest
-from multitask.settings import Float, PositiveFloat, Settings, Table
+from multitask.settings import Float, PositiveFloat, PositiveInt, Settings, Table
 from multitask.utils.spelling import Name
 
 
+@dataclass(frozen=True, eq=False)
+class Strata:
+    """N samples in strata, of each of which an epoch serves a few.
+
+    Attributes:
+        of: (N,) the stratum of each sample, from 0.
+        num: how many an epoch serves of each, at random; all of one that has fewer.
+    """
+
+    of: NDArray[np.int64]
+    num: int
+
+    @property
+    def num_served(self) -> int:
+        """M, how many samples an epoch serves."""
+        return int(np.minimum(np.bincount(self.of), self.num).sum())
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """(M,) places among the samples, in a random order."""
+        order = rng.permutation(len(self.of))
+        order = order[np.argsort(self.of[order], kind="stable")]
+        starts = np.searchsorted(self.of[order], np.arange(self.of.max() + 1))
+        rank = np.arange(len(order)) - starts[self.of[order]]
+        return rng.permutation(order[rank < self.num])
+
+
 class SamplerSettings(Settings):
-    """The settings of a sampler. Whatever the sampler, an epoch serves as many samples as there are to train on."""
+    """The settings of a sampler.
+
+    An epoch serves as many samples as there are to train on, unless the sampler makes strata of them.
+    """
 
     name: str
+
+    def strata(self, samples: Samples) -> Strata | None:
+        """The strata of N training samples; None: there are none, and ``chances`` says how often each is drawn.
+
+        Raises:
+            UserError: a setting does not fit the samples.
+        """
+        return None
 
     @abstractmethod
     def chances(self, samples: Samples) -> NDArray[np.float64] | None:
@@ -103,9 +141,65 @@ class GroupsBalancedSettings(SamplerSettings):
         return _shares(1.0 / np.bincount(groups)[groups])
 
 
+class PerGroupSettings(SamplerSettings):
+    """A few images of each group an epoch, others in each epoch: near-copies are not seen seven times.
+
+    An epoch is the shorter for it, and so is a training of as many epochs.
+    """
+
+    name: Literal["per_group"] = "per_group"
+    num: PositiveInt = 1
+    """How many, at most."""
+    of: Literal["class", "group"] = "class"
+    """class: so many of each class that a group has, so that of five images with a mask, one without and one where it
+    is worn wrong, three are served; group: so many of a group, whatever their classes."""
+
+    def strata(self, samples: Samples) -> Strata:
+        """A stratum for each group, or for each class in it."""
+        strata = samples.group_indices()
+        if self.of == "class":
+            kinds = samples.kinds
+            strata = strata * (kinds.max() + 1) + kinds
+        found = Strata(np.unique(strata, return_inverse=True)[1].astype(np.int64), self.num)
+        if found.num_served == len(samples):
+            what = "class of a group" if self.of == "class" else "group"
+            raise UserError(f"data.sampler: per_group would be ignored: no {what} has more than {self.num} to train on")
+        return found
+
+    def chances(self, samples: Samples) -> None:
+        """None: within a stratum all are alike."""
+
+
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = weights / weights.sum()
     return shares
+
+
+class EpochDraws:
+    """The training samples that each epoch serves, and their order.
+
+    Args:
+        samples: N that train.
+        sampler: chooses among them; None: every sample once.
+
+    Raises:
+        UserError: a setting does not fit the samples.
+    """
+
+    def __init__(self, samples: Samples, sampler: SamplerSettings | None) -> None:
+        self._num = len(samples)
+        self._strata = sampler.strata(samples) if sampler else None
+        self._chances = sampler.chances(samples) if sampler and self._strata is None else None
+
+    def __len__(self) -> int:
+        """M, how many samples an epoch serves."""
+        return self._num if self._strata is None else self._strata.num_served
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """(M,) places among the samples, for one epoch; ``rng`` is for the order and the choice."""
+        if self._strata is not None:
+            return self._strata.draw(rng)
+        return draw(np.arange(self._num), self._chances, rng)
 
 
 def draw(

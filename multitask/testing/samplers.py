@@ -51,11 +51,15 @@ def served(
     return [int(label) for batch in batches.epoch(epoch) for label in batch.labels[:, 0]]
 
 
-def an_epoch_is_as_long_as_the_training_samples_and_serves_no_others(settings: SamplerSettings) -> None:
-    """Here of every second sample."""
+def an_epoch_is_as_long_as_it_should_and_serves_no_others(settings: SamplerSettings) -> None:
+    """As the training samples, here every second of all; or as the strata say, each served once at most."""
     chosen = np.arange(5, 100, 2)
     epoch = served(settings, 1, indices=chosen)
-    expect(len(epoch) == len(chosen), settings, f"serve as many samples as train, not {len(epoch)} for {len(chosen)}")
+    strata = settings.strata(UNEVEN.take(chosen))
+    num = len(chosen) if strata is None else strata.num_served
+    expect(len(epoch) == num, settings, f"serve {num} samples of {len(chosen)}, not {len(epoch)}")
+    if strata is not None:
+        expect(len(set(epoch)) == num, settings, "serve no sample of a stratum twice")
     expect(set(epoch) <= set(chosen.tolist()), settings, "serve no sample that does not train")
 
 
@@ -77,7 +81,7 @@ def chances_sum_to_one(settings: SamplerSettings) -> None:
 
 
 SAMPLER_CHECKS = (
-    an_epoch_is_as_long_as_the_training_samples_and_serves_no_others,
+    an_epoch_is_as_long_as_it_should_and_serves_no_others,
     depends_on_seed_and_epoch_alone,
     chances_sum_to_one,
 )

@@ -15,6 +15,7 @@ from multitask.data import SAMPLERS
 from multitask.data.samplers import (
     ClassWeightedSettings,
     GroupsBalancedSettings,
+    PerGroupSettings,
     PerSourceSettings,
     SamplerSettings,
     UniformSettings,
@@ -22,7 +23,7 @@ from multitask.data.samplers import (
 )
 from multitask.errors import UserError
 from multitask.settings import problems
-from multitask.testing.samplers import SAMPLER_CHECKS, UNEVEN, served
+from multitask.testing.samplers import SAMPLER_CHECKS, UNEVEN, make_samples, served
 from multitask.utils.seeds import derive
 
 
@@ -103,3 +104,28 @@ def test_what_is_drawn_is_shuffled() -> None:
     epoch = served(GroupsBalancedSettings(), 1)
     assert epoch != sorted(epoch)
     assert abs(np.corrcoef(epoch, np.arange(len(epoch)))[0, 1]) < 0.5
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1), st.integers(-1, 1)), min_size=1), st.integers(1, 3))
+def test_per_group_serves_a_few_of_each_group_or_class_in_it(rows: list[tuple[int, int, int]], num: int) -> None:
+    samples = make_samples([[a, b] for _, a, b in rows], [str(group) for group, _, _ in rows])
+    for of in ("class", "group"):
+        keys = [row if of == "class" else row[:1] for row in rows]
+        counts = Counter(keys)
+        sampler = PerGroupSettings(num=num, of=of)
+        if max(counts.values()) <= num:
+            with pytest.raises(UserError, match=r"^data\.sampler: per_group would be ignored: no .* more than"):
+                sampler.strata(samples)
+            continue
+        epoch = served(sampler, 1, samples)
+        assert Counter(keys[row] for row in epoch) == {key: min(count, num) for key, count in counts.items()}
+
+
+def test_per_group_serves_others_in_each_epoch_until_all_were_seen() -> None:
+    strata = PerGroupSettings().strata(UNEVEN)
+    draws = [strata.draw(np.random.default_rng(seed)) for seed in range(600)]
+    counts = np.bincount(np.concatenate(draws), minlength=len(UNEVEN))
+    of_big = counts[:60]  # those of one class in one group, of whom each epoch serves one
+    assert of_big.sum() == 600
+    assert of_big.min() > 0
+    assert np.sum((of_big - 10) ** 2 / 10) < 100  # chi-square of 59 degrees: 99.9% are below 98.3

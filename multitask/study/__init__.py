@@ -1,12 +1,12 @@
 """Studies: Optuna chooses settings, ``run`` tries them. Below this room nothing imports optuna."""
 
+from multitask.study.head_weights import HeadWeightsEntry
 from multitask.study.parameters import (
     ENTRIES,
     AnyEntry,
     CategoricalEntry,
     Entry,
     FloatEntry,
-    HeadWeightsEntry,
     IntEntry,
 )
 from multitask.study.pruners import (

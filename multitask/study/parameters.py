@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol
 
 from pydantic import Field, model_validator
 
+from multitask.errors import UserError
 from multitask.settings import Bool, Changes, Float, Int, PositiveFloat, PositiveInt, Settings, Table
 
 if TYPE_CHECKING:
@@ -59,6 +59,18 @@ class Entry(Settings):
     when: dict[str, Choice | Annotated[list[Choice], Field(min_length=1)]] = {}
     """Config path -> value or values: the entry is tried only where the trial's config has one of them there."""
 
+    def check(self, path: str, base: BaseValues, paths: Collection[str]) -> None:
+        """Refuses a place where the entry cannot stand.
+
+        Args:
+            path: of the config, under which it stands.
+            base: the config's.
+            paths: of all entries of the space.
+
+        Raises:
+            UserError: it cannot; the line names the entry.
+        """
+
     @abstractmethod
     def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
         """Optuna's names for the parameters of the entry at ``path``."""
@@ -97,6 +109,11 @@ AnyEntry = Annotated[Entry, ENTRIES]
 class _Single(Entry):
     """An entry of one parameter, which is the setting at its path."""
 
+    def check(self, path: str, base: BaseValues, paths: Collection[str]) -> None:
+        """Refuses the path of a section."""
+        if below := [key for key in base.settings if key.startswith(f"{path}.")]:
+            raise UserError(f"space.{path}: is a section; name one of its settings, as {below[0]}")
+
     def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
         """The path itself."""
         return (path,)
@@ -111,7 +128,12 @@ class _Single(Entry):
         return (value,) if self.contains(value) else None
 
 
-def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+def check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    """Refuses a range that holds nothing, or not what it says.
+
+    Raises:
+        ValueError: it does.
+    """
     if low >= high:
         raise ValueError(f"low must be less than high, found {low} and {high}")
     if log and low <= 0:
@@ -124,7 +146,7 @@ def _check_range(low: float, high: float, log: bool, step: float | None) -> None
             raise ValueError(f"high must be low plus a whole number of steps, found {low}, {high} and {step}")
 
 
-def _in_range(value: Any, low: float, high: float, step: float | None = None) -> bool:
+def in_range(value: Any, low: float, high: float, step: float | None = None) -> bool:
     """Whether a value is a number between two ends and, where there is a step, a whole number of them from the low."""
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not low <= value <= high:
         return False
@@ -142,7 +164,7 @@ class FloatEntry(_Single):
 
     @model_validator(mode="after")
     def _check(self) -> FloatEntry:
-        _check_range(self.low, self.high, self.log, self.step)
+        check_range(self.low, self.high, self.log, self.step)
         return self
 
     def distribution(self) -> BaseDistribution:
@@ -161,7 +183,7 @@ class FloatEntry(_Single):
 
     def contains(self, value: Any) -> bool:
         """Whether it is between the ends, on a step where there are steps."""
-        return _in_range(value, self.low, self.high, self.step)
+        return in_range(value, self.low, self.high, self.step)
 
 
 class IntEntry(_Single):
@@ -175,7 +197,7 @@ class IntEntry(_Single):
 
     @model_validator(mode="after")
     def _check(self) -> IntEntry:
-        _check_range(self.low, self.high, self.log, None if self.step == 1 else self.step)
+        check_range(self.low, self.high, self.log, None if self.step == 1 else self.step)
         return self
 
     def distribution(self) -> BaseDistribution:
@@ -194,7 +216,7 @@ class IntEntry(_Single):
 
     def contains(self, value: Any) -> bool:
         """Whether it is between the ends, on a step."""
-        return _in_range(value, self.low, self.high, self.step)
+        return in_range(value, self.low, self.high, self.step)
 
 
 class CategoricalEntry(_Single):
@@ -226,57 +248,3 @@ class CategoricalEntry(_Single):
     def contains(self, value: Any) -> bool:
         """Whether it is one of the choices."""
         return any(same(value, choice) for choice in self.choices)
-
-
-class HeadWeightsEntry(Entry):
-    """The weights of all heads, which stands under ``heads``.
-
-    K heads have K - 1 free ratios, each the weight of a head to that of the first one, drawn evenly in the logarithm.
-    The weights' sum stays K: their overall scale is the learning rate's (Kurin et al. 2022,
-    https://arxiv.org/abs/2201.04122).
-    """
-
-    kind: Literal["head_weights"] = "head_weights"
-    low: PositiveFloat = 0.2
-    high: PositiveFloat = 5.0
-
-    @model_validator(mode="after")
-    def _check(self) -> HeadWeightsEntry:
-        _check_range(self.low, self.high, True, None)
-        return self
-
-    def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
-        """``weight_ratio.<head>`` of every head but the first."""
-        return tuple(f"weight_ratio.{head}" for head in base.heads[1:])
-
-    def distribution(self) -> BaseDistribution:
-        """Uniform in the logarithm."""
-        from optuna.distributions import FloatDistribution
-
-        return FloatDistribution(self.low, self.high, log=True)
-
-    def suggest(self, trial: Suggester, name: str) -> float:
-        """A ratio between the ends."""
-        return trial.suggest_float(name, self.low, self.high, step=None, log=True)
-
-    def ends(self) -> tuple[float, float]:
-        """Both."""
-        return self.low, self.high
-
-    def contains(self, value: Any) -> bool:
-        """Whether it is a ratio between the ends."""
-        return _in_range(value, self.low, self.high)
-
-    def changes(self, path: str, values: tuple[Any, ...], base: BaseValues) -> Changes:
-        """The weights with these ratios, whose sum is the number of heads."""
-        ratios = (1.0, *values)
-        scale = len(ratios) / math.fsum(ratios)
-        return {f"heads.{head}.weight": ratio * scale for head, ratio in zip(base.heads, ratios, strict=True)}
-
-    def base_values(self, path: str, base: BaseValues) -> tuple[Any, ...] | None:
-        """The ratios of the base's weights, if the range holds them all."""
-        first, *others = (base.settings[f"heads.{head}.weight"] for head in base.heads)
-        if not first:
-            return None
-        ratios = tuple(weight / first for weight in others)
-        return ratios if all(self.contains(ratio) for ratio in ratios) else None

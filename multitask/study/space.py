@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from multitask.config import Config
 from multitask.errors import UserError, nearest
 from multitask.settings import Changes, flatten, override, problems, validate
-from multitask.study.parameters import BaseValues, Entry, HeadWeightsEntry, Suggester, same
+from multitask.study.head_weights import HeadWeightsEntry
+from multitask.study.parameters import BaseValues, Entry, Suggester, same
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -116,30 +117,27 @@ class Space:
 
     def _check(self) -> None:
         for path, entry in self.entries.items():
-            if entry.kind == "head_weights":
-                if path != "heads":
-                    raise UserError(f"space.{path}: head_weights stands under heads, found under {path}")
-                if len(self.base.heads) < 2:
-                    raise UserError("space.heads: there is one head, whose weight has nothing to be weighed against")
-                clash = [key for key in self.entries if key.startswith("heads.") and key.endswith(".weight")]
-                if clash:
-                    raise UserError(f"space.{clash[0]}: is one of the weights that space.heads sets")
-            elif path in _WHO_IS_JUDGED or path.startswith(("data.source.", "data.corrections.")):
-                raise UserError(
-                    f"space.{path}: decides on whom a trial is judged; the scores of its trials would not compare"
-                )
-            elif below := [key for key in self._values.settings if key.startswith(f"{path}.")]:
-                raise UserError(f"space.{path}: is a section; name one of its settings, as {below[0]}")
+            entry.check(path, self._values, self.entries)
+            for key in (path, *self._end_changes(path, entry, entry.ends()[0])):
+                if key in _WHO_IS_JUDGED or key.startswith(("data.source.", "data.corrections.")):
+                    sets = "" if key == path else f"sets {key}, which "
+                    raise UserError(
+                        f"space.{path}: {sets}decides on whom a trial is judged; the scores of its trials would not "
+                        "compare"
+                    )
             self._check_condition(path, entry)
         for path, entry in self.entries.items():
             for needed in self._conditions(entry):
                 for end in entry.ends():
-                    values = (end,) * len(entry.names(path, self._values))
-                    self._must_be_valid(f"space.{path}", end, needed | entry.changes(path, values, self._values))
+                    self._must_be_valid(f"space.{path}", end, needed | self._end_changes(path, entry, end))
         rng = random.Random(0)
         for _ in range(_NUM_DRAWS if len(self.entries) > 1 else 0):
             changes = self.suggest(_Drawn(rng))
             self._must_be_valid("space", ", ".join(f"{key}={value}" for key, value in changes.items()), changes)
+
+    def _end_changes(self, path: str, entry: Entry, end: Any) -> Changes:
+        """The entry's changes where each of its parameters has this value."""
+        return entry.changes(path, (end,) * len(entry.names(path, self._values)), self._values)
 
     def _check_condition(self, path: str, entry: Entry) -> None:
         for key, wanted in entry.when.items():
@@ -150,7 +148,7 @@ class Space:
             own = self._values.settings.get(key)
             if asked is None and not any(same(own, value) for value in _values(wanted)):
                 raise UserError(f"space.{path}.when: is never met: {key} is {own!r} in the base, and not in the space")
-            if isinstance(asked, HeadWeightsEntry):
+            if asked is not None and key not in self._end_changes(key, asked, asked.ends()[0]):
                 raise UserError(f"space.{path}.when: {key} has no value of its own; name another setting")
             for value in _values(wanted):
                 if asked is not None and not asked.contains(value):

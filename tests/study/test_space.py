@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Collection
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +14,9 @@ from optuna.trial import TrialState, create_trial
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.settings import Settings, flatten, validate
-from multitask.study.parameters import AnyEntry
+from multitask.settings.extensions import temporary_extensions
+from multitask.study import ENTRIES
+from multitask.study.parameters import AnyEntry, BaseValues, FloatEntry
 from multitask.study.settings import Plan
 from multitask.study.space import Space
 
@@ -159,6 +161,39 @@ def test_a_network_of_one_head_has_that_one(space_of: MakeSpace) -> None:
 )
 def test_a_setting_that_two_entries_set_is_refused(entries: dict[str, Any], line: str, space_of: MakeSpace) -> None:
     assert refusal(space_of, entries) == line
+
+
+class SameRateEntry(FloatEntry):
+    """One number for several settings, under whatever section."""
+
+    kind: Literal["same_rate"] = "same_rate"  # type: ignore[assignment]
+    keys: tuple[str, ...]
+
+    def check(self, path: str, base: BaseValues, paths: Collection[str]) -> None:
+        """Any path."""
+
+    def names(self, path: str, base: BaseValues) -> tuple[str, ...]:
+        return (f"{path}.rate",)
+
+    def changes(self, path: str, values: tuple[Any, ...], base: BaseValues) -> dict[str, Any]:
+        return dict.fromkeys(self.keys, values[0])
+
+    def base_values(self, path: str, base: BaseValues) -> None:
+        return None
+
+
+def test_an_entry_of_ones_own_may_set_several_settings_of_a_section(space_of: MakeSpace) -> None:
+    keys = ["heads.mask.net.dropout", "heads.age.net.dropout"]
+    own = {"kind": "same_rate", "low": 0.1, "high": 0.5, "keys": keys}
+    with temporary_extensions():
+        ENTRIES["same_rate"] = SameRateEntry
+        space = space_of({"heads": own})
+        assert space.suggest(Told(**{"heads.rate": 0.25})) == dict.fromkeys(keys, 0.25)
+        line = "space.heads: sets data.val_fraction, which decides on whom a trial is judged; the scores of its "
+        assert refusal(space_of, {"heads": {**own, "keys": ["data.val_fraction"]}}).startswith(line)
+        asks = {"training.lr": {"low": 1e-4, "high": 1e-2, "when": {"heads": 0.2}}}
+        line = "space.training.lr.when: heads has no value of its own; name another setting"
+        assert refusal(space_of, {"heads": own, **asks}) == line
 
 
 # --- what makes an invalid config -------------------------------------------------------------------------------

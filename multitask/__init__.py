@@ -64,5 +64,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The public names too that nobody has asked for yet."""
+    """All public names, those that are not imported yet among them."""
     return sorted({*globals(), *__all__})

@@ -91,7 +91,7 @@ class ValidationScores:
 
 @dataclass(frozen=True, kw_only=True)
 class EpochRecord:
-    """A row of ``metrics.jsonl``: what is told after an epoch. Only the first and the last key are in every file.
+    """A row of ``metrics.jsonl``: the scores of an epoch. Only the first and the last key are in every file.
 
     Attributes:
         epoch: from 1.
@@ -187,7 +187,7 @@ class RunningTrial:
 
 @dataclass
 class SweepStatus:
-    """How a study stands; it changes as the study goes on, and what watches draws it when it likes.
+    """The status of a study, updated in place while it runs, for consoles to draw at any time.
 
     Attributes:
         name: the study's.

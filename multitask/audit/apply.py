@@ -39,7 +39,7 @@ def apply_corrections(
         out: the audit's folder; the outcome is in its ``applied``.
         file: the corrections.
         data: the data root, where it is not where the run was trained.
-        progress: hears of everything.
+        progress: notified of everything.
 
     Returns:
         What ``applied/report.json`` now holds.

@@ -64,7 +64,7 @@ def audit_run(
         constant: the tasks that are alike in all images of a group; None: those that are in the given labels.
         rank: what suspects are ranked by.
         most: so many are shown on the page.
-        progress: hears of the reading of images.
+        progress: notified while images are read.
 
     Raises:
         UserError: as ``read_folds``; the data is gone, or not that of the run; an image cannot be read.

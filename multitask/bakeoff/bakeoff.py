@@ -37,12 +37,12 @@ T = TypeVar("T")
 
 
 def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> BakeoffReport:
-    """Does a bake-off, or goes on with it, and writes its report.
+    """Performs a bake-off, or resumes it, and writes its report.
 
     Args:
         plan: the file, made out.
         folder: the bake-off's.
-        progress: hears how it goes.
+        progress: notified of everything.
 
     Returns:
         What ``report.json`` holds.

@@ -104,7 +104,7 @@ class BakeoffRun:
     def perform(
         self, reuse: Path, on_epoch: Callable[[EpochRecord], None], progress: Progress, keep_checkpoints: bool
     ) -> None:
-        """Trains it, goes on with it, or answers its source's images by its own rule.
+        """Trains the run, resumes it, or decodes the predictions of its source by its own rule.
 
         Raises:
             UserError: something is not as it must be.
@@ -156,11 +156,11 @@ def with_sources(runs: list[BakeoffRun]) -> list[BakeoffRun]:
 
 
 class Course:
-    """Does runs one after the other and tells how it goes.
+    """Performs runs one after the other, and notifies the progress.
 
     Args:
         folder: the bake-off's.
-        progress: hears of it.
+        progress: notified of every run.
         view: how the bake-off stands; it is changed.
         keep_checkpoints: whether the weights of every run are kept.
     """
@@ -175,11 +175,11 @@ class Course:
         self._seconds: list[float] = []
 
     def do(self, one: BakeoffRun, in_words: Callable[[RunReport], str]) -> None:
-        """Does what is not done yet of a run.
+        """Performs a run, or what is left of one that was stopped.
 
         Args:
             one: the run.
-            in_words: a report to what is told of it.
+            in_words: from a report to the line that is shown of it.
 
         Raises:
             UserError: it fails; the line names the run.

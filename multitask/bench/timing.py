@@ -89,7 +89,7 @@ def side_by_side(
 def of_speeds(
     name: str, bound: float | None, speeds: Sequence[tuple[float, float]], unit: str = "images/s"
 ) -> Measurement:
-    """What speeds that were measured side by side come to.
+    """The measurement of speeds that were taken side by side.
 
     Args:
         name: what was measured.

@@ -1,4 +1,4 @@
-"""The standard streams, whoever reads them: a reader who leaves, as ``head`` does, is no error."""
+"""Standard streams that outlive their reader: a pipe that ``head`` has closed is no error."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TextIO
 
 
 class Stream:
-    """A text stream that goes on where nobody reads it any more, and whose other errors name it.
+    """A text stream to which writing goes on after its reader has closed it; any other error names the stream.
 
     Args:
         stream: what it writes to.
@@ -27,13 +27,13 @@ class Stream:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        """Writes to whoever reads it."""
+        """Writes text; nothing where the reader has closed the stream."""
         with self._tolerant():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Passes on what is buffered."""
+        """Flushes; nothing where the reader has closed the stream."""
         with self._tolerant():
             self._stream.flush()
 

@@ -33,7 +33,7 @@ def command(folder: Path, people: int, seed: int, noise: float, quiet: bool) -> 
 
 
 def draw(folder: Path, people: int, *, seed: int = 0, noise: float = 0.0, quiet: bool) -> DrawnSet:
-    """Draws a set and shows how it goes."""
+    """Draws a set with a progress bar."""
     from multitask.data.synthetic import draw_set
     from multitask.reporting.progress import make_progress
 

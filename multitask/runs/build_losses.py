@@ -1,4 +1,4 @@
-"""The losses of an objective, and what is known of the labels that they are trained on."""
+"""The losses of an objective, built of statistics of the labels that they are trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from multitask.losses.training_labels import TrainingLabels, log_frequencies, tr
 
 
 def trained_labels(objective: Objective, samples: Samples) -> dict[str, TrainingLabels]:
-    """What is known of the labels that each loss is trained on, the heads' and the joint term's, by name.
+    """Statistics of the labels that each loss is trained on, the heads' and the joint term's, by name.
 
     Args:
         objective: what is trained for; so in all functions here.
@@ -66,7 +66,7 @@ def _with_partial(loss: nn.Module, objective: Objective, samples: Samples) -> nn
 
 
 def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np.float64]]:
-    """How the prior in each trained head's probabilities differs from how frequent the labels are, in logarithms.
+    """The log-prior that each trained head's probabilities contain, less the log-frequencies of the labels.
 
     Returns:
         Per head, (C_t,); and (C,) ``joint`` where there is a joint loss, 0 at classes that cannot occur. All zeros
@@ -87,7 +87,7 @@ def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np
 
 
 def number_centres(samples: Samples) -> dict[str, tuple[float, ...]]:
-    """The number that stands for each label of the tasks that are made of numbers: (C_t,) by task, from who trains."""
+    """Per binned task, (C_t,) the number that stands for each label, from the samples that train."""
     return {
         task.name: tuple(
             training_labels(task, samples.labels[:, column], samples.numbers[:, column]).class_values().tolist()

@@ -1,4 +1,4 @@
-"""A network with what its answers need: its input, its device, its decode rule."""
+"""The classifier: a network with the preprocessing of its input, its device and its decode rule."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from multitask.labels import JOINT
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """What answers images.
+    """A network that predicts classes of the product.
 
     Attributes:
         network: in evaluation mode; (B, 3, H, W), or the (B, F) features that stand for them, to {head: (B, C_t)
@@ -37,7 +37,7 @@ class Classifier:
     rule: DecodeRule | None = None
 
     def predict(self, samples: Samples, batches: Batches) -> Predictions:
-        """The answers to samples.
+        """The predictions of samples.
 
         Args:
             samples: those that ``batches`` serves, in that order.

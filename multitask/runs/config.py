@@ -64,7 +64,7 @@ def read_run(path: Path, data: Path | None = None, *, allow_extensions: bool = F
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What a run's config says to whoever compares it with others, without any code that it names.
+    """The settings of a run and its label spaces, read without importing the extensions that its config names.
 
     Attributes:
         settings: all of it, as plain data.
@@ -83,7 +83,7 @@ class _Spaces(Settings):
 
 
 def read_run_settings(folder: RunFolder) -> RunSettings:
-    """What the config of a run says; extensions that it names are not imported for it.
+    """The settings in a run's config; extensions that it names are not imported for it.
 
     Raises:
         UserError: there is no run, its config is damaged, or its label space is made by an extension.

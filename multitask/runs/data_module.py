@@ -63,7 +63,7 @@ class DataModule:
         self._features: Features | None = None
 
     def targets(self, samples: Samples) -> Targets:
-        """What is learned of samples."""
+        """The targets of samples: a column of labels for each loss."""
         return Targets.of(samples, self.learned, self._joint)
 
     @property
@@ -73,11 +73,11 @@ class DataModule:
 
     @property
     def normaliser(self) -> Normaliser:
-        """What makes a network's input of what the batches hold."""
+        """The last step of preprocessing, from what batches hold (pixels or features) to the network's input."""
         return self.preprocessing if self._features is None else self._features
 
     def image_facts(self, split: str, progress: Progress) -> ImageFacts:
-        """What the network sees of the images of a split, as ``ImageStore.facts``.
+        """The facts on how the images of a split are cropped and fitted, as of ``ImageStore.facts``.
 
         Raises:
             UserError: an image cannot be read.
@@ -85,7 +85,7 @@ class DataModule:
         return self.store.facts(self.dataset.indices(split), progress)
 
     def facts(self) -> DataFacts:
-        """Which data this is, as of ``fingerprint.describe``.
+        """The digest and the counts of the data, as of ``fingerprint.describe``.
 
         Raises:
             UserError: an image's file cannot be read.

@@ -42,13 +42,13 @@ class RunFolder:
 
     @property
     def name(self) -> str:
-        """What lists and reports call it: a fold is called after its run."""
+        """The folder's name; of a fold, ``run/folds/index``."""
         parts = self.path.resolve().parts
         return "/".join(parts[-3:]) if parts[-2:-1] == (self.folds.name,) else parts[-1]
 
     @property
     def num_folds(self) -> int | None:
-        """How many folds the run has; None where it is no run in folds.
+        """The number of folds; None where it is no run in folds.
 
         Raises:
             UserError: what the run began with cannot be read.
@@ -218,7 +218,7 @@ def list_runs(parent: Path) -> list[RunFolder]:
 
 
 def overview(run: RunFolder, parent: Path) -> RunOverview:
-    """What a list of the runs in ``parent`` says of one.
+    """The row of a run in a list of the runs in ``parent``.
 
     A run whose files are damaged is a line that says so: it hides no other.
     """

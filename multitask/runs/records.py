@@ -93,7 +93,7 @@ class Failure:
 
 @contextmanager
 def reading(path: Path | str) -> Iterator[None]:
-    """What cannot be done with what a file holds is the file's fault.
+    """A context in which an error in using what a file holds is reported as damage to that file.
 
     For files that are whole pages of figures, whose every key is only looked at where it is shown.
 

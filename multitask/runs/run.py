@@ -35,7 +35,7 @@ from multitask.utils.records import record_to_json
 
 @dataclass(frozen=True, eq=False)
 class RunResult:
-    """What a run gave.
+    """The folder, the report and the epochs of a run.
 
     Attributes:
         folder: its folder; gone if none was asked for.

@@ -21,10 +21,10 @@ Seed = Annotated[Int, Field(ge=0, le=2**63 - 1)]
 MOST_FOLDS = 1000
 Folds = Annotated[Int, Field(ge=2, le=MOST_FOLDS)]
 Workers = Annotated[Int, Field(ge=1, le=256)]
-"""Processes."""
+"""The number of processes."""
 Epochs = Annotated[Int, Field(ge=1, le=100_000)]
 Width = Annotated[Int, Field(ge=1, le=65_536)]
-"""Of a layer."""
+"""The number of a layer's units."""
 Trials = Annotated[Int, Field(ge=1, le=1_000_000)]
 
 

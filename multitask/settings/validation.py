@@ -17,7 +17,7 @@ from multitask.settings.tables import field_type, item_type, unwrap
 T = TypeVar("T", bound=Settings)
 
 MAX_LISTED = 10
-"""Problems that are listed one by one; of more only the number is told."""
+"""Problems that are listed one by one; of more only the number is given."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ class Confirmation:
         return ConfirmingRun(candidate, index, config, RunFolder(self.folder.confirming_run(candidate.number, index)))
 
     def run(self, pool: Pool, progress: StudyProgress, interrupt: Interrupt) -> None:
-        """Does what is not done yet.
+        """Performs the runs that have no report yet.
 
         Raises:
             UserError: a run fails, or its worker dies again and again.

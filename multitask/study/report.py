@@ -1,4 +1,4 @@
-"""A study as a report, which the console, the page and anybody's own script can read."""
+"""The report of a study."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class Search:
         plan: the study file, made out.
         folder: where runs are kept.
         pool: the workers.
-        progress: hears how it goes.
+        progress: notified of everything.
         alone: whether no other launch can be at work on the study, so that a trial that runs is this launch's or lost.
     """
 
@@ -234,7 +234,7 @@ class Search:
     # --- signs of life ------------------------------------------------------------------------------------------
 
     def _heartbeat(self) -> None:
-        """Says of every trial whose worker lives that it is alive."""
+        """Records a heartbeat of every trial that this launch runs, at most once an interval."""
         now = time.monotonic()
         if now - self._beat >= self.settings.heartbeat.interval_s:
             self._beat = now
@@ -243,7 +243,7 @@ class Search:
                 storage.record_heartbeat(running.trial._trial_id)
 
     def _sweep(self) -> None:
-        """Finds trials that nobody runs any more, and queues what was lost."""
+        """Gives up trials whose heartbeat has stopped, and queues what was lost."""
         now = time.monotonic()
         if now - self._swept < self.settings.heartbeat.interval_s:
             return
@@ -263,7 +263,7 @@ class Search:
         self.progress.ended(text, kind)
 
     def _count(self) -> None:
-        """Brings the view up to date."""
+        """Counts the trials by how they ended, for the view."""
         trials = self.study.get_trials(deepcopy=False)
         view = self.view
         counted = trial_attrs.counted(trials, self.settings.retries)

@@ -53,12 +53,12 @@ def run_study(
     confirm: int = 0,
     seeds: int = 0,
 ) -> StudyReport:
-    """Runs a study, or goes on with it, and writes its report.
+    """Performs a study, or resumes it, and writes its report.
 
     Args:
         plan: the study file, made out.
         folder: the study's.
-        progress: hears how it goes.
+        progress: notified of everything.
         storage: the address of a database; None: SQLite in the folder.
         extend: whether space, sampler, pruner and seed may have changed since the study began.
         confirm: how many of the best trials are run again; 0: none.

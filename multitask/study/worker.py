@@ -41,7 +41,7 @@ class _Line:
         self._lock = threading.Lock()  # the beat comes from a thread of its own
 
     def send(self, message: object) -> None:
-        """Sends; where nobody listens any more, the process ends."""
+        """Sends a message; where the launch has closed the pipe, the process ends."""
         try:
             with self._lock:
                 self._connection.send(message)
@@ -49,25 +49,25 @@ class _Line:
             os._exit(1)
 
     def receive(self) -> Any:
-        """The next message; where none can come any more, the process ends."""
+        """The next message; where the launch has closed the pipe, the process ends."""
         try:
             return self._connection.recv()
         except (EOFError, OSError):
             os._exit(0)
 
     def beat(self) -> None:
-        """Says for ever that the process is alive."""
+        """Sends a heartbeat every ``BEAT_S`` seconds, for ever."""
         while True:
             self.send(Beat())
             time.sleep(BEAT_S)
 
 
 def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Failed:
-    """Does a run.
+    """Performs the run of a job.
 
     Args:
         job: the run.
-        goes_on: is told each epoch's record, and says whether the run goes on.
+        goes_on: called with each epoch's record; False ends the run.
     """
     waited = 0.0
 

@@ -1,4 +1,4 @@
-"""That losses, weights and answers are numbers, and what helps where they are none."""
+"""Divergence: losses, weights or outputs that are NaN or infinite, and the settings that help."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multitask.training.settings import TrainingSettings
 
 
 class DivergenceCheck:
-    """Stops a training whose numbers are none.
+    """Stops a training whose losses, weights or outputs are NaN or infinite.
 
     Args:
         settings: the ``training`` section; a line names what of it to change.
@@ -41,10 +41,10 @@ class DivergenceCheck:
             )
 
     def weights(self, epoch: int, *networks: nn.Module) -> None:
-        """Checks that the last steps of an epoch, whose losses nobody sees, left numbers.
+        """Checks that the last steps of an epoch, which no loss tells of, left finite weights.
 
         Raises:
-            DivergedError: a weight is NaN or infinite; it names whose.
+            DivergedError: a weight is NaN or infinite; it names the head, or the backbone.
         """
         names, values = zip(*(named for network in networks for named in network.named_parameters()), strict=True)
         wrong = (~torch.stack([value.detach().isfinite().all() for value in values])).nonzero().flatten().tolist()
@@ -55,7 +55,7 @@ class DivergenceCheck:
 
     @contextmanager
     def answers(self, epoch: int) -> Iterator[None]:
-        """Within: validation.
+        """A context for validation, which adds the epoch and the settings that help to what diverges in it.
 
         Raises:
             DivergedError: as it was raised within, with when and what helps.
@@ -67,5 +67,5 @@ class DivergenceCheck:
 
 
 def _owner(name: str) -> str:
-    """Whose a weight is, as messages call it: ``heads.age``, ``joint``, ``backbone``."""
+    """The part of the network that a weight belongs to: ``heads.age``, ``joint``, ``backbone``."""
     return ".".join(name.split(".")[: 2 if name.startswith("heads.") else 1])

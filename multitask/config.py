@@ -179,6 +179,7 @@ class Config(Settings):
         """What the network's answers are decoded, scored and reported by."""
         joint_term = self.joint is not None and not isinstance(self.joint.term, NoTermSettings)
         return EvaluationSettings(
+            self.space(),
             self.seed,
             self.objective(),
             self.decode,

@@ -79,7 +79,7 @@ def decide_and_fit(
         name: cross_fit(rule, known, priors, folds, seed) for name, rule in rules.items() if rule.needs_validation
     }
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
-    temperatures, shifts = fit_temperatures(known, priors), _shifts(known, priors)
+    temperatures, shifts = fit_temperatures(known, priors), fitted_shifts(known, priors)
     if count > 1:
         probs = cross_fit_posteriors(known, priors, folds)
         calibration = Calibration.of(
@@ -105,7 +105,8 @@ def decide_and_fit(
     return Decided(answers[used], probs, folds if count > 1 else None, kept, comparison)
 
 
-def _shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[float, ...]]:
+def fitted_shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[float, ...]]:
+    """The shifts of the priors of all tables of outputs, as a run keeps them."""
     shifts = {} if priors is None else priors.shifts(tuple(known.outputs.tables()))
     return {name: tuple(map(float, values)) for name, values in shifts.items()}
 

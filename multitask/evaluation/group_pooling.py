@@ -64,17 +64,17 @@ class Pooling:
         temperature, _ = _best(((float(t), prior + alone / t) for t in TEMPERATURES), image_labels[known])
         chosen = np.flatnonzero(given != MISSING)
         prior = _log_shares(given[chosen], log_probs.shape[1])
-        sizes, mean = _means(log_probs, answered, units)
+        sizes, mean = mean_evidence(log_probs, answered, units)
         sizes, mean = sizes[chosen, None], mean[chosen] / temperature
         labels = given[chosen]
-        ways = ((float(r), prior + sizes / (1 + (sizes - 1) * r) * mean) for r in CORRELATIONS)
+        ways = ((float(r), prior + effective_sizes(sizes, float(r)) * mean) for r in CORRELATIONS)
         correlation, noise = _best(ways, labels)
         return cls(temperature, correlation if sizes.max() > 1 else None, noise, answered, prior)
 
     def probs(self, log_probs: FloatArray, units: IntArray) -> FloatArray:
         """(U, C) the labels' probabilities of each unit, from (N, C) log-probabilities of its images."""
-        sizes, mean = _means(log_probs, self.answered, units)
-        counts = sizes / (1 + (sizes - 1) * (self.correlation or 0.0))
+        sizes, mean = mean_evidence(log_probs, self.answered, units)
+        counts = effective_sizes(sizes, self.correlation or 0.0)
         return _softmax(self.prior + counts[:, None] * mean / self.temperature)
 
     def confidence(self, probs: FloatArray, given: IntArray) -> FloatArray:
@@ -95,12 +95,21 @@ def _evidence(log_probs: FloatArray, answered: FloatArray) -> FloatArray:
     return np.asarray(np.maximum(log_probs, LOWEST) - answered)
 
 
-def _means(log_probs: FloatArray, answered: FloatArray, units: IntArray) -> tuple[FloatArray, FloatArray]:
-    """The (U,) sizes of the units, and the (U, C) means of their images' evidence."""
+def mean_evidence(log_probs: FloatArray, answered: FloatArray, units: IntArray) -> tuple[FloatArray, FloatArray]:
+    """The (U,) sizes of the units, and the (U, C) means of their images' evidence; arguments as of ``Pooling``."""
     sizes = np.bincount(units).astype(float)
     evidence = _evidence(log_probs, answered)
     sums = np.stack([np.bincount(units, column) for column in evidence.T], axis=1)
     return sizes, sums / sizes[:, None]
+
+
+def effective_sizes(sizes: FloatArray, correlation: float) -> FloatArray:
+    """n / (1 + (n - 1) r): as how many images n count whose evidence correlates by r.
+
+    >>> effective_sizes(np.array([1.0, 7.0]), 0.5)
+    array([1.  , 1.75])
+    """
+    return sizes / (1 + (sizes - 1) * correlation)
 
 
 def _log_shares(labels: IntArray, num_labels: int) -> FloatArray:

@@ -17,6 +17,7 @@ class EvaluationSettings:
     """The part of a config that evaluation needs.
 
     Attributes:
+        space: the label space of the tasks.
         seed: the run's; those of resampling and of fitting the decode rules are derived from it.
         objective: what the network was trained for.
         decode: the decode rule.
@@ -27,6 +28,7 @@ class EvaluationSettings:
         sharing: the name of the way in which the tasks share the network.
     """
 
+    space: LabelSpace
     seed: int
     objective: Objective
     decode: DecodeSettings

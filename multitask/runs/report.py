@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from multitask.data.empty_cells import EmptyCells
 from multitask.data.image_facts import ImageFacts
+from multitask.data.per_group import per_group_tasks
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
@@ -15,6 +16,8 @@ from multitask.evaluation.decode import Priors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.decode_comparison import Decided, decide, decide_and_fit, joint_term
+from multitask.evaluation.grouped import GroupedAnswers, decide_grouped, decide_grouped_and_fit
+from multitask.evaluation.grouped_scores import grouped_scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import ClassDistribution, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
@@ -43,7 +46,7 @@ def read_rules(folder: RunFolder, settings: EvaluationSettings) -> FittedRules |
         UserError: the file is damaged, or is missing and the run's rule must be fitted.
     """
     if folder.decode.is_file():
-        return FittedRules.read(folder.decode, settings.learned)
+        return FittedRules.read(folder.decode, settings.learned, settings.space)
     if settings.decode.needs_validation:
         raise UserError(f"{folder.decode}: no such file; `multitask evaluate {folder.path}` writes it")
     return None
@@ -130,11 +133,12 @@ def write_scores(
     created = folder.read_environment("created").created
     assert created is not None
     seed = derive(settings.seed, "resample")
-    decided = _decide(folder, split, predictions, settings, train, seed)
+    answers = _decide(folder, split, predictions, settings, train, seed)
+    decided = answers.single
     if decided is not None:
         predictions = replace(predictions, predicted=decided.predicted)
-    decode = settings.decode.model_dump(mode="json")
-    summary = summarise(predictions, decode, seed, settings.unseen, folder.read_data().centres)
+    decode, centres = settings.decode.model_dump(mode="json"), folder.read_data().centres
+    summary = summarise(predictions, decode, seed, settings.unseen, centres)
     report = RunReport(
         run=folder.name,
         split=split,
@@ -148,6 +152,7 @@ def write_scores(
         unseen=summary.unseen,
         decode_rules=None if decided is None else decided.comparison,
         joint_term=joint_term(predictions, seed),
+        grouped=None if answers.grouped is None else grouped_scores(answers.grouped, predictions, seed, centres),
         folds=facts.folds,
         class_distribution=facts.class_distribution,
         empty_cells=facts.empty_cells,
@@ -161,14 +166,29 @@ def write_scores(
     return report
 
 
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """The answers to a split, image by image and to groups; None where nothing is decided, or no task is per group."""
+
+    single: Decided | None
+    grouped: GroupedAnswers | None
+
+
 def _decide(
     folder: RunFolder, split: str, predictions: Predictions, settings: EvaluationSettings, train: Samples, seed: int
-) -> Decided | None:
-    """The answers by the run's decode rule, which is fitted on the groups that validate; None where there is none."""
-    if split == "val":
-        priors = decode_priors(settings.objective, train)
-        decided = decide_and_fit(predictions, settings.decode, priors, derive(settings.seed, "decode"), seed)
-        write_atomically(folder.decode, decided.kept.to_json())
-        return decided
-    kept = read_rules(folder, settings)
-    return None if kept is None else decide(predictions, kept, seed)
+) -> _Answers:
+    """The answers by the run's decode rules, which are fitted, and kept, on the groups that validate."""
+    if split != "val":
+        found = read_rules(folder, settings)
+        if found is None:
+            return _Answers(None, None)
+        grouped = None if found.grouped is None else decide_grouped(predictions, found.grouped)
+        return _Answers(decide(predictions, found, seed), grouped)
+    priors, decode_seed = decode_priors(settings.objective, train), derive(settings.seed, "decode")
+    single = decide_and_fit(predictions, settings.decode, priors, decode_seed, seed)
+    kept, grouped = single.kept, None
+    if names := per_group_tasks(train):
+        grouped = decide_grouped_and_fit(predictions, names, settings.decode, priors, decode_seed)
+        kept = kept.model_copy(update={"grouped": grouped.kept})
+    write_atomically(folder.decode, kept.to_json())
+    return _Answers(single, grouped)

@@ -13,6 +13,14 @@ from multitask.evaluation.decode.bias import ClassBias, ClassBiasSettings, HeadB
 from multitask.evaluation.decode.expected import ExpectedF1, ExpectedF1Settings
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.plain import Independent, IndependentSettings, Joint, JointSettings
+from multitask.evaluation.decode.pooling import (
+    POOLING_RULES,
+    AnyPoolingRule,
+    LogPooling,
+    MeanPooling,
+    NoPooling,
+    PoolingRule,
+)
 from multitask.evaluation.decode.prior import PriorCorrection, PriorCorrectionSettings
 
 DECODE_RULES.register(
@@ -25,17 +33,24 @@ DECODE_RULES.register(
     AutoSettings,
 )
 FITTED_RULES.register(Independent, Joint, PriorCorrection, ExpectedF1, HeadBias, ClassBias)
+POOLING_RULES.register(MeanPooling, LogPooling, NoPooling)
 
 __all__ = [
     "DECODE_RULES",
     "FITTED_RULES",
+    "POOLING_RULES",
     "AnyDecode",
     "AnyDecodeRule",
+    "AnyPoolingRule",
     "DecodeRule",
     "DecodeSettings",
     "IndependentSettings",
     "JointSettings",
     "LabelledOutputs",
+    "LogPooling",
+    "MeanPooling",
     "ModelOutputs",
+    "NoPooling",
+    "PoolingRule",
     "Priors",
 ]

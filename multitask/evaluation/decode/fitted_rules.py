@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from multitask.errors import UserError
 from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode.base import AnyDecodeRule, DecodeRule, check_widths
+from multitask.evaluation.decode.pooling import AnyPoolingRule, GroupTasks, PoolingRule
 from multitask.evaluation.decode.temperature import Temperature
 from multitask.labels import JOINT, LabelSpace
 from multitask.settings import Count, Float, Settings, validate
 from multitask.utils.files import to_json
 
 
-class FittedRules(Settings):
-    """The fitted decode rules of a run, in ``decode.json``.
+class RuleSet(Settings):
+    """Decode rules that were fitted on the same outputs, and the one that is used.
 
     Attributes:
         used: the rule that decodes.
@@ -23,6 +28,93 @@ class FittedRules(Settings):
         temperatures: the heads', and the joint ones where a joint term is learned.
         shifts: of the prior in the outputs to that of the training images, by head or for ``joint``, as of
             ``Priors.shifts``; with the temperatures they make the outputs calibrated probabilities.
+    """
+
+    used: str
+    rules: dict[str, AnyDecodeRule]
+    temperatures: dict[str, Temperature]
+    shifts: dict[str, tuple[Float, ...]] = {}
+
+    def rule(self) -> DecodeRule:
+        """The rule that decodes."""
+        found: DecodeRule = self.rules[self.used]
+        return found
+
+    def check(self, space: LabelSpace) -> None:
+        """Refuses rules of another label space.
+
+        Args:
+            space: that of the run's heads.
+
+        Raises:
+            ValueError: there is no rule of the name in ``used``, or a parameter is of another label space.
+        """
+        if self.used not in self.rules:
+            raise ValueError(f"used: there is no rule {self.used!r} in it")
+        check_widths("shifts", self.shifts, space)
+        for name, rule in self.rules.items():
+            try:
+                rule.check(space)
+            except UserError as error:
+                raise UserError(f"rules.{name}.{error}") from None
+
+
+class GroupedRules(RuleSet):
+    """How groups are answered: the pooling of their images' outputs, and the rules that were fitted after it.
+
+    Attributes:
+        tasks: those per group.
+        pooling: of their evidence.
+        sentence: why this one.
+        calibration: as of ``FittedRules``, of answers to groups.
+    """
+
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    pooling: AnyPoolingRule
+    sentence: str
+    calibration: Calibration | None = None
+
+    def check_tasks(self, space: LabelSpace, learned: LabelSpace) -> None:
+        """Refuses another label space, as of ``check``.
+
+        Args:
+            space: that of the tasks.
+            learned: that of the heads.
+        """
+        check_grouping(self.tasks, self.pooling, space, learned)
+        self.check(learned)
+        check_calibration(self.calibration, learned)
+
+
+def check_calibration(calibration: Calibration | None, space: LabelSpace) -> None:
+    """Refuses the calibration of another label space, if there is one.
+
+    Raises:
+        UserError: it is of another one.
+    """
+    if calibration is not None:
+        try:
+            calibration.check({JOINT: space.num_classes})  # the heads need not be the tasks
+        except UserError as error:
+            raise UserError(f"calibration.{error}") from None
+
+
+def check_grouping(tasks: Sequence[str], pooling: PoolingRule, space: LabelSpace, learned: LabelSpace) -> None:
+    """Refuses tasks, and a pooling of theirs, of another label space.
+
+    Raises:
+        UserError: there is no such task, or a parameter is of another label space.
+    """
+    for name in tasks:
+        if name not in space.task_names:
+            raise UserError(f"tasks: there is no task {name!r}")
+    pooling.check(GroupTasks(space, tuple(tasks)), learned)
+
+
+class FittedRules(RuleSet):
+    """The fitted decode rules of a run, in ``decode.json``.
+
+    Attributes:
         picked: the rule that ``auto`` picks; None where nothing could be compared.
         sentence: why.
         note: what else should be known; empty if nothing.
@@ -31,6 +123,7 @@ class FittedRules(Settings):
         num_images: of these groups.
         calibration: of prediction sets and of abstaining; None where fewer than two groups validated, and of runs from
             before it was kept.
+        grouped: how groups are answered; None where no task is per group, and in files from before there was this.
 
     >>> from tempfile import TemporaryDirectory
     >>> from multitask.evaluation.decode.plain import Joint
@@ -45,10 +138,6 @@ class FittedRules(Settings):
     Joint(name='joint')
     """
 
-    used: str
-    rules: dict[str, AnyDecodeRule]
-    temperatures: dict[str, Temperature]
-    shifts: dict[str, tuple[Float, ...]] = {}
     picked: str | None
     sentence: str
     note: str
@@ -56,23 +145,20 @@ class FittedRules(Settings):
     num_groups: Count
     num_images: Count
     calibration: Calibration | None = None
-
-    def rule(self) -> DecodeRule:
-        """The rule that decodes."""
-        found: DecodeRule = self.rules[self.used]
-        return found
+    grouped: GroupedRules | None = None
 
     def to_json(self) -> str:
         """The file's text."""
-        return to_json(self.model_dump(mode="json"))
+        return to_json(self.model_dump(mode="json", exclude={"grouped"} if self.grouped is None else None))
 
     @classmethod
-    def read(cls, path: Path, space: LabelSpace) -> FittedRules:
+    def read(cls, path: Path, space: LabelSpace, tasks: LabelSpace | None = None) -> FittedRules:
         """The rules in a file of ``to_json``.
 
         Args:
             path: the file, which exists.
             space: the label space of the run's heads.
+            tasks: that of its tasks; None: the same.
 
         Raises:
             UserError: it cannot be read, is damaged, or belongs to another label space.
@@ -82,19 +168,10 @@ class FittedRules(Settings):
             if not isinstance(data, dict):
                 raise ValueError("must hold keys and values")
             kept = validate(cls, data)
-            if kept.used not in kept.rules:
-                raise ValueError(f"used: there is no rule {kept.used!r} in it")
-            check_widths("shifts", kept.shifts, space)
-            if kept.calibration is not None:
-                try:
-                    kept.calibration.check({JOINT: space.num_classes})  # the heads need not be the tasks
-                except UserError as error:
-                    raise UserError(f"calibration.{error}") from None
-            for name, rule in kept.rules.items():
-                try:
-                    rule.check(space)
-                except UserError as error:
-                    raise UserError(f"rules.{name}.{error}") from None
+            kept.check(space)
+            check_calibration(kept.calibration, space)
+            if kept.grouped is not None:
+                kept.grouped.check_tasks(tasks or space, space)
             if "independent" not in kept.rules:
                 raise ValueError("rules: there is no rule 'independent' in it, which the others are compared with")
         except (OSError, ValueError, RecursionError) as error:

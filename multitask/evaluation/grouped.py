@@ -1,0 +1,191 @@
+"""Answers to groups: which pooling, and the decode rule that is fitted after it.
+
+Everything is cross-fitted: the pooling and the rule that answer a group were fitted on others, and others decided which
+pooling it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from multitask.evaluation.calibration import Calibration
+from multitask.evaluation.decode import (
+    POOLING_RULES,
+    DecodeSettings,
+    LabelledOutputs,
+    MeanPooling,
+    ModelOutputs,
+    PoolingRule,
+    Priors,
+)
+from multitask.evaluation.decode.auto import MOST_CLASSES, Pick, pick
+from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
+from multitask.evaluation.decode.fitted_rules import GroupedRules
+from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.temperature import fit_temperatures
+from multitask.evaluation.decode_comparison import fitted_shifts
+from multitask.evaluation.metrics import IntArray
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import JOINT, LabelSpace
+
+
+@dataclass(frozen=True, eq=False)
+class GroupedAnswers:
+    """The answers to N images as members of their groups.
+
+    Attributes:
+        predictions: the pooled outputs, and the classes that were decided of them.
+        kept: the pooling and the rule, fitted on all groups.
+        cross_fitted: whether those that answered a group were fitted on others.
+    """
+
+    predictions: Predictions
+    kept: GroupedRules
+    cross_fitted: bool = False
+
+
+def decide_grouped(predictions: Predictions, kept: GroupedRules) -> GroupedAnswers:
+    """Answers groups by a pooling and a rule that were fitted before."""
+    pooled = _pooled(kept.pooling, predictions.known(), GroupTasks(predictions.space, kept.tasks)).outputs
+    return GroupedAnswers(_answered(predictions, pooled, kept.rule().decode(pooled)), kept)
+
+
+def decide_grouped_and_fit(
+    predictions: Predictions, names: tuple[str, ...], decode: DecodeSettings, priors: Priors | None, seed: int
+) -> GroupedAnswers:
+    """Picks and fits a pooling, and after it the decode rule, on groups that the network was not trained on.
+
+    Args:
+        predictions: N answers, of validation or out of fold.
+        names: the tasks per group, at least one.
+        decode: the rule that is used.
+        priors: those in the network's outputs.
+        seed: of the folds and fits.
+    """
+    known = predictions.known()
+    fitter = _Fitter(GroupTasks(predictions.space, names), decode, priors, seed)
+    if num_folds(known) < 2:
+        return decide_grouped(
+            predictions, fitter.fit(MeanPooling, known, "too few groups are known to compare poolings")
+        )
+    folds = deal(known, seed)
+    many = predictions.space.num_classes > MOST_CLASSES
+    rows = {name: row for name, row in POOLING_RULES.items() if not many or row is MeanPooling}
+    found = {name: fitter.cross_fit(row, known, folds) for name, row in rows.items()}
+    picked = _pick(found, known)
+    pooled = next(iter(found.values())).copy()
+    for fold in np.unique(folds):
+        inside = folds == fold
+        pooled.put(inside, found[_pick(found, known, ~inside).name])
+    answers = _answered(predictions, pooled.outputs(known.space), pooled.predicted)
+    calibration = Calibration.of(
+        predictions.space,
+        cross_fit_posteriors(answers.known(), priors, folds),
+        predictions.labels,
+        pooled.predicted,
+        predictions.group_indices(),
+    )
+    kept = fitter.fit(rows[picked.name], known, _why(picked, tuple(rows)))
+    return GroupedAnswers(answers, kept.model_copy(update={"calibration": calibration}), cross_fitted=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _CrossFitted:
+    """The pooled tables of outputs of N images, and the classes that were decided of them."""
+
+    tables: dict[str, NDArray[np.float64]]
+    predicted: IntArray
+
+    @classmethod
+    def empty_like(cls, outputs: ModelOutputs) -> _CrossFitted:
+        tables = {name: np.empty_like(values) for name, values in outputs.tables().items()}
+        return cls(tables, np.empty(len(outputs), dtype=np.int64))
+
+    def copy(self) -> _CrossFitted:
+        return _CrossFitted({name: values.copy() for name, values in self.tables.items()}, self.predicted.copy())
+
+    def put(self, inside: NDArray[np.bool_], other: _CrossFitted) -> None:
+        """Takes over some rows of another one of the same images."""
+        for name, values in self.tables.items():
+            values[inside] = other.tables[name][inside]
+        self.predicted[inside] = other.predicted[inside]
+
+    def outputs(self, learned: LabelSpace) -> ModelOutputs:
+        heads = {name: values for name, values in self.tables.items() if name != JOINT}
+        return ModelOutputs(learned, heads, self.tables.get(JOINT))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitter:
+    """Fits a pooling, and a decode rule after it."""
+
+    tasks: GroupTasks
+    decode: DecodeSettings
+    priors: Priors | None
+    seed: int
+
+    def fit(self, row: type[PoolingRule], known: LabelledOutputs, sentence: str) -> GroupedRules:
+        """Fitted on all of ``known``."""
+        pooling = row.fit(known, self.tasks)
+        pooled = _pooled(pooling, known, self.tasks)
+        fits = not self.decode.needs_validation or num_folds(known) > 1
+        rule = self.decode.fit(pooled, self.priors, self.seed) if fits else self.decode.unfitted()
+        used = self.decode.name if fits else rule.name
+        return GroupedRules(
+            used=used,
+            rules={used: rule},
+            temperatures=fit_temperatures(pooled, self.priors),
+            shifts=fitted_shifts(pooled, self.priors),
+            tasks=self.tasks.names,
+            pooling=pooling,
+            sentence=sentence,
+        )
+
+    def cross_fit(self, row: type[PoolingRule], known: LabelledOutputs, folds: IntArray) -> _CrossFitted:
+        """Each fold pooled and decided by what was fitted on the others."""
+        found = _CrossFitted.empty_like(known.outputs)
+        for fold in np.unique(folds):
+            inside = np.flatnonzero(folds == fold)
+            others, held_out = known.take(np.flatnonzero(folds != fold)), known.take(inside)
+            pooling = row.fit(others, self.tasks)
+            rule = self.decode.fit(_pooled(pooling, others, self.tasks), self.priors, self.seed)
+            pooled = _pooled(pooling, held_out, self.tasks).outputs
+            for name, values in pooled.tables().items():
+                found.tables[name][inside] = values
+            found.predicted[inside] = rule.decode(pooled)
+        return found
+
+
+def _pooled(pooling: PoolingRule, known: LabelledOutputs, tasks: GroupTasks) -> LabelledOutputs:
+    groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
+    return replace(known, outputs=pool(pooling, known.outputs, tasks, groups))
+
+
+def _answered(predictions: Predictions, pooled: ModelOutputs, predicted: IntArray) -> Predictions:
+    """The predictions with other outputs and classes."""
+    joint = None if pooled.joint is None else torch.from_numpy(pooled.joint)
+    log_probs = {name: torch.from_numpy(values) for name, values in pooled.heads.items()}
+    return replace(predictions, log_probs=log_probs, joint=joint, predicted=predicted)
+
+
+def _pick(found: Mapping[str, _CrossFitted], known: LabelledOutputs, inside: NDArray[np.bool_] | bool = True) -> Pick:
+    """The pooling that the classes of some images speak for."""
+    rows = np.flatnonzero((known.classes >= 0) & inside)
+    groups = np.unique(known.groups[rows].astype(str), return_inverse=True)[1].astype(np.int64)
+    predicted = {name: one.predicted[rows] for name, one in found.items()}
+    return pick(predicted, known.classes[rows], groups, known.space)
+
+
+def _why(picked: Pick, names: tuple[str, ...]) -> str:
+    """Why a pooling was picked, in a sentence."""
+    if picked.name == picked.best:
+        return f"of {', '.join(names)}, {picked.name} has the best cross-fitted macro-F1"
+    return (
+        f"{picked.name} is the first of {', '.join(names)} within a standard error of the best, {picked.best}, which "
+        f"is {picked.gap:.3f} ahead in cross-fitted macro-F1 (standard error over groups {picked.error:.3f})"
+    )

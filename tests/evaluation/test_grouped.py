@@ -63,6 +63,8 @@ def test_what_images_of_a_group_have_in_common_is_answered_better_and_alike(name
     assert answers.cross_fitted
     assert answers.kept.pooling.name in ("mean", "log_pool")
     assert answers.kept.used == name
+    assert answers.kept.calibration is not None
+    assert answers.kept.calibration.num_groups("joint") == 60
     genders = answers.predictions.task_log_probs()["gender"].exp().numpy().reshape(60, 5, 2)
     np.testing.assert_allclose(genders, np.broadcast_to(genders[:, :1], genders.shape), atol=1e-9)
     found = grouped_scores(answers, predictions, 0)

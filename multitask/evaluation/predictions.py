@@ -18,8 +18,8 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batch
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.decode import LabelledOutputs, ModelOutputs
+from multitask.evaluation.prediction_table import places_of, read_table
 from multitask.labels import JOINT, MISSING, LabelSpace
-from multitask.utils.files import check_regular
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +164,9 @@ class Predictions:
             UserError: there is no such file, or it is of another label space.
         """
         try:
-            table = _read_table(path)
+            table = read_table(path)
             labels = np.stack(
-                [_indices(task.name, table[task.name], (*task.classes, "")) for task in space.tasks], axis=1
+                [places_of(task.name, table[task.name], (*task.classes, "")) for task in space.tasks], axis=1
             )
             labels[labels == np.array(space.sizes)] = MISSING
             probs = {
@@ -187,7 +187,7 @@ class Predictions:
                 table["group"],
                 labels,
                 log_probs,
-                _indices("predicted", table["predicted"], space.class_names),
+                places_of("predicted", table["predicted"], space.class_names),
                 joint,
                 _numbers(table, space),
             )
@@ -204,40 +204,6 @@ def _joint_columns(space: LabelSpace) -> list[str]:
     return [f"p(joint={name})" for name, here in zip(space.class_names, space.possible, strict=True) if here]
 
 
-def _read_table(path: Path) -> dict[str, NDArray[Any]]:
-    """Column -> its (N,) values: probabilities as float64, all others as str.
-
-    As texts the probabilities of many classes would take ten times the memory, and an image at a time they are exact.
-
-    Raises:
-        ValueError: a row is cut or too long, or a probability is none.
-        KeyError: there is no header.
-    """
-    check_regular(path)
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = csv.reader(file)
-        names = next(rows, [])
-        is_prob = np.array([name.startswith("p(") for name in names], dtype=bool)
-        texts: list[list[str]] = []
-        probs: list[NDArray[np.float64]] = []
-        for row in rows:
-            if len(row) != len(names):
-                raise ValueError(f"line {rows.line_num} holds {len(row)} values, the header names {len(names)}")
-            texts.append([value for value, prob in zip(row, is_prob, strict=True) if not prob])
-            probs.append(np.array([value for value, prob in zip(row, is_prob, strict=True) if prob], dtype=np.float64))
-    values = np.array(probs).reshape(len(probs), is_prob.sum())
-    if not ((values >= 0) & (values <= 1 + 1e-6)).all():
-        raise ValueError("a probability is not between 0 and 1")
-    found: dict[str, NDArray[Any]] = {}
-    of_texts = iter(np.array(texts, dtype=object).reshape(len(texts), (~is_prob).sum()).T)
-    of_probs = iter(values.T)
-    for name, prob in zip(names, is_prob, strict=True):
-        if name in found:
-            raise ValueError(f"column {name!r} stands twice")
-        found[name] = next(of_probs) if prob else next(of_texts)
-    return found
-
-
 def _numbers(table: Mapping[str, NDArray[Any]], space: LabelSpace) -> NDArray[np.float64] | None:
     """(N, T) the raw numbers that a table holds; ValueError if one is no number."""
     named = [f"number({task.name})" for task in space.tasks]
@@ -248,14 +214,6 @@ def _numbers(table: Mapping[str, NDArray[Any]], space: LabelSpace) -> NDArray[np
         values = table.get(name, ())
         columns.append([float(value or "nan") for value in values] if name in table else [np.nan] * len(table["image"]))
     return np.array(columns, dtype=np.float64).T.copy()
-
-
-def _indices(column: str, values: NDArray[Any], names: Sequence[str]) -> NDArray[np.int64]:
-    """The place of each of N names; ValueError if one is not among them."""
-    found = pd.Index(names).get_indexer(pd.Index(values))
-    if (found < 0).any():
-        raise ValueError(f"{column} holds {values[int(np.argmax(found < 0))]!r}")
-    return found.astype(np.int64)
 
 
 def _joined_numbers(parts: Sequence[Predictions]) -> NDArray[np.float64] | None:

@@ -136,6 +136,17 @@ class Progress:
         """
         return lambda done: None
 
+    def answering(self, total: int | None) -> Callable[[int], None]:
+        """Images begin to be answered.
+
+        Args:
+            total: how many; None: nobody knows before the last.
+
+        Returns:
+            To be called with the number answered so far.
+        """
+        return lambda done: None
+
     def fold(self, index: int, num_folds: int, done: bool) -> None:
         """A fold's run begins, or was finished before."""
 

@@ -2,21 +2,133 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
 
 from multitask.cli.options import FilePath, extensions_option, quiet_option, run_argument
+from multitask.errors import UserError
+
+UNREADABLE = 3
+"""The exit code where images could not be read, and the others were answered."""
+
+_OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet")
 
 
 @click.command()
 @run_argument
-@click.option("--data", type=FilePath, required=True, help="The data root that holds the images to answer.")
-@click.option("-o", "--output", type=FilePath, required=True, help="The CSV file to write.")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--data", type=FilePath, help="Instead of PATHs: a data root; its layout says which images to answer.")
+@click.option(
+    "-o", "--output", type=FilePath, required=True, help="The file to write: .csv, .json, .jsonl or .parquet."
+)
+@click.option(
+    "--probabilities", is_flag=True, help="Write those of all labels and classes, not of the predicted alone."
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="An image that cannot be read: write nothing, or a row with the reason, and exit with code 3.",
+)
+@click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
+@click.option("--group-column", help="Of tables: the images' groups.")
+@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group.")
+@click.option(
+    "--box-columns",
+    nargs=4,
+    metavar="LEFT TOP RIGHT BOTTOM",
+    default=None,
+    help="Of tables: each image's box, where RUN was trained on crops to boxes.",
+)
+@click.option("--engine", default="auto", show_default=True, help="What computes; auto: the fastest for RUN.")
+@click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), help="Images computed at a time; as in training if not given."
+)
 @extensions_option
 @quiet_option
-def command(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: bool) -> None:
-    """Answer the images that DATA asks for with RUN; written only when every image was answered."""
+def command(
+    run: Path,
+    paths: tuple[str, ...],
+    data: Path | None,
+    output: Path,
+    probabilities: bool,
+    on_error: str,
+    path_column: str,
+    group_column: str | None,
+    groups_by_folder: bool,
+    box_columns: tuple[str, str, str, str] | None,
+    engine: str,
+    device: str | None,
+    batch_size: int | None,
+    allow_extensions: bool,
+    quiet: bool,
+) -> None:
+    """Answer images with RUN, a run's folder or an exported file.
+
+    PATH is an image, a folder, a table (.csv, .tsv, .parquet), a list of paths (.txt; - is standard input), or a
+    pattern in quotes. The file is written when every image is answered, and not before.
+    """
+    if data is not None:
+        _check_only_data(paths)
+        _write_submission(run, data, output, allow_extensions, quiet)
+        return
+    if not paths:
+        raise UserError("name the images to answer: PATHs (images, folders, tables, lists, patterns), or --data ROOT")
+
+    from multitask.inference.inputs import InputOptions, NamedInputs
+    from multitask.inference.outputs import writer_of
+    from multitask.inference.predict_files import check_output, predict_files
+    from multitask.inference.predictor import Predictor
+    from multitask.reporting.console import say
+    from multitask.reporting.progress import make_progress
+
+    writer_of(output)
+    if not run.exists():
+        raise UserError(f"{run}: no such run or exported file")
+    inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
+    check_output(output, inputs)
+    predictor = Predictor.load(run, engine=engine, device=device, allow_extensions=allow_extensions)
+    progress = make_progress(quiet)
+    try:
+        counts = predict_files(
+            predictor,
+            inputs,
+            output,
+            progress,
+            probabilities=probabilities,
+            skip_unreadable=on_error == "skip",
+            batch_size=batch_size,
+        )
+    finally:
+        progress.close()
+    if not quiet:
+        say(f"{output}: {counts}")
+    if counts.unreadable:
+        sys.exit(UNREADABLE)
+
+
+def _check_only_data(paths: tuple[str, ...]) -> None:
+    """Refuses what says anything of PATHs beside --data.
+
+    Raises:
+        UserError: something does.
+    """
+    if paths:
+        raise UserError(f"--data: it, too, says which images to answer; leave it out, or the path {paths[0]}")
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and option.name not in _OF_SUBMISSIONS:
+            raise UserError(
+                f"{option.opts[-1]}: would be ignored: it is for PATHs, and --data answers as its layout asks"
+            )
+
+
+def _write_submission(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: bool) -> None:
     from multitask.runs.config import read_run
 
     trained = read_run(run, allow_extensions=allow_extensions)

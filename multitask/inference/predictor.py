@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard, overload
 
@@ -92,6 +92,11 @@ class Predictor:
         """The label space of the predictions."""
         return self.spec.space
 
+    @property
+    def needs_boxes(self) -> bool:
+        """Whether each image is cropped to a box that is given with it, and that nothing finds."""
+        return self.spec.crop.boxed and self._preprocessing.detector is None
+
     @overload
     def predict(  # type: ignore[overload-overlap]  # an array is iterable too
         self, images: ImageLike, batch_size: int | None = None
@@ -121,7 +126,7 @@ class Predictor:
         batches = [self.predict_batch(batch) for batch in self.batches(inputs, batch_size)]
         return PredictionBatch.concatenate(batches, self.space)
 
-    def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Iterator[InputBatch]:
+    def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Generator[InputBatch, None, None]:
         """Images read ahead, as of ``read_batches``."""
         return read_batches(inputs, self._preprocessing, batch_size or self.spec.batch_size)
 

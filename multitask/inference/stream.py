@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -57,7 +57,7 @@ class InputBatch:
 
 def read_batches(
     inputs: Iterable[ImageInput], preprocessing: Preprocessing, batch_size: int, num_threads: int | None = None
-) -> Iterator[InputBatch]:
+) -> Generator[InputBatch, None, None]:
     """Batches of images, read by threads up to two batches ahead of their consumer.
 
     Args:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from multitask.progress import EpochRecord, Progress, ValidationScores
 from multitask.reporting.console import out, say, score
+from multitask.reporting.text import plural
 
 
 def make_progress(quiet: bool) -> Progress:
@@ -72,6 +73,20 @@ class PlainProgress(Progress):
         """A line with the name and size of the work."""
         self._print(f"{name}: {total} {unit}")
         return lambda done: None
+
+    def answering(self, total: int | None) -> Callable[[int], None]:
+        """A line with their number, and one a minute with the rate."""
+        of_all = "" if total is None else f" of {total:,}"
+        self._print("answering images" if total is None else f"answering {plural(total, 'image', 'images')}")
+        began = self._said = time.monotonic()
+
+        def done(count: int) -> None:
+            now = time.monotonic()
+            if now - self._said >= self.EVERY_S:
+                self._said = now
+                self._print(f"{count:,}{of_all} images, {count / (now - began):,.0f}/s")
+
+        return done
 
     def fold(self, index: int, num_folds: int, done: bool) -> None:
         """A line with the fold, and whether it was finished before."""
@@ -161,6 +176,20 @@ class LiveProgress(Progress):
             if count == total:
                 self._bars.remove_task(bar)
             if count == total or self._is_time():
+                self._draw()
+
+        return done
+
+    def answering(self, total: int | None) -> Callable[[int], None]:
+        """A bar with the rate; without a total it only moves."""
+        bar = self._bars.add_task("images", total=total)
+        began = time.monotonic()
+        self._draw()
+
+        def done(count: int) -> None:
+            rate = count / max(time.monotonic() - began, 1e-9)
+            self._bars.update(bar, completed=count, note=f"{rate:,.0f} images/s")
+            if self._is_time():
                 self._draw()
 
         return done

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from multitask.data.crop import WholeSettings
+from multitask.data.images import Pixels
+from multitask.evaluation.decode import FITTED_RULES
+from multitask.evaluation.metrics import FloatArray
+from multitask.inference.engines import Engine
+from multitask.inference.predictor import Predictor
+from multitask.inference.spec import InferenceSpec, TaskSpec
 from multitask.testing import tiny_run
 
 
@@ -11,3 +21,67 @@ from multitask.testing import tiny_run
 def trained_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny run; not to be written to. Its set is beside it, in ``set``."""
     return tiny_run(tmp_path_factory.mktemp("inference"))
+
+
+TASKS = (TaskSpec(name="colour", classes=("red", "blue")), TaskSpec(name="size", classes=("small", "medium", "large")))
+
+
+class ShadeEngine(Engine):
+    """Answers by an image's shade of grey: of the classes 0 to 5, ``shade // 40``, and is nine times in ten sure."""
+
+    def __init__(self, spec: InferenceSpec) -> None:
+        self.spec = spec
+
+    def log_probs(self, images: Pixels) -> dict[str, FloatArray]:
+        index = images[:, 0, 0, 0].astype(np.int64) // 40
+        found = {}
+        for name, label, num in (("colour", index // 3, 2), ("size", index % 3, 3)):
+            probs = np.full((len(images), num), 0.1 / (num - 1))
+            probs[np.arange(len(images)), label] = 0.9
+            found[name] = np.log(probs)
+        return found
+
+
+@pytest.fixture
+def shade_spec() -> InferenceSpec:
+    """The specification of ``ShadeEngine``."""
+    return InferenceSpec(
+        run="shades",
+        fingerprint="0",
+        versions={},
+        tasks=TASKS,
+        impossible=(),
+        heads=TASKS,
+        joint_term=False,
+        image_size=(8, 8),
+        crop=WholeSettings(),
+        fit="crop",
+        background=(255, 255, 255),
+        value_range=None,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.5, 0.5, 0.5),
+        rule=FITTED_RULES["joint"](),
+        temperatures={},
+        shifts={},
+        batch_size=4,
+    )
+
+
+@pytest.fixture
+def shades(shade_spec: InferenceSpec) -> Predictor:
+    """A predictor without a network, whose answers are known: class ``shade // 40``."""
+    return Predictor(ShadeEngine(shade_spec))
+
+
+@pytest.fixture
+def add_images(tmp_path: Path) -> Callable[..., Path]:
+    """Writes grey images: ``add_images("photos/a.png", "photos/sub/b.png")``, of shades 0, 40, 80, ... in turn."""
+
+    def make(*names: str) -> Path:
+        for number, name in enumerate(names):
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (12, 12), (40 * (number % 6),) * 3).save(path)
+        return tmp_path
+
+    return make

@@ -64,7 +64,9 @@ def unit(path: Path) -> str:
     return "row" if _is_parquet(path) else "line"
 
 
-def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def rows(
+    path: Path, columns: Sequence[str], delimiter: str, encoding: str, *, configurable: bool = True
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
     """The rows of a table, each with its number: of its line in a CSV file, counted from 1 in a Parquet file.
 
     Args:
@@ -72,12 +74,13 @@ def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> I
         columns: those that it must have, in canonical spelling; only they are sure to be read.
         delimiter: what stands between the cells of a CSV file.
         encoding: of a CSV file.
+        configurable: as of ``read_csv``.
 
     Raises:
         UserError: the file is missing, is none of the two, or lacks a column.
     """
     if not _is_parquet(path):
-        yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
+        yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=configurable)
         return
     check_regular(path)
     import pyarrow as pa

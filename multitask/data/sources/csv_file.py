@@ -51,7 +51,7 @@ def read_csv(
         if path.exists() and not path.is_file():  # a pipe that nobody writes to, or a device that never ends
             raise UserError(f"{path}: is no file")
         head = _head(path)
-        encoding = next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
+        encoding = _encoding(head, encoding)
         if b"\0" in head and not encoding.lower().startswith(("utf-16", "utf-32", "utf_16", "utf_32")):
             raise UserError(
                 f"{path}: is no CSV text, or UTF-16 without its mark: it holds zero bytes; save it as UTF-8"
@@ -78,6 +78,35 @@ def read_csv(
         raise UserError(f"{path}: {_not_text(path, encoding, configurable)}") from None
     except (OSError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV: {error}") from None
+
+
+def find_delimiter(path: Path, column: str, encoding: str = "utf-8") -> str:
+    """The delimiter by which a CSV file's header has a column; a comma where none does, for ``read_csv`` to refuse.
+
+    Args:
+        path: the file.
+        column: as ``canonical`` spells it.
+        encoding: as of ``read_csv``.
+    """
+    check_regular(path)
+    try:
+        with path.open("rb") as file:
+            head = file.read(65_536)
+    except OSError:
+        return ","
+    encoding = _encoding(head, encoding)
+    lines = head.decode(encoding, errors="replace").splitlines()
+    if lines and lines[0].lower().startswith("sep="):
+        del lines[0]
+    for delimiter in DELIMITERS:
+        if column in map(canonical, next(csv.reader(lines[:1], delimiter=delimiter), ())):
+            return delimiter
+    return ","
+
+
+def _encoding(head: bytes, encoding: str) -> str:
+    """The encoding that a file says of itself; else ``encoding``."""
+    return next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
 
 
 def check_columns(path: Path, names: Sequence[str], required: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 import numpy as np
 
 from multitask.labels import Task
-from multitask.losses.class_weights import ClassWeightSettings, ExplicitWeights, NoWeights
+from multitask.losses.class_weights import ClassWeightSettings, NoWeights
 from multitask.losses.training_labels import UNSEEN, FloatArray, TrainingLabels
 from multitask.settings import Settings, Table
 
@@ -54,13 +54,8 @@ class LossSettings(Settings):
             yield f"name: {self.name} needs raw numbers, which only a binned task has; {task.name} is {task.kind}"
         elif self.needs_order and task.kind == "nominal":
             yield f"name: {self.name} needs classes in order; {task.name} is nominal"
-        weights = self.weighting()
-        if isinstance(weights, ExplicitWeights) and len(weights.values) != task.num_classes:
-            yield (
-                f"class_weights.values: must be {task.num_classes}, one for each of "
-                f"{', '.join(task.classes[:6])}{', ...' if task.num_classes > 6 else ''}; "
-                f"found {len(weights.values)}"
-            )
+        for line in self.weighting().problems(task.classes):
+            yield f"class_weights.{line}"
 
     def weighting(self) -> ClassWeightSettings:
         """The settings of the class weights; of a loss without them, those that weight every class the same."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
@@ -20,13 +21,19 @@ FloatArray = NDArray[np.float64]
 class ClassWeightSettings(Settings):
     """The settings of class weights, which follow from the number of training images n_c of each class c.
 
-    >>> from multitask.losses.class_weights import InverseFrequency
+    >>> from multitask.losses.class_weights import ExplicitWeights, InverseFrequency
     >>> counts = np.array([30.0, 10.0])
     >>> InverseFrequency(power=1.0).raw(counts).round(4), InverseFrequency(power=1.0).scaled(counts)
     (array([0.0333, 0.1   ]), tensor([0.6667, 2.0000]))
+    >>> list(ExplicitWeights(values=(1.0, 3.0)).problems(("s", "m", "l")))
+    ['values: must be 3, one for each of s, m, l; found 2']
     """
 
     name: str
+
+    def problems(self, classes: Sequence[str]) -> Iterator[str]:
+        """Why these cannot be the weights of some classes: ``key: rule, what was found``, a line each."""
+        yield from ()
 
     @abstractmethod
     def raw(self, counts: FloatArray) -> FloatArray:
@@ -86,6 +93,12 @@ class ExplicitWeights(ClassWeightSettings):
         if not any(self.values):
             raise ValueError("values must not all be 0")
         return self
+
+    def problems(self, classes: Sequence[str]) -> Iterator[str]:
+        """A line where there is not one weight for each class."""
+        if len(self.values) != len(classes):
+            names = f"{', '.join(classes[:6])}{', ...' if len(classes) > 6 else ''}"
+            yield f"values: must be {len(classes)}, one for each of {names}; found {len(self.values)}"
 
     def raw(self, counts: FloatArray) -> FloatArray:
         """(C_t,) ``values``, whatever the counts."""

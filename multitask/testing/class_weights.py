@@ -15,6 +15,12 @@ COUNTS = (50.0, 10.0, 0.0, 3.0)
 """Of training images; the third class was never seen."""
 
 
+def fits_a_task_of_so_many_classes(settings: ClassWeightSettings) -> None:
+    """Else it says why in lines, which name its key."""
+    lines = list(settings.problems([f"class {place}" for place in range(len(COUNTS))]))
+    expect(not lines, settings, f"fit a task of {len(COUNTS)} classes, of which it says: {'; '.join(lines)}")
+
+
 def gives_each_class_a_finite_weight(settings: ClassWeightSettings, counts: Sequence[float] = COUNTS) -> None:
     """(C_t,) above or equal to 0, and other than 0 of a class that was never seen."""
     given = np.array(counts)
@@ -58,6 +64,7 @@ def gives_the_same_weights_each_time(settings: ClassWeightSettings) -> None:
 
 
 CLASS_WEIGHT_CHECKS = (
+    fits_a_task_of_so_many_classes,
     gives_each_class_a_finite_weight,
     mean_weight_over_the_training_images_is_1,
     nothing_seen_at_all_gives_weights_of_mean_1,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -45,6 +45,12 @@ class UnseenSettings(LogSettings):
         return (counts > 0).astype(float)
 
 
+class OfThreeSettings(LogSettings):
+    def problems(self, classes: Sequence[str]) -> Iterator[str]:
+        if len(classes) != 3:
+            yield f"name: is for 3 classes, found {len(classes)}"
+
+
 class InPlaceSettings(LogSettings):
     def raw(self, counts: Any) -> Any:
         counts += 1
@@ -59,6 +65,7 @@ class UnscaledSettings(LogSettings):
 def test_class_weights() -> None:
     check_class_weights(LogSettings())
     for row, said in (
+        (OfThreeSettings(), "fit a task of 4 classes, of which it says: name: is for 3 classes, found 4"),
         (InfiniteSettings(), "give finite raw weights"),
         (UnseenSettings(), "give a class that was never seen a weight above 0"),
         (InPlaceSettings(), "leave the counts as they are"),

@@ -73,7 +73,7 @@ class Predictions:
         images = np.concatenate([part.images for part in parts])
         names, counts = np.unique(images.astype(str), return_counts=True)
         if (counts > 1).any():
-            raise UserError(f"predictions of the same pictures cannot be joined, as of {names[np.argmax(counts)]}")
+            raise UserError(f"predictions of the same images cannot be joined, as of {names[np.argmax(counts)]}")
         return cls(
             first.space,
             first.learned,

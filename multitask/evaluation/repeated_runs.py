@@ -147,7 +147,7 @@ def aligned(names: Sequence[str], passes: Sequence[Sequence[Predictions]]) -> li
             if answers.space != first.space:
                 raise UserError(f"{name}: has another label space than {names[0]}; their scores do not compare")
             if not np.array_equal(answers.images, first.images) or not np.array_equal(answers.labels, first.labels):
-                raise UserError(f"{name}: was scored on other pictures than {names[0]}; their scores do not compare")
+                raise UserError(f"{name}: was scored on other images than {names[0]}; their scores do not compare")
         found.append(rows)
     return found
 

@@ -65,7 +65,7 @@ class Suspect:
     def reason(self) -> str:
         """The reason for the suspicion, for a corrections file."""
         if self.disagrees:
-            return "the pictures of the group are labelled differently"
+            return "the images of the group are labelled differently"
         return f"out-of-fold probability of {self.given} is {self.self_confidence:.3f}"
 
 

@@ -25,8 +25,8 @@ _LONG_PART = 20  # characters that stay on one line
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture to show: (H, W, 3) uint8 pixels and the words under it."""
+class CaptionedImage:
+    """An image to show: (H, W, 3) uint8 pixels and the words under it."""
 
     pixels: np.ndarray
     caption: str
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A picture whose class was predicted wrongly: (H, W, 3) uint8 pixels; ``confidence`` is the wrong class's."""
+    """An image whose class was predicted wrongly: (H, W, 3) uint8 pixels; ``confidence`` is the wrong class's."""
 
     pixels: np.ndarray
     image: str

@@ -45,7 +45,7 @@ def error_text(number: RegressionError | None) -> str:
 
 
 def plural(number: int, one: str, many: str) -> str:
-    """``1 picture``, ``2 pictures``."""
+    """``1 image``, ``2 images``."""
     return f"{number:,} {one if number == 1 else many}"
 
 
@@ -82,7 +82,7 @@ def image_notes(facts: ImageFacts) -> list[str]:
     if (fit := facts.fit) is not None and fit.num_wide + fit.num_tall:
         notes.append(_fit_note(fit))
     if frames := facts.first_frames:
-        are = "picture holds" if frames.num == 1 else "pictures hold"
+        are = "image holds" if frames.num == 1 else "images hold"
         notes.append(f"{frames.num:,} {are} several frames or pages, of which the first is used, as {frames.example}")
     return notes
 
@@ -91,7 +91,7 @@ def _fit_note(fit: FitCounts) -> str:
     num = fit.num_wide + fit.num_tall
     height, width = fit.image_size
     done, of_what = _FITS[fit.name]
-    share = f"{num / fit.num_measured:.0%} of {plural(fit.num_measured, 'picture', 'pictures')}"
+    share = f"{num / fit.num_measured:.0%} of {plural(fit.num_measured, 'image', 'images')}"
     where = f"{fit.num_wide:,} at the sides, {fit.num_tall:,} at top and bottom"
     how = "; data.fit: pad or stretch keeps them whole" if fit.name == "crop" else ""
     return (
@@ -105,7 +105,7 @@ def fit_text(fit: FitCounts) -> str:
     """How the images fit the network's size, in a sentence, also where all of them do."""
     if not fit.num_wide + fit.num_tall:
         height, width = fit.image_size
-        return f"All pictures have the shape of the network's {width} × {height} px (width × height)."
+        return f"All images have the shape of the network's {width} × {height} px (width × height)."
     return f"{_fit_note(fit)}."
 
 
@@ -114,9 +114,9 @@ def crop_text(crop: CropCounts) -> str:
     what = "a face" if crop.name == "face" else "a box of its own"
     num = crop.found + crop.fallback
     if not crop.fallback:
-        return f"Every picture was cropped to {what}."
+        return f"Every image was cropped to {what}."
     return (
-        f"{crop.found:,} of {plural(num, 'picture', 'pictures')} {'was' if crop.found == 1 else 'were'} cropped "
+        f"{crop.found:,} of {plural(num, 'image', 'images')} {'was' if crop.found == 1 else 'were'} cropped "
         f"to {what}; {crop.fallback:,} had none and {'was' if crop.fallback == 1 else 'were'} cropped as "
         "data.crop.fallback says."
     )

@@ -1,4 +1,4 @@
-"""The page of a report, with pictures where the data of the run is still there."""
+"""The page of a report, with images where the data of the run is still there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING
 from multitask.progress import Progress
-from multitask.reporting.html import Mistake, Picture
+from multitask.reporting.html import CaptionedImage, Mistake
 from multitask.reporting.run.page import render_report
 from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
@@ -33,7 +33,7 @@ MISTAKES_PER_GROUP = 2
 def write_page(trained: TrainedRun, split: str) -> Path:
     """Draws the page of a report that was written before; returns its file.
 
-    Pictures are shown where the run's data is still there, and left out where it is not.
+    Images are shown where the run's data is still there, and left out where it is not.
 
     Raises:
         UserError: there is no such report.
@@ -42,7 +42,7 @@ def write_page(trained: TrainedRun, split: str) -> Path:
     report = folder.read_report(split)
     predictions = Predictions.from_csv(folder.predictions(split), config.space(), config.learned_space())
     missing: str | None = None
-    augmented: list[Picture] = []
+    augmented: list[CaptionedImage] = []
     mistakes: list[Mistake] = []
     try:
         config.data.check_roots()  # a synthetic source would draw them
@@ -68,8 +68,8 @@ def write_page(trained: TrainedRun, split: str) -> Path:
     return path
 
 
-def _augmented(data: DataModule, settings: AugmentSettings, seed: int) -> list[Picture]:
-    """Training pictures as the network saw them: one of each group as far as there are enough."""
+def _augmented(data: DataModule, settings: AugmentSettings, seed: int) -> list[CaptionedImage]:
+    """Training images as the network saw them: one of each group as far as there are enough."""
     samples = data.samples
     order = np.random.default_rng(seed).permutation(data.split.train)
     _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
@@ -77,7 +77,10 @@ def _augmented(data: DataModule, settings: AugmentSettings, seed: int) -> list[P
     images = [data.store.image(index, Progress()) for index in chosen]
     changed = Augmentation(settings)(images, seed)
     names = (*data.space.class_names, "not labelled whole")  # MISSING is the last
-    return [Picture(pixels, names[index]) for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)]
+    return [
+        CaptionedImage(pixels, names[index])
+        for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)
+    ]
 
 
 def _mistakes(predictions: Predictions, samples: Samples, store: ImageStore) -> list[Mistake]:

@@ -40,7 +40,7 @@ def test_audit_and_application(call: Call, folded: Path, tmp_path: Path) -> None
     )
     done = call("audit", folded, "--out", out, "--apply")
     assert done.code == 0, done.err
-    assert "pictures whose labels the corrections changed: 1 mask" in done.out
+    assert "images whose labels the corrections changed: 1 mask" in done.out
     assert "under the corrected labels: 84 images of 12 groups" in done.out
     assert "under the given labels" in done.out
     assert (out / "applied" / "run" / "report.html").is_file()

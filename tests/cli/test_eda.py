@@ -23,8 +23,8 @@ def test_writes_a_page_and_says_what_it_found(
     assert done.code == 0, done.err
     assert "looking at images: 84 images" in done.out
     assert "looking for copies: 84 images" in done.out
-    assert "84 pictures of 12 groups" in done.out
-    assert "No picture was found under two groups." in done.out
+    assert "84 images of 12 groups" in done.out
+    assert "No image was found under two groups." in done.out
     assert "eda.html" in done.out
     page = (tmp_path / "eda.html").read_text()
     assert "<h1>tiny</h1>" in page

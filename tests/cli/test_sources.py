@@ -145,7 +145,7 @@ def test_classes_without_images_have_a_cure_and_then_stand_in_no_table(
     tasks = {"garment": {"classes": list(GARMENTS)}, "colour": {"classes": [*COLOURS, "violet"]}}
     labels: dict[str, Any] = {"tasks": tasks}
     cure = "labels:\n  impossible:\n  - {colour: violet}"
-    never = "2 of 8 classes have no picture in any split: shirt/violet, skirt/violet."
+    never = "2 of 8 classes have no image in any split: shirt/violet, skirt/violet."
     for impossible in ([], [{"colour": "violet"}]):
         path, run = config(labels={**labels, "impossible": impossible}, joint={}), tmp_path / f"run{len(impossible)}"
         trained = call("train", path, "--out", run)
@@ -207,7 +207,7 @@ def test_two_sources_of_which_none_has_a_whole_class(
     report = json.loads((run / "report.json").read_text())
     assert report["joint"]["num_images"] == 0
     assert report["joint"]["accuracy"] is report["joint"]["macro_f1"] is None
-    assert "joint: unknown, since no picture has all its labels" in done.out
+    assert "joint: unknown, since no image has all its labels" in done.out
     assert "nan" not in done.out
     assert "macro-F1 joint - garment" in done.out
     assert {report["tasks"][task]["num_images"] > 0 for task in ("garment", "colour")} == {True}

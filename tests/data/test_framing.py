@@ -114,19 +114,19 @@ class TestMeasure:
         names.append("single.gif")
         facts = measure([tmp_path / name for name in names], names, Preprocessing((128, 96)))
         assert facts.first_frames == FirstFrames(4, "x.gif")
-        assert image_notes(facts) == ["4 pictures hold several frames or pages, of which the first is used, as x.gif"]
+        assert image_notes(facts) == ["4 images hold several frames or pages, of which the first is used, as x.gif"]
 
     def test_in_words(self, tmp_path: Path) -> None:
         path = image_file(tmp_path, "x", 256, 256)
         facts = measure([path], ["x"], Preprocessing((128, 96)))
         assert image_notes(facts) == [
-            "data.fit: crop: 100% of 1 picture is cut to become 96 × 128 px (width × height): 1 at the sides, 0 at "
+            "data.fit: crop: 100% of 1 image is cut to become 96 × 128 px (width × height): 1 at the sides, 0 at "
             "top and bottom; half of these by 25.0% or more, at most 25.0% of that side, both ends together (x); "
             "data.fit: pad or stretch keeps them whole"
         ]
         fits = measure([path], ["x"], Preprocessing((64, 64)))
         assert image_notes(fits) == []
-        assert fit_text(fits.fit) == "All pictures have the shape of the network's 64 × 64 px (width × height)."
+        assert fit_text(fits.fit) == "All images have the shape of the network's 64 × 64 px (width × height)."
 
 
 class TestDraw:

@@ -58,10 +58,10 @@ def test_chunking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         assert parts.accuracy == pytest.approx(whole.accuracy, abs=1e-12)
 
 
-def test_pictures_of_one_group_are_drawn_together() -> None:
+def test_images_of_one_group_are_drawn_together() -> None:
     truth, guess, groups = answers(20)
     one = resample(truth, guess, groups, ALL, 0)
-    # Ten more copies of every person's pictures tell nothing new about people.
+    # Ten more copies of every person's images tell nothing new about people.
     many = resample(np.tile(truth, 10), np.tile(guess, 10), np.tile(groups, 10), ALL, 0)
     assert many.macro_f1 == pytest.approx(one.macro_f1)
     assert many.accuracy == pytest.approx(one.accuracy)

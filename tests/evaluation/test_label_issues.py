@@ -22,9 +22,9 @@ NUM_GROUPS, SIZE = 200, 6
 
 
 def made_up(seed: int = 0, flipped: int = 10, space: LabelSpace = SPACE) -> tuple[Predictions, set[str], set[str]]:
-    """Answers, the groups whose second label is wrong, and the pictures whose first is.
+    """Answers, the groups whose second label is wrong, and the images whose first is.
 
-    What a network says of a picture's gender is the truth, and an error of the person's and one of the picture's.
+    What a network says of an image's gender is the truth, and an error of the person's and one of the image's.
     """
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(NUM_GROUPS), SIZE)
@@ -187,8 +187,8 @@ def test_a_group_that_contradicts_itself_is_suspect_where_the_task_must_be_const
     (suspect,) = [suspect for suspect in of_head(audit, "gender") if suspect.group == name]
     assert suspect.disagrees
     assert suspect.given == "male and female"
-    assert suspect.reason == "the pictures of the group are labelled differently"
-    assert suspect.suggested == SPACE.tasks[1].classes[labels[rows[2], 1]]  # the evidence is with most of the pictures
+    assert suspect.reason == "the images of the group are labelled differently"
+    assert suspect.suggested == SPACE.tasks[1].classes[labels[rows[2], 1]]  # the evidence is with most of the images
     assert {change.suggested for change in suspect.changes} == {suspect.suggested}
     assert [change.given for change in suspect.changes] == ["female" if suspect.suggested == "male" else "male"]
 
@@ -241,7 +241,7 @@ def pooled(correlation: float | None) -> Pooling:
     return Pooling(1.0, correlation, 0.4, even, even)
 
 
-def test_independent_pictures_add_up_and_one_alone_is_itself() -> None:
+def test_independent_images_add_up_and_one_alone_is_itself() -> None:
     log_probs = np.log([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
     units = np.array([0, 0, 1])
     probs = pooled(0.0).probs(log_probs, units)
@@ -252,14 +252,14 @@ def test_independent_pictures_add_up_and_one_alone_is_itself() -> None:
     assert one[1] == pytest.approx([0.3, 0.7])
 
 
-def test_the_prior_counts_once_however_many_pictures_there_are() -> None:
+def test_the_prior_counts_once_however_many_images_there_are() -> None:
     prior = np.log([0.9, 0.1])
-    log_probs = np.tile(prior, (8, 1))  # eight pictures that say nothing
+    log_probs = np.tile(prior, (8, 1))  # eight images that say nothing
     probs = Pooling(1.0, 0.0, 0.0, prior, prior).probs(log_probs, np.zeros(8, dtype=np.int64))
     assert probs[0] == pytest.approx([0.9, 0.1])
 
 
-def test_copies_of_one_picture_count_as_one() -> None:
+def test_copies_of_one_image_count_as_one() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 500)
     signal = 2.0 * (2 * truth - 1) + rng.normal(0, 2.0, 500)
@@ -270,7 +270,7 @@ def test_copies_of_one_picture_count_as_one() -> None:
     assert Pooling.fit(single, np.arange(500), truth).correlation is None
 
 
-def test_independent_pictures_are_seen_to_be_that() -> None:
+def test_independent_images_are_seen_to_be_that() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 2, 500)
     units = np.repeat(np.arange(500), 5)

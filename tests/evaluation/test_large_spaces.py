@@ -113,7 +113,7 @@ def test_intervals_of_many_classes_are_those_of_the_same_classes_among_few() -> 
     np.testing.assert_array_equal(other.accuracy, one.accuracy)
 
 
-def test_an_answer_table_with_ten_thousand_probabilities_a_picture_is_read_as_numbers(
+def test_an_answer_table_with_ten_thousand_probabilities_an_image_is_read_as_numbers(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     few = make_predictions(SIZES["200 x 50"]).take(np.arange(20))

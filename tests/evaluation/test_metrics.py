@@ -80,7 +80,7 @@ def test_calibration_error_by_hand() -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=50))
 @settings(deadline=None, max_examples=100)
-def test_every_picture_is_in_its_bin_and_the_error_is_a_share(pairs: list[tuple[float, bool]]) -> None:
+def test_every_image_is_in_its_bin_and_the_error_is_a_share(pairs: list[tuple[float, bool]]) -> None:
     confidence = np.array([pair[0] for pair in pairs])
     rows = reliability(confidence, np.array([pair[1] for pair in pairs]))
     assert len(rows) == NUM_BINS

@@ -127,9 +127,9 @@ def test_parts_concatenated_are_the_whole(learned: LabelSpace) -> None:
     assert Predictions.concatenate([whole]).to_csv() == whole.to_csv()
 
 
-def test_parts_that_share_a_picture_or_differ_in_label_space_are_refused() -> None:
+def test_parts_that_share_an_image_or_differ_in_label_space_are_refused() -> None:
     whole = make()
-    with pytest.raises(UserError, match=r'the same pictures .* as of some "folder", 4/mask1\.jpg$'):
+    with pytest.raises(UserError, match=r'the same images .* as of some "folder", 4/mask1\.jpg$'):
         Predictions.concatenate([rows(whole, 0, 5), rows(whole, 4, 12)])
     for other in (make(SPACE.flattened(), rows=24), make(rows=24)):
         if other.learned == SPACE:

@@ -24,7 +24,7 @@ def test_where_no_number_is_known_there_is_nothing_to_say() -> None:
     assert regression_error(np.full((2, 3), 1 / 3), CENTRES, np.full(2, np.nan), np.array([0, 1]), 0) is None
 
 
-def test_interval_is_over_groups_and_not_over_pictures() -> None:
+def test_interval_is_over_groups_and_not_over_images() -> None:
     rng = np.random.default_rng(0)
     of_each = rng.normal(size=40)
     groups = np.repeat(np.arange(40), 25)

@@ -20,7 +20,7 @@ SPACE = LabelSpace.from_settings(
 
 
 def answers(right: float = 0.7, seed: int = 0, num_groups: int = 40, per_group: int = 3) -> Predictions:
-    """Answers to the same pictures whatever the seed, of which about a share of ``right`` is right."""
+    """Answers to the same images whatever the seed, of which about a share of ``right`` is right."""
     truth = np.random.default_rng(99).integers(0, 2, (num_groups, 2))
     labels = np.repeat(truth, per_group, axis=0)
     rng = np.random.default_rng(seed)
@@ -59,7 +59,7 @@ class TestScore:
         guess = one.log_probs["sex"].argmax(dim=1).numpy()
         assert found.value == pytest.approx((guess == one.labels[:, 1]).mean())
 
-    def test_pictures_without_the_label_are_left_out(self) -> None:
+    def test_images_without_the_label_are_left_out(self) -> None:
         one = answers()
         labels = one.labels.copy()
         labels[:60, 1] = MISSING
@@ -144,7 +144,7 @@ class TestGap:
 
 
 class TestAligned:
-    def test_puts_the_pictures_into_one_order(self) -> None:
+    def test_puts_the_images_into_one_order(self) -> None:
         one = answers()
         mixed = one.take(np.random.default_rng(0).permutation(len(one)))
         (first,), (second,) = aligned(["a", "b"], [[one], [mixed]])
@@ -153,11 +153,11 @@ class TestAligned:
         for task in SPACE.task_names:
             assert torch.equal(first.log_probs[task], second.log_probs[task])
 
-    def test_refuses_other_pictures_labels_and_label_spaces(self) -> None:
+    def test_refuses_other_images_labels_and_label_spaces(self) -> None:
         one = answers()
-        with pytest.raises(UserError, match="b: was scored on other pictures than a"):
+        with pytest.raises(UserError, match="b: was scored on other images than a"):
             aligned(["a", "b"], [[one], [one.take(np.arange(10))]])
-        with pytest.raises(UserError, match="b: was scored on other pictures than a"):
+        with pytest.raises(UserError, match="b: was scored on other images than a"):
             aligned(["a", "b"], [[one], [replace(one, labels=1 - one.labels)]])
         other = LabelSpace.from_settings(validate(LabelSettings, {"tasks": {"mask": {"classes": ["on", "off"]}}}))
         with pytest.raises(UserError, match="b: has another label space than a"):

@@ -152,8 +152,8 @@ def test_distribution_counts_known_labels() -> None:
     )
 
 
-def test_unseen_classes_are_scored_among_all_pictures() -> None:
-    # red/square (1) was held out. Of its two pictures one is right; a third picture is taken for it.
+def test_unseen_classes_are_scored_among_all_images() -> None:
+    # red/square (1) was held out. Of its two images one is right; a third image is taken for it.
     given, predicted = np.array([1, 1, 0, 0, 2, 3]), np.array([1, 0, 1, 0, 2, 3])
     predictions = replace(make(SPACE.decode(given), groups=list("aabbcd")), predicted=predicted)
     unseen = np.arange(6) == 1
@@ -168,7 +168,7 @@ def test_unseen_classes_are_scored_among_all_pictures() -> None:
     record_to_json(found)
 
 
-def test_no_picture_of_an_unseen_class_gives_it_no_score() -> None:
+def test_no_image_of_an_unseen_class_gives_it_no_score() -> None:
     labels = LABELS[SPACE.encode(LABELS) != 1]
     found = summarise(make(labels), {}, 0, np.arange(6) == 1).unseen
     assert (found.num_images, found.macro_f1, found.macro_f1_ci) == (0, None, None)

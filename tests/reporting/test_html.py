@@ -12,7 +12,7 @@ from multitask.reporting import html
 from multitask.reporting.html import embedded
 
 
-def test_a_picture_is_embedded_with_its_bytes_and_its_size():
+def test_an_image_is_embedded_with_its_bytes_and_its_size():
     pixels = np.full((12, 8, 3), 200, dtype=np.uint8)
     shown = embedded(pixels)
     kind, _, data = shown["src"].partition(",")
@@ -22,7 +22,7 @@ def test_a_picture_is_embedded_with_its_bytes_and_its_size():
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros((4, 4, 3), np.float32)])
-def test_what_is_no_picture_is_not_embedded(pixels):
+def test_what_is_no_image_is_not_embedded(pixels):
     with pytest.raises(AssertionError):
         embedded(pixels)
 

@@ -146,7 +146,7 @@ def test_a_script_that_came_with_a_value_is_none_of_the_pages_own() -> None:
     assert policy[1].replace("&#39;", "'") == page_policy(pages._environment(), "audit.html")
 
 
-def test_pictures_are_data(page: Path) -> None:
+def test_images_are_data(page: Path) -> None:
     sources = re.findall(r'<img[^>]* src="([^:]+):', page.read_text(encoding="utf-8"))
     assert set(sources) <= {"data"}
 

@@ -152,7 +152,7 @@ def test_who_has_a_face_is_counted_wherever_it_is_reported(
     assert of_val.found == sum(np.array(found)[data.split.val])
     assert of_val.found + of_val.fallback == result.report.num_images
     trained = read_run(tmp_path / "run")
-    sentence = f"{of_val.found} of {result.report.num_images} pictures were cropped to a face"
+    sentence = f"{of_val.found} of {result.report.num_images} images were cropped to a face"
     assert sentence in write_page(trained, "val").read_text()
     assert evaluate(trained, "val", Progress()).crop == of_val
     of_eval = evaluate(trained, "eval", Progress()).crop
@@ -168,9 +168,7 @@ def test_who_has_a_face_is_counted_over_all_folds(tiny: MakeConfig, tmp_path: Pa
     assert min(counts.found, counts.fallback) > 0
     assert folder.read_data().crop == report.crop == counts
     assert counts.found + counts.fallback == report.num_images
-    assert (
-        f"{counts.found} of {report.num_images} pictures" in write_page(TrainedRun(folder, config), "val").read_text()
-    )
+    assert f"{counts.found} of {report.num_images} images" in write_page(TrainedRun(folder, config), "val").read_text()
     assert evaluate(TrainedRun(folder, config), "val", Progress()).crop == counts
     of_eval = evaluate(TrainedRun(folder, config), "eval", Progress()).crop
     assert of_eval.found + of_eval.fallback == 21

@@ -29,7 +29,7 @@ def show_audit(audit: Audit) -> None:
         )
     out.print(table)
     for task, share in audit.nearly.items():
-        shares = f"in {share:.1%} of the groups {task} is the same in all pictures"
+        shares = f"in {share:.1%} of the groups {task} is the same in all images"
         say(f"{shares}; if it should be in all: --constant {task}")
     if audit.suspects:
         say()
@@ -45,7 +45,7 @@ def show_applied(report: CorrectionsReport) -> None:
     """Scores before and after corrections, under the corrected labels and under the given ones."""
     changed = ", ".join(f"{number} {name}" for name, number in report.num_changed.items() if number)
     say()
-    say(f"pictures whose labels the corrections changed: {changed or 'none'}")
+    say(f"images whose labels the corrections changed: {changed or 'none'}")
     for labels, part in (("corrected", report.corrected), ("given", report.given)):
         say()
         title = f"under the {labels} labels: {part.num_images} images of {part.num_groups} groups"

@@ -23,9 +23,9 @@ from multitask.reporting.html import EmbeddedImage, embedded, render
 from multitask.reporting.text import score_text
 
 HEIGHT_PX = 200
-"""Of a picture on the page."""
+"""Of an image on the page."""
 PER_SUSPECT = 12
-"""Pictures of one suspect that are shown at most."""
+"""Images of one suspect that are shown at most."""
 TIER = "strong"
 """Of an exported correction: somebody looked, and the network says so too."""
 
@@ -45,22 +45,22 @@ def render_audit(
         run: the run's name.
         audit: all that was found.
         shown: the suspects on the page, most suspect first.
-        samples: where their pictures are.
-        aspect: width by height of the pictures as they are shown, whole but for what that cuts off.
-        progress: hears of the reading of pictures.
-        decoding: how what is no plain 8-bit picture becomes one.
+        samples: where their images are.
+        aspect: width by height of the images as they are shown, whole but for what that cuts off.
+        progress: hears of the reading of images.
+        decoding: how what is no plain 8-bit image becomes one.
 
     Raises:
-        UserError: a picture cannot be read.
+        UserError: an image cannot be read.
     """
     thumbnails = Preprocessing((HEIGHT_PX, round(HEIGHT_PX * aspect)), decoding=decoding)
     done = progress.stage("reading suspects", len(shown), "suspects") if shown else None
-    pictures: dict[str, EmbeddedImage] = {}
+    images: dict[str, EmbeddedImage] = {}
     rows = []
     for number, suspect in enumerate(shown, start=1):
         for image in suspect.images[:PER_SUSPECT]:
-            if image not in pictures:
-                pictures[image] = embedded(thumbnails.load(samples.path(image)))
+            if image not in images:
+                images[image] = embedded(thumbnails.load(samples.path(image)))
         rows.append(_row(suspect))
         if done is not None:
             done(number)
@@ -68,7 +68,7 @@ def render_audit(
     counts = {head: sum(suspect.head == head for suspect in shown) for head in heads}
     # What was decided is kept under this name: another audit's suspects are others.
     key = hashlib.sha256(json.dumps([run, [row.id for row in rows]]).encode()).hexdigest()[:16]
-    data = {"key": key, "run": run, "tier": TIER, "suspects": list(map(asdict, rows)), "pictures": pictures}
+    data = {"key": key, "run": run, "tier": TIER, "suspects": list(map(asdict, rows)), "images": images}
     return render(
         "audit.html",
         title=f"Label audit of {run}",
@@ -132,7 +132,7 @@ def _row(suspect: Suspect) -> _SuspectRow:
 
 
 def _head_row(row: HeadAudit) -> _HeadRow:
-    unit = {"group": "whole group", "image": "single picture"}[row.unit]
+    unit = {"group": "whole group", "image": "single image"}[row.unit]
     pooling = row.pooling
     words = f"temperature {pooling.temperature:.2f}, wrong labels fitted {pooling.noise:.1%}"
     if pooling.correlation is not None:
@@ -155,7 +155,7 @@ def _counting(audit: Audit) -> str:
     sentences = left_out(audit.heads)
     if audit.constant:
         verb = "is" if len(audit.constant) == 1 else "are"
-        sentences.append(f"{' and '.join(audit.constant)} {verb} judged on all pictures of a group together.")
+        sentences.append(f"{' and '.join(audit.constant)} {verb} judged on all images of a group together.")
     return " ".join(sentences)
 
 

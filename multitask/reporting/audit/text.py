@@ -42,7 +42,7 @@ def _quality(heads: Iterable[HeadAudit]) -> list[str]:
     sentences = []
     if known:
         shares = ", ".join(f"{score_text(row.accuracy)} of {_whose(row)}" for row in known)
-        sentences.append(f"Networks that never saw the pictures agree with {shares}.")
+        sentences.append(f"Networks that never saw the images agree with {shares}.")
     if weak:
         shares = ", ".join(f"{row.head} {score_text(row.commonest)}" for row in weak)
         sentences.append(

@@ -64,7 +64,7 @@ def _cards(report: BakeoffReport) -> list[tuple[str, str, str]]:
     beyond = [row.difference for row in rows.values() if row.difference is not None and row.difference.beyond_noise]
     ahead = sum(found.value > 0 for found in beyond)
     cards.append(("Ahead beyond noise", count_text(ahead), f"of {len(report.contenders) - 1} compared"))
-    cards.append(("Groups scored", count_text(report.last.num_groups), f"{report.last.num_images:,} pictures"))
+    cards.append(("Groups scored", count_text(report.last.num_groups), f"{report.last.num_images:,} images"))
     own = [contender.name for contender in report.contenders if not contender.answered_from]
     scored = (point.scored for point in report.points)
     trained = [run.seconds for rows in scored for name in own if name in rows for run in rows[name].runs]

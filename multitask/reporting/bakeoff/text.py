@@ -37,7 +37,7 @@ def budget_text(budget: Budget | None) -> str:
 def people_text(report: BakeoffReport) -> str:
     """What an interval is over: the people, and with several passes over them the seeds too."""
     last = report.last
-    people = f"{plural(last.num_images, 'picture', 'pictures')} of {plural(last.num_groups, 'group', 'groups')}"
+    people = f"{plural(last.num_images, 'image', 'images')} of {plural(last.num_groups, 'group', 'groups')}"
     if report.num_passes == 1:
         return f"{people}, each answered once; intervals resample groups"
     return f"{people}, each answered {report.num_passes} times; intervals resample groups and seeds"

@@ -15,7 +15,7 @@ _FORMS = 4
 
 
 def show_inspection(found: Inspection) -> None:
-    """What was found in a data set: sentences, groups and pictures of every class, what leaks, what cannot be read."""
+    """What was found in a data set: sentences, groups and images of every class, what leaks, what cannot be read."""
     say()
     for sentence in sentences(found):
         style = "red" if sentence.endswith("leak.") or "cannot be read" in sentence else ""
@@ -26,7 +26,7 @@ def show_inspection(found: Inspection) -> None:
     _show_looks(found)
     if found.leaks:
         say()
-        say("groups with pictures in common, on both sides of the split:")
+        say("groups with images in common, on both sides of the split:")
         for item in found.leaks[:NAMED]:
             where = [f"{group} ({part})" for group, part in zip(item.groups, item.splits, strict=True)]
             say(f"  {' = '.join(where[:NAMED])}: {len(item.pairs)} pairs")
@@ -41,7 +41,7 @@ def show_inspection(found: Inspection) -> None:
 
 def _show_counts(found: Inspection) -> None:
     parts = [part for part, indices in found.parts.items() if len(indices)]
-    columns = [f"{part} {kind}" for part in parts for kind in ("groups", "pictures")]
+    columns = [f"{part} {kind}" for part in parts for kind in ("groups", "images")]
     for name, counts in found.counts.items():
         if len(counts.names) > CLASS_ROWS:
             continue  # left to the page

@@ -39,7 +39,7 @@ _SECTIONS = {
     "unreadable": "Unreadable",
     "framing": "What the network sees",
     "looks": "Looks",
-    "means": "Mean pictures",
+    "means": "Mean images",
     "samples": "Samples",
 }
 
@@ -80,7 +80,7 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         more_linked=max(0, len(found.linked) - MOST_LINKED),
         rule=(
             f"Candidates differ in at most {MOST_BITS} of the 64 bits of a perceptual hash; they count where their "
-            f"detail, at 32 × 32 pixels, correlates by at least {score_text(LEAST_CORRELATION, 2)}. So a picture that "
+            f"detail, at 32 × 32 pixels, correlates by at least {score_text(LEAST_CORRELATION, 2)}. So an image that "
             "was compressed, scaled or lit anew is found, one that was mirrored or cut closer is not."
         ),
         faults=faults[:_MOST_FAULTS],
@@ -103,11 +103,11 @@ def _cards(found: Inspection) -> list[tuple[str, str, str]]:
     trained = possible - len(found.untrained)
     leaks = len(found.leaks)
     return [
-        ("Leaks", f"{leaks:,}", "sets of groups with pictures in common on both sides" if leaks else "of the split"),
-        ("Pictures", f"{len(found.samples):,}", f"of {plural(found.samples.num_groups, 'group', 'groups')}"),
+        ("Leaks", f"{leaks:,}", "sets of groups with images in common on both sides" if leaks else "of the split"),
+        ("Images", f"{len(found.samples):,}", f"of {plural(found.samples.num_groups, 'group', 'groups')}"),
         ("Classes that train", f"{trained:,}", f"of {possible:,} that can occur"),
         ("Fewest groups", f"{_fewest(joint.groups['train'], found)}", "of a class, to train"),
-        ("Under two groups", f"{num_copied(found):,}", "pictures" if found.linked else "no picture"),
+        ("Under two groups", f"{num_copied(found):,}", "images" if found.linked else "no image"),
         ("Unreadable", f"{len(found.looks.faults):,}", "files"),
     ]
 
@@ -117,7 +117,7 @@ def _fewest(groups: NDArray[np.int64], found: Inspection) -> int:
 
 
 def _classes(found: Inspection) -> ClassesView:
-    """Groups and pictures of every class in every split."""
+    """Groups and images of every class in every split."""
     joint = found.counts[JOINT]
     parts = [part for part, indices in found.parts.items() if len(indices)]
     rows = []
@@ -161,16 +161,16 @@ def _numbers(found: Inspection) -> list[PlotView]:
         low, middle, high = (f"{value:,.6g}" for value in np.quantile(known, [0, 0.5, 1]))
         ends = [int((known == end).sum()) for end in (known.min(), known.max())]
         words = (
-            f"From {low} ({plural(ends[0], 'picture', 'pictures')}) to {high} ({ends[1]:,}), half below {middle}. "
+            f"From {low} ({plural(ends[0], 'image', 'images')}) to {high} ({ends[1]:,}), half below {middle}. "
             f"Dashed: the edges between {', '.join(task.classes)}; a number at an edge belongs to the class above it."
         )
         if len(known) < len(values):
-            words += f" Of {len(values) - len(known):,} pictures it is not known."
+            words += f" Of {len(values) - len(known):,} images it is not known."
         plot = histogram(
             known,
             xlabel=task.name,
             key=f"number-{place}",
-            label=f"Number of pictures by {task.name}, from {low} to {high}",
+            label=f"Number of images by {task.name}, from {low} to {high}",
             marks=task.edges,
         )
         views.append(PlotView(task.name, Markup(plot), words))
@@ -192,7 +192,7 @@ def _linked(found: Inspection, item: Linked) -> LinkedView:
         more=max(0, len(where) - EXAMPLES),
         leak=item.leak,
         differ=item.differ,
-        words=f"{plural(len(item.pairs), 'pair', 'pairs')} of pictures: {', '.join(nature)}.",
+        words=f"{plural(len(item.pairs), 'pair', 'pairs')} of images: {', '.join(nature)}.",
         pairs=[(_shown(found, pair.first), _shown(found, pair.second)) for pair in pairs],
         captions=[_pair_text(pair) for pair in pairs],
     )
@@ -218,7 +218,7 @@ def _shown(found: Inspection, index: int) -> ShownImage:
 
 
 def _framed(found: Inspection) -> list[FramedView]:
-    """Some pictures with the frame of what is used, and what becomes of it."""
+    """Some images with the frame of what is used, and what becomes of it."""
     if found.framing is None or (fit := found.framing.facts.fit) is None:
         return []
     side = {True: "width", False: "height"}
@@ -232,13 +232,13 @@ def _framed(found: Inspection) -> list[FramedView]:
 
 
 def _measures(found: Inspection) -> list[PlotView]:
-    """Brightness and sharpness of all pictures."""
+    """Brightness and sharpness of all images."""
     readable = found.looks.readable
     if not readable.any():
         return []
     views = []
     measured = (
-        ("Brightness", "Mean of the grey picture: 0 is black, 255 white.", found.looks.brightness, False),
+        ("Brightness", "Mean of the grey image: 0 is black, 255 white.", found.looks.brightness, False),
         (
             "Sharpness",
             f"Variance of the Laplacian at {found.size[1]} × {found.size[0]} pixels: low is blurred, or flat.",
@@ -252,7 +252,7 @@ def _measures(found: Inspection) -> list[PlotView]:
             np.maximum(known, 1e-2) if log else known,
             xlabel=name.lower() + (" (logarithmic)" if log else ""),
             key=name.lower(),
-            label=f"{name} of the pictures, from {known.min():.0f} to {known.max():.0f}, median {np.median(known):.0f}",
+            label=f"{name} of the images, from {known.min():.0f} to {known.max():.0f}, median {np.median(known):.0f}",
             log=log,
         )
         views.append(PlotView(name, Markup(plot), words))
@@ -270,7 +270,7 @@ def _extremes(found: Inspection) -> list[ExtremesRow]:
 
 
 def _means(found: Inspection) -> list[MeansView]:
-    """The mean picture of each label of each task, then of the classes."""
+    """The mean image of each label of each task, then of the classes."""
     space = found.samples.space
     wanted = [(task.name, list(enumerate(task.classes))) for task in space.tasks]
     wanted.append((JOINT, [(cell, space.class_names[cell]) for cell in found.cells]))
@@ -280,7 +280,7 @@ def _means(found: Inspection) -> list[MeansView]:
         for label, name in labels[:MOST_CELLS]:
             mean = found.mean(task, label)
             if mean is not None:
-                shown.append(MeanImage(name, plural(mean[1], "picture", "pictures"), **embedded(mean[0])))
+                shown.append(MeanImage(name, plural(mean[1], "image", "images"), **embedded(mean[0])))
         if shown:
             views.append(MeansView("classes" if task == JOINT else task, shown))
     return views
@@ -293,5 +293,5 @@ def _grid(found: Inspection) -> list[SamplesRow]:
         if shown:
             num = int(sum(counts[cell] for counts in found.counts[JOINT].images.values()))
             name = found.samples.space.class_names[cell]
-            rows.append(SamplesRow(name, plural(num, "picture", "pictures"), shown))
+            rows.append(SamplesRow(name, plural(num, "image", "images"), shown))
     return rows

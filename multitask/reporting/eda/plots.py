@@ -50,7 +50,7 @@ def histogram(
     marks: Sequence[float] = (),
     log: bool = False,
 ) -> str:
-    """How many pictures have which value.
+    """How many images have which value.
 
     Args:
         values: (N,), at least one, all finite; all above 0 where ``log``.
@@ -94,5 +94,5 @@ def histogram(
             )
         axes.grid(False, axis="x")
         axes.set_xlabel(xlabel)
-        name_y(axes, "pictures", _LEFT_PX, lift=24 if marks else 8)
+        name_y(axes, "images", _LEFT_PX, lift=24 if marks else 8)
         return to_svg(fig, key, label)

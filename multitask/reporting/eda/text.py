@@ -48,12 +48,12 @@ def some(names: tuple[str, ...]) -> str:
 
 
 def num_copied(found: Inspection) -> int:
-    """Pictures that are there under more than one group."""
+    """Images that are there under more than one group."""
     return len({index for pair in found.copies.pairs for index in (pair.first, pair.second)})
 
 
 def forms(found: Inspection) -> list[tuple[str, str, int]]:
-    """Format, size and number of pictures, the commonest first."""
+    """Format, size and number of images, the commonest first."""
     looks = found.looks
     counted = Counter(
         (looks.forms[index], f"{width} × {height}" if width else "unknown")
@@ -70,7 +70,7 @@ def _sizes(found: Inspection) -> str:
         for part, indices in found.parts.items()
         if len(indices)
     ]
-    whole = f"{plural(len(groups), 'picture', 'pictures')} of {plural(found.samples.num_groups, 'group', 'groups')}"
+    whole = f"{plural(len(groups), 'image', 'images')} of {plural(found.samples.num_groups, 'group', 'groups')}"
     return f"{whole}: {', '.join(parts)}."
 
 
@@ -78,7 +78,7 @@ def _unreadable(found: Inspection) -> str:
     num = len(found.looks.faults)
     if not num:
         return "All of them can be read."
-    return f"{plural(num, 'picture', 'pictures')} cannot be read: training stops at the first of them."
+    return f"{plural(num, 'image', 'images')} cannot be read: training stops at the first of them."
 
 
 def _copies(found: Inspection) -> list[str]:
@@ -89,9 +89,9 @@ def _copies(found: Inspection) -> list[str]:
     elif copies.num_within:
         within = [f"{copies.num_within:,} files are the same as another of their group, and count twice."]
     if not copies.pairs:
-        return ["No picture was found under two groups.", *within]
+        return ["No image was found under two groups.", *within]
     sets = plural(len(found.linked), "set", "sets")
-    text = [f"{plural(num_copied(found), 'picture was', 'pictures were')} found under two groups, in {sets} of groups."]
+    text = [f"{plural(num_copied(found), 'image was', 'images were')} found under two groups, in {sets} of groups."]
     if not copies.complete:
         text.append(f"These are from the first {MOST_PAIRS:,} pairs that were found: there are more.")
     if found.leaks:
@@ -117,7 +117,7 @@ def _unknown(found: Inspection) -> list[str]:
         num = int(np.sum(list(counts.unknown.values())))
         if num and name != JOINT:
             missing.append(f"{name} of {num:,}")
-    return [f"Not known: {', '.join(missing)} pictures."] if missing else []
+    return [f"Not known: {', '.join(missing)} images."] if missing else []
 
 
 def _other_files(found: Inspection) -> list[str]:
@@ -126,9 +126,7 @@ def _other_files(found: Inspection) -> list[str]:
         return []
     kinds = some(tuple(f"{suffix} {num:,}" for suffix, num in sorted(others.items(), key=lambda item: -item[1])))
     num = sum(others.values())
-    return [
-        f"{plural(num, 'other file', 'other files')} beside them {'is' if num == 1 else 'are'} no picture: {kinds}."
-    ]
+    return [f"{plural(num, 'other file', 'other files')} beside them {'is' if num == 1 else 'are'} no image: {kinds}."]
 
 
 def _framing(found: Inspection) -> list[str]:

@@ -9,7 +9,7 @@ from multitask.reporting.text import plural
 
 
 def worst_classes(classes: Sequence[ClassScores], most: int) -> list[ClassScores]:
-    """Of the classes that occur those of the lowest F1, of equals those of the most pictures."""
+    """Of the classes that occur those of the lowest F1, of equals those of the most images."""
     there = (row for row in classes if row.support)
     return sorted(there, key=lambda row: (row.f1, -row.support))[:most]
 

@@ -33,7 +33,7 @@ class MatrixCell:
     """A cell of a confusion matrix.
 
     Attributes:
-        count: of pictures.
+        count: of images.
         shade: the colour's opacity, as CSS has it.
         look: the names of its CSS classes.
         words: what is told of it on hovering.
@@ -47,7 +47,7 @@ class MatrixCell:
 
 @dataclass(frozen=True)
 class MatrixRow:
-    """A given class, how often it was predicted as each class, and how many pictures it has."""
+    """A given class, how often it was predicted as each class, and how many images it has."""
 
     name: str
     total: int
@@ -56,7 +56,7 @@ class MatrixRow:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """Two classes taken for each other; ``share`` is of the given one's pictures."""
+    """Two classes taken for each other; ``share`` is of the given one's images."""
 
     given: str
     predicted: str
@@ -76,7 +76,7 @@ class ClassScoresView:
         interval: macro-F1's, empty where there is none.
         accuracy_interval: likewise.
         words: the scores in a sentence.
-        absent: the sentence on classes without a picture, or empty.
+        absent: the sentence on classes without an image, or empty.
         layout: where the matrix stands.
         upright: the matrix's column names are.
         long: the table scrolls by itself.
@@ -144,7 +144,7 @@ def class_scores(name: str, anchor: str, scores: LabellingScores) -> ClassScores
 
 
 def absent_in_words(names: Sequence[str], ceiling: float | None = None) -> str:
-    """The classes that no picture of the split has, in words; empty where there are none.
+    """The classes that no image of the split has, in words; empty where there are none.
 
     Args:
         names: theirs.
@@ -156,12 +156,12 @@ def absent_in_words(names: Sequence[str], ceiling: float | None = None) -> str:
     more = f" and {len(names) - _NAMED_ABSENT:,} more" if len(names) > _NAMED_ABSENT else ""
     most = "" if ceiling is None else f" Macro-F1 is at most {score_text(ceiling)} here."
     if len(names) == 1:
-        return f"One declared class has no picture in this split and counts as F1 0: {listed}.{most}"
-    return f"{len(names):,} declared classes have no picture in this split and count as F1 0: {listed}{more}.{most}"
+        return f"One declared class has no image in this split and counts as F1 0: {listed}.{most}"
+    return f"{len(names):,} declared classes have no image in this split and count as F1 0: {listed}{more}.{most}"
 
 
 def _scores_in_words(scores: LabellingScores) -> str:
-    words = f"{plural(len(scores.classes), 'class', 'classes')}, {plural(scores.num_images, 'picture', 'pictures')}"
+    words = f"{plural(len(scores.classes), 'class', 'classes')}, {plural(scores.num_images, 'image', 'images')}"
     for name, value, value_ci in (
         ("accuracy", scores.accuracy, scores.accuracy_ci),
         ("macro-F1", scores.macro_f1, scores.macro_f1_ci),
@@ -176,10 +176,10 @@ def _number_in_words(number: RegressionError | None) -> str:
         return ""
     bias = number.bias
     side = f"{amount_text(abs(bias))} too {'high' if bias > 0 else 'low'} in the mean" if bias else "right in the mean"
-    pictures = plural(number.num_images, "picture", "pictures")
+    images = plural(number.num_images, "image", "images")
     return (
         f" The number that the answer amounts to (each class’s probability times its mean number among the training "
-        f"pictures) is {error_text(number)} off, and {side}, on the {pictures} whose number is known."
+        f"images) is {error_text(number)} off, and {side}, on the {images} whose number is known."
     )
 
 

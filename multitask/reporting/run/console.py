@@ -70,7 +70,7 @@ def show_report(report: RunReport) -> None:
     for note in image_notes(report.images):
         say(note)
     if not report.joint.num_images:
-        say("joint: unknown, since no picture has all its labels")
+        say("joint: unknown, since no image has all its labels")
     else:
         _show_absent(report.joint, report.empty_cells or EmptyCells((), (), ()))
     for name, scores in report.labellings.items():
@@ -80,7 +80,7 @@ def show_report(report: RunReport) -> None:
 
 
 def _show_absent(joint: LabellingScores, empty: EmptyCells) -> None:
-    """The classes that have no picture: in these images, or at all."""
+    """The classes that have no image: in these images, or at all."""
     elsewhere = [name for name in joint.absent_classes if name not in set(empty.never)]
     if elsewhere:
         ceiling = f"; macro-F1 is at most {score(joint.ceiling)} here" if joint.ceiling is not None else ""

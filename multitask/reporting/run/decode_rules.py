@@ -65,7 +65,7 @@ def rules_view(found: DecodeComparison | None) -> RulesView | None:
     if not found:
         return None
     fitted = found.fitted_on
-    where = f"{plural(fitted.num_groups, 'group', 'groups')} ({plural(fitted.num_images, 'picture', 'pictures')})"
+    where = f"{plural(fitted.num_groups, 'group', 'groups')} ({plural(fitted.num_images, 'image', 'images')})"
     if found.cross_fitted:
         how = (
             f"Each rule was fitted on the validating {where}, and is scored on the same cross-fitted: what is said of "

@@ -1,4 +1,4 @@
-"""Classes without pictures, in words: what they cost, and what to write if they cannot occur."""
+"""Classes without images, in words: what they cost, and what to write if they cannot occur."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def never_in_words(names: Sequence[str], num_possible: int) -> str:
     have, they, count, are = ("has", "it", "counts", "is") if num == 1 else ("have", "they", "count", "are")
     ceiling = score_text(1 - num / num_possible)
     return (
-        f"{num:,} of {plural(num_possible, 'class', 'classes')} {have} no picture in any split: {listed}. "
+        f"{num:,} of {plural(num_possible, 'class', 'classes')} {have} no image in any split: {listed}. "
         f"{they.capitalize()} {count} as F1 0, so that macro-F1 is at most {ceiling}. If {they} "
         f"cannot occur, labels.impossible should say so: {they} {are} then neither answered nor counted."
     )
 
 
 def impossible_yaml(selections: Sequence[Mapping[str, str]]) -> str:
-    """The lines for a config by which classes without pictures are declared impossible; empty where there are none."""
+    """The lines for a config by which classes without images are declared impossible; empty where there are none."""
     if not selections:
         return ""
     text = dump_yaml({"labels": {"impossible": [dict(selection) for selection in selections[:ROWS]]}})

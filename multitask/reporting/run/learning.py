@@ -116,15 +116,15 @@ def _note(history: History, compares: bool) -> str:
             "smoothing and the like), “val” the plain negative log-likelihood. Compare their shapes, not their heights."
         )
     words = (
-        "Both losses are the mean negative log-likelihood of the label over the pictures that have one; the "
-        "table’s “objective” is the loss as configured. Train is taken as the epoch goes on, from augmented pictures "
-        "and with what is on in training alone, as dropout; validation after it, from pictures as they are and by the "
+        "Both losses are the mean negative log-likelihood of the label over the images that have one; the "
+        "table’s “objective” is the loss as configured. Train is taken as the epoch goes on, from augmented images "
+        "and with what is on in training alone, as dropout; validation after it, from images as they are and by the "
         "averaged weights, where there are any. So either may be the lower."
     )
     mixed = max((row.train and row.train.mixed) or 0.0 for row in history)
     if mixed:
         words += (
-            f" Up to {mixed:.0%} of an epoch’s batches were mixed: a mixed picture counts for both of its labels by "
+            f" Up to {mixed:.0%} of an epoch’s batches were mixed: a mixed image counts for both of its labels by "
             "their shares, which keeps train above 0."
         )
     return words
@@ -132,7 +132,7 @@ def _note(history: History, compares: bool) -> str:
 
 def _columns(compares: bool) -> tuple[str, ...]:
     own = ("objective", "train loss") if compares else ("train loss as configured",)
-    return (*own, "val loss", "macro-F1", "accuracy", "learning rate", "pictures/s", "seconds")
+    return (*own, "val loss", "macro-F1", "accuracy", "learning rate", "images/s", "seconds")
 
 
 def _epoch(row: EpochRecord, best_epoch: int | None, compares: bool) -> EpochRow:

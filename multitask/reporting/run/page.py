@@ -12,7 +12,7 @@ from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.evaluation.report_schema import ClassDistribution, RunReport, TrainingFacts
 from multitask.evaluation.scores import LabellingScores
 from multitask.progress import EpochRecord
-from multitask.reporting.html import EmbeddedImage, Mistake, Picture, embedded, render
+from multitask.reporting.html import CaptionedImage, EmbeddedImage, Mistake, embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.balance import balance_view
 from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
@@ -73,10 +73,10 @@ class ScoreRow:
 
 
 @dataclass(frozen=True)
-class ShownPicture:
-    """A picture and its words."""
+class ShownImage:
+    """An image with the words under it."""
 
-    picture: Picture
+    caption: str
     image: EmbeddedImage
 
 
@@ -94,7 +94,7 @@ def render_report(
     report: RunReport,
     history: Sequence[EpochRecord],
     *,
-    augmented: Sequence[Picture] = (),
+    augmented: Sequence[CaptionedImage] = (),
     mistakes: Sequence[Mistake] = (),
     fold_histories: Sequence[Sequence[EpochRecord]] = (),
     images_missing: str | None = None,
@@ -104,8 +104,8 @@ def render_report(
     Args:
         report: any score in it can be None.
         history: the rows of RUN/metrics.jsonl, one per epoch; empty for a run that was only evaluated, or in folds.
-        augmented: training pictures as the network sees them.
-        mistakes: wrongly predicted pictures; shown by falling confidence.
+        augmented: training images as the network sees them.
+        mistakes: wrongly predicted images; shown by falling confidence.
         fold_histories: each fold's history, of a run in folds.
         images_missing: why no image can be shown, in a line; None where they can.
 
@@ -137,8 +137,8 @@ def render_report(
         splits=_splits(report.class_distribution or {}),
         never=never_in_words(report.empty_cells.never, len(report.joint.classes)) if report.empty_cells else "",
         impossible=impossible_yaml(report.empty_cells.impossible) if report.empty_cells else "",
-        pictures_missing=images_missing,
-        augmented=[ShownPicture(picture, embedded(picture.pixels)) for picture in augmented],
+        images_missing=images_missing,
+        augmented=[ShownImage(shown.caption, embedded(shown.pixels)) for shown in augmented],
         mistakes=[
             ShownMistake(mistake, embedded(mistake.pixels), *_wrong_parts(mistake, tuple(report.tasks)))
             for mistake in sorted(mistakes, key=lambda mistake: -mistake.confidence)
@@ -150,7 +150,7 @@ def _reading(report: RunReport) -> list[str]:
     """The report in two or three plain sentences."""
     joint, attribution = report.joint, report.attribution
     macro_f1 = joint.macro_f1
-    where = f"on {plural(report.num_images, 'picture', 'pictures')}"
+    where = f"on {plural(report.num_images, 'image', 'images')}"
     where += f" of {plural(report.num_groups, 'group', 'groups')}"
     if macro_f1 is None:
         return [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]
@@ -163,7 +163,7 @@ def _reading(report: RunReport) -> list[str]:
             f"{name} {'for' if place else 'accounts for'} {score_text(lost[name])}" for place, name in enumerate(order)
         ]
         if attribution.absent:
-            shares.append(f"classes without a picture for {score_text(attribution.absent)}")
+            shares.append(f"classes without an image for {score_text(attribution.absent)}")
         sentences.append(f"Of the {score_text(1 - macro_f1)} that it lacks to 1, {', '.join(shares)}.")
     if report.crop:
         sentences.append(crop_text(report.crop))
@@ -249,7 +249,7 @@ def _distributions(report: RunReport) -> list[DistributionView]:
 def _commonest(
     names: Sequence[str], counts: Mapping[str, Sequence[int]], most: int
 ) -> tuple[list[str], dict[str, Sequence[int]]]:
-    """Of so many classes those with the most pictures in all splits together, and their counts."""
+    """Of so many classes those with the most images in all splits together, and their counts."""
     chosen = np.argsort(-np.sum(list(counts.values()), axis=0), kind="stable")[:most]
     return [names[place] for place in chosen], {
         split: [row[place] for place in chosen] for split, row in counts.items()
@@ -258,7 +258,7 @@ def _commonest(
 
 def _splits(splits: Mapping[str, ClassDistribution]) -> str:
     sizes = (
-        f"{name}: {plural(split.num_images, 'picture', 'pictures')} of {plural(split.num_groups, 'group', 'groups')}"
+        f"{name}: {plural(split.num_images, 'image', 'images')} of {plural(split.num_groups, 'group', 'groups')}"
         for name, split in splits.items()
     )
     return "; ".join(sizes) + "."

@@ -39,7 +39,7 @@ _LEVEL = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
 
 
 def reliability(bins: Sequence[ReliabilityBin], *, key: str, label: str) -> str:
-    """Accuracy against confidence, bin by bin, above the number of pictures in each bin.
+    """Accuracy against confidence, bin by bin, above the number of images in each bin.
 
     Args:
         bins: in order.
@@ -82,7 +82,7 @@ def reliability(bins: Sequence[ReliabilityBin], *, key: str, label: str) -> str:
         below.set(xlim=(0, 1), ylim=(0, max([*counts, 1])))
         below.set_yticks([0, max([*counts, 1])])
         below.set_xlabel("confidence (probability of the predicted class)")
-        name_y(below, "pictures in the bin", LEFT_PX, lift=10)
+        name_y(below, "images in the bin", LEFT_PX, lift=10)
         for axis in (axes.xaxis, axes.yaxis, below.xaxis):
             score_ticks(axis, 5)
         return to_svg(fig, key, label)
@@ -112,7 +112,7 @@ def distribution(names: Sequence[str], splits: Mapping[str, Sequence[int]], *, k
         name_rows(axes, [shorten(name) for name in names], left)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
-        axes.set_xlabel("share of the split’s pictures")
+        axes.set_xlabel("share of the split’s images")
         axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, borderaxespad=0.2, handlelength=1.6
         )
@@ -127,7 +127,7 @@ def attribution(
     Args:
         lost: per task, its Shapley share of the loss, in the order of the palette.
         gains: per task, the joint macro-F1's rise if it alone were always answered right.
-        absent: the share lost to classes that have no picture, which is no task's doing.
+        absent: the share lost to classes that have no image, which is no task's doing.
         key: a prefix for the SVG's ids, unique on the page.
         label: the plot in words.
     """

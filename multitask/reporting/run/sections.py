@@ -35,7 +35,7 @@ class UnseenView:
 
 @dataclass(frozen=True)
 class FoldRow:
-    """A fold's row: ``counts`` of groups and pictures, ``scores`` joint and by task, the best epoch of how many."""
+    """A fold's row: ``counts`` of groups and images, ``scores`` joint and by task, the best epoch of how many."""
 
     fold: int
     counts: tuple[str, ...]
@@ -56,8 +56,8 @@ def unseen_scores(found: UnseenScores | None) -> UnseenView | None:
     if not found:
         return None
     num = len(found.classes)
-    pictures = f"{plural(found.num_images, 'picture', 'pictures')} of {plural(found.num_groups, 'group', 'groups')}"
-    words = f"{plural(num, 'class', 'classes')} had no picture to train on; here {pictures} belong to "
+    images = f"{plural(found.num_images, 'image', 'images')} of {plural(found.num_groups, 'group', 'groups')}"
+    words = f"{plural(num, 'class', 'classes')} had no image to train on; here {images} belong to "
     words += f"{'it' if num == 1 else 'them'}. "
     if found.macro_f1 is None:
         words += "So there is no score of what was never trained on."

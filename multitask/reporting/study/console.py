@@ -208,8 +208,7 @@ def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) ->
     """A row per confirmed trial, the figures of winner and base, and what they mean in sentences."""
     level = f"{100 * confirmation.level:.3g}%"
     size = (
-        f"{plural(confirmation.num_images, 'picture', 'pictures')} of "
-        f"{plural(confirmation.num_groups, 'group', 'groups')}"
+        f"{plural(confirmation.num_images, 'image', 'images')} of {plural(confirmation.num_groups, 'group', 'groups')}"
     )
     trained = f"{plural(confirmation.num_seeds, 'seed', 'seeds')} × {plural(confirmation.num_folds, 'fold', 'folds')}"
     say()

@@ -206,7 +206,7 @@ def _confirmation(found: ConfirmationReport | None, study: StudyTrials) -> _Conf
             differences.append(Interval(name, difference.value, *bounds, full=difference.beyond_noise, strong=winner))
         rows.append(Row.of(name, *_confirmed_texts(row, tasks), strong=winner))
     seeds = plural(found.num_seeds, "fresh seed", "fresh seeds")
-    images = plural(found.num_images, "picture", "pictures")
+    images = plural(found.num_images, "image", "images")
     groups = plural(found.num_groups, "group", "groups")
     return _ConfirmationView(
         found=found,

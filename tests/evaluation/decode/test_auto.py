@@ -135,7 +135,7 @@ def test_a_lead_within_a_standard_error_is_not_followed() -> None:
     free[200:390] = 1 - free[200:390]
     found = pick({"simple": simple, "free": free}, classes, np.arange(1000), space)
     assert (found.name, found.best) == ("simple", "free")
-    # 10 pictures of 1000 ahead, and the difference of 390 coins has a standard deviation of 390 ** .5 = 19.7.
+    # 10 images of 1000 ahead, and the difference of 390 coins has a standard deviation of 390 ** .5 = 19.7.
     assert found.gap == pytest.approx(0.01, abs=1e-3)
     assert found.error == pytest.approx(0.0197, abs=1e-3)
 

@@ -14,7 +14,7 @@ from multitask.labels import LabelSpace
 
 
 def shuffled(known: LabelledOutputs, seed: int) -> LabelledOutputs:
-    """The same pictures with the labels of others."""
+    """The same images with the labels of others."""
     order = np.random.default_rng(seed).permutation(len(known))
     return LabelledOutputs(known.outputs, known.labels[order], known.groups)
 

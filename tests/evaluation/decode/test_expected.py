@@ -36,11 +36,11 @@ def test_it_comes_near_the_best_of_all_answers(seed: int, size: int, rows: int) 
     found = promised(probs, decide(probs, *optimise(probs, space)))
     best = max(promised(probs, np.array(answers)) for answers in itertools.product(range(size), repeat=rows))
     assert promised(probs, probs.argmax(axis=0)) - 1e-12 <= found <= best + 1e-12
-    # So few pictures leave no room between one answer and the next; with more the gap closes, as below.
+    # So few images leave no room between one answer and the next; with more the gap closes, as below.
     assert found >= best - 0.12
 
 
-def test_with_two_classes_and_many_pictures_it_is_the_best_cut() -> None:
+def test_with_two_classes_and_many_images_it_is_the_best_cut() -> None:
     """The best answer of two classes cuts the list sorted by probability, so every answer can be tried."""
     space = LabelSpace([Task("size", ("s", "l"))])
     for seed in range(5):

@@ -56,7 +56,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_page(root: Path) -> Path:
-    """The page of what is made up, and its pictures, in a folder."""
+    """The page of what is made up, and its images, in a folder."""
     audit = made_up()
     images = sorted({image for one in audit.suspects for image in one.images})
     for number, image in enumerate(images):

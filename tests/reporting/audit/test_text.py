@@ -41,16 +41,14 @@ def test_how_many_are_probably_wrong_stands_first(confidences: tuple[float, ...]
 
 
 def test_a_good_network_is_said_to_agree_and_blamed_for_nothing() -> None:
-    assert audit_sentences(audit(0.9))[1:] == [
-        "Networks that never saw the pictures agree with .980 of the mask labels."
-    ]
+    assert audit_sentences(audit(0.9))[1:] == ["Networks that never saw the images agree with .980 of the mask labels."]
 
 
 def test_a_weak_networks_suspects_are_its_own_errors() -> None:
     weak = replace(HEAD, head="joint", accuracy=0.04, commonest=0.06, beats_commonest=False)
     found = audit_sentences(audit(0.1, heads=(HEAD, weak)))
     assert found[1] == (
-        "Networks that never saw the pictures agree with .980 of the mask labels, .040 of the whole classes."
+        "Networks that never saw the images agree with .980 of the mask labels, .040 of the whole classes."
     )
     assert found[2] == (
         "One fixed answer would do as well within noise (joint .060): such suspects are rather the networks’ own "

@@ -35,12 +35,12 @@ SPACE = LabelSpace.from_settings(LabelSettings.model_validate(SETTINGS))
 
 
 def make_samples(root: Path, num: int = 12) -> Samples:
-    """Pictures of blurred noise, two in each of ``num // 2`` groups; each group is 10 years above the last."""
+    """Images of blurred noise, two in each of ``num // 2`` groups; each group is 10 years above the last."""
     rng = np.random.default_rng(0)
     images = []
     for index in range(num):
         noise = Image.fromarray(rng.integers(0, 256, (16, 12, 3), dtype=np.uint8)).resize((96, 128))
-        images.append(f"picture-{index}-of-the-{'longest_' * 4}name.png")
+        images.append(f"image-{index}-of-the-{'longest_' * 4}name.png")
         noise.save(root / images[-1])
     return Samples.from_values(
         SPACE,
@@ -63,12 +63,12 @@ def make(root: Path, *, leak: bool = True, broken: bool = True) -> Inspection:
 
 
 class Text(HTMLParser):
-    """The words of a page's sections, and the addresses of its pictures."""
+    """The words of a page's sections, and the addresses of its images."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
         self.sections: dict[str, str] = {}
-        self.pictures: dict[str, list[str]] = {}
+        self.images: dict[str, list[str]] = {}
         self._section = "header"
         self.feed(page)
 
@@ -77,7 +77,7 @@ class Text(HTMLParser):
         if tag == "section":
             self._section = found["id"]
         if tag == "img":
-            self.pictures.setdefault(self._section, []).append(found["src"])
+            self.images.setdefault(self._section, []).append(found["src"])
 
     def handle_data(self, data):
         self.sections[self._section] = f"{self.sections.get(self._section, '')} {data}"
@@ -98,17 +98,17 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
 
 def test_sentences_say_what_whoever_trains_must_know(found, clean):
     assert sentences(found) == [
-        "12 pictures of 6 groups: 8 of 4 train, 4 of 2 validate.",
-        "1 picture cannot be read: training stops at the first of them.",
-        "4 pictures were found under two groups, in 2 sets of groups.",
+        "12 images of 6 groups: 8 of 4 train, 4 of 2 validate.",
+        "1 image cannot be read: training stops at the first of them.",
+        "4 images were found under two groups, in 2 sets of groups.",
         "1 set is on both sides of the split: a leak.",
         "Their labels contradict each other: age.",
         "No group trains round/>=60, <b>square/<30, <b>square/30-60, <b>square/>=60.",
-        "3 of 6 classes have no picture in any split: <b>square/<30, <b>square/30-60, <b>square/>=60. They count as F1 "
+        "3 of 6 classes have no image in any split: <b>square/<30, <b>square/30-60, <b>square/>=60. They count as F1 "
         "0, so that macro-F1 is at most .500. If they cannot occur, labels.impossible should say so: they are then "
         "neither answered nor counted.",
     ]
-    assert sentences(clean)[1:3] == ["All of them can be read.", "No picture was found under two groups."]
+    assert sentences(clean)[1:3] == ["All of them can be read.", "No image was found under two groups."]
 
 
 def test_tasks_per_group_are_named_and_who_declared_them(clean):
@@ -128,28 +128,27 @@ def test_the_page_shows_what_was_found_and_escapes_names(found):
     assert "a <set>" in text.words("header")
     assert "1 set is on both sides" in text.words("header")
     assert "No group trains 4 of the classes" in text.words("classes")
-    # class; then groups and pictures that train and that validate
+    # class; then groups and images that train and that validate
     assert re.search(r"round/ <30 1 2 0 0 round/ 30-60 3 6 0 0 round/ >=60 0 0 2 4 ", text.words("classes"))
     assert re.search(r"all 4 8 2 4$|all 4 8 2 4 ", text.words("classes"))
-    assert "From 20 (2 pictures) to 70 (2), half below 45." in text.words("numbers")
+    assert "From 20 (2 images) to 70 (2), half below 45." in text.words("numbers")
     copies = text.words("copies")
     assert (
-        "Leak: group-0 (train) = group-5 (val) 1 pair of pictures: 1 the same to the byte. Labels differ: age."
-        in copies
+        "Leak: group-0 (train) = group-5 (val) 1 pair of images: 1 the same to the byte. Labels differ: age." in copies
     )
-    assert "group-1 (train) = group-2 (train) 1 pair of pictures: 1 nearly the same" in copies
+    assert "group-1 (train) = group-2 (train) 1 pair of images: 1 nearly the same" in copies
     assert copies.index("group-5") < copies.index("group-2")
-    assert len(text.pictures["copies"]) == 4
-    assert "cannot be read as a picture: not a picture" in text.words("unreadable")
+    assert len(text.images["copies"]) == 4
+    assert "cannot be read as an image: not an image" in text.words("unreadable")
     assert "PNG RGB 96 × 128 10" in text.words("looks")
-    assert len(text.pictures["samples"]) == 11
-    assert len(text.pictures["means"]) == 1 + 3 + 3
+    assert len(text.images["samples"]) == 11
+    assert len(text.images["means"]) == 1 + 3 + 3
 
 
 def test_the_page_needs_no_other_file(found):
     page = render_inspection(found, "set", CREATED)
     assert "<script" not in page
-    assert all(source.startswith("data:image/jpeg;base64,") for row in Text(page).pictures.values() for source in row)
+    assert all(source.startswith("data:image/jpeg;base64,") for row in Text(page).images.values() for source in row)
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", page)
 
 
@@ -161,32 +160,30 @@ def test_a_page_of_a_clean_set_without_numbers(clean):
     assert text.words("unreadable").endswith("There is none.")
 
 
-def test_a_page_of_pictures_none_of_which_can_be_read(tmp_path):
+def test_a_page_of_images_none_of_which_can_be_read(tmp_path):
     samples = make_samples(tmp_path, 4)
     for path in samples.paths():
         path.write_bytes(b"")
     found = inspect(samples, Split(np.arange(4), np.arange(0)), 0)
     text = Text(render_inspection(found, "set", CREATED))
-    assert text.pictures == {}
-    assert "4 pictures cannot be read" in text.words("header")
+    assert text.images == {}
+    assert "4 images cannot be read" in text.words("header")
 
 
 def test_the_page_shows_what_the_network_sees(tmp_path):
     found = inspect(make_samples(tmp_path), Split(np.arange(8), np.arange(8, 12)), 0, network=Preprocessing((64, 64)))
     text = Text(render_inspection(found, "data", CREATED))
     assert "25.0% of the height: cut off" in text.sections["framing"]
-    assert len(text.pictures["framing"]) == 2 * 6
-    told = (
-        "data.fit: crop: 100% of 12 pictures are cut to become 64 × 64 px (width × height): 0 at the sides, 12 at top"
-    )
+    assert len(text.images["framing"]) == 2 * 6
+    told = "data.fit: crop: 100% of 12 images are cut to become 64 × 64 px (width × height): 0 at the sides, 12 at top"
     assert any(sentence.startswith(told) for sentence in sentences(found))
     fitting = inspect(found.samples, Split(np.arange(8), np.arange(8, 12)), 0, network=Preprocessing((128, 96)))
-    assert "All pictures have the shape of the network's 96 × 128 px (width × height)." in sentences(fitting)
+    assert "All images have the shape of the network's 96 × 128 px (width × height)." in sentences(fitting)
 
 
-def test_files_that_are_no_pictures_are_counted(clean):
+def test_files_that_are_no_images_are_counted(clean):
     found = replace(clean, samples=replace(clean.samples, other_files={".db": 1, ".txt": 1_200}))
-    assert sentences(found)[-1] == "1,201 other files beside them are no picture: .txt 1,200, .db 1."
+    assert sentences(found)[-1] == "1,201 other files beside them are no image: .txt 1,200, .db 1."
 
 
 def test_long_lists_are_cut_and_say_so(found, monkeypatch):
@@ -209,7 +206,7 @@ def test_the_console_says_the_same(found, monkeypatch):
         assert sentence in text
     assert re.search(r"^round/30-60 +3 +6 +0 +0$", text, re.M)
     assert "  group-0 (train) = group-5 (val): 1 pairs" in text
-    assert re.search(r"^  picture-7-.*name\.png: cannot be read as a picture", text, re.M)
+    assert re.search(r"^  image-7-.*name\.png: cannot be read as an image", text, re.M)
 
 
 @needs_chromium

@@ -38,7 +38,7 @@ def test_cells_say_count_share_and_whether_they_are_right():
     assert view.matrix[0].cells[1] == MatrixCell(
         count=1, shade=f"{0.1**plots.SHADE_POWER:.2f}", look="wrong", words="given c0, predicted c1: .100 of 10"
     )
-    assert view.words == "3 classes, 14 pictures; accuracy .750 (95% .500 to .900); macro-F1 .700."
+    assert view.words == "3 classes, 14 images; accuracy .750 (95% .500 to .900); macro-F1 .700."
 
 
 @pytest.mark.parametrize(
@@ -69,5 +69,5 @@ def test_the_commonest_confusions_come_first_and_what_is_right_is_none():
 
 def test_absent_classes_in_words():
     assert absent_in_words([]) == ""
-    assert absent_in_words(["a"]).startswith("One declared class has no picture")
+    assert absent_in_words(["a"]).startswith("One declared class has no image")
     assert absent_in_words([str(number) for number in range(14)]).endswith("10, 11 and 2 more.")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from multitask.evaluation.report_schema import RunReport
 from multitask.progress import EpochRecord
-from multitask.reporting.html import Mistake, Picture
+from multitask.reporting.html import CaptionedImage, Mistake
 from multitask.reporting.run import curves as learning
 from multitask.reporting.run import plots
 from multitask.reporting.run.page import render_report
@@ -181,7 +181,7 @@ def render(tasks, **changes):
     arguments = {
         "report": make_report(tasks),
         "history": make_history(tasks),
-        "augmented": [Picture(make_pixels(9), "wear <b>")],
+        "augmented": [CaptionedImage(make_pixels(9), "wear <b>")],
         "mistakes": make_mistakes(tasks),
     } | changes
     report, history = arguments.pop("report"), arguments.pop("history")
@@ -263,7 +263,7 @@ def test_ids_are_unique_and_every_reference_resolves(rendered):
     assert set(wanted) <= set(ids)
 
 
-def test_plots_tables_and_pictures_are_described(rendered):
+def test_plots_tables_and_images_are_described(rendered):
     tasks, source = rendered
     page = Page(source)
     drawn = page.all("svg")
@@ -271,7 +271,7 @@ def test_plots_tables_and_pictures_are_described(rendered):
     assert all(plot["attrs"]["role"] == "img" and plot["attrs"]["aria-label"] for plot in drawn)
     assert len(page.all("caption")) == len(page.all("table")) == 4 + 2 * (len(tasks) + 1)
     assert all("scope" in cell["attrs"] for cell in page.all("th"))
-    assert all(picture["attrs"]["alt"] for picture in page.all("img"))
+    assert all(image["attrs"]["alt"] for image in page.all("img"))
     scrollers = [each for each in page.all("div") if "scroll" in each["attrs"].get("class", "").split()]
     assert scrollers
     assert all(each["attrs"].get("tabindex") == "0" and each["attrs"].get("aria-label") for each in scrollers)
@@ -292,10 +292,10 @@ def test_reading_and_cards_say_what_the_data_say(undrawn):
     report["attribution"] |= {"lost": {"mask": 0.003, "gender": 0.03, "age": 0.08}, "absent": 0.007}
     page = Page(render(MASK, report=report))
     assert page.one("p", class_="lede")["text"] == (
-        "Joint macro-F1 .880 (95% .800 to .920) on 350 pictures of 50 groups. "
+        "Joint macro-F1 .880 (95% .800 to .920) on 350 images of 50 groups. "
         "Of the .120 that it lacks to 1, age accounts for .080, gender for .030, mask for .003, "
-        "classes without a picture for .007. "
-        "One declared class has no picture in this split and counts as F1 0: wear/male/>=60."
+        "classes without an image for .007. "
+        "One declared class has no image in this split and counts as F1 0: wear/male/>=60."
     )
     assert "wear/male/>=60" in page.section("joint")
     cards = page.one("dl", class_="cards")["text"].split("\n")
@@ -348,7 +348,7 @@ def test_folds_have_a_row_and_a_curve_each(curves):
 def test_classes_never_trained_on_are_scored_beside_the_others(undrawn):
     given = in_folds(2)
     text = Page(render(MASK, **given)).section("unseen")
-    assert "2 classes had no picture to train on; here 12 pictures of 1 group belong to them." in text
+    assert "2 classes had no image to train on; here 12 images of 1 group belong to them." in text
     assert "never trained on.250.100 to .400" in text
     assert "trained on.750–" in text
     assert "wear/female/<30.900.800.850" in text
@@ -362,7 +362,7 @@ def test_many_absent_classes_are_counted_and_the_first_named(undrawn):
     report = make_report(TINY)
     report["joint"]["absent_classes"] = [f"absent {number}" for number in range(20)]
     text = Page(render(TINY, report=report)).section("joint")
-    assert "20 declared classes have no picture" in text
+    assert "20 declared classes have no image" in text
     assert "absent 11 and 8 more" in text
 
 
@@ -393,7 +393,7 @@ def test_rules_that_were_fitted_before_are_said_to_be(undrawn):
     for row in report["decode_rules"]["rules"]:
         row["in_sample"] = None
     section = Page(render(TINY, report=report | {"joint_term": None})).section("rules")
-    assert "were fitted on the run’s validating 50 groups (350 pictures)" in section
+    assert "were fitted on the run’s validating 50 groups (350 images)" in section
     assert "in sample" not in section.lower()
     assert "joint term" not in section
 
@@ -490,7 +490,7 @@ def test_losses_of_one_plot_are_of_one_quantity(curves):
     assert "12.0007.0002.200" in learning
 
 
-def test_mixed_training_pictures_are_owned_up_to(undrawn):
+def test_mixed_training_images_are_owned_up_to(undrawn):
     page = Page(render(TINY, history=with_likelihoods(make_history(TINY), mixed=0.25)))
     assert "Up to 25% of an epoch’s batches were mixed" in page.section("learning")
 
@@ -553,16 +553,16 @@ def test_every_metric_may_be_missing():
 def test_an_interval_may_be_missing(undrawn):
     report = make_report(TINY)
     report["joint"]["macro_f1_ci"] = report["joint"]["accuracy_ci"] = None
-    assert "Joint macro-F1 .880 on 350 pictures" in render(TINY, report=report)
+    assert "Joint macro-F1 .880 on 350 images" in render(TINY, report=report)
 
 
-def test_mistakes_fall_by_confidence_each_with_its_own_picture(undrawn):
+def test_mistakes_fall_by_confidence_each_with_its_own_image(undrawn):
     mistakes = make_mistakes(TINY, 4)
     page = Page(render(TINY, mistakes=mistakes, augmented=()))
     shown = page.all("img")
-    assert [picture["attrs"]["alt"].split(",")[0] for picture in shown] == ["3.jpg", "2.jpg", "1.jpg", "0.jpg"]
-    for picture, mistake in zip(shown, reversed(mistakes), strict=True):
-        data = base64.b64decode(picture["attrs"]["src"].partition(",")[2])
+    assert [image["attrs"]["alt"].split(",")[0] for image in shown] == ["3.jpg", "2.jpg", "1.jpg", "0.jpg"]
+    for image, mistake in zip(shown, reversed(mistakes), strict=True):
+        data = base64.b64decode(image["attrs"]["src"].partition(",")[2])
         pixels = np.asarray(Image.open(io.BytesIO(data)), dtype=float)
         assert pixels.shape == (128, 96, 3)
         assert np.corrcoef(pixels.mean(2).ravel(), mistake.pixels.mean(2).ravel())[0, 1] > 0.8
@@ -586,14 +586,14 @@ def test_a_group_that_the_path_names_is_not_named_twice(undrawn):
     assert "group" not in text
 
 
-def test_the_reason_stands_where_pictures_could_not_be_read(undrawn):
+def test_the_reason_stands_where_images_could_not_be_read(undrawn):
     page = Page(render(TINY, augmented=(), mistakes=(), images_missing="data.root: /gone <is> no folder"))
     ids = [section["attrs"]["id"] for section in page.all("section")]
     links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
     assert links == [f"#{anchor}" for anchor in ids]
-    assert ids[-3:] == ["distribution", "pictures", "training"]
-    assert "could not be read" in page.section("pictures")
-    assert page.section("pictures").endswith("/gone <is> no folder")
+    assert ids[-3:] == ["distribution", "images", "training"]
+    assert "could not be read" in page.section("images")
+    assert page.section("images").endswith("/gone <is> no folder")
 
 
 def test_a_run_without_mistakes_says_so(undrawn):
@@ -610,8 +610,8 @@ def test_nothing_given_is_changed(undrawn):
 
 
 def test_a_full_page_is_below_three_megabytes():
-    pictures = [Picture(make_pixels(place), "wear") for place in range(24)]  # noise: the worst case for JPEG
-    assert len(render(MASK, augmented=pictures, mistakes=make_mistakes(MASK, 24))) < 3_000_000
+    images = [CaptionedImage(make_pixels(place), "wear") for place in range(24)]  # noise: the worst case for JPEG
+    assert len(render(MASK, augmented=images, mistakes=make_mistakes(MASK, 24))) < 3_000_000
 
 
 def test_another_process_gives_the_same_page_without_pyplot():
@@ -639,7 +639,7 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
     console.error = (...words) => errors.push(words.join(" "));
     addEventListener("load", () => parent.postMessage({
       name: location.hash.slice(1), window: document.documentElement.clientWidth,
-      page: document.documentElement.scrollWidth, pictures: document.images.length,
+      page: document.documentElement.scrollWidth, images: document.images.length,
       broken: [...document.images].filter(image => !image.naturalWidth).length,
       letters: Math.min(...[...document.querySelectorAll("svg text")].map(
         text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));"""
@@ -648,7 +648,7 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
         assert width - 20 <= row["window"] <= width, row  # a scroll bar may take some of it
         assert row["page"] <= row["window"], row
         assert row["letters"] >= 11, row
-        assert row["pictures"] == 4, row
+        assert row["images"] == 4, row
         assert row["broken"] == 0, row
         assert row["errors"] == [], row
 
@@ -662,5 +662,5 @@ def test_a_number_stands_where_a_task_is_made_of_one(undrawn):
     assert "number’s mean error" in tasks
     assert tasks.count("8.31 (95% 7.50 to 9.25)") == 1
     words = page.section("task-2")
-    assert "is 8.31 (95% 7.50 to 9.25) off, and 0.521 too low in the mean, on the 340 pictures" in words
+    assert "is 8.31 (95% 7.50 to 9.25) off, and 0.521 too low in the mean, on the 340 images" in words
     assert "off, and" not in page.section("task-0")

@@ -125,7 +125,7 @@ def test_attribution_without_absent_classes_or_with_an_unknown_head():
     assert "age" not in texts(svg)
 
 
-def test_reliability_draws_one_point_per_bin_that_has_pictures():
+def test_reliability_draws_one_point_per_bin_that_has_images():
     point = r"fill: var\(--blue, #0072B2\); stroke: var\(--paper"
     assert len(re.findall(point, draw_reliability())) == 2
     empty = [replace(row, count=0, confidence=None, accuracy=None) for row in BINS]

@@ -344,7 +344,7 @@ class TestImportances:
 class TestConfirmation:
     def test_a_row_per_trial(self, show):
         lines = section(
-            show(report(confirmation=CONFIRMATION)), "confirmed on 3 seeds × 5 folds, 987 pictures of 141 groups"
+            show(report(confirmation=CONFIRMATION)), "confirmed on 3 seeds × 5 folds, 987 images of 141 groups"
         )
         assert lines == [
             "trial   study  confirmed            runs         difference (98.3%)   noise",

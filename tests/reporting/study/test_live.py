@@ -231,9 +231,9 @@ class TestLiveBar:
     def test_a_stage_has_a_bar_until_it_is_done(self):
         terminal = Terminal()
         progress = LiveStudyProgress(terminal.console)
-        done = progress.stage("reading pictures", 50, "pictures")
-        assert terminal.lines()[0].startswith("reading pictures ━")
-        assert "0/50 pictures" in terminal.lines()[0]
+        done = progress.stage("reading images", 50, "images")
+        assert terminal.lines()[0].startswith("reading images ━")
+        assert "0/50 images" in terminal.lines()[0]
         done(50)
         progress.begin(study())
         assert "reading" not in "\n".join(terminal.lines())
@@ -353,10 +353,10 @@ class TestPlain:
         assert lines_after(100) == []
 
     def test_stages_and_words(self, progress, written):
-        progress.stage("reading pictures", 50, "pictures")(50)
+        progress.stage("reading images", 50, "images")(50)
         progress.say("x" * 100)
         progress.close()
-        assert written.getvalue() == f"reading pictures: 50 pictures\n{'x' * 100}\n"
+        assert written.getvalue() == f"reading images: 50 images\n{'x' * 100}\n"
 
 
 PLAYED = """

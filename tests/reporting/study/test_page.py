@@ -442,7 +442,7 @@ def test_confirmation_says_its_sentences_and_shows_every_figure(drawn):
     page = Page(render_study(report))
     assert [each["text"] for each in page.all("p", class_="finding")] == [found["sentence"], found["luck_sentence"]]
     assert "with 3 fresh seeds, on as many of 5 folds" in page.section("confirmation")
-    assert "987 pictures of 141 groups" in page.section("confirmation")
+    assert "987 images of 141 groups" in page.section("confirmation")
     rows = page.rows("confirmation")
     assert "98.3% interval" in rows[0]
     figures = [".615", ".585", ".030", ".589", ".558 to .617", ".900", ".800", ".700", ".024", ".004 to .044", "yes"]

@@ -1,4 +1,4 @@
-"""What a run keeps of the images that validated it, so that sets and thresholds can be promised for new ones."""
+"""The scores of the images that validated a run, so that sets and thresholds can be promised for new ones."""
 
 from __future__ import annotations
 

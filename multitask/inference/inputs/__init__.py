@@ -1,4 +1,4 @@
-"""What a path on the command line can stand for, and the table of it."""
+"""The inputs that a path on the command line can stand for, and the table of them."""
 
 from multitask.inference.inputs.base import INPUTS, InputKind, InputOptions
 from multitask.inference.inputs.folder import ImageFolder

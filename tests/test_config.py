@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 
 from multitask.config import Config, load_config, read_config, scored_metrics
 from multitask.errors import UserError
+from multitask.losses import CLASS_WEIGHTS, ClassWeightSettings
+from multitask.model import SHARINGS, SharingSettings
 from multitask.settings import flatten, override, problems, validate
+from multitask.settings.extensions import temporary_extensions
 from multitask.settings.yaml_text import dump_yaml, parse_yaml, read_yaml
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
@@ -518,6 +521,39 @@ def test_how_images_are_read_is_checked(setting: dict[str, Any], message: str) -
     with pytest.raises(UserError) as caught:
         validate(Config, config, Path())
     assert str(caught.value).startswith(message)
+
+
+class HalvesSettings(SharingSettings):
+    """Two networks, as ``separate`` has one for each task."""
+
+    name: Literal["halves"] = "halves"
+
+    @property
+    def apart(self) -> bool:
+        return True
+
+
+class OfTwoSettings(ClassWeightSettings):
+    name: Literal["of_two"] = "of_two"
+
+    def raw(self, counts: Any) -> Any:
+        return np.array([1.0, 2.0])
+
+    def problems(self, classes: Sequence[str]) -> Iterator[str]:
+        if len(classes) != 2:
+            yield f"name: of_two is for two classes, found {len(classes)}"
+
+
+def test_rows_of_ones_own_are_asked_what_our_own_are() -> None:
+    with temporary_extensions():
+        SHARINGS["halves"], CLASS_WEIGHTS["of_two"] = HalvesSettings, OfTwoSettings
+        assert found({"model.sharing": "halves", "balancer": "gradnorm"}) == [
+            "balancer: gradnorm needs features that all heads share and train, but model.sharing is halves"
+        ]
+        assert found({"heads.gender.loss.class_weights": "of_two"}) == []
+        assert found({"heads.age.loss.class_weights": "of_two"}) == [
+            "heads.age.loss.class_weights.name: of_two is for two classes, found 3"
+        ]
 
 
 class TestSections:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, TypeAlias, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
+from multitask.evaluation.calibration import marginals
 from multitask.evaluation.decode import ModelOutputs
 from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
-from multitask.labels import LabelSpace
+from multitask.labels import JOINT, LabelSpace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+BoolArray: TypeAlias = NDArray[np.bool_]
+Column: TypeAlias = Sequence[str] | FloatArray | BoolArray
+"""The N values of a column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +37,9 @@ class Prediction:
         class_prob: its calibrated probability.
         probs: task -> label -> calibrated probability; over all classes, not only the predicted one's.
         class_probs: class -> calibrated probability; classes that cannot occur are left out.
+        sets: task, and ``class``, -> the labels that hold the right one with the coverage that was asked for, the most
+            probable first; None where none was. They need not hold the one in ``labels``.
+        ask: whether the class is not sure enough for the risk that was named; None where none was.
     """
 
     image: str
@@ -38,6 +48,8 @@ class Prediction:
     class_prob: float
     probs: dict[str, dict[str, float]]
     class_probs: dict[str, float]
+    sets: dict[str, tuple[str, ...]] | None = None
+    ask: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +61,17 @@ class PredictionBatch(Sequence[Prediction]):
         images: N names, each an image's path or its place among the images that were given.
         predicted: (N,) classes, as the run's decode rule decides.
         class_probs: (N, C) calibrated probabilities; rows sum to 1.
+        sets: per task, and for ``joint``, (N, C_t) bool, the labels in each image's set; None where no coverage was
+            asked for.
+        ask: (N,) bool, the images to be asked; None where no risk was named.
     """
 
     space: LabelSpace
     images: tuple[str, ...]
     predicted: IntArray
     class_probs: FloatArray
+    sets: Mapping[str, BoolArray] | None = None
+    ask: BoolArray | None = None
 
     @classmethod
     def of(cls, spec: InferenceSpec, outputs: ModelOutputs, images: Sequence[str]) -> PredictionBatch:
@@ -69,14 +86,24 @@ class PredictionBatch(Sequence[Prediction]):
         probs = posteriors(outputs, spec.temperatures, shifts)
         return cls(spec.space, tuple(images), spec.rule.decode(outputs), np.ascontiguousarray(probs.T))
 
+    def with_promises(self, promises: Promises) -> PredictionBatch:
+        """The same predictions with their sets, and whether to ask."""
+        confidences = self.class_probs[np.arange(len(self)), self.predicted]
+        sets = promises.sets({**self.probs, JOINT: self.class_probs})
+        return replace(self, sets=sets, ask=promises.ask(confidences))
+
     @classmethod
     def concatenate(cls, parts: Sequence[PredictionBatch], space: LabelSpace) -> PredictionBatch:
         """The predictions of several batches as one; of none, an empty one."""
+        sets = [part.sets for part in parts if part.sets is not None]
+        asked = [part.ask for part in parts if part.ask is not None]
         return cls(
             space,
             tuple(name for part in parts for name in part.images),
             np.concatenate([np.empty(0, dtype=np.int64), *(part.predicted for part in parts)]),
             np.concatenate([np.empty((0, space.num_classes)), *(part.class_probs for part in parts)]),
+            {name: np.concatenate([part[name] for part in sets]) for name in sets[0]} if sets else None,
+            np.concatenate(asked) if asked else None,
         )
 
     def __len__(self) -> int:
@@ -88,7 +115,14 @@ class PredictionBatch(Sequence[Prediction]):
     def __getitem__(self, index: slice) -> PredictionBatch: ...
     def __getitem__(self, index: int | slice) -> Prediction | PredictionBatch:
         if isinstance(index, slice):
-            return PredictionBatch(self.space, self.images[index], self.predicted[index], self.class_probs[index])
+            return replace(
+                self,
+                images=self.images[index],
+                predicted=self.predicted[index],
+                class_probs=self.class_probs[index],
+                sets=None if self.sets is None else {name: rows[index] for name, rows in self.sets.items()},
+                ask=None if self.ask is None else self.ask[index],
+            )
         return self._one(range(len(self))[index])
 
     def __iter__(self) -> Iterator[Prediction]:
@@ -102,12 +136,7 @@ class PredictionBatch(Sequence[Prediction]):
     @cached_property
     def probs(self) -> dict[str, FloatArray]:
         """Per task, (N, C_t) calibrated probabilities: the sums of its classes'."""
-        product = self.class_probs.reshape(-1, *self.space.sizes)
-        axes = range(1, self.space.num_tasks + 1)
-        return {
-            task.name: product.sum(axis=tuple(axis for axis in axes if axis != place))
-            for place, task in enumerate(self.space.tasks, start=1)
-        }
+        return marginals(self.class_probs, self.space)
 
     def to_pandas(self, probabilities: bool = False) -> pd.DataFrame:
         """A table with a row for each image.
@@ -117,22 +146,27 @@ class PredictionBatch(Sequence[Prediction]):
 
         Returns:
             Columns ``image``, each task, ``class``, ``p(TASK)`` and ``p(class)``; with all, ``p(TASK=LABEL)`` and
-            ``p(class=CLASS)`` too.
+            ``p(class=CLASS)`` too. Where a coverage was asked for, ``set(TASK)`` and ``set(class)``: the labels in
+            the set, the most probable first, joined by `` | ``; where a risk was named, ``ask``.
         """
         import pandas as pd
 
         return pd.DataFrame(self.columns(probabilities))
 
-    def columns(self, probabilities: bool = False) -> dict[str, Sequence[str] | FloatArray]:
+    def columns(self, probabilities: bool = False) -> dict[str, Column]:
         """As ``to_pandas``: column -> its N values."""
         rows = np.arange(len(self))
-        found: dict[str, Sequence[str] | FloatArray] = {"image": self.images}
+        found: dict[str, Column] = {"image": self.images}
         for task, column in zip(self.space.tasks, self.labels.T, strict=True):
             found[task.name] = [task.classes[label] for label in column]
         found["class"] = [self.space.class_names[index] for index in self.predicted]
         for task, column in zip(self.space.tasks, self.labels.T, strict=True):
             found[f"p({task.name})"] = self.probs[task.name][rows, column]
         found["p(class)"] = self.class_probs[rows, self.predicted]
+        for name in self.sets or ():
+            found[f"set({_shown(name)})"] = [" | ".join(self._set(name, row)) for row in range(len(self))]
+        if self.ask is not None:
+            found["ask"] = self.ask
         if probabilities:
             for task in self.space.tasks:
                 for label, name in enumerate(task.classes):
@@ -140,6 +174,16 @@ class PredictionBatch(Sequence[Prediction]):
             for index in np.flatnonzero(self.space.possible):
                 found[f"p(class={self.space.class_names[index]})"] = self.class_probs[:, index]
         return found
+
+    def _set(self, name: str, row: int) -> tuple[str, ...]:
+        """The labels of a task, or for ``joint`` the classes, in an image's set, the most probable first."""
+        assert self.sets is not None
+        if name == JOINT:
+            probs, names = self.class_probs[row], self.space.class_names
+        else:
+            probs, names = self.probs[name][row], self.space.tasks[self.space.task_names.index(name)].classes
+        inside = np.flatnonzero(self.sets[name][row])
+        return tuple(names[label] for label in inside[np.argsort(-probs[inside], kind="stable")])
 
     def _one(self, row: int) -> Prediction:
         space, index = self.space, int(self.predicted[row])
@@ -151,4 +195,11 @@ class PredictionBatch(Sequence[Prediction]):
             class_prob=float(probs[index]),
             probs={t.name: dict(zip(t.classes, self.probs[t.name][row].tolist(), strict=True)) for t in space.tasks},
             class_probs={space.class_names[here]: float(probs[here]) for here in np.flatnonzero(space.possible)},
+            sets=None if self.sets is None else {_shown(name): self._set(name, row) for name in self.sets},
+            ask=None if self.ask is None else bool(self.ask[row]),
         )
+
+
+def _shown(name: str) -> str:
+    """A labelling's name in predictions: a task's, or ``class``."""
+    return "class" if name == JOINT else name

@@ -14,6 +14,7 @@ from PIL import Image
 from multitask.errors import UserError, nearest, quoted
 from multitask.inference.engines import ENGINES, Engine
 from multitask.inference.prediction import Prediction, PredictionBatch
+from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import ImageInput, InputBatch, read_batches, read_now
 from multitask.labels import LabelSpace
@@ -99,12 +100,29 @@ class Predictor:
 
     @overload
     def predict(  # type: ignore[overload-overlap]  # an array is iterable too
-        self, images: ImageLike, batch_size: int | None = None
+        self,
+        images: ImageLike,
+        batch_size: int | None = None,
+        *,
+        coverage: float | None = None,
+        max_risk: float | None = None,
     ) -> Prediction: ...
     @overload
-    def predict(self, images: Iterable[ImageLike], batch_size: int | None = None) -> PredictionBatch: ...
     def predict(
-        self, images: ImageLike | Iterable[ImageLike], batch_size: int | None = None
+        self,
+        images: Iterable[ImageLike],
+        batch_size: int | None = None,
+        *,
+        coverage: float | None = None,
+        max_risk: float | None = None,
+    ) -> PredictionBatch: ...
+    def predict(
+        self,
+        images: ImageLike | Iterable[ImageLike],
+        batch_size: int | None = None,
+        *,
+        coverage: float | None = None,
+        max_risk: float | None = None,
     ) -> Prediction | PredictionBatch:
         """The predictions of images, by the run's decode rule, with calibrated probabilities.
 
@@ -112,25 +130,37 @@ class Predictor:
             images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them.
             batch_size: how many are computed at a time; None: as many as in training. It changes no prediction but
                 for rounding.
+            coverage: of the sets to give beside, as of ``promises``; None: no sets.
+            max_risk: above which ``ask`` says so, likewise; None: it says nothing.
 
         Returns:
             ``Prediction`` of one image, else ``PredictionBatch``.
 
         Raises:
-            UserError: an image cannot be read, or is none of these.
+            UserError: an image cannot be read, or is none of these; or as of ``promises``.
         """
+        promises = self.promises(coverage, max_risk)
         if _is_one(images):
-            return self.predict_batch(read_now(_input(images, 0), self._preprocessing))[0]
+            return self.predict_batch(read_now(_input(images, 0), self._preprocessing), promises)[0]
         assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
         inputs = (_input(image, place) for place, image in enumerate(images))
-        batches = [self.predict_batch(batch) for batch in self.batches(inputs, batch_size)]
+        batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
         return PredictionBatch.concatenate(batches, self.space)
+
+    def promises(self, coverage: float | None = None, max_risk: float | None = None) -> Promises:
+        """Prediction sets of a coverage and abstaining at a risk, for images of new groups.
+
+        The set of each task, and that of the class, holds the right label with at least the probability ``coverage``.
+        Of the images that are not to be asked at most the share ``max_risk`` is wrong. Arguments and errors as of
+        ``Promises.of``.
+        """
+        return Promises.of(self.space, self.spec.calibration, coverage, max_risk)
 
     def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Generator[InputBatch, None, None]:
         """Images read ahead, as of ``read_batches``."""
         return read_batches(inputs, self._preprocessing, batch_size or self.spec.batch_size)
 
-    def predict_batch(self, batch: InputBatch) -> PredictionBatch:
+    def predict_batch(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of the images of a batch.
 
         Raises:
@@ -138,14 +168,15 @@ class Predictor:
         """
         for error in batch.errors.values():
             raise error
-        return self.predict_readable(batch)
+        return self.predict_readable(batch, promises)
 
-    def predict_readable(self, batch: InputBatch) -> PredictionBatch:
+    def predict_readable(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of those images of a batch that could be read."""
         names = [item.name for item in batch.readable]
         if not names:
             return PredictionBatch.concatenate([], self.space)
-        return PredictionBatch.of(self.spec, self.engine.outputs(batch.pixels), names)
+        found = PredictionBatch.of(self.spec, self.engine.outputs(batch.pixels), names)
+        return found if promises is None else found.with_promises(promises)
 
 
 def _default_engine(path: Path) -> str:

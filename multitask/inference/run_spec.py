@@ -6,6 +6,8 @@ import hashlib
 
 import numpy as np
 
+from multitask.errors import UserError
+from multitask.evaluation.calibration import sizes_of
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.inference.spec import InferenceSpec, task_specs
 from multitask.runs.config import TrainedRun
@@ -24,6 +26,12 @@ def run_spec(trained: TrainedRun) -> InferenceSpec:
     folder, config = trained
     kept: FittedRules | None = read_rules(folder, config.evaluation())
     space, learned = config.space(), config.learned_space()
+    calibration = kept.calibration if kept else None
+    if calibration is not None:
+        try:
+            calibration.check(sizes_of(space))
+        except UserError as error:
+            raise UserError(f"{folder.decode}: is damaged: calibration.{error}") from None
     preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
     return InferenceSpec(
         run=folder.name,
@@ -43,6 +51,7 @@ def run_spec(trained: TrainedRun) -> InferenceSpec:
         rule=kept.rule() if kept else config.decode.unfitted(),
         temperatures=kept.temperatures if kept else {},
         shifts=kept.shifts if kept else {},
+        calibration=calibration,
         batch_size=config.training.batch_size,
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from multitask.data.crop import AnyCrop
 from multitask.data.settings import Background, FitName, Side, ValueRange
 from multitask.errors import UserError
+from multitask.evaluation.calibration import Calibration, sizes_of
 from multitask.evaluation.decode import AnyDecodeRule
 from multitask.evaluation.decode.base import check_widths
 from multitask.evaluation.decode.temperature import Temperature
@@ -64,6 +65,8 @@ class InferenceSpec(Settings):
     """Per head, and for ``joint``, as of ``fit_temperature``."""
     shifts: dict[str, tuple[Float, ...]]
     """Likewise, as of ``Priors.shifts``."""
+    calibration: Calibration | None = None
+    """What prediction sets and abstaining are calibrated by; None where fewer than two groups validated."""
     batch_size: PositiveInt
     """How many images are computed at a time where nobody says so."""
 
@@ -115,6 +118,8 @@ class InferenceSpec(Settings):
                 raise ValueError("heads: have other classes than tasks")
             spec.rule.check(spec.learned)
             check_widths("shifts", spec.shifts, spec.learned)
+            if spec.calibration is not None:
+                spec.calibration.check(sizes_of(spec.space))
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
         except (ValueError, RecursionError) as error:

@@ -28,7 +28,13 @@ def test_classes_that_cannot_occur_are_kept(spec: InferenceSpec) -> None:
     space = LabelSpace([Task("a", ("x", "y")), Task("b", ("u", "v"))], [{"a": "y", "b": "v"}])
     for heads in (space, space.flattened()):
         kept = spec.model_copy(
-            update={"tasks": task_specs(space), "heads": task_specs(heads), "impossible": (3,), "temperatures": {}}
+            update={
+                "tasks": task_specs(space),
+                "heads": task_specs(heads),
+                "impossible": (3,),
+                "temperatures": {},
+                "calibration": None,
+            }
         )
         again = InferenceSpec.from_json(kept.model_copy(update={"rule": type(spec.rule)()}).to_json(), "here")
         assert again.space.possible.tolist() == again.learned.possible.tolist() == [True, True, True, False]

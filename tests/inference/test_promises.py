@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from multitask.errors import UserError
+from multitask.evaluation.calibration import Calibration
+from multitask.inference.prediction import PredictionBatch
+from multitask.inference.predictor import Predictor
+from multitask.inference.promises import Promises
+from multitask.inference.spec import InferenceSpec
+from multitask.labels import LabelSpace, Task
+from multitask.runs.folder import RunFolder
+
+SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))], [{"size": "l", "colour": "blue"}])
+
+
+@pytest.fixture(scope="module")
+def predictor(trained_path: Path) -> Predictor:
+    return Predictor.load(trained_path)
+
+
+@pytest.fixture(scope="module")
+def images(trained_path: Path) -> list[Path]:
+    return sorted((trained_path.parent / "set").rglob("*.jpg"))[:5]
+
+
+def calibration_of(num: int) -> Calibration:
+    """Of ``num`` groups of an image each, as sure as right."""
+    rng = np.random.default_rng(1)
+    probs = rng.dirichlet(np.full(5, 0.2), num)
+    classes = (rng.random(num)[:, None] > probs.cumsum(axis=1)).sum(axis=1).clip(0, 4)
+    probs = np.concatenate([probs, np.zeros((num, 1))], axis=1)
+    return Calibration.of(SPACE, probs, SPACE.decode(classes), probs.argmax(axis=1), np.arange(num))
+
+
+def test_one_image_and_many_have_sets_and_are_asked(predictor: Predictor, images: list[Path]) -> None:
+    found = predictor.predict(images, coverage=0.7, max_risk=0.5)
+    one = predictor.predict(images[0], coverage=0.7, max_risk=0.5)
+    assert one.sets == found[0].sets
+    assert one.sets is not None
+    assert list(one.sets) == ["mask", "gender", "age", "class"]
+    assert one.sets["class"][0] in one.class_probs
+    assert one.ask is True  # so few groups prove nothing
+    columns = found.columns()
+    assert columns["set(mask)"][0] == " | ".join(one.sets["mask"])
+    assert list(columns["ask"]) == [True] * 5
+    table = found.to_pandas(probabilities=True)
+    assert list(table.columns)[9:14] == ["set(mask)", "set(gender)", "set(age)", "set(class)", "ask"]
+    assert found[1:3][0].sets == found[1].sets
+    assert len(found[1:3].ask) == 2
+    joined = PredictionBatch.concatenate([found[:2], found[2:]], predictor.space)
+    assert joined.columns()["set(class)"] == columns["set(class)"]
+
+
+def test_what_was_not_asked_for_is_not_there(predictor: Predictor, images: list[Path]) -> None:
+    found = predictor.predict(images)
+    assert (found.sets, found.ask, found[0].sets, found[0].ask) == (None, None, None, None)
+    assert not [name for name in found.columns() if name.startswith("set") or name == "ask"]
+    assert predictor.predict([], coverage=0.7).columns()["image"] == ()
+
+
+def test_sets_hold_what_is_as_probable_as_the_thresholds_the_most_probable_first() -> None:
+    promises = Promises.of(SPACE, calibration_of(400), coverage=0.9)
+    rng = np.random.default_rng(2)
+    probs = np.concatenate([rng.dirichlet(np.full(5, 0.3), 50), np.zeros((50, 1))], axis=1)
+    batch = PredictionBatch(SPACE, tuple(map(str, range(50))), probs.argmax(axis=1), probs).with_promises(promises)
+    for found in batch:
+        assert found.sets is not None
+        values = promises.thresholds["colour"].values
+        expected = {
+            name for name, value in zip(("red", "blue"), values, strict=True) if found.probs["colour"][name] >= value
+        }
+        assert set(found.sets["colour"]) == (expected or {max(found.probs["colour"], key=found.probs["colour"].get)})
+        order = [found.class_probs[name] for name in found.sets["class"]]
+        assert order == sorted(order, reverse=True)
+        assert "l/blue" not in found.sets["class"]
+        assert found.ask is None
+    assert len({len(found.sets["class"]) for found in batch if found.sets}) > 2
+
+
+def test_the_confident_are_answered_where_the_groups_prove_the_risk() -> None:
+    promises = Promises.of(SPACE, calibration_of(2000), max_risk=0.1)
+    assert promises.least_confidence is not None
+    assert 0.3 < promises.least_confidence < 0.9
+    assert (promises.note, promises.thresholds) == ("", {})
+    asked = promises.ask(np.array([0.2, promises.least_confidence, 0.99]))
+    assert asked is not None
+    assert asked.tolist() == [True, False, False]
+
+
+def test_a_risk_that_nothing_proves_is_a_note() -> None:
+    promises = Promises.of(SPACE, calibration_of(20), max_risk=0.01)
+    assert promises.note.startswith("max risk 0.01: no confidence is proven to keep it by the groups that validated")
+    asked = promises.ask(np.array([1.0]))
+    assert asked is not None
+    assert asked.all()
+
+
+def test_what_cannot_be_promised_is_refused_before_any_image_is_read(predictor: Predictor) -> None:
+    with pytest.raises(UserError, match=r"coverage 0.9: needs 9 groups that validate and whose mask is known, and the"):
+        predictor.predict("no-such-file.jpg", coverage=0.9)
+    with pytest.raises(UserError, match="coverage: must be above 0 and below 1, found 90"):
+        predictor.promises(coverage=90)
+    with pytest.raises(UserError, match="the run keeps no calibration"):
+        Promises.of(SPACE, None, max_risk=0.1)
+
+
+def test_the_specification_carries_it_and_refuses_a_damaged_one(predictor: Predictor, trained_path: Path) -> None:
+    good = predictor.spec
+    again = InferenceSpec.from_json(good.to_json(), "here")
+    assert again.calibration == good.calibration
+    assert again.calibration is not None
+    assert again.calibration.num_groups("joint") == RunFolder(trained_path).read_report().num_groups
+    other = good.model_copy(update={"calibration": calibration_of(20)})
+    with pytest.raises(UserError, match="here: labels: must be of age, gender, mask too"):
+        InferenceSpec.from_json(other.to_json(), "here")

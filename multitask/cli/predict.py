@@ -33,6 +33,12 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
     show_default=True,
     help="An image that cannot be read: write nothing, or a row with the reason, and exit with code 3.",
 )
+@click.option(
+    "--coverage", type=float, help="Write sets of labels that hold the right one with this probability, as 0.9."
+)
+@click.option(
+    "--max-risk", type=float, help="Write whether to ask a human, so that of the others at most this share is wrong."
+)
 @click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
 @click.option("--group-column", help="Of tables: the images' groups.")
 @click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group.")
@@ -57,6 +63,8 @@ def command(
     output: Path,
     probabilities: bool,
     on_error: str,
+    coverage: float | None,
+    max_risk: float | None,
     path_column: str,
     group_column: str | None,
     groups_by_folder: bool,
@@ -92,6 +100,7 @@ def command(
     inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
     check_output(output, inputs)
     predictor = Predictor.load(run, engine=engine, device=device, allow_extensions=allow_extensions)
+    promises = predictor.promises(coverage, max_risk)
     progress = make_progress(quiet)
     try:
         counts = predict_files(
@@ -102,6 +111,7 @@ def command(
             probabilities=probabilities,
             skip_unreadable=on_error == "skip",
             batch_size=batch_size,
+            promises=promises,
         )
     finally:
         progress.close()

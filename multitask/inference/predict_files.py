@@ -13,6 +13,7 @@ from multitask.errors import UserError
 from multitask.inference.inputs import NamedInputs
 from multitask.inference.outputs import RowLayout, Rows, open_writer, writer_of
 from multitask.inference.predictor import Predictor
+from multitask.inference.promises import Promises
 from multitask.progress import Progress
 
 
@@ -58,6 +59,7 @@ def predict_files(
     probabilities: bool = False,
     skip_unreadable: bool = False,
     batch_size: int | None = None,
+    promises: Promises | None = None,
 ) -> JobCounts:
     """Answers images and writes a row for each, in their order; a batch at a time, so that there may be millions.
 
@@ -69,6 +71,7 @@ def predict_files(
         probabilities: whether to write those of all labels and classes rather than of the predicted alone.
         skip_unreadable: whether an image that cannot be read becomes a row with the reason; else it is an error.
         batch_size: how many are computed at a time; None: as many as in training.
+        promises: the sets and the risk that were asked for, as of ``Predictor.promises``.
 
     Raises:
         UserError: an image cannot be read; the run's crop needs boxes and the inputs have none, or the other way
@@ -79,11 +82,14 @@ def predict_files(
     layout = RowLayout(probabilities, inputs.has_groups, skip_unreadable)
     if layout.errors and "error" in predictor.space.task_names:
         raise UserError("--on-error skip: its column error would be that of the task error; leave it out")
-    for note in inputs.notes:
+    for note in [*inputs.notes, *([promises.note] if promises is not None and promises.note else [])]:
         progress.note(note)
     images = unreadable = 0
     began = time.monotonic()
-    with open_writer(output, layout) as writer, closing(_answered(predictor, inputs, batch_size, progress)) as batches:
+    with (
+        open_writer(output, layout) as writer,
+        closing(_answered(predictor, inputs, batch_size, promises, progress)) as batches,
+    ):
         for rows in batches:
             if rows.errors and not skip_unreadable:
                 raise next(iter(rows.errors.values()))
@@ -94,14 +100,14 @@ def predict_files(
 
 
 def _answered(
-    predictor: Predictor, inputs: NamedInputs, batch_size: int | None, progress: Progress
+    predictor: Predictor, inputs: NamedInputs, batch_size: int | None, promises: Promises | None, progress: Progress
 ) -> Generator[Rows, None, None]:
     """The images' rows, a batch at a time."""
     done = progress.answering(inputs.count)
     num = 0
     with closing(predictor.batches(inputs, batch_size)) as batches:
         for batch in batches:
-            yield Rows(batch.inputs, predictor.predict_readable(batch), batch.errors)
+            yield Rows(batch.inputs, predictor.predict_readable(batch, promises), batch.errors)
             num += len(batch.inputs)
             done(num)
 

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BoolArray: TypeAlias = NDArray[np.bool_]
-Column: TypeAlias = Sequence[str] | FloatArray | BoolArray
-"""The N values of a column."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,16 +145,16 @@ class PredictionBatch(Sequence[Prediction]):
         Returns:
             Columns ``image``, each task, ``class``, ``p(TASK)`` and ``p(class)``; with all, ``p(TASK=LABEL)`` and
             ``p(class=CLASS)`` too. Where a coverage was asked for, ``set(TASK)`` and ``set(class)``: the labels in
-            the set, the most probable first, joined by `` | ``; where a risk was named, ``ask``.
+            the set, the most probable first, joined by `` | ``; where a risk was named, ``ask``: yes or no.
         """
         import pandas as pd
 
         return pd.DataFrame(self.columns(probabilities))
 
-    def columns(self, probabilities: bool = False) -> dict[str, Column]:
+    def columns(self, probabilities: bool = False) -> dict[str, Sequence[str] | FloatArray]:
         """As ``to_pandas``: column -> its N values."""
         rows = np.arange(len(self))
-        found: dict[str, Column] = {"image": self.images}
+        found: dict[str, Sequence[str] | FloatArray] = {"image": self.images}
         for task, column in zip(self.space.tasks, self.labels.T, strict=True):
             found[task.name] = [task.classes[label] for label in column]
         found["class"] = [self.space.class_names[index] for index in self.predicted]
@@ -166,7 +164,7 @@ class PredictionBatch(Sequence[Prediction]):
         for name in self.sets or ():
             found[f"set({_shown(name)})"] = [" | ".join(self._set(name, row)) for row in range(len(self))]
         if self.ask is not None:
-            found["ask"] = self.ask
+            found["ask"] = ["yes" if ask else "no" for ask in self.ask]
         if probabilities:
             for task in self.space.tasks:
                 for label, name in enumerate(task.classes):
@@ -174,6 +172,10 @@ class PredictionBatch(Sequence[Prediction]):
             for index in np.flatnonzero(self.space.possible):
                 found[f"p(class={self.space.class_names[index]})"] = self.class_probs[:, index]
         return found
+
+    def sets_of(self, row: int) -> dict[str, tuple[str, ...]] | None:
+        """As ``Prediction.sets``, of the image at a place."""
+        return None if self.sets is None else {_shown(name): self._set(name, row) for name in self.sets}
 
     def _set(self, name: str, row: int) -> tuple[str, ...]:
         """The labels of a task, or for ``joint`` the classes, in an image's set, the most probable first."""
@@ -195,7 +197,7 @@ class PredictionBatch(Sequence[Prediction]):
             class_prob=float(probs[index]),
             probs={t.name: dict(zip(t.classes, self.probs[t.name][row].tolist(), strict=True)) for t in space.tasks},
             class_probs={space.class_names[here]: float(probs[here]) for here in np.flatnonzero(space.possible)},
-            sets=None if self.sets is None else {_shown(name): self._set(name, row) for name in self.sets},
+            sets=self.sets_of(row),
             ask=None if self.ask is None else bool(self.ask[row]),
         )
 

@@ -173,9 +173,10 @@ class Predictor:
     def predict_readable(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of those images of a batch that could be read."""
         names = [item.name for item in batch.readable]
-        if not names:
-            return PredictionBatch.concatenate([], self.space)
-        found = PredictionBatch.of(self.spec, self.engine.outputs(batch.pixels), names)
+        if names:
+            found = PredictionBatch.of(self.spec, self.engine.outputs(batch.pixels), names)
+        else:
+            found = PredictionBatch.concatenate([], self.space)
         return found if promises is None else found.with_promises(promises)
 
 

@@ -195,3 +195,41 @@ def test_nothing_heavy_is_imported_where_the_engine_needs_nothing(trained: Path,
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
     assert len(json.loads((here / "out.json").read_text())) == 7
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_sets_and_whom_to_ask_are_written(call: Call, trained: Path, here: Path, suffix: str) -> None:
+    (here / "photos/broken.jpg").write_bytes(b"no image")
+    options = ["--coverage", 0.7, "--max-risk", 0.1, "--on-error", "skip", "--batch-size", 1]
+    done = call("predict", trained, "photos", "-o", f"out{suffix}", *options)
+    assert done.code == 3, done.err
+    assert "max risk 0.1: no confidence is proven to keep it" in " ".join(done.out.split())
+    if suffix == ".json":
+        rows = json.loads(Path("out.json").read_text())
+        assert [row["ask"] for row in rows] == [True, True, None, True]
+        assert rows[2]["sets"] is None
+        assert list(rows[0]["sets"]) == ["mask", "gender", "age", "class"]
+        assert all(label in ("male", "female") for label in rows[0]["sets"]["gender"])
+    else:
+        table = pd.read_csv("out.csv") if suffix == ".csv" else pd.read_parquet("out.parquet")
+        assert table["ask"].fillna("").tolist() == ["yes", "yes", "", "yes"]
+        sets = table["set(gender)"].fillna("").tolist()
+        assert sets[2] == ""
+        assert set(sets[0].split(" | ")) <= {"male", "female"}
+        assert all(table["class"][0].count("/") == name.count("/") for name in table["set(class)"][0].split(" | "))
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["--coverage", "0.99"], "coverage 0.99: needs 99 groups that validate and whose mask is known, and the run"),
+        (["--coverage", "90"], "coverage: must be above 0 and below 1, found 90"),
+        (["--max-risk", "0"], "max risk: must be above 0 and below 1, found 0"),
+        (["--coverage", "0.9", "--data", "set"], "--coverage: would be ignored: it is for PATHs"),
+    ],
+)
+def test_what_cannot_be_promised_is_a_line(call: Call, trained: Path, options: list[str], line: str) -> None:
+    done = call("predict", trained, *([] if "--data" in options else ["photos"]), "-o", "out.csv", *options)
+    assert done.code == 2
+    assert line in " ".join(done.err.split())
+    assert not Path("out.csv").exists()

@@ -46,7 +46,7 @@ def test_one_image_and_many_have_sets_and_are_asked(predictor: Predictor, images
     assert one.ask is True  # so few groups prove nothing
     columns = found.columns()
     assert columns["set(mask)"][0] == " | ".join(one.sets["mask"])
-    assert list(columns["ask"]) == [True] * 5
+    assert columns["ask"] == ["yes"] * 5
     table = found.to_pandas(probabilities=True)
     assert list(table.columns)[9:14] == ["set(mask)", "set(gender)", "set(age)", "set(class)", "ask"]
     assert found[1:3][0].sets == found[1].sets

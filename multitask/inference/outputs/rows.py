@@ -73,7 +73,7 @@ class Rows:
             if layout.groups:
                 found["group"] = None if item.group is None else _text(item.group)
             if row in self.errors:
-                found |= dict.fromkeys(("labels", "class", "probs", "class_probs"))
+                found |= dict.fromkeys(("labels", "class", "probs", "class_probs", *_promised(self.predictions)))
             else:
                 found |= _object(self.predictions, readable, layout.probabilities)
                 readable += 1
@@ -123,12 +123,23 @@ def _object(predictions: PredictionBatch, row: int, probabilities: bool) -> dict
         class_name = space.class_names[index]
         probs = {name: {labels[name]: predictions.probs[name][row, place]} for name, place in places.items()}
         class_probs = {class_name: predictions.class_probs[row, index]}
+    promised = {
+        "sets": predictions.sets_of(row),
+        "ask": None if predictions.ask is None else bool(predictions.ask[row]),
+    }
     return {
         "labels": labels,
         "class": class_name,
         "probs": {task: _rounded(of_task) for task, of_task in probs.items()},
         "class_probs": _rounded(class_probs),
+        **{key: promised[key] for key in _promised(predictions)},
     }
+
+
+def _promised(predictions: PredictionBatch) -> list[str]:
+    """The keys of what was asked for beside: prediction sets, whether to ask."""
+    found = {"sets": predictions.sets, "ask": predictions.ask}
+    return [key for key, value in found.items() if value is not None]
 
 
 def _rounded(probs: dict[str, float]) -> dict[str, float]:

@@ -16,10 +16,10 @@ from multitask.evaluation.decode.crossfit import cross_fit, cross_fit_posteriors
 from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.temperature import fit_temperatures
+from multitask.evaluation.decode_scores import DecodeComparison, FittedOn, JointTermScores, RuleScores
 from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import DecodeComparison, FittedOn, JointTermScores, RuleScores
 from multitask.utils.records import Interval
 
 

@@ -24,9 +24,9 @@ from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode_comparison import decide, decide_and_fit, joint_term
+from multitask.evaluation.decode_scores import DecodeComparison, RuleScores
 from multitask.evaluation.metrics import IntArray
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import DecodeComparison, RuleScores
 from multitask.labels import LabelSpace, Task
 from multitask.settings.extensions import temporary_extensions
 

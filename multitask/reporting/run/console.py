@@ -9,8 +9,9 @@ from typing import Any
 from rich.text import Text
 
 from multitask.data.empty_cells import EmptyCells
+from multitask.evaluation.decode_scores import DecodeComparison
 from multitask.evaluation.report_overview import RunOverview
-from multitask.evaluation.report_schema import DecodeComparison, FoldScores, RunReport
+from multitask.evaluation.report_schema import FoldScores, RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
 from multitask.reporting.console import make_table, out, say, score, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multitask.evaluation.report_schema import DecodeComparison, RuleScores
+from multitask.evaluation.decode_scores import DecodeComparison, RuleScores
 from multitask.reporting.text import plural, score_text
 
 _RULES = {

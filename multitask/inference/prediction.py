@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +89,28 @@ class PredictionBatch(Sequence[Prediction]):
         confidences = self.class_probs[np.arange(len(self)), self.predicted]
         sets = promises.sets({**self.probs, JOINT: self.class_probs})
         return replace(self, sets=sets, ask=promises.ask(confidences))
+
+    def where(self, own: BoolArray, other: PredictionBatch) -> PredictionBatch:
+        """The predictions of some images, and those of another batch of the same images for the rest.
+
+        Args:
+            own: (N,) whose predictions are this batch's.
+            other: with sets and ``ask`` where this one has them.
+        """
+
+        def chosen(one: Any, two: Any) -> Any:
+            return None if one is None else np.where(own.reshape(-1, *[1] * (one.ndim - 1)), one, two)
+
+        sets = self.sets
+        return replace(
+            self,
+            predicted=chosen(self.predicted, other.predicted),
+            class_probs=chosen(self.class_probs, other.class_probs),
+            sets=None
+            if sets is None
+            else {name: chosen(rows, (other.sets or {})[name]) for name, rows in sets.items()},
+            ask=chosen(self.ask, other.ask),
+        )
 
     @classmethod
     def concatenate(cls, parts: Sequence[PredictionBatch], space: LabelSpace) -> PredictionBatch:

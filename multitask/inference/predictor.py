@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard, overload
 
@@ -13,6 +13,7 @@ from PIL import Image
 
 from multitask.errors import UserError, nearest, quoted
 from multitask.inference.engines import ENGINES, Engine
+from multitask.inference.grouped import AnsweredBatch, answer_groups, grouped_inputs
 from multitask.inference.prediction import Prediction, PredictionBatch
 from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
@@ -113,6 +114,7 @@ class Predictor:
         images: Iterable[ImageLike],
         batch_size: int | None = None,
         *,
+        groups: Iterable[object] | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
     ) -> PredictionBatch: ...
@@ -121,6 +123,7 @@ class Predictor:
         images: ImageLike | Iterable[ImageLike],
         batch_size: int | None = None,
         *,
+        groups: Iterable[object] | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
     ) -> Prediction | PredictionBatch:
@@ -130,6 +133,8 @@ class Predictor:
             images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them.
             batch_size: how many are computed at a time; None: as many as in training. It changes no prediction but
                 for rounding.
+            groups: the group of each image, as text; images of one are answered together in the tasks per group. None
+                or NaN in it: that image is on its own. None: all are.
             coverage: of the sets to give beside, as of ``promises``; None: no sets.
             max_risk: above which ``ask`` says so, likewise; None: it says nothing.
 
@@ -137,15 +142,38 @@ class Predictor:
             ``Prediction`` of one image, else ``PredictionBatch``.
 
         Raises:
-            UserError: an image cannot be read, or is none of these; or as of ``promises``.
+            UserError: an image cannot be read, or is none of these; there are groups, but not one for each image, or
+                no task of the run is per group; or as of ``promises``.
         """
         promises = self.promises(coverage, max_risk)
         if _is_one(images):
+            if groups is not None:
+                raise UserError("groups: are of several images; give a list of images")
             return self.predict_batch(read_now(_input(images, 0), self._preprocessing), promises)[0]
         assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
         inputs = (_input(image, place) for place, image in enumerate(images))
-        batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
+        if groups is None:
+            batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
+        else:
+            read = map(_readable, self.batches(grouped_inputs(inputs, groups), batch_size))
+            batches = [answered.predictions for answered in self.answer_groups(read, coverage, max_risk)]
         return PredictionBatch.concatenate(batches, self.space)
+
+    def answer_groups(
+        self, batches: Iterable[InputBatch], coverage: float | None = None, max_risk: float | None = None
+    ) -> Iterator[AnsweredBatch]:
+        """The predictions of all images of a job as members of their groups, as of ``grouped.answer_groups``.
+
+        Args:
+            batches: of all images; taken to the end before the first is answered.
+            coverage: as of ``promises``.
+            max_risk: likewise.
+        """
+        for_groups = self.spec.for_groups()  # what is wrong is said before an image is read
+        promises = self.promises(coverage, max_risk)
+        of_groups = Promises.of(self.space, for_groups.calibration, coverage, max_risk)
+        computed = ((batch, self.engine.outputs(batch.pixels) if len(batch.pixels) else None) for batch in batches)
+        return answer_groups(self.spec, computed, promises, of_groups)
 
     def promises(self, coverage: float | None = None, max_risk: float | None = None) -> Promises:
         """Prediction sets of a coverage and abstaining at a risk, for images of new groups.
@@ -166,9 +194,7 @@ class Predictor:
         Raises:
             UserError: one could not be read.
         """
-        for error in batch.errors.values():
-            raise error
-        return self.predict_readable(batch, promises)
+        return self.predict_readable(_readable(batch), promises)
 
     def predict_readable(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of those images of a batch that could be read."""
@@ -178,6 +204,13 @@ class Predictor:
         else:
             found = PredictionBatch.concatenate([], self.space)
         return found if promises is None else found.with_promises(promises)
+
+
+def _readable(batch: InputBatch) -> InputBatch:
+    """The batch; a UserError where an image of it could not be read."""
+    for error in batch.errors.values():
+        raise error
+    return batch
 
 
 def _default_engine(path: Path) -> str:

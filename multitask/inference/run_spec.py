@@ -8,8 +8,9 @@ import numpy as np
 
 from multitask.errors import UserError
 from multitask.evaluation.calibration import sizes_of
+from multitask.evaluation.decode import MeanPooling
 from multitask.evaluation.decode.fitted_rules import FittedRules
-from multitask.inference.spec import InferenceSpec, task_specs
+from multitask.inference.spec import GroupingSpec, InferenceSpec, task_specs
 from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
 from multitask.runs.environment import library_versions
@@ -53,6 +54,30 @@ def run_spec(trained: TrainedRun) -> InferenceSpec:
         shifts=kept.shifts if kept else {},
         calibration=calibration,
         batch_size=config.training.batch_size,
+        grouping=_grouping(trained, kept),
+    )
+
+
+def _grouping(trained: TrainedRun, kept: FittedRules | None) -> GroupingSpec | None:
+    """How groups are answered: as was fitted; where nobody validated, by the mean."""
+    folder, config = trained
+    if kept is None:
+        tasks = folder.read_data().per_group if folder.data.is_file() else None
+        if not tasks:
+            return None
+        return GroupingSpec(
+            tasks=tasks, pooling=MeanPooling(), rule=config.decode.unfitted(), temperatures={}, shifts={}
+        )
+    found = kept.grouped
+    if found is None:
+        return None
+    return GroupingSpec(
+        tasks=found.tasks,
+        pooling=found.pooling,
+        rule=found.rule(),
+        temperatures=found.temperatures,
+        shifts=found.shifts,
+        calibration=found.calibration,
     )
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
+from pydantic import Field
 
 from multitask.data.crop import AnyCrop
 from multitask.data.settings import Background, FitName, Side, ValueRange
 from multitask.errors import UserError
 from multitask.evaluation.calibration import Calibration, sizes_of
-from multitask.evaluation.decode import AnyDecodeRule
+from multitask.evaluation.decode import AnyDecodeRule, AnyPoolingRule
 from multitask.evaluation.decode.base import check_widths
+from multitask.evaluation.decode.fitted_rules import check_grouping
 from multitask.evaluation.decode.temperature import Temperature
 from multitask.labels import LabelSpace, Task
 from multitask.settings import Bool, Count, Float, PositiveInt, Settings, validate
@@ -28,6 +30,18 @@ class TaskSpec(Settings):
 
     name: str
     classes: tuple[str, ...]
+
+
+class GroupingSpec(Settings):
+    """How groups are answered: what is pooled, and what stands in the place of the keys of ``InferenceSpec``."""
+
+    tasks: Annotated[tuple[str, ...], Field(min_length=1)]
+    """The tasks per group."""
+    pooling: AnyPoolingRule
+    rule: AnyDecodeRule
+    temperatures: dict[str, Temperature]
+    shifts: dict[str, tuple[Float, ...]]
+    calibration: Calibration | None = None
 
 
 class InferenceSpec(Settings):
@@ -69,6 +83,8 @@ class InferenceSpec(Settings):
     """What prediction sets and abstaining are calibrated by; None where fewer than two groups validated."""
     batch_size: PositiveInt
     """How many images are computed at a time where nobody says so."""
+    grouping: GroupingSpec | None = None
+    """How groups are answered; None where no task is per group."""
 
     @cached_property
     def space(self) -> LabelSpace:
@@ -79,6 +95,21 @@ class InferenceSpec(Settings):
     def learned(self) -> LabelSpace:
         """The label space of the heads."""
         return _space(self.heads, self.impossible)
+
+    def for_groups(self) -> InferenceSpec:
+        """The specification by which pooled outputs become predictions.
+
+        Raises:
+            UserError: no task is per group.
+        """
+        grouping = self.grouping
+        if grouping is None:
+            raise UserError(
+                f"groups: would be ignored: {self.run} answers no task for groups; labels.tasks.TASK.per_group says "
+                "which are a group's, and `multitask evaluate` fits how"
+            )
+        changes = ("rule", "temperatures", "shifts", "calibration")
+        return self.model_copy(update={name: getattr(grouping, name) for name in changes})
 
     def preprocessing(self) -> Preprocessing:
         """How an image becomes pixels.
@@ -120,6 +151,12 @@ class InferenceSpec(Settings):
             check_widths("shifts", spec.shifts, spec.learned)
             if spec.calibration is not None:
                 spec.calibration.check(sizes_of(spec.space))
+            if (grouping := spec.grouping) is not None:
+                check_grouping(grouping.tasks, grouping.pooling, spec.space, spec.learned)
+                grouping.rule.check(spec.learned)
+                check_widths("grouping.shifts", grouping.shifts, spec.learned)
+                if grouping.calibration is not None:
+                    grouping.calibration.check(sizes_of(spec.space))
         except UserError as error:
             raise UserError(f"{where}: {error}") from None
         except (ValueError, RecursionError) as error:

@@ -34,6 +34,7 @@ def test_classes_that_cannot_occur_are_kept(spec: InferenceSpec) -> None:
                 "impossible": (3,),
                 "temperatures": {},
                 "calibration": None,
+                "grouping": None,
             }
         )
         again = InferenceSpec.from_json(kept.model_copy(update={"rule": type(spec.rule)()}).to_json(), "here")

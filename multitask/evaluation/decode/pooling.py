@@ -50,7 +50,7 @@ class GroupTasks:
             table: a head's name, or ``joint``.
             learned: the label space of the heads.
         """
-        if table == JOINT or learned != self.space:
+        if table == JOINT or learned.task_names != self.space.task_names:
             return tuple(range(self.space.num_tasks))
         return (self.space.task_names.index(table),)
 
@@ -268,7 +268,8 @@ def _labels_of_groups(known: LabelledOutputs, tasks: GroupTasks, table: str, gro
     """(U,) the value of g that the labels of each group give, ``MISSING`` where they give none or several."""
     places, axes = tasks.places(table, known.space), tasks.axes(table, known.space)
     columns = tasks.columns(table, known.space)
-    labels = known.labels if known.space == tasks.space else tasks.space.decode(known.labels[:, 0])
+    flat = known.space.task_names != tasks.space.task_names
+    labels = tasks.space.decode(known.labels[:, 0]) if flat else known.labels
     labels = labels[:, [columns[place] for place in places]]
     whole = (labels != MISSING).all(axis=1)
     sizes = [axes[place] for place in places]

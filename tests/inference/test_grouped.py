@@ -150,7 +150,7 @@ def test_sets_and_whether_to_ask_are_those_of_the_groups_answers(predictor: Pred
         for group in ([None] * len(validated), [group or str(row) for row, group in enumerate(groups)])
     )
     alone, together = (PredictionBatch.concatenate(parts, spec.space) for parts in (alone, together))
-    assert found.sets is not None and alone.sets is not None and together.sets is not None
+    assert all(one.sets is not None and one.ask is not None for one in (found, alone, together))
     for name, rows in found.sets.items():
         np.testing.assert_array_equal(rows[::2], together.sets[name][::2])
         np.testing.assert_array_equal(rows[1::2], alone.sets[name][1::2])

@@ -126,7 +126,7 @@ class Config(Settings):
                 f"training.monitor: unknown score {self.training.monitor!r}{nearest(self.training.monitor, metrics)}"
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
-            raise ValueError("training.patience: needs somebody to validate on, but data.val_fraction is 0")
+            raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
         if self.data.held_out:
             space, unseen = self.space(), self.unseen()
             check_learnable(
@@ -134,7 +134,7 @@ class Config(Settings):
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_validation:
             raise ValueError(
-                f"decode.name: {self.decode.name!r} needs somebody to validate on, but data.val_fraction is 0"
+                f"decode.name: {self.decode.name!r} needs groups that validate, but data.val_fraction is 0"
             )
         return self
 

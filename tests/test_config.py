@@ -232,11 +232,11 @@ class TestImpossible:
             ({"training.monitor": "tasks.race.accuracy"}, "training.monitor: unknown score 'tasks.race.accuracy'; did"),
             (
                 {"training.patience": 3, "data.val_fraction": 0},
-                "training.patience: needs somebody to validate on, but data.val_fraction is 0",
+                "training.patience: needs groups that validate, but data.val_fraction is 0",
             ),
             (
                 {"decode.name": "class_bias", "data.val_fraction": 0},
-                "decode.name: 'class_bias' needs somebody to validate on, but data.val_fraction is 0",
+                "decode.name: 'class_bias' needs groups that validate, but data.val_fraction is 0",
             ),
             # the rest
             ({"decode.strength": 1.0}, "decode.strength: unknown key (of 'independent')"),

@@ -159,7 +159,7 @@ def train_size(report: RunReport) -> ClassDistribution:
 
 
 def known_score(report: RunReport, metric: str) -> float | None:
-    """A run's score; None where nobody whom it answered for has such a label."""
+    """A run's score; None where no image of its own has such a label."""
     try:
         return lookup(report, metric)
     except TypeError:  # it is None

@@ -51,7 +51,7 @@ class Split:
         for name, side in (("train", self.train), ("validate", self.val), ("test", self.test)):
             left = np.flatnonzero(np.isin(indices, side))
             if len(side) and not len(left):
-                raise UserError(f"data.corrections: drop everybody who would {name}")
+                raise UserError(f"data.corrections: drop every image that would {name}")
             sides.append(left)
         return Split(*sides)
 
@@ -178,9 +178,9 @@ def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
         # side: there is nothing to stratify by.
         part = assign_groups(replace(samples, labels=np.zeros_like(samples.labels)), shares, seed)
     if part.all() or not part.any():
-        nobody = "train" if part.any() else "validate"
+        empty = "train" if part.any() else "validate"
         raise UserError(
-            f"data.val_fraction: {val_fraction:g} of {samples.num_groups} groups leaves nobody to {nobody}; one group "
+            f"data.val_fraction: {val_fraction:g} of {samples.num_groups} groups leaves none to {empty}; one group "
             f"is {1 / samples.num_groups:.2g} of them"
         )
     return _split(part == 1, samples)
@@ -293,11 +293,11 @@ def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
     assert samples.sides is not None
     sides = samples.sides.copy()
     rest = np.flatnonzero(sides == MISSING)
-    nobody = False
+    val_is_empty = False
     if len(rest):
         dealt = deal(samples.take(rest))
         sides[rest[dealt.train]], sides[rest[dealt.val]] = SIDES.index("train"), SIDES.index("val")
-        nobody = not len(dealt.val)  # which is what data.val_fraction asks for
+        val_is_empty = not len(dealt.val)  # which is what data.val_fraction asks for
     groups = [set(samples.groups[sides == side]) for side in range(len(SIDES))]
     for one, other in combinations(range(len(SIDES)), 2):
         if both := groups[one] & groups[other]:
@@ -305,10 +305,10 @@ def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
                 f"data.source: group {min(both)!r} is in {SIDES[one]} and in {SIDES[other]}; a group cannot be in both"
             )
     split = Split(*(np.flatnonzero(sides == side) for side in range(len(SIDES))))
-    if not len(split.train) or not (len(split.val) or nobody):
-        lacking = "validates; splits: {val: []} has data.val_fraction of those who train do so"
+    if not len(split.train) or not (len(split.val) or val_is_empty):
+        lacking = "validates; splits: {val: []} has data.val_fraction of those that train do so"
         raise UserError(
-            f"data.source: leaves one side empty: nobody {lacking if len(split.train) else 'trains'} (the data has "
+            f"data.source: leaves one side empty: no group {lacking if len(split.train) else 'trains'} (the data has "
             f"{samples.num_groups} groups)"
         )
     return _asserted(samples, split)

@@ -65,7 +65,7 @@ def decide_and_fit(
     count = num_folds(known)
     if count < 2:
         rules = {name: rule for name, rule in rules.items() if not rule.needs_validation}
-        found = "nobody has" if not count else "one has"
+        found = "no group has" if not count else "one has"
         note = f"Rules that are fitted need two groups whose classes are known, and {found}: none was fitted."
     fitted = {name: rule.fit(known, priors, seed) for name, rule in rules.items()}
     used = decode.name
@@ -138,7 +138,7 @@ def _picked(answers: Mapping[str, IntArray], known: LabelledOutputs, used: str) 
     else:
         why = (
             f"{found.name} is the simplest rule within a standard error of the best, {found.best}, which is "
-            f"{found.gap:.3f} ahead (standard error over people {found.error:.3f})"
+            f"{found.gap:.3f} ahead (standard error over groups {found.error:.3f})"
         )
     if used not in ("auto", found.name):
         why += f"; used is {used}, which the config names"
@@ -261,7 +261,7 @@ def joint_term(predictions: Predictions, seed: int) -> JointTermScores | None:
 def _need(found: _Compared) -> str:
     """Whether the joint term is needed, in a sentence."""
     if found.difference is None or found.difference_ci is None:
-        return "Whether the joint term is needed is unknown: nobody's class is known."
+        return "Whether the joint term is needed is unknown: no image's class is known."
     low, high = found.difference_ci
     gap = f"{found.difference:+.3f} joint macro-F1, 95% {low:+.3f} to {high:+.3f}"
     if not found.beyond_noise:

@@ -1,6 +1,6 @@
 """Pooling of the images of one group for a label that they share.
 
-Images of one person are not independent: what misleads the network in one (a haircut) misleads it in the others, and
+Images of one group are not independent: what misleads the network in one (a haircut) misleads it in the others, and
 to add up their log-probabilities would be far too sure. As in the effective size of a cluster sample (Kish 1965), n
 images whose evidence correlates by r count as ``n / (1 + (n - 1) r)``: with r = 0 as all n of them, with r = 1 as
 one, whose log-probabilities are the mean. The correlation, like the temperature of a single image's answer, is that

@@ -25,7 +25,7 @@ def make_progress(quiet: bool) -> Progress:
 
 
 def _scores_of(record: EpochRecord, tasks: Iterable[str]) -> list[tuple[str, float | None]]:
-    """Joint and per-task macro-F1 of an epoch, None where nobody validates."""
+    """Joint and per-task macro-F1 of an epoch, None where no group validates."""
     val = record.val or ValidationScores()
     by_task = val.task_macro_f1()
     return [("joint", val.joint_macro_f1), *((task, by_task.get(task)) for task in tasks)]

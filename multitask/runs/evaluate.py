@@ -88,7 +88,7 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
     Args:
         trained: the run.
         split: ``val``, ``train``, ``test``, ``all``, or ``eval``: the images of the source's queries, where an answer
-            file stands beside them. Of a run in folds ``val`` is everybody, each answered by the fold's network;
+            file stands beside them. Of a run in folds ``val`` is all groups, each answered by the fold's network;
             ``test`` and ``eval`` are answered by all of them together.
         progress: notified of every step of the work.
 
@@ -96,7 +96,7 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
         What ``report.json`` (``report-<split>.json``) now holds.
 
     Raises:
-        UserError: nobody is in the split; the checkpoint is missing or damaged; data is missing;
+        UserError: the split is empty; the checkpoint is missing or damaged; data is missing;
             another process is writing the run.
     """
     with trained.folder.locked():
@@ -137,15 +137,15 @@ def _samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
     if not len(indices):
         why = f"data.val_fraction is {val_fraction:g}"
         if split == "test":
-            why = "the source must say who tests, by a table's split column or {split} in a pattern of folders"
-        raise UserError(f"--split {split}: nobody is in it ({why})")
+            why = "the source must say which images test, by a table's split column or {split} in a pattern of folders"
+        raise UserError(f"--split {split}: no image is in it ({why})")
     return data.samples.take(indices)
 
 
 def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
     """Scores every fold's run again, and from what they answered the whole."""
     if split != "val":
-        raise UserError(f"--split {split}: in folds everybody trains and validates; val is everybody, unseen")
+        raise UserError(f"--split {split}: in folds every group trains and validates; val is all of them, unseen")
     for index, member in enumerate(members(trained)):
         progress.fold(index, trained.folder.num_folds or 0, False)
         evaluate(member, split, progress)

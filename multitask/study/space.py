@@ -22,7 +22,7 @@ Params = dict[str, Any]
 
 _NUM_DRAWS = 64
 """Random points of the space that must be valid configs, beside its ends."""
-_WHO_IS_JUDGED = ("seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold")
+_WHAT_IS_JUDGED = ("seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold")
 """Settings that no space can hold."""
 
 
@@ -119,11 +119,11 @@ class Space:
         for path, entry in self.entries.items():
             entry.check(path, self._values, self.entries)
             for key in (path, *self._end_changes(path, entry, entry.ends()[0])):
-                if key in _WHO_IS_JUDGED or key.startswith(("data.source.", "data.corrections.")):
+                if key in _WHAT_IS_JUDGED or key.startswith(("data.source.", "data.corrections.")):
                     sets = "" if key == path else f"sets {key}, which "
                     raise UserError(
-                        f"space.{path}: {sets}decides on whom a trial is judged; the scores of its trials would not "
-                        "compare"
+                        f"space.{path}: {sets}decides which images a trial is judged on; the scores of its trials "
+                        "would not compare"
                     )
             self._check_condition(path, entry)
         for path, entry in self.entries.items():

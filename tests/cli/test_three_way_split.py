@@ -169,4 +169,6 @@ def test_what_cannot_be(call: Call, config: Callable[..., Path], tmp_path: Path)
     (tmp_path / "set" / "train.csv").write_text((tmp_path / "set" / "train.csv").read_text().replace(",test", ",train"))
     assert call("train", config("set"), "--out", tmp_path / "run", "-q").code == 0
     line = call("evaluate", tmp_path / "run", "--split", "test").refusal()
-    assert line.startswith("--split test: nobody is in it (the source must say who tests, by a table's split column")
+    assert line.startswith(
+        "--split test: no image is in it (the source must say which images test, by a table's split column"
+    )

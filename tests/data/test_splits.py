@@ -73,7 +73,7 @@ class TestHoldOut:
             split = hold_out(samples, val_fraction, seed)
         except UserError as error:
             # Only where the smaller side's share is less than a group or so.
-            assert " leaves nobody to " in str(error)  # noqa: PT017
+            assert " leaves none to " in str(error)  # noqa: PT017
             assert samples.num_groups * min(val_fraction, 1 - val_fraction) < 4
             return
         assert sorted([*split.train, *split.val]) == list(range(len(samples)))
@@ -137,14 +137,14 @@ class TestHoldOut:
         assert len(split.val) == 0
 
     def test_one_group_is_too_few(self) -> None:
-        with pytest.raises(UserError, match=r"^data\.val_fraction: 0\.2 of 1 groups leaves nobody to "):
+        with pytest.raises(UserError, match=r"^data\.val_fraction: 0\.2 of 1 groups leaves none to "):
             hold_out(people(1), 0.2, 0)
 
     def test_a_share_that_is_no_group(self) -> None:
         with pytest.raises(UserError) as caught:
             hold_out(people(20), 0.001, 0)
         assert str(caught.value) == (
-            "data.val_fraction: 0.001 of 20 groups leaves nobody to validate; one group is 0.05 of them"
+            "data.val_fraction: 0.001 of 20 groups leaves none to validate; one group is 0.05 of them"
         )
 
 
@@ -319,7 +319,7 @@ class TestTold:
         few = limit_groups(samples, split, 2, 0)
         assert (len(few.train), few.val.tolist(), few.test.tolist()) == (2, [3], [4])
         assert split.kept(np.array([0, 3, 4])).test.tolist() == [2]
-        with pytest.raises(UserError, match="drop everybody who would test"):
+        with pytest.raises(UserError, match="drop every image that would test"):
             split.kept(np.array([0, 3]))
 
     @pytest.mark.parametrize(
@@ -332,10 +332,10 @@ class TestTold:
             (
                 (0, 0, 2),
                 None,
-                "data.source: leaves one side empty: nobody validates; splits: {val: []} has data.val_frac",
+                "data.source: leaves one side empty: no group validates; splits: {val: []} has data.val_frac",
             ),
-            ((1, 2), None, "data.source: leaves one side empty: nobody trains (the data has 2 groups)"),
-            ((2, 2), None, "data.source: leaves one side empty: nobody trains"),
+            ((1, 2), None, "data.source: leaves one side empty: no group trains (the data has 2 groups)"),
+            ((2, 2), None, "data.source: leaves one side empty: no group trains"),
         ],
     )
     def test_what_cannot_be(self, sides: tuple[int, ...], groups: str | None, line: str) -> None:

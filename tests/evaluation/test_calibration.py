@@ -150,6 +150,6 @@ def test_what_a_run_keeps_is_of_cross_fitted_answers(flat: bool, tmp_path: Path)
 
 
 def test_one_group_calibrates_nothing() -> None:
-    found = decide_and_fit(make_predictions(people=1), rule("independent"), None, 0, 0)
+    found = decide_and_fit(make_predictions(num_groups=1), rule("independent"), None, 0, 0)
     assert found.folds is None
     assert found.kept.calibration is None

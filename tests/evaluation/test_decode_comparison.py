@@ -33,7 +33,7 @@ from multitask.settings.extensions import temporary_extensions
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
 
 
-def make(rows: int = 140, seed: int = 0, *, people: int = 35, flat: bool = False, term: float = 0.0) -> Predictions:
+def make(rows: int = 140, seed: int = 0, *, num_groups: int = 35, flat: bool = False, term: float = 0.0) -> Predictions:
     """Answers with something of the truth; with ``term``, a joint term that adds so much of it."""
     rng = np.random.default_rng(seed)
     shares = 0.6 ** np.arange(6)
@@ -50,7 +50,7 @@ def make(rows: int = 140, seed: int = 0, *, people: int = 35, flat: bool = False
     if term:
         table = (joint + term * torch.eye(6)[torch.from_numpy(SPACE.encode(labels))]).log_softmax(1)
     names = np.array([f"{row}.jpg" for row in range(rows)], dtype=object)
-    groups = np.array([f"p{row % people}" for row in range(rows)], dtype=object)
+    groups = np.array([f"p{row % num_groups}" for row in range(rows)], dtype=object)
     heads = {"class": joint} if flat else log_probs
     return Predictions(SPACE, learned, names, groups, labels, heads, joint.argmax(1).numpy(), table)
 
@@ -97,10 +97,10 @@ def test_differences_are_to_independent_and_paired() -> None:
     assert rows["class_bias"].in_sample > rows["class_bias"].macro_f1
 
 
-@pytest.mark.parametrize(("people", "note"), [(1, "one has"), (0, "nobody has")])
-def test_with_too_few_people_nothing_is_fitted_and_that_is_said(people: int, note: str) -> None:
-    predictions = make(people=max(people, 1))
-    if not people:
+@pytest.mark.parametrize(("num_groups", "note"), [(1, "one has"), (0, "no group has")])
+def test_with_too_few_groups_nothing_is_fitted_and_that_is_said(num_groups: int, note: str) -> None:
+    predictions = make(num_groups=max(num_groups, 1))
+    if not num_groups:
         predictions = replace(predictions, labels=np.full_like(predictions.labels, -1))
     for name in ("class_bias", "auto", "independent"):
         found = decide_and_fit(predictions, rule(name), None, 0, 0)
@@ -136,7 +136,7 @@ def test_a_rule_of_ones_own_is_a_row_and_is_used_where_nothing_could_be_fitted()
         DECODE_RULES["first"], FITTED_RULES["first"] = FirstSettings, FirstRule
         rows = rows_of(decide_and_fit(make(), rule("independent"), None, 0, 0).comparison)
         assert rows["first"].macro_f1 < rows["independent"].macro_f1
-        alone = decide_and_fit(make(people=1), rule("first"), None, 0, 0)
+        alone = decide_and_fit(make(num_groups=1), rule("first"), None, 0, 0)
         assert alone.kept.used == "first"
         assert set(alone.predicted) == {0}
         assert set(rows_of(alone.comparison)) == {"independent", "joint", "first"}

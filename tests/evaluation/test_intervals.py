@@ -14,7 +14,7 @@ def answers(num_groups: int, per_group: int = 5, right: float = 0.7, seed: int =
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(num_groups), per_group)
     truth = rng.integers(0, 4, len(groups))
-    # How well one group is answered differs from group to group, as people do.
+    # How well one group is answered differs from group to group.
     easy = rng.random(num_groups)[groups] < right
     guess = np.where(easy, truth, rng.integers(0, 4, len(groups)))
     return truth, guess, groups
@@ -61,11 +61,11 @@ def test_chunking_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_images_of_one_group_are_drawn_together() -> None:
     truth, guess, groups = answers(20)
     one = resample(truth, guess, groups, ALL, 0)
-    # Ten more copies of every person's images tell nothing new about people.
+    # Ten more copies of every group's images tell nothing new about groups.
     many = resample(np.tile(truth, 10), np.tile(guess, 10), np.tile(groups, 10), ALL, 0)
     assert many.macro_f1 == pytest.approx(one.macro_f1)
     assert many.accuracy == pytest.approx(one.accuracy)
-    # Taken as people of their own they would seem to.
+    # Taken as groups of their own they would seem to.
     alone = resample(truth, guess, np.arange(len(truth)), ALL, 0)
     assert np.std(alone.accuracy) < 0.8 * np.std(one.accuracy)
 
@@ -92,7 +92,7 @@ def test_absent_classes_lower_the_interval_as_they_lower_the_score() -> None:
     assert found.accuracy == pytest.approx(np.ones(len(found.accuracy)))
 
 
-def test_class_of_one_person_does_not_drag_the_interval_below_the_score() -> None:
+def test_class_of_one_group_does_not_drag_the_interval_below_the_score() -> None:
     truth, guess, groups = answers(40, right=1.0)
     truth, guess = truth % 3, guess % 3
     truth[groups == 0] = guess[groups == 0] = 3
@@ -111,7 +111,7 @@ def test_interval_of_another_level_is_the_middle_of_that_share(level: float, end
 
 
 def test_a_resample_without_anybody_of_the_declared_classes_says_nothing_of_them() -> None:
-    # Class 3 is one person's alone, who is answered right: whoever is drawn, its F1 is 1 or is not known.
+    # Class 3 is one group's alone, which is answered right: whichever is drawn, its F1 is 1 or is not known.
     truth, groups = np.array([0, 1, 2, 3]), np.arange(4)
     only = np.arange(4) == 3
     found = resample(truth, truth, groups, only, 0).macro_f1

@@ -24,7 +24,7 @@ NUM_GROUPS, SIZE = 200, 6
 def made_up(seed: int = 0, flipped: int = 10, space: LabelSpace = SPACE) -> tuple[Predictions, set[str], set[str]]:
     """Answers, the groups whose second label is wrong, and the images whose first is.
 
-    What a network says of an image's gender is the truth, and an error of the person's and one of the image's.
+    What a network says of an image's gender is the truth, and an error of the group's and one of the image's.
     """
     rng = np.random.default_rng(seed)
     groups = np.repeat(np.arange(NUM_GROUPS), SIZE)

@@ -101,7 +101,7 @@ class TestInterval:
         assert (weights @ values).var() == pytest.approx(values.var(ddof=1) / num, rel=0.12)
 
     def test_of_many_samples_it_holds_the_truth_as_often_as_it_says(self) -> None:
-        # Contenders whose true difference is .1, over people and seeds that are drawn anew each time.
+        # Contenders whose true difference is .1, over groups and seeds that are drawn anew each time.
         held = 0
         for trial in range(60):
             better, worse = (

@@ -36,9 +36,9 @@ def make(labels: Any, learned: LabelSpace = SPACE, sharp: float = 3.0, groups: A
                 logits[row, truth[row, column]] += sharp
         log_probs[task.name] = logits.log_softmax(dim=1)
     names = np.array([f"i{row}" for row in range(num)], dtype=object)
-    people = np.array([f"g{row // 3}" for row in range(num)] if groups is None else groups, dtype=object)
+    groups = np.array([f"g{row // 3}" for row in range(num)] if groups is None else groups, dtype=object)
     predicted = learned.joint_log_probs(log_probs).argmax(dim=1).numpy()
-    return Predictions(SPACE, learned, names, people, labels, log_probs, predicted)
+    return Predictions(SPACE, learned, names, groups, labels, log_probs, predicted)
 
 
 LABELS = SPACE.decode(np.random.default_rng(0).choice(np.flatnonzero(SPACE.possible), size=30))

@@ -194,7 +194,7 @@ def test_new_images_are_answered_by_the_vote_of_all_folds(copy: Path, drawn: Pat
 
 @pytest.mark.parametrize("split", ["train", "all"])
 def test_a_split_that_everybody_trained_on_is_refused(copy: Path, split: str) -> None:
-    with pytest.raises(UserError, match=f"^--split {split}: in folds everybody trains and validates"):
+    with pytest.raises(UserError, match=f"^--split {split}: in folds every group trains and validates"):
         evaluate(read_run(copy), split, Progress())
 
 

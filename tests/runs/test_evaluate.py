@@ -89,7 +89,7 @@ def test_splits_are_scored_on_their_own_images(copy: Path) -> None:
 
 def test_nobody_in_the_split_is_refused(tiny: MakeConfig, tmp_path: Path) -> None:
     run(tiny({"data.val_fraction": 0.0, "training.epochs": 1}), tmp_path / "run")
-    with pytest.raises(UserError, match=r"^--split val: nobody is in it \(data.val_fraction is 0\)$"):
+    with pytest.raises(UserError, match=r"^--split val: no image is in it \(data.val_fraction is 0\)$"):
         evaluate(read_run(tmp_path / "run"), "val", Progress())
 
 

@@ -302,7 +302,7 @@ class TestLoadStudy:
             ({"overrides": 3}, r"overrides: input should be a valid dictionary"),
             ({"base": "../configs/bse.yaml"}, r".*/configs/bse\.yaml: no such file"),
             ({"objective": "joint.f1"}, r"objective: report\.json has no figure 'joint\.f1'"),
-            ({"space": {"seed": {"low": 0, "high": 1}}}, r"space\.seed: decides on whom a trial is judged; "),
+            ({"space": {"seed": {"low": 0, "high": 1}}}, r"space\.seed: decides which images a trial is judged on; "),
         ],
     )
     def test_what_is_wrong_is_one_line(self, changes: dict[str, Any], line: str, path: Path) -> None:

@@ -93,10 +93,10 @@ class Told:
             "did you mean 'age'?",
         ),
         ("training.lr.x", "space.training.lr.x: 0.0 makes a config that is refused: training.lr.x: leads through a "),
-        ("seed", "space.seed: decides on whom a trial is judged; "),
-        ("data.val_fraction", "space.data.val_fraction: decides on whom a trial is judged; "),
-        ("data.source.name", "space.data.source.name: decides on whom a trial is judged; "),
-        ("data.corrections.tier", "space.data.corrections.tier: decides on whom a trial is judged; "),
+        ("seed", "space.seed: decides which images a trial is judged on; "),
+        ("data.val_fraction", "space.data.val_fraction: decides which images a trial is judged on; "),
+        ("data.source.name", "space.data.source.name: decides which images a trial is judged on; "),
+        ("data.corrections.tier", "space.data.corrections.tier: decides which images a trial is judged on; "),
         ("augment", "space.augment: is a section; name one of its settings, as augment.strength"),
         ("heads", "space.heads: is a section; name one of its settings, as heads.mask.weight"),
         ("heads.*.loss", "space.heads.mask.loss: is a section; name one of its settings, as heads.mask.loss.name"),
@@ -189,7 +189,9 @@ def test_an_entry_of_ones_own_may_set_several_settings_of_a_section(space_of: Ma
         ENTRIES["same_rate"] = SameRateEntry
         space = space_of({"heads": own})
         assert space.suggest(Told(**{"heads.rate": 0.25})) == dict.fromkeys(keys, 0.25)
-        line = "space.heads: sets data.val_fraction, which decides on whom a trial is judged; the scores of its "
+        line = (
+            "space.heads: sets data.val_fraction, which decides which images a trial is judged on; the scores of its "
+        )
         assert refusal(space_of, {"heads": {**own, "keys": ["data.val_fraction"]}}).startswith(line)
         asks = {"training.lr": {"low": 1e-4, "high": 1e-2, "when": {"heads": 0.2}}}
         line = "space.training.lr.when: heads has no value of its own; name another setting"

@@ -27,7 +27,7 @@ HEIGHT_PX = 200
 PER_SUSPECT = 12
 """Images of one suspect that are shown at most."""
 TIER = "strong"
-"""Of an exported correction: somebody looked, and the network says so too."""
+"""Of an exported correction: a reviewer accepted it, and the network agrees."""
 
 
 def render_audit(
@@ -47,7 +47,7 @@ def render_audit(
         shown: the suspects on the page, most suspect first.
         samples: where their images are.
         aspect: width by height of the images as they are shown, whole but for what that cuts off.
-        progress: hears of the reading of images.
+        progress: notified while images are read.
         decoding: how what is no plain 8-bit image becomes one.
 
     Raises:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure, ScoredContender
-from multitask.reporting.bakeoff.text import epochs_text, people_text, rate_text, size_text, terms_text
+from multitask.reporting.bakeoff.text import epochs_text, groups_text, rate_text, size_text, terms_text
 from multitask.reporting.console import make_table, out, say, score
 from multitask.reporting.study.text import heads_that_fit
 from multitask.reporting.text import shorten
@@ -24,7 +24,7 @@ def show_bakeoff(report: BakeoffReport) -> None:
     """
     say()
     _say_wrapped(f"bake-off {report.bakeoff}", "bold")
-    _say_wrapped(f"{report.metric}; {terms_text(report)}; {people_text(report)}")
+    _say_wrapped(f"{report.metric}; {terms_text(report)}; {groups_text(report)}")
     say()
     for sentence in report.sentences:
         _say_wrapped(sentence)
@@ -83,7 +83,7 @@ def _show_scores(report: BakeoffReport, rows: Mapping[str, ScoredContender], at:
 
 def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:
     columns = ("", "points", "95%", "", "by seed")
-    table = make_table(f"less {report.reference}, person by person{at}", columns)
+    table = make_table(f"less {report.reference}, group by group{at}", columns)
     base = rows[report.reference].runs
     for name, row in rows.items():
         found = row.difference

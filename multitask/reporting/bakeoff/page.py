@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multitask.reporting.bakeoff import sections
 from multitask.reporting.bakeoff.report_schema import BakeoffReport
-from multitask.reporting.bakeoff.text import budget_text, metric_text, people_text, point_text, terms_text
+from multitask.reporting.bakeoff.text import budget_text, groups_text, metric_text, point_text, terms_text
 from multitask.reporting.html import render
 from multitask.reporting.study.text import time_text
 from multitask.reporting.text import count_text, moment_text, score_text
@@ -21,7 +21,7 @@ def render_bakeoff(report: BakeoffReport) -> str:
     tuned = any(row.tuning for row in report.contenders)
     titles = {
         "differences": "Differences",
-        **({"sizes": "By people"} if axis else {}),
+        **({"sizes": "By groups"} if axis else {}),
         "scores": "Scores",
         "tasks": "Heads",
         **({"unseen": "Unseen cells"} if unseen else {}),
@@ -36,7 +36,7 @@ def render_bakeoff(report: BakeoffReport) -> str:
         report=report,
         created=moment_text(report.created),
         terms=terms_text(report),
-        people=people_text(report),
+        answered=groups_text(report),
         metric=metric_text(report.metric),
         heading=(name := metric_text(report.metric))[:1].upper() + name[1:],
         at="" if report.axis is None else f" with {point_text(report.last.point)} to train",

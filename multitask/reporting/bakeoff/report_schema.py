@@ -44,7 +44,7 @@ class ContenderRun:
 
     Attributes:
         seed: the run's.
-        score: the deciding metric on the run's own people; None where none of them has such a label.
+        score: the deciding metric on the run's own groups; None where none of their images has such a label.
         joint: likewise the joint macro-F1.
         seconds: of training.
         train_groups: groups that it was trained on.
@@ -206,8 +206,8 @@ class BakeoffReport:
         sentences: the comparisons in words.
         tasks: their names.
         seeds: of the runs of each contender.
-        num_folds: into which the people are dealt; None: each seed has a split of its own fraction.
-        num_passes: how often each person is answered for.
+        num_folds: into which the groups are dealt; None: each seed has a split of its own fraction.
+        num_passes: how often each group is answered.
         budget: of a run; None: the config's epochs.
         axis: numbers of groups to train on; None: all train.
         tune: config key -> the values that were tried.

@@ -34,13 +34,13 @@ def budget_text(budget: Budget | None) -> str:
     return f"{time_text(budget.seconds)} of training a run"
 
 
-def people_text(report: BakeoffReport) -> str:
-    """What an interval is over: the people, and with several passes over them the seeds too."""
+def groups_text(report: BakeoffReport) -> str:
+    """The resampling unit of the intervals: groups, and with several passes over them the seeds too."""
     last = report.last
-    people = f"{plural(last.num_images, 'image', 'images')} of {plural(last.num_groups, 'group', 'groups')}"
+    groups = f"{plural(last.num_images, 'image', 'images')} of {plural(last.num_groups, 'group', 'groups')}"
     if report.num_passes == 1:
-        return f"{people}, each answered once; intervals resample groups"
-    return f"{people}, each answered {report.num_passes} times; intervals resample groups and seeds"
+        return f"{groups}, each answered once; intervals resample groups"
+    return f"{groups}, each answered {report.num_passes} times; intervals resample groups and seeds"
 
 
 def metric_text(metric: str) -> str:

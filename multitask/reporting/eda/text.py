@@ -18,7 +18,7 @@ _DOES = {"train": "train", "val": "validate", "test": "test", "neither": "do nei
 
 
 def sentences(found: Inspection) -> list[str]:
-    """What whoever trains on this must know, a sentence each."""
+    """The findings that matter for training, a sentence each."""
     return [
         _sizes(found),
         _unreadable(found),

@@ -96,11 +96,11 @@ def _show_absent(joint: LabellingScores, empty: EmptyCells) -> None:
 
 
 def _show_rules(found: DecodeComparison | None) -> None:
-    """Every decode rule's score on the same people, and which is used."""
+    """Every decode rule's score on the same groups, and which is used."""
     if not found:
         return
     say()
-    how = f"cross-fitted over {found.num_folds} folds of people" if found.cross_fitted else "fitted before"
+    how = f"cross-fitted over {found.num_folds} folds of groups" if found.cross_fitted else "fitted before"
     table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
     for row in found.rules:
         difference = "-"
@@ -187,7 +187,7 @@ def show_comparison(
 
 
 def show_differences(base: str, rows: Iterable[Any]) -> None:
-    """Paired differences with their intervals, a table per run, and whether they are beyond the choice of people."""
+    """Paired differences with their intervals, a table per run, and whether they are beyond the choice of groups."""
     for run, found in groupby(rows, key=lambda row: row.run):
         say()
         columns = ("score", "difference", "95% interval", "groups", "")

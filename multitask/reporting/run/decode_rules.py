@@ -69,8 +69,8 @@ def rules_view(found: DecodeComparison | None) -> RulesView | None:
     if found.cross_fitted:
         how = (
             f"Each rule was fitted on the validating {where}, and is scored on the same cross-fitted: what is said of "
-            f"a person comes from a fit on other people, {found.num_folds} folds of them. “In sample” is the score "
-            "on the very people of the fit, and shows how far the rule over-fits."
+            f"a group comes from a fit on other groups, {found.num_folds} folds of them. “In sample” is the score "
+            "on the very groups of the fit, and shows how far the rule over-fits."
         )
     else:
         how = f"The rules’ parameters were fitted on the run’s validating {where}, and are scored here as they stand."

@@ -72,7 +72,7 @@ def unseen_scores(found: UnseenScores | None) -> UnseenView | None:
 
 
 def fold_scores(rows: Sequence[FoldScores] | None, histories: Sequence[Sequence[EpochRecord]]) -> FoldsView | None:
-    """Each fold's scores on its own people, and how they came about; None where there are no folds."""
+    """Each fold's scores on its own groups, and its training; None where there are no folds."""
     if not rows:
         return None
     num_epochs = max(map(len, histories), default=0)

@@ -34,7 +34,7 @@ _RATIOS = "weight_ratio."  # parameters that make the heads' weights, which are 
 
 
 def make_study_progress(quiet: bool) -> StudyProgress:
-    """A study's progress for whoever watches: live in a terminal, plain lines elsewhere, nothing if quiet."""
+    """A study's progress on the console: live in a terminal, plain lines elsewhere, nothing if quiet."""
     if quiet:
         return StudyProgress()
     return LiveStudyProgress(out) if out.is_terminal else PlainStudyProgress(out)

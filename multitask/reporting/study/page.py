@@ -214,7 +214,7 @@ def _confirmation(found: ConfirmationReport | None, study: StudyTrials) -> _Conf
         ticks=ticks,
         words=(
             f"Each of these trials was run again with {seeds}, on as many of {found.num_folds:,} folds that share "
-            f"nobody: {images} of {groups}, none of whom the network that judged them had learned from."
+            f"no group: {images} of {groups}, none of which the network that answered it had learned from."
         ),
         tasks=tasks,
         rows=rows,

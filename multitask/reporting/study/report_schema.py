@@ -35,7 +35,7 @@ class Param:
 
 @dataclass(frozen=True)
 class TrialScores:
-    """The joint macro-F1 and each task's; None where nobody has such a label."""
+    """The joint macro-F1 and each task's; None where no image has such a label."""
 
     joint: Number | None
     tasks: dict[str, Number | None]
@@ -166,7 +166,7 @@ class ConfirmationReport:
         metric: the first objective.
         compared: the metric of the differences.
         num_seeds: runs of each trial.
-        num_folds: into which the people were dealt.
+        num_folds: into which the groups were dealt.
         num_groups: groups that were answered for.
         num_images: their images.
         level: of each difference's interval.
@@ -215,8 +215,8 @@ class StudyReport:
         best: the best trial's number; None before there is one, or with several objectives.
         front: with several objectives, the trials that no other beats in all.
         trials: by number.
-        importances: per parameter its share of 1; None where nobody knows.
-        importances_missing: why nobody does.
+        importances: per parameter its share of 1; None where it is unknown.
+        importances_missing: why it is.
         importances_about: what they rest on.
         confirmation: what the confirming runs say; None: there were none.
         sentences: the study in words.

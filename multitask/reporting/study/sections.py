@@ -130,7 +130,7 @@ def learning(study: StudyTrials) -> PlotGrid:
 
 
 def importances(study: StudyTrials, report: StudyReport) -> ImportancesView | None:
-    """How much each setting matters for the score; None where nobody knows."""
+    """How much each setting matters for the score; None where it is unknown."""
     found = (report.importances or {}).items()
     shares = {name: share for name, share in found if share is not None and math.isfinite(share)}
     if not shares:

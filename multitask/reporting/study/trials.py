@@ -23,7 +23,7 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """The metric as people say it: ``joint macro-F1``."""
+        """The metric as consoles and pages name it: ``joint macro-F1``."""
         words = (_SPELLED.get(part, part.replace("_", " ")) for part in self.metric.split("."))
         return " ".join(word for word in words if word)
 

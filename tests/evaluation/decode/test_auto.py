@@ -127,7 +127,7 @@ def test_the_simplest_within_a_standard_error_of_the_best_is_picked(errors: dict
 
 
 def test_a_lead_within_a_standard_error_is_not_followed() -> None:
-    """Each rule is right where the other is wrong: of two hundred people on one side and 190 on the other."""
+    """Each rule is right where the other is wrong: of two hundred groups on one side and 190 on the other."""
     space = LabelSpace([Task("size", ("s", "l"))])
     classes = np.arange(1000) % 2
     simple, free = classes.copy(), classes.copy()

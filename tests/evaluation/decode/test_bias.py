@@ -81,7 +81,7 @@ def test_in_a_flat_space_the_biases_of_the_head_are_those_of_the_classes(
     assert head.biases["class"] == whole.biases
 
 
-def test_freer_biases_suit_the_people_they_are_fitted_on_better(make_known: Callable[..., LabelledOutputs]) -> None:
+def test_freer_biases_suit_the_groups_they_are_fitted_on_better(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known(rows=150, signal=0.7)
     scores = [
         macro_f1(known.classes, rule.fit(known, None, 0).decode(known.outputs), known.space.possible)

@@ -19,7 +19,7 @@ def shuffled(known: LabelledOutputs, seed: int) -> LabelledOutputs:
     return LabelledOutputs(known.outputs, known.labels[order], known.groups)
 
 
-def test_people_stay_together_and_every_class_is_shared_out(
+def test_groups_stay_together_and_every_class_is_shared_out(
     make_known: Callable[..., LabelledOutputs], space: LabelSpace
 ) -> None:
     known = make_known(space, rows=200, missing=0.1)
@@ -32,15 +32,15 @@ def test_people_stay_together_and_every_class_is_shared_out(
     assert deal(known.take(order), 0).tolist() == folds[order].tolist()
 
 
-def test_with_few_people_there_are_fewer_folds_and_each_has_somebody_with_a_class(
+def test_with_few_groups_there_are_fewer_folds_and_each_has_one_with_a_class(
     make_known: Callable[..., LabelledOutputs],
 ) -> None:
     known = make_known(rows=40)
-    for people in (1, 2, 3, 5, 6):
-        names = np.array([f"p{place % people}" for place in range(40)], dtype=object)
+    for num_groups in (1, 2, 3, 5, 6):
+        names = np.array([f"p{place % num_groups}" for place in range(40)], dtype=object)
         some = LabelledOutputs(known.outputs, known.labels, names)
-        assert num_folds(some) == min(people, NUM_FOLDS)
-        if people > 1:
+        assert num_folds(some) == min(num_groups, NUM_FOLDS)
+        if num_groups > 1:
             assert len(set(deal(some, 0))) == num_folds(some)
     # Of six only two have a class.
     names = np.array([f"p{place % 6}" for place in range(40)], dtype=object)
@@ -66,7 +66,7 @@ class Spy(DecodeSettings):
 seen: list[set[str]] = []
 
 
-def test_nobody_is_answered_by_a_rule_that_saw_them(make_known: Callable[..., LabelledOutputs]) -> None:
+def test_no_group_is_answered_by_a_rule_that_saw_it(make_known: Callable[..., LabelledOutputs]) -> None:
     known = make_known()
     folds = deal(known, 0)
     seen.clear()

@@ -52,7 +52,7 @@ def test_with_two_classes_and_many_images_it_is_the_best_cut() -> None:
         assert found > promised(probs, probs.argmax(axis=0)) + 0.01
 
 
-def test_it_beats_the_arg_max_on_people_it_never_saw(make_known: Callable[..., LabelledOutputs]) -> None:
+def test_it_beats_the_arg_max_on_groups_it_never_saw(make_known: Callable[..., LabelledOutputs]) -> None:
     """Answers that hold no prior, of classes that are not equally frequent: what the prior is must be told."""
     known, fresh = make_known(rows=200, seed=1, signal=2.0), make_known(rows=4000, seed=2, signal=2.0)
     shares = {

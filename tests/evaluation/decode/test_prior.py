@@ -70,7 +70,7 @@ def test_frequencies_by_hand() -> None:
 
 
 def test_a_prior_that_training_took_out_is_not_taken_out_again(make_known: Callable[..., LabelledOutputs]) -> None:
-    """Outputs of a network that was trained with class weights hold a uniform prior, whatever the people's is."""
+    """Outputs of a network that was trained with class weights hold a uniform prior, whatever that of the labels is."""
     known = make_known(rows=200, signal=1.0)
     natural = frequencies(known.labels, known.space)
     weighted = PriorCorrectionSettings().fit(known, Priors(uniform(known.space).implied, natural), 0)

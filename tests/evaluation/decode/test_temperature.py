@@ -56,7 +56,7 @@ def test_labels_that_are_missing_do_not_count() -> None:
     assert fit_temperature(log_probs, np.full(50, -1)) == 1.0
 
 
-def test_a_prior_that_is_not_the_peoples_is_told_from_over_confidence() -> None:
+def test_a_prior_that_is_not_the_labels_is_told_from_over_confidence() -> None:
     """The outputs hold a uniform prior: without knowing it, the temperature would pay for the difference."""
     rng = np.random.default_rng(0)
     natural = np.log([0.05, 0.9, 0.05])

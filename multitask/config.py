@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from multitask.balancers import AnyBalancer, FixedSettings
+from multitask.data.held_out import check_labels_left
 from multitask.data.settings import AugmentSettings, DataSettings
-from multitask.data.splits import check_learnable
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.evaluation.settings import EvaluationSettings
@@ -129,7 +129,7 @@ class Config(Settings):
             raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
         if self.data.held_out:
             space, unseen = self.space(), self.unseen()
-            check_learnable(
+            check_labels_left(
                 space, *(space.decode(np.flatnonzero(cells)) for cells in (space.possible, space.possible & ~unseen))
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_validation:

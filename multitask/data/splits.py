@@ -9,10 +9,11 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.held_out import without_classes
 from multitask.data.samples import SIDES, Samples
 from multitask.data.settings import DataSettings
 from multitask.errors import UserError
-from multitask.labels import MISSING, LabelSpace
+from multitask.labels import MISSING
 from multitask.utils.seeds import derive
 
 
@@ -90,7 +91,8 @@ def split_samples(
         split = split.kept(kept)
     if settings.held_out:
         space = samples.space
-        split = without_classes(samples, split, space.cells(settings.held_out, "data.held_out") & space.possible)
+        unseen = space.cells(settings.held_out, "data.held_out") & space.possible
+        split = replace(split, train=without_classes(samples, split.train, unseen))
     if settings.train_groups is not None:
         counted = None if validates is None else validates[kept]
         relabelled = replace(samples, labels=given.labels[kept])
@@ -195,50 +197,6 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
     if samples.num_groups < count:
         raise UserError(f"data.folds: {count} were asked for, but there are {samples.num_groups} groups")
     return _split(assign_groups(samples, [1 / count] * count, seed) == index, samples)
-
-
-def without_classes(samples: Samples, split: Split, unseen: NDArray[np.bool_]) -> Split:
-    """The split without some classes in training; validation keeps them.
-
-    An image whose labels are not all known is left out too where it may be of one of these classes.
-
-    Args:
-        samples: N samples.
-        split: theirs.
-        unseen: (C,) bool, the classes that are held out of training.
-
-    Raises:
-        UserError: nothing is left to train on, or a label that was there has no image left, so that no network can
-            know it.
-    """
-    product = unseen.reshape(samples.space.sizes)
-    kinds, kind_of = np.unique(samples.labels[split.train], axis=0, return_inverse=True)
-    may_be = [product[tuple(slice(None) if label == MISSING else label for label in kind)].any() for kind in kinds]
-    train = split.train[~np.array(may_be, dtype=bool)[kind_of.ravel()]]
-    check_learnable(samples.space, samples.labels[split.train], samples.labels[train])
-    return replace(split, train=train)
-
-
-def check_learnable(space: LabelSpace, before: NDArray[np.int64], after: NDArray[np.int64]) -> None:
-    """Checks that what is held out leaves something of every label: a label that is never seen cannot be learned.
-
-    Args:
-        space: the label space.
-        before: (N, T) labels, those held out among them.
-        after: (M, T) labels without them.
-
-    Raises:
-        UserError: it does not.
-    """
-    if not len(after):
-        raise UserError("data.held_out: leaves nothing to train on")
-    for column, task in enumerate(space.tasks):
-        lost = set(before[:, column].tolist()) - set(after[:, column].tolist()) - {MISSING}
-        if lost:
-            raise UserError(
-                f"data.held_out: leaves no image of {task.name} {task.classes[min(lost)]!r} to train on; "
-                "every label must be seen in some other cell"
-            )
 
 
 def limit_groups(

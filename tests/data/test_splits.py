@@ -12,55 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from multitask.data.samples import SIDES, Samples
-from multitask.data.splits import Split, among, fold, hold_out, limit_groups, told, without_classes
+from multitask.data.splits import Split, among, fold, hold_out, limit_groups, told
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
-
-SPACE = LabelSpace(
-    [
-        Task("mask", ("wear", "incorrect", "not_worn")),
-        Task("gender", ("male", "female")),
-        Task("age", ("<30", "30-60", ">=60"), "binned", (30.0, 60.0)),
-    ]
-)
-
-
-def people(num: int, seed: int = 0, missing: float = 0.0) -> Samples:
-    """The competition's proportions: seven images a person, 7% of the people in the oldest band."""
-    rng = np.random.default_rng(seed)
-    groups: list[str] = []
-    values: dict[str, list[Any]] = {"mask": [], "gender": [], "age": []}
-    for person in range(num):
-        gender = "male" if rng.random() < 0.4 else "female"
-        age: int | None = int(rng.choice([20, 45, 60], p=[0.47, 0.46, 0.07]))
-        if rng.random() < missing:
-            age = None
-        for mask in ["wear"] * 5 + ["incorrect", "not_worn"]:
-            groups.append(f"person {person}")
-            values["mask"].append(mask)
-            values["gender"].append(gender)
-            values["age"].append(age)
-    return Samples.from_values(SPACE, Path("/"), [str(i) for i in range(len(groups))], groups, values, "test")
-
-
-@st.composite
-def tables(draw: st.DrawFn) -> Samples:
-    """Groups of any size with any labels, some missing, in any order."""
-    num = draw(st.integers(1, 40))
-    rng = np.random.default_rng(draw(st.integers(0, 10**6)))
-    num_groups = draw(st.integers(1, num))
-    space = LabelSpace([Task("a", ("0", "1")), Task("b", ("0", "1", "2"))])
-    labels = np.stack([rng.integers(-1, 2, num), rng.integers(-1, 3, num)], axis=1)
-    return Samples(
-        space,
-        Path("/"),
-        np.array([str(index) for index in range(num)], dtype=object),
-        np.array([f"g{group}" for group in rng.integers(0, num_groups, num)], dtype=object),
-        labels,
-        np.full(labels.shape, np.nan),
-        np.ones(num, dtype=np.float32),
-        np.full(num, "test", dtype=object),
-    )
+from tests.data.made_samples import SPACE, people, tables
 
 
 class TestHoldOut:
@@ -234,54 +189,6 @@ class TestLimitGroups:
         samples = people(5)
         with pytest.raises(UserError, match=r"^data\.train_groups: 6 were asked for, but there are 5 to train$"):
             limit_groups(samples, everybody(samples), 6, 0)
-
-
-class TestWithoutClasses:
-    def test_images_of_held_out_cells_do_not_train_and_nothing_else_changes(self) -> None:
-        samples = people(60)
-        split = hold_out(samples, 0.2, 0)
-        unseen = SPACE.cells([{"gender": "female", "age": ">=60"}, {"mask": "incorrect", "age": "<30"}], "x")
-        found = without_classes(samples, split, unseen)
-        assert found.val is split.val
-        assert unseen[samples.classes[split.train]].any()
-        assert found.train.tolist() == [row for row in split.train if not unseen[samples.classes[row]]]
-
-    @given(tables(), st.integers(0, 5), st.integers(0, 1))
-    @settings(deadline=None, max_examples=80)
-    def test_an_image_that_may_be_of_a_held_out_cell_does_not_train(
-        self, samples: Samples, cell: int, more: int
-    ) -> None:
-        unseen = np.isin(np.arange(6), [cell, (cell + more) % 6])
-        cells = samples.space.decode(np.flatnonzero(unseen))
-        kept = [
-            row
-            for row, labels in enumerate(samples.labels)
-            if not any(all(a in (b, MISSING) for a, b in zip(labels, held, strict=True)) for held in cells)
-        ]
-        lost = [
-            set(samples.labels[:, column].tolist()) - set(samples.labels[kept, column].tolist()) - {MISSING}
-            for column in (0, 1)
-        ]
-        if any(lost) or not kept:
-            with pytest.raises(UserError, match=r"^data\.held_out: leaves no"):
-                without_classes(samples, everybody(samples), unseen)
-        else:
-            assert without_classes(samples, everybody(samples), unseen).train.tolist() == kept
-
-    def test_a_label_that_only_held_out_images_have_is_named(self) -> None:
-        samples = people(60)
-        rows = np.flatnonzero((samples.labels[:, 2] != 2) | (samples.labels[:, 1] == 1))  # the old are all female
-        samples = samples.take(rows)
-        unseen = SPACE.cells([{"gender": "female", "age": ">=60"}], "x")
-        line = r"^data\.held_out: leaves no image of age '>=60' to train on; every label must be seen in some other"
-        with pytest.raises(UserError, match=line):
-            without_classes(samples, everybody(samples), unseen)
-
-    def test_a_label_that_nobody_has_is_nothing_that_was_lost(self) -> None:
-        samples = people(60)
-        samples = samples.take(np.flatnonzero(samples.labels[:, 2] != 2))
-        unseen = SPACE.cells([{"gender": "female", "mask": "incorrect"}], "x")
-        assert len(without_classes(samples, everybody(samples), unseen).train)
 
 
 class TestTold:

@@ -40,8 +40,8 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
     "--max-risk", type=float, help="Write whether to ask a human, so that of the others at most this share is wrong."
 )
 @click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
-@click.option("--group-column", help="Of tables: the images' groups.")
-@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group.")
+@click.option("--group-column", help="Of tables: the images' groups, answered as one where a task is a group's.")
+@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
 @click.option(
     "--box-columns",
     nargs=4,
@@ -100,7 +100,6 @@ def command(
     inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
     check_output(output, inputs)
     predictor = Predictor.load(run, engine=engine, device=device, allow_extensions=allow_extensions)
-    promises = predictor.promises(coverage, max_risk)
     progress = make_progress(quiet)
     try:
         counts = predict_files(
@@ -111,7 +110,8 @@ def command(
             probabilities=probabilities,
             skip_unreadable=on_error == "skip",
             batch_size=batch_size,
-            promises=promises,
+            coverage=coverage,
+            max_risk=max_risk,
         )
     finally:
         progress.close()

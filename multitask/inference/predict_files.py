@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from multitask.errors import UserError
 from multitask.inference.inputs import NamedInputs
 from multitask.inference.outputs import RowLayout, Rows, open_writer, writer_of
 from multitask.inference.predictor import Predictor
-from multitask.inference.promises import Promises
+from multitask.inference.stream import InputBatch
 from multitask.progress import Progress
 
 
@@ -59,7 +59,8 @@ def predict_files(
     probabilities: bool = False,
     skip_unreadable: bool = False,
     batch_size: int | None = None,
-    promises: Promises | None = None,
+    coverage: float | None = None,
+    max_risk: float | None = None,
 ) -> JobCounts:
     """Answers images and writes a row for each, in their order; a batch at a time, so that there may be millions.
 
@@ -71,45 +72,53 @@ def predict_files(
         probabilities: whether to write those of all labels and classes rather than of the predicted alone.
         skip_unreadable: whether an image that cannot be read becomes a row with the reason; else it is an error.
         batch_size: how many are computed at a time; None: as many as in training.
-        promises: the sets and the risk that were asked for, as of ``Predictor.promises``.
+        coverage: of the sets to give beside, as of ``Predictor.promises``; None: no sets.
+        max_risk: above which ``ask`` says so, likewise; None: it says nothing.
 
     Raises:
         UserError: an image cannot be read; the run's crop needs boxes and the inputs have none, or the other way
-            round; the output cannot be written.
+            round; the inputs have groups, and no task of the run is per group; the output cannot be written; or as of
+            ``Predictor.promises``.
     """
     check_output(output, inputs)
     _check_boxes(predictor, inputs)
     layout = RowLayout(probabilities, inputs.has_groups, skip_unreadable)
     if layout.errors and "error" in predictor.space.task_names:
         raise UserError("--on-error skip: its column error would be that of the task error; leave it out")
-    for note in [*inputs.notes, *([promises.note] if promises is not None and promises.note else [])]:
+    promises = predictor.promises(coverage, max_risk, for_groups=inputs.has_groups)
+    for note in [*inputs.notes, *([promises.note] if promises.note else [])]:
         progress.note(note)
+    done = progress.answering(inputs.count)
     images = unreadable = 0
     began = time.monotonic()
     with (
         open_writer(output, layout) as writer,
-        closing(_answered(predictor, inputs, batch_size, promises, progress)) as batches,
+        closing(predictor.batches(inputs, batch_size)) as batches,
     ):
-        for rows in batches:
-            if rows.errors and not skip_unreadable:
-                raise next(iter(rows.errors.values()))
+        read = _read(batches, skip_unreadable, done)
+        if inputs.has_groups:
+            answered = predictor.answer_groups(read, coverage, max_risk)
+        else:
+            answered = (predictor.answer(batch, promises) for batch in read)
+        for batch in answered:
+            rows = Rows(batch.inputs, batch.predictions, batch.errors)
             writer.write(rows)
             images += len(rows)
             unreadable += len(rows.errors)
     return JobCounts(images, unreadable, time.monotonic() - began)
 
 
-def _answered(
-    predictor: Predictor, inputs: NamedInputs, batch_size: int | None, promises: Promises | None, progress: Progress
-) -> Generator[Rows, None, None]:
-    """The images' rows, a batch at a time."""
-    done = progress.answering(inputs.count)
+def _read(
+    batches: Iterable[InputBatch], skip_unreadable: bool, done: Callable[[int], None]
+) -> Generator[InputBatch, None, None]:
+    """The batches, counted once they are computed; an error where an image cannot be read and none is skipped."""
     num = 0
-    with closing(predictor.batches(inputs, batch_size)) as batches:
-        for batch in batches:
-            yield Rows(batch.inputs, predictor.predict_readable(batch, promises), batch.errors)
-            num += len(batch.inputs)
-            done(num)
+    for batch in batches:
+        if batch.errors and not skip_unreadable:
+            raise next(iter(batch.errors.values()))
+        yield batch
+        num += len(batch.inputs)
+        done(num)
 
 
 def _check_boxes(predictor: Predictor, inputs: NamedInputs) -> None:

@@ -169,24 +169,37 @@ class Predictor:
             coverage: as of ``promises``.
             max_risk: likewise.
         """
-        for_groups = self.spec.for_groups()  # what is wrong is said before an image is read
         promises = self.promises(coverage, max_risk)
-        of_groups = Promises.of(self.space, for_groups.calibration, coverage, max_risk)
+        of_groups = self.promises(coverage, max_risk, for_groups=True)
         computed = ((batch, self.engine.outputs(batch.pixels) if len(batch.pixels) else None) for batch in batches)
         return answer_groups(self.spec, computed, promises, of_groups)
 
-    def promises(self, coverage: float | None = None, max_risk: float | None = None) -> Promises:
+    def promises(
+        self, coverage: float | None = None, max_risk: float | None = None, *, for_groups: bool = False
+    ) -> Promises:
         """Prediction sets of a coverage and abstaining at a risk, for images of new groups.
 
         The set of each task, and that of the class, holds the right label with at least the probability ``coverage``.
-        Of the images that are not to be asked at most the share ``max_risk`` is wrong. Arguments and errors as of
-        ``Promises.of``.
+        Of the images that are not to be asked at most the share ``max_risk`` is wrong.
+
+        Args:
+            coverage: as of ``Promises.of``.
+            max_risk: likewise.
+            for_groups: whether for images that are answered as members of their groups.
+
+        Raises:
+            UserError: as of ``Promises.of``; no task of the run is per group.
         """
-        return Promises.of(self.space, self.spec.calibration, coverage, max_risk)
+        spec = self.spec.for_groups() if for_groups else self.spec
+        return Promises.of(self.space, spec.calibration, coverage, max_risk)
 
     def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Generator[InputBatch, None, None]:
         """Images read ahead, as of ``read_batches``."""
         return read_batches(inputs, self._preprocessing, batch_size or self.spec.batch_size)
+
+    def answer(self, batch: InputBatch, promises: Promises | None = None) -> AnsweredBatch:
+        """A batch with the predictions of those of its images that could be read."""
+        return AnsweredBatch(batch.inputs, self.predict_readable(batch, promises), batch.errors)
 
     def predict_batch(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of the images of a batch.

@@ -9,11 +9,11 @@ from PIL import Image
 
 from multitask.data.crop import WholeSettings
 from multitask.data.images import Pixels
-from multitask.evaluation.decode import FITTED_RULES
+from multitask.evaluation.decode import FITTED_RULES, MeanPooling
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines import Engine
 from multitask.inference.predictor import Predictor
-from multitask.inference.spec import InferenceSpec, TaskSpec
+from multitask.inference.spec import GroupingSpec, InferenceSpec, TaskSpec
 from multitask.testing import tiny_run
 
 
@@ -64,6 +64,9 @@ def shade_spec() -> InferenceSpec:
         temperatures={},
         shifts={},
         batch_size=4,
+        grouping=GroupingSpec(
+            tasks=("size",), pooling=MeanPooling(), rule=FITTED_RULES["joint"](), temperatures={}, shifts={}
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from multitask.inference.engines import Engine
 from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.predict_files import check_output, predict_files
 from multitask.inference.predictor import Predictor
+from multitask.inference.spec import InferenceSpec
 from multitask.progress import Progress
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.run import run
@@ -90,6 +91,55 @@ def test_or_a_row_with_the_reason(shades: Predictor, here: Path) -> None:
     assert rows["5.png"]["error"] == ""
     assert rows["5.png"]["class"] == "blue/large"
     assert rows["5.png"]["p(size=large)"] == "0.9"
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_groups_are_answered_as_one_where_a_task_is_a_groups(shades: Predictor, here: Path, skip: bool) -> None:
+    Path("table.csv").write_text(
+        "path,who\n"
+        + "".join(f"{name},{who}\n" for name, who in zip(NAMES, ["a", "b", "a", "b", "", "c"], strict=True))
+    )
+    if skip:
+        (here / NAMES[1]).write_text("no image")
+    options: dict[str, Any] = {"probabilities": True, "skip_unreadable": skip, "batch_size": 2}
+    progress = Recorded()
+    predict_files(shades, named("table.csv"), Path("single.csv"), progress, **options)
+    grouped = Recorded()
+    counts = predict_files(shades, named("table.csv", group_column="who"), Path("grouped.csv"), grouped, **options)
+    assert (counts.images, counts.unreadable) == (6, int(skip))
+    assert grouped.done == progress.done == [2, 4, 6]
+    single, found = read("single.csv"), read("grouped.csv")
+    assert [row["image"] for row in found] == NAMES
+    assert [row["group"] for row in found] == ["a", "b", "a", "b", "", "c"]
+    if skip:
+        assert found[1]["error"] == single[1]["error"] != ""
+
+    def small(row: dict[str, str]) -> float:
+        return float(row["p(size=small)"])
+
+    assert small(single[0]) != pytest.approx(small(single[2]))
+    assert small(found[0]) == small(found[2]) == pytest.approx((small(single[0]) + small(single[2])) / 2, abs=1e-5)
+    for row in [4, 5, *([3] if skip else [])]:  # alone
+        assert {**found[row], "group": ""} == {**single[row], "group": ""}
+    assert float(found[0]["p(colour=red)"]) == pytest.approx(float(single[0]["p(colour=red)"]), abs=1e-5)
+
+
+def test_groups_of_a_run_that_answers_none_are_refused_before_anything_is_read(
+    shade_spec: InferenceSpec, shades: Predictor
+) -> None:
+    shades.spec = shade_spec.model_copy(update={"grouping": None})
+    with pytest.raises(UserError, match=r"^groups: would be ignored: shades answers no task for groups; "):
+        predict_files(shades, named("photos", groups_by_folder=True), Path("out.csv"), Progress())
+    assert not Path("out.csv").exists()
+
+
+def test_an_image_that_cannot_be_read_stops_a_job_with_groups_at_once(shades: Predictor, here: Path) -> None:
+    (here / NAMES[0]).write_text("no image")
+    progress = Recorded()
+    with pytest.raises(UserError, match=r"0\.png: "):
+        predict_files(shades, named("photos", groups_by_folder=True), Path("out.csv"), progress, batch_size=1)
+    assert progress.done == []
+    assert not Path("out.csv").exists()
 
 
 def test_groups_are_a_column(shades: Predictor) -> None:

@@ -24,7 +24,7 @@ def test_images_of_held_out_cells_do_not_train_and_nothing_else_changes() -> Non
 
 @given(tables(), st.integers(0, 5), st.integers(0, 1))
 @settings(deadline=None, max_examples=80)
-def test_an_image_that_may_be_of_a_held_out_cell_does_not_train(self, samples: Samples, cell: int, more: int) -> None:
+def test_an_image_that_may_be_of_a_held_out_cell_does_not_train(samples: Samples, cell: int, more: int) -> None:
     unseen = np.isin(np.arange(6), [cell, (cell + more) % 6])
     cells = samples.space.decode(np.flatnonzero(unseen))
     kept = [

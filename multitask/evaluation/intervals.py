@@ -102,6 +102,19 @@ def resample_mean(values: FloatArray, groups: IntArray, seed: int) -> FloatArray
     return np.concatenate([(weights @ sums) / (weights @ sizes) for weights in _weights(len(sizes), seed)])
 
 
+def resample_group_means(means: FloatArray, seed: int) -> FloatArray:
+    """The mean over groups, of which each counts once, of ``NUM_RESAMPLES`` resamples of the groups.
+
+    Args:
+        means: (G, K) the mean of each of K quantities in each group.
+        seed: of the draws, the same as those of ``resample``.
+
+    Returns:
+        (R, K).
+    """
+    return np.concatenate([weights @ means / len(means) for weights in _weights(len(means), seed)])
+
+
 def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     """The middle of the values that holds a share of ``level`` of them, NaNs left aside: (low, high)."""
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from multitask.data.empty_cells import EmptyCells
 from multitask.data.image_facts import CropCounts, FirstFrames, FitCounts, ImageFacts
 from multitask.evaluation.decode_scores import DecodeComparison, JointTermScores
+from multitask.evaluation.promise_schema import SelectiveScores, SetScores
 from multitask.evaluation.scores import Attribution, LabellingScores, UnseenScores
 from multitask.utils.records import ONLY_IF_KNOWN, Count, Gap, GapInterval, Moment, Number, Score
 
@@ -191,6 +192,9 @@ class RunReport(Summary, _Heading):
         decode_rules: None where nothing had to be decoded.
         joint_term: None where no joint term is learned.
         grouped: left out where no task is per group, or no group of the split has two images.
+        sets: per task, and for ``joint``, prediction sets at some coverages; left out of reports from before they were
+            measured, and where nothing is decoded.
+        selective: the error among those that are answered, where the rest is asked of a human; likewise.
         folds: a row for each; left out of the report of a run that is not in folds.
         class_distribution: per split; None in reports from before it was recorded.
         empty_cells: likewise.
@@ -203,6 +207,8 @@ class RunReport(Summary, _Heading):
     decode_rules: DecodeComparison | None = None
     joint_term: JointTermScores | None = None
     grouped: GroupedScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    selective: SelectiveScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
     folds: tuple[FoldScores, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     class_distribution: dict[str, ClassDistribution] | None = None
     empty_cells: EmptyCells | None = None

@@ -43,7 +43,7 @@ def answer_threshold(
     Args:
         confidences: (M,) of calibrating images.
         right: (M,) bool, whether their prediction is.
-        groups: (M,) their groups.
+        groups: (M,) their groups, as numbers from 0.
         max_risk: R.
 
     Returns:
@@ -73,9 +73,9 @@ def group_errors(confidences: FloatArray, right: NDArray[np.bool_], groups: IntA
     array([0.5, 1. ])
     """
     chosen = confidences >= threshold
-    of_group = np.unique(groups[chosen], return_inverse=True)[1]
-    wrong = np.bincount(of_group, weights=~right[chosen])
-    errors: FloatArray = wrong / np.bincount(of_group)
+    answered = np.bincount(groups[chosen])
+    wrong = np.bincount(groups[chosen], weights=~right[chosen])
+    errors: FloatArray = wrong[answered > 0] / answered[answered > 0]
     return errors
 
 

@@ -19,6 +19,7 @@ from multitask.evaluation.decode_comparison import Decided, decide, decide_and_f
 from multitask.evaluation.grouped import GroupedAnswers, decide_grouped, decide_grouped_and_fit
 from multitask.evaluation.grouped_scores import grouped_scores
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.promise_scores import selective_scores, set_scores
 from multitask.evaluation.report_schema import ClassDistribution, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
@@ -153,6 +154,8 @@ def write_scores(
         decode_rules=None if decided is None else decided.comparison,
         joint_term=joint_term(predictions, seed),
         grouped=None if answers.grouped is None else grouped_scores(answers.grouped, predictions, seed, centres),
+        sets=None if decided is None else set_scores(predictions, decided, seed),
+        selective=None if decided is None else selective_scores(predictions, decided, seed),
         folds=facts.folds,
         class_distribution=facts.class_distribution,
         empty_cells=facts.empty_cells,

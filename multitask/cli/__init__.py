@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": "Score a run on one of its splits.",
     "audit": "Find labels that are probably wrong, and train again on corrections.",
     "predict": "Answer new images with a run.",
+    "explain": "Show where in images the evidence for a run's answers lies.",
     **PRINTING,
     "bench": "Measure speed on this machine, as ratios.",
 }

@@ -100,6 +100,8 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["report", "nothere"],
         ["evaluate", "nothere"],
         ["predict", "nothere", "--data", ".", "-o", "answers.csv"],
+        ["explain", "nothere", "image.jpg", "-o", "why.html"],
+        ["explain", "nothere", "-o", "why.html"],
         ["compare", "nothere", "northere"],
         ["audit", "nothere"],
         ["audit", "nothere", "--apply"],

@@ -1,0 +1,62 @@
+"""``multitask explain``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from multitask.testing import tiny_run
+from tests.cli.conftest import Called
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_run(tmp_path_factory.mktemp("explain"))
+
+
+def images_of(trained: Path) -> list[Path]:
+    return sorted((trained.parent / "set" / "eval" / "images").iterdir())
+
+
+def test_images_and_folders_become_a_page(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "more" / "inside"
+    folder.mkdir(parents=True)
+    Image.new("L", (60, 80), 90).save(folder / "grey.png")
+    (folder / "note.txt").write_text("no image")
+    out, first = tmp_path / "why.html", images_of(trained)[0]
+    done = call("explain", trained, first, tmp_path / "more", "-o", out)
+    assert done.code == 0, done.err
+    assert str(out) in done.out
+    text = out.read_text(encoding="utf-8")
+    assert text.count("as the network sees it</b>") == 2
+    assert first.name in re.sub("<wbr>", "", text)
+
+
+def test_a_page_has_its_limit(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    folder = images_of(trained)[0].parent
+    done = call("explain", trained, folder, "-o", tmp_path / "why.html", "--limit", 3, "-q")
+    assert (done.code, done.out) == (0, "")
+    text = (tmp_path / "why.html").read_text(encoding="utf-8")
+    assert text.count("as the network sees it</b>") == 3
+    assert f"They are the first of {len(images_of(trained))}." in text
+
+
+def test_mistakes_are_a_line_and_write_nothing(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "why.html"
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no image")
+    good = images_of(trained)[0]
+    (tmp_path / "empty").mkdir()
+    assert "name the images to explain" in call("explain", trained, "-o", out).refusal()
+    assert "nothere.jpg" in call("explain", trained, tmp_path / "nothere.jpg", "-o", out).refusal()
+    assert "empty" in call("explain", trained, tmp_path / "empty", "-o", out).refusal()
+    assert "bad.jpg" in call("explain", trained, good, bad, "-o", out).refusal()
+    assert "is a folder" in call("explain", trained, good, "-o", tmp_path).refusal()
+    assert "there is no folder" in call("explain", trained, good, "-o", tmp_path / "no" / "why.html").refusal()
+    assert "no run" in call("explain", tmp_path / "empty", good, "-o", out).refusal()
+    assert "no gradients" in call("explain", bad, good, "-o", out).refusal()
+    assert not out.exists()

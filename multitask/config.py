@@ -62,17 +62,17 @@ class JointSettings(Settings):
     loss: AnyLoss = CrossEntropySettings()
     """Of the classes that can occur."""
     weight: PositiveFloat = 1.0
-    """As a head's."""
+    """Of the joint loss in the sum, as of a head's loss."""
 
 
 class Config(Settings):
-    """A run, whole."""
+    """The config of a run: every section, checked together."""
 
     extensions: Annotated[tuple[ConfigPath, ...], Field(exclude_if=lambda paths: not paths)] = ()
     """Files of Python code of your own that add rows to the tables, as ``LOSSES["mine"] = MyLoss``. They are imported
     before the rest is checked, and only where the command line says ``--allow-extensions``."""
     seed: Seed = 0
-    """What every random choice derives from."""
+    """The seed that every random choice derives from."""
     device: str = "auto"
     """``cpu``, ``cuda``, ``cuda:1``; ``auto``: a GPU where there is one."""
     labels: LabelSettings
@@ -84,7 +84,7 @@ class Config(Settings):
     joint: JointSettings | None = None
     """None: every head speaks for itself."""
     balancer: AnyBalancer = FixedSettings()
-    """How the losses become one backward step."""
+    """The method that turns the losses into one backward step."""
     training: TrainingSettings = TrainingSettings()
     decode: AnyDecode = IndependentSettings()
     """Fitted after training, on the groups that validate; after each epoch a rule that must be fitted is the joint
@@ -176,7 +176,7 @@ class Config(Settings):
         return Objective(self.learned_space(), heads, None if self.joint is None else self.joint.loss)
 
     def evaluation(self) -> EvaluationSettings:
-        """What the network's answers are decoded, scored and reported by."""
+        """The settings by which predictions are decoded, scored and reported."""
         joint_term = self.joint is not None and not isinstance(self.joint.term, NoTermSettings)
         return EvaluationSettings(
             self.space(),

@@ -35,7 +35,7 @@ class ConflictSteps:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingScores:
-    """What an epoch's training gave. NaN, in the file None, is what no sample tells.
+    """The scores of an epoch's training. NaN, in the file None: no sample has the label.
 
     Attributes:
         loss: what was descended: the losses as balanced.
@@ -58,7 +58,7 @@ class TrainingScores:
 
 @dataclass(frozen=True, kw_only=True)
 class LabelScores:
-    """What an epoch's validation says of one labelling: its negative log-likelihood, macro-F1 and accuracy."""
+    """The scores of one labelling in an epoch's validation: its negative log-likelihood, macro-F1 and accuracy."""
 
     loss: Number | None = None
     macro_f1: Score | None = None
@@ -67,7 +67,7 @@ class LabelScores:
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationScores:
-    """What an epoch's validation gave. NaN, in the file None, is what no image tells.
+    """The scores of an epoch's validation. NaN, in the file None: no image has the label.
 
     Attributes:
         loss: mean negative log-likelihood of the class.
@@ -166,7 +166,7 @@ class Progress:
         """An epoch is done; ``record`` is its row of ``metrics.jsonl``."""
 
     def close(self) -> None:
-        """Nothing follows."""
+        """The run has ended; consoles release the terminal."""
 
 
 @dataclass
@@ -275,4 +275,4 @@ class StudyProgress:
         """Another message, of one line."""
 
     def close(self) -> None:
-        """Nothing follows."""
+        """The study has ended; consoles release the terminal."""

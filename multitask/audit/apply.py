@@ -116,7 +116,7 @@ def _with_file(own: CorrectionsSettings | None, copy: Path, file: Path) -> dict[
 
 
 def _num_changed(before: Predictions, after: Predictions) -> dict[str, int]:
-    """How many images got another label, per task, and how many were dropped."""
+    """The number of images that got another label, per task, and of those that were dropped."""
     places = {image: row for row, image in enumerate(before.images)}
     old = before.labels[[places[image] for image in after.images]]
     changed = (old != after.labels).sum(axis=0)

@@ -60,7 +60,7 @@ def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> B
 
 
 class _Bakeoff:
-    """What is found out on the way: costs, chosen values."""
+    """The course of a bake-off: costs, chosen values, runs."""
 
     def __init__(self, plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> None:
         self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress

@@ -153,7 +153,7 @@ def _scored(
 
 
 def train_size(report: RunReport) -> ClassDistribution:
-    """How much a run trained on."""
+    """The class distribution that a run trained on."""
     assert report.class_distribution is not None, report.run
     return report.class_distribution["train"]
 

@@ -125,7 +125,7 @@ def _few_batches(setup: TrainingSetup) -> list[Batch]:
 
 @dataclass(frozen=True)
 class Costs:
-    """What was counted and measured, by what is trained.
+    """The counted memory and the measured speeds, by what is trained.
 
     Attributes:
         memory: of one training batch.
@@ -156,6 +156,6 @@ class CostFile:
         self.inference = found.inference or {}
 
     def save(self) -> None:
-        """Writes all of it."""
+        """Writes ``costs.json`` anew."""
         found = Costs(self.memory, self.speed or None, self.inference or None)
         write_atomically(self._path, record_to_json(found))

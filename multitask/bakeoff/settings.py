@@ -97,7 +97,7 @@ class BakeoffSettings(Settings):
     metric: str = "joint.macro_f1"
     """The score by which contenders are compared, as ``joint.macro_f1`` in ``report.json``."""
     sentence_if_none: str | None = None
-    """What is said where no contender beats the reference beyond noise."""
+    """The conclusion where no contender beats the reference beyond noise."""
     seed: Seed = 0
     """Of the resampling, and of the tuning runs."""
     keep_checkpoints: Bool = False

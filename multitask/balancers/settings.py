@@ -196,7 +196,7 @@ class GradNormSettings(ModuleSettings):
     needs_features: ClassVar[bool] = True
     needs_layer: ClassVar[bool] = True
     alpha: NonNegativeFloat = 1.5
-    """How strongly losses that fall slowly are favoured; 0: equal norms."""
+    """Strength with which losses that fall slowly are favoured; 0: equal norms."""
     lr: PositiveFloat = 0.025
     """Of the weights."""
 

@@ -30,7 +30,7 @@ from multitask.utils.seeds import derive
 from torchvision import transforms as plain_transforms  # isort: skip
 
 NUM_DATA = 3
-"""How many ratios ``measure_data`` gives."""
+"""The number of ratios that ``measure_data`` gives."""
 EPOCHS = 20
 """From the cache, for one of the other side: one alone takes a few milliseconds."""
 FLIPS = AugmentSettings(strength=1.0, flip="alone", colour=0.0, noise=0.0, occlusion=0.0)

@@ -13,7 +13,7 @@ from multitask.labels import LabelSpace
 
 DECODED = 20_000
 DECODE_S = 2.0
-"""How long fitting a decode rule on ``DECODED`` images may take."""
+"""Seconds that fitting a decode rule on ``DECODED`` images may take."""
 
 
 def decode_fitting(space: LabelSpace) -> Measurement:

@@ -53,7 +53,7 @@ _FROZEN = {
 
 
 def measure_study(config_path: Path | None, progress: Progress) -> list[Measurement]:
-    """What a study costs beside its runs, and what it saves.
+    """The costs of a study beside its runs, and its savings.
 
     Args:
         config_path: whose images and backbone the frozen features are measured with; None: drawn images, and

@@ -94,7 +94,7 @@ class _Side(ABC):
         self._runs = count()
 
     def __call__(self) -> None:
-        """Runs it once."""
+        """Runs the program once; keeps its processor time and the speed of its epochs."""
         out = self.folder / f"{type(self).__name__}-{next(self._runs)}"
         out.mkdir()
         before = _children_s()

@@ -85,7 +85,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
 
 
 def _interrupted(folder: RunFolder, extended: bool) -> str:
-    """What an interrupt left, and how to go on."""
+    """The line after an interrupt: what was kept, and the command that resumes."""
     from multitask.reporting.console import command_line
 
     if not folder.exists():

@@ -62,7 +62,7 @@ CROPS: Table[CropSettings] = Table("crop", CropSettings, default="none")
 
 AnyCrop = Annotated[CropSettings, CROPS]
 AnyFallback = Annotated[CropSettings, CROPS.part(lambda row: not row.boxed, default="centre")]
-"""What is used of an image without a box."""
+"""The crop of images without a box."""
 
 
 class WholeSettings(CropSettings):
@@ -112,7 +112,7 @@ class BoxedSettings(CropSettings):
     boxed: ClassVar[bool] = True
     margin: Annotated[NonNegativeFloat, Field(le=100)]
     fallback: AnyFallback = WholeSettings()
-    """What is seen of an image without a box."""
+    """The crop of images without a box."""
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
         """The box with its margin, or the fallback."""
@@ -130,7 +130,7 @@ class BoxSettings(BoxedSettings):
 
     name: Literal["box"] = "box"
     margin: Annotated[NonNegativeFloat, Field(le=100)] = 0.0
-    """What is added on each of the four sides, as a share of the box's width or height."""
+    """Added on each of the four sides, as a share of the box's width or height."""
 
 
 class FaceSettings(BoxedSettings):
@@ -143,11 +143,11 @@ class FaceSettings(BoxedSettings):
     model: ConfigPath
     """YuNet's ONNX file."""
     margin: Annotated[NonNegativeFloat, Field(le=100)] = 0.25
-    """What is added on each of the four sides, as a share of the face's width or height."""
+    """Added on each of the four sides, as a share of the face's width or height."""
     choose: Literal["largest", "central"] = "largest"
     """Which of several faces, among those that the detector is at least half as sure of as of the surest."""
     min_score: Annotated[Fraction, Field(gt=0)] = 0.2
-    """How sure of a face the detector must be; low, since it is little sure of a face behind a mask."""
+    """Least confidence of the detector in a face; low, since that in a face behind a mask is low."""
     detect_px: Annotated[PositiveInt, Field(ge=32, le=8192)] = 224
     """The longer side of what the detector sees; it misses faces of less than about 10 pixels there."""
 

@@ -56,7 +56,7 @@ _MAGIC = (
     (0, b"version https://git-lfs", "Git LFS pointer"),
 )
 MAGIC_BYTES = 32
-"""How much of a file's head tells what it is."""
+"""Bytes at the beginning of a file that tell its format."""
 
 
 def sniff(head: bytes) -> str | None:

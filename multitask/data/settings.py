@@ -113,11 +113,11 @@ class DataSettings(Settings):
     corrections: CorrectionsSettings | None = None
     """Files of label corrections that are made to what the source says."""
     sampler: AnySampler = UniformSettings()
-    """How often each image is drawn in training."""
+    """Frequency with which each image is drawn in training."""
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
     """The share of the groups that validates; 0: all of them train."""
     folds: Folds | None = None
-    """How many folds the groups are dealt into; fold number ``fold`` validates, in place of ``val_fraction``."""
+    """The number of folds that the groups are dealt into; fold ``fold`` validates, in place of ``val_fraction``."""
     fold: Annotated[Count, Field(le=999)] = 0
     """Which of the folds validates, from 0."""
     train_groups: PositiveInt | None = None
@@ -131,7 +131,7 @@ class DataSettings(Settings):
     crop: AnyCrop = WholeSettings()
     """Which part of an image is seen, at training, validation and test alike."""
     fit: FitName = "crop"
-    """How the cropped image becomes ``image_size`` where it is of another shape. crop: scaled until it covers it, and
+    """Fitting of the cropped image to ``image_size`` where its shape is another. crop: scaled until it covers it, and
     cut evenly at both ends; pad: scaled until it is inside, the rest is ``background``; stretch: each side on its
     own."""
     background: Background = WHITE
@@ -183,13 +183,13 @@ class DataSettings(Settings):
         return self
 
     def decoding(self) -> Decoding:
-        """How images that are no plain 8-bit ones are read."""
+        """The conversion of images that are not plain 8-bit ones."""
         from multitask.data.colours import Decoding
 
         return Decoding(self.background, self.value_range)
 
     def preprocessing(self, normalisation: tuple[Sequence[float], Sequence[float]]) -> Preprocessing:
-        """How a network sees an image, at training, validation and test.
+        """The preprocessing of images, the same at training, validation and test.
 
         Args:
             normalisation: mean and standard deviation of each channel, of pixels from 0 to 1.

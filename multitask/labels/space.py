@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from multitask.labels.settings import LabelSettings
 
 JOINT = "joint"
-"""What belongs to the classes as a whole rather than to a task, wherever it stands beside the tasks."""
+"""The name of the classes as a whole, wherever they stand beside the tasks."""
 
 RESERVED = ("class", "group", "image", JOINT, "predicted")
 """No task's name: tables and reports use them beside the tasks'."""

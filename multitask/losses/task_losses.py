@@ -151,7 +151,7 @@ class SumLoss(TaskLoss):
         self.second_weight = second_weight
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
-        """Passed on to both."""
+        """Called before each epoch; both losses are notified."""
         self.first.begin_epoch(epoch, num_epochs)
         self.second.begin_epoch(epoch, num_epochs)
 

@@ -68,7 +68,7 @@ class BackboneSettings(Settings):
     drop_path: Annotated[Float, Field(ge=0, lt=1)] | None = None
     """Stochastic depth; None: as timm builds the model."""
     mean: tuple[Float, Float, Float] | None = None
-    """What the pixels (0 to 1, RGB) are normalised by; None: what the backbone was pretrained with."""
+    """The mean by which pixels (0 to 1, RGB) are normalised; None: that with which the backbone was pretrained."""
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
     """The standard deviation beside ``mean``."""
     options: dict[str, Any] = {}

@@ -19,7 +19,7 @@ PACKAGES = ("torch", "torchvision", "timm", "albumentations", "opencv-python-hea
 
 
 def environment(seed: int | None = None, device: torch.device | None = None) -> Environment:
-    """What a run depends on beside its config: versions, code, machine; and of itself, its seed and device."""
+    """The versions, the code and the machine that a run depends on beside its config, with its seed and device."""
     return Environment(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=(Path(sys.argv[0]).name, *sys.argv[1:]),

@@ -69,7 +69,7 @@ def reused_features(
 
 
 def _processor(device: torch.device) -> str:
-    """What rounds the numbers: a GPU's name, or the processor's and the number of its threads."""
+    """The processor whose rounding features depend on: a GPU's name, or the CPU's and its number of threads."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{machine().processor}, {torch.get_num_threads()} threads"

@@ -55,7 +55,7 @@ def read_rules(folder: RunFolder, settings: EvaluationSettings) -> FittedRules |
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFacts:
-    """What stands in a report beside scores.
+    """The facts in a report beside its scores.
 
     Attributes:
         class_distribution: per split.

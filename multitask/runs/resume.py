@@ -85,7 +85,7 @@ def _check_settings(folder: RunFolder, old: Mapping[str, Any], new: Mapping[str,
 
 
 def _depends_on_length(settings: Mapping[str, Any]) -> str | None:
-    """What in a run depends on how many epochs it has, beside when it ends; None: nothing does."""
+    """The setting that makes a run depend on its number of epochs, beside its end; None: there is none."""
     schedule = settings["training.schedule.name"]
     if schedule != "step":
         return f"training.schedule ({schedule}, not step)"

@@ -26,7 +26,7 @@ BEST_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Importances:
-    """What was found, or why nothing was.
+    """Importances, or the reason why there are none.
 
     Attributes:
         shares: per parameter, of 1; None: unknown.

@@ -19,7 +19,7 @@ Choice = Bool | Int | Float | str | None
 
 
 class Suggester(Protocol):
-    """What an entry asks of Optuna's trial."""
+    """The part of Optuna's trial that entries use."""
 
     def suggest_float(self, name: str, low: float, high: float, *, step: float | None, log: bool) -> float:
         """A number between the ends."""
@@ -38,7 +38,7 @@ def same(found: Any, wanted: Any) -> bool:
 
 @dataclass(frozen=True)
 class BaseValues:
-    """What a space reads of the config that trials change.
+    """The values of the base config that a space reads.
 
     Attributes:
         settings: dotted key -> value, of every setting.
@@ -50,7 +50,7 @@ class BaseValues:
 
 
 class Entry(Settings):
-    """What every entry of a space has.
+    """The base of the entries of a space.
 
     The key it stands under is a path of the config; ``heads.*.`` stands for every head.
     """
@@ -77,7 +77,7 @@ class Entry(Settings):
 
     @abstractmethod
     def distribution(self) -> BaseDistribution:
-        """What each of its parameters is drawn from."""
+        """The distribution of each of its parameters."""
 
     @abstractmethod
     def suggest(self, trial: Suggester, name: str) -> Any:
@@ -85,7 +85,7 @@ class Entry(Settings):
 
     @abstractmethod
     def changes(self, path: str, values: tuple[Any, ...], base: BaseValues) -> Changes:
-        """What the parameters' values mean for the config."""
+        """The changes of the config that the parameters' values make."""
 
     @abstractmethod
     def base_values(self, path: str, base: BaseValues) -> tuple[Any, ...] | None:

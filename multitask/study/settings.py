@@ -73,7 +73,7 @@ def _several(value: object) -> object:
 
 
 class StudySettings(Settings):
-    """A study, whole."""
+    """The study file."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)]
     """In the storage, and of the folder."""
@@ -96,7 +96,7 @@ class StudySettings(Settings):
     stop_after_failures: Trials = 5
     """Trials in a row that end in an error, after which the study stops."""
     retries: Annotated[Count, Field(le=1000)] = 5
-    """How often a trial whose worker was lost is queued again."""
+    """The number of times that a trial whose worker was lost is queued again."""
     heartbeat: HeartbeatSettings = HeartbeatSettings()
     keep_checkpoints: Bool = False
     """Whether the weights of every trial are kept."""

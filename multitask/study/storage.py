@@ -30,7 +30,7 @@ from multitask.study.trial_queue import queue
 from multitask.utils.files import check_regular
 
 STORAGE_ERRORS = (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
-"""What a storage raises that cannot be reached any more."""
+"""Exceptions of a storage that cannot be reached any more."""
 _LIKE = "like postgresql://user@host/name"
 _PORTS = {"postgresql": 5432, "mysql": 3306}
 _CONNECT_S = 10

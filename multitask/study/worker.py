@@ -104,7 +104,7 @@ def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Fai
 
 
 def main() -> None:
-    """The process."""
+    """The worker's process: performs jobs until the launch closes the pipe."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launch's to handle
     line = _Line(Connection(int(sys.argv[1])))
     threading.Thread(target=line.beat, name="beat", daemon=True).start()

@@ -38,7 +38,7 @@ Validate = Callable[[nn.Module], ValidationScores]
 
 @dataclass(frozen=True)
 class TrainedEpoch:
-    """What one pass over the training samples gave; the attributes are those of ``EpochRecord``."""
+    """The results of one pass over the training samples; the attributes are those of ``EpochRecord``."""
 
     lr: float
     seconds: float

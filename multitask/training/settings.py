@@ -72,7 +72,7 @@ class OptimizerSettings(Settings):
 
     @property
     def state_keys(self) -> frozenset[frozenset[str]]:
-        """What this optimiser keeps of a parameter: the sets of names that there are."""
+        """The names in this optimiser's state of a parameter: the sets of names that there are."""
         from multitask.training.optim import tried
 
         return tried(self, 1e-3)
@@ -88,7 +88,7 @@ class _WarmUp(TypedDict):
 
 
 class ScheduleSettings(Settings):
-    """What every schedule has: a warm-up, linear from a hundredth of the learning rate."""
+    """The base of schedules: a warm-up, linear from a hundredth of the learning rate."""
 
     name: str
     warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
@@ -173,7 +173,7 @@ class EMASettings(Settings):
     """The ``training.ema`` section: an exponential moving average of the weights, validated and kept in their place."""
 
     decay: Annotated[Float, Field(gt=0, lt=1)] = 0.998
-    """What the average keeps of itself at each step."""
+    """The share of the average that each step keeps."""
     warmup: Bool = True
     """Whether the average forgets faster at first, while the weights still move far."""
 

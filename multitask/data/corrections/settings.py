@@ -15,7 +15,7 @@ from multitask.utils.spelling import Name
 
 Tier = Literal["strong", "medium", "weak", "contested"]
 TIERS: tuple[Tier, ...] = ("strong", "medium", "weak", "contested")
-"""How sure a correction is, the surest first."""
+"""Tiers of confidence in a correction, the highest first."""
 
 DROP = "drop"
 """The field of a correction that takes images out."""
@@ -33,7 +33,7 @@ class CorrectionsSettings(Settings):
     tier: Tier = "strong"
     """The lowest that is applied; those above it are too."""
     missing: Literal["error", "ignore"] = "error"
-    """What becomes of a correction of images, or a task, that the data lacks; ignore: it is known to be a part."""
+    """The treatment of a correction whose images or task the data lacks; ignore: the data is known to be a part."""
     test: Bool = False
     """Whether images that the source says test are corrected too; else their labels stay those of the source."""
 
@@ -48,7 +48,7 @@ class Correction(Settings):
     path: Words | None = None
     """An image's path, a folder's, or a group's name."""
     id: Text | None = None
-    """What the source calls the image, or its group; it must be of one group."""
+    """The source's id of the image, or of its group; it must be of one group."""
     field: Words
     """The task whose label is wrong; or ``drop``."""
     from_: Annotated[Text | None, Field(alias="from")] = None

@@ -26,7 +26,7 @@ class DrawSettings(Settings):
 
 
 class SyntheticSettings(CompetitionLayout):
-    """What ``multitask synth`` draws; with ``draw`` it is drawn first where it is absent."""
+    """The set that ``multitask synth`` draws; with ``draw`` it is drawn first where it is absent."""
 
     name: Literal["synthetic"] = "synthetic"
     draw: DrawSettings | None = None

@@ -30,14 +30,14 @@ class TableSettings(RootedSettings):
     query_file: str = "queries.csv"
     """A table of the images to be answered, in the data root; where their answers are known, those and groups too."""
     delimiter: Literal[",", ";", "\t", "|"] = ","
-    """What stands between the cells of a CSV file."""
+    """The separator of a CSV file's cells."""
     encoding: str = "utf-8"
     """Of a CSV file that does not say it by a byte order mark, as ``cp1252`` or ``cp949``."""
     path: Column = "path"
     """The column of the images' paths, relative to the data root."""
     tasks: dict[str, ColumnSettings] = {}
-    """How each task's labels are written; a task that is not named has class names (a binned one numbers) in a column
-    of its own name."""
+    """The columns and the spelling of each task's labels; a task that is not named has class names (a binned one
+    numbers) in a column of its own name."""
     group: Column | None = None
     """The column that says which images must stay together; None: each is on its own."""
     id: Column | None = None

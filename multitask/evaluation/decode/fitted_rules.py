@@ -28,6 +28,13 @@ class RuleSet(Settings):
         temperatures: the heads', and the joint ones where a joint term is learned.
         shifts: of the prior in the outputs to that of the training images, by head or for ``joint``, as of
             ``Priors.shifts``; with the temperatures they make the outputs calibrated probabilities.
+
+    >>> from multitask.evaluation.decode.plain import Joint
+    >>> from multitask.labels import Task
+    >>> kept = RuleSet(used="joint", rules={"joint": Joint()}, temperatures={"colour": 1.5})
+    >>> kept.check(LabelSpace([Task("colour", ("red", "blue"))]))
+    >>> kept.rule()
+    Joint(name='joint')
     """
 
     used: str
@@ -67,6 +74,16 @@ class GroupedRules(RuleSet):
         pooling: of their evidence.
         sentence: why this one.
         calibration: as of ``FittedRules``, of answers to groups.
+
+    >>> from multitask.evaluation.decode.plain import Joint
+    >>> from multitask.evaluation.decode.pooling import MeanPooling
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("mask", ("on", "off")), Task("gender", ("male", "female"))])
+    >>> fitted = dict(used="joint", rules={"joint": Joint()}, temperatures={}, sentence="")
+    >>> GroupedRules(tasks=("gender",), pooling=MeanPooling(), **fitted).check_tasks(space, space)
+    >>> GroupedRules(tasks=("age",), pooling=MeanPooling(), **fitted).check_tasks(space, space)
+    Traceback (most recent call last):
+    multitask.errors.UserError: tasks: there is no task 'age'
     """
 
     tasks: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -91,6 +108,12 @@ def check_calibration(calibration: Calibration | None, space: LabelSpace) -> Non
 
     Raises:
         UserError: it is of another one.
+
+    >>> from multitask.labels import Task
+    >>> data = dict(groups="0 1", labels={"joint": "0 3"}, probs={"joint": ".9 .8"}, confidences=".9 .8", right="1 1")
+    >>> check_calibration(Calibration(**data), LabelSpace([Task("colour", ("red", "blue"))]))
+    Traceback (most recent call last):
+    multitask.errors.UserError: calibration.labels.joint: must be within -1 and 1
     """
     if calibration is not None:
         try:
@@ -104,6 +127,14 @@ def check_grouping(tasks: Sequence[str], pooling: PoolingRule, space: LabelSpace
 
     Raises:
         UserError: there is no such task, or a parameter is of another label space.
+
+    >>> from multitask.evaluation.decode.pooling import LogPooling
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("gender", ("male", "female"))])
+    >>> pooling = LogPooling(correlations={"gender": 0.5}, log_priors={"gender": (-0.7, -0.7, -5.0)})
+    >>> check_grouping(("gender",), pooling, space, space)
+    Traceback (most recent call last):
+    multitask.errors.UserError: pooling.log_priors.gender: must be 2 numbers, found 3
     """
     for name in tasks:
         if name not in space.task_names:

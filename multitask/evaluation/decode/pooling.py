@@ -38,6 +38,8 @@ class GroupTasks:
     >>> tasks = GroupTasks(space, ("gender",))
     >>> [tasks.places(table, space) for table in ("mask", "gender", "joint")]
     [(), (0,), (1,)]
+    >>> tasks.columns("joint", space), tasks.axes("joint", space), tasks.width("joint", space)
+    ((0, 1), (2, 2), 2)
     """
 
     space: LabelSpace
@@ -75,6 +77,16 @@ class PoolingRule(Settings):
     >>> MeanPooling().pooled("gender", np.log([[0.9, 0.1], [0.5, 0.5]]), np.array([0, 0])).round(3)
     array([[-0.357, -1.204],
            [-0.357, -1.204]])
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("gender", ("male", "female"))])
+    >>> outputs = ModelOutputs(space, {"gender": np.log([[0.9, 0.1], [0.5, 0.5]])})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0]]), np.array(["a", "a"], dtype=object))
+    >>> tasks = GroupTasks(space, ("gender",))
+    >>> rule = MeanPooling.fit(known, tasks)
+    >>> rule.check(tasks, space)
+    >>> rule
+    MeanPooling(name='mean')
     """
 
     name: str
@@ -113,7 +125,12 @@ AnyPoolingRule = Annotated[PoolingRule, POOLING_RULES]
 
 
 class MeanPooling(PoolingRule):
-    """The mean of the images' probabilities: the linear opinion pool of Stone 1961."""
+    """The mean of the images' probabilities: the linear opinion pool of Stone 1961.
+
+    >>> log_probs, groups = np.log([[0.9, 0.1], [0.5, 0.5]]), np.array([0, 0])
+    >>> np.exp(MeanPooling().pooled("gender", log_probs, groups)).round(3).tolist()
+    [[0.7, 0.3], [0.7, 0.3]]
+    """
 
     name: Literal["mean"] = "mean"
 
@@ -138,6 +155,12 @@ class LogPooling(PoolingRule):
 
     w = n / (1 + (n - 1) r) is as how many independent images they count, with r the correlation of their evidence, and
     p(g) the mean probability in the outputs; see ``group_pooling``.
+
+    >>> rule = LogPooling(correlations={"gender": 1.0}, log_priors={"gender": np.log([0.5, 0.5]).tolist()})
+    >>> log_probs, groups = np.log([[0.9, 0.1], [0.5, 0.5]]), np.array([0, 0])
+    >>> found = np.exp(rule.pooled("gender", log_probs, groups))
+    >>> (found / found.sum(axis=1, keepdims=True)).round(3).tolist()
+    [[0.75, 0.25], [0.75, 0.25]]
     """
 
     name: Literal["log_pool"] = "log_pool"
@@ -182,7 +205,11 @@ class LogPooling(PoolingRule):
 
 
 class NoPooling(PoolingRule):
-    """Every image by itself, as if it were its group."""
+    """Every image by itself, as if it were its group.
+
+    >>> np.exp(NoPooling().pooled("gender", np.log([[0.9, 0.1], [0.5, 0.5]]), np.array([0, 0]))).round(3).tolist()
+    [[0.9, 0.1], [0.5, 0.5]]
+    """
 
     name: Literal["none"] = "none"
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Dropout = Annotated[Float, Field(ge=0, lt=1)]
 MAX_SCALE = 100.0
-"""What a learned scale may become, as in CLIP (Radford et al. 2021): beyond it a step can go anywhere."""
+"""Bound of a learned scale, as in CLIP (Radford et al. 2021), beyond which steps are unstable."""
 
 
 class NetSettings(Settings):

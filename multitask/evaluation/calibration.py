@@ -41,7 +41,7 @@ Places = Annotated[tuple[int, ...], _numbers(int), PlainSerializer(lambda values
 
 @dataclass(frozen=True, eq=False)
 class Labelling:
-    """What is known of M images, as regards one task, or the class.
+    """Probabilities and labels of M images, for one task or for the class.
 
     Attributes:
         probs: (M, C_t) calibrated probabilities.

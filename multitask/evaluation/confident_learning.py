@@ -15,7 +15,7 @@ from multitask.labels import MISSING
 
 Rank = Literal["self_confidence", "normalized_margin"]
 RANKS: tuple[Rank, ...] = get_args(Rank)
-"""What suspects are ranked by: the given label's probability, or that less the most probable other label's."""
+"""Rankings of suspects: by the given label's probability, or that less the most probable other label's."""
 
 FILTER = "prune_by_noise_rate"
 """How the suspects are cut off: as many of each given label as the confident joint says are of another."""

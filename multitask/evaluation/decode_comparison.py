@@ -230,7 +230,7 @@ class _Scored:
 
 
 def joint_term(predictions: Predictions, seed: int) -> JointTermScores | None:
-    """What a learned joint term buys: the most probable class with it, against that by the heads alone.
+    """The gain of a learned joint term: the most probable class with it, against that by the heads alone.
 
     Args:
         predictions: N answers.

@@ -70,7 +70,7 @@ class DecodeComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class JointTermScores:
-    """What a learned joint term buys: joint macro-F1 of the most probable class, without and with it.
+    """The gain of a learned joint term: joint macro-F1 of the most probable class, without and with it.
 
     Attributes:
         heads_only: by the heads alone.

@@ -20,7 +20,7 @@ from multitask.labels import MISSING
 TEMPERATURES = np.geomspace(0.2, 10, 41)
 CORRELATIONS = np.linspace(0, 1, 21)
 NOISES = np.array([0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2])
-"""What is tried."""
+"""Shares of wrong labels among which the most probable one is fitted."""
 
 LOWEST = -30.0
 """No image's log-probability counts as lower, or one alone would decide."""

@@ -117,7 +117,7 @@ class Scores:
 
 
 def reliability(confidence: FloatArray, correct: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
-    """How often predictions of each confidence are right.
+    """The accuracy of predictions by their confidence.
 
     Args:
         confidence: (N,) probability of the predicted class.

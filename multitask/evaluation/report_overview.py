@@ -9,7 +9,7 @@ from multitask.utils.records import Interval, Score
 
 @dataclass(frozen=True)
 class ScoreOverview:
-    """What a list of runs shows of a labelling."""
+    """The scores of a labelling in a list of runs."""
 
     macro_f1: Score | None
     macro_f1_ci: Interval | None = None

@@ -95,7 +95,7 @@ class FoldScores:
 
 @dataclass(frozen=True)
 class ClassDistribution:
-    """How often each class that can occur does in a split.
+    """The counts of each class that can occur in a split.
 
     Attributes:
         num_images: of the split.
@@ -112,7 +112,7 @@ class ClassDistribution:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingFacts:
-    """How the network, or in folds the networks together, came about.
+    """The training of the network, or in folds of the networks together.
 
     Attributes:
         num_folds: left out of the report of a run that is not in folds.
@@ -229,7 +229,7 @@ class RunReport(Summary, _Heading):
 
     @property
     def images(self) -> ImageFacts:
-        """What the network sees of the images."""
+        """Facts on how the images are cropped and fitted."""
         return ImageFacts(crop=self.crop, fit=self.fit, first_frames=self.first_frames)
 
     @property

@@ -70,7 +70,7 @@ Confusion = tuple[tuple[Count, ...], ...] | SparseConfusion
 
 @dataclass(frozen=True)
 class RegressionError:
-    """How far the expected value is from the number behind a label.
+    """The error of the expected value against the number behind a label.
 
     Attributes:
         num_images: whose number is known.
@@ -131,7 +131,7 @@ class LabellingScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Attribution:
-    """What each task costs of the joint macro-F1.
+    """The joint macro-F1 that each task costs.
 
     Attributes:
         macro_f1: the joint one.

@@ -117,5 +117,5 @@ class Audit:
 
     @property
     def num_sure(self) -> int:
-        """How many suspects are more probably wrong than right."""
+        """The number of suspects that are more probably wrong than right."""
         return sum(suspect.is_sure for suspect in self.suspects)

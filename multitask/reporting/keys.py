@@ -9,7 +9,7 @@ from multitask.settings.keys import Key, Section
 
 _CODE = re.compile(r"(`[^`]*`)")
 _SAYS_WHERE = re.compile(r"The ``[^`]*`` section(?:: |\.\s*)")
-"""How the docstring of a section begins; here its heading says that."""
+"""Beginnings of docstrings of sections, which repeat the heading."""
 
 
 def keys_markdown(sections: Sequence[Section]) -> str:
@@ -18,7 +18,7 @@ def keys_markdown(sections: Sequence[Section]) -> str:
 
 
 def anchor(heading: str) -> str:
-    """What GitHub calls the place of a heading."""
+    """GitHub's anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 

@@ -77,7 +77,7 @@ _FITS = {
 
 
 def image_notes(facts: ImageFacts) -> list[str]:
-    """What must be told of the network's view of the images, a sentence each without its full stop."""
+    """Notes on the network's view of the images, a sentence each without its full stop."""
     notes = []
     if (fit := facts.fit) is not None and fit.num_wide + fit.num_tall:
         notes.append(_fit_note(fit))

@@ -175,7 +175,7 @@ class DecodeSettings(Settings):
         return None
 
     def num_parameters(self, space: LabelSpace) -> int | None:
-        """How many numbers are fitted to labels: of rules that score alike, ``auto`` takes the one of fewest.
+        """The number of parameters that are fitted: of rules that score alike, ``auto`` takes the one of fewest.
 
         None: it leaves this rule out. What it compares are the settings that follow from the name alone; every run fits
         and reports them.

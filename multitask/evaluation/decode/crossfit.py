@@ -15,7 +15,7 @@ from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
 NUM_FOLDS = 5
-"""At most."""
+"""The most folds of cross-fitting."""
 MANY = 5000
 """With more images than this two folds do: a rule fitted on half of them is as good as one on four fifths, in a quarter
 of the time."""

@@ -67,7 +67,7 @@ class RuleSet(Settings):
 
 
 class GroupedRules(RuleSet):
-    """How groups are answered: the pooling of their images' outputs, and the rules that were fitted after it.
+    """The rules for groups: the pooling of their images' outputs, and the decode rules that were fitted after it.
 
     Attributes:
         tasks: those per group.

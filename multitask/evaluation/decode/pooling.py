@@ -57,7 +57,7 @@ class GroupTasks:
         return (self.space.task_names.index(table),)
 
     def axes(self, table: str, learned: LabelSpace) -> tuple[int, ...]:
-        """What a row of a table is the product of: the sizes of its tasks."""
+        """The axes of the product that a row of a table is: the sizes of its tasks."""
         return tuple(self.space.sizes[column] for column in self.columns(table, learned))
 
     def places(self, table: str, learned: LabelSpace) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def show_audit(audit: Audit) -> None:
-    """What an audit found: what can be believed of it, head by head, and the most suspect."""
+    """An audit on the console: how far it can be believed, head by head, and the most suspect."""
     say()
     for sentence in audit_sentences(audit):
         out.print(Text(sentence))

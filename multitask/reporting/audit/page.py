@@ -151,7 +151,7 @@ def _lede(audit: Audit, num_shown: int) -> str:
 
 
 def _counting(audit: Audit) -> str:
-    """What is counted how, beside the table of the counts."""
+    """The units of the counts, beside their table."""
     sentences = left_out(audit.heads)
     if audit.constant:
         verb = "is" if len(audit.constant) == 1 else "are"

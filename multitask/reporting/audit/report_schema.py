@@ -14,7 +14,7 @@ from multitask.utils.records import Count, Number, Score
 
 @dataclass(frozen=True)
 class HeadRow:
-    """What was looked at for one head; as ``HeadAudit``, which says what the figures are, and its pooling."""
+    """The counts of one head, as of ``HeadAudit``, and its pooling."""
 
     head: str
     unit: Literal["group", "image"]
@@ -32,7 +32,7 @@ class HeadRow:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What an audit found.
+    """The findings of an audit.
 
     Attributes:
         run: the run's name.
@@ -116,7 +116,7 @@ class LabellingReport:
 
 @dataclass(frozen=True)
 class CorrectionsReport:
-    """What corrections brought.
+    """The scores before and after corrections.
 
     Attributes:
         run: the run's name.

@@ -158,7 +158,7 @@ class TuningRun:
 
 @dataclass(frozen=True)
 class ContenderFacts:
-    """What a contender is and what does not depend on the axis.
+    """A contender, with all that does not depend on the axis.
 
     Attributes:
         name: as the file calls it.
@@ -183,7 +183,7 @@ class ContenderFacts:
 
 @dataclass(frozen=True)
 class Budget:
-    """How long each run trains: so many images, or so many seconds by the contender's measured speed."""
+    """The budget of each run: so many images, or so many seconds by the contender's measured speed."""
 
     images: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
     seconds: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)

@@ -45,7 +45,7 @@ class AxisView:
 
 @dataclass(frozen=True)
 class CostsView:
-    """What each contender costs: with a column of GPU memory or not, by batches of so many images."""
+    """The costs of each contender: with a column of GPU memory or not, by batches of so many images."""
 
     rows: tuple[Row, ...]
     peaks: bool
@@ -54,7 +54,7 @@ class CostsView:
 
 @dataclass(frozen=True)
 class ContenderView:
-    """What makes a contender, and what else must be said of it."""
+    """A contender's changes of the base, and notes on it."""
 
     name: str
     changes: str
@@ -212,7 +212,7 @@ def tuning(report: BakeoffReport) -> Table:
 
 
 def contenders(report: BakeoffReport) -> list[ContenderView]:
-    """What each contender is."""
+    """The changes of the base that each contender makes."""
     failures = report.last.failures
     found = []
     for row in report.contenders:

@@ -65,7 +65,7 @@ def rate_text(rate: float | None) -> str:
 
 
 def changes_text(contender: ContenderFacts) -> str:
-    """What makes a contender, and what tuning chose for it."""
+    """A contender's changes of the base, and the values that tuning chose."""
     found = [f"{key}={_value(value)}" for key, value in {**contender.changes, **contender.tuned}.items()]
     return ", ".join(found) or "as the base"
 

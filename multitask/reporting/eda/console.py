@@ -15,7 +15,7 @@ _FORMS = 4
 
 
 def show_inspection(found: Inspection) -> None:
-    """What was found in a data set: sentences, groups and images of every class, what leaks, what cannot be read."""
+    """An inspection on the console: sentences, groups and images of every class, leaks, unreadable files."""
     say()
     for sentence in sentences(found):
         style = "red" if sentence.endswith("leak.") or "cannot be read" in sentence else ""

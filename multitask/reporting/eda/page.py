@@ -45,7 +45,7 @@ _SECTIONS = {
 
 
 def render_inspection(found: Inspection, name: str, created: str) -> str:
-    """What was found in a data set as a complete HTML page that needs no other file.
+    """The inspection of a data set as a complete HTML page that needs no other file.
 
     Args:
         found: what was found.

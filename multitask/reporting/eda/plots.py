@@ -50,7 +50,7 @@ def histogram(
     marks: Sequence[float] = (),
     log: bool = False,
 ) -> str:
-    """How many images have which value.
+    """A histogram of the images by a value.
 
     Args:
         values: (N,), at least one, all finite; all above 0 where ``log``.

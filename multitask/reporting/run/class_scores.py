@@ -110,7 +110,7 @@ class ClassScoresView:
 
 
 def class_scores(name: str, anchor: str, scores: LabellingScores) -> ClassScoresView:
-    """What the page shows of the joint classes or of one task's.
+    """The scores of the joint classes, or of one task's, as the page shows them.
 
     Args:
         name: the task, or ``joint``.

@@ -171,7 +171,7 @@ def show_runs(rows: Sequence[RunOverview], tasks: Sequence[str]) -> None:
 def show_comparison(
     names: Sequence[str], settings: Mapping[str, Sequence[Any]], scores: Mapping[str, Sequence[str]]
 ) -> None:
-    """What differs between runs: settings, then scores, a column each."""
+    """The differences between runs: settings, then scores, a column each."""
     if settings:
         table = make_table("settings that differ", ("", *names))
         for key, values in settings.items():

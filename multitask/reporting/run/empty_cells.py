@@ -13,7 +13,7 @@ ROWS = 40
 
 
 def never_in_words(names: Sequence[str], num_possible: int) -> str:
-    """What the classes that are in no split cost, and the cure; empty where there are none.
+    """The cost of the classes that are in no split, and the cure; empty where there are none.
 
     Args:
         names: theirs.

@@ -23,7 +23,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class PairCosine:
-    """What is known of the cosine of two losses' gradients over a run.
+    """The cosine of two losses' gradients over a run.
 
     Attributes:
         mean: over the epochs.
@@ -88,7 +88,7 @@ def _student(level: float, freedom: int) -> float:
 
 
 def conflict_sentence(history: Sequence[EpochRecord]) -> str | None:
-    """What can be said of the two losses whose gradients agree least; None where nothing was looked at."""
+    """A sentence on the two losses whose gradients agree least; None where no batch was measured."""
     cosines = pair_cosines(history)
     if not cosines:
         return None

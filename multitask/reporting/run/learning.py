@@ -109,7 +109,7 @@ def _losses(styles: Mapping[str, int], history: History, best_epoch: int | None,
 
 
 def _note(history: History, compares: bool) -> str:
-    """What the losses are, and why training and validation differ even so."""
+    """The definition of the losses, and why those of training and validation differ even so."""
     if not compares:
         return (
             "This run recorded no likelihood in training: “train” is the loss as configured (with its class weights, "

@@ -274,7 +274,7 @@ def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> tuple[tuple[tuple[st
 
 
 def _facts(training: TrainingFacts) -> list[tuple[str, str]]:
-    """What is known of the training; only that there is no best epoch is said too."""
+    """The facts on the training, and whether there is no best epoch."""
     facts = []
     for key, name in _TRAINING_FACTS.items():
         value = getattr(training, key)

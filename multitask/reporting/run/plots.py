@@ -122,7 +122,7 @@ def distribution(names: Sequence[str], splits: Mapping[str, Sequence[int]], *, k
 def attribution(
     lost: Mapping[str, float | None], gains: Mapping[str, float | None], *, absent: float | None, key: str, label: str
 ) -> str:
-    """What of the joint macro-F1 each task loses, beside what a perfect answer to it would win alone.
+    """Each task's share of the lost joint macro-F1, beside what a perfect answer to it would win alone.
 
     Args:
         lost: per task, its Shapley share of the loss, in the order of the palette.

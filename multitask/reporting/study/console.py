@@ -258,7 +258,7 @@ def _macro_f1_of(name: str) -> str:
 
 
 def _settings(trial: Trial) -> Changes:
-    """What a trial set: its parameters, the heads' weights as weights."""
+    """The settings of a trial: its parameters, the heads' weights as weights."""
     weights = trial.weights or {}
     found = {key: value for key, value in trial.params.items() if not (weights and key.startswith(_RATIOS))}
     return {**found, **{f"heads.{task}.weight": weight for task, weight in weights.items()}}

@@ -35,7 +35,7 @@ _MARKS = {
     "failed": ("✗", "red"),
     "retried": ("↻", "yellow"),
 }
-"""How a trial ended: the mark before its line, and the line's style."""
+"""By how a trial ended: the mark before its line, and the line's style."""
 
 _NAME = 28  # letters of a running trial's name
 _SETTINGS = 24  # columns that settings have before heads are left out for them

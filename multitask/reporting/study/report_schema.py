@@ -22,7 +22,7 @@ class Aim:
 
 @dataclass(frozen=True)
 class Param:
-    """What was to be tried of one parameter: a range, logarithmic or in steps, or choices."""
+    """The values of one parameter that trials may have: a range, logarithmic or in steps, or choices."""
 
     name: str
     kind: Literal["float", "int", "categorical"]
@@ -110,7 +110,7 @@ class TrialCounts:
 
 @dataclass(frozen=True)
 class ImportancesBasis:
-    """What the importances are and rest on.
+    """Importances, with the evaluator and the trials that they rest on.
 
     Attributes:
         evaluator: its name.
@@ -160,7 +160,7 @@ class ConfirmedTrial:
 
 @dataclass(frozen=True)
 class ConfirmationReport:
-    """What the confirming runs say.
+    """The results of the confirming runs.
 
     Attributes:
         metric: the first objective.

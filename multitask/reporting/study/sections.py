@@ -246,7 +246,7 @@ def trial_name(mark: Mark) -> str:
 
 
 def range_text(param: Param) -> str:
-    """What was to be tried, as ``float from 0.1 to 1, logarithmic``."""
+    """The range of a parameter, as ``float from 0.1 to 1, logarithmic``."""
     if param.kind == "categorical":
         return f"one of {', '.join(value_text(choice) for choice in param.choices or ())}"
     words = f"{param.kind} from {value_text(param.low)} to {value_text(param.high)}"

@@ -116,7 +116,7 @@ class ScoreRange:
 
     @property
     def ends(self) -> tuple[str, str]:
-        """What the worst and the best colour stand for, as ``≤ .312`` and ``.512``."""
+        """The scores of the worst and the best colour, as ``≤ .312`` and ``.512``."""
         worst, best = (self.low, self.high) if self.maximize else (self.high, self.low)
         sign = ("≤ " if self.maximize else "≥ ") if self.num_outside else ""
         return sign + score_text(worst), score_text(best)

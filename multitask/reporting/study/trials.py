@@ -16,7 +16,7 @@ _SPELLED = {"macro_f1": "macro-F1", "f1": "F1", "ece": "ECE", "tasks": ""}
 
 @dataclass(frozen=True)
 class Objective:
-    """What a study looks for: a metric of a run's report, and which way is better."""
+    """An objective of a study: a metric of a run's report, and which way is better."""
 
     metric: str
     maximize: bool
@@ -83,7 +83,7 @@ class StudyTrials:
         return None
 
     def mark(self, number: int, score: float | None) -> Mark:
-        """How a plot shows a trial, with that score."""
+        """The mark of a trial in a plot, with that score."""
         state = self.trials[number].state
         return Mark(number, state, score, base=number == self.base, best=number in self.bests)
 

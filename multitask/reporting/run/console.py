@@ -17,12 +17,16 @@ from multitask.reporting.console import make_table, out, say, score, with_interv
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.run.promises import asks_in_words, sets_in_words
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
 CLASS_ROWS = 40
 """Of more classes than this only the worst of those that occur are listed."""
 
 WORST_ROWS = 20
+
+COVERAGE = 0.9
+"""Of the prediction sets that are shown."""
 
 ABSENT_NAMES = 12
 """So many classes that are absent are named."""
@@ -60,6 +64,7 @@ def show_report(report: RunReport) -> None:
     if report.joint_term:
         say()
         say(report.joint_term.sentence)
+    _show_promises(report)
     if report.folds:
         say()
         _show_folds(report.folds, list(report.tasks))
@@ -121,6 +126,15 @@ def _show_rules(found: DecodeComparison | None) -> None:
             say(sentence)
     temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found.temperatures.items())
     say(f"temperatures (above 1: surer than right): {temperatures}")
+
+
+def _show_promises(report: RunReport) -> None:
+    """Prediction sets and abstaining, a line each."""
+    lines = [sets_in_words(report.sets or {}, COVERAGE)]
+    if report.selective is not None:
+        lines.append(asks_in_words(report.selective))
+    for line in filter(None, lines):
+        say(line)
 
 
 def _show_folds(folds: Sequence[FoldScores], tasks: Sequence[str]) -> None:

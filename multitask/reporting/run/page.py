@@ -19,6 +19,7 @@ from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, a
 from multitask.reporting.run.decode_rules import rules_view
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.learning import best_epoch_of, learning_view
+from multitask.reporting.run.promises import promises_view
 from multitask.reporting.run.sections import fold_scores, unseen_scores
 from multitask.reporting.text import (
     count_text,
@@ -128,6 +129,7 @@ def render_report(
         attribution=_attribution(report),
         rules=rules_view(report.decode_rules),
         term=report.joint_term,
+        promises=promises_view(report),
         lost=_lost(report),
         unseen=unseen_scores(report.unseen),
         folds=fold_scores(report.folds, fold_histories),

@@ -34,7 +34,18 @@ NASTY = {
     "<script>alert(1)</script>": ["a&b", "$x_1$ or $y$", "<script>"],
     "a task whose name goes on and on without mercy": ["x" * 90, "words " * 12 + "end", "\"q'uote"],
 }
-SECTIONS = ["tasks", "attribution", "rules", "learning", "joint", "distribution", "augmented", "mistakes", "training"]
+SECTIONS = [
+    "tasks",
+    "attribution",
+    "rules",
+    "promises",
+    "learning",
+    "joint",
+    "distribution",
+    "augmented",
+    "mistakes",
+    "training",
+]
 
 
 def make_scores(rng, names, num_images):
@@ -74,6 +85,19 @@ def make_rule(name, value, gap, in_sample):
         "beyond_noise": None if gap is None else gap[0] > 0 or gap[1] < 0,
         "in_sample": in_sample,
     }
+
+
+def make_promises(tasks):
+    names = [*tasks, "joint"]
+    measured = {"observed": 0.91, "observed_ci": [0.88, 0.94], "mean_size": 1.25, "mean_size_ci": [1.2, 1.3]}
+    sets = [{"coverage": 0.9, **measured, "singles": 0.75, "num_own": 2}, {"coverage": 0.95, "num_own": 0}]
+    points = [{"answered": step / 20, "error": step / 100} for step in range(1, 21)]
+    at = [
+        {"max_risk": 0.01, "answered": 0.0, "error": None, "error_ci": None},
+        {"max_risk": 0.1, "answered": 0.65, "error": 0.04, "error_ci": [0.02, 0.06]},
+    ]
+    curves = {name: {"aurc": 0.1 + place / 100, "points": points} for place, name in enumerate(names)}
+    return {"sets": dict.fromkeys(names, sets), "selective": {"curves": curves, "at": at}}
 
 
 def make_report(tasks, num_images=350):
@@ -125,6 +149,7 @@ def make_report(tasks, num_images=350):
             "beyond_noise": False,
             "sentence": "The joint term is not shown to be needed.",
         },
+        **make_promises(tasks),
         "class_distribution": {"train": split, "val": split},
         "training": {
             "best_epoch": 2,
@@ -246,7 +271,7 @@ def test_page_needs_nothing_outside_itself(rendered):
 def test_sections_stand_in_order_and_are_linked(rendered):
     tasks, source = rendered
     page = Page(source)
-    expected = [*SECTIONS[:4], *(f"task-{place}" for place in range(len(tasks))), *SECTIONS[4:]]
+    expected = [*SECTIONS[:5], *(f"task-{place}" for place in range(len(tasks))), *SECTIONS[5:]]
     assert [section["attrs"]["id"] for section in page.all("section")] == expected
     links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
     assert links == [f"#{anchor}" for anchor in expected]
@@ -267,9 +292,10 @@ def test_plots_tables_and_images_are_described(rendered):
     tasks, source = rendered
     page = Page(source)
     drawn = page.all("svg")
-    assert len(drawn) == 2 + len(tasks) + 2 * (len(tasks) + 1)  # scores, attribution; losses; reliability, distribution
+    # attribution, risk, scores; losses; reliability, distribution
+    assert len(drawn) == 3 + len(tasks) + 2 * (len(tasks) + 1)
     assert all(plot["attrs"]["role"] == "img" and plot["attrs"]["aria-label"] for plot in drawn)
-    assert len(page.all("caption")) == len(page.all("table")) == 4 + 2 * (len(tasks) + 1)
+    assert len(page.all("caption")) == len(page.all("table")) == 6 + 2 * (len(tasks) + 1)
     assert all("scope" in cell["attrs"] for cell in page.all("th"))
     assert all(image["attrs"]["alt"] for image in page.all("img"))
     scrollers = [each for each in page.all("div") if "scroll" in each["attrs"].get("class", "").split()]
@@ -341,7 +367,7 @@ def test_folds_have_a_row_and_a_curve_each(curves):
     assert "Each fold has learning curves of its own" in page.section("learning")
     assert "Folds2" in page.section("training").replace(" ", "")
     links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
-    assert links[1:6] == ["#attribution", "#rules", "#folds", "#unseen", "#learning"]
+    assert links[1:7] == ["#attribution", "#rules", "#promises", "#folds", "#unseen", "#learning"]
     assert [section["attrs"]["id"] for section in page.all("section")][1:6] == [link[1:] for link in links[1:6]]
 
 
@@ -403,6 +429,36 @@ def test_a_report_from_before_there_were_rules_has_no_such_section(undrawn):
     for missing in ({"decode_rules": None}, {}):
         old = {key: value for key, value in report.items() if key not in ("decode_rules", "joint_term")} | missing
         assert not Page(render(TINY, report=old)).all("section", id="rules")
+
+
+def test_sets_and_asking_have_rows_a_curve_and_the_places_where_nothing_is_known(undrawn):
+    page = Page(render(MASK))
+    rows = page.rows("promises")
+    assert rows[1] == ["mask", ".90", ".910", ".880 to .940", "1.25 (1.20 to 1.30)", ".750", "2 of 3 labels"]
+    assert rows[2] == ["mask", ".95", "–", "–", "–", "–", "0 of 3 labels"]
+    assert [row[0] for row in rows[1:9:2]] == ["mask", "gender", "age", "joint"]
+    assert rows[10:] == [[".01", ".000", "–", "–"], [".10", ".650", ".040", ".020 to .060"]]
+    text = page.section("promises")
+    assert "Each group’s sets are calibrated by other groups of this split" in text
+    assert "A dash: too few groups calibrate such sets." in text
+    assert "with a probability of .90 the error among the answered is at most the risk" in text
+    assert "(AURC) is the mean error over all shares: joint .130, mask .100, gender .110, age .120." in text
+    report = make_report(MASK)
+    report["decode_rules"]["cross_fitted"] = False
+    assert "calibrated by the groups that validated the run" in Page(render(MASK, report=report)).section("promises")
+
+
+def test_a_report_from_before_there_were_sets_has_no_such_section(undrawn):
+    report = make_report(MASK)
+    del report["sets"], report["selective"]
+    assert not Page(render(MASK, report=report)).all("section", id="promises")
+
+
+def test_without_calibration_the_curve_stands_alone(undrawn):
+    report = make_report(MASK)
+    report["selective"]["at"] = []
+    page = Page(render(MASK, report=report))
+    assert "Answering at a named risk" not in page.section("promises")
 
 
 def test_confusion_rows_are_given_and_columns_predicted(undrawn):

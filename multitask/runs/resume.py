@@ -37,7 +37,7 @@ def begin(
         config: the run's.
         data: as of ``DataModule.facts``.
         began: what the run depends on beside its config.
-        progress: hears it where the config has more epochs than the run began with.
+        progress: notified where the config has more epochs than the run began with.
         num_folds: of a run in folds.
 
     Raises:

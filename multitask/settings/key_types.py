@@ -1,4 +1,4 @@
-"""The types and defaults of keys, in words that whoever writes YAML knows."""
+"""The types and defaults of keys, in the words of YAML."""
 
 from __future__ import annotations
 

@@ -90,15 +90,20 @@ class Pooling:
         return np.asarray(weighted / weighted.sum(axis=1, keepdims=True))
 
 
-def _evidence(log_probs: FloatArray, answered: FloatArray) -> FloatArray:
+def _evidence(log_probs: FloatArray, answered: FloatArray, lowest: float = LOWEST) -> FloatArray:
     """(N, C) the evidence of each image: its log-probabilities less the log-prior in all outputs."""
-    return np.asarray(np.maximum(log_probs, LOWEST) - answered)
+    return np.asarray(np.maximum(log_probs, lowest) - answered)
 
 
-def mean_evidence(log_probs: FloatArray, answered: FloatArray, units: IntArray) -> tuple[FloatArray, FloatArray]:
-    """The (U,) sizes of the units, and the (U, C) means of their images' evidence; arguments as of ``Pooling``."""
+def mean_evidence(
+    log_probs: FloatArray, answered: FloatArray, units: IntArray, lowest: float = LOWEST
+) -> tuple[FloatArray, FloatArray]:
+    """The (U,) sizes of the units, and the (U, C) means of their images' evidence; arguments as of ``Pooling``.
+
+    No log-probability counts as lower than ``lowest``.
+    """
     sizes = np.bincount(units).astype(float)
-    evidence = _evidence(log_probs, answered)
+    evidence = _evidence(log_probs, answered, lowest)
     sums = np.stack([np.bincount(units, column) for column in evidence.T], axis=1)
     return sizes, sums / sizes[:, None]
 

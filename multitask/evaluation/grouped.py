@@ -1,7 +1,7 @@
 """Answers to groups: which pooling, and the decode rule that is fitted after it.
 
-Everything is cross-fitted: the pooling and the rule that answer a group were fitted on others, and others decided which
-pooling it is.
+What scores is cross-fitted: the pooling and the rule that answer a group were fitted on others. Which of three poolings
+it is was decided by those scores, with a preference for the first of them.
 """
 
 from __future__ import annotations
@@ -78,10 +78,7 @@ def decide_grouped_and_fit(
     rows = {name: row for name, row in POOLING_RULES.items() if not many or row is MeanPooling}
     found = {name: fitter.cross_fit(row, known, folds) for name, row in rows.items()}
     picked = _pick(found, known)
-    pooled = next(iter(found.values())).copy()
-    for fold in np.unique(folds):
-        inside = folds == fold
-        pooled.put(inside, found[_pick(found, known, ~inside).name])
+    pooled = found[picked.name]
     answers = _answered(predictions, pooled.outputs(known.space), pooled.predicted)
     calibration = Calibration.of(
         predictions.space,
@@ -105,15 +102,6 @@ class _CrossFitted:
     def empty_like(cls, outputs: ModelOutputs) -> _CrossFitted:
         tables = {name: np.empty_like(values) for name, values in outputs.tables().items()}
         return cls(tables, np.empty(len(outputs), dtype=np.int64))
-
-    def copy(self) -> _CrossFitted:
-        return _CrossFitted({name: values.copy() for name, values in self.tables.items()}, self.predicted.copy())
-
-    def put(self, inside: NDArray[np.bool_], other: _CrossFitted) -> None:
-        """Takes over some rows of another one of the same images."""
-        for name, values in self.tables.items():
-            values[inside] = other.tables[name][inside]
-        self.predicted[inside] = other.predicted[inside]
 
     def outputs(self, learned: LabelSpace) -> ModelOutputs:
         heads = {name: values for name, values in self.tables.items() if name != JOINT}
@@ -173,9 +161,8 @@ def _answered(predictions: Predictions, pooled: ModelOutputs, predicted: IntArra
     return replace(predictions, log_probs=log_probs, joint=joint, predicted=predicted)
 
 
-def _pick(found: Mapping[str, _CrossFitted], known: LabelledOutputs, inside: NDArray[np.bool_] | bool = True) -> Pick:
-    """The pooling that the classes of some images speak for."""
-    rows = np.flatnonzero((known.classes >= 0) & inside)
+def _pick(found: Mapping[str, _CrossFitted], known: LabelledOutputs) -> Pick:
+    rows = np.flatnonzero(known.classes >= 0)
     groups = np.unique(known.groups[rows].astype(str), return_inverse=True)[1].astype(np.int64)
     predicted = {name: one.predicted[rows] for name, one in found.items()}
     return pick(predicted, known.classes[rows], groups, known.space)

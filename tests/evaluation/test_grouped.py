@@ -127,8 +127,8 @@ def test_a_file_without_groups_is_as_it_was() -> None:
         ("pooling", {"name": "median"}, "grouped.pooling"),
         (
             "pooling",
-            {"name": "log_pool", "correlations": {"mask": 1}, "log_priors": {}},
-            "pooling.correlations: must be",
+            {"name": "log_pool", "temperatures": {"mask": 1}, "correlations": {}, "log_priors": {}},
+            "pooling.temperatures: must be",
         ),
         ("used", "joint", "used: there is no rule 'joint'"),
     ],

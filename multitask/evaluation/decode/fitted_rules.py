@@ -131,7 +131,8 @@ def check_grouping(tasks: Sequence[str], pooling: PoolingRule, space: LabelSpace
     >>> from multitask.evaluation.decode.pooling import LogPooling
     >>> from multitask.labels import Task
     >>> space = LabelSpace([Task("gender", ("male", "female"))])
-    >>> pooling = LogPooling(correlations={"gender": 0.5}, log_priors={"gender": (-0.7, -0.7, -5.0)})
+    >>> fitted = {"temperatures": {"gender": 1.0}, "correlations": {"gender": 0.5}}
+    >>> pooling = LogPooling(**fitted, log_priors={"gender": (-0.7, -0.7, -5.0)})
     >>> check_grouping(("gender",), pooling, space, space)
     Traceback (most recent call last):
     multitask.errors.UserError: pooling.log_priors.gender: must be 2 numbers, found 3

@@ -19,7 +19,8 @@ from pydantic import Field
 
 from multitask.errors import UserError
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs
-from multitask.evaluation.group_pooling import Pooling, effective_sizes, mean_evidence
+from multitask.evaluation.decode.temperature import Temperature, fit_temperature
+from multitask.evaluation.group_pooling import LOWEST, Pooling, effective_sizes, mean_evidence
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.settings import Float, Settings, Table
@@ -153,10 +154,13 @@ class MeanPooling(PoolingRule):
 class LogPooling(PoolingRule):
     """The log-opinion pool: p(g | ...) ~ p(g) prod_i (p(g | x_i) / p(g)) ** (w / n) over the n images of a group.
 
-    w = n / (1 + (n - 1) r) is as how many independent images they count, with r the correlation of their evidence, and
-    p(g) the mean probability in the outputs; see ``group_pooling``.
+    w = n / (1 + (n - 1) r) is as how many independent images they count, with r the correlation of their evidence; see
+    ``group_pooling``. p(g | x_i) are the outputs at a temperature T, and p(g) is their mean: where a network is surer
+    than right, its evidence would outweigh the prior, and rare labels suffer. What is pooled is scaled back by T, so
+    that one image alone gives what it gave, and the temperature of decoding has the same meaning as ever.
 
-    >>> rule = LogPooling(correlations={"gender": 1.0}, log_priors={"gender": np.log([0.5, 0.5]).tolist()})
+    >>> prior = tuple(np.log([0.5, 0.5]))
+    >>> rule = LogPooling(temperatures={"gender": 1}, correlations={"gender": 1}, log_priors={"gender": prior})
     >>> log_probs, groups = np.log([[0.9, 0.1], [0.5, 0.5]]), np.array([0, 0])
     >>> found = np.exp(rule.pooled("gender", log_probs, groups))
     >>> (found / found.sum(axis=1, keepdims=True)).round(3).tolist()
@@ -164,8 +168,10 @@ class LogPooling(PoolingRule):
     """
 
     name: Literal["log_pool"] = "log_pool"
+    temperatures: dict[str, Temperature]
+    """T, of each table that is pooled."""
     correlations: dict[str, Annotated[Float, Field(ge=0, le=1)]]
-    """r, of each table that is pooled."""
+    """r, likewise."""
     log_priors: dict[str, tuple[Float, ...]]
     """log p(g), likewise (G,)."""
 
@@ -173,35 +179,38 @@ class LogPooling(PoolingRule):
     def fit(cls, known: LabelledOutputs, tasks: GroupTasks) -> PoolingRule:
         """The pooling under which the groups' labels are the most probable."""
         groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
-        correlations, log_priors = {}, {}
+        temperatures, correlations, log_priors = {}, {}, {}
         for table, values in known.outputs.tables().items():
             if places := tasks.places(table, known.space):
                 found = _split(values, tasks.axes(table, known.space), places)[0]
                 given = _labels_of_groups(known, tasks, table, groups)
-                fitted = Pooling.fit(found, groups, given)
+                temperatures[table] = fit_temperature(found, given[groups])
+                fitted = Pooling.fit(_scaled(found, temperatures[table]), groups, given)
                 correlations[table] = 1.0 if fitted.correlation is None else fitted.correlation
                 log_priors[table] = tuple(map(float, fitted.answered))
-        return cls(correlations=correlations, log_priors=log_priors)
+        return cls(temperatures=temperatures, correlations=correlations, log_priors=log_priors)
 
     def pooled(self, table: str, log_probs: FloatArray, groups: IntArray) -> FloatArray:
         """As of ``PoolingRule.pooled``."""
-        prior = np.array(self.log_priors[table])
-        sizes, mean = mean_evidence(log_probs, prior, groups)
+        prior, temperature = np.array(self.log_priors[table]), self.temperatures[table]
+        scaled = _scaled(np.maximum(log_probs, LOWEST), temperature)
+        sizes, mean = mean_evidence(scaled, prior, groups, lowest=-np.inf)
         found = prior + effective_sizes(sizes, self.correlations[table])[:, None] * mean
-        return np.asarray(found[groups])
+        return np.asarray(temperature * found[groups])
 
     def check(self, tasks: GroupTasks, learned: LabelSpace) -> None:
         """As of ``PoolingRule.check``; ``joint``'s may be there or not."""
         tables = [*learned.task_names, JOINT]
         widths = {name: tasks.width(name, learned) for name in tables if tasks.places(name, learned)}
-        for what, found in (("correlations", self.correlations), ("log_priors", self.log_priors)):
-            if {*found} - {JOINT} != {*widths} - {JOINT}:
-                raise UserError(f"pooling.{what}: must be of {', '.join(widths)}, found {[*found]}")
+        tables_of = {"temperatures": {*self.temperatures}, "correlations": {*self.correlations}}
+        for what, found in {**tables_of, "log_priors": {*self.log_priors}}.items():
+            if found - {JOINT} != {*widths} - {JOINT}:
+                raise UserError(f"pooling.{what}: must be of {', '.join(widths)}, found {sorted(found)}")
+            if found != {*self.temperatures}:
+                raise UserError(f"pooling.{what}: must be of the same heads as temperatures")
         for name, row in self.log_priors.items():
             if len(row) != widths[name]:
                 raise UserError(f"pooling.log_priors.{name}: must be {widths[name]} numbers, found {len(row)}")
-        if self.correlations.keys() != self.log_priors.keys():
-            raise UserError("pooling: correlations and log_priors are of different heads")
 
 
 class NoPooling(PoolingRule):
@@ -262,6 +271,12 @@ def pool(rule: PoolingRule, outputs: ModelOutputs, tasks: GroupTasks, groups: In
     tables = {name: of_table(name, values) for name, values in outputs.tables().items()}
     joint = tables.pop(JOINT, None)
     return ModelOutputs(outputs.space, tables, joint)
+
+
+def _scaled(log_probs: FloatArray, temperature: float) -> FloatArray:
+    """(N, G) log-probabilities at a temperature, normalised."""
+    values = log_probs / temperature
+    return np.asarray(values - _log_sum(values)[:, None])
 
 
 def _log_sum(values: FloatArray) -> FloatArray:

@@ -165,15 +165,23 @@ def test_equal_evidence_changes_nothing_where_it_counts_once(known: LabelledOutp
     outputs, groups = known.outputs.take(twice), twice
     fitted = LogPooling.fit(known, tasks)
     assert isinstance(fitted, LogPooling)
-    once = fitted.model_copy(update={"correlations": dict.fromkeys(fitted.correlations, 1.0)})
-    for rule in (MeanPooling(), NoPooling(), once):
-        same(pool(rule, outputs, tasks, groups), outputs)
+    change = {"correlations": dict.fromkeys(fitted.correlations, 1.0)}
+    once = [
+        fitted.model_copy(update={**change, "temperatures": dict.fromkeys(fitted.temperatures, temperature)})
+        for temperature in (0.2, 1.0, 3.0)
+    ]
+    for rule in (MeanPooling(), NoPooling(), *once):
+        found = pool(rule, outputs, tasks, groups)
+        np.testing.assert_allclose(class_probs(found), class_probs(outputs), atol=1e-9)
+        heads = (one.without_joint() for one in (found, outputs))
+        np.testing.assert_allclose(*map(class_probs, heads), atol=1e-9)
 
 
 def test_evidence_that_is_independent_adds_up_as_by_bayes_rule() -> None:
     space = LabelSpace([Task("gender", ("male", "female"))])
     prior, probs = np.array([0.2, 0.8]), np.array([[0.6, 0.4], [0.3, 0.7], [0.5, 0.5]])
-    rule = LogPooling(correlations={"gender": 0.0}, log_priors={"gender": tuple(np.log(prior))})
+    prior_of = {"gender": tuple(np.log(prior))}
+    rule = LogPooling(temperatures={"gender": 1.0}, correlations={"gender": 0.0}, log_priors=prior_of)
     outputs = ModelOutputs(space, {"gender": np.log(probs)})
     found = pool(rule, outputs, GroupTasks(space, ("gender",)), np.zeros(3, dtype=np.int64))
     expected = prior * (probs / prior).prod(axis=0)
@@ -231,7 +239,7 @@ def test_is_kept_as_json_and_checked(known: LabelledOutputs, row: type[PoolingRu
         ({"log_priors": {"gender": (0.0, 0.0)}}, r"^pooling\.log_priors: must be of gender, age"),
         (
             {"log_priors": {"gender": (0.0, 0.0), "age": (0.0,) * 3, "joint": (0.0,) * 6}},
-            "^pooling: correlations and log_priors are of different heads",
+            r"^pooling\.log_priors: must be of the same heads as temperatures",
         ),
     ],
 )
@@ -246,4 +254,4 @@ def test_nothing_known_pools_as_the_mean_of_logs(make_known: Callable[..., Label
     known = make_known(SPACE, missing=1.0)
     fitted = LogPooling.fit(known, GroupTasks(SPACE, TASKS))
     assert isinstance(fitted, LogPooling)
-    assert fitted.correlations == {"gender": 1.0, "age": 1.0}
+    assert fitted.correlations == fitted.temperatures == {"gender": 1.0, "age": 1.0}

@@ -19,6 +19,7 @@ from multitask.evaluation.decode import (
     LabelledOutputs,
     ModelOutputs,
 )
+from multitask.evaluation.decode.base import best_cell
 from multitask.labels import LabelSpace, Task
 from multitask.settings import Settings, validate
 from multitask.testing.expect import expect, expect_refusal
@@ -182,6 +183,16 @@ def neither_the_order_of_the_images_nor_the_rest_of_them_matters(settings: Decod
         expect(alone == answers[:3].tolist(), settings, "answer an image alike alone and among others")
 
 
+def the_class_score_is_greatest_at_the_class(settings: DecodeSettings) -> None:
+    """Where a fitted rule has a score for exported files, they decide as it does."""
+    for known in _every_known():
+        fitted = settings.fit(known, None, 0)
+        score = fitted.class_score(known.space, known.outputs.joint is not None)
+        if score is not None:
+            same = best_cell(score.of(known.outputs))[0].tolist() == fitted.decode(known.outputs).tolist()
+            expect(same, settings, "answer the class of the greatest class_score, once it is fitted")
+
+
 def it_is_no_worse_than_chance_on_others(settings: DecodeSettings) -> None:
     """On images that it was not fitted on."""
     for known in _every_known():
@@ -220,6 +231,7 @@ DECODE_CHECKS = (
     fitted_answers_can_occur_whatever_the_network_says,
     parameters_survive_json_and_know_their_label_space,
     neither_the_order_of_the_images_nor_the_rest_of_them_matters,
+    the_class_score_is_greatest_at_the_class,
     it_is_no_worse_than_chance_on_others,
     few_images_and_a_class_that_is_absent_are_no_obstacle,
     says_of_which_label_spaces_auto_may_pick_it,

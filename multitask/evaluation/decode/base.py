@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
+from multitask.evaluation.decode.class_score import ClassScore
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import JOINT, LabelSpace
@@ -73,6 +74,8 @@ class DecodeRule(Settings):
     >>> rule.check(space)
     >>> rule.decode(ModelOutputs(space, {"colour": np.log([[0.6, 0.4], [0.1, 0.9]])}))
     array([0, 0])
+    >>> rule.class_score(space, joint=False) is None
+    True
     """
 
     name: str
@@ -87,6 +90,17 @@ class DecodeRule(Settings):
         Returns:
             (N,) classes that can occur.
         """
+
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """The score whose greatest is the class that ``decode`` gives, but for ties.
+
+        An exported file decides by it, and gives no class where there is none.
+
+        Args:
+            space: the label space of the heads.
+            joint: whether there is a joint term.
+        """
+        return None
 
     def check(self, space: LabelSpace) -> None:
         """Refuses parameters of another label space.

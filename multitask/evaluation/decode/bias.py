@@ -9,6 +9,7 @@ import numpy as np
 
 from multitask.errors import UserError
 from multitask.evaluation.decode.base import DecodeRule, best_cell, check_widths, macro_f1
+from multitask.evaluation.decode.class_score import ClassScore
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors, product
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
@@ -29,8 +30,9 @@ class HeadBias(Tempered):
     >>> from multitask.labels import Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2], [0.55, 0.45]])})
-    >>> HeadBias(temperatures={"colour": 1.0}, biases={"colour": (-0.5, 0.5)}).decode(outputs)
-    array([0, 1])
+    >>> rule = HeadBias(temperatures={"colour": 1.0}, biases={"colour": (-0.5, 0.5)})
+    >>> rule.decode(outputs), rule.class_score(space, joint=False).of(outputs).argmax(axis=0)
+    (array([0, 1]), array([0, 1]))
     """
 
     name: Literal["head_bias"] = "head_bias"
@@ -40,6 +42,11 @@ class HeadBias(Tempered):
         """(N,) classes that can occur."""
         offset = product({name: np.array(values) for name, values in self.biases.items()}, outputs.space)
         return best_cell(outputs.scores(self.temperatures) + offset[:, None])[0]
+
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """The scaled log-probability and the sum of the labels' biases."""
+        offset = product({name: np.array(values) for name, values in self.biases.items()}, space)
+        return ClassScore(self.temperatures, offset)
 
     def check(self, space: LabelSpace) -> None:
         """Refuses biases of another label space.
@@ -59,8 +66,9 @@ class ClassBias(Tempered):
     >>> from multitask.labels import Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2], [0.55, 0.45]])})
-    >>> ClassBias(temperatures={"colour": 1.0}, biases=(-0.5, 0.5)).decode(outputs)
-    array([0, 1])
+    >>> rule = ClassBias(temperatures={"colour": 1.0}, biases=(-0.5, 0.5))
+    >>> rule.decode(outputs), rule.class_score(space, joint=False).of(outputs).argmax(axis=0)
+    (array([0, 1]), array([0, 1]))
     """
 
     name: Literal["class_bias"] = "class_bias"
@@ -69,6 +77,10 @@ class ClassBias(Tempered):
     def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes that can occur."""
         return best_cell(outputs.scores(self.temperatures) + np.array(self.biases)[:, None])[0]
+
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """The scaled log-probability and the class's bias."""
+        return ClassScore(self.temperatures, np.array(self.biases))
 
     def check(self, space: LabelSpace) -> None:
         """Refuses biases of another label space.

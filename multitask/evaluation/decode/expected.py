@@ -8,6 +8,7 @@ import numpy as np
 
 from multitask.errors import UserError
 from multitask.evaluation.decode.base import DecodeRule, best_cell, check_widths
+from multitask.evaluation.decode.class_score import ClassScore, class_offsets
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
@@ -24,8 +25,9 @@ class ExpectedF1(Tempered):
     >>> from multitask.labels import Task
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2], [0.55, 0.45]])})
-    >>> ExpectedF1(temperatures={"colour": 1.0}, gains=(0.5, 1.0), costs=(0.9, 0.6), shifts={}).decode(outputs)
-    array([0, 1])
+    >>> rule = ExpectedF1(temperatures={"colour": 1.0}, gains=(0.5, 1.0), costs=(0.9, 0.6), shifts={})
+    >>> rule.decode(outputs), rule.class_score(space, joint=False).of(outputs).argmax(axis=0)
+    (array([0, 1]), array([0, 1]))
     """
 
     name: Literal["expected_f1"] = "expected_f1"
@@ -36,8 +38,16 @@ class ExpectedF1(Tempered):
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes that can occur."""
-        probs = posteriors(outputs, self.temperatures, {name: np.array(row) for name, row in self.shifts.items()})
+        probs = posteriors(outputs, self.temperatures, self._shifts())
         return _decide(probs, np.array(self.gains), np.array(self.costs), outputs.space)
+
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """What the class adds to the expected macro-F1."""
+        offsets = class_offsets(self._shifts(), space, joint)
+        return ClassScore(self.temperatures, offsets, gains=np.array(self.gains), costs=np.array(self.costs))
+
+    def _shifts(self) -> dict[str, FloatArray]:
+        return {name: np.array(row) for name, row in self.shifts.items()}
 
     def check(self, space: LabelSpace) -> None:
         """Refuses gains, costs and shifts of another label space.

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from multitask.evaluation.decode.base import DecodeRule, DecodeSettings, best_cell
+from multitask.evaluation.decode.class_score import ClassScore
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.metrics import IntArray
 from multitask.labels import LabelSpace
@@ -20,6 +21,8 @@ class Independent(DecodeRule):
     >>> heads = {"size": np.log([[0.2, 0.8]]), "colour": np.log([[0.9, 0.1]])}
     >>> space.class_names[Independent().decode(ModelOutputs(space, heads))[0]]
     'large/red'
+    >>> Independent().class_score(space, joint=True).heads_alone
+    True
     """
 
     name: Literal["independent"] = "independent"
@@ -34,6 +37,10 @@ class Independent(DecodeRule):
             classes[rows] = best_cell(outputs.without_joint().take(rows).scores())[0]
         return classes
 
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """The product of the heads' probabilities."""
+        return ClassScore({}, np.zeros(space.num_classes), heads_alone=True)
+
 
 class Joint(DecodeRule):
     """argmax over y of p(y | x), with p(y | x) the probability of class y, or the product of the heads'.
@@ -41,8 +48,8 @@ class Joint(DecodeRule):
     >>> from multitask.labels import LabelSpace, Task
     >>> space = LabelSpace([Task("size", ("small", "large"))])
     >>> outputs = ModelOutputs(space, {"size": np.log([[0.2, 0.8]])}, joint=np.log([[0.6, 0.4]]))
-    >>> Joint().decode(outputs)
-    array([0])
+    >>> Joint().decode(outputs), Joint().class_score(space, joint=True).of(outputs).argmax(axis=0)
+    (array([0]), array([0]))
     """
 
     name: Literal["joint"] = "joint"
@@ -50,6 +57,10 @@ class Joint(DecodeRule):
     def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes that can occur."""
         return best_cell(outputs.scores())[0]
+
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """The probability of the class."""
+        return ClassScore({}, np.zeros(space.num_classes))
 
 
 class IndependentSettings(DecodeSettings):

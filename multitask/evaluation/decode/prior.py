@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from multitask.evaluation.decode.base import DecodeRule, best_cell, check_widths, macro_f1
+from multitask.evaluation.decode.class_score import ClassScore, class_offsets
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors, product
 from multitask.evaluation.decode.temperature import FittedSettings, Tempered, fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
@@ -25,8 +26,8 @@ class PriorCorrection(Tempered):
     >>> rule = PriorCorrection(temperatures={"colour": 1.0}, strength=1.0, log_priors={"colour": (-0.11, -2.3)})
     >>> space = LabelSpace([Task("colour", ("red", "blue"))])
     >>> outputs = ModelOutputs(space, {"colour": np.log([[0.8, 0.2]])})
-    >>> rule.decode(outputs)
-    array([1])
+    >>> rule.decode(outputs), rule.class_score(space, joint=False).of(outputs).argmax(axis=0)
+    (array([1]), array([1]))
     """
 
     name: Literal["prior_correction"] = "prior_correction"
@@ -36,8 +37,14 @@ class PriorCorrection(Tempered):
 
     def decode(self, outputs: ModelOutputs) -> IntArray:
         """(N,) classes that can occur."""
-        offsets = {name: -self.strength * np.array(values) for name, values in self.log_priors.items()}
-        return best_cell(outputs.scores(self.temperatures, offsets))[0]
+        return best_cell(outputs.scores(self.temperatures, self._offsets()))[0]
+
+    def class_score(self, space: LabelSpace, joint: bool) -> ClassScore | None:
+        """The scaled log-probability less the class's log-prior, times the strength."""
+        return ClassScore(self.temperatures, class_offsets(self._offsets(), space, joint))
+
+    def _offsets(self) -> dict[str, FloatArray]:
+        return {name: -self.strength * np.array(values) for name, values in self.log_priors.items()}
 
     def check(self, space: LabelSpace) -> None:
         """Refuses priors of another label space.

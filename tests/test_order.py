@@ -32,7 +32,7 @@ ORDER: tuple[dict[str, str], ...] = (
     },
     {"config": "`Config`: every component's section in one file, checked whole; `load_config`"},
     {"runs": "one run, whole: `run`, its data, networks and losses built, folds, evaluation, the run folder"},
-    {"inference": "a run put to use: `Predictor`, `engines/`, predictions of any images"},
+    {"inference": "a run put to use: `Predictor`, `engines/`, predictions of any images, `export/` to ONNX"},
     {
         "audit": "label audits of runs in folds, and what corrections bring",
         "bakeoff": "contenders on equal terms: plan, runs, costs, conclusions",

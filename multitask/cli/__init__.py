@@ -30,6 +30,7 @@ COMMANDS = {
     "audit": "Find labels that are probably wrong, and train again on corrections.",
     "predict": "Answer new images with a run.",
     "explain": "Show where in images the evidence for a run's answers lies.",
+    "export": "Write a run as one ONNX file, checked against it.",
     **PRINTING,
     "bench": "Measure speed on this machine, as ratios.",
 }

@@ -70,7 +70,9 @@ class Pairwise(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, F) features to (B, C) residuals: over every two tasks, the sum of the table's entries at their labels."""
-        total = features.new_zeros((len(features), *self.sizes))
+        total = features.new_zeros(
+            (features.shape[0], *self.sizes)
+        )  # with len() an export would be fixed at one batch size
         for (one, other), table in zip(self.pairs, self.tables, strict=True):
             shape = [1] * len(self.sizes)
             shape[one], shape[other] = self.sizes[one], self.sizes[other]
@@ -91,4 +93,4 @@ class Nothing(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """(B, F) features to (B, C) zeros."""
-        return features.new_zeros((len(features), self.num_classes))
+        return features.new_zeros((features.shape[0], self.num_classes))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from multitask.testing.class_weights import check_class_weights
     from multitask.testing.crops import check_crop
     from multitask.testing.decode_rules import check_decode_rule
+    from multitask.testing.engines import check_engine
     from multitask.testing.entries import check_entry
     from multitask.testing.example_run import tiny_run
     from multitask.testing.heads import check_head
@@ -36,6 +37,7 @@ _HOMES = {
     "check_crop": "crops",
     "check_decode_rule": "decode_rules",
     "check_entry": "entries",
+    "check_engine": "engines",
     "check_head": "heads",
     "check_joint_term": "joint_terms",
     "check_loss": "losses",
@@ -55,6 +57,7 @@ __all__ = [
     "check_class_weights",
     "check_crop",
     "check_decode_rule",
+    "check_engine",
     "check_entry",
     "check_head",
     "check_joint_term",

@@ -102,6 +102,8 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["predict", "nothere", "--data", ".", "-o", "answers.csv"],
         ["explain", "nothere", "image.jpg", "-o", "why.html"],
         ["explain", "nothere", "-o", "why.html"],
+        ["export", "nothere", "-o", "a.onnx"],
+        ["export", "nothere", "-o", "a.bin"],
         ["compare", "nothere", "northere"],
         ["audit", "nothere"],
         ["audit", "nothere", "--apply"],

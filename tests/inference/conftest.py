@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +14,11 @@ from multitask.data.images import Pixels
 from multitask.evaluation.decode import FITTED_RULES, MeanPooling
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines import Engine
+from multitask.inference.export.export import export
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import GroupingSpec, InferenceSpec, TaskSpec
+from multitask.inference.spec import InferenceSpec, TaskSpec
+from multitask.runs.config import read_run
 from multitask.testing import tiny_run
 
 
@@ -21,6 +26,14 @@ from multitask.testing import tiny_run
 def trained_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny run; not to be written to. Its set is beside it, in ``set``."""
     return tiny_run(tmp_path_factory.mktemp("inference"))
+
+
+@pytest.fixture(scope="session")
+def exported_path(trained_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run as an ONNX file; not to be written to."""
+    path = tmp_path_factory.mktemp("exported") / "run.onnx"
+    export(read_run(trained_path), path)
+    return path
 
 
 TASKS = (TaskSpec(name="colour", classes=("red", "blue")), TaskSpec(name="size", classes=("small", "medium", "large")))
@@ -86,5 +99,19 @@ def add_images(tmp_path: Path) -> Callable[..., Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (12, 12), (40 * (number % 6),) * 3).save(path)
         return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def missing_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes a module look as if it were not installed."""
+    real = importlib.util.find_spec
+
+    def make(name: str) -> None:
+        def find(module: str, package: str | None = None) -> ModuleSpec | None:
+            return None if module == name else real(module, package)
+
+        monkeypatch.setattr(importlib.util, "find_spec", find)
 
     return make

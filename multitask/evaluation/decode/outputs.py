@@ -18,7 +18,7 @@ from multitask.labels import JOINT, LabelSpace
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FLOOR = -1e4
+FLOOR = -1e4
 """In place of the logarithm of 0, with which sums and means cannot be taken."""
 
 
@@ -114,7 +114,7 @@ def finite_log_probs(values: FloatArray) -> FloatArray:
     >>> finite_log_probs(np.array([-np.inf, 0.0]))
     array([-10000.,      0.])
     """
-    return np.where(values > _FLOOR, values, _FLOOR)  # also what is no number
+    return np.where(values > FLOOR, values, FLOOR)  # also what is no number
 
 
 def product(parts: Mapping[str, FloatArray], space: LabelSpace) -> FloatArray:

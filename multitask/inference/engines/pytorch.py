@@ -10,10 +10,10 @@ from multitask.data.images import Pixels
 from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines.base import Engine, EngineSettings
-from multitask.runs.config import TrainedRun, read_run
 
 if TYPE_CHECKING:
     from multitask.inference.spec import InferenceSpec
+    from multitask.runs.config import TrainedRun
 
 
 class TorchEngine(Engine):
@@ -56,6 +56,8 @@ class TorchSettings(EngineSettings):
         """The engine with a run's networks."""
         if path.is_file():
             raise UserError(f"{path}: engine torch opens the folder of a run, and no exported file")
+        from multitask.runs.config import TrainedRun, read_run  # of which an exported file needs nothing
+
         trained = read_run(path, allow_extensions=allow_extensions)
         if device is not None:
             trained = TrainedRun(trained.folder, trained.config.with_changes({"device": device}))

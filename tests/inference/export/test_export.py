@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from multitask.errors import UserError
+from multitask.evaluation.decode import ModelOutputs
+from multitask.evaluation.decode.plain import Joint
+from multitask.inference.engines.onnxruntime import OnnxRuntimeSettings
+from multitask.inference.export import export as export_module
+from multitask.inference.export.export import ExportSource
+from multitask.inference.export.graph import ExportedNetwork, to_onnx
+from multitask.inference.export.images import LEAST_IMAGES, CheckImages, check_images
+from multitask.inference.predictor import Predictor
+from multitask.inference.spec import InferenceSpec
+from multitask.runs.config import TrainedRun, read_run
+
+
+class Shade(nn.Module):
+    """Log-probabilities by the mean of an image."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        shade = images.mean(dim=(1, 2, 3))[:, None]
+        sizes = {"colour": 2, "size": 3}
+        return {name: (shade * torch.arange(num)).log_softmax(dim=1) for name, num in sizes.items()}
+
+
+def make_source(network: nn.Module, spec: InferenceSpec, graph_of: nn.Module | None = None) -> ExportSource:
+    """A network, and the graph of it or of another one."""
+    pixels = np.random.default_rng(0).integers(0, 256, (LEAST_IMAGES, 8, 8, 3), dtype=np.uint8)
+    exported = ExportedNetwork(graph_of or network, spec).eval()
+    model = to_onnx(exported, exported.names, spec.image_size)
+    return ExportSource(ExportedNetwork(network, spec).eval(), spec, CheckImages(pixels, "random", "gone"), model)
+
+
+class Lighter(Shade):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images + 0.01)
+
+
+def test_a_graph_that_differs_from_the_run_leaves_no_file(shade_spec: InferenceSpec, tmp_path: Path) -> None:
+    source = make_source(Shade(), shade_spec, Lighter())
+    path = tmp_path / "a.onnx"
+    path.write_text("before")
+    with pytest.raises(UserError, match=r"differ from the run's by .* above 0.0001; no file is written"):
+        source.write(path)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.onnx"]
+    assert path.read_text() == "before"
+
+
+class Fixed(Shade):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {name: values + torch.zeros(len(images), 1) for name, values in super().forward(images).items()}
+
+
+def test_a_network_that_torch_fixes_at_one_batch_is_refused(shade_spec: InferenceSpec) -> None:
+    with pytest.raises(UserError, match="for batches of 2 images only"):
+        make_source(Fixed(), shade_spec)
+
+
+class Unknown(Shade):
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return {
+            name: torch.linalg.eigvals(values.T @ values).real[None] for name, values in super().forward(images).items()
+        }
+
+
+def test_an_operation_that_onnx_lacks_is_one_line(shade_spec: InferenceSpec) -> None:
+    with pytest.raises(UserError, match="torch cannot export this network: ") as caught:
+        make_source(Unknown(), shade_spec)
+    assert "\n" not in str(caught.value)
+
+
+class Own(Joint):
+    def class_score(self, space: object, joint: bool) -> None:
+        return None
+
+
+def test_a_rule_without_a_score_leaves_the_class_out(shade_spec: InferenceSpec, tmp_path: Path) -> None:
+    spec = shade_spec.model_copy(update={"rule": Own()})
+    result = make_source(Shade(), spec).write(tmp_path / "a.onnx")
+    assert result.exported.record.decides is False
+    assert any("has no class_score" in note for note in result.notes)
+    assert any("random images, since the run's cannot be read: gone" in note for note in result.notes)
+    engine = OnnxRuntimeSettings().open_exported(result.exported)
+    outputs = engine.outputs(np.zeros((2, 8, 8, 3), np.uint8))
+    assert isinstance(outputs, ModelOutputs)
+    assert len(outputs) == 2
+
+
+def test_int8_needs_training_images(shade_spec: InferenceSpec, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--precision int8: is scaled by the run's training images, but gone"):
+        make_source(Shade(), shade_spec).write(tmp_path / "a.onnx", "int8")
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_are_gone_are_replaced_by_noise(trained_path: Path, tmp_path: Path) -> None:
+    trained = read_run(trained_path)
+    spec = Predictor.load(trained_path).spec
+    found = check_images(trained, spec)
+    assert (found.kind, found.pixels.shape[1:]) == ("training", (32, 24, 3))
+    gone = TrainedRun(trained.folder, trained.config.with_changes({"data.root": str(tmp_path)}))
+    noise = check_images(gone, spec)
+    assert (noise.kind, len(noise.pixels)) == ("random", LEAST_IMAGES)
+    assert str(tmp_path) in noise.why
+
+
+def test_what_export_takes_and_is_not_installed_is_named(
+    missing_module: Callable[[str], None], trained_path: Path
+) -> None:
+    missing_module("onnxscript")
+    with pytest.raises(UserError, match=r"onnxscript is not installed; `pip install 'multitask\[onnx\]'`"):
+        export_module.require_exporter()

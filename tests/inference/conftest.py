@@ -17,7 +17,6 @@ from multitask.inference.engines import Engine
 from multitask.inference.export.export import export
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import GroupingSpec, InferenceSpec, TaskSpec
-from multitask.inference.spec import InferenceSpec, TaskSpec
 from multitask.runs.config import read_run
 from multitask.testing import tiny_run
 

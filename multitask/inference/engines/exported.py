@@ -1,4 +1,4 @@
-"""What the engines of exported files share: which file is opened, and what its outputs are."""
+"""The base of the engines of exported files: opening, threads, and outputs."""
 
 from __future__ import annotations
 

@@ -30,6 +30,20 @@ _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.B
 """The encodings that a file says of itself; UTF-32's mark begins with that of UTF-16, and so stands first."""
 
 
+class MissingColumnError(UserError):
+    """A table lacks a column.
+
+    Args:
+        path: the table's.
+        column: which.
+        columns: those that it has.
+    """
+
+    def __init__(self, path: Path, column: str, columns: Iterable[str]) -> None:
+        super().__init__(f"{path}: has no column {column!r}{nearest(column, columns)}")
+        self.column = column
+
+
 def read_csv(
     path: Path, required: Iterable[str], *, delimiter: str = ",", encoding: str = "utf-8", configurable: bool = False
 ) -> Iterator[tuple[int, dict[str, str]]]:
@@ -113,11 +127,11 @@ def check_columns(path: Path, names: Sequence[str], required: Iterable[str]) -> 
     """Refuses a table that lacks one of some columns, or has it twice.
 
     Raises:
-        UserError: it does; the line names the column.
+        UserError: it does; the line names the column. ``MissingColumnError`` where there is none.
     """
     for column in required:
         if column not in names:
-            raise UserError(f"{path}: has no column {column!r}{nearest(column, names)}")
+            raise MissingColumnError(path, column, names)
         if names.count(column) > 1:
             raise UserError(f"{path}: has {names.count(column)} columns {column!r}")
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from multitask.data.sources import cells
-from multitask.data.sources.csv_file import find_delimiter
+from multitask.data.sources.csv_file import MissingColumnError, find_delimiter
 from multitask.data.sources.table import FILES
 from multitask.data.sources.table_rows import MISSING_GROUPS
 from multitask.errors import UserError
@@ -33,7 +33,11 @@ class ImageTable(InputKind):
         self._columns = [self._path, *([] if self._group is None else [self._group]), *self._box]
         self._delimiter = "," if self._table.suffix.lower() == ".parquet" else find_delimiter(self._table, self._path)
         # Read twice: what is wrong with its last row is said before hours of work, and not after them.
-        self.count = sum(1 for _ in self._inputs(look=False))
+        try:
+            self.count = sum(1 for _ in self._inputs(look=False))
+        except MissingColumnError as error:
+            option = {self._path: "--path-column", self._group: "--group-column"}.get(error.column, "--box-columns")
+            raise UserError(f"{error}; {option} says which is meant") from None
         if not self.count:
             raise UserError(f"{path}: holds no rows")
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from multitask.errors import UserError, nearest
+from multitask.errors import UserError
 from multitask.inference.outputs.rows import RowLayout, Rows
 from multitask.utils.files import replacing
 
@@ -46,8 +46,8 @@ def writer_of(path: Path) -> type[Writer]:
     """
     writer = WRITERS.get(path.suffix.lower())
     if writer is None:
-        found = f"found {path.suffix!r}{nearest(path.suffix, WRITERS)}" if path.suffix else "found none"
-        raise UserError(f"{path}: must end in {', '.join(WRITERS)}, {found}")
+        found = repr(path.suffix) if path.suffix else "no suffix"
+        raise UserError(f"{path}: must end in {', '.join(WRITERS)}, found {found}")
     if path.is_dir():
         raise UserError(f"{path}: is a folder; name a file")
     if not path.parent.is_dir():

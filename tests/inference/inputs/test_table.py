@@ -68,9 +68,13 @@ def test_a_group_that_nobody_knows_is_none(word: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "options", "match"),
     [
-        ("file,who\na.png,1\n", InputOptions(), "t.csv: has no column 'path'; it can be 'file', 'who'"),
-        ("path\na.png\n", InputOptions(group_column="who"), "t.csv: has no column 'who'"),
-        ("path,l,t,r\na.png,0,0,1\n", BOX, "t.csv: has no column 'b'"),
+        (
+            "file,who\na.png,1\n",
+            InputOptions(),
+            "t.csv: has no column 'path'; .*; --path-column says",
+        ),
+        ("path\na.png\n", InputOptions(group_column="who"), "t.csv: has no column 'who'.*--group-column says"),
+        ("path,l,t,r\na.png,0,0,1\n", BOX, "t.csv: has no column 'b'.*--box-columns says"),
         ("path,l,t,r,b\na.png,0,0,1,x\n", BOX, "t.csv, line 2: b: must be a number, found 'x'"),
         ("path,l,t,r,b\na.png,0,0,1,\n", BOX, "t.csv, line 2: l, t, r, b: must be left < right"),
         ("path,who\na.png,1\n,2\n", InputOptions(), "t.csv, line 3: path: is empty"),

@@ -11,12 +11,13 @@ from rich.text import Text
 from multitask.data.empty_cells import EmptyCells
 from multitask.evaluation.decode_scores import DecodeComparison
 from multitask.evaluation.report_overview import RunOverview
-from multitask.evaluation.report_schema import FoldScores, RunReport
+from multitask.evaluation.report_schema import FoldScores, GroupedScores, RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
 from multitask.reporting.console import make_table, out, say, score, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.run.groups import groups_in_words
 from multitask.reporting.run.promises import asks_in_words, sets_in_words
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
@@ -64,6 +65,7 @@ def show_report(report: RunReport) -> None:
     if report.joint_term:
         say()
         say(report.joint_term.sentence)
+    _show_groups(report.grouped)
     _show_promises(report)
     if report.folds:
         say()
@@ -108,15 +110,11 @@ def _show_rules(found: DecodeComparison | None) -> None:
     how = f"cross-fitted over {found.num_folds} folds of groups" if found.cross_fitted else "fitted before"
     table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
     for row in found.rules:
-        difference = "-"
-        if row.difference is not None and row.difference_ci is not None:
-            low, high = row.difference_ci
-            difference = f"{row.difference:+.3f} ({low:+.3f} to {high:+.3f})"
         marks = rule_marks(found, row.name)
         table.add_row(
             row.name,
             with_interval(row.macro_f1, row.macro_f1_ci),
-            difference,
+            _difference(row.difference, row.difference_ci),
             ", ".join(marks),
             style="bold" if "used" in marks else "",
         )
@@ -126,6 +124,34 @@ def _show_rules(found: DecodeComparison | None) -> None:
             say(sentence)
     temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found.temperatures.items())
     say(f"temperatures (above 1: surer than right): {temperatures}")
+
+
+def _show_groups(found: GroupedScores | None) -> None:
+    """The scores of answers to groups, and how they differ from those image by image."""
+    if found is None:
+        return
+    say()
+    columns = ("macro-F1 (95%)", "less image by image", "accuracy (95%)", "less image by image")
+    table = make_table(f"answered for groups, {found.pooling} pooling", ("", *columns))
+    for name, part in found.labellings.items():
+        table.add_row(
+            name,
+            with_interval(part.scores.macro_f1, part.scores.macro_f1_ci),
+            _difference(part.macro_f1_difference, part.macro_f1_difference_ci),
+            with_interval(part.scores.accuracy, part.scores.accuracy_ci),
+            _difference(part.accuracy_difference, part.accuracy_difference_ci),
+            style="bold" if name == "joint" else "",
+        )
+    out.print(table)
+    for sentence in groups_in_words(found):
+        say(sentence)
+
+
+def _difference(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None or interval is None:
+        return "-"
+    low, high = interval
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def _show_promises(report: RunReport) -> None:

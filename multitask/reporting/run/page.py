@@ -18,6 +18,7 @@ from multitask.reporting.run.balance import balance_view
 from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.run.decode_rules import rules_view
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.run.groups import groups_view
 from multitask.reporting.run.learning import best_epoch_of, learning_view
 from multitask.reporting.run.promises import promises_view
 from multitask.reporting.run.sections import fold_scores, unseen_scores
@@ -129,6 +130,7 @@ def render_report(
         attribution=_attribution(report),
         rules=rules_view(report.decode_rules),
         term=report.joint_term,
+        grouped=groups_view(report.grouped),
         promises=promises_view(report),
         lost=_lost(report),
         unseen=unseen_scores(report.unseen),

@@ -371,6 +371,30 @@ def test_folds_have_a_row_and_a_curve_each(curves):
     assert [section["attrs"]["id"] for section in page.all("section")][1:6] == [link[1:] for link in links[1:6]]
 
 
+def test_answers_to_groups_have_a_section_where_there_are_any(undrawn):
+    report = make_report(MASK)
+    labelling = {"scores": report["joint"], "accuracy_difference": 0.024, "accuracy_difference_ci": [-0.002, 0.05]}
+    report["grouped"] = {
+        "per_group": ["gender", "age"],
+        "declared": [],
+        "num_groups": 50,
+        "pooling": "log_pool",
+        "sentence": "log_pool has the best score",
+        "decode": "joint",
+        "cross_fitted": True,
+        "joint": labelling,
+        "tasks": {task: {**labelling, "scores": report["tasks"][task]} for task in MASK},
+    }
+    page = Page(render(MASK, report=report))
+    text = page.section("groups")
+    assert "Pooling: log_pool has the best score." in text
+    assert "+.024−.002 to +.050" in text
+    assert "age per group" in text
+    assert "mask per group" not in text
+    assert "#groups" in [link["attrs"]["href"] for link in page.all("a")]
+    assert 'id="groups"' not in render(MASK)
+
+
 def test_classes_never_trained_on_are_scored_beside_the_others(undrawn):
     given = in_folds(2)
     text = Page(render(MASK, **given)).section("unseen")

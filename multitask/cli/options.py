@@ -22,3 +22,12 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but
 data_option = click.option(
     "--data", type=FilePath, help="The data root, where it is not where the run was trained.", default=None
 )
+views_option = click.option(
+    "--views",
+    default="",
+    metavar="VIEW,...",
+    help="Answer each image several times and average: flip, shift, scale, several with commas.",
+)
+views_except_option = click.option(
+    "--views-except", multiple=True, metavar="TASK:VIEW", help="A task that does without a view, as hand:flip."
+)

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, extensions_option, quiet_option, run_argument
+from multitask.cli.options import (
+    FilePath,
+    extensions_option,
+    quiet_option,
+    run_argument,
+    views_except_option,
+    views_option,
+)
 from multitask.errors import UserError
 
 UNREADABLE = 3
@@ -39,6 +46,8 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 @click.option(
     "--max-risk", type=float, help="Write whether to ask a human, so that of the others at most this share is wrong."
 )
+@views_option
+@views_except_option
 @click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
 @click.option("--group-column", help="Of tables: the images' groups, answered as one where a task is a group's.")
 @click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
@@ -65,6 +74,8 @@ def command(
     on_error: str,
     coverage: float | None,
     max_risk: float | None,
+    views: str,
+    views_except: tuple[str, ...],
     path_column: str,
     group_column: str | None,
     groups_by_folder: bool,
@@ -99,7 +110,14 @@ def command(
         raise UserError(f"{run}: no such run or exported file")
     inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
     check_output(output, inputs)
-    predictor = Predictor.load(run, engine=engine, device=device, allow_extensions=allow_extensions)
+    predictor = Predictor.load(
+        run,
+        engine=engine,
+        device=device,
+        views=views.split(",") if views else (),
+        views_except=views_except,
+        allow_extensions=allow_extensions,
+    )
     progress = make_progress(quiet)
     try:
         counts = predict_files(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard, overload
 
@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multitask.errors import UserError, nearest, quoted
+from multitask.evaluation.views import Views
 from multitask.inference.engines import ENGINES, Engine
+from multitask.inference.engines.viewed import ViewedEngine
 from multitask.inference.grouped import AnsweredBatch, answer_groups, grouped_inputs
 from multitask.inference.prediction import Prediction, PredictionBatch
 from multitask.inference.promises import Promises
@@ -65,6 +67,8 @@ class Predictor:
         *,
         engine: str = "auto",
         device: str | None = None,
+        views: Sequence[str] = (),
+        views_except: Sequence[str] = (),
         allow_extensions: bool = False,
     ) -> Predictor:
         """The predictor of a run's folder, or of an exported file.
@@ -73,11 +77,13 @@ class Predictor:
             path: of either.
             engine: a row of ``ENGINES``; ``auto``: PyTorch for a run, and for a file the first that can open it.
             device: as a config's; None: the run's own.
+            views: rows of ``evaluation.views.VIEWS``: each image is answered by them too, and the answers are averaged.
+            views_except: tasks that do without a view, each as ``TASK:VIEW``.
             allow_extensions: whether code that the run's config names may run.
 
         Raises:
             UserError: there is neither at ``path``, it is damaged, or the engine is unknown, not installed or cannot
-                open it.
+                open it; as of ``Views.parse``.
         """
         path = Path(path)
         if not path.exists():
@@ -87,7 +93,9 @@ class Predictor:
             raise UserError(f"unknown engine {quoted(name)}{nearest(name, ENGINES)}")
         settings = ENGINES[name].model_validate({})
         settings.require()
-        return cls(settings.open(path, device, allow_extensions))
+        opened = settings.open(path, device, allow_extensions)
+        averaged = Views.parse(views, views_except, opened.spec.space, opened.spec.flip)
+        return cls(opened if averaged is None else ViewedEngine(opened, averaged))
 
     @property
     def space(self) -> LabelSpace:
@@ -188,8 +196,13 @@ class Predictor:
             for_groups: whether for images that are answered as members of their groups.
 
         Raises:
-            UserError: as of ``Promises.of``; no task of the run is per group.
+            UserError: as of ``Promises.of``; no task of the run is per group; views are averaged.
         """
+        if isinstance(self.engine, ViewedEngine) and (coverage is not None or max_risk is not None):
+            raise UserError(
+                "views: prediction sets and risks are calibrated on images as they are; leave out the views, or the "
+                "coverage and the risk"
+            )
         spec = self.spec.for_groups() if for_groups else self.spec
         return Promises.of(self.space, spec.calibration, coverage, max_risk)
 

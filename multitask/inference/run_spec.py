@@ -53,6 +53,7 @@ def run_spec(trained: TrainedRun) -> InferenceSpec:
         temperatures=kept.temperatures if kept else {},
         shifts=kept.shifts if kept else {},
         calibration=calibration,
+        flip=bool(config.augment.flip),
         batch_size=config.training.batch_size,
         grouping=_grouping(trained, kept),
     )

@@ -81,6 +81,8 @@ class InferenceSpec(Settings):
     """Likewise, as of ``Priors.shifts``."""
     calibration: Calibration | None = None
     """What prediction sets and abstaining are calibrated by; None where fewer than two groups validated."""
+    flip: Bool = True
+    """Whether left and right may be swapped, as the run's augmentation may."""
     batch_size: PositiveInt
     """How many images are computed at a time where nobody says so."""
     grouping: GroupingSpec | None = None

@@ -153,12 +153,13 @@ def members(trained: TrainedRun) -> list[TrainedRun]:
     return [TrainedRun(*pair) for pair in zip(found, fold_configs(config, num_folds), strict=True)]
 
 
-def write_out_of_fold(trained: TrainedRun, data: DataModule) -> RunReport:
+def write_out_of_fold(trained: TrainedRun, data: DataModule, name: str = "val") -> RunReport:
     """Writes the report on all groups, from the tables of predictions that the folds left.
 
     Args:
         trained: a run in folds, all of them finished.
         data: the first fold's.
+        name: of their reports and predictions; the whole's have the same.
 
     Returns:
         What ``report.json`` now holds: beside what every report does, ``folds``.
@@ -170,13 +171,13 @@ def write_out_of_fold(trained: TrainedRun, data: DataModule) -> RunReport:
     space, learned = config.space(), config.learned_space()
     runs = members(trained)
     predictions = Predictions.concatenate(
-        [Predictions.from_csv(member.predictions(), space, learned) for member, _ in runs]
+        [Predictions.from_csv(member.predictions(name), space, learned) for member, _ in runs]
     )
-    reports = [member.read_report() for member, _ in runs]
+    reports = [member.read_report(name) for member, _ in runs]
     folds = tuple(_fold_scores(index, report) for index, report in enumerate(reports))
     found = folder.read_data().images if folder.data.is_file() else ImageFacts()
     images = replace(found, crop=_total([report.crop for report in reports if report.crop is not None]))
-    return write_ensemble_report(trained, "val", predictions, data, images, folds)
+    return write_ensemble_report(trained, name, predictions, data, images, folds)
 
 
 def _fold_scores(index: int, report: RunReport) -> FoldScores:

@@ -17,6 +17,7 @@ from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.evaluation.report_schema import RunReport
+from multitask.evaluation.views import Views
 from multitask.model.ensemble import Ensemble
 from multitask.progress import Progress
 from multitask.runs.build import build_network, load_weights
@@ -25,6 +26,7 @@ from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import fold_configs, members, write_ensemble_report, write_out_of_fold
 from multitask.runs.data_module import DataModule
 from multitask.runs.report import read_rules, write_report
+from multitask.runs.viewed import AsPixels, ViewedNetwork
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.memory import keep_freed_memory
 
@@ -82,7 +84,7 @@ def data_of(trained: TrainedRun) -> DataModule:
     return DataModule(config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0])
 
 
-def evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
+def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views | None = None) -> RunReport:
     """Scores a run on one of its splits, or on images with known answers, and writes report and predictions.
 
     Args:
@@ -91,6 +93,8 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
             file stands beside them. Of a run in folds ``val`` is all groups, each answered by the fold's network;
             ``test`` and ``eval`` are answered by all of them together.
         progress: notified of every step of the work.
+        views: that are averaged. Report and predictions are then named ``<split>-<views>``, and the decode rules that
+            the run keeps stay.
 
     Returns:
         What ``report.json`` (``report-<split>.json``) now holds.
@@ -101,11 +105,11 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
     """
     with trained.folder.locked():
         if trained.folder.num_folds is not None and split not in ("eval", "test"):
-            return _evaluate_folds(trained, split, progress)
-        return _evaluate(trained, split, progress)
+            return _evaluate_folds(trained, split, progress, views)
+        return _evaluate(trained, split, progress, views)
 
 
-def _evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
+def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views | None) -> RunReport:
     """Scores a run, or a run in folds as an ensemble."""
     folder, config = trained
     settings = config.evaluation()
@@ -126,10 +130,16 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
             store = ImageStore(config.data, samples, data.preprocessing)
             batches = plain_batches(samples, store, config.training.batch_size, progress)
             images = store.facts(np.arange(len(samples)), progress)
-        predictions = Classifier(network, data.preprocessing, device, settings).predict(samples, batches)
+        if views is None:
+            classifier = Classifier(network, data.preprocessing, device, settings)
+        else:
+            viewed = ViewedNetwork(network, data.preprocessing, views, data.space)
+            classifier = Classifier(viewed, AsPixels(), device, settings)
+        predictions = classifier.predict(samples, batches)
+    name = _named(split, views)
     if folder.num_folds is not None:
-        return write_ensemble_report(trained, split, predictions, data, images)
-    return write_report(folder, split, predictions, settings, data, folder.read_history(), images)
+        return write_ensemble_report(trained, name, predictions, data, images)
+    return write_report(folder, name, predictions, settings, data, folder.read_history(), images)
 
 
 def _samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
@@ -142,14 +152,18 @@ def _samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
     return data.samples.take(indices)
 
 
-def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress) -> RunReport:
+def _named(split: str, views: Views | None) -> str:
+    return split if views is None else f"{split}-{views.name}"
+
+
+def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress, views: Views | None) -> RunReport:
     """Scores every fold's run again, and from what they answered the whole."""
     if split != "val":
         raise UserError(f"--split {split}: in folds every group trains and validates; val is all of them, unseen")
     for index, member in enumerate(members(trained)):
         progress.fold(index, trained.folder.num_folds or 0, False)
-        evaluate(member, split, progress)
-    return write_out_of_fold(trained, data_of(trained))
+        evaluate(member, split, progress, views)
+    return write_out_of_fold(trained, data_of(trained), _named(split, views))
 
 
 def plain_batches(samples: Samples, store: ImageStore, batch_size: int, progress: Progress) -> Batches:

@@ -49,7 +49,7 @@ def write_page(trained: TrainedRun, split: str) -> Path:
         data = data_of(trained)
         augmented = _augmented(data, config.augment, derive(config.seed, "page"))
         shown = data.samples
-        if split == "eval":
+        if split.partition("-")[0] == "eval":
             shown = config.data.source.answered(Path(config.data.root), data.space)
         mistakes = _mistakes(predictions, shown, ImageStore(config.data, shown, data.preprocessing))
     except UserError as error:

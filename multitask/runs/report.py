@@ -125,7 +125,7 @@ def write_scores(
 
     Args:
         folder: the run.
-        split: of the predictions.
+        split: of the predictions; ``<split>-<views>`` where views were averaged.
         predictions: as the network gave them.
         settings: the run's.
         train: the samples that trained.
@@ -181,7 +181,7 @@ def _decide(
     folder: RunFolder, split: str, predictions: Predictions, settings: EvaluationSettings, train: Samples, seed: int
 ) -> _Answers:
     """The answers by the run's decode rules, which are fitted, and kept, on the groups that validate."""
-    if split != "val":
+    if split.partition("-")[0] != "val":
         found = read_rules(folder, settings)
         if found is None:
             return _Answers(None, None)
@@ -193,5 +193,6 @@ def _decide(
     if names := per_group_tasks(train):
         grouped = decide_grouped_and_fit(predictions, names, settings.decode, priors, decode_seed)
         kept = kept.model_copy(update={"grouped": grouped.kept})
-    write_atomically(folder.decode, kept.to_json())
+    if split == "val":  # of views it is compared what they bring; for new images they are not kept
+        write_atomically(folder.decode, kept.to_json())
     return _Answers(single, grouped)

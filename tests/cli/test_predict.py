@@ -233,3 +233,19 @@ def test_what_cannot_be_promised_is_a_line(call: Call, trained: Path, options: l
     assert done.code == 2
     assert line in " ".join(done.err.split())
     assert not Path("out.csv").exists()
+
+
+def test_views_are_averaged_and_what_they_cannot_be_is_a_line(call: Call, trained: Path, here: Path) -> None:
+    halves = Image.new("RGB", (40, 50))
+    halves.paste((200, 120, 40), (0, 0, 15, 50))
+    halves.save(here / "halves.png")
+    for options, name in (([], "plain"), (["--views", "flip,shift", "--views-except", "age:flip"], "viewed")):
+        assert call("predict", trained, "halves.png", "-o", f"{name}.csv", "--probabilities", *options).code == 0
+    (plain,), (viewed,) = read("plain.csv"), read("viewed.csv")
+    changed = {name for name in plain if name.startswith("p(") and plain[name] != viewed[name]}
+    assert {"p(mask=wear)", "p(gender=male)"} <= changed
+    done = call("predict", trained, "photos", "-o", "out.csv", "--views", "flop")
+    assert (done.code, "views: unknown view 'flop'; did you mean 'flip'?" in done.err) == (2, True)
+    done = call("predict", trained, "photos", "-o", "out.csv", "--views", "flip", "--coverage", 0.7)
+    assert (done.code, "leave out the views" in " ".join(done.err.split())) == (2, True)
+    assert not Path("out.csv").exists()

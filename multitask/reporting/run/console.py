@@ -18,7 +18,6 @@ from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.groups import groups_in_words
-from multitask.reporting.run.promises import asks_in_words, sets_in_words
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
 CLASS_ROWS = 40
@@ -156,6 +155,8 @@ def _difference(value: float | None, interval: tuple[float, float] | None) -> st
 
 def _show_promises(report: RunReport) -> None:
     """Prediction sets and abstaining, a line each."""
+    from multitask.reporting.run.promises import asks_in_words, sets_in_words  # which draws, too
+
     lines = [sets_in_words(report.sets or {}, COVERAGE)]
     if report.selective is not None:
         lines.append(asks_in_words(report.selective))

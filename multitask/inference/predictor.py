@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from multitask.errors import UserError, nearest, quoted
+from multitask.errors import UserError
 from multitask.evaluation.views import Views
-from multitask.inference.engines import ENGINES, Engine
+from multitask.inference.engines import Engine, EngineSettings, engine_settings
+from multitask.inference.engines.auto import open_fastest
 from multitask.inference.engines.viewed import ViewedEngine
 from multitask.inference.grouped import AnsweredBatch, answer_groups, grouped_inputs
 from multitask.inference.prediction import Prediction, PredictionBatch
@@ -65,7 +66,7 @@ class Predictor:
         cls,
         path: str | os.PathLike[str],
         *,
-        engine: str = "auto",
+        engine: str | EngineSettings = "auto",
         device: str | None = None,
         views: Sequence[str] = (),
         views_except: Sequence[str] = (),
@@ -75,7 +76,8 @@ class Predictor:
 
         Args:
             path: of either.
-            engine: a row of ``ENGINES``; ``auto``: PyTorch for a run, and for a file the first that can open it.
+            engine: a row of ``ENGINES``, by name or as settings; ``auto``: the fastest that is installed and gives the
+                same outputs, as of ``engines.auto``.
             device: as a config's; None: the run's own.
             views: rows of ``evaluation.views.VIEWS``: each image is answered by them too, and the answers are averaged.
             views_except: tasks that do without a view, each as ``TASK:VIEW``.
@@ -88,12 +90,7 @@ class Predictor:
         path = Path(path)
         if not path.exists():
             raise UserError(f"{path}: no such run or exported file")
-        name = _default_engine(path) if engine == "auto" else engine
-        if name not in ENGINES:
-            raise UserError(f"unknown engine {quoted(name)}{nearest(name, ENGINES)}")
-        settings = ENGINES[name].model_validate({})
-        settings.require()
-        opened = settings.open(path, device, allow_extensions)
+        opened = _open(path, engine, device, allow_extensions)
         averaged = Views.parse(views, views_except, opened.spec.space, opened.spec.flip)
         return cls(opened if averaged is None else ViewedEngine(opened, averaged))
 
@@ -239,15 +236,12 @@ def _readable(batch: InputBatch) -> InputBatch:
     return batch
 
 
-def _default_engine(path: Path) -> str:
-    """PyTorch for a run; for a file, the first engine that is installed."""
-    if path.is_dir():
-        return ENGINES.default
-    problems = {name: row.model_validate({}).missing() for name, row in ENGINES.items() if name != ENGINES.default}
-    found = [name for name, problem in problems.items() if problem is None]
-    if not found:
-        raise UserError(f"{path}: {next(iter(problems.values()), 'no engine opens exported files')}")
-    return found[0]
+def _open(path: Path, engine: str | EngineSettings, device: str | None, allow_extensions: bool) -> Engine:
+    if engine == "auto":
+        return open_fastest(path, device, allow_extensions)
+    settings = engine_settings(engine) if isinstance(engine, str) else engine
+    settings.require()
+    return settings.open(path, device, allow_extensions)
 
 
 def _is_one(images: object) -> TypeGuard[ImageLike]:

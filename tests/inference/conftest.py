@@ -103,13 +103,13 @@ def add_images(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def missing_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Makes a module look as if it were not installed."""
+def missing_module(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Makes modules look as if they were not installed."""
     real = importlib.util.find_spec
 
-    def make(name: str) -> None:
+    def make(*names: str) -> None:
         def find(module: str, package: str | None = None) -> ModuleSpec | None:
-            return None if module == name else real(module, package)
+            return None if module in names else real(module, package)
 
         monkeypatch.setattr(importlib.util, "find_spec", find)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from multitask.data.images import Pixels
-from multitask.errors import UserError
+from multitask.errors import UserError, nearest, quoted
 from multitask.evaluation.decode import ModelOutputs
 from multitask.evaluation.decode.outputs import finite_log_probs
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.spec import InferenceSpec
 from multitask.labels import JOINT
-from multitask.settings import Settings, Table
+from multitask.settings import Settings, Table, validate
 
 
 class Engine(ABC):
@@ -89,3 +89,26 @@ class EngineSettings(Settings):
 
 ENGINES: Table[EngineSettings] = Table("engine", EngineSettings, default="torch")
 """The table of engines; its rows stand in the package's ``__init__``."""
+
+
+def engine_settings(name: str, precision: str | None = None) -> EngineSettings:
+    """The settings of an engine.
+
+    Args:
+        name: of its row.
+        precision: as the row's key; None: its default.
+
+    Raises:
+        UserError: there is no such row, or it has no such precision.
+    """
+    if name not in ENGINES:
+        raise UserError(f"unknown engine {quoted(name)}{nearest(name, ENGINES)}")
+    row = ENGINES[name]
+    if precision is None:
+        return row.model_validate({})
+    if "precision" not in row.model_fields:
+        raise UserError(f"--precision: engine {name} computes in the run's own, found {precision}")
+    try:
+        return validate(row, {"precision": precision})
+    except UserError as error:
+        raise UserError(f"engine {name}: {error}") from None

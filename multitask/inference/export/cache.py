@@ -17,6 +17,11 @@ def cached_path(fingerprint: str, precision: Precision) -> Path:
     return default_folder() / "exports" / f"{fingerprint}-{precision}-{_VERSION}.onnx"
 
 
+def remembered_path(digest: str) -> Path:
+    """Where the engine that ``auto`` takes for the file of this digest is kept."""
+    return default_folder() / "exports" / f"{digest}-engine.json"
+
+
 def exported_run(path: Path, precision: Precision, allow_extensions: bool) -> Exported:
     """The export of a run, made at the first call and whenever the run has changed.
 

@@ -24,7 +24,7 @@ def test_an_engine_keeps_the_contract(name: str, trained_path: Path, exported_pa
 
 @pytest.mark.parametrize("name", EXPORTED)
 def test_an_engine_that_is_not_installed_names_its_extra(
-    name: str, exported_path: Path, missing_module: Callable[[str], None]
+    name: str, exported_path: Path, missing_module: Callable[..., None]
 ) -> None:
     settings = ENGINES[name]()
     missing_module(settings.modules[0])

@@ -111,7 +111,7 @@ def test_images_that_are_gone_are_replaced_by_noise(trained_path: Path, tmp_path
 
 
 def test_what_export_takes_and_is_not_installed_is_named(
-    missing_module: Callable[[str], None], trained_path: Path
+    missing_module: Callable[..., None], trained_path: Path
 ) -> None:
     missing_module("onnxscript")
     with pytest.raises(UserError, match=r"onnxscript is not installed; `pip install 'multitask\[onnx\]'`"):

@@ -1,0 +1,152 @@
+"""``engine: auto``: the fastest engine that is installed and gives the same outputs.
+
+Of an exported file the installed engines compute a few batches of noise in turn. Those whose log-probabilities differ
+from the first one's by more than the file's own difference from its run, or ``TOLERANCE``, are out; the fastest of the
+others is taken, and remembered in the cache for that file, these versions and this number of threads. A run is computed
+by PyTorch, unless it computes on the CPU and its float32 export is in the cache already, as ``--engine onnxruntime``
+leaves it there: then that file is taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from multitask.data.images import Pixels
+from multitask.errors import UserError
+from multitask.evaluation.metrics import FloatArray
+from multitask.inference.engines.base import ENGINES, Engine
+from multitask.inference.engines.exported import ExportedEngine, ExportedSettings
+from multitask.inference.export.cache import cached_path, remembered_path
+from multitask.inference.export.exported import Exported, read_exported
+from multitask.utils.files import write_atomically
+
+TOLERANCE = 1e-3
+"""Of log-probabilities, relative where they are beyond 1: engines round each in its own way."""
+_BATCH = 16
+_ROUNDS = 3
+
+
+def open_fastest(path: Path, device: str | None, allow_extensions: bool) -> Engine:
+    """The engine that ``auto`` means, with a run's folder or an exported file.
+
+    Raises:
+        UserError: no engine that opens the path is installed, none can compute it, or it is damaged.
+    """
+    if not path.is_dir():
+        return _fastest_of_file(read_exported(path))
+    if device in (None, "auto", "cpu"):
+        kept = _kept_export(path, allow_extensions)
+        if kept is not None:
+            return _fastest_of_file(kept)
+    return ENGINES[ENGINES.default].model_validate({}).open(path, device, allow_extensions)
+
+
+def _kept_export(path: Path, allow_extensions: bool) -> Exported | None:
+    """The float32 export of a run that computes on the CPU, where one is in the cache and an engine for it is there."""
+    if not any(cached_path("*", "fp32").parent.glob(cached_path("*", "fp32").name)) or not _installed():
+        return None
+
+    from multitask.inference.run_spec import run_spec
+    from multitask.runs.config import read_run
+    from multitask.training.device import resolve_device
+
+    trained = read_run(path, allow_extensions=allow_extensions)
+    if resolve_device(trained.config.device).type != "cpu":
+        return None
+    try:
+        return read_exported(cached_path(run_spec(trained).fingerprint, "fp32"))
+    except UserError:  # not there, or damaged
+        return None
+
+
+def _installed() -> list[ExportedSettings]:
+    rows = [row.model_validate({}) for row in ENGINES.values() if issubclass(row, ExportedSettings)]
+    return [settings for settings in rows if settings.missing() is None]
+
+
+def _fastest_of_file(exported: Exported) -> ExportedEngine:
+    rows = {settings.name: settings for settings in _installed()}
+    if not rows:
+        problems = [row.model_validate({}).missing() for row in ENGINES.values() if issubclass(row, ExportedSettings)]
+        raise UserError(f"{exported.path}: {problems[0] if problems else 'no engine opens exported files'}")
+    memory = remembered_path(exported.record.digest)
+    key = _key(rows)
+    known = _remembered(memory, key)
+    if len(rows) == 1 or known in rows:
+        return rows[known or next(iter(rows))].open_exported(exported)
+    engines = _opened(rows, exported)
+    name = next(iter(engines)) if len(engines) == 1 else race(engines, exported)
+    with contextlib.suppress(OSError):  # a cache that cannot be written to costs the race again
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(memory, json.dumps({"key": key, "engine": name}))
+    return engines[name]
+
+
+def _opened(rows: dict[str, ExportedSettings], exported: Exported) -> dict[str, ExportedEngine]:
+    """The engines that can compute the file."""
+    engines, errors = {}, []
+    for name, settings in rows.items():
+        try:
+            engines[name] = settings.open_exported(exported)
+        except UserError as error:
+            errors.append(error)
+    if not engines:
+        raise errors[0]
+    return engines
+
+
+def race(engines: dict[str, ExportedEngine], exported: Exported) -> str:
+    """The name of the fastest engine whose outputs are those of the first.
+
+    Args:
+        engines: by name, each with the same file.
+        exported: the file.
+    """
+    size = (min(exported.spec.batch_size, _BATCH), *exported.spec.image_size, 3)
+    pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
+    limit = max(TOLERANCE, exported.record.difference.log_probs)
+    reference = next(iter(engines.values())).log_probs(pixels)
+    equal = {name: one for name, one in engines.items() if _gap(one.log_probs(pixels), reference) <= limit}
+    seconds = {name: min(_seconds(one, pixels) for _ in range(_ROUNDS)) for name, one in equal.items()}
+    return min(seconds, key=lambda name: seconds[name])
+
+
+def _gap(found: dict[str, FloatArray], reference: dict[str, FloatArray]) -> float:
+    """The largest |a - b| / max(1, |b|), with -inf in both left aside."""
+    gaps = [0.0]
+    for name, values in reference.items():
+        known = np.isfinite(values) | np.isfinite(found[name])
+        gaps.append(float(np.max(np.abs(found[name] - values)[known] / np.maximum(1, np.abs(values[known])))))
+    return max(gaps)
+
+
+def _seconds(engine: ExportedEngine, pixels: Pixels) -> float:
+    began = time.perf_counter()
+    engine.log_probs(pixels)
+    return time.perf_counter() - began
+
+
+def _key(rows: dict[str, ExportedSettings]) -> str:
+    """What a race's outcome depends on beside the file and the machine."""
+    parts = []
+    for name, settings in rows.items():
+        try:
+            found = version(settings.modules[0])
+        except (PackageNotFoundError, IndexError):
+            found = ""
+        parts.append(f"{name} {found} {settings.threads()}")
+    return ", ".join(parts)
+
+
+def _remembered(path: Path, key: str) -> str | None:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        return str(data["engine"]) if data["key"] == key else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.crop import Region
-from multitask.data.fit import crop_box, excess, fit_counts, region_box
+from multitask.data.fit import excess, fit_counts
 from multitask.data.headers import Header, read_headers
 from multitask.data.image_facts import FirstFrames, ImageFacts
 from multitask.data.images import Pixels, Preprocessing
+from multitask.data.placement import seen_part
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 
@@ -121,10 +122,7 @@ def _framed(
     width, height = max(1, round(header.width_px * scale)), max(1, round(header.height_px * scale))
     whole = Preprocessing((height, width), fit="stretch", decoding=preprocessing.decoding).load(path)
     region = _region(header, preprocessing, box)
-    if preprocessing.fit == "crop":
-        part = crop_box(width, height, region, preprocessing.size[1] / preprocessing.size[0])
-    else:
-        part = region_box(width, height, region)
+    part = seen_part(preprocessing.fit, width, height, region, preprocessing.size)
     left, top, right, bottom = (round(edge) for edge in part)
     faded = (whole * 0.35 + 140).astype(np.uint8)
     faded[top:bottom, left:right] = whole[top:bottom, left:right]

@@ -141,19 +141,30 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
         UserError: the file is missing, no file, damaged or no image, or ``use`` raises it.
     """
     check_regular(path)
-    data = b""
     try:
         data = path.read_bytes()
-        return use(ImageFile(data, decoding))
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read as an image: {error}") from None
+    return read_bytes(data, str(path), decoding, use)
+
+
+def read_bytes(data: bytes, name: str, decoding: Decoding, use: Callable[[ImageFile], T]) -> T:
+    """The result of ``use`` on the content of an image file.
+
+    Raises:
+        UserError: it is damaged or no image, or ``use`` raises it; the line begins with ``name``.
+    """
+    try:
+        return use(ImageFile(data, decoding))
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{name}: {error}") from None
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes of them.
         if isinstance(error, MemoryError):
             raise
         reason = why_unread(data) if isinstance(error, UnidentifiedImageError) else str(error)
-        raise UserError(f"{path}: cannot be read as an image: {reason}") from None
+        raise UserError(f"{name}: cannot be read as an image: {reason}") from None
 
 
 def read_decoded(image: Image.Image, name: str, decoding: Decoding, use: Callable[[DecodedImage], T]) -> T:

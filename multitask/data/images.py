@@ -15,8 +15,9 @@ from PIL import Image
 
 from multitask.data.colours import Decoding
 from multitask.data.crop import Box, CropSettings, WholeSettings
-from multitask.data.fit import crop_box, inner_size, region_box
-from multitask.data.image_file import DecodedImage, ImageFile, read_decoded, read_image
+from multitask.data.fit import inner_size
+from multitask.data.image_file import DecodedImage, ImageFile, read_bytes, read_decoded, read_image
+from multitask.data.placement import Placement, seen_part
 from multitask.data.settings import FitName
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class Preprocessing:
 
         return read_image(path, self.decoding, lambda file: self._prepare(file, box))
 
+    def load_bytes(self, data: bytes, name: str, box: Box | None = None) -> Pixels:
+        """The pixels of the content of an image's file; as ``load``, and errors begin with ``name``."""
+        return read_bytes(data, name, self.decoding, lambda file: self._prepare(file, box))
+
     def convert(self, image: Image.Image, name: str, box: Box | None = None) -> Pixels:
         """The pixels of an image in memory; those of its file but for the scale at which a JPEG is decoded.
 
@@ -141,6 +146,16 @@ class Preprocessing:
         """
         return read_image(path, self.decoding, self._locate)
 
+    def place(self, path: Path, box: Box | None = None) -> Placement:
+        """The part of an image that ``load`` takes, and where in its pixels that lies; the rest as of ``load``."""
+
+        def of(file: ImageFile) -> Placement:
+            own = self._locate(file) if box is None and self.detector else box
+            region = self.crop.region(file.width, file.height, self.size[1] / self.size[0], own)
+            return Placement.of(self.fit, file.width, file.height, region, self.size)
+
+        return read_image(path, self.decoding, of)
+
     def _prepare(self, file: ImageFile | DecodedImage, box: Box | None) -> Pixels:
         return self._fit(file, self._locate(file) if box is None and self.detector else box)
 
@@ -166,10 +181,7 @@ class Preprocessing:
         left, top, right, bottom = region = self.crop.region(file.width, file.height, width / height, box)
         inner = inner_size(self.fit, file.width, file.height, region, self.size)
         image = file.decode(math.ceil(inner[0] / (right - left)), math.ceil(inner[1] / (bottom - top)))
-        if self.fit == "crop":
-            part = crop_box(image.width, image.height, region, width / height)
-        else:
-            part = region_box(image.width, image.height, region)
+        part = seen_part(self.fit, image.width, image.height, region, self.size)
         if not part == (0, 0, *inner) == (0, 0, *image.size):
             image = image.resize(inner, Image.Resampling.BILINEAR, box=part)
         if inner != (width, height):

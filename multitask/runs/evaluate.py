@@ -121,7 +121,7 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
         for note in samples.notes:
             progress.note(note)
     else:
-        samples = _samples_of(data, split, config.data.val_fraction)
+        samples = samples_of(data, split, config.data.val_fraction)
     with loaded(trained) as (network, device):
         if split != "eval" and data.store.cache == "disk":  # which holds the run's images, whole
             batches = data.batches(split, progress, device)
@@ -142,7 +142,12 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
     return write_report(folder, name, predictions, settings, data, folder.read_history(), images)
 
 
-def _samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
+def samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
+    """The samples of a split.
+
+    Raises:
+        UserError: nobody is in it.
+    """
     indices = data.dataset.indices(split)
     if not len(indices):
         why = f"data.val_fraction is {val_fraction:g}"

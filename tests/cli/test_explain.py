@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from multitask.reporting.explain.report_schema import EvidenceReport
 from multitask.testing import tiny_run
+from multitask.utils.records import read_record
 from tests.cli.conftest import Called
 
 
@@ -60,3 +63,38 @@ def test_mistakes_are_a_line_and_write_nothing(call: Callable[..., Called], trai
     assert "no run" in call("explain", tmp_path / "empty", good, "-o", out).refusal()
     assert "no gradients" in call("explain", bad, good, "-o", out).refusal()
     assert not out.exists()
+
+
+def test_an_audit_leaves_page_and_figures(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    out = tmp_path / "audit.html"
+    done = call("explain", trained, "--audit", "--region", 0, 0, 0.5, 0.5, "-o", out, "--limit", 2)
+    assert done.code == 0, done.err
+    report = read_record(tmp_path / "audit.json", EvidenceReport)
+    assert report.region == (0, 0, 0.5, 0.5)
+    assert [row.head for row in report.heads] == ["mask", "gender", "age", "joint"]
+    assert report.heads[0].area == 0.25
+    text = out.read_text(encoding="utf-8")
+    assert "Evidence in the region" in text
+    assert all(html.escape(sentence) in text for sentence in report.sentences)
+    assert text.count("as the network sees it</b>") == 2
+    words = " ".join(done.out.split())
+    assert all(sentence in words for sentence in report.sentences)
+    assert "odds ratio (95%)" in words
+
+
+def test_an_audits_place_is_in_the_run(call: Callable[..., Called], trained: Path) -> None:
+    assert call("explain", trained, "--audit", "--region", 0, 0, 1, 0.5, "--split", "train", "-q").code == 0
+    assert sorted(path.name for path in (trained / "explain").iterdir()) == ["train.html", "train.json"]
+
+
+def test_an_audits_mistakes(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    assert "the data has no boxes" in call("explain", trained, "--audit").refusal()
+    assert "leave out x.jpg" in call("explain", trained, "x.jpg", "--audit").refusal()
+    assert "--split test" in call("explain", trained, "--audit", "--split", "test", "--region", 0, 0, 1, 1).refusal()
+    assert "--region: must be" in call("explain", trained, "--audit", "--region", 0, 0, 0, 1).refusal()
+    model = tmp_path / "yunet.onnx"
+    assert str(model) in call("explain", trained, "--audit", "--face-model", model).refusal()
+    both = ["--region", 0, 0, 1, 1, "--face-model", model]
+    assert "the one or the other" in call("explain", trained, "--audit", *both).refusal()
+    assert "ignored without --audit" in call("explain", trained, "x.jpg", "--split", "val", "-o", "p.html").refusal()
+    assert "-o: name the page" in call("explain", trained, "x.jpg").refusal()

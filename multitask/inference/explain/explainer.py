@@ -72,6 +72,11 @@ class Explainer:
         trained = read_run(path, allow_extensions=allow_extensions)
         if device is not None:
             trained = TrainedRun(trained.folder, trained.config.with_changes({"device": device}))
+        return cls.of_run(trained)
+
+    @classmethod
+    def of_run(cls, trained: TrainedRun) -> Explainer:
+        """The explainer of a run whose config was read; errors as of ``load``."""
         return cls(load_network(trained), run_spec(trained))
 
     def batches(self, inputs: Iterable[ImageInput]) -> Iterator[InputBatch]:
@@ -79,20 +84,24 @@ class Explainer:
         return read_batches(inputs, self.preprocessing, min(self.spec.batch_size, BATCH_SIZE))
 
     def explain(self, batch: InputBatch) -> list[Explanation]:
-        """The explanations of the images of a batch that could be read, in their order.
+        """The explanations of the images of a batch that could be read, in their order; errors as ``answer``."""
+        return self.answer(batch)[1]
+
+    def answer(self, batch: InputBatch) -> tuple[PredictionBatch, list[Explanation]]:
+        """The predictions of the images of a batch that could be read, and their explanations.
 
         Raises:
             DivergedError: an output is NaN.
         """
         if not batch.readable:
-            return []
+            return PredictionBatch.concatenate([], self.spec.space), []
         with self._lock, torch.enable_grad(), self._precision():
             images = self.preprocessing.normalise(torch.from_numpy(batch.pixels).to(self._device))
             passes = [forward(network, images) for network in self._networks]
             predictions = PredictionBatch.of(self.spec, self._outputs(passes), [item.name for item in batch.readable])
             maps = [self._tasks_maps(passes, place, predictions) for place in range(self.spec.space.num_tasks)]
             joint = self._joint_maps(passes, predictions)
-        return [
+        return predictions, [
             Explanation(name, pixels, tuple(task[row] for task in maps), joint[row])
             for row, (name, pixels) in enumerate(zip(predictions.images, batch.pixels, strict=True))
         ]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw
+
+from multitask.evaluation.evidence import Explanation
 
 _LONG_PX = 224
 """The longer side of what is shown, unless the network sees more."""
@@ -21,6 +23,21 @@ def shown(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     scale = max(1.0, _LONG_PX / max(height, width))
     image = Image.fromarray(pixels).resize((round(width * scale), round(height * scale)), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
+def framed(seen: NDArray[np.uint8], explanation: Explanation) -> NDArray[np.uint8]:
+    """What is shown of an explanation, with its box, where it has one, drawn in two tones that show on any image."""
+    if explanation.box is None:
+        return seen
+    scale = seen.shape[1] / explanation.pixels.shape[1]
+    left, top, right, bottom = (float(edge) * scale for edge in explanation.box)
+    image = Image.fromarray(seen)
+    pen = ImageDraw.Draw(image)
+    for inset, colour in enumerate(((255, 255, 255), (0, 0, 0))):
+        edges = (left + inset, top + inset, right - 1 - inset, bottom - 1 - inset)
+        if edges[2] > edges[0] and edges[3] > edges[1]:
+            pen.rectangle(edges, outline=colour)
     return np.asarray(image)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard, overload
 
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from multitask.data.crop import Box
 from multitask.errors import UserError
 from multitask.evaluation.views import Views
 from multitask.inference.engines import Engine, EngineSettings, engine_settings
@@ -25,6 +27,9 @@ from multitask.labels import LabelSpace
 
 ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
 """A path, a PIL image, or an (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey array of uint8."""
+
+BoxLike: TypeAlias = Sequence[float] | NDArray[Any]
+"""Left, top, right and bottom of what matters in an image, in its pixels."""
 
 
 class Predictor:
@@ -110,6 +115,7 @@ class Predictor:
         images: ImageLike,
         batch_size: int | None = None,
         *,
+        boxes: BoxLike | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
     ) -> Prediction: ...
@@ -119,6 +125,7 @@ class Predictor:
         images: Iterable[ImageLike],
         batch_size: int | None = None,
         *,
+        boxes: Iterable[BoxLike | None] | None = None,
         groups: Iterable[object] | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
@@ -128,6 +135,7 @@ class Predictor:
         images: ImageLike | Iterable[ImageLike],
         batch_size: int | None = None,
         *,
+        boxes: BoxLike | Iterable[BoxLike | None] | None = None,
         groups: Iterable[object] | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
@@ -138,6 +146,9 @@ class Predictor:
             images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them.
             batch_size: how many are computed at a time; None: as many as in training. It changes no prediction but
                 for rounding.
+            boxes: where the run crops each image to a box that is given with it, left, top, right and bottom in the
+                image's pixels: of the one image, or for each; None in it: unknown, and the crop falls back as in
+                training.
             groups: the group of each image, as text; images of one are answered together in the tasks per group. None
                 or NaN in it: that image is on its own. None: all are.
             coverage: of the sets to give beside, as of ``promises``; None: no sets.
@@ -148,21 +159,31 @@ class Predictor:
 
         Raises:
             UserError: an image cannot be read, or is none of these; there are groups, but not one for each image, or
-                no task of the run is per group; or as of ``promises``.
+                no task of the run is per group; the run needs boxes and there is not one for each image, or the other
+                way round; or as of ``promises``.
         """
         promises = self.promises(coverage, max_risk)
+        self._check_boxes(boxes)
         if _is_one(images):
             if groups is not None:
                 raise UserError("groups: are of several images; give a list of images")
-            return self.predict_batch(read_now(_input(images, 0), self._preprocessing), promises)[0]
+            return self.predict_batch(read_now(_input(images, 0, boxes), self._preprocessing), promises)[0]
         assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
-        inputs = (_input(image, place) for place, image in enumerate(images))
+        inputs = _inputs(images, boxes)
         if groups is None:
             batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
         else:
             read = map(_readable, self.batches(grouped_inputs(inputs, groups), batch_size))
             batches = [answered.predictions for answered in self.answer_groups(read, coverage, max_risk)]
         return PredictionBatch.concatenate(batches, self.space)
+
+    def _check_boxes(self, boxes: object) -> None:
+        if self.needs_boxes and boxes is None:
+            raise UserError(
+                "boxes: the run crops each image to a box of its own; give left, top, right and bottom of each"
+            )
+        if boxes is not None and not self.needs_boxes:
+            raise UserError("boxes: would be ignored: the run's crop takes none")
 
     def answer_groups(
         self, batches: Iterable[InputBatch], coverage: float | None = None, max_risk: float | None = None
@@ -250,11 +271,43 @@ def _is_one(images: object) -> TypeGuard[ImageLike]:
     return isinstance(images, (str, os.PathLike, Image.Image))
 
 
-def _input(image: object, place: int) -> ImageInput:
+def _inputs(images: Iterable[object], boxes: object) -> Iterator[ImageInput]:
+    """The images, each with its box where there are any.
+
+    Raises:
+        UserError: there are not as many boxes as images.
+    """
+    if boxes is None:
+        yield from (_input(image, place, None) for place, image in enumerate(images))
+        return
+    if not isinstance(boxes, Iterable):
+        raise UserError(f"boxes: must be one for each image, found {boxes!r}")
+    absent = object()
+    for place, (image, box) in enumerate(zip_longest(images, boxes, fillvalue=absent)):
+        if image is absent or box is absent:
+            raise UserError("boxes: must be as many as there are images")
+        yield _input(image, place, box)
+
+
+def _box(box: object, place: int) -> Box | None:
+    """(4,) an image's box."""
+    if box is None:
+        return None
+    try:
+        found = np.asarray(box, dtype=np.float64)
+    except (TypeError, ValueError):
+        found = np.empty(0)
+    if found.shape != (4,):
+        raise UserError(f"boxes: image {place}: must be left, top, right and bottom, found {box!r}")
+    return found
+
+
+def _input(image: object, place: int, box: object) -> ImageInput:
+    given = _box(box, place)
     if isinstance(image, (str, os.PathLike)):
-        return ImageInput(os.fspath(image), Path(image))
+        return ImageInput(os.fspath(image), Path(image), given)
     if isinstance(image, Image.Image):
-        return ImageInput(str(place), image)
+        return ImageInput(str(place), image, given)
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
             raise UserError(
@@ -263,5 +316,5 @@ def _input(image: object, place: int) -> ImageInput:
             )
         if not image.size:
             raise UserError(f"image {place}: an array must have pixels, found {image.shape}")
-        return ImageInput(str(place), Image.fromarray(image))
+        return ImageInput(str(place), Image.fromarray(image), given)
     raise UserError(f"image {place}: must be a path, a PIL image or an array, found {type(image).__name__}")

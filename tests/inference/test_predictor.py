@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from PIL import Image
 
 import multitask
+from multitask.data import CROPS
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.inference.predictor import Predictor
@@ -138,3 +140,43 @@ def test_what_is_no_run_is_refused(tmp_path: Path, trained_path: Path) -> None:
         Predictor.load(trained_path, engine="torhc")
     with pytest.raises(UserError, match=r"config\.yaml"):
         Predictor.load(tmp_path)
+
+
+class TestBoxes:
+    """Of a run that crops each image to a box of its own."""
+
+    @pytest.fixture(scope="class")
+    def boxed(self, predictor: Predictor) -> Predictor:
+        engine = copy(predictor.engine)
+        engine.spec = predictor.spec.model_copy(update={"crop": CROPS["box"].model_validate({"margin": 0.0})})
+        return Predictor(engine)
+
+    def test_each_image_is_cropped_to_its_own(self, boxed: Predictor, predictor: Predictor) -> None:
+        large = np.random.default_rng(0).integers(0, 256, (96, 72, 3), dtype=np.uint8)
+        part = large[32:64, 24:48]
+        box = (24, 32, 48, 64)
+        alone = predictor.predict(part).class_probs
+        assert boxed.predict(large, boxes=box).class_probs == pytest.approx(alone, abs=1e-5)
+        both = boxed.predict([large, part], boxes=[box, np.array([0, 0, 24, 32])])
+        assert [found.class_probs for found in both] == [pytest.approx(alone, abs=1e-5)] * 2
+
+    @pytest.mark.parametrize(
+        ("boxes", "match"),
+        [
+            (None, "boxes: the run crops each image to a box of its own"),
+            ([(0, 0, 4, 4)], "boxes: must be as many as there are images"),
+            ([(0, 0, 4, 4)] * 3, "boxes: must be as many as there are images"),
+            (7, "boxes: must be one for each image, found 7"),
+            ([(0, 0, 4, 4), "box"], "boxes: image 1: must be left, top, right and bottom, found 'box'"),
+            ([(0, 0, 4, 4), (0, 0, 4)], "boxes: image 1: must be left"),
+            ([(0, 0, 4, 4), (90, 90, 95, 95)], "1: its box .* is no part of it"),
+        ],
+    )
+    def test_boxes_that_cannot_be(self, boxes: Any, match: str, boxed: Predictor) -> None:
+        images = np.zeros((2, 8, 8, 3), dtype=np.uint8)
+        with pytest.raises(UserError, match=match):
+            boxed.predict(images, boxes=boxes)
+
+    def test_a_run_that_takes_none_refuses_them(self, predictor: Predictor) -> None:
+        with pytest.raises(UserError, match="boxes: would be ignored: the run's crop takes none"):
+            predictor.predict(np.zeros((8, 8, 3), dtype=np.uint8), boxes=(0, 0, 4, 4))

@@ -83,6 +83,11 @@ def labellings(class_probs: FloatArray, labels: IntArray, space: LabelSpace) -> 
 class Calibration(Settings):
     """The calibrating images, N of them: probabilities of the right labels, and how sure the decisions were.
 
+    Their probabilities are by temperatures that were fitted on other groups, so that they are no better than those of
+    new images. In a run in folds each is of the one network that did not train on it, and a new image is answered by
+    all networks together: where these are better, as they mostly are, sets hold the right label more often than they
+    promise.
+
     Attributes:
         groups: (N,) the group of each image, from 0.
         labels: per task, and for ``joint``, (N,) the right label, ``MISSING`` where unknown.

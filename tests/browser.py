@@ -88,8 +88,12 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Opens a file of this disk."""
+        self.visit(path.as_uri())
+
+    def visit(self, address: str) -> None:
+        """Opens an address."""
         self.run("window.stale = true")
-        self.call("Page.navigate", url=path.as_uri())
+        self.call("Page.navigate", url=address)
         self.wait("!window.stale && document.readyState === 'complete'")
 
     def reload(self) -> None:
@@ -139,6 +143,13 @@ class Browser:
         at = {"x": place[0], "y": place[1], "button": "left", "clickCount": 1}
         self.call("Input.dispatchMouseEvent", type="mousePressed", **at)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", **at)
+
+    def choose(self, selector: str, path: Path) -> None:
+        """Chooses a file of this disk in a file input, as its dialogue would."""
+        self.call("DOM.enable")
+        root = self.call("DOM.getDocument")["root"]["nodeId"]
+        node = self.call("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.call("DOM.setFileInputFiles", nodeId=node, files=[str(path)])
 
     def downloads(self, folder: Path) -> None:
         """Saves what pages give to a folder."""

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 PRINTING = {
+    "serve": "Try a run on a local page: drop an image, and every head answers.",
     "report": "Show a run's report and draw its page.",
     "runs": "List runs with their scores.",
     "compare": "Show what differs between runs, in settings and in scores.",

@@ -1,8 +1,8 @@
 """The frame of every HTML page, with images embedded in it.
 
-A page is one file that opens from disk, without any address outside itself and, but for the audit's, which is worked
-with, without a script; its content security policy holds browsers to that, whatever got into it. The templates compute
-nothing: every figure they print is prepared in Python, and every plot is an inline SVG.
+A page is one file that opens from disk, without any address outside itself and, but for the audit's and the served
+one, which are worked with, without a script; its content security policy holds browsers to that, whatever got into it.
+The templates compute nothing: every figure they print is prepared in Python, and every plot is an inline SVG.
 """
 
 from __future__ import annotations
@@ -60,6 +60,11 @@ def render(template: str, **values: Any) -> str:
     """
     environment = _environment()
     return environment.get_template(template).render(**values, policy=page_policy(environment, template))
+
+
+def policy_of(template: str) -> str:
+    """The content security policy of a template's page."""
+    return page_policy(_environment(), template)
 
 
 def embedded(pixels: np.ndarray) -> EmbeddedImage:

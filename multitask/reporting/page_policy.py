@@ -17,6 +17,8 @@ _REST = (
     "base-uri 'none'",
     "form-action 'none'",
 )
+_ASKS_SERVER = ("serve.html",)
+"""Templates whose pages ask the server that they come from."""
 
 
 def page_policy(environment: jinja2.Environment, template: str) -> str:
@@ -36,7 +38,8 @@ def page_policy(environment: jinja2.Environment, template: str) -> str:
         found[kind].append(f"'sha256-{digest}'")
     styles, scripts = (" ".join(found[kind]) or "'none'" for kind in ("style", "script"))
     sources = (f"script-src {scripts}", "style-src 'unsafe-inline'", f"style-src-elem {styles}")
-    return "; ".join((*_REST, *sources))
+    connects = ("connect-src 'self'",) if template in _ASKS_SERVER else ()
+    return "; ".join((*_REST, *sources, *connects))
 
 
 def _own_blocks(environment: jinja2.Environment, template: str) -> Iterator[tuple[str, str]]:

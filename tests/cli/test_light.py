@@ -106,6 +106,7 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["predict", str(tmp_path), str(wrong), "-o", "answers.csv"],
         ["explain", "nothere", "image.jpg", "-o", "why.html"],
         ["explain", "nothere", "-o", "why.html"],
+        ["serve", "nothere"],
         ["export", "nothere", "-o", "a.onnx"],
         ["export", "nothere", "-o", "a.bin"],
         ["compare", "nothere", "northere"],

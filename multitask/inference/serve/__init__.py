@@ -1,0 +1,1 @@
+"""A local page that answers the images that are dropped on it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +16,9 @@ from multitask.cli.options import (
     views_option,
 )
 
+if TYPE_CHECKING:
+    from multitask.runs.config import TrainedRun
+
 
 @click.command()
 @run_argument
@@ -25,6 +29,12 @@ from multitask.cli.options import (
     show_default=True,
     help="Whom to score on; test: as the source says; eval: the images to be answered, where answers are known.",
 )
+@click.option("--engine", help="Compare RUN's scores with this engine and with its own network; nothing is replaced.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "bf16", "int8"]),
+    help="That the engine computes in; bf16: openvino.",
+)
 @views_option
 @views_except_option
 @data_option
@@ -33,6 +43,8 @@ from multitask.cli.options import (
 def command(
     run: Path,
     split: str,
+    engine: str | None,
+    precision: str | None,
     views: str,
     views_except: tuple[str, ...],
     data: Path | None,
@@ -41,11 +53,20 @@ def command(
 ) -> None:
     """Score RUN on one of its splits: console, report.json and report.html (report-SPLIT for the others).
 
-    With views the report is report-SPLIT-VIEWS.
+    With views the report is report-SPLIT-VIEWS; with an engine report-SPLIT-ENGINE-PRECISION.json.
     """
+    from multitask.errors import UserError
     from multitask.runs.config import read_run
 
+    if precision and not engine:
+        raise UserError("--precision: would be ignored without --engine")
+    if engine and views:
+        raise UserError("--views: would be ignored beside --engine; leave one of them out")
     trained = read_run(run, data, allow_extensions=allow_extensions)
+
+    if engine:
+        _compare_engine(trained, split, engine, precision, quiet)
+        return
 
     # Only now: what follows takes seconds to import.
     from multitask.evaluation.views import Views
@@ -66,3 +87,33 @@ def command(
     if not quiet:
         show_report(report)
         show_paths({"report": page})
+
+
+def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str | None, quiet: bool) -> None:
+    """Writes what an engine costs, and shows it."""
+    from multitask.inference.engines import engine_settings
+
+    settings = engine_settings(engine, precision)
+    settings.require()
+
+    from multitask.inference.engine_report import evaluate_engine
+    from multitask.reporting.console import make_table, out, say, score, show_paths
+    from multitask.reporting.progress import make_progress
+
+    progress = make_progress(quiet)
+    try:
+        report, name = evaluate_engine(trained, split, settings, progress)
+    finally:
+        progress.close()
+    if quiet:
+        return
+    table = make_table(
+        f"{report.engine}, {report.precision}, against the run", ["score", "run", "engine", "difference"]
+    )
+    for row in report.scores:
+        low, high = row.difference_ci
+        difference = f"{row.difference:+.4f} ({low:+.4f} to {high:+.4f})"
+        table.add_row(row.metric, score(row.run), score(row.engine), difference)
+    out.print(table)
+    say(f"{report.agreement:.2%} of {report.num_images} images get the same class")
+    show_paths({"report": trained.folder.report(name)})

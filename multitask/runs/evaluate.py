@@ -116,12 +116,7 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
     if split != "val":
         read_rules(folder, settings)  # what is wrong with them is said before any image is read
     data = data_of(trained)
-    if split == "eval":
-        samples = config.data.source.answered(Path(config.data.root), data.space)
-        for note in samples.notes:
-            progress.note(note)
-    else:
-        samples = samples_of(data, split, config.data.val_fraction)
+    samples = scored_samples(trained, data, split, progress)
     with loaded(trained) as (network, device):
         if split != "eval" and data.store.cache == "disk":  # which holds the run's images, whole
             batches = data.batches(split, progress, device)
@@ -140,6 +135,21 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
     if folder.num_folds is not None:
         return write_ensemble_report(trained, name, predictions, data, images)
     return write_report(folder, name, predictions, settings, data, folder.read_history(), images)
+
+
+def scored_samples(trained: TrainedRun, data: DataModule, split: str, progress: Progress) -> Samples:
+    """The samples of a split, or, of ``eval``, the images of the source's queries with their answers.
+
+    Raises:
+        UserError: there are none.
+    """
+    settings = trained.config.data
+    if split != "eval":
+        return samples_of(data, split, settings.val_fraction)
+    samples = settings.source.answered(Path(settings.root), data.space)
+    for note in samples.notes:
+        progress.note(note)
+    return samples
 
 
 def samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multitask.errors import UserError
 from multitask.inference.export.exported import Exported, Precision, read_exported
 from multitask.utils.shared_arrays import default_folder
+
+if TYPE_CHECKING:
+    from multitask.runs.config import TrainedRun
 
 _VERSION = 1
 """Of what an export is made of and how; with another, those that were kept are not used any more."""
@@ -35,16 +40,17 @@ def exported_run(path: Path, precision: Precision, allow_extensions: bool) -> Ex
     """
     from multitask.runs.config import read_run
 
-    trained = read_run(path, allow_extensions=allow_extensions)
+    return export_of(read_run(path, allow_extensions=allow_extensions), precision)
 
+
+def export_of(trained: TrainedRun, precision: Precision) -> Exported:
+    """As ``exported_run``."""
     from multitask.inference.run_spec import run_spec
 
     kept = cached_path(run_spec(trained).fingerprint, precision)
     if kept.is_file():
-        try:
+        with contextlib.suppress(UserError):  # damaged, or of another version: made again
             return read_exported(kept)
-        except UserError:
-            pass  # damaged, or of another version: made again
 
     from multitask.inference.export.export import export
 

@@ -172,8 +172,8 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
             node.doc_string = ""
             scopes = [prop.value for prop in node.metadata_props if prop.key == "pkg.torch.onnx.name_scopes"]
             del node.metadata_props[:]  # stack traces, with the paths of this machine
-            if scopes and "heads." in scopes[0]:
-                node.name = f"{HEAD_NODE}{node.name}"
+            if "backbone" not in "".join(scopes[:1]):
+                node.name = f"{FLOAT_NODE}{node.name}"
         for value in (*model.graph.value_info, *model.graph.initializer, *model.graph.input, *model.graph.output):
             del value.metadata_props[:]
         first = model.graph.input[0].type.tensor_type.shape.dim[0]
@@ -188,8 +188,8 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
         raise UserError(f"torch cannot export this network: {line}") from None
 
 
-HEAD_NODE = "head/"
-"""What the names of the heads' nodes begin with: they are not quantised."""
+FLOAT_NODE = "float/"
+"""What the names of nodes outside of the backbone begin with: they are not quantised."""
 
 
 def _constant(values: FloatArray) -> Tensor:

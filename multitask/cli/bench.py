@@ -15,11 +15,22 @@ from multitask.cli.options import FilePath, extensions_option
 @click.option("--balancers", is_flag=True, help="What a step costs with each balancer; about five minutes.")
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
 @click.option("--whole", is_flag=True, help="A whole run to a plain timm script, each a process; seven minutes.")
+@click.option("--predict", is_flag=True, help="Answers of a standard network, by each engine; about ten minutes.")
 @extensions_option
 def command(
-    config: Path | None, study: bool, balancers: bool, sharing: bool, whole: bool, allow_extensions: bool
+    config: Path | None,
+    study: bool,
+    balancers: bool,
+    sharing: bool,
+    whole: bool,
+    predict: bool,
+    allow_extensions: bool,
 ) -> None:
-    """Measure training and loading on this machine, as ratios, for CONFIG or for a standard network."""
+    """Measure speed on this machine, as ratios, for CONFIG or for a standard network."""
+    if study + balancers + sharing + whole + predict > 1:
+        raise click.UsageError("--study, --balancers, --sharing, --whole and --predict: one at a time")
+    if predict and config is not None:
+        raise click.UsageError("--predict: measures a standard network; leave out CONFIG")
     from multitask.config import load_config
 
     if config is not None:
@@ -29,8 +40,6 @@ def command(
     from multitask.reporting.progress import make_progress
     from multitask.runs.environment import machine
 
-    if study + balancers + sharing + whole > 1:
-        raise click.UsageError("--study, --balancers, --sharing and --whole: one at a time")
     progress = make_progress(quiet=False)
     try:
         if study:
@@ -49,6 +58,10 @@ def command(
             from multitask.bench.whole import measure_whole
 
             found = measure_whole(config, progress)
+        elif predict:
+            from multitask.bench.predict import measure_predict
+
+            found = measure_predict(progress)
         else:
             from multitask.bench.training import measure
 

@@ -295,6 +295,12 @@ def test_bench_of_the_balancers_measures_each_to_fixed_weights(
     assert "one at a time" in call("bench", "--study", "--balancers").err
 
 
+def test_bench_of_answers_is_of_a_standard_network(call: Call, config_file: Callable[..., Path]) -> None:
+    assert "one at a time" in call("bench", "--predict", "--whole").err
+    done = call("bench", config_file(), "--predict")
+    assert (done.code, "leave out CONFIG" in done.err) == (2, True)
+
+
 def test_help_is_quick() -> None:
     """No bound on the clock, which the machine's other work moves: against an interpreter that does nothing."""
 

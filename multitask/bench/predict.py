@@ -1,4 +1,4 @@
-"""What answers of a trained run cost: engines, whole jobs, one image, a process from its start."""
+"""Ratios of answering images: engines, whole jobs, one image, a process from its start; and of macro-F1."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ class Scale:
     """How much is measured.
 
     Attributes:
-        queries: people whose images are answered, seven each.
+        queries: drawn groups whose images are answered, seven each.
         batches: of ``BATCH`` images that an engine computes in a turn.
         singles: images that are answered one by one in a turn.
         rounds: turns of each side.
         starts: of a process.
-        people: who train and validate the network of which macro-F1 is measured.
+        people: drawn groups by which the network is trained and validated whose macro-F1 is measured.
     """
 
     queries: int = 86

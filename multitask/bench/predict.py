@@ -52,7 +52,7 @@ class Scale:
         singles: images that are answered one by one in a turn.
         rounds: turns of each side.
         starts: of a process.
-        people: drawn groups by which the network is trained and validated whose macro-F1 is measured.
+        groups: drawn, by which the network is trained and validated whose macro-F1 is measured.
     """
 
     queries: int = 86
@@ -60,7 +60,7 @@ class Scale:
     singles: int = 20
     rounds: int = 9
     starts: int = 5
-    people: int = 160
+    groups: int = 160
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def measure_predict(
             found.append(measured)
             done(len(found))
         if contenders:
-            draw_set(folder / "scored", people=scale.people)
+            draw_set(folder / "scored", people=scale.groups)
             small = DrawnRun.train(folder / "small", folder / "scored", scored or {}, Progress())
             for measured in score_rows(small, contenders):
                 found.append(measured)

@@ -19,7 +19,7 @@ TINY = {
     "training.batch_size": 16,
     "training.epochs": 1,
 }
-SCALE = predict.Scale(queries=1, batches=1, singles=1, rounds=2, starts=1, people=12)
+SCALE = predict.Scale(queries=1, batches=1, singles=1, rounds=2, starts=1, groups=12)
 
 
 class _Noted(Progress):

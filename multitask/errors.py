@@ -30,6 +30,15 @@ def shortened(message: str) -> str:
     return f"{head} [{len(message) - len(head) - len(tail):,} characters left out] {tail}"
 
 
+def first_line(error: BaseException) -> str:
+    """The message of a library's exception in one line, at most 300 characters; its type where it says nothing."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return text if len(text) <= 300 else text[:297] + "..."
+
+
 def quoted(value: object) -> str:
     """A value as Python writes it, for an error; of a long one the beginning."""
     text = repr(value)

@@ -72,7 +72,7 @@ class Preprocessing:
         self.decoding = decoding or Decoding()
         self.crop = crop or WholeSettings()
         self.detector = self.crop.detector()
-        self.mean, self.std = tuple(mean), tuple(std)
+        self.mean, self.std = _of_channels(mean), _of_channels(std)
         self._affine: tuple[Tensor, Tensor] | None = None
 
     def normalise(self, images: Tensor) -> Tensor:
@@ -189,6 +189,11 @@ class Preprocessing:
             whole.paste(image, ((width - inner[0]) // 2, (height - inner[1]) // 2))
             image = whole
         return np.array(image)
+
+
+def _of_channels(values: Sequence[float]) -> tuple[float, float, float]:
+    red, green, blue = values
+    return red, green, blue
 
 
 def pixels_key(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from multitask.data.crop import AnyCrop
 from multitask.data.settings import Background, FitName, Side, ValueRange
@@ -18,8 +18,8 @@ from multitask.evaluation.decode import AnyDecodeRule, AnyPoolingRule
 from multitask.evaluation.decode.base import check_widths
 from multitask.evaluation.decode.fitted_rules import check_grouping
 from multitask.evaluation.decode.temperature import Temperature
-from multitask.labels import LabelSpace, Task
-from multitask.settings import Bool, Count, Float, PositiveInt, Settings, validate
+from multitask.labels import JOINT, LabelSpace, Task
+from multitask.settings import Bool, Count, Float, PositiveFloat, PositiveInt, Settings, validate
 
 if TYPE_CHECKING:
     from multitask.data.images import Preprocessing
@@ -29,7 +29,13 @@ class TaskSpec(Settings):
     """A task's name and its labels' names, in the order of their indices."""
 
     name: str
-    classes: tuple[str, ...]
+    classes: Annotated[tuple[str, ...], Field(min_length=2)]
+
+    @model_validator(mode="after")
+    def _check(self) -> TaskSpec:
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError(f"{self.name}: a class stands twice in {list(self.classes)}")
+        return self
 
 
 class GroupingSpec(Settings):
@@ -70,9 +76,9 @@ class InferenceSpec(Settings):
     fit: FitName
     background: Background
     value_range: ValueRange | None
-    mean: tuple[Float, ...]
+    mean: tuple[Float, Float, Float]
     """Of each channel, of pixels from 0 to 1."""
-    std: tuple[Float, ...]
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat]
     rule: AnyDecodeRule
     """The decode rule, fitted."""
     temperatures: dict[str, Temperature]
@@ -150,12 +156,14 @@ class InferenceSpec(Settings):
             if spec.space.num_classes != spec.learned.num_classes:
                 raise ValueError("heads: have other classes than tasks")
             spec.rule.check(spec.learned)
+            _check_temperatures("temperatures", spec.temperatures, spec.learned)
             check_widths("shifts", spec.shifts, spec.learned)
             if spec.calibration is not None:
                 spec.calibration.check(sizes_of(spec.space))
             if (grouping := spec.grouping) is not None:
                 check_grouping(grouping.tasks, grouping.pooling, spec.space, spec.learned)
                 grouping.rule.check(spec.learned)
+                _check_temperatures("grouping.temperatures", grouping.temperatures, spec.learned)
                 check_widths("grouping.shifts", grouping.shifts, spec.learned)
                 if grouping.calibration is not None:
                     grouping.calibration.check(sizes_of(spec.space))
@@ -164,6 +172,13 @@ class InferenceSpec(Settings):
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where}: its specification is damaged: {error}") from None
         return spec
+
+
+def _check_temperatures(what: str, found: Mapping[str, float], learned: LabelSpace) -> None:
+    """Refuses temperatures, where there are any, of other heads than there are."""
+    heads = {*learned.task_names}
+    if found and {*found} - {JOINT} != heads:
+        raise ValueError(f"{what}: must be of {', '.join(learned.task_names)}, found {[*found]}")
 
 
 def task_specs(space: LabelSpace) -> tuple[TaskSpec, ...]:

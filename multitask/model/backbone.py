@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from multitask.errors import UserError
+from multitask.errors import UserError, first_line
 from multitask.model.coverage import check_reads_whole
-from multitask.model.creation import create_body, first_line
+from multitask.model.creation import create_body
 from multitask.model.encoder import Encoded, Encoder, ParameterGroup, Widths
 from multitask.model.settings import BackboneSettings
 from multitask.model.stages import add_group_matcher, stages

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from multitask.errors import UserError
+from multitask.errors import UserError, first_line
 from multitask.model.settings import BackboneSettings
 from multitask.model.vision_ops import timm
 from multitask.model.weights import read_weights, unwrapped
@@ -115,12 +115,3 @@ def _tensor_names(settings: BackboneSettings, options: dict[str, object]) -> set
             return set(timm.create_model(settings.name, num_classes=0, **options).state_dict())
     except Exception:
         return set()
-
-
-def first_line(error: Exception) -> str:
-    """The message of a library's exception, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    if not lines:
-        return type(error).__name__
-    text = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return text if len(text) <= 300 else text[:297] + "..."

@@ -20,7 +20,7 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from sqlalchemy.engine import URL, make_url
 
-from multitask.errors import UserError
+from multitask.errors import UserError, first_line
 from multitask.runs.records import reading
 from multitask.study import trial_attrs
 from multitask.study.per_trial import PerTrial
@@ -94,7 +94,7 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
         storage = _connect(address.render_as_string(hide_password=False), options, heartbeat)
     except ImportError as error:
         need = 'pip install "multitask[postgres]"' if backend == "postgresql" else "its driver"
-        raise UserError(f"--storage: {backend} needs {need} ({_first_line(error)})") from None
+        raise UserError(f"--storage: {backend} needs {need} ({first_line(error)})") from None
     except sqlalchemy.exc.NoSuchModuleError:
         raise UserError(f"--storage: there is no database {address.drivername!r}; an address is {_LIKE}") from None
     except STORAGE_ERRORS as error:
@@ -102,7 +102,7 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
     except ValueError as error:  # SQLite's own words hold what is damaged, and need not be text
         raise UserError(f"{shown(url)}: is damaged: {error}") from None
     except RuntimeError as error:  # tables of another version of Optuna
-        raise UserError(f"{shown(url)}: belongs to another version of Optuna: {_first_line(error)}") from None
+        raise UserError(f"{shown(url)}: belongs to another version of Optuna: {first_line(error)}") from None
     if backend == "sqlite" and heartbeat:
         # Else two launches could both read that a trial waits, and both take it: SQLite has no locks on rows.
         sqlalchemy.event.listen(storage.engine, "begin", lambda line: line.exec_driver_sql("BEGIN IMMEDIATE"))
@@ -150,12 +150,7 @@ def _unreachable(url: str, error: BaseException) -> UserError:
     port = address.port or _PORTS.get(address.get_backend_name())
     place = (f"{address.host}:{port}" if port else address.host) if address.host else shown(url)
     cause = getattr(error, "orig", None) or error.__cause__ or error
-    return UserError(f"--storage: {place} cannot be reached: {_first_line(cause)}")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    return UserError(f"--storage: {place} cannot be reached: {first_line(cause)}")
 
 
 def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], extend: bool) -> Study:

@@ -52,6 +52,13 @@ def test_classes_that_cannot_occur_are_kept(spec: InferenceSpec) -> None:
         (lambda data: {**data, "heads": data["heads"][:2]}, "heads: have other classes than tasks"),
         (lambda data: {**data, "impossible": [99]}, "here: "),
         (lambda data: {**data, "more": 1}, "unknown key"),
+        (lambda data: {**data, "mean": []}, "here: mean"),
+        (lambda data: {**data, "std": [0.5, 0.0, 0.5]}, "here: std"),
+        (lambda data: {**data, "temperatures": {"mask": 1.0}}, "temperatures: must be of mask, gender, age, found"),
+        (
+            lambda data: {**data, "tasks": [{**data["tasks"][0], "classes": ["wear"] * 3}, *data["tasks"][1:]]},
+            "a class stands twice in",
+        ),
     ],
 )
 def test_a_damaged_spec_is_refused_in_one_line(change: Callable[[Any], Any], match: str, spec: InferenceSpec) -> None:

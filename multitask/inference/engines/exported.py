@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.images import Pixels
-from multitask.errors import DivergedError, UserError
+from multitask.errors import DivergedError, UserError, first_line
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines.base import Engine, EngineSettings
 from multitask.inference.export.exported import Exported, Precision, head_outputs, read_exported
+from multitask.labels import JOINT
 from multitask.settings import PositiveInt
 
 
@@ -34,6 +35,25 @@ class ExportedEngine(Engine):
     @abstractmethod
     def compute(self, images: Pixels) -> Mapping[str, NDArray[Any]]:
         """(B, H, W, 3) images to the outputs of the file, by name."""
+
+    def check(self) -> None:
+        """Refuses a network that does not fit its specification, by what it makes of one black image.
+
+        Raises:
+            UserError: it does not.
+        """
+        where = f"{self.exported.path}: its network does not fit its specification"
+        sizes = {task.name: task.num_classes for task in self.spec.learned.tasks} | {
+            JOINT: self.spec.learned.num_classes
+        }
+        try:
+            found = self.compute(np.zeros((1, *self.spec.image_size, 3), dtype=np.uint8))
+        except Exception as error:  # each engine has errors of its own
+            raise UserError(f"{where}: {first_line(error)}") from None
+        for name, output in self._heads.items():
+            shape = found[output].shape if output in found else None
+            if shape != (1, sizes[name]):
+                raise UserError(f"{where}: its output {output} must be {(1, sizes[name])}, found {shape}")
 
     def log_probs(self, images: Pixels) -> dict[str, FloatArray]:
         """As ``Engine.log_probs``."""
@@ -77,12 +97,22 @@ class ExportedSettings(EngineSettings):
         """The precision that the file must have."""
         return self.precision
 
-    @abstractmethod
     def open_exported(self, exported: Exported) -> ExportedEngine:
-        """The engine with a file.
+        """The engine with a file, tried on one image.
 
         Raises:
-            UserError: the engine cannot compute it.
+            UserError: the engine cannot compute it, or it computes something else than its specification says.
+        """
+        engine = self.build(exported)
+        engine.check()
+        return engine
+
+    @abstractmethod
+    def build(self, exported: Exported) -> ExportedEngine:
+        """The engine with a file, not yet tried.
+
+        Raises:
+            UserError: the engine cannot open it.
         """
 
     def threads(self) -> int:

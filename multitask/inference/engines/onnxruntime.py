@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from numpy.typing import NDArray
 
 from multitask.data.images import Pixels
-from multitask.errors import UserError
+from multitask.errors import UserError, first_line
 from multitask.inference.engines.exported import ExportedEngine, ExportedSettings
 from multitask.inference.export.exported import IMAGES, Exported
 
@@ -44,7 +44,7 @@ class OnnxRuntimeSettings(ExportedSettings):
     extra: ClassVar[str] = "onnx"
     modules: ClassVar[tuple[str, ...]] = ("onnxruntime",)
 
-    def open_exported(self, exported: Exported) -> ExportedEngine:
+    def build(self, exported: Exported) -> ExportedEngine:
         """The engine with a file."""
         return OnnxRuntimeEngine(exported, self.threads())
 
@@ -65,11 +65,6 @@ def open_session(model: str | bytes, num_threads: int) -> Any:
     # Threads that wait for the next batch leave their cores to those that read images.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of an engine says first."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def ort_errors() -> tuple[type[Exception], ...]:

@@ -10,9 +10,8 @@ from typing import Any, ClassVar, Literal
 from numpy.typing import NDArray
 
 from multitask.data.images import Pixels
-from multitask.errors import UserError
+from multitask.errors import UserError, first_line
 from multitask.inference.engines.exported import ExportedEngine, ExportedSettings
-from multitask.inference.engines.onnxruntime import first_line
 from multitask.inference.export.exported import Exported, Precision
 
 
@@ -66,7 +65,7 @@ class OpenVinoSettings(ExportedSettings):
         """The precision that the file must have."""
         return "fp32" if self.precision == "bf16" else self.precision
 
-    def open_exported(self, exported: Exported) -> ExportedEngine:
+    def build(self, exported: Exported) -> ExportedEngine:
         """The engine with a file.
 
         Raises:

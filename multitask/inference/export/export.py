@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.images import Pixels
-from multitask.errors import UserError
-from multitask.inference.engines.onnxruntime import OnnxRuntimeSettings, first_line, open_session, ort_errors
+from multitask.errors import UserError, first_line
+from multitask.inference.engines.onnxruntime import OnnxRuntimeSettings, open_session, ort_errors
 from multitask.inference.export.check import TOLERANCE, difference, reference_of
 from multitask.inference.export.exported import (
     IMAGES,

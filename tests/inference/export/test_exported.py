@@ -102,3 +102,37 @@ def test_an_output_is_checked_before_anything_is_computed(tmp_path: Path) -> Non
         with pytest.raises(UserError, match=match):
             check_output(tmp_path / name)
     check_output(tmp_path / "a.onnx")
+
+
+def _spec(**changes: object) -> Callable[[str], str]:
+    return lambda text: json.dumps({**json.loads(text), **changes})
+
+
+AGE = {"name": "age", "classes": ["a", "b", "c", "d"]}
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "auto"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        _spec(image_size=[40, 24]),
+        _spec(joint_term=True),
+        lambda text: json.dumps(
+            {
+                **json.loads(text),
+                **{key: [*json.loads(text)[key][:2], AGE] for key in ("tasks", "heads")},
+                "calibration": None,
+                "grouping": None,
+            }
+        ),
+    ],
+    ids=["size", "joint", "label"],
+)
+def test_a_network_that_does_not_fit_its_specification_is_one_line(
+    change: Callable[[str], str], engine: str, exported_path: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "other.onnx"
+    path.write_bytes(_with_other(exported_path.read_bytes(), SPEC, change))
+    with pytest.raises(UserError, match=r"other\.onnx: its network does not fit its specification: ") as caught:
+        Predictor.load(path, engine=engine)
+    assert "\n" not in str(caught.value)

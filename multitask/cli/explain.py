@@ -71,6 +71,8 @@ def command(
         raise UserError(f"{output}: is a folder; name a file")
     if output is not None and not output.parent.is_dir():
         raise UserError(f"{output}: there is no folder {output.parent}")
+    if output is not None and output.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{output}: is written as a page; name a file that ends in .html")
     if run.is_file():
         raise UserError(f"{run}: an exported file has no gradients to explain with; name the folder of its run")
     if audit:
@@ -110,6 +112,8 @@ def _explain(run: Path, inputs: NamedInputs, output: Path, limit: int, allow_ext
     progress = make_progress(quiet)
     for note in inputs.notes:
         progress.note(note)
+    if inputs.count is not None and inputs.count > limit:
+        progress.note(f"the first {limit:,} of {inputs.count:,} images are explained; --limit takes more")
     found = []
     images = iter(inputs)
     try:

@@ -35,6 +35,10 @@ def command(
 
     check_output(output)
     trained = read_run(run, data, allow_extensions=allow_extensions)
+    if data is not None:  # it is named to check the export with, so nothing else will do
+        from multitask.data.dataset import Dataset
+
+        Dataset.read(trained.config.data, trained.config.space(), trained.config.seed)
 
     # Only now: what follows takes seconds to import.
     from multitask.inference.export.export import export

@@ -119,6 +119,11 @@ def command(
         allow_extensions=allow_extensions,
     )
     progress = make_progress(quiet)
+    if not predictor.spec.temperatures:
+        progress.note(
+            f"{predictor.spec.run}: probabilities are not calibrated, since nobody validated; `multitask evaluate` "
+            "calibrates them where somebody does"
+        )
     try:
         counts = predict_files(
             predictor,
@@ -159,6 +164,8 @@ def _check_only_data(paths: tuple[str, ...]) -> None:
 def _write_submission(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: bool) -> None:
     from multitask.runs.config import read_run
 
+    if output.suffix.lower() in (".json", ".jsonl", ".parquet"):
+        raise UserError(f"{output}: --data writes the CSV file that its layout asks for; name one that ends in .csv")
     trained = read_run(run, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.

@@ -45,6 +45,8 @@ def check_output(output: Path, inputs: NamedInputs) -> None:
         UserError: it is such a one.
     """
     writer_of(output)
+    if not os.access(output.parent, os.W_OK):
+        raise UserError(f"{output}: the folder {output.parent} cannot be written to")
     for path in inputs.paths:
         if output.exists() and os.path.exists(path) and os.path.samefile(output, path):
             raise UserError(f"{output}: is read, and so cannot be written to; name another file")

@@ -85,9 +85,17 @@ class PredictionBatch(Sequence[Prediction]):
         return cls(spec.space, tuple(images), spec.rule.decode(outputs), np.ascontiguousarray(probs.T))
 
     def with_promises(self, promises: Promises) -> PredictionBatch:
-        """The same predictions with their sets, and whether to ask."""
-        confidences = self.class_probs[np.arange(len(self)), self.predicted]
+        """The same predictions with their sets, and whether to ask.
+
+        What is predicted is in every set, also where the decode rule, or a label's own threshold, would have it out.
+        """
+        rows = np.arange(len(self))
+        confidences = self.class_probs[rows, self.predicted]
         sets = promises.sets({**self.probs, JOINT: self.class_probs})
+        if sets is not None:
+            predicted = {**dict(zip(self.space.task_names, self.labels.T, strict=True)), JOINT: self.predicted}
+            for name, inside in sets.items():
+                inside[rows, predicted[name]] = True
         return replace(self, sets=sets, ask=promises.ask(confidences))
 
     def where(self, own: BoolArray, other: PredictionBatch) -> PredictionBatch:

@@ -169,6 +169,8 @@ class Predictor:
                 raise UserError("groups: are of several images; give a list of images")
             return self.predict_batch(read_now(_input(images, 0, boxes), self._preprocessing), promises)[0]
         assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
+        if not isinstance(images, Iterable):
+            raise UserError(f"images: must be an image or several, found {type(images).__name__}")
         inputs = _inputs(images, boxes)
         if groups is None:
             batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]

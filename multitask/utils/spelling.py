@@ -153,6 +153,11 @@ def ascii_text(text: str) -> str:
     return ascii(text)
 
 
+def path_text(path: str) -> str:
+    """A path as text that can be written: bytes of a file's name that are no UTF-8 are written out."""
+    return path if path.isascii() else path.encode("utf-8", "backslashreplace").decode()
+
+
 def find_file(root: Path, relative: str) -> Path:
     """The file that a path in a table means: ``root / relative``, or the one whose path is spelt alike.
 

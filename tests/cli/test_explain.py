@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -41,11 +42,22 @@ def test_images_and_folders_become_a_page(call: Callable[..., Called], trained: 
 
 def test_a_page_has_its_limit(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
     folder = images_of(trained)[0].parent
-    done = call("explain", trained, folder, "-o", tmp_path / "why.html", "--limit", 3, "-q")
-    assert (done.code, done.out) == (0, "")
+    done = call("explain", trained, folder, "-o", tmp_path / "why.html", "--limit", 3)
+    assert done.code == 0
+    num = len(images_of(trained))
+    assert f"the first 3 of {num} images are explained; --limit takes more" in " ".join(done.out.split())
     text = (tmp_path / "why.html").read_text(encoding="utf-8")
     assert text.count("as the network sees it</b>") == 3
     assert f"They are the first of {len(images_of(trained))}." in text
+
+
+def test_a_name_that_is_no_text_is_written_out(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    Image.new("L", (60, 80), 90).save(folder / os.fsdecode(b"n\xff.png"))
+    out = tmp_path / "why.html"
+    assert call("explain", trained, folder, "-o", out).code == 0
+    assert "n\\udcff.png" in re.sub("<wbr>", "", out.read_text(encoding="utf-8"))
 
 
 def test_mistakes_are_a_line_and_write_nothing(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
@@ -60,6 +72,7 @@ def test_mistakes_are_a_line_and_write_nothing(call: Callable[..., Called], trai
     assert "bad.jpg" in call("explain", trained, good, bad, "-o", out).refusal()
     assert "is a folder" in call("explain", trained, good, "-o", tmp_path).refusal()
     assert "there is no folder" in call("explain", trained, good, "-o", tmp_path / "no" / "why.html").refusal()
+    assert "ends in .html" in call("explain", trained, good, "-o", tmp_path / "why.txt").refusal()
     assert "no run" in call("explain", tmp_path / "empty", good, "-o", out).refusal()
     assert "no gradients" in call("explain", bad, good, "-o", out).refusal()
     assert not out.exists()

@@ -99,6 +99,11 @@ def test_an_unreadable_image_fails_or_is_skipped_with_code_3(call: Call, trained
     assert "3 images, 1 of them unreadable, in " in done.out
     rows = read("out.csv")
     assert [bool(row["error"]) for row in rows] == [False, True, False]
+    (here / "photos/c.png").symlink_to("c.png")  # links in a circle
+    assert call("predict", trained, "photos", "-o", "out.csv", "--on-error", "skip").code == 3
+    assert "c.png" in read("out.csv")[2]["image"]
+    assert read("out.csv")[2]["error"]
+    (here / "photos/c.png").unlink()
     assert [bool(row["class"]) for row in rows] == [True, False, True]
     assert sorted(path.name for path in here.iterdir()) == ["list.txt", "out.csv", "photos"]
 
@@ -124,6 +129,10 @@ WRONG = {
     "a folder that is not there": (["photos", "-o", "no/out.csv"], "no/out.csv: there is no folder no"),
     "what is read": (["t.csv", "-o", "t.csv"], "t.csv: is read"),
     "an unknown engine": (["photos", "--engine", "torhc"], "unknown engine 'torhc'; did you mean 'torch'"),
+    "another format than the layout's": (
+        ["--data", "photos", "-o", "out.json"],
+        "out.json: --data writes the CSV file",
+    ),
     "columns without a table": (["photos", "--group-column", "who"], "--group-column: would be ignored"),
 }
 

@@ -117,6 +117,12 @@ def test_the_probabilities_of_a_table_are_those_of_the_predictions(predictor: Pr
     assert table.filter(like="p(class=").sum(axis=1).to_numpy() == pytest.approx(1)
 
 
+@pytest.mark.parametrize("images", [None, 3])
+def test_what_is_neither_an_image_nor_several_is_named(images: Any, predictor: Predictor) -> None:
+    with pytest.raises(UserError, match="images: must be an image or several, found"):
+        predictor.predict(images)
+
+
 def test_threads_get_the_answers_of_one(predictor: Predictor) -> None:
     images = np.random.default_rng(0).integers(0, 256, (8, 40, 30, 3), dtype=np.uint8)
     expected = [predictor.predict(image).class_probs for image in images]

@@ -73,7 +73,8 @@ def test_sets_hold_what_is_as_probable_as_the_thresholds_the_most_probable_first
         expected = {
             name for name, value in zip(("red", "blue"), values, strict=True) if found.probs["colour"][name] >= value
         }
-        assert set(found.sets["colour"]) == (expected or {max(found.probs["colour"], key=found.probs["colour"].get)})
+        assert set(found.sets["colour"]) == expected | {found.labels["colour"]}
+        assert found.class_name in found.sets["class"]
         order = [found.class_probs[name] for name in found.sets["class"]]
         assert order == sorted(order, reverse=True)
         assert "l/blue" not in found.sets["class"]

@@ -53,6 +53,13 @@ def list_images(folder: Path, links: Links) -> Listing:
     return Listing(walk.images, notes, dict(walk.others))
 
 
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # links in a circle
+        return False
+
+
 class _Walk:
     def __init__(self, top: Path, links: Links) -> None:
         self.images: list[tuple[str, str]] = []
@@ -86,7 +93,7 @@ class _Walk:
             if entry.is_symlink() and self._is_other(entry):
                 continue
             target = self._links.check(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
-            if entry.is_dir():
+            if _is_dir(entry):
                 if target in (*above, real):
                     self._circular.append(inner)
                 else:
@@ -99,7 +106,7 @@ class _Walk:
     def _is_other(self, link: os.DirEntry[str]) -> bool:
         """Whether a link is to a file that is no image by its suffix, wherever it leads: nobody would use it."""
         suffix = os.path.splitext(link.name)[1].lower()
-        if not suffix or suffix in SUFFIXES or suffix in UNREAD_SUFFIXES or link.is_dir():
+        if not suffix or suffix in SUFFIXES or suffix in UNREAD_SUFFIXES or _is_dir(link):
             return False
         if not os.path.exists(link.path):
             self._dangling.append(os.path.relpath(link.path, self._top))  # or a folder's, so it is told

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from multitask.errors import UserError, printable
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.stream import ImageInput
+from multitask.utils.spelling import path_text
 
 Column: TypeAlias = Sequence[str | None] | NDArray[Any]
 """The values of a column: texts, None where a cell is empty; or numbers, NaN likewise."""
@@ -54,9 +55,9 @@ class Rows:
 
     def columns(self, layout: RowLayout) -> dict[str, Column]:
         """Column -> its B values; the same columns in the same order for every batch of a space and a layout."""
-        found: dict[str, Column] = {"image": [_text(item.name) for item in self.inputs]}
+        found: dict[str, Column] = {"image": [path_text(item.name) for item in self.inputs]}
         if layout.groups:
-            found["group"] = [None if item.group is None else _text(item.group) for item in self.inputs]
+            found["group"] = [None if item.group is None else path_text(item.group) for item in self.inputs]
         readable = np.array([row for row in range(len(self)) if row not in self.errors], dtype=np.int64)
         for name, values in self.predictions.columns(layout.probabilities).items():
             if name != "image":
@@ -69,9 +70,9 @@ class Rows:
         """B nested objects, as JSON has them: of an image that could not be read, with null for what is not known."""
         readable = 0
         for row, item in enumerate(self.inputs):
-            found: dict[str, Any] = {"image": _text(item.name)}
+            found: dict[str, Any] = {"image": path_text(item.name)}
             if layout.groups:
-                found["group"] = None if item.group is None else _text(item.group)
+                found["group"] = None if item.group is None else path_text(item.group)
             if row in self.errors:
                 found |= dict.fromkeys(("labels", "class", "probs", "class_probs", *_promised(self.predictions)))
             else:
@@ -84,17 +85,12 @@ class Rows:
     def _reason(self, row: int) -> str | None:
         """Why an image could not be read, without its name, which the row has."""
         error = self.errors.get(row)
-        return None if error is None else _text(printable(str(error).removeprefix(f"{self.inputs[row].image}: ")))
+        return None if error is None else path_text(printable(str(error).removeprefix(f"{self.inputs[row].image}: ")))
 
 
 def rounded(value: float) -> float:
     """A number of ``DIGITS`` significant digits."""
     return float(f"{value:.{DIGITS}g}")
-
-
-def _text(name: str) -> str:
-    """A file's name as text: bytes of it that are no UTF-8 are written out."""
-    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
 
 
 def _spread(values: Sequence[str] | NDArray[Any], readable: NDArray[np.int64], num: int) -> Column:

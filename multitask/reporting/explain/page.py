@@ -20,6 +20,7 @@ from multitask.reporting.explain.text import (
 )
 from multitask.reporting.html import EmbeddedImage, embedded, render
 from multitask.reporting.text import interval_text, moment_text, plural, score_text
+from multitask.utils.spelling import path_text
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def image_view(explanation: Explanation) -> ImageView:
     """An explanation as the template prints it."""
     maps = tuple(_map_view(explanation, heat) for heat in explanation.maps)
     seen = framed(shown(explanation.pixels), explanation)
-    return ImageView(explanation.image, embedded(seen), maps)
+    return ImageView(path_text(explanation.image), embedded(seen), maps)
 
 
 def _audit_view(report: EvidenceReport) -> AuditView:

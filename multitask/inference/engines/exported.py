@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.images import Pixels
-from multitask.errors import DivergedError, UserError, first_line
+from multitask.errors import DivergedError, UserError
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines.base import Engine, EngineSettings
 from multitask.inference.export.exported import Exported, Precision, head_outputs, read_exported
@@ -37,7 +37,9 @@ class ExportedEngine(Engine):
         """(B, H, W, 3) images to the outputs of the file, by name."""
 
     def check(self) -> None:
-        """Refuses a network that does not fit its specification, by what it makes of one black image.
+        """Refuses a network that does not fit its specification, by the shapes that its file declares.
+
+        By these alone: OpenVINO is not to be asked with anything that does not fit.
 
         Raises:
             UserError: it does not.
@@ -46,14 +48,16 @@ class ExportedEngine(Engine):
         sizes = {task.name: task.num_classes for task in self.spec.learned.tasks} | {
             JOINT: self.spec.learned.num_classes
         }
-        try:
-            found = self.compute(np.zeros((1, *self.spec.image_size, 3), dtype=np.uint8))
-        except Exception as error:  # each engine has errors of its own
-            raise UserError(f"{where}: {first_line(error)}") from None
+        images, outputs = self.shapes()
+        if images[1:] != (*self.spec.image_size, 3):
+            raise UserError(f"{where}: its images must be {self.spec.image_size} px, found {images[1:3]}")
         for name, output in self._heads.items():
-            shape = found[output].shape if output in found else None
-            if shape != (1, sizes[name]):
-                raise UserError(f"{where}: its output {output} must be {(1, sizes[name])}, found {shape}")
+            if outputs.get(output, ())[1:] != (sizes[name],):
+                raise UserError(f"{where}: its output {output} must be of {sizes[name]}, found {outputs.get(output)}")
+
+    @abstractmethod
+    def shapes(self) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
+        """The shapes that the file declares, of the images and, by name, of the outputs; -1 where any number may be."""
 
     def log_probs(self, images: Pixels) -> dict[str, FloatArray]:
         """As ``Engine.log_probs``."""

@@ -31,10 +31,19 @@ class OnnxRuntimeEngine(ExportedEngine):
         except ort_errors() as error:
             raise UserError(f"{exported.path}: engine onnxruntime cannot open it: {first_line(error)}") from None
 
+    def shapes(self) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
+        """As ``ExportedEngine.shapes``."""
+        (images,) = self._session.get_inputs()
+        return _shape(images), {value.name: _shape(value) for value in self._session.get_outputs()}
+
     def compute(self, images: Pixels) -> Mapping[str, NDArray[Any]]:
         """As ``ExportedEngine.compute``; the session may be asked by any number of threads."""
         names = list(self._heads.values())
         return dict(zip(names, self._session.run(names, {IMAGES: images}), strict=True))
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else -1 for size in value.shape)
 
 
 class OnnxRuntimeSettings(ExportedSettings):

@@ -41,6 +41,11 @@ class OpenVinoEngine(ExportedEngine):
             raise UserError(f"{exported.path}: engine openvino cannot open it: {first_line(error)}") from None
         self._local = threading.local()
 
+    def shapes(self) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
+        """As ``ExportedEngine.shapes``."""
+        (images,) = self._compiled.inputs
+        return _shape(images), {name: _shape(port) for port in self._compiled.outputs for name in port.get_names()}
+
     def compute(self, images: Pixels) -> Mapping[str, NDArray[Any]]:
         """As ``ExportedEngine.compute``; each thread has a request of its own."""
         if not hasattr(self._local, "request"):
@@ -49,6 +54,10 @@ class OpenVinoEngine(ExportedEngine):
         request.infer([images])
         # Copied: the next call of this thread writes to the same memory.
         return {name: request.get_tensor(name).data.copy() for name in self._heads.values()}
+
+
+def _shape(port: Any) -> tuple[int, ...]:
+    return tuple(size.get_length() if size.is_static else -1 for size in port.get_partial_shape())
 
 
 class OpenVinoSettings(ExportedSettings):

@@ -39,6 +39,9 @@ class Slowed(ExportedEngine):
         super().__init__(engine.exported)
         self.engine, self.moved = engine, moved
 
+    def shapes(self) -> tuple[tuple[int, ...], dict[str, tuple[int, ...]]]:
+        return self.engine.shapes()
+
     def compute(self, images: Pixels) -> Mapping[str, NDArray[Any]]:
         found = self.engine.compute(images)
         return {name: values + self.moved * np.eye(len(values), values.shape[1]) for name, values in found.items()}

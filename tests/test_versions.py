@@ -24,7 +24,8 @@ def declared() -> dict[str, Requirement]:
     """What the project and its tests need, by the package's canonical name."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    lines = [*project["dependencies"], *extras["postgres"], *extras["torchjd"], *extras["test"]]
+    of_tests = [name for name in extras if name != "lint"]
+    lines = [*project["dependencies"], *(line for name in of_tests for line in extras[name])]
     needed = [Requirement(line) for line in lines]
     return {canonicalize_name(one.name): one for one in needed if one.name != "multitask"}
 

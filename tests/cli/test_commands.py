@@ -178,7 +178,7 @@ class TestEvaluateAndReport:
         page.unlink()
         done = call("report", trained / "shared")
         assert done.code == 0, done.err
-        assert "if perfect" in done.out
+        assert "perfect: the joint macro-F1" in done.out
         assert re.search(r"MAE: mean absolute error of .*: age [\d.]+ \(95% [\d.]+ to [\d.]+\)", done.out)
         assert page.read_text() == before
 
@@ -251,7 +251,7 @@ class TestConfig:
 def test_bench_prints_its_ratios(call: Call, config_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multitask.bench.training.ROUNDS", 1)
     monkeypatch.setattr("multitask.bench.training.STEP_ROUNDS", 1)
-    monkeypatch.setattr("multitask.bench.training.IMAGES", 5)
+    monkeypatch.setattr("multitask.bench.training.NUM_IMAGES", 5)
     monkeypatch.setattr("multitask.bench.decoding.DECODED", 200)
     monkeypatch.setattr("multitask.bench.data.EPOCHS", 1)
     done = call("bench", config_file())

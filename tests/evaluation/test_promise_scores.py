@@ -19,9 +19,9 @@ from multitask.utils.records import from_data, to_data
 from tests.evaluation.test_decode_comparison import SPACE, make, rule
 
 
-def uneven(people: int = 60, seed: int = 0) -> Predictions:
+def uneven(num_groups: int = 60, seed: int = 0) -> Predictions:
     """Answers to groups of different sizes."""
-    predictions = make(people * 4, seed, people=people)
+    predictions = make(num_groups * 4, seed, num_groups=num_groups)
     kept = np.flatnonzero(np.random.default_rng(1).random(len(predictions)) < 0.6)
     return predictions.take(kept)
 
@@ -86,7 +86,7 @@ def test_on_another_split_the_thresholds_are_those_that_the_run_keeps() -> None:
 
 
 def test_too_few_groups_measure_nothing_but_are_said() -> None:
-    predictions = make(40, people=10)
+    predictions = make(40, num_groups=10)
     rows = set_scores(predictions, decided_on(predictions), 0)["colour"]
     assert [row.observed is None for row in rows] == [False, True, True]
     assert rows[2] == SetScores(coverage=0.95)
@@ -108,7 +108,7 @@ def test_labels_that_nobody_knows_are_left_out() -> None:
 
 
 def test_the_curve_and_the_answers_at_a_risk() -> None:
-    predictions = make(1500, people=500)
+    predictions = make(1500, num_groups=500)
     decided = decided_on(predictions)
     found = selective_scores(predictions, decided, 0)
     assert found is not None

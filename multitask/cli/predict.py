@@ -59,6 +59,11 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
     help="Of tables: each image's box, where RUN was trained on crops to boxes.",
 )
 @click.option("--engine", default="auto", show_default=True, help="What computes; auto: the fastest for RUN.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8", "bf16"]),
+    help="That the engine computes in; bf16: openvino, where the processor has it.",
+)
 @click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), help="Images computed at a time; as in training if not given."
@@ -81,6 +86,7 @@ def command(
     groups_by_folder: bool,
     box_columns: tuple[str, str, str, str] | None,
     engine: str,
+    precision: str | None,
     device: str | None,
     batch_size: int | None,
     allow_extensions: bool,
@@ -98,6 +104,7 @@ def command(
     if not paths:
         raise UserError("name the images to answer: PATHs (images, folders, tables, lists, patterns), or --data ROOT")
 
+    from multitask.inference.engines import engine_settings
     from multitask.inference.inputs import InputOptions, NamedInputs
     from multitask.inference.outputs import writer_of
     from multitask.inference.predict_files import check_output, predict_files
@@ -106,13 +113,15 @@ def command(
     from multitask.reporting.progress import make_progress
 
     writer_of(output)
+    if precision and engine == "auto":
+        raise UserError("--precision: is an engine's; name that, as --engine openvino")
     if not run.exists():
         raise UserError(f"{run}: no such run or exported file")
     inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
     check_output(output, inputs)
     predictor = Predictor.load(
         run,
-        engine=engine,
+        engine=engine_settings(engine, precision) if precision else engine,
         device=device,
         views=views.split(",") if views else (),
         views_except=views_except,

@@ -171,7 +171,7 @@ def _pick(found: Mapping[str, _CrossFitted], known: LabelledOutputs) -> Pick:
 def _why(picked: Pick, names: tuple[str, ...]) -> str:
     """Why a pooling was picked, in a sentence."""
     if picked.name == picked.best:
-        return f"of {', '.join(names)}, {picked.name} has the best cross-fitted macro-F1"
+        return f"{picked.name} has the best cross-fitted macro-F1 of {', '.join(names)}"
     return (
         f"{picked.name} is the first of {', '.join(names)} within a standard error of the best, {picked.best}, which "
         f"is {picked.gap:.3f} ahead in cross-fitted macro-F1 (standard error over groups {picked.error:.3f})"

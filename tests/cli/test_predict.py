@@ -129,6 +129,11 @@ WRONG = {
     "a folder that is not there": (["photos", "-o", "no/out.csv"], "no/out.csv: there is no folder no"),
     "what is read": (["t.csv", "-o", "t.csv"], "t.csv: is read"),
     "an unknown engine": (["photos", "--engine", "torhc"], "unknown engine 'torhc'; did you mean 'torch'"),
+    "a precision of no engine": (["photos", "--precision", "bf16"], "--precision: is an engine's"),
+    "a precision that an engine lacks": (
+        ["photos", "--engine", "torch", "--precision", "int8"],
+        "--precision: engine torch computes in the run's own",
+    ),
     "another format than the layout's": (
         ["--data", "photos", "-o", "out.json"],
         "out.json: --data writes the CSV file",

@@ -56,8 +56,8 @@ def groups_in_words(found: GroupedScores) -> tuple[str, ...]:
     names = [f"{name} (declared)" if name in found.declared else name for name in found.per_group]
     how = "were fitted on other groups" if found.cross_fitted else "were fitted before"
     return (
-        f"The same in all images of a group: {', '.join(names)}. There a group can be answered by the evidence of all "
-        f"its images together; {plural(found.num_groups, 'group has', 'groups have')} two or more.",
+        f"The same in all images of a group, and so answered from all of them: {', '.join(names)}; "
+        f"{plural(found.num_groups, 'group has', 'groups have')} two or more.",
         f"Pooling: {found.sentence}.",
         f"The pooling, and the decode rule after it ({found.decode}), {how}.",
     )

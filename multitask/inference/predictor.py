@@ -4,32 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import zip_longest
 from pathlib import Path
-from typing import Any, TypeAlias, TypeGuard, overload
+from typing import overload
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from multitask.data.crop import Box
 from multitask.errors import UserError
 from multitask.evaluation.views import Views
 from multitask.inference.engines import Engine, EngineSettings, engine_settings
 from multitask.inference.engines.auto import open_fastest
 from multitask.inference.engines.viewed import ViewedEngine
 from multitask.inference.grouped import AnsweredBatch, answer_groups, grouped_inputs
+from multitask.inference.image_like import BoxLike, ImageLike, image_input, image_inputs, is_one
 from multitask.inference.prediction import Prediction, PredictionBatch
 from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import ImageInput, InputBatch, read_batches, read_now
 from multitask.labels import LabelSpace
-
-ImageLike: TypeAlias = str | os.PathLike[str] | Image.Image | NDArray[Any]
-"""A path, a PIL image, or an (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey array of uint8."""
-
-BoxLike: TypeAlias = Sequence[float] | NDArray[Any]
-"""Left, top, right and bottom of what matters in an image, in its pixels."""
 
 
 class Predictor:
@@ -164,14 +155,14 @@ class Predictor:
         """
         promises = self.promises(coverage, max_risk)
         self._check_boxes(boxes)
-        if _is_one(images):
+        if is_one(images):
             if groups is not None:
                 raise UserError("groups: are of several images; give a list of images")
-            return self.predict_batch(read_now(_input(images, 0, boxes), self._preprocessing), promises)[0]
+            return self.predict_batch(read_now(image_input(images, 0, boxes), self._preprocessing), promises)[0]
         assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
         if not isinstance(images, Iterable):
             raise UserError(f"images: must be an image or several, found {type(images).__name__}")
-        inputs = _inputs(images, boxes)
+        inputs = image_inputs(images, boxes)
         if groups is None:
             batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
         else:
@@ -265,58 +256,3 @@ def _open(path: Path, engine: str | EngineSettings, device: str | None, allow_ex
     settings = engine_settings(engine) if isinstance(engine, str) else engine
     settings.require()
     return settings.open(path, device, allow_extensions)
-
-
-def _is_one(images: object) -> TypeGuard[ImageLike]:
-    if isinstance(images, np.ndarray):
-        return images.ndim < 4 and images.dtype != object
-    return isinstance(images, (str, os.PathLike, Image.Image))
-
-
-def _inputs(images: Iterable[object], boxes: object) -> Iterator[ImageInput]:
-    """The images, each with its box where there are any.
-
-    Raises:
-        UserError: there are not as many boxes as images.
-    """
-    if boxes is None:
-        yield from (_input(image, place, None) for place, image in enumerate(images))
-        return
-    if not isinstance(boxes, Iterable):
-        raise UserError(f"boxes: must be one for each image, found {boxes!r}")
-    absent = object()
-    for place, (image, box) in enumerate(zip_longest(images, boxes, fillvalue=absent)):
-        if image is absent or box is absent:
-            raise UserError("boxes: must be as many as there are images")
-        yield _input(image, place, box)
-
-
-def _box(box: object, place: int) -> Box | None:
-    """(4,) an image's box."""
-    if box is None:
-        return None
-    try:
-        found = np.asarray(box, dtype=np.float64)
-    except (TypeError, ValueError):
-        found = np.empty(0)
-    if found.shape != (4,):
-        raise UserError(f"boxes: image {place}: must be left, top, right and bottom, found {box!r}")
-    return found
-
-
-def _input(image: object, place: int, box: object) -> ImageInput:
-    given = _box(box, place)
-    if isinstance(image, (str, os.PathLike)):
-        return ImageInput(os.fspath(image), Path(image), given)
-    if isinstance(image, Image.Image):
-        return ImageInput(str(place), image, given)
-    if isinstance(image, np.ndarray):
-        if image.dtype != np.uint8 or not (image.ndim == 2 or (image.ndim == 3 and image.shape[2] in (3, 4))):
-            raise UserError(
-                f"image {place}: an array must be (H, W, 3), (H, W, 4) or (H, W) of uint8, found {image.shape} of "
-                f"{image.dtype}"
-            )
-        if not image.size:
-            raise UserError(f"image {place}: an array must have pixels, found {image.shape}")
-        return ImageInput(str(place), Image.fromarray(image), given)
-    raise UserError(f"image {place}: must be a path, a PIL image or an array, found {type(image).__name__}")

@@ -13,11 +13,13 @@ from multitask.data.crop import WholeSettings
 from multitask.data.images import Pixels
 from multitask.evaluation.decode import FITTED_RULES, MeanPooling
 from multitask.evaluation.metrics import FloatArray
+from multitask.evaluation.predictions import Predictions
 from multitask.inference.engines import Engine
 from multitask.inference.export.export import export
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import GroupingSpec, InferenceSpec, TaskSpec
-from multitask.runs.config import read_run
+from multitask.runs.config import load_run_config, read_run
+from multitask.runs.folder import RunFolder
 from multitask.testing import tiny_run
 
 
@@ -33,6 +35,20 @@ def exported_path(trained_path: Path, tmp_path_factory: pytest.TempPathFactory) 
     path = tmp_path_factory.mktemp("exported") / "run.onnx"
     export(read_run(trained_path), path)
     return path
+
+
+@pytest.fixture(scope="session")
+def predictor(trained_path: Path) -> Predictor:
+    """Of the tiny run."""
+    return Predictor.load(trained_path)
+
+
+@pytest.fixture(scope="session")
+def validated(trained_path: Path) -> Predictions:
+    """The predictions that the tiny run left of the groups that validate."""
+    folder = RunFolder(trained_path)
+    config = load_run_config(folder)
+    return Predictions.from_csv(folder.predictions("val"), config.space(), config.learned_space())
 
 
 TASKS = (TaskSpec(name="colour", classes=("red", "blue")), TaskSpec(name="size", classes=("small", "medium", "large")))

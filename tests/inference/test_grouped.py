@@ -23,21 +23,8 @@ from multitask.inference.promises import Promises
 from multitask.inference.run_spec import run_spec
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import ImageInput, InputBatch
-from multitask.runs.config import load_run_config, read_run
-from multitask.runs.folder import RunFolder
+from multitask.runs.config import read_run
 from multitask.testing import tiny_run
-
-
-@pytest.fixture(scope="module")
-def predictor(trained_path: Path) -> Predictor:
-    return Predictor.load(trained_path)
-
-
-@pytest.fixture(scope="module")
-def validated(trained_path: Path) -> Predictions:
-    folder = RunFolder(trained_path)
-    config = load_run_config(folder)
-    return Predictions.from_csv(folder.predictions("val"), config.space(), config.learned_space())
 
 
 def batches(

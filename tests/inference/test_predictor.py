@@ -14,20 +14,6 @@ from multitask.data import CROPS
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.inference.predictor import Predictor
-from multitask.runs.config import load_run_config
-from multitask.runs.folder import RunFolder
-
-
-@pytest.fixture(scope="module")
-def predictor(trained_path: Path) -> Predictor:
-    return Predictor.load(trained_path)
-
-
-@pytest.fixture(scope="module")
-def validated(trained_path: Path) -> Predictions:
-    folder = RunFolder(trained_path)
-    config = load_run_config(folder)
-    return Predictions.from_csv(folder.predictions("val"), config.space(), config.learned_space())
 
 
 def test_the_predictions_are_those_that_the_run_made(

@@ -18,11 +18,6 @@ SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"
 
 
 @pytest.fixture(scope="module")
-def predictor(trained_path: Path) -> Predictor:
-    return Predictor.load(trained_path)
-
-
-@pytest.fixture(scope="module")
 def images(trained_path: Path) -> list[Path]:
     return sorted((trained_path.parent / "set").rglob("*.jpg"))[:5]
 

@@ -77,6 +77,17 @@ def test_sets_hold_what_is_as_probable_as_the_thresholds_the_most_probable_first
     assert len({len(found.sets["class"]) for found in batch if found.sets}) > 2
 
 
+def test_what_a_decode_rule_predicts_is_in_the_sets_however_improbable() -> None:
+    promises = Promises.of(SPACE, calibration_of(400), coverage=0.8)
+    probs = np.tile([0.96, 0.01, 0.01, 0.01, 0.01, 0.0], (3, 1))
+    batch = PredictionBatch(SPACE, ("0", "1", "2"), np.array([0, 1, 4]), probs).with_promises(promises)
+    for found, others in zip(batch, (0, 1, 1), strict=True):
+        assert found.sets is not None
+        assert found.class_name in found.sets["class"]
+        assert all(label in found.sets[task] for task, label in found.labels.items())
+        assert len(found.sets["class"]) == 1 + others
+
+
 def test_the_confident_are_answered_where_the_groups_prove_the_risk() -> None:
     promises = Promises.of(SPACE, calibration_of(2000), max_risk=0.1)
     assert promises.least_confidence is not None

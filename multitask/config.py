@@ -89,6 +89,9 @@ class Config(Settings):
     decode: AnyDecode = IndependentSettings()
     """Fitted after training, on the groups that validate; after each epoch a rule that must be fitted is the joint
     arg-max, so that epochs stay cheap."""
+    final: Annotated[ConfigPath | None, Field(exclude_if=lambda path: path is None)] = None
+    """The folder of a run in folds: what it fitted on its out-of-fold predictions (decode rule, temperatures, pooling,
+    prediction sets) decodes this run, all of whose groups train. ``multitask final`` writes it."""
 
     @model_validator(mode="after")
     def _check(self) -> Config:
@@ -132,7 +135,10 @@ class Config(Settings):
             check_labels_left(
                 space, *(space.decode(np.flatnonzero(cells)) for cells in (space.possible, space.possible & ~unseen))
             )
-        if self.data.val_fraction == 0 and self.data.folds is None and self.decode.needs_validation:
+        none_validate = self.data.val_fraction == 0 and self.data.folds is None
+        if self.final is not None and not none_validate:
+            raise ValueError("final: would be ignored where groups validate; data.val_fraction must be 0, and no folds")
+        if none_validate and self.decode.needs_validation and self.final is None:
             raise ValueError(
                 f"decode.name: {self.decode.name!r} needs groups that validate, but data.val_fraction is 0"
             )

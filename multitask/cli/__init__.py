@@ -29,6 +29,7 @@ COMMANDS = {
     "bakeoff": "Compare contenders on equal terms, group by group.",
     "evaluate": "Score a run on one of its splits.",
     "audit": "Find labels that are probably wrong, and train again on corrections.",
+    "final": "Train the config of a run in folds on all groups.",
     "predict": "Answer new images with a run.",
     "explain": "Show where in images the evidence for a run's answers lies.",
     "export": "Write a run as one ONNX file, checked against it.",

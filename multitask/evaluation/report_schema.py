@@ -93,6 +93,31 @@ class FoldScores:
     num_epochs: Count
 
 
+@dataclass(frozen=True, kw_only=True)
+class FinalFacts:
+    """Why the scores in a report are not those of its run: all groups trained it.
+
+    Attributes:
+        folds_run: the run in folds whose scores they are.
+        kept_epochs: the epoch that each of its folds kept.
+        num_epochs: of the run itself: their median.
+    """
+
+    folds_run: str
+    kept_epochs: Annotated[tuple[Count, ...], Field(min_length=1)]
+    num_epochs: Count
+
+    @property
+    def sentence(self) -> str:
+        """Whose scores these are."""
+        kept = ", ".join(map(str, self.kept_epochs))
+        return (
+            f"All groups trained this run, so it has no scores of its own: these are the out-of-fold ones of "
+            f"{self.folds_run}, from which it has its {self.num_epochs} epochs (the median of {kept}), decode rule, "
+            "temperatures and prediction sets"
+        )
+
+
 @dataclass(frozen=True)
 class ClassDistribution:
     """The counts of each class that can occur in a split.
@@ -196,6 +221,7 @@ class RunReport(Summary, _Heading):
             measured, and where nothing is decoded.
         selective: the error among those that are answered, where the rest is asked of a human; likewise.
         folds: a row for each; left out of the report of a run that is not in folds.
+        final: of a run that all groups trained, whose scores these are; left out of others.
         class_distribution: per split; None in reports from before it was recorded.
         empty_cells: likewise.
         training: how the network came about.
@@ -210,6 +236,7 @@ class RunReport(Summary, _Heading):
     sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     selective: SelectiveScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
     folds: tuple[FoldScores, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    final: FinalFacts | None = field(default=None, metadata=ONLY_IF_KNOWN)
     class_distribution: dict[str, ClassDistribution] | None = None
     empty_cells: EmptyCells | None = None
     training: TrainingFacts

@@ -145,6 +145,10 @@ def scored_samples(trained: TrainedRun, data: DataModule, split: str, progress: 
     """
     settings = trained.config.data
     if split != "eval":
+        if split == "val" and trained.config.final is not None:
+            raise UserError(
+                f"--split val: all groups train {trained.folder.path}; its report shows {trained.config.final}"
+            )
         return samples_of(data, split, settings.val_fraction)
     samples = settings.source.answered(Path(settings.root), data.space)
     for note in samples.notes:

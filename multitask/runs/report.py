@@ -85,29 +85,39 @@ def write_report(
 
     ``images`` says what the network sees of its images: ``ImageStore.facts``.
     """
-    samples = data.samples
-    began = folder.read_environment("num_parameters", "device")
     facts = ReportFacts(
-        class_distribution={
-            name: distribution(samples.labels[indices], samples.groups[indices], data.space)
-            for name, indices in data.split.parts().items()
-            if len(indices)
-        },
+        class_distribution=class_distribution(data),
         empty_cells=data.dataset.empty_cells,
-        training=TrainingFacts(
-            best_epoch=best_epoch(history),
-            num_epochs=len(history),
-            monitor=settings.monitor,
-            seconds=math.fsum(row.seconds or 0.0 for row in history),
-            seed=settings.seed,
-            backbone=settings.backbone,
-            sharing=settings.sharing,
-            num_parameters=began.num_parameters,
-            device=began.device,
-        ),
+        training=training_facts(folder, settings, history),
         images=images or ImageFacts(),
     )
     return write_scores(folder, split, predictions, settings, data.dataset.training_samples(), facts)
+
+
+def class_distribution(data: DataModule) -> dict[str, ClassDistribution]:
+    """Per split that is not empty, the counts of each class."""
+    samples = data.samples
+    return {
+        name: distribution(samples.labels[indices], samples.groups[indices], data.space)
+        for name, indices in data.split.parts().items()
+        if len(indices)
+    }
+
+
+def training_facts(folder: RunFolder, settings: EvaluationSettings, history: Sequence[EpochRecord]) -> TrainingFacts:
+    """How the network of a run came about."""
+    began = folder.read_environment("num_parameters", "device")
+    return TrainingFacts(
+        best_epoch=best_epoch(history),
+        num_epochs=len(history),
+        monitor=settings.monitor,
+        seconds=math.fsum(row.seconds or 0.0 for row in history),
+        seed=settings.seed,
+        backbone=settings.backbone,
+        sharing=settings.sharing,
+        num_parameters=began.num_parameters,
+        device=began.device,
+    )
 
 
 def write_scores(

@@ -21,9 +21,10 @@ from multitask.runs.checks import check_accumulate, check_balancer, check_smalle
 from multitask.runs.classifier import Classifier
 from multitask.runs.data_module import DataModule
 from multitask.runs.environment import environment
+from multitask.runs.fitted_on_folds import FoldsRun
 from multitask.runs.folder import RunFolder
 from multitask.runs.records import RunEnvironment
-from multitask.runs.report import write_report
+from multitask.runs.report import class_distribution, training_facts, write_report
 from multitask.runs.resume import begin, check_best, check_frozen
 from multitask.runs.validation import Validation
 from multitask.training.device import make_deterministic, resolve_device
@@ -81,6 +82,7 @@ def run(
         device = resolve_device(config.device)
         make_deterministic(device)
         keep_freed_memory()
+        on_folds = None if config.final is None else FoldsRun.read(Path(config.final), config)
         data = DataModule(config, reuse)
         for note in data.samples.notes:
             progress.note(note)
@@ -107,6 +109,8 @@ def run(
         begin(folder, config, found, began, progress)
         check_frozen(folder, frozen, backbone.weights)
         _write_data(folder, data, found, progress)
+        if on_folds is not None:
+            on_folds.write_rules(folder)
         if folder.last.exists():
             trainer.resume(folder.last)
             check_best(folder, trainer.history)
@@ -130,6 +134,9 @@ def run(
                     predictions = validation.predict(trainer.network)
             images = data.image_facts("val", progress)
             report = write_report(folder, "val", predictions, settings, data, trainer.history, images)
+        elif on_folds is not None:
+            facts = training_facts(folder, settings, trainer.history)
+            report = on_folds.write_report(folder, facts, class_distribution(data))
         return RunResult(folder, report, trainer.history)
 
 

@@ -57,6 +57,8 @@ def show_report(report: RunReport) -> None:
             style="bold" if name == "joint" else "",
         )
     out.print(table)
+    if report.final:
+        say(f"{report.final.sentence}.")
     say("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())

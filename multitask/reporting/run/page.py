@@ -152,6 +152,11 @@ def render_report(
 
 def _reading(report: RunReport) -> list[str]:
     """The report in two or three plain sentences."""
+    own = [f"{report.final.sentence}."] if report.final else []
+    return own + _scores_in_words(report)
+
+
+def _scores_in_words(report: RunReport) -> list[str]:
     joint, attribution = report.joint, report.attribution
     macro_f1 = joint.macro_f1
     where = f"on {plural(report.num_images, 'image', 'images')}"

@@ -1,0 +1,74 @@
+"""The final run: a config that was scored in folds, trained on all groups with no validation."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.progress import EpochRecord, Progress
+from multitask.runs.config import TrainedRun
+from multitask.runs.cross_validation import members
+from multitask.runs.fitted_on_folds import FoldsRun
+from multitask.runs.run import RunResult, run
+
+
+def final_config(trained: TrainedRun) -> Config:
+    """The config of the final run: all groups train, for as many epochs as the folds kept in the median.
+
+    A half is rounded up; a warm-up that would be as long is cut to the epoch before the last.
+
+    Args:
+        trained: a run in folds, all of them finished.
+
+    Raises:
+        UserError: it is not in folds, or a fold is not finished.
+    """
+    folder, config = trained
+    if folder.num_folds is None:
+        raise UserError(
+            f"{folder.path}: is not in folds, which say how long to train and how to decode; `multitask train "
+            f"{folder.config} --folds 5` makes such a run"
+        )
+    members(trained)
+    kept = FoldsRun.read(folder.path, config).kept_epochs
+    epochs = math.floor(statistics.median(kept) + 0.5)
+    warmup = config.training.schedule.warmup_epochs
+    return config.with_changes(
+        {
+            "data.val_fraction": 0.0,
+            "training.epochs": epochs,
+            "training.patience": None,
+            "training.schedule.warmup_epochs": min(warmup, max(epochs - 1, 1)),
+            "final": str(folder.path.resolve()),
+        }
+    )
+
+
+def train_final(
+    trained: TrainedRun,
+    out: Path,
+    *,
+    resume: bool = False,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+    progress: Progress | None = None,
+    reuse: Path | None = None,
+) -> RunResult:
+    """Trains the config of a run in folds on all groups; its report is the folds', and says so.
+
+    Args:
+        trained: a run in folds, all of them finished.
+        out: as of ``run``, and what follows too.
+        resume: likewise.
+        on_epoch: likewise.
+        progress: likewise.
+        reuse: likewise.
+
+    Raises:
+        UserError: as of ``final_config`` and ``run``.
+    """
+    config = final_config(trained)
+    return run(config, out, resume=resume, on_epoch=on_epoch, progress=progress, reuse=reuse)

@@ -50,6 +50,7 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extension
             derive(settings.seed, "eda"),
             lambda name, total: progress.stage(name, total, "images"),
             data.preprocessing,
+            data.store.of_each,
         )
     finally:
         progress.close()

@@ -17,6 +17,7 @@ from multitask.settings import ConfigPath, Fraction, NonNegativeFloat, PositiveI
 if TYPE_CHECKING:
     from multitask.data.face_detector import FaceDetector
 
+FitName = Literal["crop", "pad", "stretch"]
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright image's width and height."""
 Box = NDArray[np.float64]

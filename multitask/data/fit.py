@@ -8,9 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.crop import Region
+from multitask.data.crop import FitName, Region
 from multitask.data.image_facts import FitCounts
-from multitask.data.settings import FitName
 
 _NEGLIGIBLE = 0.01
 """Less of an image is rounding."""

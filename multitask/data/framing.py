@@ -13,7 +13,7 @@ from multitask.data.crop import Region
 from multitask.data.fit import excess, fit_counts
 from multitask.data.headers import Header, read_headers
 from multitask.data.image_facts import FirstFrames, ImageFacts
-from multitask.data.images import Pixels, Preprocessing
+from multitask.data.images import Pixels, Preprocessing, distinct
 from multitask.data.placement import seen_part
 from multitask.data.samples import Samples
 from multitask.errors import UserError
@@ -37,6 +37,7 @@ def measure(
     images: Sequence[str],
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
+    of_each: Sequence[Preprocessing] | None = None,
 ) -> ImageFacts:
     """The effect of the fit on images, and the number of those with more than the frame or page that is used.
 
@@ -45,11 +46,14 @@ def measure(
         images: their names.
         preprocessing: the network's.
         boxes: (N, 4) their boxes, where the crop needs them.
+        of_each: each image's preprocessing, where some have another; the fit's effect on these is not told. None: all
+            have the network's.
     """
     known = [(index, header) for index, header in enumerate(read_headers(paths)) if header is not None]
-    shares = [_excess(header, preprocessing, None if boxes is None else boxes[index]) for index, header in known]
     several = [index for index, header in known if header.several]
-    names = [images[index] for index, _ in known]
+    alike = [(index, header) for index, header in known if of_each is None or of_each[index] is preprocessing]
+    shares = [_excess(header, preprocessing, None if boxes is None else boxes[index]) for index, header in alike]
+    names = [images[index] for index, _ in alike]
     return ImageFacts(
         fit=fit_counts(preprocessing.fit, preprocessing.size, np.array(shares), names),
         first_frames=FirstFrames(len(several), str(images[several[0]])) if several else None,
@@ -91,10 +95,12 @@ def draw(
     images: Sequence[str],
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
+    of_each: Sequence[Preprocessing] | None = None,
 ) -> list[Framed]:
     """Some images with their frames, from the tallest to the widest; arguments as of ``measure``."""
+    parts = of_each or [preprocessing] * len(paths)
     found = [
-        (_excess(header, preprocessing, None if boxes is None else boxes[index]), index, header)
+        (_excess(header, parts[index], None if boxes is None else boxes[index]), index, header)
         for index, header in enumerate(read_headers(paths))
         if header is not None
     ]
@@ -104,7 +110,7 @@ def draw(
         share, index, header = found[int(place)]
         try:
             box = None if boxes is None else boxes[index]
-            drawn.append(_framed(paths[index], str(images[index]), header, preprocessing, box, share))
+            drawn.append(_framed(paths[index], str(images[index]), header, parts[index], box, share))
         except UserError:
             continue  # it is listed among those that cannot be read
     return drawn
@@ -146,15 +152,28 @@ class Framing:
     drawn: list[Framed]
 
 
-def frame(samples: Samples, preprocessing: Preprocessing) -> Framing:
-    """Measures a data set's images, and draws some of them."""
-    located = preprocessing.detector is not None
+def frame(samples: Samples, preprocessing: Preprocessing, of_each: Sequence[Preprocessing]) -> Framing:
+    """Measures a data set's images, and draws some of them.
+
+    Args:
+        samples: N of them.
+        preprocessing: the network's.
+        of_each: N, as of ``measure``.
+    """
+    located = any(part.detector is not None for part, _ in distinct(of_each))
     chosen = spread(len(samples), _MAX_LOCATED if located else MAX_MEASURED)
     paths, images = [samples.path(image) for image in samples.images[chosen]], samples.images[chosen].tolist()
-    boxes = None if samples.boxes is None or not preprocessing.crop.boxed else samples.boxes[chosen]
-    if located:
-        boxes = np.stack([_located(path, preprocessing) for path in paths])
-    return Framing(measure(paths, images, preprocessing, boxes), draw(paths, images, preprocessing, boxes))
+    parts = [of_each[index] for index in chosen]
+    given = None if samples.boxes is None else samples.boxes[chosen]
+    boxes = None
+    if any(part.crop.boxed for part, _ in distinct(parts)):
+        boxes = np.full((len(chosen), 4), np.nan) if given is None else given.copy()
+        for place, part in enumerate(parts):
+            if part.detector is not None:
+                boxes[place] = _located(paths[place], part)
+    return Framing(
+        measure(paths, images, preprocessing, boxes, parts), draw(paths, images, preprocessing, boxes, parts)
+    )
 
 
 def _located(path: Path, preprocessing: Preprocessing) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from multitask.data.images import Pixels, Preprocessing, boxes_key, pixels_key
+from multitask.data.images import AnyPreprocessing, Pixels, Preprocessing, boxes_key, of_each, pixels_key
 from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.utils.files import content_digest, size_text
@@ -135,7 +135,7 @@ class ImageCache:
 
     Args:
         paths: N files.
-        preprocessing: how they become pixels.
+        preprocessing: how they become pixels: all, or each.
         cache: ``memory``, ``none``, ``disk``, which needs ``shared``, or ``auto``: on disk if ``shared`` says where,
             else in memory if that takes at most half of what is free.
         on_done: called with the number of images read so far, from the calling thread.
@@ -150,31 +150,33 @@ class ImageCache:
     def __init__(
         self,
         paths: Sequence[Path],
-        preprocessing: Preprocessing,
+        preprocessing: AnyPreprocessing,
         cache: CacheName = "auto",
         on_done: Callable[[int], None] | None = None,
         shared: SharedPixels | None = None,
         boxes: NDArray[np.float64] | None = None,
     ) -> None:
         self._paths = paths
-        self._preprocessing = preprocessing
+        self._preprocessings = of_each(preprocessing, len(paths))
+        size = self._preprocessings[0].size
         self._boxes = boxes
         self._pixels: Pixels | None = None
         self._on_done = on_done
         assert shared is not None or cache != "disk"
-        num_bytes = pixel_bytes(len(paths), preprocessing)
+        num_bytes = pixel_bytes(len(paths), size)
         if shared is not None and cache != "none":
             # Whatever memory there is: what is mapped from a file can be dropped again.
             name = f"pixels-{pixels_key(shared.contents, preprocessing, boxes)}.npy"
             self._pixels = shared.kept(name, num_bytes, paths, self._decode)
         elif cache == "memory" or (cache == "auto" and num_bytes <= psutil.virtual_memory().available / 2):
-            self._pixels = np.empty((len(paths), *preprocessing.size, 3), dtype=np.uint8)
+            self._pixels = np.empty((len(paths), *size, 3), dtype=np.uint8)
             for index, image in enumerate(self._decode()):
                 self._pixels[index] = image
 
     def _decode(self) -> Iterator[Pixels]:
         boxes = repeat(None) if self._boxes is None else self._boxes
-        return _in_threads(self._preprocessing.load, zip(self._paths, boxes, strict=False), self._on_done)
+        items = zip(self._preprocessings, self._paths, boxes, strict=False)
+        return _in_threads(Preprocessing.load, items, self._on_done)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -184,7 +186,8 @@ class ImageCache:
         if self._pixels is not None:
             pixels: Pixels = self._pixels[index]
             return pixels
-        return self._preprocessing.load(self._paths[index], None if self._boxes is None else self._boxes[index])
+        box = None if self._boxes is None else self._boxes[index]
+        return self._preprocessings[index].load(self._paths[index], box)
 
     def take(self, indices: NDArray[np.int64]) -> Pixels:
         """(B, H, W, 3) uint8, the images at B indices; a copy."""
@@ -193,9 +196,9 @@ class ImageCache:
         return np.stack([self[index] for index in indices])
 
 
-def pixel_bytes(num_images: int, preprocessing: Preprocessing) -> int:
-    """The bytes that the pixels of so many images take."""
-    return num_images * preprocessing.size[0] * preprocessing.size[1] * 3
+def pixel_bytes(num_images: int, size: tuple[int, int]) -> int:
+    """The bytes that the pixels of so many images of a height and width take."""
+    return num_images * size[0] * size[1] * 3
 
 
 def _in_threads(

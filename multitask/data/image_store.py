@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -14,9 +14,9 @@ from multitask.data import framing
 from multitask.data.crop import crop_counts
 from multitask.data.image_cache import ImageCache, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
 from multitask.data.image_facts import ImageFacts
-from multitask.data.images import Pixels, Preprocessing, pixels_key
+from multitask.data.images import Pixels, Preprocessing, distinct, of_each, pixels_key
 from multitask.data.samples import Samples
-from multitask.data.settings import CacheName, DataSettings
+from multitask.data.settings import DATA_CROP, CacheName, DataSettings
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.utils.files import content_digest
@@ -26,10 +26,14 @@ from multitask.utils.shared_arrays import default_folder
 class ImageStore:
     """The preprocessed images of samples, read on access and cached.
 
+    Attributes:
+        preprocessing: as the argument.
+        of_each: N, that of each image: another than the network's where its source has a crop or fit of its own.
+
     Args:
         settings: the ``data`` section.
-        samples: of the images.
-        preprocessing: the network's.
+        samples: of the images, N.
+        preprocessing: the network's, of images to be answered.
         reuse: the folder in which pixels are kept for other runs, whatever ``cache`` says but ``none`` and ``disk``.
     """
 
@@ -44,8 +48,11 @@ class ImageStore:
         self._samples = samples
         self._paths = samples.paths()
         self.preprocessing = preprocessing
+        self.of_each = _of_each(settings, samples, preprocessing)
         self._folder = default_folder() if settings.cache_dir is None else Path(settings.cache_dir)
-        self.cache: CacheName = choose_cache(settings.cache, pixel_bytes(len(samples), preprocessing), self._folder)
+        self.cache: CacheName = choose_cache(
+            settings.cache, pixel_bytes(len(samples), preprocessing.size), self._folder
+        )
         if reuse is not None and settings.cache in ("auto", "memory"):
             self._folder, self.cache = reuse, "disk"
         self._boxes: NDArray[np.float64] | None = None
@@ -69,7 +76,7 @@ class ImageStore:
         Raises:
             UserError: an image cannot be read.
         """
-        return pixels_key(self.contents, self.preprocessing, self.boxes(progress))
+        return pixels_key(self.contents, self.of_each, self.boxes(progress))
 
     def boxes(self, progress: Progress) -> NDArray[np.float64] | None:
         """(N, 4) the box of each image, NaN where it has none; None where the crop uses no boxes.
@@ -77,19 +84,45 @@ class ImageStore:
         Raises:
             UserError: an image cannot be read; the crop needs boxes, and the samples have none.
         """
-        if not self.preprocessing.crop.boxed or self._boxes is not None:
+        parts = [(part, rows) for part, rows in distinct(self.of_each) if part.crop.boxed]
+        if not parts or self._boxes is not None:
             return self._boxes
-        if self.preprocessing.detector is None:
-            if self._samples.boxes is None:
-                raise UserError(f"data.crop.name: is box, but the images in {self._samples.root} have no boxes")
-            self._boxes = self._samples.boxes
-        else:
-            # They are small, and to find them takes as long as to decode: auto keeps them on disk in any case.
-            on_disk = self.cache == "disk" or (self._settings.cache == "auto" and free_bytes(self._folder) > 1 << 30)
-            on_done = stage_if_begun(progress, "finding faces", len(self._paths))
-            shared = self._shared(progress) if on_disk else None
-            self._boxes = find_boxes(self._paths, self.preprocessing, on_done, shared)
-        return self._boxes
+        boxes = np.full((len(self), 4), np.nan)
+        for preprocessing, rows in parts:
+            boxes[rows] = self._boxes_of(preprocessing, rows, progress)
+        self._boxes = boxes
+        return boxes
+
+    def _boxes_of(
+        self, preprocessing: Preprocessing, rows: NDArray[np.int64], progress: Progress
+    ) -> NDArray[np.float64]:
+        """(n, 4) the boxes of some images, as the crop that all of them have looks for them."""
+        if preprocessing.detector is None:
+            given = self._given(int(rows[0]))[rows]
+            if np.isnan(given).all() and self._crop_key(int(rows[0])) != DATA_CROP:
+                raise self._without_boxes(int(rows[0]))
+            return given
+        # They are small, and to find them takes as long as to decode: auto keeps them on disk in any case.
+        on_disk = self.cache == "disk" or (self._settings.cache == "auto" and free_bytes(self._folder) > 1 << 30)
+        on_done = stage_if_begun(progress, "finding faces", len(rows))
+        shared = self._shared(progress) if on_disk else None
+        if shared is not None:
+            shared = replace(shared, contents=[shared.contents[row] for row in rows])
+        return find_boxes(self._samples.take(rows).paths(), preprocessing, on_done, shared)
+
+    def _given(self, index: int) -> NDArray[np.float64]:
+        """(N, 4) the samples' boxes, which an image at an index needs."""
+        if self._samples.boxes is None:
+            raise self._without_boxes(index)
+        return self._samples.boxes
+
+    def _without_boxes(self, index: int) -> UserError:
+        samples = self._samples
+        root = samples.root if samples.roots is None else samples.roots[samples.sources[index]]
+        return UserError(f"{self._crop_key(index)}.name: is box, but the images in {root} have no boxes")
+
+    def _crop_key(self, index: int) -> str:
+        return self._settings.framing(None if self._samples.roots is None else self._samples.sources[index])[2]
 
     def images(self, progress: Progress) -> ImageCache:
         """The images, read at the first call.
@@ -101,7 +134,7 @@ class ImageStore:
             boxes = self.boxes(progress)
             on_done = stage_if_begun(progress, "reading images", len(self._paths))
             shared = self._shared(progress) if self.cache == "disk" else None
-            self._images = ImageCache(self._paths, self.preprocessing, self.cache, on_done, shared, boxes)
+            self._images = ImageCache(self._paths, self.of_each, self.cache, on_done, shared, boxes)
         return self._images
 
     def image(self, index: int, progress: Progress) -> Pixels:
@@ -110,11 +143,15 @@ class ImageStore:
         Raises:
             UserError: it cannot be read.
         """
-        boxes = None if self.preprocessing.detector else self.boxes(progress)
-        return self.preprocessing.load(self._paths[index], None if boxes is None else boxes[index])
+        preprocessing = self.of_each[index]
+        given = preprocessing.crop.boxed and preprocessing.detector is None
+        return preprocessing.load(self._paths[index], self._given(index)[index] if given else None)
 
     def facts(self, indices: NDArray[np.int64], progress: Progress) -> ImageFacts:
-        """The facts on how the images at ``indices`` are cropped and fitted."""
+        """The facts on how the images at ``indices`` are cropped and fitted.
+
+        Of images whose source is framed otherwise than those to be answered, only their frames are told.
+        """
         boxes = self.boxes(progress)
         chosen = indices[framing.spread(len(indices), framing.MAX_MEASURED)]
         facts = framing.measure(
@@ -122,11 +159,23 @@ class ImageStore:
             self._samples.images[chosen].tolist(),
             self.preprocessing,
             None if boxes is None else boxes[chosen],
+            [self.of_each[index] for index in chosen],
         )
-        return facts if boxes is None else replace(facts, crop=crop_counts(self._settings.crop.name, boxes[indices]))
+        alike = np.array([self.of_each[index] is self.preprocessing for index in indices], dtype=bool)
+        if boxes is None or not self.preprocessing.crop.boxed or not alike.any():
+            return facts
+        return replace(facts, crop=crop_counts(self.preprocessing.crop.name, boxes[indices[alike]]))
 
     def _shared(self, progress: Progress) -> SharedPixels:
         return SharedPixels(self._folder, self.contents, progress.note)
+
+
+def _of_each(settings: DataSettings, samples: Samples, preprocessing: Preprocessing) -> Sequence[Preprocessing]:
+    """The preprocessing of each of N samples: of a source that is framed otherwise, its own."""
+    roots = samples.roots or ()  # of sources that are mixed: images that come from elsewhere are to be answered
+    normalisation = (preprocessing.mean, preprocessing.std)
+    own = {name: settings.preprocessing(normalisation, name) for name in settings.reframed if name in roots}
+    return of_each([own.get(name, preprocessing) for name in samples.sources] if own else preprocessing, len(samples))
 
 
 def stage_if_begun(progress: Progress, name: str, num_images: int) -> Callable[[int], None]:

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multitask.data.colours import Decoding
-from multitask.data.crop import Box, CropSettings, WholeSettings
+from multitask.data.crop import Box, CropSettings, FitName, WholeSettings
 from multitask.data.fit import inner_size
 from multitask.data.image_file import DecodedImage, ImageFile, read_bytes, read_decoded, read_image
 from multitask.data.placement import Placement, seen_part
-from multitask.data.settings import FitName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -191,13 +190,30 @@ class Preprocessing:
         return np.array(image)
 
 
+AnyPreprocessing = Preprocessing | Sequence[Preprocessing]
+"""Of N images: one for all, or N, where sources are framed each in its own way; all give the same size."""
+
+
+def of_each(preprocessing: AnyPreprocessing, num: int) -> Sequence[Preprocessing]:
+    """That of each of ``num`` images."""
+    return [preprocessing] * num if isinstance(preprocessing, Preprocessing) else preprocessing
+
+
+def distinct(preprocessings: Sequence[Preprocessing]) -> list[tuple[Preprocessing, NDArray[np.int64]]]:
+    """The different ones, in the order in which they appear, each with the indices of its images."""
+    places: dict[int, int] = {}
+    of = np.array([places.setdefault(id(one), len(places)) for one in preprocessings], dtype=np.int64)
+    indices = [np.flatnonzero(of == place) for place in range(len(places))]
+    return [(preprocessings[int(rows[0])], rows) for rows in indices]
+
+
 def _of_channels(values: Sequence[float]) -> tuple[float, float, float]:
     red, green, blue = values
     return red, green, blue
 
 
 def pixels_key(
-    contents: Iterable[bytes], preprocessing: Preprocessing, boxes: NDArray[np.float64] | None = None
+    contents: Sequence[bytes], preprocessing: AnyPreprocessing, boxes: NDArray[np.float64] | None = None
 ) -> str:
     """A cache key of pixels: equal for the same pixels, and for no others.
 
@@ -206,11 +222,20 @@ def pixels_key(
         preprocessing: how they become pixels.
         boxes: (N, 4) the images' boxes, where the crop does not find them itself.
     """
+    if not isinstance(preprocessing, Preprocessing):
+        parts = distinct(preprocessing)
+        if len(parts) > 1:
+            keys = [
+                pixels_key([contents[row] for row in rows], part, None if boxes is None else boxes[rows])
+                for part, rows in parts
+            ]
+            return content_key(keys, (rows.tobytes() for _, rows in parts))
+        preprocessing = parts[0][0]
     crop, detector = preprocessing.crop, preprocessing.detector
     how = (preprocessing.fit, preprocessing.decoding)
-    parts = (_VERSION, preprocessing.size, crop.key(), detector and detector.key(), *how, decoders())
+    settings = (_VERSION, preprocessing.size, crop.key(), detector and detector.key(), *how, decoders())
     given = boxes if crop.boxed and detector is None else None
-    return content_key(parts, contents, b"" if given is None else given.tobytes())
+    return content_key(settings, contents, b"" if given is None else given.tobytes())
 
 
 def boxes_key(contents: Iterable[bytes], detector: FaceDetector, decoding: Decoding) -> str:

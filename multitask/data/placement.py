@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multitask.data.crop import Box, Region
+from multitask.data.crop import Box, FitName, Region
 from multitask.data.fit import crop_box, inner_size, region_box
-from multitask.data.settings import FitName
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from multitask.data.corrections import CorrectionsSettings
-from multitask.data.crop import AnyCrop, WholeSettings
+from multitask.data.crop import AnyCrop, CropSettings, FitName, WholeSettings
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
 from multitask.errors import UserError, nearest
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from multitask.data.colours import Decoding
     from multitask.data.images import Preprocessing
 
-FitName = Literal["crop", "pad", "stretch"]
 CacheName = Literal["auto", "memory", "disk", "none"]
 
 
+DATA_CROP = "data.crop"
+"""The key of the crop of images whose source has none of its own."""
 WHITE = (255, 255, 255)
 _Channel = Annotated[Int, Field(ge=0, le=255)]
 Background = tuple[_Channel, _Channel, _Channel]
@@ -157,6 +158,11 @@ class DataSettings(Settings):
             raise ValueError(f"root: {self.root} would be ignored: each of several sources has a root of its own")
         if not several and not self.root:
             raise ValueError("root: must name the folder that the images are in")
+        if isinstance(self.source, SeveralSettings):
+            for key in ("crop", "fit"):
+                own = [getattr(part, key) is not None for part in self.source.sources.values()]
+                if all(own) and getattr(self, key) != type(self).model_fields[key].default:
+                    raise ValueError(f"{key}: would be ignored: each of the sources has one of its own")
         if isinstance(self.sampler, PerSourceSettings):
             if not isinstance(self.source, SeveralSettings):
                 raise ValueError(f"sampler: per_source needs several sources, found {self.source.name}")
@@ -188,16 +194,42 @@ class DataSettings(Settings):
 
         return Decoding(self.background, self.value_range)
 
-    def preprocessing(self, normalisation: tuple[Sequence[float], Sequence[float]]) -> Preprocessing:
+    def preprocessing(
+        self, normalisation: tuple[Sequence[float], Sequence[float]], source: str | None = None
+    ) -> Preprocessing:
         """The preprocessing of images, the same at training, validation and test.
 
         Args:
             normalisation: mean and standard deviation of each channel, of pixels from 0 to 1.
+            source: which of several sources the images are of; None: the one whose images are to be answered.
+
+        Raises:
+            UserError: the crop needs a model that cannot be used.
         """
         from multitask.data.images import Preprocessing
 
         mean, std = normalisation
-        return Preprocessing(self.image_size, self.crop, mean, std, fit=self.fit, decoding=self.decoding())
+        crop, fit, key = self.framing(source)
+        try:
+            return Preprocessing(self.image_size, crop, mean, std, fit=fit, decoding=self.decoding())
+        except UserError as error:  # the crop's, which knows no key but the data section's
+            raise UserError(str(error).replace(DATA_CROP, key, 1)) from None
+
+    def framing(self, source: str | None = None) -> tuple[CropSettings, FitName, str]:
+        """The crop and fit of a source's images, and the crop's key; ``source`` as of ``preprocessing``."""
+        if not isinstance(self.source, SeveralSettings):
+            return self.crop, self.fit, DATA_CROP
+        name = source or self.source.queried
+        part = self.source.sources[name]
+        key = DATA_CROP if part.crop is None else f"data.source.sources.{name}.crop"
+        return part.crop or self.crop, part.fit or self.fit, key
+
+    @property
+    def reframed(self) -> tuple[str, ...]:
+        """The sources whose crop or fit is another than that of the images that are to be answered."""
+        if not isinstance(self.source, SeveralSettings):
+            return ()
+        return tuple(name for name in self.source.sources if self.framing(name)[:2] != self.framing()[:2])
 
     @property
     def roots(self) -> tuple[Path, ...]:

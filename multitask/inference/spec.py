@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from multitask.data.crop import AnyCrop
-from multitask.data.settings import Background, FitName, Side, ValueRange
+from multitask.data.crop import AnyCrop, FitName
+from multitask.data.settings import Background, Side, ValueRange
 from multitask.errors import UserError
 from multitask.evaluation.calibration import Calibration, sizes_of
 from multitask.evaluation.decode import AnyDecodeRule, AnyPoolingRule

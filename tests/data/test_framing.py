@@ -9,11 +9,10 @@ import pytest
 from PIL import Image
 
 from multitask.data.colours import Decoding
-from multitask.data.crop import BoxSettings, CentreSettings
+from multitask.data.crop import BoxSettings, CentreSettings, FitName
 from multitask.data.framing import draw, measure, spread
 from multitask.data.image_facts import FirstFrames, FitCounts, ImageFacts
 from multitask.data.images import Preprocessing
-from multitask.data.settings import FitName
 from multitask.reporting.text import fit_text, image_notes
 
 BACKGROUND = (0, 200, 0)

@@ -8,12 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from multitask.config import Config
 from multitask.data.dataset import Dataset
 from multitask.data.image_store import ImageStore
+from multitask.data.settings import DataSettings
 from multitask.errors import UserError
+from multitask.labels import LabelSpace, Task
 from multitask.progress import Progress
+from multitask.settings import validate
+
+RED, BLUE = [250, 0, 0], [0, 0, 250]
 
 MakeStore = Callable[..., ImageStore]
 
@@ -73,3 +79,105 @@ def test_boxes_that_the_source_does_not_have_are_missed(make: MakeStore) -> None
     assert make().boxes(Progress()) is None
     with pytest.raises(UserError, match=r"^data\.crop\.name: is box, but the images in .* have no boxes"):
         make({"data.crop": "box"}).boxes(Progress())
+
+
+class TestSourcesFramedEachInItsOwnWay:
+    """Two tables of the same wide image, red on the left and blue on the right, of which each sees a half."""
+
+    @pytest.fixture
+    def tables(self, tmp_path: Path) -> Path:
+        pixels = np.zeros((16, 32, 3), dtype=np.uint8)
+        pixels[:, :16], pixels[:, 16:] = RED, BLUE
+        for name in ("ones", "twos"):
+            (tmp_path / name).mkdir()
+            for image in "ab":
+                Image.fromarray(pixels).save(tmp_path / name / f"{image}.png")
+            rows = "a.png,x,16,0,32,16\nb.png,y,16,0,32,16\n" if name == "twos" else "a.png,x,,,,\nb.png,y,,,,\n"
+            (tmp_path / name / "train.csv").write_text(f"path,kind,l,t,r,b\n{rows}")
+        return tmp_path
+
+    def data(self, tables: Path, crop: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+        part = {"source": {"name": "table", "box": list("ltrb")}}
+        sources = {
+            "ones": {"root": str(tables / "ones"), **part},
+            "twos": {"root": str(tables / "twos"), **part, "crop": crop or {"name": "centre", "left": 0.5}},
+        }
+        return {
+            "source": {"name": "several", "target": "ones", "sources": sources},
+            "crop": {"name": "centre", "right": 0.5},
+            "image_size": [8, 8],
+            "cache": "disk",
+            "cache_dir": str(tables / "kept"),
+            **changes,
+        }
+
+    def store(self, data: dict[str, Any]) -> ImageStore:
+        settings = validate(DataSettings, data)
+        samples = settings.source.samples(Path(), LabelSpace([Task("kind", ("x", "y"))]))
+        return ImageStore(settings, samples, settings.preprocessing(((0.5,) * 3, (0.5,) * 3)))
+
+    @pytest.mark.parametrize("cache", ["disk", "none"])
+    @pytest.mark.parametrize("crop", [{"name": "centre", "left": 0.5}, {"name": "box"}], ids=lambda crop: crop["name"])
+    def test_each_image_is_seen_as_its_source_says(self, tables: Path, cache: str, crop: dict[str, Any]) -> None:
+        folder = {"cache_dir": None} if cache == "none" else {}
+        store = self.store(self.data(tables, crop, cache=cache, **folder))
+        taken = store.images(Progress()).take(np.arange(4))
+        assert [image[4, 4].tolist() for image in taken] == [RED, RED, BLUE, BLUE]
+        for index in range(4):
+            np.testing.assert_array_equal(taken[index], store.image(index, Progress()))
+
+    def test_images_to_be_answered_are_seen_as_the_targets(self, tables: Path) -> None:
+        for target, expected in (("ones", RED), ("twos", BLUE)):
+            data = self.data(tables)
+            data["source"]["target"] = target
+            preprocessing = validate(DataSettings, data).preprocessing(((0.5,) * 3, (0.5,) * 3))
+            assert preprocessing.load(tables / "ones" / "a.png")[4, 4].tolist() == expected
+
+    def test_what_is_kept_is_not_taken_for_what_is_framed_otherwise(self, tables: Path) -> None:
+        keys = {
+            self.store(self.data(tables, crop)).pixels_key(Progress())
+            for crop in ({"name": "centre", "left": 0.5}, {"name": "centre", "left": 0.6}, {"name": "box"})
+        }
+        assert len(keys) == 3
+        alike = self.store(self.data(tables, {"name": "centre", "right": 0.5})).pixels_key(Progress())
+        data = self.data(tables)
+        del data["source"]["sources"]["twos"]["crop"]
+        assert alike == self.store(data).pixels_key(Progress())
+
+    def test_the_fit_is_a_sources_own_too(self, tables: Path) -> None:
+        data = self.data(tables)
+        data["source"]["sources"]["twos"] |= {"crop": {"name": "none"}, "fit": "pad"}
+        pixels = self.store(data).image(2, Progress())
+        assert pixels[0, 0].tolist() == [255, 255, 255]
+        assert (pixels[4, 1].tolist(), pixels[4, 6].tolist()) == (RED, BLUE)
+
+    def test_facts_are_those_of_the_images_framed_as_answers_are(self, tables: Path) -> None:
+        found = self.store(self.data(tables, {"name": "box"})).facts(np.arange(4), Progress())
+        assert found.fit is not None
+        assert found.fit.num_measured == 2
+        assert found.crop is None
+
+    def test_a_source_without_boxes_is_named(self, tables: Path) -> None:
+        data = self.data(tables)
+        data["source"]["sources"]["ones"]["crop"] = {"name": "box"}
+        del data["crop"]
+        with pytest.raises(UserError) as caught:
+            self.store(data).images(Progress())
+        where = tables / "ones"
+        assert (
+            str(caught.value) == f"data.source.sources.ones.crop.name: is box, but the images in {where} have no boxes"
+        )
+
+    def test_a_model_that_is_missing_is_named_by_its_own_key(self, tables: Path) -> None:
+        with pytest.raises(UserError, match=r"^data\.source\.sources\.twos\.crop\.model: /no/yunet"):
+            self.store(self.data(tables, {"name": "face", "model": "/no/yunet.onnx"}))
+
+    def test_what_no_source_would_use_is_refused(self, tables: Path) -> None:
+        data = self.data(tables, fit="pad")
+        for part in data["source"]["sources"].values():
+            part |= {"crop": {"name": "none"}, "fit": "pad"}
+        with pytest.raises(UserError, match=r"^crop: would be ignored: each of the sources has one of its own$"):
+            validate(DataSettings, data)
+        del data["crop"]
+        with pytest.raises(UserError, match=r"^fit: would be ignored"):
+            validate(DataSettings, data)

@@ -129,6 +129,7 @@ def inspect(
     seed: int,
     stage: Stage = lambda name, total: lambda done: None,
     network: Preprocessing | None = None,
+    of_each: Sequence[Preprocessing] | None = None,
 ) -> Inspection:
     """Inspects a data set; an image that cannot be read is listed and stops nothing.
 
@@ -138,6 +139,7 @@ def inspect(
         seed: of the choice of the images that are shown.
         stage: notified of every step of the work.
         network: the preprocessing of a network; None: its framing is not inspected.
+        of_each: N, where some images have another preprocessing than the network's; None: none has.
     """
     paths = samples.paths()
     preprocessing = Preprocessing(common_size(paths), decoding=None if network is None else network.decoding)
@@ -182,7 +184,7 @@ def inspect(
         extremes,
         grid,
         pixels,
-        None if network is None else frame(samples, network),
+        None if network is None else frame(samples, network, of_each or [network] * len(samples)),
         per_group_tasks(samples.take(split.train)),
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from multitask.data.crop import AnyCrop, FitName
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import SOURCES, SourceSettings
 from multitask.errors import UserError, nearest
@@ -29,6 +30,11 @@ class PartSettings(Settings):
     source: AnySingle
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Those that it labels; the others are missing in all its images. None: it labels all."""
+    crop: AnyCrop | None = None
+    """Of its images, where they are framed otherwise than the others'; None: ``data.crop``. Images to be answered are
+    cropped and fitted as those of ``query_source``."""
+    fit: FitName | None = None
+    """Likewise; None: ``data.fit``."""
 
 
 class SeveralSettings(SourceSettings):
@@ -91,17 +97,17 @@ class SeveralSettings(SourceSettings):
 
     def queries(self, root: Path) -> Queries:
         """The images under ``root`` that are to be answered, in the layout of ``query_source``."""
-        return self._queried[1].source.queries(root)
+        return self.sources[self.queried].source.queries(root)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The images to be answered that ``query_source`` has in its own root."""
-        name, part = self._queried
+        name, part = self.queried, self.sources[self.queried]
         return self._mixed({name: part.source.answered(Path(part.root), _labelled(space, part))}, space)
 
     @property
-    def _queried(self) -> tuple[str, PartSettings]:
-        name = self.query_source or self.target or next(iter(self.sources))
-        return name, self.sources[name]
+    def queried(self) -> str:
+        """The source whose layout and framing the images to be answered have."""
+        return self.query_source or self.target or next(iter(self.sources))
 
     def _mixed(self, parts: dict[str, Samples], space: LabelSpace) -> Samples:
         def joined(column: str, unknown: Callable[[int], NDArray[Any]]) -> NDArray[Any] | None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from multitask.data.dataset import Dataset
 from multitask.data.framing import spread
+from multitask.data.image_store import ImageStore
 from multitask.data.images import Pixels
 from multitask.errors import UserError
 from multitask.inference.spec import InferenceSpec
-from multitask.inference.stream import ImageInput, read_batches
+from multitask.progress import Progress
 from multitask.runs.config import TrainedRun
 
 NUM_IMAGES = 256
@@ -50,17 +50,8 @@ def _training_images(trained: TrainedRun, spec: InferenceSpec) -> Pixels:
     config = trained.config
     samples = Dataset.read(config.data, config.space(), config.seed).training_samples()
     samples = samples.take(spread(len(samples), NUM_IMAGES))
-    preprocessing = spec.preprocessing()
-    boxes = samples.boxes if preprocessing.crop.boxed and preprocessing.detector is None else None
-    inputs = [
-        ImageInput(str(path), Path(path), None if boxes is None else boxes[place])
-        for place, path in enumerate(samples.paths())
-    ]
-    batches = list(read_batches(inputs, preprocessing, spec.batch_size))
-    for batch in batches:
-        for error in batch.errors.values():
-            raise error
-    return np.concatenate([batch.pixels for batch in batches])
+    store = ImageStore(config.data, samples, spec.preprocessing())
+    return np.stack([store.image(index, Progress()) for index in range(len(samples))])
 
 
 def _at_least(pixels: Pixels) -> Pixels:

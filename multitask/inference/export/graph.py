@@ -112,8 +112,8 @@ class ExportedNetwork(nn.Module):
         self.space, self.learned = spec.space, spec.learned
         self.heads = tuple(head_outputs(spec))
         std = np.array(spec.std)
-        self.register_buffer("scale", _constant(1 / (255 * std)))
-        self.register_buffer("shift", _constant(-np.array(spec.mean) / std))
+        self.register_buffer("scale", _constant(1 / (255 * std))[:, None, None])
+        self.register_buffer("shift", _constant(-np.array(spec.mean) / std)[:, None, None])
         shifts = {name: np.array(values) for name, values in spec.shifts.items()}
         calibrated = ClassScore(spec.temperatures, class_offsets(shifts, spec.learned, spec.joint_term))
         self.calibrated = Scorer(calibrated, spec.learned)
@@ -128,7 +128,8 @@ class ExportedNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """(N, H, W, 3) uint8 to the outputs, by name, in order."""
-        answers = self.network((images.float() * self.scale + self.shift).permute(0, 3, 1, 2))
+        # Transposed before they are normalised: ONNX Runtime broadcasts over a last axis of three values slowly.
+        answers = self.network(images.permute(0, 3, 1, 2).float() * self.scale + self.shift)
         log_probs = {name: answers[name].float() for name in self.heads}
         outputs = {head_output(name): values for name, values in log_probs.items()}
         if self.learned != self.space:

@@ -1,10 +1,10 @@
 """``engine: auto``: the fastest engine that is installed and gives the same outputs.
 
 Of an exported file the installed engines compute a few batches of noise in turn. Those whose log-probabilities differ
-from the first one's by more than the file's own difference from its run, or ``TOLERANCE``, are out; the fastest of the
-others is taken, and remembered in the cache for that file, these versions and this number of threads. A run is computed
-by PyTorch, unless it computes on the CPU and its float32 export is in the cache already, as ``--engine onnxruntime``
-leaves it there: then that file is taken.
+from the first one's by more than the file's own difference from its run, or ``TOLERANCE``, are out; of the others that
+is taken which needs the least time for ``JOB`` images, its opening included, and remembered in the cache for that file,
+these versions and this number of threads. A run is computed by PyTorch, unless it computes on the CPU and its float32
+export is in the cache already, as ``--engine onnxruntime`` leaves it there: then that file is taken.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from multitask.utils.files import write_atomically
 
 TOLERANCE = 1e-3
 """Of log-probabilities, relative where they are beyond 1: engines round each in its own way."""
+JOB = 2_000
+"""Images: an engine that compiles a network for a second has to win it back within so many."""
 _BATCH = 16
 _ROUNDS = 3
 
@@ -80,32 +83,37 @@ def _fastest_of_file(exported: Exported) -> ExportedEngine:
     known = _remembered(memory, key)
     if len(rows) == 1 or known in rows:
         return rows[known or next(iter(rows))].open_exported(exported)
-    engines = _opened(rows, exported)
-    name = next(iter(engines)) if len(engines) == 1 else race(engines, exported)
+    engines, opening_s = _opened(rows, exported)
+    name = next(iter(engines)) if len(engines) == 1 else race(engines, opening_s, exported)
     with contextlib.suppress(OSError):  # a cache that cannot be written to costs the race again
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(memory, json.dumps({"key": key, "engine": name}))
     return engines[name]
 
 
-def _opened(rows: dict[str, ExportedSettings], exported: Exported) -> dict[str, ExportedEngine]:
-    """The engines that can compute the file."""
-    engines, errors = {}, []
+def _opened(
+    rows: dict[str, ExportedSettings], exported: Exported
+) -> tuple[dict[str, ExportedEngine], dict[str, float]]:
+    """The engines that can compute the file, and the seconds that it took to open each."""
+    engines, opening_s, errors = {}, {}, []
     for name, settings in rows.items():
+        began = time.perf_counter()
         try:
             engines[name] = settings.open_exported(exported)
         except UserError as error:
             errors.append(error)
+        opening_s[name] = time.perf_counter() - began
     if not engines:
         raise errors[0]
-    return engines
+    return engines, opening_s
 
 
-def race(engines: dict[str, ExportedEngine], exported: Exported) -> str:
-    """The name of the fastest engine whose outputs are those of the first.
+def race(engines: Mapping[str, ExportedEngine], opening_s: Mapping[str, float], exported: Exported) -> str:
+    """The name of the engine that is done with ``JOB`` images first, of those whose outputs are the first one's.
 
     Args:
         engines: by name, each with the same file.
+        opening_s: seconds that it took to open each.
         exported: the file.
     """
     size = (min(exported.spec.batch_size, _BATCH), *exported.spec.image_size, 3)
@@ -113,11 +121,11 @@ def race(engines: dict[str, ExportedEngine], exported: Exported) -> str:
     limit = max(TOLERANCE, exported.record.difference.log_probs)
     reference = next(iter(engines.values())).log_probs(pixels)
     equal = {name: one for name, one in engines.items() if _gap(one.log_probs(pixels), reference) <= limit}
-    seconds = {name: min(_seconds(one, pixels) for _ in range(_ROUNDS)) for name, one in equal.items()}
-    return min(seconds, key=lambda name: seconds[name])
+    batch_s = {name: min(_seconds(one, pixels) for _ in range(_ROUNDS)) for name, one in equal.items()}
+    return min(batch_s, key=lambda name: opening_s[name] + batch_s[name] * JOB / len(pixels))
 
 
-def _gap(found: dict[str, FloatArray], reference: dict[str, FloatArray]) -> float:
+def _gap(found: Mapping[str, FloatArray], reference: Mapping[str, FloatArray]) -> float:
     """The largest |a - b| / max(1, |b|), with -inf in both left aside."""
     gaps = [0.0]
     for name, values in reference.items():

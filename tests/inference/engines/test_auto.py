@@ -47,21 +47,25 @@ class Slowed(ExportedEngine):
         return {name: values + self.moved * np.eye(len(values), values.shape[1]) for name, values in found.items()}
 
 
-@pytest.mark.parametrize(("moved", "winner"), [(0.0, "second"), (0.1, "first")])
+@pytest.mark.parametrize(
+    ("moved", "opening_s", "winner"),
+    [(0.0, 1.0, "second"), (0.1, 1.0, "first"), (0.0, 1e4, "first")],
+    ids=["same outputs", "others", "slow to open"],
+)
 def test_the_fastest_wins_if_it_gives_the_same(
-    moved: float, winner: str, exported_path: Path, monkeypatch: pytest.MonkeyPatch
+    moved: float, opening_s: float, winner: str, exported_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     exported = read_exported(exported_path)
     one = OnnxRuntimeEngine(exported, 1)
     engines: dict[str, ExportedEngine] = {"first": one, "second": Slowed(one, moved)}
     monkeypatch.setattr(auto, "_seconds", lambda engine, pixels: 2.0 if engine is one else 1.0)
-    assert race(engines, exported) == winner
+    assert race(engines, {"first": 1.0, "second": opening_s}, exported) == winner
 
 
 def test_a_race_is_run_once_for_a_file(exported_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raced: list[list[str]] = []
 
-    def fake(engines: dict[str, ExportedEngine], exported: object) -> str:
+    def fake(engines: dict[str, ExportedEngine], opening_s: object, exported: object) -> str:
         raced.append([*engines])
         return "openvino"
 

@@ -126,7 +126,7 @@ class DataModule:
         train: bool = False,
         indices: NDArray[np.int64] | None = None,
     ) -> Batches:
-        """The batches of a split, or of the samples at ``indices``.
+        """The batches of a split, or of the samples at ``indices``, each of which is served once.
 
         To train they are shuffled and augmented, else they are as they are and in order.
         """
@@ -138,7 +138,7 @@ class DataModule:
             self.batch_size,
             augmentation=Augmentation(self._augment) if train else None,
             shuffle=train,
-            sampler=self._data.sampler,
+            sampler=self._data.sampler if indices is None else None,  # which a few images may not fit
             seed=derive(self._seed, "batches"),
             workers=num_workers(self._data.workers, device) if train and self._features is None else 0,
             pin=device.type == "cuda",

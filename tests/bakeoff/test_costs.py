@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from multitask.runs.build import TrainingSetup, build_network
 from multitask.runs.data_module import DataModule
 
 Tiny = Callable[..., Config]
+TWO = ("one", "two")
 
 
 def setup(config: Config, reuse: Path) -> TrainingSetup:
@@ -69,6 +71,19 @@ class TestMemory:
         config = tiny({"model.backbone.options": {"no_such_option": 1}})
         with pytest.raises(UserError, match="no_such_option"):
             training_memory(setup(config, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "sampler",
+    [{"name": "per_source", "weights": {"two": 3.0}}, {"name": "class_weighted"}, {"name": "per_group"}],
+    ids=lambda sampler: str(sampler["name"]),
+)
+def test_a_sampler_that_needs_more_than_the_first_images(tiny: Tiny, tmp_path: Path, sampler: dict[str, Any]) -> None:
+    root = tiny().data.root
+    source = {"name": "several", "sources": {name: {"root": root, "source": {"name": "competition"}} for name in TWO}}
+    made = setup(tiny({"data.root": "", "data.source": source, "data.sampler": sampler}), tmp_path)
+    assert training_memory(made).batch_size == 16
+    assert training_speed(made) > 0
 
 
 def test_speeds_are_measured_and_leave_nothing_trained(tiny: Tiny, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from multitask.data.images import Pixels
 from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
 from multitask.evaluation.metrics import Scores
-from multitask.inference.engines import Engine
+from multitask.inference.engines import Engine, EngineSettings, engine_settings
 from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.predict_files import predict_files
 from multitask.inference.predictor import Predictor
@@ -51,14 +51,16 @@ class Scale:
         batches: of ``BATCH`` images that an engine computes in a turn.
         singles: images that are answered one by one in a turn.
         rounds: turns of each side.
+        jobs: turns of each side, of all images from their files.
         starts: of a process.
         groups: drawn, by which the network is trained and validated whose macro-F1 is measured.
     """
 
-    queries: int = 86
+    queries: int = 300
     batches: int = 2
     singles: int = 20
     rounds: int = 9
+    jobs: int = 3
     starts: int = 5
     groups: int = 160
 
@@ -118,7 +120,7 @@ def measure_predict(
         answered = DrawnRun.train(folder / "mobilenet", folder / "set", network, progress)
         contenders = [one for one in CONTENDERS if _can_open(answered, one, progress)]
         speed = _Speed(answered, folder, paths, contenders, scale)
-        done = progress.stage("measuring", 2 * len(contenders) + (4 if answered.files else 2), "ratios")
+        done = progress.stage("measuring", 2 * len(contenders) + speed.num_others, "ratios")
         found = []
         for measured in speed.rows():
             found.append(measured)
@@ -165,7 +167,7 @@ class _Speed:
     def rows(self) -> Iterator[Measurement]:
         """The ratios, one after the other."""
         yield from self._engines()
-        yield self._whole_job()
+        yield from self._whole_jobs()
         yield self._one_image("torch", self._bare_torch)
         if self.answered.files:
             yield self._one_image("onnxruntime", self._bare_onnxruntime)
@@ -186,20 +188,34 @@ class _Speed:
                 yield side_by_side(f"engine {one} to torch, one core", one.speed, amount, ours, plain,
                                    self.scale.rounds, clock=time.process_time)  # fmt: skip
 
-    def _whole_job(self) -> Measurement:
+    @property
+    def num_others(self) -> int:
+        """The number of ratios beside those of engines."""
+        return len(self._jobs) + (3 if self.answered.files else 1)
+
+    @property
+    def _jobs(self) -> dict[str, str | EngineSettings]:
+        """What answers a whole job -> as ``Predictor.load`` takes it."""
+        jobs: dict[str, str | EngineSettings] = {"an exported file" if self.answered.files else "torch": "auto"}
+        bf16 = [one for one in self.contenders if one.precision == "bf16"]
+        return jobs | {str(one): engine_settings(one.engine, one.precision) for one in bf16}
+
+    def _whole_jobs(self) -> Iterator[Measurement]:
         """From files to a table of answers, the network's loading included, to the path of submissions."""
         root = self.folder / "set"
         inputs = NamedInputs([str(root / "eval" / "images")], InputOptions())
         path = self.answered.files.get("fp32", self.answered.trained.folder.path)
 
-        def ours() -> None:
-            predict_files(Predictor.load(path), inputs, self.folder / "answers.csv", Progress())
+        def answering(engine: str | EngineSettings) -> Callable[[], object]:
+            output = self.folder / "answers.csv"
+            return lambda: predict_files(Predictor.load(path, engine=engine), inputs, output, Progress())
 
         def other() -> None:
             write_submission(self.answered.trained, root, self.folder / "submission.csv", Progress())
 
-        name = f"files to answers by {'an exported file' if self.answered.files else 'torch'}, to a submission by torch"
-        return side_by_side(name, 3.0, len(self.paths), ours, other, self.scale.rounds)
+        for name, engine in self._jobs.items():
+            yield side_by_side(f"files to answers by {name}, to a submission by torch", 3.0, len(self.paths),
+                               answering(engine), other, self.scale.jobs)  # fmt: skip
 
     def _one_image(self, name: str, make_bare: Callable[[], Callable[[], object]]) -> Measurement:
         """An image's file to its prediction, to the bare network on a tensor that is ready."""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 PRINTING = {
     "serve": "Try a run on a local page: drop an image, and every head answers.",
@@ -85,7 +86,10 @@ def _run() -> None:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """Ctrl-C ends with code 130 and without a traceback, also where a library's import makes another error of it."""
+    """Ctrl-C and SIGTERM end with code 130, what was begun removed, and without a traceback.
+
+    Also where a library's import makes another error of it.
+    """
     heard = False
 
     def hear(number: int, frame: FrameType | None) -> None:
@@ -93,9 +97,11 @@ def _interrupts() -> Iterator[None]:
         heard = True
         raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
-    if before is signal.default_int_handler:  # not where Ctrl-C is ignored, as in the background of a script
-        signal.signal(signal.SIGINT, hear)
+    # Not where one is ignored, as Ctrl-C in the background of a script.
+    usual: dict[int, Any] = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    ours = [number for number, handler in usual.items() if signal.getsignal(number) == handler]
+    for number in ours:
+        signal.signal(number, hear)
     try:
         yield
     except SystemExit:
@@ -105,5 +111,6 @@ def _interrupts() -> Iterator[None]:
             sys.exit(130)
         raise
     finally:
-        if signal.getsignal(signal.SIGINT) is hear:
-            signal.signal(signal.SIGINT, before)
+        for number in ours:
+            if signal.getsignal(number) is hear:
+                signal.signal(number, usual[number])

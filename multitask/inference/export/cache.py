@@ -13,7 +13,7 @@ from multitask.utils.shared_arrays import default_folder
 if TYPE_CHECKING:
     from multitask.runs.config import TrainedRun
 
-_VERSION = 1
+_VERSION = 2
 """Of what an export is made of and how; with another, those that were kept are not used any more."""
 
 

@@ -87,10 +87,14 @@ def show_bench(rows: Sequence[Any]) -> None:
             say(f"{row.name}: {row.note}")
 
 
-def show_cache(folder: Path, files: Sequence[Any]) -> None:
-    """The arrays that are kept in a folder, with what they take."""
+def show_cache(folder: Path, files: Sequence[Any], exports: Sequence[Path]) -> None:
+    """The arrays and the exported runs that are kept in a folder, with what they take."""
     total = sum(file.num_bytes for file in files)
     say(f"{folder}: {len(files)} {'file' if len(files) == 1 else 'files'}, {size_text(total)}")
+    if exports:
+        runs = sum(path.suffix == ".onnx" for path in exports)
+        taken = size_text(sum(path.stat().st_size for path in exports))
+        say(f"{exports[0].parent}: {runs} exported {'run' if runs == 1 else 'runs'}, {taken}")
     if not files:
         return
     table = make_table("", ("kind", "file", "made", "images", "of each", "size"), left=3)

@@ -53,6 +53,16 @@ def test_clear_touches_nothing_else(call: Call, tmp_path: Path) -> None:
     assert kept.read_text() == "mine"
 
 
+def test_exported_runs_are_shown_and_cleared_and_nothing_else_beside_them(call: Call, home: Path) -> None:
+    exports = home / "exports"
+    exports.mkdir(parents=True)
+    for name in (f"{'ab' * 16}-fp32-2.onnx", f"{'cd' * 16}-engine.json", "mine.onnx"):
+        (exports / name).write_bytes(b"0" * 1000)
+    assert call("cache").out == f"{home}: 0 files, 0 B\n{exports}: 1 exported run, 2.0 kB\n"
+    assert call("cache", "--clear").out == f"{home}: 2.0 kB freed\n"
+    assert [path.name for path in exports.iterdir()] == ["mine.onnx"]
+
+
 def test_what_is_damaged_is_shown_as_that(call: Call, home: Path) -> None:
     home.mkdir(parents=True)
     (home / f"pixels-{'0' * 32}.npy").write_bytes(b"nothing")

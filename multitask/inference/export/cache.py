@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,3 +57,13 @@ def export_of(trained: TrainedRun, precision: Precision) -> Exported:
 
     kept.parent.mkdir(parents=True, exist_ok=True)
     return export(trained, kept, precision).exported
+
+
+def kept_exports(folder: Path) -> list[Path]:
+    """The files in a cache folder's ``exports``: exported runs, and which engine is the fastest for a file."""
+    return sorted(
+        path
+        for pattern in ("*-*-[0-9]*.onnx", "*-engine.json")
+        for path in (folder / "exports").glob(pattern)
+        if re.fullmatch(r"[0-9a-f]{16,}-.+", path.name)
+    )

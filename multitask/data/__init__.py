@@ -1,5 +1,6 @@
 """From files to batches: sources, splits, images, augmentation, loading."""
 
+from multitask.data.align import AlignSettings
 from multitask.data.crop import CROPS, AnyCrop, BoxSettings, CentreSettings, CropSettings, FaceSettings, WholeSettings
 from multitask.data.samplers import (
     SAMPLERS,
@@ -12,7 +13,7 @@ from multitask.data.samplers import (
     UniformSettings,
 )
 
-CROPS.register(WholeSettings, CentreSettings, BoxSettings, FaceSettings)
+CROPS.register(WholeSettings, CentreSettings, BoxSettings, FaceSettings, AlignSettings)
 SAMPLERS.register(UniformSettings, ClassWeightedSettings, PerSourceSettings, GroupsBalancedSettings, PerGroupSettings)
 
 __all__ = ["CROPS", "SAMPLERS", "AnyCrop", "AnySampler", "CropSettings", "SamplerSettings"]

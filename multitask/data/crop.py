@@ -21,7 +21,10 @@ FitName = Literal["crop", "pad", "stretch"]
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright image's width and height."""
 Box = NDArray[np.float64]
-"""(4,) left, top, right, bottom in pixels of the upright image; NaN where unknown."""
+"""(4,) left, top, right, bottom in pixels of the upright image, or x and y of the person's right and left eye, as the
+crop ``reads`` them; NaN where unknown."""
+Matrix = NDArray[np.float64]
+"""(2, 3), from x, y and 1 in pixels of the upright image to x and y in those of the input."""
 
 
 class CropSettings(Settings):
@@ -30,6 +33,8 @@ class CropSettings(Settings):
     name: str
     boxed: ClassVar[bool] = False
     """Whether each image is cropped to a box of its own."""
+    reads: ClassVar[Literal["boxes", "eyes"]] = "boxes"
+    """The column of the samples in which a ``boxed`` crop without a detector finds an image's."""
 
     @abstractmethod
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:
@@ -48,6 +53,15 @@ class CropSettings(Settings):
     @abstractmethod
     def key(self) -> str:
         """Whatever the part depends on beside the image, its box and its detector, as plain values for a cache key."""
+
+    def matrix(self, size: tuple[int, int], box: Box | None) -> Matrix | None:
+        """The transform by which an image becomes the input; None: what is used is the upright part of ``region``.
+
+        Args:
+            size: height and width of the input, in pixels.
+            box: as of ``region``.
+        """
+        return None
 
     def detector(self) -> FaceDetector | None:
         """The detector of an image's box; None: there is none.

@@ -19,6 +19,8 @@ from multitask.utils.files import check_regular
 
 _NMS = 0.3
 _TOP_K = 100
+_TURNED = 0.7
+"""Between the eyes, as a share of the way from eyes to mouth; less where a face is turned by 45 degrees or more."""
 _LOCAL = threading.local()
 """OpenCV's detectors, one for each thread, since none serves two at once."""
 _SILENCE = threading.RLock()
@@ -36,6 +38,7 @@ class FaceDetector:
         min_score: the least confidence of a face, in (0, 1].
         detect_px: the longer side of the image that is searched, in pixels.
         digest: of the model's content.
+        finds: what is told of the face: its box, or both eyes.
     """
 
     model: bytes = field(repr=False)
@@ -43,9 +46,17 @@ class FaceDetector:
     min_score: float
     detect_px: int
     digest: str
+    finds: Literal["boxes", "eyes"] = "boxes"
 
     @classmethod
-    def read(cls, path: Path, choose: Literal["largest", "central"], min_score: float, detect_px: int) -> FaceDetector:
+    def read(
+        cls,
+        path: Path,
+        choose: Literal["largest", "central"],
+        min_score: float,
+        detect_px: int,
+        finds: Literal["boxes", "eyes"] = "boxes",
+    ) -> FaceDetector:
         """The detector of a model file, tried on one image.
 
         Raises:
@@ -56,7 +67,7 @@ class FaceDetector:
             model = path.read_bytes()
         except OSError as error:
             raise UserError(f"data.crop.model: {path}: cannot be read: {error.strerror}") from None
-        detector = cls(model, choose, min_score, detect_px, hashlib.blake2b(model, digest_size=16).hexdigest())
+        detector = cls(model, choose, min_score, detect_px, hashlib.blake2b(model, digest_size=16).hexdigest(), finds)
         try:
             with _silence():
                 detector.find(np.zeros((64, 64, 3), dtype=np.uint8))
@@ -66,16 +77,18 @@ class FaceDetector:
 
     def key(self) -> str:
         """Whatever the boxes depend on beside the images, as plain values for a cache key."""
-        return repr((self.digest, self.choose, self.min_score, self.detect_px, _NMS, _TOP_K, cv2.__version__))
+        eyes = () if self.finds == "boxes" else (self.finds,)
+        return repr((self.digest, self.choose, self.min_score, self.detect_px, _NMS, _TOP_K, cv2.__version__, *eyes))
 
     def find(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
-        """The face's box.
+        """The face's box, or its eyes.
 
         Args:
             pixels: (H, W, 3) uint8, RGB, at most ``detect_px`` on the longer side.
 
         Returns:
-            (4,) left, top, right, bottom in these pixels; NaN where there is no face.
+            (4,) left, top, right, bottom in these pixels, or x and y of the person's right and left eye; NaN where
+            there is no face.
         """
         height, width = pixels.shape[:2]
         detector = self._of_this_thread()
@@ -93,6 +106,8 @@ class FaceDetector:
         chosen = int(np.argmin(rank))
         if areas[chosen] == 0:
             return np.full(4, np.nan)
+        if self.finds == "eyes":
+            return _eyes(faces[chosen, 4:14].reshape(5, 2))
         return np.array([left[chosen], top[chosen], right[chosen], bottom[chosen]])
 
     def _of_this_thread(self) -> Any:
@@ -105,6 +120,25 @@ class FaceDetector:
             with _silence():
                 kept[key] = cv2.FaceDetectorYN.create("onnx", buffer, empty, (64, 64), self.min_score, _NMS, _TOP_K)
         return kept[key]
+
+
+def _eyes(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(4,) the eyes by which a face is aligned.
+
+    Those of a face that is turned aside are close together, and say nothing of its size: they are put as far apart as a
+    face of its height would have them, square to the line from eyes to mouth.
+
+    Args:
+        points: (5, 2) right eye, left eye, nose, and both corners of the mouth.
+    """
+    right, left = points[:2]
+    middle = (right + left) / 2
+    down = points[3:].mean(axis=0) - middle
+    if np.hypot(*(left - right)) < _TURNED * np.hypot(*down):
+        half = _TURNED / 2 * np.array([down[1], -down[0]])
+        right, left = middle - half, middle + half
+    eyes: NDArray[np.float64] = np.concatenate([right, left])
+    return eyes
 
 
 @contextmanager

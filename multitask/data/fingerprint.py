@@ -32,10 +32,11 @@ def describe(dataset: Dataset, contents: Sequence[bytes]) -> DataFacts:
     """
     samples = dataset.samples
     boxes = repeat("") if samples.boxes is None else (f"\t{box.tolist()}" for box in samples.boxes)
+    eyes = repeat("") if samples.eyes is None else (f"\t{both.tolist()}" for both in samples.eyes)
     texts = (
-        f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}{box}"
-        for image, group, labels, numbers, weight, box in zip(
-            samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, boxes, strict=False
+        f"{image}\t{group}\t{labels.tolist()}\t{numbers.tolist()}\t{weight}{box}{both}"
+        for image, group, labels, numbers, weight, box, both in zip(
+            samples.images, samples.groups, samples.labels, samples.numbers, samples.weights, boxes, eyes, strict=False
         )
     )
     test = dataset.split.test

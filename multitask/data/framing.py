@@ -70,6 +70,8 @@ def _region(header: Header, preprocessing: Preprocessing, box: NDArray[np.float6
 
 def _excess(header: Header, preprocessing: Preprocessing, box: NDArray[np.float64] | None) -> float:
     height, width = preprocessing.size
+    if preprocessing.crop.matrix(preprocessing.size, box) is not None:
+        return 0.0
     return excess(header.width_px, header.height_px, _region(header, preprocessing, box), width / height)
 
 
@@ -164,13 +166,14 @@ def frame(samples: Samples, preprocessing: Preprocessing, of_each: Sequence[Prep
     chosen = spread(len(samples), _MAX_LOCATED if located else MAX_MEASURED)
     paths, images = [samples.path(image) for image in samples.images[chosen]], samples.images[chosen].tolist()
     parts = [of_each[index] for index in chosen]
-    given = None if samples.boxes is None else samples.boxes[chosen]
     boxes = None
     if any(part.crop.boxed for part, _ in distinct(parts)):
-        boxes = np.full((len(chosen), 4), np.nan) if given is None else given.copy()
+        boxes = np.full((len(chosen), 4), np.nan)
         for place, part in enumerate(parts):
             if part.detector is not None:
                 boxes[place] = _located(paths[place], part)
+            elif (given := getattr(samples, part.crop.reads)) is not None:
+                boxes[place] = given[chosen[place]]
     return Framing(
         measure(paths, images, preprocessing, boxes, parts), draw(paths, images, preprocessing, boxes, parts)
     )

@@ -98,9 +98,9 @@ class ImageStore:
     ) -> NDArray[np.float64]:
         """(n, 4) the boxes of some images, as the crop that all of them have looks for them."""
         if preprocessing.detector is None:
-            given = self._given(int(rows[0]))[rows]
+            given = self._given(preprocessing, int(rows[0]))[rows]
             if np.isnan(given).all() and self._crop_key(int(rows[0])) != DATA_CROP:
-                raise self._without_boxes(int(rows[0]))
+                raise self._without_boxes(preprocessing, int(rows[0]))
             return given
         # They are small, and to find them takes as long as to decode: auto keeps them on disk in any case.
         on_disk = self.cache == "disk" or (self._settings.cache == "auto" and free_bytes(self._folder) > 1 << 30)
@@ -110,16 +110,20 @@ class ImageStore:
             shared = replace(shared, contents=[shared.contents[row] for row in rows])
         return find_boxes(self._samples.take(rows).paths(), preprocessing, on_done, shared)
 
-    def _given(self, index: int) -> NDArray[np.float64]:
-        """(N, 4) the samples' boxes, which an image at an index needs."""
-        if self._samples.boxes is None:
-            raise self._without_boxes(index)
-        return self._samples.boxes
+    def _given(self, preprocessing: Preprocessing, index: int) -> NDArray[np.float64]:
+        """(N, 4) the samples' boxes or eyes, which the crop of the image at an index needs."""
+        given: NDArray[np.float64] | None = getattr(self._samples, preprocessing.crop.reads)
+        if given is None:
+            raise self._without_boxes(preprocessing, index)
+        return given
 
-    def _without_boxes(self, index: int) -> UserError:
-        samples = self._samples
+    def _without_boxes(self, preprocessing: Preprocessing, index: int) -> UserError:
+        samples, crop = self._samples, preprocessing.crop
+        how = "; name YuNet's file in model, or a table's columns in eyes" if crop.reads == "eyes" else ""
         root = samples.root if samples.roots is None else samples.roots[samples.sources[index]]
-        return UserError(f"{self._crop_key(index)}.name: is box, but the images in {root} have no boxes")
+        return UserError(
+            f"{self._crop_key(index)}.name: is {crop.name}, but the images in {root} have no {crop.reads}{how}"
+        )
 
     def _crop_key(self, index: int) -> str:
         return self._settings.framing(None if self._samples.roots is None else self._samples.sources[index])[2]
@@ -145,7 +149,7 @@ class ImageStore:
         """
         preprocessing = self.of_each[index]
         given = preprocessing.crop.boxed and preprocessing.detector is None
-        return preprocessing.load(self._paths[index], self._given(index)[index] if given else None)
+        return preprocessing.load(self._paths[index], self._given(preprocessing, index)[index] if given else None)
 
     def facts(self, indices: NDArray[np.int64], progress: Progress) -> ImageFacts:
         """The facts on how the images at ``indices`` are cropped and fitted.

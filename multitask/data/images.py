@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from multitask.data.align import warp
 from multitask.data.colours import Decoding
 from multitask.data.crop import Box, CropSettings, FitName, WholeSettings
 from multitask.data.fit import inner_size
@@ -153,7 +154,7 @@ class Preprocessing:
         def of(file: ImageFile) -> Placement:
             own = self._locate(file) if box is None and self.detector else box
             region = self.crop.region(file.width, file.height, self.size[1] / self.size[0], own)
-            return Placement.of(self.fit, file.width, file.height, region, self.size)
+            return Placement.of(self.fit, file.width, file.height, region, self.size, self.crop.matrix(self.size, own))
 
         return read_image(path, self.decoding, of)
 
@@ -178,6 +179,8 @@ class Preprocessing:
 
     def _fit(self, file: ImageFile | DecodedImage, box: Box | None) -> Pixels:
         """The part of an image that is used, at the target's size."""
+        if (matrix := self.crop.matrix(self.size, box)) is not None:
+            return warp(file, matrix, self.size)
         height, width = self.size
         left, top, right, bottom = region = self.crop.region(file.width, file.height, width / height, box)
         inner = inner_size(self.fit, file.width, file.height, region, self.size)

@@ -60,6 +60,7 @@ class Samples:
             where it does not; alike within a group. None where it says nothing.
         boxes: (N, 4) float64, left, top, right, bottom of what matters in the image, in its pixels; NaN where
             unknown. None where the source has none.
+        eyes: (N, 4) float64, x and y of the person's right eye, then of the left one, likewise.
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
             is the one folder.
         notes: warnings to be shown once before training, a sentence each.
@@ -80,6 +81,7 @@ class Samples:
     roots: Mapping[str, Path] | None = None
     notes: tuple[str, ...] = ()
     other_files: Mapping[str, int] = field(default_factory=dict)
+    eyes: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         num = len(self)
@@ -239,6 +241,7 @@ class Queries:
         answers: ``index``: a column ``ans`` of class indices; ``names``: a column of names for every task, and one of
             the class.
         boxes: as those of ``Samples``.
+        eyes: likewise.
         notes: likewise.
     """
 
@@ -248,6 +251,7 @@ class Queries:
     answers: Literal["index", "names"] = "index"
     boxes: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    eyes: NDArray[np.float64] | None = None
 
     def table(self, classes: NDArray[np.int64], space: LabelSpace) -> Iterator[tuple[object, ...]]:
         """The answer file's header, and a row for each of the (N,) predicted classes."""

@@ -129,6 +129,11 @@ def _check_boxes(predictor: Predictor, inputs: NamedInputs) -> None:
     Raises:
         UserError: it is such a one.
     """
+    if predictor.needs_boxes and predictor.spec.crop.reads == "eyes":
+        raise UserError(
+            "--data: the run aligns images by eyes that a table names; --data ROOT answers those of a data root, and "
+            "a run with data.crop.model any"
+        )
     if predictor.needs_boxes and not inputs.has_boxes:
         raise UserError(
             "--box-columns: the run crops each image to a box of its own; give a table of images and the columns of "

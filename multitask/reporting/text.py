@@ -111,8 +111,13 @@ def fit_text(fit: FitCounts) -> str:
 
 def crop_text(crop: CropCounts) -> str:
     """To how many images a box of their own was there to crop to, in a sentence."""
-    what = "a face" if crop.name == "face" else "a box of its own"
     num = crop.found + crop.fallback
+    if crop.name == "align":
+        fallback = f"; {crop.fallback:,} without known eyes were cropped as data.crop.fallback says"
+        return (
+            f"{crop.found:,} of {plural(num, 'image', 'images')} aligned by the eyes{fallback * bool(crop.fallback)}."
+        )
+    what = "a face" if crop.name == "face" else "a box of its own"
     if not crop.fallback:
         return f"Every image was cropped to {what}."
     return (

@@ -41,7 +41,9 @@ def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progr
     for note in queries.notes:
         progress.note(note)
     images = [str(path.relative_to(root)) for path in queries.paths]
-    samples = replace(Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes)
+    samples = replace(
+        Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes, eyes=queries.eyes
+    )
     preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
     settings = config.evaluation()
     kept = read_rules(folder, settings)

@@ -27,6 +27,7 @@ CHANGES: dict[str, list[dict[str, Any]]] = {
     "centre": [{}, {"left": 0.1}, {"right": 0.9}, {"top": 0.1}, {"bottom": 0.9}],
     "box": [{}, {"margin": 0.1}, {"fallback": {"left": 0.1}}],
     "face": [{}, {"margin": 0.1}, {"fallback": {"left": 0.1}}],
+    "align": [{}, {"eye_distance": 0.4}, {"eye_height": 0.4}, {"fallback": {"left": 0.1}}],
 }
 
 

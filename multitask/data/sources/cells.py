@@ -31,6 +31,22 @@ def box(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, f
     return left, top, right, bottom
 
 
+def eyes(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, float, float]:
+    """X and y of both eyes; all NaN where all their cells are empty.
+
+    Raises:
+        UserError: they are not numbers, some are missing, or both eyes are at one place.
+    """
+    x, y, other_x, other_y = values = tuple(number(row, column) for column in columns)
+    missing = sum(map(math.isnan, values))
+    if 0 < missing < len(values) or (not missing and (x, y) == (other_x, other_y)):
+        raise UserError(
+            f"{', '.join(columns)}: must be two places, or all empty, found "
+            f"{', '.join('nothing' if math.isnan(value) else format(value, 'g') for value in values)}"
+        )
+    return x, y, other_x, other_y
+
+
 def number(row: Mapping[str, Any], column: str) -> float:
     """The number in a cell; NaN where it is empty.
 

@@ -134,6 +134,7 @@ class SeveralSettings(SourceSettings):
             roots,
             tuple(f"{name}: {note}" for name, samples in parts.items() for note in samples.notes),
             sum((Counter(samples.other_files) for samples in parts.values()), Counter()),
+            joined("eyes", lambda num: np.full((num, 4), np.nan)),
         )
         mixed.check_possible()
         return mixed

@@ -51,6 +51,10 @@ class TableSettings(RootedSettings):
     box: tuple[Column, Column, Column, Column] | None = None
     """The columns of left, top, right and bottom of what matters in each image, in pixels; all empty: unknown."""
 
+    eyes: tuple[Column, Column, Column, Column] | None = None
+    """The columns of x and y of the person's right eye (left in the image), then of the left one, in pixels; all empty:
+    unknown. The crop ``align`` turns and scales by them."""
+
     @model_validator(mode="after")
     def _check(self) -> TableSettings:
         for key in ("file", "query_file"):
@@ -96,11 +100,11 @@ class TableSettings(RootedSettings):
 
     def queries(self, root: Path) -> Queries:
         """The rows of ``query_file``, in its order."""
-        columns = [self.path, *(self.box or ())]
+        columns = [self.path, *(self.box or ()), *(self.eyes or ())]
         rows = TableRows(root, self.query_file, columns, self, None)
         self.links(root).check_images(rows.images)
         paths = all_there((find_file(root, image) for image in rows.images), str(rows.table))
-        return Queries(tuple(rows.images), paths, self.path, "names", rows.box_array())
+        return Queries(tuple(rows.images), paths, self.path, "names", rows.box_array(), eyes=rows.eye_array())
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``query_file``, which must have the columns of labels and groups too."""
@@ -115,5 +119,5 @@ class TableSettings(RootedSettings):
         of_tasks = [self.tasks.get(name, ColumnSettings()) for name in space.task_names]
         named = [settings.column or name for name, settings in zip(space.task_names, of_tasks, strict=True)]
         numbers = [settings.number for settings in of_tasks]
-        others = [self.group, self.id, self.weight, self.split, *(self.box or ())]
+        others = [self.group, self.id, self.weight, self.split, *(self.box or ()), *(self.eyes or ())]
         return [self.path, *named, *(column for column in (*numbers, *others) if column is not None)]

@@ -58,6 +58,7 @@ class TableRows:
         self.weights = array("f")
         self.sides = array("q")
         self.boxes = array("d")
+        self.eyes = array("d")
         self.num_backslashed = 0
         self._sides: dict[str, int] = {}
         self._tasks = (
@@ -81,6 +82,8 @@ class TableRows:
                     self.numbers.append(number)
                 if settings.box is not None:
                     self.boxes.extend(cells.box(row, settings.box))
+                if settings.eyes is not None:
+                    self.eyes.extend(cells.eyes(row, settings.eyes))
                 if self.space is not None:
                     self._read_rest(row)
             except UserError as error:
@@ -167,12 +170,17 @@ class TableRows:
             np.full(num, self.settings.name, dtype=object),
             np.array(self.ids, dtype=object) if self.ids else None,
             boxes=self.box_array(),
+            eyes=self.eye_array(),
             notes=tuple(self.notes()),
         )
 
     def box_array(self) -> NDArray[np.float64] | None:
         """(N, 4) the rows' boxes; None where the table has none."""
         return np.array(self.boxes, dtype=np.float64).reshape(-1, 4) if self.boxes else None
+
+    def eye_array(self) -> NDArray[np.float64] | None:
+        """(N, 4) the rows' eyes, as of ``Samples.eyes``; None where the table has none."""
+        return np.array(self.eyes, dtype=np.float64).reshape(-1, 4) if self.eyes else None
 
     def sides_by_group(self) -> NDArray[np.int64]:
         """(N,) the rows' sides, as of ``Samples.sides``.

@@ -136,8 +136,8 @@ def _inputs(samples: Samples, explainer: Explainer) -> Iterator[ImageInput]:
         box = None
         if crop.detector is not None:
             box = crop.locate(path)
-        elif crop.crop.boxed and samples.boxes is not None:
-            box = samples.boxes[row]
+        elif crop.crop.boxed and (given := getattr(samples, crop.crop.reads)) is not None:
+            box = given[row]
         yield ImageInput(str(row), path, box)
 
 

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from multitask.data.align import AlignSettings
 from multitask.data.crop import Box, FaceSettings
 from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
@@ -79,7 +80,8 @@ class DetectedFace(Part):
     def find(self, samples: Samples, row: int, crop_box: Box | None, preprocessing: Preprocessing) -> Box | None:
         """The face, where the network sees it."""
         path = samples.path(samples.images[row])
-        face = crop_box if crop_box is not None and preprocessing.detector else self.finder.locate(path)
+        found = preprocessing.detector is not None and preprocessing.detector.finds == "boxes"
+        face = crop_box if crop_box is not None and found else self.finder.locate(path)
         return None if np.isnan(face).any() else preprocessing.place(path, crop_box).to_input(face)
 
 
@@ -102,6 +104,8 @@ def choose_part(
                 f"{' '.join(f'{edge:g}' for edge in region)}"
             )
         return NamedRegion(region)
+    if face_model is None and isinstance(preprocessing.crop, AlignSettings) and preprocessing.crop.model is not None:
+        face_model = Path(preprocessing.crop.model)
     if face_model is not None:
         settings = FaceSettings(model=str(face_model))
         return DetectedFace(Preprocessing(preprocessing.size, settings, decoding=preprocessing.decoding))

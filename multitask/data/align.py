@@ -72,7 +72,7 @@ class AlignSettings(CropSettings):
         """The similarity transform that puts both eyes where they belong; None where they are unknown."""
         if box is None or np.isnan(box).any():
             return None
-        right, left = box.reshape(2, 2)  # as the person has them: the right eye is on the image's left
+        right, left = box.reshape(2, 2)  # as the face has them: the right eye is on the image's left
         across = left - right
         apart = math.hypot(*across)
         if apart < _LEAST_PX:

@@ -21,7 +21,7 @@ FitName = Literal["crop", "pad", "stretch"]
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright image's width and height."""
 Box = NDArray[np.float64]
-"""(4,) left, top, right, bottom in pixels of the upright image, or x and y of the person's right and left eye, as the
+"""(4,) left, top, right, bottom in pixels of the upright image, or x and y of the face's right and left eye, as the
 crop ``reads`` them; NaN where unknown."""
 Matrix = NDArray[np.float64]
 """(2, 3), from x, y and 1 in pixels of the upright image to x and y in those of the input."""

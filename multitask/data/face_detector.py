@@ -87,7 +87,7 @@ class FaceDetector:
             pixels: (H, W, 3) uint8, RGB, at most ``detect_px`` on the longer side.
 
         Returns:
-            (4,) left, top, right, bottom in these pixels, or x and y of the person's right and left eye; NaN where
+            (4,) left, top, right, bottom in these pixels, or x and y of the face's right and left eye; NaN where
             there is no face.
         """
         height, width = pixels.shape[:2]

@@ -60,7 +60,7 @@ class Samples:
             where it does not; alike within a group. None where it says nothing.
         boxes: (N, 4) float64, left, top, right, bottom of what matters in the image, in its pixels; NaN where
             unknown. None where the source has none.
-        eyes: (N, 4) float64, x and y of the person's right eye, then of the left one, likewise.
+        eyes: (N, 4) float64, x and y of the face's right eye, then of the left one, likewise.
         roots: where sources are mixed, the folder of each, by the first part of its images' paths. None where ``root``
             is the one folder.
         notes: warnings to be shown once before training, a sentence each.

@@ -52,7 +52,7 @@ class TableSettings(RootedSettings):
     """The columns of left, top, right and bottom of what matters in each image, in pixels; all empty: unknown."""
 
     eyes: tuple[Column, Column, Column, Column] | None = None
-    """The columns of x and y of the person's right eye (left in the image), then of the left one, in pixels; all empty:
+    """The columns of x and y of the face's right eye (left in the image), then of the left one, in pixels; all empty:
     unknown. The crop ``align`` turns and scales by them."""
 
     @model_validator(mode="after")

@@ -120,6 +120,7 @@ class Config(Settings):
                 raise ValueError(f"joint.loss.{line}")
         if self.joint is not None and len(names) == 1 and not isinstance(self.joint.term, NoTermSettings):
             raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
+        self._check_features()
         self.balancer.check(self.loss_weights(), self._unshared(), self._past_pooling())
         if (problem := self.decode.problem(self.space().num_classes)) is not None:
             raise ValueError(f"decode.name: {problem}")
@@ -143,6 +144,27 @@ class Config(Settings):
                 f"decode.name: {self.decode.name!r} needs groups that validate, but data.val_fraction is 0"
             )
         return self
+
+    def _check_features(self) -> None:
+        """Refuses kept features that could not stand for the images."""
+        features = self.model.backbone.features
+        if features is None:
+            return
+        if self.augment.mixes:
+            raise ValueError(
+                "augment.mix: mixes images, which features that are kept (model.backbone.features) cannot follow; "
+                "set mixup_prob and cutmix_prob to 0"
+            )
+        if features.views == 1 and self.augment.augments:
+            raise ValueError(
+                f"model.backbone.features: would keep plain images alone, but augment.strength is "
+                f"{self.augment.strength:g}; set views to 2 or more, or the strength to 0"
+            )
+        if features.views > 1 and not self.augment.augments:
+            raise ValueError(
+                f"model.backbone.features.views: {features.views} views would be alike, since nothing is augmented "
+                f"(augment.strength is {self.augment.strength:g}); use 1, or augment"
+            )
 
     def _unshared(self) -> str | None:
         """Why the heads share no network that is trained; None: they do."""

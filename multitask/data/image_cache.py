@@ -20,7 +20,7 @@ from multitask.data.images import AnyPreprocessing, Pixels, Preprocessing, boxes
 from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.utils.files import content_digest, size_text
-from multitask.utils.shared_arrays import kept
+from multitask.utils.shared_arrays import check_room, kept
 
 _AHEAD = 32
 """Images for each thread that are begun before they are asked for."""
@@ -65,9 +65,7 @@ class SharedPixels:
         path = self.folder / name
 
         def make() -> Iterator[NDArray[Any]]:
-            free = shutil.disk_usage(self.folder).free
-            if num_bytes > free:
-                raise UserError(f"{path}: takes {size_text(num_bytes)}, but its disk has {size_text(free)} left")
+            check_room(path, num_bytes)
             self.say(f"writing {size_text(num_bytes)} to {path}")
             for row in rows():
                 yield row[None]

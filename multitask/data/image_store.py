@@ -61,6 +61,11 @@ class ImageStore:
     def __len__(self) -> int:
         return len(self._paths)
 
+    @property
+    def folder(self) -> Path:
+        """Where arrays are kept for other runs."""
+        return self._folder
+
     @cached_property
     def contents(self) -> list[bytes]:
         """A digest of each image's file, as it was when they were first asked for.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -33,6 +33,10 @@ class Inputs(Protocol):
 
     def take(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """(B, H, W, 3) uint8, or (B, F), of the samples at B indices; a copy."""
+
+
+Draw = Callable[[NDArray[np.int64], int], NDArray[Any]]
+"""The inputs of the samples at B indices, of several that are kept of each, drawn by the seed."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,19 @@ class _Order:
 class _Maker(Dataset[Batch | UserError]):
     """Makes the batch that an order names; it holds no state, so any worker may."""
 
-    def __init__(self, samples: Samples, learned: Targets, inputs: Inputs, augmentation: Augmentation | None) -> None:
+    def __init__(
+        self,
+        samples: Samples,
+        learned: Targets,
+        inputs: Inputs,
+        augmentation: Augmentation | None,
+        draw: Draw | None,
+    ) -> None:
         self.learned = learned
         self.weights = samples.weights
         self.inputs = inputs
         self.augmentation = augmentation
+        self.draw = draw
 
     def labelled_weights(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """(T,) the weight of the samples at these indices whose label is known."""
@@ -93,7 +105,7 @@ class _Maker(Dataset[Batch | UserError]):
         # OpenCV counts threads per process, and a batch is one worker's job.
         cv2.setNumThreads(0)
         try:
-            images: NDArray[Any] = self.inputs.take(order.indices)
+            images = self.inputs.take(order.indices) if self.draw is None else self.draw(order.indices, order.seed)
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
@@ -117,6 +129,7 @@ class Batches:
         batch_size: at most so many in a batch. The batches of an epoch differ by at most one sample in size: none is
             dropped, and no small rest disturbs the batch statistics.
         augmentation: None: images are not augmented, as features never are.
+        draw: makes the inputs instead, where several are kept of each sample; None: ``inputs`` are served.
         shuffle: whether every epoch has an order of its own.
         sampler: which samples a shuffled epoch serves; None: each of ``indices`` once.
         seed: of order and augmentation.
@@ -133,13 +146,14 @@ class Batches:
         batch_size: int,
         *,
         augmentation: Augmentation | None = None,
+        draw: Draw | None = None,
         shuffle: bool = False,
         sampler: SamplerSettings | None = None,
         seed: int = 0,
         workers: int = 0,
         pin: bool = False,
     ) -> None:
-        self._maker = _Maker(samples, learned, inputs, augmentation)
+        self._maker = _Maker(samples, learned, inputs, augmentation, draw)
         self._indices = indices
         self._draws = EpochDraws(samples.take(indices), sampler) if shuffle else None
         self._seed = seed

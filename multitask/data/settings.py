@@ -97,6 +97,16 @@ class AugmentSettings(Settings):
     ``alone``: they may, and nothing else of that family is done."""
     mix: MixSettings = MixSettings()
 
+    @property
+    def mixes(self) -> bool:
+        """Whether images of a batch may be mixed."""
+        return self.mix.mixup_prob + self.mix.cutmix_prob > 0
+
+    @property
+    def augments(self) -> bool:
+        """Whether any family may change an image."""
+        return self.strength * max(self.geometry, self.colour, self.noise, self.occlusion) > 0
+
 
 Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
 ImageSize = Annotated[

@@ -1,12 +1,13 @@
-"""Features of a frozen backbone, computed once, where no augmentation changes the images."""
+"""Features of a frozen backbone, computed once: of the plain images, and of augmented views that are drawn once."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,33 +18,51 @@ from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
 from multitask.errors import UserError
 from multitask.model.encoder import Encoder
+from multitask.model.feature_rows import FeatureRows
 from multitask.model.settings import BackboneSettings
-from multitask.utils.shared_arrays import kept
+from multitask.utils.shared_arrays import check_room, kept
 
-_VERSION = 1
+_VERSION = 2
 """Of how features are computed and kept; with another, those that were kept are not used any more."""
+Kept = NDArray[np.float32 | np.float16 | np.int16]
+"""(N, width) rows as of ``FeatureRows.pack``."""
 
 
 class Features:
-    """The pooled features of N images, served in the images' place.
+    """The features of N images in k views each, served in the images' place.
 
     Args:
-        values: (N, F) float32 or float16; or int16, the bits of bfloat16, which NumPy does not have.
+        views: k arrays of rows; the first is of the plain images, the others of augmented ones.
+        rows: what a row holds.
     """
 
-    def __init__(self, values: NDArray[np.float32 | np.float16 | np.int16]) -> None:
-        self._values = values
+    def __init__(self, views: Sequence[Kept], rows: FeatureRows) -> None:
+        self._views = views
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._views[0])
 
-    def take(self, indices: NDArray[np.int64]) -> NDArray[np.float32 | np.float16 | np.int16]:
-        """(B, F), the features of the images at B indices; a copy."""
-        return self._values[indices]
+    @property
+    def num_views(self) -> int:
+        """k."""
+        return len(self._views)
+
+    def take(self, indices: NDArray[np.int64]) -> Kept:
+        """(B, width), the rows of the plain images at B indices; a copy."""
+        return self._views[0][indices]
+
+    def draw(self, indices: NDArray[np.int64], seed: int) -> Kept:
+        """(B, width), a row of each of the images at B indices, of one of its views at random; a copy."""
+        which = np.random.default_rng(seed).integers(len(self._views), size=len(indices))
+        drawn = np.empty((len(indices), self.rows.width), self._views[0].dtype)
+        for number, view in enumerate(self._views):
+            drawn[which == number] = view[indices[which == number]]
+        return drawn
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(B, F) features of a batch in the type that the backbone computed them in."""
-        return images.view(torch.bfloat16) if images.dtype == torch.int16 else images
+        """(B, width) numbers of a batch of rows."""
+        return self.rows.numbers(images)
 
 
 def compute_features(
@@ -52,43 +71,58 @@ def compute_features(
     num_images: int,
     preprocessing: Preprocessing,
     autocast: torch.autocast,
+    rows: FeatureRows,
     path: Path,
     on_done: Callable[[int], None],
-) -> Features:
+) -> Kept:
     """The features of images, computed if they are not in the cache.
 
     Args:
         backbone: frozen whole, on its device.
-        batches: gives the images in order, of the size that they are trained in: how a matrix product is rounded
-            may depend on the number of its rows.
+        batches: gives the images in order. How a matrix product is rounded may depend on the number of its rows, so
+            a run on features is that from images to the bit where these are batches of the size that trains.
         num_images: N.
         preprocessing: the run's.
         autocast: the precision that the network computes in.
+        rows: what is kept of an image.
         path: the file of the cache, named by ``features_key``.
         on_done: called with the number of images done so far.
 
+    Returns:
+        (N, width), mapped from the file, which all processes that ask for it share; not to be written to.
+
     Raises:
-        UserError: an image cannot be read; a feature is NaN or infinite.
+        UserError: an image cannot be read; a feature is NaN or infinite, or beyond what it is to be kept in; the disk
+            has no room.
     """
     assert backbone.frozen
 
-    def make() -> Iterator[NDArray[np.float32 | np.float16 | np.int16]]:
+    def make() -> Iterator[Kept]:
         device = next(backbone.parameters()).device
         done = 0
         backbone.eval()
         for batch in batches():
             with torch.inference_mode(), autocast:
-                features = backbone(preprocessing.normalise(batch.images.to(device, non_blocking=True)))
-            if not bool(features.isfinite().all()):
-                raise UserError(
-                    f"model.backbone: frozen, it answers NaN or infinities in {str(features.dtype)[6:]}; set other "
-                    "model.backbone.weights, or training.precision: float32"
-                )
-            yield (features.view(torch.int16) if features.dtype == torch.bfloat16 else features).cpu().numpy()
+                encoded = backbone.forward_features(preprocessing.normalise(batch.images.to(device, non_blocking=True)))
+            found = rows.pack(encoded)
+            if not bool(rows.numbers(found).isfinite().all()):
+                raise UserError(_not_finite(encoded.pooled, rows))
+            if not done:
+                check_room(path, num_images * rows.width * found.element_size())
+            yield found.cpu().numpy()
             done += len(batch)
             on_done(done)
 
-    return Features(kept(path, num_images, make))
+    return kept(path, num_images, make)
+
+
+def _not_finite(pooled: Tensor, rows: FeatureRows) -> str:
+    if rows.half and bool(pooled.isfinite().all()):
+        return "model.backbone.features.storage: half: a feature is beyond float16 (65,504); use exact"
+    return (
+        f"model.backbone: frozen, it answers NaN or infinities in {str(pooled.dtype)[6:]}; set other "
+        "model.backbone.weights, or training.precision: fp32"
+    )
 
 
 def features_key(
@@ -98,6 +132,8 @@ def features_key(
     processor: str,
     dtype: torch.dtype,
     batch_size: int,
+    rows: FeatureRows,
+    view: Mapping[str, Any] | None = None,
 ) -> str:
     """A cache key of features: equal for the same features to the bit, and for no others.
 
@@ -108,16 +144,20 @@ def features_key(
         processor: the device and the number of threads, since others may round differently.
         dtype: in which it computes.
         batch_size: the number of images in a forward pass.
+        rows: what is kept of an image.
+        view: what an augmented view depends on, as JSON can hold it; None: the images are plain.
     """
     parts = {
         "version": _VERSION,
         "pixels": pixels,
-        "backbone": settings.model_dump(mode="json", exclude={"weights", "freeze", "mean", "std"}),
+        "backbone": settings.model_dump(mode="json", exclude={"weights", "freeze", "mean", "std", "features"}),
         "normalisation": settings.normalisation(),
         "state": state,
         "processor": processor,
         "dtype": str(dtype),
         "batch_size": batch_size,
+        "rows": repr(rows),
+        "view": view,
         "versions": [version(name) for name in ("torch", "timm")],
     }
     return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from multitask.labels import JOINT, LabelSpace
 from multitask.model.encoder import Encoded, Encoder, ParameterGroup
+from multitask.model.feature_rows import FeatureRows
 from multitask.model.heads import NetSettings
 from multitask.model.settings import TermSettings
 from multitask.model.vision_ops import timm
@@ -37,16 +38,18 @@ class Heads(nn.Module):
     Args:
         heads: by task; each ``Encoded`` images to (B, C_t) log-probabilities.
         joint: the joint term, where there is one: ``Encoded`` images and the heads' answers to (B, C).
+        rows: of the features that stand for images; None: they are the pooled ones, (B, F).
     """
 
-    def __init__(self, heads: ByTask, joint: nn.Module | None = None) -> None:
+    def __init__(self, heads: ByTask, joint: nn.Module | None = None, rows: FeatureRows | None = None) -> None:
         super().__init__()
         self.heads = heads
         self.joint = joint
+        self._rows = rows
 
     def forward_features(self, inputs: Tensor) -> Encoded:
-        """The features that the heads read, of (B, F) that were computed before."""
-        return Encoded(inputs)
+        """The features that the heads read, of (B, ...) rows that were computed before."""
+        return Encoded(inputs) if self._rows is None else self._rows.unpack(inputs)
 
     def forward_heads(self, encoded: Encoded) -> dict[str, Tensor]:
         """Log-probabilities: per head (B, C_t), and (B, C) ``joint`` where there is a joint term."""
@@ -119,9 +122,13 @@ class Network(Heads):
             *super().parameter_groups(weight_decay, layer_decay),
         ]
 
-    def after_backbone(self) -> Heads:
-        """The heads, these and no copies, as a network of features that the backbone computed before."""
-        return Heads(self.heads, self.joint)
+    def after_backbone(self, rows: FeatureRows | None = None) -> Heads:
+        """The heads, these and no copies, as a network of features that the backbone computed before.
+
+        Args:
+            rows: of those features; None: they are the pooled ones alone.
+        """
+        return Heads(self.heads, self.joint, rows)
 
     def fixed_state(self) -> dict[str, Tensor]:
         """The part of the state that training cannot change: that of a backbone which is frozen whole, else nothing."""

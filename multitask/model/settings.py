@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, mo
 from multitask.errors import nearest
 from multitask.labels import LabelSpace
 from multitask.model import timm_names
-from multitask.settings import Count, Float, PositiveFloat, Settings, Table, Width, resolve_path
+from multitask.settings import Count, Float, PositiveFloat, PositiveInt, Settings, Table, Width, resolve_path
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,6 +54,19 @@ def _keys(value: object) -> Iterator[str]:
             yield from _keys(item)
 
 
+class FeaturesSettings(Settings):
+    """The ``model.backbone.features`` section: what a frozen backbone makes of the images, kept on disk.
+
+    Single runs too then keep it, where ``data.cache_dir`` says.
+    """
+
+    views: Annotated[PositiveInt, Field(le=100)] = 1
+    """How many there are of each image: the plain one, which alone validates, and augmented ones. Training draws one
+    of them each epoch."""
+    storage: Literal["exact", "half"] = "exact"
+    """``half``: float16, in half of the space; scores then differ by rounding."""
+
+
 class BackboneSettings(Settings):
     """The ``model.backbone`` section."""
 
@@ -65,6 +78,9 @@ class BackboneSettings(Settings):
     freeze: Literal["none", "all"] | Annotated[Count, Field(le=1000)] = "none"
     """``all``, or how many stages from the input on, the stem being the first; a frozen stage also keeps its
     normalisation statistics."""
+    features: FeaturesSettings | None = None
+    """None: those of a backbone that is frozen whole are kept by studies and bake-offs alone, and where nothing is
+    augmented."""
     drop_path: Annotated[Float, Field(ge=0, lt=1)] | None = None
     """Stochastic depth; None: as timm builds the model."""
     mean: tuple[Float, Float, Float] | None = None
@@ -99,6 +115,8 @@ class BackboneSettings(Settings):
             raise ValueError(f"weights must be none, hub or a file; there is no file {self.weights}")
         if self.weights == "none" and self.freeze not in ("none", 0):
             raise ValueError(f"freeze: {self.freeze} would keep random weights; load weights or train all")
+        if self.features is not None and self.freeze in ("none", 0):
+            raise ValueError(f"features: would be ignored, since freeze is {self.freeze}; use all, or leave it out")
         return self
 
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

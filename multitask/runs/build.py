@@ -62,7 +62,7 @@ def build_trainer(config: Config, data: DataModule, network: Network, num_batche
     device = next(network.parameters()).device
     balancer = config.balancer.build(config.loss_weights())
     return Trainer(
-        network.after_backbone() if data.serves_features else network,
+        network if data.served_rows is None else network.after_backbone(data.served_rows),
         ByTask(build_losses(config.objective(), data.dataset.training_samples())).to(device),
         balancer.to(device),
         config.training,

@@ -20,9 +20,10 @@ from multitask.data.loading import Batches, num_workers
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, check_learnable
 from multitask.model.encoder import Encoder
+from multitask.model.feature_rows import FeatureRows
 from multitask.model.frozen_features import Features
 from multitask.progress import Progress
-from multitask.runs.frozen_features import can_stand_in, reused_features
+from multitask.runs.frozen_features import FeatureMaker, can_stand_in, computing_batch_size
 from multitask.training.device import resolve_precision
 from multitask.utils.seeds import derive
 
@@ -67,9 +68,9 @@ class DataModule:
         return Targets.of(samples, self.learned, self._joint)
 
     @property
-    def serves_features(self) -> bool:
-        """Whether batches hold features rather than images."""
-        return self._features is not None
+    def served_rows(self) -> FeatureRows | None:
+        """The rows of features that batches hold rather than images; None: they hold images."""
+        return None if self._features is None else self._features.rows
 
     @property
     def normaliser(self) -> Normaliser:
@@ -93,29 +94,30 @@ class DataModule:
         return describe(self.dataset, self.store.contents)
 
     def use_features(self, backbone: Encoder, progress: Progress) -> None:
-        """Puts pooled features in the images' place, if they can be reused and nothing can change them.
+        """Puts features in the images' place, if they can be kept for other runs and nothing can change them.
 
         Args:
             backbone: the run's, on its device.
             progress: notified of every step of the work.
 
         Raises:
-            UserError: an image cannot be read.
+            UserError: an image cannot be read; the config asks for features that cannot stand for the images.
         """
-        if self._reuse is None or not can_stand_in(backbone, self._augment, self._nets):
+        folder = self._reuse or (self.store.folder if self._model.features is not None else None)
+        if not can_stand_in(backbone, self._model, self._augment) or folder is None:
             return
         device = next(backbone.parameters()).device
         dtype = resolve_precision(self._precision, device)
-        self._features = reused_features(
-            backbone,
-            self._model,
-            self.store,
-            lambda: self.batches("all", progress, device),
-            self.batch_size,
-            dtype,
-            self._reuse,
-            progress,
-        )
+        size = computing_batch_size(self._model, self.batch_size, device)
+        maker = FeatureMaker(backbone, self._model, self.store, self._nets, size, dtype, folder, progress)
+        targets, indices, seed = self.targets(self.samples), self.dataset.indices("all"), derive(self._seed, "views")
+
+        def view(number: int) -> Batches:
+            augmentation = Augmentation(self._augment) if number else None
+            images, pin = self.store.images(progress), device.type == "cuda"
+            return Batches(self.samples, targets, images, indices, size, augmentation=augmentation, seed=seed, pin=pin)
+
+        self._features = maker.make(view, {"augment": self._augment.model_dump(mode="json"), "seed": seed})
 
     def batches(
         self,
@@ -130,16 +132,18 @@ class DataModule:
 
         To train they are shuffled and augmented, else they are as they are and in order.
         """
+        features = self._features
         return Batches(
             self.samples,
             self.targets(self.samples),
-            self.store.images(progress) if self._features is None else self._features,
+            self.store.images(progress) if features is None else features,
             self.dataset.indices(split) if indices is None else indices,
             self.batch_size,
-            augmentation=Augmentation(self._augment) if train else None,
+            augmentation=Augmentation(self._augment) if train and features is None else None,
+            draw=features.draw if train and features is not None and features.num_views > 1 else None,
             shuffle=train,
             sampler=self._data.sampler if indices is None else None,  # which a few images may not fit
             seed=derive(self._seed, "batches"),
-            workers=num_workers(self._data.workers, device) if train and self._features is None else 0,
+            workers=num_workers(self._data.workers, device) if train and features is None else 0,
             pin=device.type == "cuda",
         )

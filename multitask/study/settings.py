@@ -146,6 +146,16 @@ class Plan:
         self.base = base
         self.space = Space(settings.space, base)
         self._check_objectives()
+        self._check_features()
+
+    def _check_features(self) -> None:
+        features = self.base.model.backbone.features
+        path = next((path for path in self.space.entries if path.startswith("augment.")), None)
+        if features is not None and path is not None:
+            raise UserError(
+                f"space.{path}: is tuned, but model.backbone.features keeps {features.views} views of each image as "
+                "one augmentation draws them, for all trials; leave either out"
+            )
 
     def _check_objectives(self) -> None:
         if self.base.data.val_fraction == 0 and self.base.data.folds is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import io
 import os
+import shutil
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from multitask.utils.files import parts, remove_parts, replacing
+from multitask.errors import UserError
+from multitask.utils.files import parts, remove_parts, replacing, size_text
 
 _CHECKSUM_BYTES = 4
 
@@ -60,6 +62,17 @@ def kept(
     assert found is not None, f"{path} was changed as soon as it was written"
     assert len(found) == num_rows, f"{path} holds {len(found)} rows, not {num_rows}"
     return found
+
+
+def check_room(path: Path, num_bytes: int) -> None:
+    """Checks that the disk has room for a file of so many bytes in a folder that is there.
+
+    Raises:
+        UserError: it does not.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if num_bytes > free:
+        raise UserError(f"{path}: takes {size_text(num_bytes)}, but its disk has {size_text(free)} left")
 
 
 def _write(path: Path, num_rows: int, chunks: Iterator[NDArray[Any]]) -> None:

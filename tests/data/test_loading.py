@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
@@ -26,6 +27,7 @@ from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
 from multitask.data.targets import Targets
 from multitask.errors import UserError
+from multitask.model.feature_rows import FeatureRows
 from multitask.model.frozen_features import Features
 
 SIZE = (24, 18)
@@ -105,10 +107,27 @@ def test_features_are_served_in_the_images_place(samples: Samples, dtype: Any, w
     values = np.random.default_rng(0).normal(scale=100, size=(len(samples), 7)).astype(dtype)
     values.flags.writeable = False
     nothing = Augmentation(AugmentSettings(strength=0))
-    batches = make(samples, Features(values), shuffle=True, augmentation=nothing, workers=workers)
+    batches = make(samples, Features([values], FeatureRows(7)), shuffle=True, augmentation=nothing, workers=workers)
     for batch in batches.epoch(1):
         np.testing.assert_array_equal(batch.images.numpy(), values[batch.labels[:, 0].numpy()])
         assert batch.images.numpy().dtype == dtype
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_is_drawn_of_each_sample_depends_on_epoch_and_seed_alone(
+    samples: Samples, images: ImageCache, workers: int
+) -> None:
+    def drawn(epoch: int, seed: int = 3) -> list[float]:
+        def draw(indices: NDArray[np.int64], seed: int) -> NDArray[np.float64]:
+            return 10 * indices + np.random.default_rng(seed).integers(10, size=len(indices))
+
+        batches = make(samples, images, shuffle=True, seed=seed, draw=draw, workers=workers)
+        found = torch.cat([batch.images for batch in batches.epoch(epoch)])
+        assert sorted((found // 10).tolist()) == list(range(len(samples)))
+        return sorted(found.tolist())
+
+    assert drawn(1) == drawn(1)
+    assert len({tuple(drawn(1)), tuple(drawn(2)), tuple(drawn(1, seed=4))}) == 3
 
 
 @pytest.mark.parametrize("cache", ["memory", "none"])

@@ -1,30 +1,210 @@
-"""When features can stand in for images."""
+"""Features that stand for images: when they can, of any backbone, in several views, in half of the space."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
+from multitask.config import Config
+from multitask.data.augment import Augmentation
 from multitask.data.settings import AugmentSettings, MixSettings
-from multitask.model.heads import AttentionSettings, LinearSettings
+from multitask.errors import UserError
+from multitask.model.settings import BackboneSettings
+from multitask.progress import Progress
+from multitask.runs.build import build_network
+from multitask.runs.data_module import DataModule
 from multitask.runs.frozen_features import can_stand_in
+from multitask.runs.run import run
+from multitask.settings import validate
+from multitask.utils.seeds import derive
+from tests.runs.test_run import MakeConfig, StoppedError, assert_same_run, stop_after
+
+import timm  # isort: skip  (after multitask, which makes it importable)
 
 PLAIN = AugmentSettings(strength=0.0)
+CPU = torch.device("cpu")
+FAMILIES = ("test_efficientnet", "test_convnext", "test_vit", "test_resnet", "test_nfnet", "test_byobnet")
+MakeFrozen = Callable[..., Config]
+
+
+def kept(folder: Path) -> list[Path]:
+    return sorted(folder.glob("features-*.npy"))
+
+
+@pytest.fixture
+def frozen(tiny: MakeConfig, tmp_path: Path) -> MakeFrozen:
+    """Makes the config of a run on a frozen backbone of a name, whose features are kept in ``tmp_path/kept``."""
+
+    def make(changes: dict[str, Any] | None = None, name: str = "test_resnet") -> Config:
+        file = tmp_path / f"{name}.pth"
+        if not file.exists():
+            torch.manual_seed(0)
+            torch.save(timm.create_model(name, num_classes=0).state_dict(), file)
+        backbone = {"name": name, "weights": str(file), "freeze": "all"}
+        base = {"model.backbone": backbone, "augment.strength": 0, "data.cache_dir": str(tmp_path / "kept")}
+        return tiny({**base, "training.epochs": 1, **(changes or {})})
+
+    return make
 
 
 @pytest.mark.parametrize(
-    ("frozen", "augment", "nets", "expected"),
+    ("frozen", "augment", "expected"),
     [
-        (True, PLAIN, [LinearSettings()], True),
-        (False, PLAIN, [LinearSettings()], False),
-        (True, AugmentSettings(strength=0.1), [LinearSettings()], False),
-        (True, AugmentSettings(strength=0.0, mix=MixSettings(mixup_prob=0.1)), [LinearSettings()], False),
-        (True, PLAIN, [LinearSettings(), AttentionSettings()], False),
+        (True, PLAIN, True),
+        (False, PLAIN, False),
+        (True, AugmentSettings(strength=0.1), False),
+        (True, AugmentSettings(strength=0.0, mix=MixSettings(mixup_prob=0.1)), False),
     ],
 )
-def test_features_stand_in_where_nothing_changes_them_and_no_head_reads_more(
-    frozen: bool, augment: AugmentSettings, nets: list[Any], expected: bool
+def test_features_stand_in_where_nothing_changes_them(frozen: bool, augment: AugmentSettings, expected: bool) -> None:
+    settings = BackboneSettings(weights="none")
+    assert can_stand_in(SimpleNamespace(frozen=frozen), settings, augment) is expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_run_on_kept_maps_is_that_from_images_whatever_the_backbone(
+    name: str, frozen: MakeFrozen, tmp_path: Path
 ) -> None:
-    assert can_stand_in(SimpleNamespace(frozen=frozen), augment, nets) is expected  # type: ignore[arg-type]
+    size = {"test_vit": [32, 48], "test_convnext": [52, 64]}.get(name, [48, 64])
+    changes = {"heads.age.net": {"name": "attention", "width": 16}, "data.image_size": size}
+    config = frozen({**changes, "training.epochs": 2}, name)
+    run(config, tmp_path / "plain")
+    for each in ("first", "second"):
+        run(config, tmp_path / each, reuse=tmp_path / "reuse")
+        assert_same_run(tmp_path / "plain", tmp_path / each)
+    assert len(kept(tmp_path / "reuse")) == 1
+
+
+# --- kept because the config says so ------------------------------------------------------------------------------
+
+
+def test_a_single_run_keeps_what_it_is_told_to_keep(frozen: MakeFrozen, tmp_path: Path) -> None:
+    run(frozen(), tmp_path / "plain")
+    assert kept(tmp_path / "kept") == []
+    result = run(frozen({"model.backbone.features": {}}), tmp_path / "run")
+    assert len(kept(tmp_path / "kept")) == 1
+    other = run(frozen(), None, reuse=tmp_path / "reuse")
+    assert result.report is not None
+    assert other.report is not None
+    assert result.report.joint == other.report.joint
+
+
+def test_half_is_half_as_large(frozen: MakeFrozen, tmp_path: Path) -> None:
+    sizes = []
+    for number, storage in enumerate(("exact", "half")):
+        run(frozen({"model.backbone.features": {"storage": storage}, "heads.age.net": "attention"}))
+        assert len(kept(tmp_path / "kept")) == number + 1
+        sizes = sorted(path.stat().st_size for path in kept(tmp_path / "kept"))
+    assert 1.9 < sizes[1] / sizes[0] <= 2
+
+
+VIEWS = {"augment.strength": 0.5, "model.backbone.features": {"views": 3}}
+
+
+def test_views_are_those_of_augmented_images_and_the_plain_ones_are_served_to_validate(
+    frozen: MakeFrozen, tmp_path: Path
+) -> None:
+    config = frozen(VIEWS)
+    data, images = DataModule(config), DataModule(config)
+    network = build_network(config, CPU)
+    data.use_features(network.backbone, Progress())
+    features = data.normaliser
+    count = len(data.samples)
+
+    def encoded(pixels: Any) -> torch.Tensor:
+        with torch.inference_mode():
+            network.eval()
+            return network.backbone(images.preprocessing.normalise(torch.from_numpy(pixels)))  # type: ignore[no-any-return]
+
+    plain = images.store.images(Progress()).take(np.arange(count))
+    (val,) = {len(part) for part in (data.split.val,)}
+    served = torch.cat([batch.images for batch in data.batches("val", Progress(), CPU).epoch(0)])
+    assert served.shape[0] == val
+    torch.testing.assert_close(served, encoded(plain[data.split.val]))
+
+    every = torch.stack([torch.from_numpy(view.copy()) for view in features._views])  # type: ignore[union-attr]
+    assert every.shape[:2] == (3, count)
+    torch.testing.assert_close(every[0], encoded(plain))
+    assert not torch.allclose(every[1], every[0])
+    assert not torch.allclose(every[1], every[2])
+    rows = {tuple(row.tolist()) for row in every.flatten(0, 1)}
+    seen = [tuple(row.tolist()) for row in _training_rows(data, 1)]
+    assert len(seen) == len(data.split.train)
+    assert set(seen) <= rows
+    assert 0.1 < np.mean([row in {tuple(r.tolist()) for r in every[0]} for row in seen]) < 0.6
+    assert set(seen) != {tuple(row.tolist()) for row in _training_rows(data, 2)}
+    seed = derive(config.seed, "views")
+    batch = np.array_split(plain, -(-count // 16))[0]
+    one = Augmentation(config.augment)(batch, derive(seed, "augment", 1, 0))
+    torch.testing.assert_close(every[1][: len(one)], encoded(one))
+
+
+def _training_rows(data: DataModule, epoch: int) -> torch.Tensor:
+    return torch.cat([batch.images for batch in data.batches("train", Progress(), CPU, train=True).epoch(epoch)])
+
+
+def test_a_run_on_views_is_the_same_again_resumed_and_in_another_folder(frozen: MakeFrozen, tmp_path: Path) -> None:
+    config = frozen({**VIEWS, "training.epochs": 3, "heads.age.net": "attention"})
+    run(config, tmp_path / "one")
+    assert len(kept(tmp_path / "kept")) == 3
+    run(config, tmp_path / "other", reuse=tmp_path / "reuse")
+    assert_same_run(tmp_path / "one", tmp_path / "other")
+    with pytest.raises(StoppedError):
+        run(config, tmp_path / "parts", on_epoch=stop_after(1))
+    run(config, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "one", tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    ("changes", "files"),
+    [
+        ({"training.lr": 0.1, "training.batch_size": 7}, 3),
+        ({"model.backbone.features": {"views": 5}}, 5),
+        ({"augment.strength": 0.4}, 5),  # the plain ones are shared
+        ({"augment.flip": False}, 5),
+        ({"seed": 5}, 5),
+        ({"model.backbone.features": {"views": 3, "storage": "half"}}, 6),
+    ],
+    ids=str,
+)
+def test_views_are_shared_by_all_that_leave_them_as_they_are(
+    changes: dict[str, Any], files: int, frozen: MakeFrozen, tmp_path: Path
+) -> None:
+    run(frozen(VIEWS))
+    run(frozen({**VIEWS, **changes}))
+    assert len(kept(tmp_path / "kept")) == files
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"model.backbone.freeze": "none"}, r"model\.backbone\.features: would be ignored, since freeze is none"),
+        ({"augment.strength": 0.0}, r"model\.backbone\.features\.views: 3 views would be alike.*strength is 0"),
+        ({"augment.colour": 0.0, "augment.geometry": 0.0, "augment.noise": 0.0, "augment.occlusion": 0.0}, "be alike"),
+        ({"model.backbone.features": {}}, r"model\.backbone\.features: would keep plain images alone.*is 0\.5"),
+        ({"augment.mix.mixup_prob": 0.5}, r"augment\.mix: mixes images, which features that are kept"),
+        ({"model.backbone.features": {"views": 0}}, r"model\.backbone\.features\.views"),
+        ({"model.backbone.features": {"storage": "int8"}}, r"model\.backbone\.features\.storage"),
+    ],
+    ids=str,
+)
+def test_features_that_could_not_stand_for_images_are_refused(
+    changes: dict[str, Any], message: str, frozen: MakeFrozen
+) -> None:
+    with pytest.raises(UserError, match=message):
+        validate(Config, frozen({**VIEWS, **changes}).model_dump(mode="json"))
+
+
+def test_features_of_a_backbone_that_is_frozen_in_part_are_refused_before_a_folder_is_made(
+    frozen: MakeFrozen, tmp_path: Path
+) -> None:
+    config = frozen({"model.backbone.freeze": 2, "model.backbone.features": {}})
+    with pytest.raises(UserError, match=r"^model\.backbone\.features: would be ignored, since freeze: 2 leaves stages"):
+        run(config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

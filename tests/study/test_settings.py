@@ -204,6 +204,20 @@ class TestPlan:
             make_plan(LR, {"data.val_fraction": 0})
         assert make_plan(LR, {"data.val_fraction": 0.2, "data.folds": 3})
 
+    def test_augmentation_is_not_tuned_on_features_that_are_kept_of_one(
+        self, make_plan: MakePlan, tmp_path: Path
+    ) -> None:
+        weights = tmp_path / "weights.pth"
+        weights.touch()  # which a check does not read
+        kept = {"weights": str(weights), "freeze": "all", "features": {"views": 3}, "name": "test_resnet"}
+        space = {"augment.strength": {"low": 0.1, "high": 0.5}}
+        with pytest.raises(
+            UserError, match=r"^space\.augment\.strength: is tuned, but model\.backbone\.features keeps 3"
+        ):
+            make_plan(space, {"model.backbone": kept})
+        assert make_plan(LR, {"model.backbone": kept})
+        assert make_plan(space, {"model.backbone": {**kept, "features": None}})
+
     def test_the_space_is_checked(self, make_plan: MakePlan) -> None:
         with pytest.raises(UserError, match=r"^space\.training\.lrr: unknown key; did you mean "):
             make_plan({"training.lrr": {"low": 1, "high": 2}})

@@ -31,6 +31,7 @@ COMMANDS = {
     "evaluate": "Score a run on one of its splits.",
     "audit": "Find labels that are probably wrong, and train again on corrections.",
     "final": "Train the config of a run in folds on all groups.",
+    "pseudo": "Label unlabelled images with the heads that are sure, to train on them too.",
     "predict": "Answer new images with a run.",
     "explain": "Show where in images the evidence for a run's answers lies.",
     "export": "Write a run as one ONNX file, checked against it.",

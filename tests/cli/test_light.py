@@ -113,6 +113,8 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["compare", "nothere", "northere"],
         ["audit", "nothere"],
         ["audit", "nothere", "--apply"],
+        ["pseudo", "nothere", "--data", ".", "-o", "labels.csv"],
+        ["pseudo", "nothere", "--data", ".", "-o", "labels.csv", "--precision", "2"],
         ["cache", "nothere.yaml"],
         ["bench", "nothere.yaml"],
     ]

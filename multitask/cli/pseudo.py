@@ -1,0 +1,139 @@
+"""``multitask pseudo``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from multitask.cli.options import FilePath, extensions_option, quiet_option, run_argument
+
+if TYPE_CHECKING:
+    from multitask.pseudo.report_schema import PseudoReport
+
+
+@click.command()
+@run_argument
+@click.option(
+    "--data", required=True, help="The unlabelled images: a folder; or a table, a list or a pattern, as of predict."
+)
+@click.option("-o", "--output", type=FilePath, required=True, help="The table of labels to write, a .csv file.")
+@click.option(
+    "--precision", type=float, default=0.95, show_default=True, help="The share of each label that must be right."
+)
+@click.option(
+    "--certainty",
+    type=float,
+    default=0.9,
+    show_default=True,
+    help="The confidence with which it must be, over the groups that RUN did not train on.",
+)
+@click.option(
+    "--balance",
+    type=click.Choice(["prior", "none"]),
+    default="prior",
+    show_default=True,
+    help="prior: of each label at most its estimated share of the images, the surest first.",
+)
+@click.option("--weight", type=float, default=1.0, show_default=True, help="Of such an image in the loss.")
+@click.option("--config", type=FilePath, help="What is to be trained with the labels.  [default: RUN's own config]")
+@click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
+@click.option("--group-column", help="Of tables: the images' groups, judged as one where a task is a group's.")
+@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
+@click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
+@extensions_option
+@quiet_option
+def command(
+    run: Path,
+    data: str,
+    output: Path,
+    precision: float,
+    certainty: float,
+    balance: str,
+    weight: float,
+    config: Path | None,
+    path_column: str,
+    group_column: str | None,
+    groups_by_folder: bool,
+    device: str | None,
+    allow_extensions: bool,
+    quiet: bool,
+) -> None:
+    """Label images without labels, task by task, with the heads of RUN that are sure.
+
+    RUN was trained with --folds, or has groups that validate: on these the precision of each label is estimated. Beside
+    the table are written a report (.json) and a config (.yaml) that trains on the table too, as one of several sources.
+    """
+    from multitask.config import load_config
+    from multitask.pseudo.settings import PseudoSettings
+    from multitask.runs.config import read_run
+    from multitask.settings import validate
+
+    settings = validate(
+        PseudoSettings, {"precision": precision, "certainty": certainty, "balance": balance, "weight": weight}
+    )
+    read_run(run, allow_extensions=allow_extensions)
+    wanted = None if config is None else load_config(config, allow_extensions=allow_extensions)
+
+    # Only now: what follows takes seconds to import.
+    from multitask.inference.inputs import InputOptions
+    from multitask.pseudo.label import label_images
+    from multitask.reporting.progress import make_progress
+
+    progress = make_progress(quiet)
+    try:
+        report = label_images(
+            run,
+            data,
+            output,
+            settings,
+            options=InputOptions(path_column, group_column, groups_by_folder=groups_by_folder),
+            config=wanted,
+            device=device,
+            progress=progress,
+            allow_extensions=allow_extensions,
+        )
+    finally:
+        progress.close()
+    if not quiet:
+        _show(report, output)
+
+
+def _show(report: PseudoReport, output: Path) -> None:
+    """What each head labelled, how sure of it, and why nothing where nothing."""
+    from multitask.pseudo.label import config_path
+    from multitask.pseudo.report_schema import report_path
+    from multitask.reporting.console import make_table, out, say, score, show_paths
+
+    table = make_table(
+        f"labels at a precision of {report.precision:g}",
+        ["task", "label", "from", "precision", "at least", "prior", "images", "sure"],
+        left=2,
+    )
+    silent = []
+    for head in report.heads:
+        for place, row in enumerate(head.labels or head.group_labels):
+            prior = "-" if head.prior is None else f"{head.prior.prior[place]:.0%}"
+            table.add_row(
+                head.task,
+                row.label,
+                score(row.threshold),
+                score(row.precision),
+                score(row.precision_low),
+                prior,
+                f"{head.given[row.label]:,}",
+                f"{head.sure[row.label]:,}",
+            )
+            if row.why:
+                silent.append(f"{head.task} {row.label}: labels nothing: {row.why}")
+    out.print(table)
+    for line in silent:
+        say(line)
+    for why in [*(head.why_no_prior for head in report.heads), report.why_no_joint_prior]:
+        if why:
+            say(why)
+    own = f", {report.num_own:,} more are the run's own" if report.num_own else ""
+    unreadable = f", {report.num_unreadable:,} more could not be read" if report.num_unreadable else ""
+    say(f"{report.num_labelled:,} of {report.num_images:,} images have a label{own}{unreadable}")
+    show_paths({"labels": output, "report": report_path(output), "config": config_path(output)})

@@ -1,0 +1,259 @@
+"""Prior shift: the label prior of images without labels, where p(x | y) is that of the labelled ones and p(y) is not.
+
+Symbols: N images without labels, C labels, pi (C,) their prior, rho (C,) the prior in the probabilities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.errors import UserError
+from multitask.evaluation.intervals import interval
+from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.labels import MISSING
+from multitask.utils.records import Count, Interval, Number, Score
+
+MOST_CONDITION = 100.0
+"""Beyond it an error in a prediction's share is an error in the prior a hundred times as large."""
+NUM_RESAMPLES = 200
+_STEPS = 500
+_RESAMPLED_STEPS = 60
+_FLOOR = 1e-12
+_LEAST_PRIOR = 1e-4
+"""A label that EM finds nowhere may still be in the next image."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorEstimate:
+    """The label prior of images without labels, of a task or of the classes.
+
+    Attributes:
+        labels: their names.
+        prior: their estimated shares, by EM.
+        prior_ci: their 95% intervals, over resampled groups of the images without labels; what the network's own errors
+            would be in other groups is not in them.
+        by_confusion: the same shares by inverting the confusion matrix, an independent check.
+        trained: the prior that the probabilities contain.
+        condition: the condition number of the confusion matrix.
+        num_images: N.
+        num_groups: theirs.
+    """
+
+    labels: tuple[str, ...]
+    prior: tuple[Score, ...]
+    prior_ci: tuple[Interval, ...]
+    by_confusion: tuple[Score, ...]
+    trained: tuple[Score, ...]
+    condition: Number
+    num_images: Count
+    num_groups: Count
+
+    def log_ratio(self) -> FloatArray:
+        """(C,) log pi - log rho, which is added to log-probabilities under rho; 0 of a label that neither has."""
+        new, old = np.array(self.prior), np.array(self.trained)
+        found = np.log(np.maximum(new, _LEAST_PRIOR)) - np.log(np.maximum(old, _LEAST_PRIOR))
+        return np.where((new > 0) | (old > 0), found, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Calibrated probabilities of M images on which the network was not trained.
+
+    Attributes:
+        probs: (M, C), rows sum to 1.
+        labels: (M,) the right labels, ``MISSING`` where unknown; all of them, of images without labels.
+        groups: (M,) numbers, one for each group.
+    """
+
+    probs: FloatArray
+    labels: IntArray
+    groups: IntArray
+
+    def known(self) -> Answered:
+        """Those whose label is known."""
+        rows = self.labels != MISSING
+        return Answered(self.probs[rows], self.labels[rows], self.groups[rows])
+
+
+def estimate_prior(
+    labelled: Answered, unlabelled: Answered, names: tuple[str, ...], possible: NDArray[np.bool_], what: str, seed: int
+) -> PriorEstimate:
+    """The label prior of images without labels.
+
+    Args:
+        labelled: by a network that did not train on them.
+        unlabelled: N images.
+        names: of the labels.
+        possible: (C,) bool, the labels that can occur.
+        what: the task, as errors name it.
+        seed: of the intervals.
+
+    Raises:
+        UserError: it is not identifiable: a label never occurs among the labelled, or the confusion matrix is
+            near-singular, so that its predictions do not tell the labels apart.
+    """
+    known = labelled.known()
+    if not len(unlabelled.probs):
+        raise UserError(f"prior of {what}: there are no images to estimate it on")
+    _check_occur(known, names, possible, what)
+    chosen = np.flatnonzero(possible)
+    places = np.full(len(names), MISSING)
+    places[chosen] = np.arange(len(chosen))
+    probs, labels = _normalised(known.probs[:, chosen]), places[known.labels]
+    new = _normalised(unlabelled.probs[:, chosen])
+    condition = _check_told_apart(probs, labels, known.groups, what, seed)
+    # By what the network says, and not by the labels' counts: on the labelled images EM then stays where it began.
+    trained = probs.mean(axis=0)
+    prior = em_prior(new, trained)
+    draws = _resampled(new, trained, prior, unlabelled.groups, seed)
+    matrix = confusion(probs.argmax(axis=1), labels, len(chosen))
+    inverted = invert_confusion(matrix, np.bincount(new.argmax(axis=1), minlength=len(chosen)) / len(new))
+
+    def spread(values: FloatArray) -> tuple[float, ...]:
+        found = np.zeros(len(names))
+        found[chosen] = values
+        return tuple(map(float, np.clip(found, 0, 1)))
+
+    lows, highs = zip(*(interval(column) for column in draws.T), strict=True)
+    return PriorEstimate(
+        labels=names,
+        prior=spread(prior),
+        prior_ci=tuple(zip(spread(np.array(lows)), spread(np.array(highs)), strict=True)),
+        by_confusion=spread(inverted),
+        trained=spread(trained),
+        condition=condition,
+        num_images=len(new),
+        num_groups=len(np.unique(unlabelled.groups)),
+    )
+
+
+def em_prior(
+    probs: FloatArray,
+    trained: FloatArray,
+    weights: FloatArray | None = None,
+    start: FloatArray | None = None,
+    most_steps: int = _STEPS,
+) -> FloatArray:
+    """The prior of greatest likelihood, by EM: Saerens, Latinne and Decaestecker 2002, Neural Computation 14, eq. 2.9.
+
+    q_i(y) is proportional to p(y | x_i) pi(y) / rho(y), with p(y | x_i) the probability of label y given image i under
+    the prior rho, and pi(y) is the mean of q_i(y) over the images; from pi = rho on, until pi stays.
+
+    Args:
+        probs: (N, C) p.
+        trained: (C,) rho.
+        weights: (N,) how often each image counts; None: once.
+        start: (C,) the first pi; None: rho.
+        most_steps: at most so many.
+
+    Returns:
+        (C,) pi.
+
+    >>> probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.1, 0.9]])
+    >>> em_prior(probs, np.array([0.5, 0.5])).round(2)
+    array([0.79, 0.21])
+    """
+    ratios = probs / np.maximum(trained, _FLOOR)
+    shares = np.full(len(probs), 1 / len(probs)) if weights is None else weights / weights.sum()
+    first = trained if start is None else np.maximum(start, _FLOOR)
+    prior: FloatArray = first / first.sum()
+    for _ in range(most_steps):
+        likelihoods = ratios @ prior
+        new = prior * ((shares / np.maximum(likelihoods, _FLOOR)) @ ratios)
+        new /= new.sum()
+        moved = float(np.abs(new - prior).max())
+        prior = new
+        if moved < 1e-7:
+            break
+    return prior
+
+
+def confusion(predicted: IntArray, labels: IntArray, num_labels: int) -> FloatArray:
+    """(C, C) the share of each prediction (row) among the images of each label (column), of which each has some.
+
+    >>> confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
+    array([[1. , 0.5],
+           [0. , 0.5]])
+    """
+    counts = np.bincount(predicted * num_labels + labels, minlength=num_labels**2).reshape(num_labels, num_labels)
+    found: FloatArray = counts / counts.sum(axis=0)
+    return found
+
+
+def invert_confusion(matrix: FloatArray, predicted: FloatArray) -> FloatArray:
+    """The prior that explains the shares of predictions: Lipton, Wang and Smola 2018, https://arxiv.org/abs/1802.03916.
+
+    Args:
+        matrix: (C, C) as of ``confusion``.
+        predicted: (C,) the share of each prediction among the images without labels.
+
+    Returns:
+        (C,) the solution of ``matrix`` pi = ``predicted``, what is below 0 set to 0, with sum 1.
+
+    >>> invert_confusion(np.array([[0.9, 0.2], [0.1, 0.8]]), np.array([0.34, 0.66])).round(6)
+    array([0.2, 0.8])
+    """
+    solved = np.maximum(np.linalg.lstsq(matrix, predicted, rcond=None)[0], 0.0)
+    found: FloatArray = solved / max(solved.sum(), _FLOOR)
+    return found
+
+
+def _normalised(probs: FloatArray) -> FloatArray:
+    found: FloatArray = probs / np.maximum(probs.sum(axis=1, keepdims=True), _FLOOR)
+    return found
+
+
+def _check_occur(known: Answered, names: tuple[str, ...], possible: NDArray[np.bool_], what: str) -> None:
+    never = possible & (np.bincount(known.labels, minlength=len(names)) == 0)
+    if never.any():
+        first = names[int(np.argmax(never))]
+        more = f" (and {never.sum() - 1} more)" if never.sum() > 1 else ""
+        raise UserError(
+            f"prior of {what}: is not identifiable: {first!r}{more} never occurs among the {len(known.labels):,} "
+            "labelled images that the run's network answered without having trained on them"
+        )
+
+
+def _check_told_apart(probs: FloatArray, labels: IntArray, groups: IntArray, what: str, seed: int) -> float:
+    """The condition number of the confusion matrix; UserError where it may as well be singular.
+
+    Its least singular value must be beyond twice its standard error over resampled groups, or be no noise.
+    """
+    num = probs.shape[1]
+    predicted = probs.argmax(axis=1)
+    of_group = np.unique(groups, return_inverse=True)[1]
+    cells = np.zeros((of_group.max() + 1, num * num))
+    np.add.at(cells, (of_group, predicted * num + labels), 1.0)
+    singular = np.linalg.svd(confusion(predicted, labels, num), compute_uv=False)
+    condition = float(singular[0] / max(singular[-1], _FLOOR))
+    rng = np.random.default_rng(seed)
+    least = []
+    for _ in range(NUM_RESAMPLES):
+        drawn = (rng.multinomial(len(cells), np.full(len(cells), 1 / len(cells))) @ cells).reshape(num, num)
+        sums = drawn.sum(axis=0)
+        if (sums > 0).all():
+            least.append(np.linalg.svd(drawn / sums, compute_uv=False)[-1])
+    error = float(np.std(least)) if len(least) > 1 else 0.0
+    if condition > MOST_CONDITION or singular[-1] < 2 * error:
+        raise UserError(
+            f"prior of {what}: is not identifiable: the confusion matrix of its predictions is near-singular "
+            f"(condition number {condition:.3g}, least singular value {singular[-1]:.3f} with a standard error of "
+            f"{error:.3f}), so that many a prior explains them"
+        )
+    return condition
+
+
+def _resampled(probs: FloatArray, trained: FloatArray, prior: FloatArray, groups: IntArray, seed: int) -> FloatArray:
+    """(R, C) the priors of resampled groups."""
+    of_group = np.unique(groups, return_inverse=True)[1]
+    num = int(of_group.max()) + 1
+    rng = np.random.default_rng(seed)
+    start = np.maximum(prior, 1e-3)  # a prior of 0 stays 0
+    found = []
+    for _ in range(NUM_RESAMPLES):
+        drawn = rng.multinomial(num, np.full(num, 1 / num))[of_group].astype(float)
+        found.append(em_prior(probs, trained, drawn, start, _RESAMPLED_STEPS))
+    return np.stack(found)

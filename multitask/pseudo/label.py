@@ -1,0 +1,149 @@
+"""Labels of unlabelled images, from the heads of a run that are sure of them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.inference.inputs import InputOptions, NamedInputs
+from multitask.inference.predictor import Predictor
+from multitask.labels import JOINT, MISSING
+from multitask.progress import Progress
+from multitask.pseudo.labeller import Labeller
+from multitask.pseudo.report_schema import HeadReport, PseudoReport, report_path
+from multitask.pseudo.settings import PseudoSettings
+from multitask.pseudo.table import PseudoLabels, columns_of, read_rounds, root_of, with_pseudo_labels, write_table
+from multitask.pseudo.unlabelled import OwnImages, answer_unlabelled
+from multitask.runs.config import read_run
+from multitask.runs.out_of_fold import read_out_of_fold
+from multitask.utils.files import write_atomically
+from multitask.utils.records import record_to_json
+from multitask.utils.seeds import derive
+
+
+class NothingSureError(UserError):
+    """No head is sure of any label; nothing is written."""
+
+
+def label_images(
+    run: Path,
+    data: str | os.PathLike[str],
+    out: Path,
+    settings: PseudoSettings | None = None,
+    *,
+    options: InputOptions | None = None,
+    config: Config | None = None,
+    own: Config | None = None,
+    number: int = 1,
+    before: Path | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    allow_extensions: bool = False,
+) -> PseudoReport:
+    """Labels images with the heads of a run that are sure, and writes them as a further, partial source.
+
+    Three files: the table ``out``, which a ``table`` source reads; its report, ``.json`` beside; and a config,
+    ``.yaml`` beside, which trains on the table too and can be run as it is.
+
+    Args:
+        run: a run's folder, in folds or with groups that validated.
+        data: a folder of images; or a table, a list or a pattern of them, as of ``multitask predict``.
+        out: the table, a ``.csv`` file.
+        settings: what a head must be sure of; None: the defaults.
+        options: how ``data`` is read, as to where groups are named; None: each image is on its own.
+        config: what is to be trained with the labels; None: the run's own config.
+        own: the config whose images are left out of ``data``; None: the run's own.
+        number: of the round, from 1.
+        before: the table of the round before; a label that is the same there keeps its round. None: there is none.
+        device: where PyTorch computes; None: the run's own setting.
+        progress: notified of everything.
+        allow_extensions: whether code that the run's config names may run.
+
+    Returns:
+        What the report now holds.
+
+    Raises:
+        NothingSureError: no head is sure of any label.
+        UserError: the run has no predictions of groups that it did not train on; there is no image, or none but the
+            run's own; ``config`` is of another label space; a file cannot be written. Nothing is written then.
+    """
+    settings, progress = settings or PseudoSettings(), progress or Progress()
+    check_output(out)
+    trained = read_run(run, allow_extensions=allow_extensions)
+    known = read_out_of_fold(trained)
+    wanted = config or trained.config
+    inputs = NamedInputs([os.fspath(data)], options or InputOptions())
+    own_images = OwnImages(own or trained.config)
+    predictor = Predictor.load(run, device=device, allow_extensions=allow_extensions)
+    if inputs.has_groups and known.grouped is None:
+        progress.note("groups: no task of the run is per group, so that each image is judged by itself")
+    images = answer_unlabelled(predictor, inputs, own_images, progress)
+    heads = Labeller(known, images, settings, derive(trained.config.seed, "pseudo"))
+    labels, reports = heads.label()
+    if (labels == MISSING).all():
+        raise NothingSureError(_nothing_sure(run, reports, settings))
+    joint_prior, why = heads.prior(JOINT)
+    found = PseudoLabels.of(known.space, images.paths, images.groups, labels, images.probs(known.space), number)
+    if before is not None:
+        found = found.since(read_rounds(before))
+    report = PseudoReport(
+        run=trained.folder.name,
+        fingerprint=predictor.spec.fingerprint,
+        round=number,
+        tasks={task.name: task.classes for task in known.space.tasks},
+        given=found.tasks,
+        columns=columns_of(known.space),
+        root=root_of(out, found.paths),
+        precision=settings.precision,
+        certainty=settings.certainty,
+        balance=settings.balance,
+        weight=settings.weight,
+        num_images=len(images),
+        num_labelled=len(found),
+        num_own=images.num_own,
+        num_unreadable=images.num_unreadable,
+        heads=reports,
+        joint_prior=joint_prior,
+        why_no_joint_prior=why,
+    )
+    trains = with_pseudo_labels(wanted, out, report)
+    write_table(out, found, settings.weight, report.fingerprint)
+    write_atomically(config_path(out), trains.to_yaml())
+    write_atomically(report_path(out), record_to_json(report))
+    return report
+
+
+def config_path(table: Path) -> Path:
+    """The config beside a table, which trains on it too."""
+    return table.with_suffix(".yaml")
+
+
+def check_output(out: Path) -> None:
+    """Refuses a table that cannot be written.
+
+    Raises:
+        UserError: it is no ``.csv`` file, or its folder is not there or cannot be written to.
+    """
+    if out.suffix.lower() != ".csv":
+        raise UserError(f"{out}: the table of labels must end in .csv")
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file that ends in .csv")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}")
+    if not os.access(out.parent, os.W_OK):
+        raise UserError(f"{out}: the folder {out.parent} cannot be written to")
+
+
+def _nothing_sure(run: Path, heads: tuple[HeadReport, ...], settings: PseudoSettings) -> str:
+    rows = [(head.task, row) for head in heads for row in (*head.labels, *head.group_labels)]
+    if any(row.threshold is not None for _, row in rows):
+        return f"{run}: no head is sure of any of these images at a precision of {settings.precision:g}"
+    task, best = max(rows, key=lambda item: item[1].precision_low or 0.0)
+    low = best.precision_low
+    nearest = f" (the nearest is {task} {best.label}, of which {low:.3f} is)" if low else ""
+    return (
+        f"{run}: no head is sure enough: of no label a precision of {settings.precision:g} is proven{nearest}; ask for "
+        "less with --precision, or train on more groups"
+    )

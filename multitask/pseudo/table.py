@@ -1,0 +1,237 @@
+"""The table of pseudo-labels, which the ``table`` source reads, and the source of it in a config."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from multitask.config import Config
+from multitask.data.sources import SeveralSettings
+from multitask.errors import UserError
+from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.labels import MISSING, LabelSpace
+from multitask.pseudo.report_schema import PseudoReport, read_report
+from multitask.utils.files import csv_text, replacing
+
+LABELLED, PSEUDO = "labelled", "pseudo"
+"""The names of the sources: of the images whose labels are given, where they had none yet, and of the others."""
+
+_WEIGHT, _SPLIT = "weight", "split"
+_TRAIN = "train"
+
+
+@dataclass(frozen=True, eq=False)
+class PseudoLabels:
+    """The labels that were given to M of N images.
+
+    Attributes:
+        space: the label space.
+        paths: M absolute paths.
+        groups: (M,) the group of each; None: it is on its own.
+        labels: (M, T), ``MISSING`` where the head was not sure; of each image at least one is there.
+        probs: (M, T) the calibrated probability of each, NaN where there is none.
+        rounds: (M, T) the round in which the head first gave the image this label, 0 where there is none.
+    """
+
+    space: LabelSpace
+    paths: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    labels: IntArray
+    probs: FloatArray
+    rounds: IntArray
+
+    @classmethod
+    def of(
+        cls,
+        space: LabelSpace,
+        paths: Sequence[str],
+        groups: Sequence[str | None],
+        labels: IntArray,
+        probs: Mapping[str, FloatArray],
+        number: int,
+    ) -> PseudoLabels:
+        """Those of N images that have a label, all given in round ``number``.
+
+        Args:
+            space: the label space.
+            paths: N.
+            groups: N.
+            labels: (N, T), ``MISSING`` where the head was not sure.
+            probs: per task, (N, C_t).
+            number: of the round.
+        """
+        rows: list[int] = np.flatnonzero((labels != MISSING).any(axis=1)).tolist()
+        labels = labels[rows]
+        given = labels != MISSING
+        chosen = np.stack(
+            [probs[name][rows, np.maximum(labels[:, task], 0)] for task, name in enumerate(space.task_names)], axis=1
+        )
+        return cls(
+            space,
+            tuple(paths[row] for row in rows),
+            tuple(groups[row] for row in rows),
+            labels,
+            np.where(given, chosen, np.nan),
+            np.where(given, number, 0),
+        )
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def since(self, before: Mapping[str, Mapping[str, tuple[str, int]]]) -> PseudoLabels:
+        """The same labels, of which those that an earlier table gave too keep its rounds.
+
+        Args:
+            before: path -> task -> the label's cell and its round, as of ``read_rounds``.
+        """
+        rounds = self.rounds.copy()
+        for row, path in enumerate(self.paths):
+            for task, name in enumerate(self.space.task_names):
+                label = int(self.labels[row, task])
+                was = before.get(path, {}).get(name)
+                if was is not None and label != MISSING and was[0] == _cell(self.space, task, label):
+                    rounds[row, task] = was[1]
+        return replace(self, rounds=rounds)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """The tasks that have a label."""
+        given = (self.labels != MISSING).any(axis=0)
+        return tuple(name for name, some in zip(self.space.task_names, given, strict=True) if some)
+
+
+def root_of(table: Path, paths: Sequence[str]) -> str:
+    """The folder that the table and all images are in."""
+    return os.path.commonpath([os.path.dirname(os.path.abspath(table)), *map(os.path.dirname, paths)])
+
+
+def columns_of(space: LabelSpace) -> dict[str, str]:
+    """The columns of a table beside the tasks', by what they hold; none is a task's name."""
+    return {name: f"{name} of image" if name in space.task_names else name for name in ("path", _WEIGHT, _SPLIT)}
+
+
+def write_table(path: Path, found: PseudoLabels, weight: float, fingerprint: str) -> None:
+    """Writes the table: path, group, a column for each task, empty where its head is not sure, and where each is from.
+
+    A binned task's column holds the label's place, from 0, since the number behind it is not known.
+    """
+    space, columns = found.space, columns_of(found.space)
+    root = root_of(path, found.paths)
+    header = [columns["path"], "group", *space.task_names, columns[_WEIGHT], columns[_SPLIT]]
+    header += [f"p({name})" for name in space.task_names] + [f"round({name})" for name in space.task_names]
+    rows = []
+    for row, image in enumerate(found.paths):
+        given = found.labels[row] != MISSING
+        rows.append(
+            [
+                os.path.relpath(image, root),
+                os.path.relpath(image, root) if found.groups[row] is None else f"group {found.groups[row]}",
+                *(
+                    _cell(space, task, int(label)) if label != MISSING else ""
+                    for task, label in enumerate(found.labels[row])
+                ),
+                f"{weight:g}",
+                _TRAIN,
+                *(f"{prob:.6f}" if there else "" for prob, there in zip(found.probs[row], given, strict=True)),
+                *(str(number) if there else "" for number, there in zip(found.rounds[row], given, strict=True)),
+                fingerprint,
+            ]
+        )
+    with replacing(path) as file:
+        file.write(csv_text([*header, "run of labels"], rows).encode())
+
+
+def _cell(space: LabelSpace, task: int, label: int) -> str:
+    settings = space.tasks[task]
+    return str(label) if settings.kind == "binned" else settings.classes[label]
+
+
+def read_rounds(path: Path) -> dict[str, dict[str, tuple[str, int]]]:
+    """Path -> task -> the label's cell and its round, of a table of ``write_table``."""
+    report = read_report(path)
+    root = report.root
+    found: dict[str, dict[str, tuple[str, int]]] = {}
+    with path.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            found[os.path.join(root, row[report.columns["path"]])] = {
+                name: (row[name], int(row[f"round({name})"])) for name in report.tasks if row[name]
+            }
+    return found
+
+
+def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None = None) -> Config:
+    """A config that trains on a table of pseudo-labels too, as a source of its own that never validates.
+
+    The groups that validate stay those of the config: where it has one source, that becomes the target of several.
+
+    Args:
+        config: of the label space that the table's run has.
+        table: as ``write_table`` writes it.
+        report: the table's; None: it is read beside it.
+
+    Raises:
+        UserError: the report is missing or damaged, or the table's labels are of another label space.
+    """
+    report = report or read_report(table)
+    space = config.space()
+    _check_space(report, space, table)
+    _check_corrections(config)
+    source: dict[str, Any] = {
+        "name": "table",
+        "file": os.path.relpath(os.path.abspath(table), report.root),
+        "path": report.columns["path"],
+        "group": "group",
+        "weight": report.columns[_WEIGHT],
+        "split": report.columns[_SPLIT],
+        "splits": {"val": [], "test": []},
+        "links_outside": True,
+        "tasks": {
+            task.name: {"indices": True} for task in space.tasks if task.kind == "binned" and task.name in report.given
+        },
+    }
+    part = {"root": report.root, "source": source, "tasks": list(report.given)}
+    own = config.data.source
+    if isinstance(own, SeveralSettings):
+        several = own.model_dump(mode="json")
+        several["sources"][PSEUDO] = part
+        return config.with_changes({"data.source": several})
+    labelled = {"root": config.data.root, "source": own.model_dump(mode="json")}
+    several = {"name": "several", "target": LABELLED, "sources": {LABELLED: labelled, PSEUDO: part}}
+    return config.with_changes({"data.root": "", "data.source": several})
+
+
+def _check_space(report: PseudoReport, space: LabelSpace, table: Path) -> None:
+    wanted = {task.name: task.classes for task in space.tasks}
+    if report.tasks == wanted and list(report.tasks) == list(wanted):
+        return
+    for name in wanted:
+        if name not in report.tasks:
+            raise UserError(f"{table}: is of another label space: its run {report.run} has no task {name!r}")
+        if report.tasks[name] != wanted[name]:
+            raise UserError(
+                f"{table}: is of another label space: {name} has the classes {', '.join(report.tasks[name])} there and "
+                f"{', '.join(wanted[name])} in the config"
+            )
+    raise UserError(
+        f"{table}: is of another label space: its run {report.run} has the tasks {', '.join(report.tasks)} and the "
+        f"config {', '.join(wanted)}"
+    )
+
+
+def _check_corrections(config: Config) -> None:
+    """Corrections by path name images of one source otherwise than of several.
+
+    Raises:
+        UserError: there are such.
+    """
+    if config.data.corrections is not None and not isinstance(config.data.source, SeveralSettings):
+        raise UserError(
+            "data.corrections: name images by paths that begin with the source's name where there are several; write "
+            f"the source as several (its name {LABELLED!r}), and the corrections' paths with {LABELLED}/ before"
+        )

@@ -1,0 +1,167 @@
+"""The unlabelled images, answered by a run: those of the run itself are left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.config import Config
+from multitask.data.dataset import Dataset
+from multitask.errors import UserError
+from multitask.evaluation.calibration import marginals
+from multitask.evaluation.metrics import FloatArray
+from multitask.inference.inputs import NamedInputs
+from multitask.inference.predictor import Predictor
+from multitask.inference.stream import ImageInput, InputBatch
+from multitask.labels import LabelSpace
+from multitask.progress import Progress
+from multitask.utils.files import content_digest
+
+
+@dataclass(frozen=True, eq=False)
+class Unlabelled:
+    """N images without labels and their calibrated probabilities.
+
+    Attributes:
+        paths: N absolute paths.
+        groups: (N,) the group of each; None: it is on its own.
+        pooled: (N,) bool, whether it was answered as a member of a group.
+        class_probs: (N, C).
+        num_own: how many more are the run's own images, and were left out.
+        num_unreadable: how many more could not be read.
+    """
+
+    paths: tuple[str, ...]
+    groups: tuple[str | None, ...]
+    pooled: NDArray[np.bool_]
+    class_probs: FloatArray
+    num_own: int
+    num_unreadable: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def probs(self, space: LabelSpace) -> dict[str, FloatArray]:
+        """Per task, (N, C_t)."""
+        return marginals(self.class_probs, space)
+
+    def group_indices(self) -> NDArray[np.int64]:
+        """(N,) the groups as numbers; an image without a group is one."""
+        names = [path if group is None else f"/{group}" for path, group in zip(self.paths, self.groups, strict=True)]
+        return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
+
+
+class OwnImages:
+    """The images of a run: whoever trains, validates or tests has its label, or must have none.
+
+    Args:
+        config: the run's.
+
+    Raises:
+        UserError: its data is not where it was.
+    """
+
+    def __init__(self, config: Config) -> None:
+        config.data.check_roots("; whether unlabelled images are the run's own cannot be seen without its data")
+        samples = Dataset.read(config.data, config.space(), config.seed).samples
+        self._by_size: dict[int, list[Path]] = {}
+        for path in samples.paths():
+            try:
+                self._by_size.setdefault(os.stat(path).st_size, []).append(path)
+            except OSError:
+                continue
+        self._digests: dict[int, set[bytes]] = {}
+
+    def __contains__(self, path: Path) -> bool:
+        """Whether a file is one of them, or a copy of one: by its content, which is read where the size is the same."""
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            return False
+        if size not in self._by_size:
+            return False
+        if size not in self._digests:
+            self._digests[size] = {content_digest(own) for own in self._by_size[size]}
+        return content_digest(path) in self._digests[size]
+
+
+def answer_unlabelled(
+    predictor: Predictor, inputs: NamedInputs, own: OwnImages, progress: Progress, batch_size: int | None = None
+) -> Unlabelled:
+    """Answers images but those of the run itself.
+
+    Raises:
+        UserError: none is left, the run needs a box for each image, or the images have groups and no task is per group.
+    """
+    if predictor.needs_boxes:
+        raise UserError("data.crop.name: is box: images without labels have no boxes to crop to")
+    for note in inputs.notes:
+        progress.note(note)
+    counts = _Counts()
+    done = progress.answering(inputs.count)
+    grouped = inputs.has_groups and predictor.spec.grouping is not None
+    with closing(predictor.batches(_others(inputs, own, counts), batch_size)) as batches:
+        read = _counted(batches, counts, done)
+        answered = predictor.answer_groups(read) if grouped else (predictor.answer(batch) for batch in read)
+        parts = [
+            ([item for place, item in enumerate(batch.inputs) if place not in batch.errors], batch.predictions)
+            for batch in answered
+        ]
+    items = [item for some, _ in parts for item in some]
+    if not items:
+        raise UserError(_nothing_left(inputs, counts))
+    return Unlabelled(
+        tuple(os.path.abspath(str(item.image)) for item in items),
+        tuple(item.group for item in items),
+        np.array([grouped and item.group is not None for item in items], dtype=bool),
+        np.concatenate([predictions.class_probs for _, predictions in parts]),
+        counts.own,
+        counts.unreadable,
+    )
+
+
+@dataclass
+class _Counts:
+    own: int = 0
+    unreadable: int = 0
+
+
+def _others(inputs: Iterable[ImageInput], own: OwnImages, counts: _Counts) -> Iterator[ImageInput]:
+    """The images that are not the run's own, each file once."""
+    seen: set[str] = set()
+    for item in inputs:
+        assert isinstance(item.image, Path)
+        path = os.path.abspath(item.image)
+        if path in seen:
+            continue
+        seen.add(path)
+        if item.image in own:
+            counts.own += 1
+        else:
+            yield item
+
+
+def _counted(batches: Iterable[InputBatch], counts: _Counts, done: object) -> Iterator[InputBatch]:
+    assert callable(done)
+    num = 0
+    for batch in batches:
+        counts.unreadable += len(batch.errors)
+        yield batch
+        num += len(batch.inputs)
+        done(num)
+
+
+def _nothing_left(inputs: NamedInputs, counts: _Counts) -> str:
+    where = ", ".join(inputs.paths)
+    if counts.unreadable:
+        return f"{where}: no image can be read ({counts.unreadable:,} are damaged or no images)"
+    return (
+        f"{where}: all {counts.own:,} images are the run's own, whose labels are known or must stay unknown; name a "
+        "folder of images that it did not have"
+    )

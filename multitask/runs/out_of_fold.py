@@ -1,0 +1,104 @@
+"""Calibrated probabilities of the images that a run's network answered without having trained on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.errors import UserError
+from multitask.evaluation.calibration import labellings
+from multitask.evaluation.decode import LabelledOutputs, PoolingRule, Priors
+from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
+from multitask.evaluation.decode.expected import posteriors
+from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.temperature import fit_temperatures
+from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.prior_shift import Answered
+from multitask.labels import LabelSpace
+from multitask.runs.config import TrainedRun
+from multitask.runs.report import read_rules
+from multitask.utils.seeds import derive
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """What a run's network said of groups on which it was not trained.
+
+    Probabilities are cross-fitted: by temperatures, and a pooling, that were fitted on other groups.
+
+    Attributes:
+        space: the label space.
+        single: per task, and for ``joint``, of each image by itself.
+        grouped: likewise, of each image as a member of its group; None where no task is per group.
+    """
+
+    space: LabelSpace
+    single: dict[str, Answered]
+    grouped: dict[str, Answered] | None
+
+
+def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
+    """The predictions that a run left of the groups that validate, or, in folds, of all.
+
+    Raises:
+        UserError: nobody validated the run, fewer than two groups did, or its files are missing or damaged.
+    """
+    folder, config = trained
+    if config.data.val_fraction == 0 and config.data.folds is None and folder.num_folds is None:
+        raise UserError(
+            f"{folder.path}: has no predictions of groups that it did not train on (data.val_fraction is 0); train "
+            f"with `multitask train {folder.config} --folds 5 --out DIR`"
+        )
+    folder.read_report()
+    predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
+    known = predictions.known()
+    if num_folds(known) < 2:
+        raise UserError(
+            f"{folder.path}: fewer than two groups whose class is known validated it, which are too few to say how "
+            "sure its heads are; train in folds: `multitask train CONFIG --folds 5`"
+        )
+    kept = read_rules(folder, config.evaluation())
+    priors = None if kept is None else _priors(kept.shifts)
+    folds = deal(known, derive(config.seed, "out of fold"))
+    single = _answered(predictions, cross_fit_posteriors(known, priors, folds))
+    grouped = None
+    if kept is not None and kept.grouped is not None:
+        tasks = GroupTasks(predictions.space, kept.grouped.tasks)
+        found = _pooled_posteriors(known, kept.grouped.pooling, tasks, _priors(kept.grouped.shifts), folds)
+        grouped = _answered(predictions, found)
+    return OutOfFold(predictions.space, single, grouped)
+
+
+def _priors(shifts: dict[str, tuple[float, ...]]) -> Priors:
+    """Priors whose shifts are those that a run kept."""
+    natural = {name: np.array(values) for name, values in shifts.items()}
+    return Priors({name: np.zeros_like(values) for name, values in natural.items()}, natural)
+
+
+def _answered(predictions: Predictions, class_probs: FloatArray) -> dict[str, Answered]:
+    groups = predictions.group_indices()
+    found = labellings(class_probs, predictions.labels, predictions.space)
+    return {name: Answered(part.probs, part.labels, groups) for name, part in found.items()}
+
+
+def _pooled_posteriors(
+    known: LabelledOutputs, rule: PoolingRule, tasks: GroupTasks, priors: Priors, folds: IntArray
+) -> FloatArray:
+    """(N, C) as ``cross_fit_posteriors``, with a pooling of the kind of ``rule`` before, fitted likewise."""
+    shifts = priors.shifts(tuple(known.outputs.tables()))
+    found = np.empty((len(known), known.space.num_classes))
+    for fold in np.unique(folds):
+        inside: NDArray[np.bool_] = folds == fold
+        others, held_out = known.take(np.flatnonzero(~inside)), known.take(np.flatnonzero(inside))
+        fitted = type(rule).fit(others, tasks)
+        temperatures = fit_temperatures(_pooled(fitted, others, tasks), priors)
+        found[inside] = posteriors(_pooled(fitted, held_out, tasks).outputs, temperatures, shifts).T
+    return found
+
+
+def _pooled(rule: PoolingRule, known: LabelledOutputs, tasks: GroupTasks) -> LabelledOutputs:
+    groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
+    return replace(known, outputs=pool(rule, known.outputs, tasks, groups))

@@ -1,0 +1,73 @@
+"""``multitask pseudo`` from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitask.config import Config
+from multitask.data.synthetic import draw_set
+from multitask.runs.cross_validation import run_folds
+
+Call = Callable[..., Any]
+QUICK = {"data.val_fraction": 0.2, "training.epochs": 1, "training.schedule.warmup_epochs": 0}
+LENIENT = ("--precision", 0.2, "--certainty", 0.5)
+
+
+@pytest.fixture(scope="module")
+def folded(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("folded") / "run"
+    run_folds(tiny(QUICK), 2, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unlabelled") / "set"
+    draw_set(folder, people=3, seed=7)
+    return folder / "train" / "images"
+
+
+def test_labels_report_and_config(call: Call, folded: Path, unlabelled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "labels.csv"
+    done = call("pseudo", folded, "--data", unlabelled, "-o", out, *LENIENT)
+    assert done.code == 0, done.err
+    assert "labels at a precision of 0.2" in done.out
+    assert "of 21 images have a label" in done.out
+    for name in ("labels.csv", "labels.json", "labels.yaml"):
+        assert (tmp_path / name).is_file()
+        assert str(tmp_path / name) in done.out
+    assert call("config", tmp_path / "labels.yaml").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("--precision", 1), ("precision", "less than 1")),
+        (("--precision", 0), ("precision", "greater than 0")),
+        (("--precision", 1.5), ("precision", "less than 1")),
+        (("--certainty", 0.2), ("certainty",)),
+        (("--weight", -1), ("weight",)),
+        (("--config", "nowhere.yaml"), ("nowhere.yaml",)),
+        (("--group-column", "who"), ("--group-column", "ignored")),
+        ((), ("no head is sure enough", "--precision")),
+    ],
+)
+def test_mistakes_are_one_line(
+    call: Call, folded: Path, unlabelled: Path, tmp_path: Path, words: tuple[Any, ...], parts: tuple[str, ...]
+) -> None:
+    line = call("pseudo", folded, "--data", unlabelled, "-o", tmp_path / "labels.csv", *words).refusal()
+    for part in parts:
+        assert part in line
+    assert not any(tmp_path.iterdir())
+
+
+def test_no_run_and_no_images_are_one_line(call: Call, folded: Path, drawn: Path, tmp_path: Path) -> None:
+    assert "no run folder" in call("pseudo", tmp_path, "--data", tmp_path, "-o", tmp_path / "l.csv").refusal()
+    assert str(tmp_path) in call("pseudo", folded, "--data", tmp_path, "-o", tmp_path / "l.csv").refusal()
+    line = call("pseudo", folded, "--data", drawn / "train", "-o", tmp_path / "l.csv").refusal()
+    assert "the run's own" in line
+    assert not any(tmp_path.iterdir())

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from multitask.data.empty_cells import EmptyCells
 from multitask.data.image_facts import ImageFacts
 from multitask.data.per_group import per_group_tasks
@@ -23,6 +25,7 @@ from multitask.evaluation.promise_scores import selective_scores, set_scores
 from multitask.evaluation.report_schema import ClassDistribution, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
+from multitask.labels import MISSING
 from multitask.losses.objective import Objective
 from multitask.progress import EpochRecord, best_epoch
 from multitask.runs.build_losses import prior_shifts
@@ -35,7 +38,8 @@ from multitask.utils.seeds import derive
 
 def decode_priors(objective: Objective, samples: Samples) -> Priors:
     """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
-    natural = frequencies(Targets.of(samples, objective.learned, joint=False).labels, objective.learned)
+    labels = Targets.of(samples, objective.learned, joint=False).labels
+    natural = frequencies(np.maximum(labels, MISSING), objective.learned)  # of a flat head, by whole classes alone
     shifts = prior_shifts(objective, samples)
     return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
 

@@ -241,6 +241,21 @@ def test_only_some_groups_train_and_the_others_are_written_down_as_unused(tiny: 
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("target", ["whole", None])
+def test_a_flat_head_learns_from_a_source_that_labels_some_tasks(
+    tiny: MakeConfig, tmp_path: Path, target: str | None
+) -> None:
+    part: dict[str, Any] = {"root": tiny().data.root, "source": {"name": "competition"}}
+    source = {"name": "several", "sources": {"whole": part, "some": {**part, "tasks": ["age"]}}, "target": target}
+    changes = {"model.sharing.name": "flat", "training.epochs": 1, "data.source": source, "data.root": ""}
+    report = run(tiny(changes), tmp_path / "run").report
+    assert report.joint is not None
+    assert (tmp_path / "run" / "decode.json").is_file()
+    trained = TrainedRun(RunFolder(tmp_path / "run"), tiny(changes))
+    assert evaluate(trained, "val", Progress()).joint == report.joint
+    assert evaluate(trained, "train", Progress()).tasks["age"].macro_f1 is not None
+
+
 @pytest.mark.parametrize("sharing", ["shared", "flat"])
 @pytest.mark.parametrize("weights", ["inverse_frequency", "effective_number"])
 def test_held_out_cells_do_not_train_and_are_reported(

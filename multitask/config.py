@@ -131,6 +131,11 @@ class Config(Settings):
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
             raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
+        if self.data.val_fraction == 0 and self.data.folds is None and self.training.keep.name == "lower_bound":
+            raise ValueError(
+                "training.keep.name: lower_bound needs groups that validate, but data.val_fraction is 0; last and mean "
+                "do not"
+            )
         if self.data.held_out:
             space, unseen = self.space(), self.unseen()
             check_labels_left(
@@ -213,10 +218,19 @@ class Config(Settings):
             self.decode,
             joint_term,
             self.unseen(),
-            self.training.monitor,
+            self.training.monitor if self.training.monitors else None,
             self.model.backbone.name,
             self.model.sharing.name,
+            self._kept(),
         )
+
+    def _kept(self) -> str | None:
+        """By which rule weights are kept; None: those who validate pick the best epoch."""
+        keep, picks = self.training.keep, self.data.pick_fraction
+        if keep.name == "best" and not picks:
+            return None
+        share = f", picked by {picks:g} of the groups that train" if keep.asks and picks else ""
+        return keep.in_words(self.training.monitor) + share
 
     def loss_weights(self) -> dict[str, float]:
         """Every loss and what it counts: the heads', and the joint term's where there is one."""

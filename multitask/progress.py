@@ -73,11 +73,13 @@ class ValidationScores:
         loss: mean negative log-likelihood of the class.
         joint: of the decoded classes.
         tasks: per task, of its most probable label.
+        bound: the monitored score less its standard error, of a loss plus it; None: nothing asks for it.
     """
 
     loss: Number | None = None
     joint: LabelScores | None = None
     tasks: dict[str, LabelScores] | None = None
+    bound: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
     @property
     def joint_macro_f1(self) -> float | None:
@@ -101,6 +103,7 @@ class EpochRecord:
         train: what training gave.
         val: what validation gave; None where nothing validates.
         best: whether it is the best so far.
+        kept: whether its weights are kept, as long as no later epoch's are; None: where it is the best.
     """
 
     epoch: Annotated[int, Field(ge=1, le=10**9)]
@@ -110,11 +113,22 @@ class EpochRecord:
     train: TrainingScores | None = None
     val: ValidationScores | None = None
     best: bool
+    kept: bool | None = field(default=None, metadata=ONLY_IF_KNOWN)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the weights in the best checkpoint were those of this epoch after it."""
+        return self.best if self.kept is None else self.kept
 
 
 def best_epoch(history: Sequence[EpochRecord]) -> int | None:
     """The number of the best epoch; None: there is none."""
     return max((row.epoch for row in history if row.best), default=None)
+
+
+def kept_epoch(history: Sequence[EpochRecord]) -> int | None:
+    """The number of the epoch whose weights are kept: the best one, but where ``training.keep`` says another."""
+    return max((row.epoch for row in history if row.is_kept), default=None)
 
 
 class Progress:

@@ -235,6 +235,26 @@ class TestImpossible:
                 "training.patience: needs groups that validate, but data.val_fraction is 0",
             ),
             (
+                {"training.keep.name": "lower_bound", "data.val_fraction": 0},
+                "training.keep.name: lower_bound needs groups that validate, but data.val_fraction is 0; last and mean",
+            ),
+            (
+                {"training.keep": {"name": "last", "epochs": 2}},
+                "training.keep.epochs: 2 would be ignored, since name is last",
+            ),
+            (
+                {"training.keep": {"name": "mean", "epochs": 21}},
+                "training.keep.epochs must be at most epochs (20), found 21",
+            ),
+            (
+                {"training.keep.name": "last", "training.monitor": "joint.loss"},
+                "training.monitor: joint.loss would be ignored, since keep.name is last and patience is not set",
+            ),
+            (
+                {"data.pick_fraction": 0.2, "data.val_fraction": 0},
+                "data.pick_fraction: 0.2 would keep groups from training though none validates",
+            ),
+            (
                 {"decode.name": "class_bias", "data.val_fraction": 0},
                 "decode.name: 'class_bias' needs groups that validate, but data.val_fraction is 0",
             ),

@@ -19,6 +19,8 @@ from multitask.data.splits import Split, split_samples
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 
+_VERBS = {"val": "validate", "pick": "pick the epoch"}
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -60,10 +62,15 @@ class Dataset:
         return cls(samples, split, samples.labels != given.labels[kept], record)
 
     def indices(self, split: str) -> NDArray[np.int64]:
-        """The samples of ``train``, ``val``, ``test`` or ``all``."""
+        """The samples of ``train``, ``val``, ``test``, ``pick`` or ``all``."""
         if split == "all":
             return np.arange(len(self.samples))
-        return {"train": self.split.train, "val": self.split.val, "test": self.split.test}[split]
+        return {
+            "train": self.split.train,
+            "val": self.split.val,
+            "test": self.split.test,
+            "pick": self.split.pick,
+        }[split]
 
     def training_samples(self) -> Samples:
         """The samples that train."""
@@ -85,26 +92,30 @@ class Dataset:
         """The classes without images."""
         return empty_cells(self.samples, self.split)
 
-    def check_scored(self, metric: str, key: str) -> None:
+    def check_scored(self, metric: str, key: str, split: str = "val", how: str = "") -> None:
         """Checks that a score of those who validate, if there are any, can be known.
 
         Args:
             metric: as ``joint.macro_f1``.
             key: the setting that names it.
+            split: whose score it is, ``val`` or ``pick``.
+            how: another way to go on, added to the line.
 
         Raises:
             UserError: no sample that validates has the label.
         """
-        if not len(self.split.val):
+        indices = self.indices(split)
+        if not len(indices):
             return
-        val = self.samples.take(self.split.val)
+        val = self.samples.take(indices)
         names = val.space.task_names
         labels = {f"tasks.{task}": column for task, column in zip(names, val.labels.T, strict=True)}
         scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
         if (labels.get(scored, val.classes) == MISSING).all():
             other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
             raise UserError(
-                f"{key}: {metric} is unknown: none of the {len(val)} images that validate has "
+                f"{key}: {metric} is unknown: none of the {len(val)} images that {_VERBS[split]} has "
                 + ("all its labels" if scored == "joint" else "that label")
                 + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
+                + how
             )

@@ -131,8 +131,12 @@ class DataSettings(Settings):
     """The number of folds that the groups are dealt into; fold ``fold`` validates, in place of ``val_fraction``."""
     fold: Annotated[Count, Field(le=999)] = 0
     """Which of the folds validates, from 0."""
+    pick_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.0
+    """The share of the groups that would train which picks the epoch (``training.keep``, ``patience``), so that those
+    who validate only answer and flatter no rule of picking; 0: those who validate pick too."""
     train_groups: PositiveInt | None = None
-    """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger."""
+    """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger.
+    Those that pick are out of these."""
     held_out: tuple[Cell, ...] = ()
     """Cells whose images validate but never train, written as in ``labels.impossible``."""
     split_seed: Seed | None = None
@@ -194,6 +198,11 @@ class DataSettings(Settings):
                 raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
             if self.val_fraction != type(self).model_fields["val_fraction"].default:
                 raise ValueError(f"val_fraction: {self.val_fraction} would be ignored beside folds: {self.folds}")
+        elif self.val_fraction == 0 and self.pick_fraction and not self.source.says_sides:
+            raise ValueError(
+                f"pick_fraction: {self.pick_fraction:g} would keep groups from training though none validates, since "
+                "val_fraction is 0; set val_fraction instead"
+            )
         elif self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None:
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self

@@ -25,15 +25,23 @@ class Split:
         train: indices into the samples, ascending.
         val: likewise; may be empty.
         test: likewise; those that neither train nor pick anything.
+        pick: likewise; those that pick the epoch, so that those who validate do not. Empty: those do.
     """
 
     train: NDArray[np.int64]
     val: NDArray[np.int64]
     test: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    pick: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     def parts(self) -> dict[str, NDArray[np.int64]]:
-        """The parts by name; ``test`` only where there is one."""
-        return {"train": self.train, "val": self.val, **({"test": self.test} if len(self.test) else {})}
+        """The parts by name; ``test`` and ``pick`` only where there are any."""
+        others = {name: part for name, part in (("test", self.test), ("pick", self.pick)) if len(part)}
+        return {"train": self.train, "val": self.val, **others}
+
+    @property
+    def picks(self) -> str:
+        """The name of the part that picks the epoch."""
+        return "pick" if len(self.pick) else "val"
 
     def names(self, num: int, other: str) -> NDArray[np.object_]:
         """(N,) the part of each of ``num`` samples; ``other`` where it is in none."""
@@ -97,6 +105,10 @@ def split_samples(
         counted = None if validates is None else validates[kept]
         relabelled = replace(samples, labels=given.labels[kept])
         split = limit_groups(relabelled, split, settings.train_groups, seed, counted)
+    if settings.pick_fraction:
+        split = pick_groups(
+            samples, split, settings.pick_fraction, seed, None if validates is None else validates[kept]
+        )
     return split
 
 
@@ -227,6 +239,35 @@ def limit_groups(
     chosen = names[order[np.sort(first)[:num_groups]]]
     others = np.setdiff1d(split.train, limited)
     return replace(split, train=np.union1d(limited[np.isin(names, chosen)], others))
+
+
+def pick_groups(
+    samples: Samples, split: Split, pick_fraction: float, seed: int, counted: NDArray[np.bool_] | None = None
+) -> Split:
+    """The split with a share of the groups that would train picking the epoch instead; those that validate stay.
+
+    Args:
+        samples: N samples.
+        split: theirs.
+        pick_fraction: the share.
+        seed: of the dealing.
+        counted: (N,) bool, the samples whose groups may pick; None: all.
+
+    Raises:
+        UserError: there are too few groups for both.
+    """
+    able = split.train if counted is None else split.train[counted[split.train]]
+    dealt = assign_groups(samples.take(able), (1 - pick_fraction, pick_fraction), derive(seed, "pick"))
+    pick = able[dealt == 1]
+    # Images of the same groups from a source that only trains leave training too.
+    picking = np.isin(samples.groups.astype(str), samples.groups[pick].astype(str))
+    train = split.train[~picking[split.train]]
+    if not len(pick) or not (dealt == 0).any():
+        raise UserError(
+            f"data.pick_fraction: {pick_fraction:g} of the {samples.take(able).num_groups} groups that train leaves "
+            f"none to {'train' if len(pick) else 'pick'}"
+        )
+    return _asserted(samples, replace(split, train=train, pick=pick))
 
 
 def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

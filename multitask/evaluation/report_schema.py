@@ -141,9 +141,10 @@ class TrainingFacts:
 
     Attributes:
         num_folds: left out of the report of a run that is not in folds.
-        best_epoch: from 1; None where nothing validated, and in folds.
+        best_epoch: that whose weights were kept, from 1; None where nothing validated, and in folds.
         num_epochs: that were trained.
         monitor: the score by which the best epoch was chosen.
+        kept: by which rule weights were kept; left out where those who validate chose the best epoch.
         seconds: of training.
         seed: the config's.
         backbone: its timm name.
@@ -156,6 +157,7 @@ class TrainingFacts:
     best_epoch: Count | None
     num_epochs: Count
     monitor: str | None = None
+    kept: str | None = field(default=None, metadata=ONLY_IF_KNOWN)
     seconds: Number
     seed: int | None = None
     backbone: str | None = None

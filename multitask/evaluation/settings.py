@@ -23,9 +23,10 @@ class EvaluationSettings:
         decode: the decode rule.
         joint_term: whether the network's ``joint`` output says more than its heads.
         unseen: (C,) bool, the classes that are held out of training.
-        monitor: the score that the best epoch is picked by.
+        monitor: the score that the best epoch is picked by; None: none is.
         backbone: its name.
         sharing: the name of the way in which the tasks share the network.
+        kept: by which rule an epoch's weights were kept; None: by ``monitor``, by those who validate.
     """
 
     space: LabelSpace
@@ -34,9 +35,10 @@ class EvaluationSettings:
     decode: DecodeSettings
     joint_term: bool
     unseen: NDArray[np.bool_]
-    monitor: str
+    monitor: str | None
     backbone: str
     sharing: str
+    kept: str | None = None
 
     @property
     def learned(self) -> LabelSpace:

@@ -232,6 +232,7 @@ def write_ensemble_report(
             best_epoch=None,  # each fold has its own
             num_epochs=sum(training.num_epochs for training in trainings),
             monitor=settings.monitor,
+            kept=settings.kept,
             seconds=math.fsum(training.seconds for training in trainings),
             seed=settings.seed,
             backbone=settings.backbone,

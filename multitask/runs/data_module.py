@@ -58,7 +58,9 @@ class DataModule:
         self.samples, self.split = self.dataset.samples, self.dataset.split
         train = self.dataset.training_samples()
         check_learnable(train, self.targets(train), self.learned, config.loss_weights())
-        self.dataset.check_scored(config.training.monitor, "training.monitor")
+        if config.training.monitors:
+            how = "" if config.training.patience else ", or set training.keep.name to last or mean"
+            self.dataset.check_scored(config.training.monitor, "training.monitor", self.split.picks, how)
         self.preprocessing = config.data.preprocessing(self._model.normalisation())
         self.store = ImageStore(config.data, self.samples, self.preprocessing, reuse)
         self._features: Features | None = None

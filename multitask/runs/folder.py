@@ -12,7 +12,7 @@ from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
 from multitask.evaluation.report_overview import ReportOverview, RunOverview
 from multitask.evaluation.report_schema import RunReport
-from multitask.progress import EpochRecord, best_epoch
+from multitask.progress import EpochRecord, kept_epoch
 from multitask.runs.records import Environment, Failure, RunEnvironment
 from multitask.utils.files import held, is_part, remove_all_parts, write_atomically
 from multitask.utils.records import parse_record, read_record, read_text, record_to_json, require
@@ -232,8 +232,8 @@ def overview(run: RunFolder, parent: Path) -> RunOverview:
 
 def _overview(run: RunFolder, name: str) -> RunOverview:
     history = run.read_history()
-    best = best_epoch(history)
-    epochs = f"{len(history)}, best {best}" if best else str(len(history))
+    kept = kept_epoch(history)
+    epochs = f"{len(history)}, best {kept}" if kept else str(len(history))
     if run.num_folds is not None:
         done = sum(run.fold(index).report().is_file() for index in range(run.num_folds))
         epochs = f"{done} of {run.num_folds} folds"

@@ -27,7 +27,7 @@ from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
 from multitask.labels import MISSING
 from multitask.losses.objective import Objective
-from multitask.progress import EpochRecord, best_epoch
+from multitask.progress import EpochRecord, kept_epoch
 from multitask.runs.build_losses import prior_shifts
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
@@ -112,9 +112,10 @@ def training_facts(folder: RunFolder, settings: EvaluationSettings, history: Seq
     """How the network of a run came about."""
     began = folder.read_environment("num_parameters", "device")
     return TrainingFacts(
-        best_epoch=best_epoch(history),
+        best_epoch=kept_epoch(history),
         num_epochs=len(history),
         monitor=settings.monitor,
+        kept=settings.kept,
         seconds=math.fsum(row.seconds or 0.0 for row in history),
         seed=settings.seed,
         backbone=settings.backbone,

@@ -8,7 +8,7 @@ from typing import Any
 from multitask.config import Config
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
-from multitask.progress import EpochRecord, Progress, best_epoch
+from multitask.progress import EpochRecord, Progress, kept_epoch
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.runs.records import Environment
@@ -116,7 +116,7 @@ def check_best(folder: RunFolder, history: Sequence[EpochRecord]) -> None:
     Raises:
         UserError: they are of another epoch, or damaged.
     """
-    best = best_epoch(history)
+    best = kept_epoch(history)
     found = load_checkpoint(folder.best).get("epoch")
     if found not in (best, len(history) + 1):
         raise UserError(f"{folder.best}: is of epoch {found}, but the best epoch of {folder.last} is {best}")

@@ -117,21 +117,26 @@ def run(
             folder.write_history(trainer.history)
 
         settings = config.evaluation()
-        validation = None
-        if len(data.split.val):
+        bound_of = config.training.monitor if config.training.keep.name == "lower_bound" else None
+
+        def scored(split: str) -> Validation | None:
+            if not len(indices := data.dataset.indices(split)):
+                return None
             classifier = Classifier(trainer.network, data.normaliser, device, settings)
-            samples = data.samples.take(data.split.val)
-            validation = Validation(classifier, samples, data.batches("val", progress, device))
+            return Validation(classifier, data.samples.take(indices), data.batches(split, progress, device), bound_of)
+
+        validation = scored(data.split.picks)
         progress.training(len(trainer.history) + 1, config.training.epochs, train.num_batches, data.space.task_names)
         _fit(trainer, train, validation, folder, on_epoch, progress)
         report = None
-        if validation is not None:
-            predictions = validation.best
-            if predictions is None:  # the best epoch was before the run was resumed
+        answers = validation if data.split.picks == "val" else scored("val")
+        if answers is not None:
+            predictions = answers.best
+            if predictions is None:  # the best epoch was before the run was resumed, or others picked it
                 load_weights(network, folder.best)
                 trainer.network.eval()  # the same, or its heads
                 with trainer.autocast():
-                    predictions = validation.predict(trainer.network)
+                    predictions = answers.predict(trainer.network)
             images = data.image_facts("val", progress)
             report = write_report(folder, "val", predictions, settings, data, trainer.history, images)
         elif on_folds is not None:
@@ -162,7 +167,7 @@ def _fit(
     """Trains, with the history in the folder after every epoch; where it diverges, the folder says why."""
 
     def after_epoch(record: EpochRecord) -> None:
-        if validation is not None and record.best:
+        if validation is not None and record.is_kept:
             validation.keep()
         folder.write_history(trainer.history)
         if on_epoch is not None:

@@ -15,21 +15,25 @@ def lookup(scores: Any, metric: str) -> float:
     return float(value_at(scores, metric))
 
 
-def is_best(history: Sequence[EpochRecord], val: ValidationScores | None, monitor: str) -> bool:
+def is_best(
+    history: Sequence[EpochRecord], val: ValidationScores | None, monitor: str, score_at: str | None = None
+) -> bool:
     """Whether an epoch is better than all before it.
 
     Args:
         history: the records of those before.
         val: the epoch's validation scores; None where nothing validates: every epoch is then the best yet.
         monitor: the score that decides; a loss is the better the lower it is.
+        score_at: where the number that decides stands instead, as ``bound``.
     """
     if val is None:
         return True
     sign = -1.0 if monitor.endswith("loss") else 1.0
-    score = lookup(val, monitor)
+    place = score_at or monitor
+    score = lookup(val, place)
     if math.isnan(score):
         return not history
-    earlier = (lookup(row.val, monitor) for row in history)
+    earlier = (lookup(row.val, place) for row in history)
     return all(sign * score > sign * other for other in earlier if not math.isnan(other))
 
 

@@ -29,6 +29,7 @@ from multitask.training.history import is_best, out_of_patience
 from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import TrainingState
+from multitask.training.weight_mean import WeightMean
 from multitask.utils.seeds import derive
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
@@ -102,11 +103,19 @@ class Trainer:
         self.ema: ModelEmaV3 | None = None
         if settings.ema:
             self.ema = ModelEmaV3(network, decay=settings.ema.decay, use_warmup=settings.ema.warmup)
+        self.mean: WeightMean | None = None
+        if settings.keep.averaged:
+            self.mean = WeightMean(network, settings.keep.averaged, self.fixed)
         self.history: list[EpochRecord] = []
 
     @property
     def evaluated(self) -> nn.Module:
         """The weights that are validated and kept: the average where there is one."""
+        return self.mean.module if self.mean else self._averaged
+
+    @property
+    def _averaged(self) -> nn.Module:
+        """The weights after the last step: their exponential average where there is one."""
         return self.ema.module if self.ema else self.network
 
     def autocast(self) -> torch.autocast:
@@ -239,7 +248,7 @@ class Trainer:
         """Trains from the epoch after the last finished one to the end, or until patience is out.
 
         After every epoch ``folder`` holds ``last.safetensors`` (everything that changes) and ``best.safetensors`` (the
-        weights of the best epoch, whole; without validation, of the last one).
+        weights that ``training.keep`` says, whole; without validation, of the last epoch).
 
         Args:
             batches: the training samples.
@@ -258,16 +267,20 @@ class Trainer:
             if out_of_patience(self.history, self.settings.patience):
                 break
             trained = self.train_epoch(epoch, batches, progress)
-            self._divergence.weights(epoch, self.evaluated, self.network)
+            self._divergence.weights(epoch, self._averaged, self.network)
+            if self.mean:
+                self.mean.add(self._averaged)
             scores: ValidationScores | None = None
             if validate is not None:
                 self.evaluated.eval()
                 with torch.inference_mode(), self.autocast(), self._divergence.answers(epoch):
                     scores = validate(self.evaluated)
-            best = is_best(self.history, scores, self.settings.monitor)
-            record = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best)
+            keep = self.settings.keep
+            best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
+            kept = None if keep.asks else True
+            record = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)
             self.history.append(record)
-            if record.best:
+            if record.is_kept:
                 weights = {**self.fixed, **self.evaluated.state_dict()}
                 save_checkpoint(folder / "best.safetensors", {"epoch": epoch, "network": weights})
             save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))
@@ -279,7 +292,7 @@ class Trainer:
 
     def _state(self) -> TrainingState:
         average = self.ema.module if self.ema else None
-        return TrainingState(self.network, average, self.balancer, self.optimizer, self.scaler, self.fixed)
+        return TrainingState(self.network, average, self.balancer, self.optimizer, self.scaler, self.fixed, self.mean)
 
     def resume(self, path: Path) -> None:
         """Takes up a checkpoint that ``fit`` left.

@@ -178,6 +178,47 @@ class EMASettings(Settings):
     """Whether the average forgets faster at first, while the weights still move far."""
 
 
+class KeepSettings(Settings):
+    """The ``training.keep`` section: which epoch's weights a run keeps."""
+
+    name: Literal["best", "lower_bound", "last", "mean"] = "best"
+    """best: of the epoch with the best ``monitor``; lower_bound: the best after its standard error over groups is taken
+    off; last: of the last epoch; mean: the mean of the weights after each of the last ``epochs``, which is what each
+    epoch validates. The last two ask nobody who validates."""
+    epochs: Annotated[PositiveInt, Field(le=1000)] | None = None
+    """Of the mean; None: 3."""
+
+    @model_validator(mode="after")
+    def _check(self) -> KeepSettings:
+        if self.epochs is not None and self.name != "mean":
+            raise ValueError(f"epochs: {self.epochs} would be ignored, since name is {self.name}, not mean")
+        return self
+
+    @property
+    def asks(self) -> bool:
+        """Whether scores of those who validate decide."""
+        return self.name in ("best", "lower_bound")
+
+    @property
+    def score_at(self) -> str | None:
+        """Where an epoch's scores hold the number that decides; None: at ``monitor``."""
+        return "bound" if self.name == "lower_bound" else None
+
+    @property
+    def averaged(self) -> int | None:
+        """The number of epochs whose weights are averaged; None: none are."""
+        return (self.epochs or 3) if self.name == "mean" else None
+
+    def in_words(self, monitor: str) -> str:
+        """What is kept, by which rule."""
+        return {
+            "best": f"best {monitor}",
+            "lower_bound": f"best {monitor} within a standard error",
+            "last": "last epoch",
+            "mean": f"mean of the last {self.averaged} epochs",
+        }[self.name]
+
+
 class TrainingSettings(Settings):
     """The ``training`` section."""
 
@@ -199,6 +240,7 @@ class TrainingSettings(Settings):
     """Epochs without a better score after which training stops; None: never."""
     monitor: str = "joint.macro_f1"
     """The score that picks the best epoch, as in ``metrics.jsonl`` below ``val``; losses are better when lower."""
+    keep: KeepSettings = KeepSettings()
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:
@@ -206,4 +248,15 @@ class TrainingSettings(Settings):
             raise ValueError(
                 f"schedule.warmup_epochs must be less than epochs, found {self.schedule.warmup_epochs} of {self.epochs}"
             )
+        if not self.monitors and self.monitor != type(self).model_fields["monitor"].default:
+            raise ValueError(
+                f"monitor: {self.monitor} would be ignored, since keep.name is {self.keep.name} and patience is not set"
+            )
+        if (self.keep.averaged or 0) > self.epochs:
+            raise ValueError(f"keep.epochs must be at most epochs ({self.epochs}), found {self.keep.averaged}")
         return self
+
+    @property
+    def monitors(self) -> bool:
+        """Whether ``monitor`` decides anything: which epoch is kept, or when training stops."""
+        return self.keep.asks or self.patience is not None

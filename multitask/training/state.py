@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from multitask.errors import UserError
-from multitask.progress import EpochRecord, best_epoch
+from multitask.progress import EpochRecord, kept_epoch
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.settings import TrainingSettings
+from multitask.training.weight_mean import WeightMean
 from multitask.utils.records import from_data, to_data, value_at
 
 
@@ -29,6 +30,7 @@ class TrainingState:
         optimizer: the optimiser of network and balancer.
         scaler: that of the loss.
         fixed: the names of the network's weights and buffers that cannot change, which no state holds.
+        mean: that of the last epochs' weights; None: there is none.
     """
 
     network: nn.Module
@@ -37,6 +39,7 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     fixed: Collection[str]
+    mean: WeightMean | None = None
 
     def dump(self, history: Sequence[EpochRecord]) -> dict[str, Any]:
         """The state after the epochs of ``history``, as it goes into a checkpoint."""
@@ -47,6 +50,7 @@ class TrainingState:
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
             "history": to_data(history),
+            **({} if self.mean is None else {"mean": self.mean.state()}),
         }
 
     def load(self, path: Path, settings: TrainingSettings) -> list[EpochRecord]:
@@ -60,6 +64,10 @@ class TrainingState:
             self._restore(self.network, state["network"])
             if self.average is not None:
                 self._restore(self.average, state["ema"])
+            if self.mean is not None:
+                for epoch in state["mean"]:
+                    check_state(self._changing(self.network), epoch)
+                self.mean.load(state["mean"])
             check_state(dict(self.balancer.state_dict()), state["balancer"])
             self.balancer.load_state_dict(state["balancer"])
             options = [dict(group) for group in self.optimizer.param_groups]
@@ -169,6 +177,6 @@ def check_history(history: Any, settings: TrainingSettings) -> list[EpochRecord]
             raise ValueError(f"epoch {record.epoch} of its history is damaged")
         if record.val is not None and value_at(record.val, settings.monitor) is None:
             raise ValueError(f"epoch {record.epoch} of its history lacks {settings.monitor}")
-    if best_epoch(records) is None:
+    if kept_epoch(records) is None:
         raise ValueError("no epoch of its history is the best")
     return records

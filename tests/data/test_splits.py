@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from multitask.data.samples import SIDES, Samples
-from multitask.data.splits import Split, among, fold, hold_out, limit_groups, told
+from multitask.data.splits import Split, among, fold, hold_out, limit_groups, pick_groups, told
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from tests.data.made_samples import SPACE, people, tables
@@ -189,6 +189,35 @@ class TestLimitGroups:
         samples = people(5)
         with pytest.raises(UserError, match=r"^data\.train_groups: 6 were asked for, but there are 5 to train$"):
             limit_groups(samples, everybody(samples), 6, 0)
+
+
+class TestPickGroups:
+    def test_groups_are_taken_from_those_that_train_and_from_no_others(self) -> None:
+        samples = people(60)
+        split = hold_out(samples, 0.3, 0)
+        picked = pick_groups(samples, split, 0.25, 0)
+        assert picked.val is split.val
+        assert np.union1d(picked.train, picked.pick).tolist() == split.train.tolist()
+        assert not set(samples.groups[picked.train]) & set(samples.groups[picked.pick])
+        share = samples.take(picked.pick).num_groups / samples.take(split.train).num_groups
+        assert share == pytest.approx(0.25, abs=0.05)
+        assert picked.picks == "pick"
+        assert split.picks == "val"
+        assert set(picked.names(len(samples), "unused")) == {"train", "val", "pick"}
+
+    def test_only_counted_groups_pick_and_their_other_images_do_not_train(self) -> None:
+        samples = people(20)
+        counted = np.arange(len(samples)) % 2 == 0
+        picked = pick_groups(samples, everybody(samples), 0.3, 0, counted)
+        assert counted[picked.pick].all()
+        assert not set(samples.groups[picked.train]) & set(samples.groups[picked.pick])
+        assert (~counted[picked.train]).any()
+
+    @pytest.mark.parametrize(("fraction", "side"), [(0.01, "pick"), (0.99, "train")])
+    def test_an_empty_side_is_refused(self, fraction: float, side: str) -> None:
+        samples = people(3)
+        with pytest.raises(UserError, match=rf"^data\.pick_fraction: .* of the 3 groups .* none to {side}$"):
+            pick_groups(samples, everybody(samples), fraction, 0)
 
 
 class TestTold:

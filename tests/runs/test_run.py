@@ -310,6 +310,38 @@ def test_mistake_found_before_training_leaves_no_folder(tiny: MakeConfig, tmp_pa
     assert not (tmp_path / "run").exists()
 
 
+def test_those_who_pick_are_scored_after_each_epoch_and_those_who_validate_are_reported(
+    tiny: MakeConfig, tmp_path: Path
+) -> None:
+    result = run(tiny({"data.pick_fraction": 0.3}), tmp_path / "run")
+    rows = [line.rsplit(",", 2) for line in (tmp_path / "run/split.csv").read_text().splitlines()[1:]]
+    sides = {side: {group for _, group, where in rows if where == side} for side in ("train", "val", "pick")}
+    assert all(sides.values())
+    assert not sides["pick"] & (sides["train"] | sides["val"])
+    answered = {line.split(",")[1] for line in (tmp_path / "run/predictions-val.csv").read_text().splitlines()[1:]}
+    assert answered == sides["val"]
+    assert result.report is not None
+    assert result.report.training.kept == "best joint.macro_f1, picked by 0.3 of the groups that train"
+    again = evaluate(TrainedRun(result.folder, tiny({"data.pick_fraction": 0.3})), "val", Progress())
+    assert again.joint == result.report.joint
+    best = result.report.training.best_epoch
+    assert load_checkpoint(result.folder.best)["epoch"] == best
+
+
+@pytest.mark.parametrize(("name", "words"), [("last", "last epoch"), ("mean", "mean of the last 2 epochs")])
+def test_the_report_says_what_was_kept(name: str, words: str, tiny: MakeConfig, tmp_path: Path) -> None:
+    keep = {"name": name, **({"epochs": 2} if name == "mean" else {})}
+    result = run(tiny({"training.keep": keep}), tmp_path / "run")
+    assert result.report is not None
+    assert (result.report.training.kept, result.report.training.monitor) == (words, None)
+    assert result.report.training.best_epoch == 2
+    assert result.history[-1].val is not None
+    assert result.report.joint.macro_f1 == pytest.approx(result.history[-1].val.joint_macro_f1)
+    without = run(tiny({"training.keep": keep, "data.val_fraction": 0}), tmp_path / "without")
+    assert without.report is None
+    assert load_checkpoint(without.folder.best)["epoch"] == 2
+
+
 # --- going on ---------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +365,13 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "heads.age.net": {"name": "coral", "dropout": 0.2},
         "joint": {},
     },
+    "mean of the last epochs, picking groups": {
+        "training.ema": {"decay": 0.9},
+        "training.keep": {"name": "mean", "epochs": 2},
+        "data.pick_fraction": 0.3,
+    },
+    "lower bound": {"training.keep.name": "lower_bound", "training.patience": 2},
+    "mean, frozen stages": {"model.backbone.freeze": 2, "training.keep": {"name": "mean", "epochs": 2}},
     "branch for each task": {"model.sharing": {"name": "branch", "at": "layer1"}, "heads.age.net": "corn"},
     "frozen stages, layer decay, flat": {
         "model.backbone.freeze": 2,

@@ -384,3 +384,40 @@ def test_checkpoint_of_another_training_is_refused(other: str, changes: dict[str
     with pytest.raises(UserError, match=r"last\.safetensors: does not belong to this config: ") as caught:
         different.resume(tmp_path / "last.safetensors")
     assert "\n" not in str(caught.value)
+
+
+# --- which weights are kept -------------------------------------------------------------------------------------
+
+
+def test_the_last_epoch_is_kept_and_patience_still_watches_the_score(tmp_path: Path) -> None:
+    history = run_scripted(tmp_path, (0.5, 0.4, 0.3, 0.9), keep={"name": "last"}, patience=2)
+    assert [row.best for row in history] == [True, False, False]
+    assert load_checkpoint(tmp_path / "best.safetensors")["epoch"] == 3
+
+
+def test_the_lower_bound_decides_in_the_scores_place(tmp_path: Path) -> None:
+    trainer, batches = build(epochs=3, keep={"name": "lower_bound"})
+    bounds = iter((0.2, 0.4, 0.3))
+    trainer.fit(batches, lambda _: {"joint": {"macro_f1": 0.5}, "bound": next(bounds)}, tmp_path)
+    assert load_checkpoint(tmp_path / "best.safetensors")["epoch"] == 2
+
+
+@pytest.mark.parametrize("ema", [None, {"decay": 0.5}])
+def test_the_mean_of_the_last_epochs_is_validated_and_kept(ema: dict[str, float] | None, tmp_path: Path) -> None:
+    trainer, batches = build(epochs=3, keep={"name": "mean", "epochs": 2}, ema=ema)
+    after: list[dict[str, torch.Tensor]] = []
+    validated: list[dict[str, torch.Tensor]] = []
+
+    def validate_(network: nn.Module) -> dict[str, Any]:
+        source = trainer.ema.module if trainer.ema else trainer.network
+        for states, module in ((after, source), (validated, network)):
+            states.append({name: value.clone() for name, value in module.state_dict().items()})
+        return {"joint": {"macro_f1": 0.5}}
+
+    trainer.fit(batches, validate_, tmp_path)
+    mean = {
+        name: (after[1][name].double() + value.double()).div(2).to(value.dtype) if value.is_floating_point() else value
+        for name, value in after[2].items()
+    }
+    assert_close(validated[2], mean, 0.0)
+    assert_close(load_checkpoint(tmp_path / "best.safetensors")["network"], mean, 0.0)

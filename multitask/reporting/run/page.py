@@ -45,6 +45,7 @@ _TRAINING_FACTS = {
     "num_epochs": "Epochs",
     "best_epoch": "Best epoch",
     "monitor": "Best by",
+    "kept": "Kept",
     "seconds": "Time",
 }
 

@@ -102,6 +102,11 @@ class Config(Settings):
         except UserError as error:
             raise UserError(f"data.source.{error}") from None
         names = self.learned_space().task_names
+        for source, weights in self.data.loss_weights().items():
+            for name in weights:
+                if name not in (losses := (*names, *([JOINT] if self.joint is not None else []))):
+                    key = f"data.source.sources.{source}.weights.{name}"
+                    raise ValueError(f"{key}: there is no such loss{nearest(name, losses)}")
         self.model.sharing.check(self.learned_space())
         for name in self.heads:
             if name not in names:
@@ -160,12 +165,13 @@ class Config(Settings):
                 "augment.mix: mixes images, which features that are kept (model.backbone.features) cannot follow; "
                 "set mixup_prob and cutmix_prob to 0"
             )
-        if features.views == 1 and self.augment.augments:
+        augments = any(one.augments for one in (self.augment, *self.data.augmented(self.augment).values()))
+        if features.views == 1 and augments:
             raise ValueError(
                 f"model.backbone.features: would keep plain images alone, but augment.strength is "
                 f"{self.augment.strength:g}; set views to 2 or more, or the strength to 0"
             )
-        if features.views > 1 and not self.augment.augments:
+        if features.views > 1 and not augments:
             raise ValueError(
                 f"model.backbone.features.views: {features.views} views would be alike, since nothing is augmented "
                 f"(augment.strength is {self.augment.strength:g}); use 1, or augment"

@@ -68,7 +68,9 @@ def apply_corrections(
     new = config.with_changes({"data.corrections": _with_file(own, copy, file)})
     kept = out.applied / "kept"
     assert folder.num_folds is not None
-    if config.model.backbone.freeze == "all" and not changes_images(config.augment):
+    if config.model.backbone.freeze == "all" and not any(
+        changes_images(augment) for augment in (config.augment, *config.data.augmented(config.augment).values())
+    ):
         kept.mkdir(exist_ok=True)  # what a frozen backbone makes of the images is the same in every fold
     run_folds(
         new,

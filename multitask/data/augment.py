@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import cv2
 
 from multitask.data.images import Pixels
 from multitask.data.settings import AugmentSettings
+from multitask.utils.seeds import derive
 
 _FILL = cv2.BORDER_REFLECT_101
 
@@ -95,25 +96,45 @@ class Augmentation:
 
     Args:
         settings: families and strength.
+        own: by source, where its images are augmented otherwise.
     """
 
-    def __init__(self, settings: AugmentSettings) -> None:
+    def __init__(self, settings: AugmentSettings, own: Mapping[str, AugmentSettings] | None = None) -> None:
+        self._own = {name: Augmentation(of_source) for name, of_source in (own or {}).items()}
         cv2.setNumThreads(0)  # a batch is one thread's work; OpenCV's own threads would fight the network's
         chosen = transforms(settings)
         # Flips are cheaper than Albumentations' way to them.
         self._flip_prob = chosen[0].p if [type(one) for one in chosen] == [A.HorizontalFlip] else 0.0
         self._compose: Any = A.Compose(chosen) if chosen and not self._flip_prob else None
 
-    def __call__(self, images: Sequence[Pixels] | Pixels, seed: int) -> Pixels:
+    def __call__(
+        self, images: Sequence[Pixels] | Pixels, seed: int, sources: NDArray[np.object_] | None = None
+    ) -> Pixels:
         """A batch of changed images.
 
         Args:
             images: B of (H, W, 3) uint8.
             seed: of everything random in the batch.
+            sources: (B,) the source of each; None: none has an augmentation of its own.
 
         Returns:
             (B, H, W, 3) uint8.
         """
+        if self._own and sources is not None:
+            return self._by_source(np.array(images), seed, sources)
+        return self._changed(images, seed)
+
+    def _by_source(self, images: Pixels, seed: int, sources: NDArray[np.object_]) -> Pixels:
+        rest = ~np.isin(sources.astype(str), list(self._own))
+        if rest.any():
+            images[rest] = self._changed(images[rest], seed)
+        for name, augmentation in self._own.items():
+            rows = sources == name
+            if rows.any():
+                images[rows] = augmentation(images[rows], derive(seed, "source", name))
+        return images
+
+    def _changed(self, images: Sequence[Pixels] | Pixels, seed: int) -> Pixels:
         if self._flip_prob:
             return _flipped(images, np.random.default_rng(seed).random(len(images)) < self._flip_prob)
         if self._compose is None:

@@ -46,7 +46,7 @@ class Batch:
     Attributes:
         images: (B, H, W, 3) uint8; or (B, F), the features that stand for them.
         labels: (B, T) int64, ``MISSING`` where unknown.
-        weights: (B,) float32.
+        weights: (B,) float32, or (B, T) where each loss has its own.
         numbers: (B, T) float32, the raw numbers that labels were made of, NaN where there is none.
     """
 
@@ -90,7 +90,8 @@ class _Maker(Dataset[Batch | UserError]):
         draw: Draw | None,
     ) -> None:
         self.learned = learned
-        self.weights = samples.weights
+        self.weights = learned.loss_weights(samples)
+        self.sources = samples.sources
         self.inputs = inputs
         self.augmentation = augmentation
         self.draw = draw
@@ -98,7 +99,8 @@ class _Maker(Dataset[Batch | UserError]):
     def labelled_weights(self, indices: NDArray[np.int64]) -> NDArray[np.float64]:
         """(T,) the weight of the samples at these indices whose label is known."""
         known = self.learned.labels[indices] != MISSING
-        totals: NDArray[np.float64] = self.weights[indices].astype(np.float64) @ known
+        weights = self.weights[indices].astype(np.float64)
+        totals: NDArray[np.float64] = weights @ known if weights.ndim == 1 else (weights * known).sum(axis=0)
         return totals
 
     def __getitem__(self, order: _Order) -> Batch | UserError:
@@ -109,7 +111,7 @@ class _Maker(Dataset[Batch | UserError]):
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
-            images = self.augmentation(images, order.seed)
+            images = self.augmentation(images, order.seed, self.sources[order.indices])
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(self.learned.labels[order.indices]),

@@ -23,7 +23,7 @@ class BatchTargets:
 
     Attributes:
         labels: (B, T) int64, ``MISSING`` where unknown.
-        weights: (B,) of the samples in the loss.
+        weights: (B,) of the samples in the losses, or (B, T) in each.
         numbers: (B, T) the raw numbers that labels were made of, NaN where there is none.
         partner: (B,) for each image, the index in the batch of the one mixed in; None: the batch is not mixed.
         lam: lambda, the share of an image's own pixels.
@@ -37,7 +37,12 @@ class BatchTargets:
 
     def labelled_weights(self) -> Tensor:
         """(T,) the weight of the samples whose label is known; of a mixed batch that of either side, which agree."""
-        return (self.weights.unsqueeze(1) * (self.labels != MISSING)).sum(dim=0)
+        weights = self.weights.unsqueeze(1) if self.weights.ndim == 1 else self.weights
+        return (weights * (self.labels != MISSING)).sum(dim=0)
+
+    def weights_of(self, column: int) -> Tensor:
+        """(B,) the weights of the samples in one of the losses."""
+        return self.weights if self.weights.ndim == 1 else self.weights[:, column]
 
     def sides(self) -> list[tuple[float, BatchTargets]]:
         """Share and unmixed targets of each side of the mixture."""

@@ -243,6 +243,20 @@ class DataSettings(Settings):
         key = DATA_CROP if part.crop is None else f"data.source.sources.{name}.crop"
         return part.crop or self.crop, part.fit or self.fit, key
 
+    def loss_weights(self) -> dict[str, dict[str, float]]:
+        """By source, how much its images count in each loss; only of sources that say it of some."""
+        parts = self.source.sources if isinstance(self.source, SeveralSettings) else {}
+        return {name: part.weights for name, part in parts.items() if part.weights}
+
+    def augmented(self, augment: AugmentSettings) -> dict[str, AugmentSettings]:
+        """The augmentation of the sources that have another than ``augment``, by name."""
+        parts = self.source.sources if isinstance(self.source, SeveralSettings) else {}
+        return {
+            name: augment.model_copy(update={"strength": part.strength})
+            for name, part in parts.items()
+            if part.strength not in (None, augment.strength)
+        }
+
     @property
     def reframed(self) -> tuple[str, ...]:
         """The sources whose crop or fit is another than that of the images that are to be answered."""

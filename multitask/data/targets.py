@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
 from multitask.errors import UserError
-from multitask.labels import MISSING, LabelSpace
+from multitask.labels import JOINT, MISSING, LabelSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,19 +21,28 @@ class Targets:
         labels: (N, K) int64, ``MISSING`` where unknown; of a head that learns the classes whole, below ``MISSING``
             where only some of the tasks' labels are known: which, says ``agreeing_classes``.
         numbers: (N, K) float32, the raw numbers that labels were made of, NaN where there is none.
+        weights: (N, K) float32, of each sample in each loss; None: in all of them that of the sample.
     """
 
     labels: NDArray[np.int64]
     numbers: NDArray[np.float32]
+    weights: NDArray[np.float32] | None = None
 
     @classmethod
-    def of(cls, samples: Samples, learned: LabelSpace, joint: bool) -> Targets:
+    def of(
+        cls,
+        samples: Samples,
+        learned: LabelSpace,
+        joint: bool,
+        by_source: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> Targets:
         """The targets of samples.
 
         Args:
             samples: N of them.
             learned: the heads' label space, of the samples' classes: their own tasks, or one task of all classes.
             joint: whether the last column is the class, for a joint term.
+            by_source: how much a source's samples count in each loss, by both names; 1 where nothing is said.
         """
         classes = samples.classes[:, None]
         unknown = np.full_like(classes, np.nan, dtype=np.float32)
@@ -42,7 +51,23 @@ class Targets:
             labels, numbers = _class_targets(samples)[:, None], unknown
         if joint:
             labels, numbers = np.hstack([labels, classes]), np.hstack([numbers, unknown])
-        return cls(labels, numbers)
+        names = (*learned.task_names, *([JOINT] if joint else []))
+        return cls(labels, numbers, _weights(samples, names, by_source) if by_source else None)
+
+    def loss_weights(self, samples: Samples) -> NDArray[np.float32]:
+        """(N, K) or, where every loss counts a sample the same, (N,) the weights of the samples."""
+        return samples.weights if self.weights is None else self.weights
+
+
+def _weights(
+    samples: Samples, names: tuple[str, ...], by_source: Mapping[str, Mapping[str, float]]
+) -> NDArray[np.float32]:
+    """(N, K) the samples' weights times their sources'."""
+    weights = np.repeat(samples.weights[:, None], len(names), axis=1)
+    for source, of_losses in by_source.items():
+        rows = samples.sources == source
+        weights[rows] *= np.array([of_losses.get(name, 1.0) for name in names], dtype=np.float32)
+    return weights
 
 
 def _class_targets(samples: Samples) -> NDArray[np.int64]:
@@ -81,6 +106,12 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
     """
     if not train.weights.any():
         raise UserError(f"data.source.weight: is 0 for all {len(train)} images that train")
-    for task, column in zip(learned.tasks, targets.labels.T, strict=False):
-        if weights[task.name] and (column == MISSING).all():
+    for place, (task, column) in enumerate(zip(learned.tasks, targets.labels.T, strict=False)):
+        if not weights[task.name]:
+            continue
+        if targets.weights is not None and not targets.weights[column != MISSING, place].any():
+            raise UserError(
+                f"heads.{task.name}: counts no image: data.source.sources.*.weights.{task.name} is 0 for all that train"
+            )
+        if (column == MISSING).all():
             raise UserError(f"heads.{task.name}: none of the {len(train)} images that train has a label for it")

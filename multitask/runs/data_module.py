@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from multitask.config import Config
-from multitask.data.augment import Augmentation
+from multitask.data.augment import Augmentation, changes_images
 from multitask.data.data_facts import DataFacts
 from multitask.data.dataset import Dataset
 from multitask.data.fingerprint import describe
@@ -67,7 +67,11 @@ class DataModule:
 
     def targets(self, samples: Samples) -> Targets:
         """The targets of samples: a column of labels for each loss."""
-        return Targets.of(samples, self.learned, self._joint)
+        return Targets.of(samples, self.learned, self._joint, self._data.loss_weights())
+
+    def augmentation(self) -> Augmentation:
+        """The augmentation of images in training."""
+        return Augmentation(self._augment, self._data.augmented(self._augment))
 
     @property
     def served_rows(self) -> FeatureRows | None:
@@ -106,7 +110,10 @@ class DataModule:
             UserError: an image cannot be read; the config asks for features that cannot stand for the images.
         """
         folder = self._reuse or (self.store.folder if self._model.features is not None else None)
+        own = self._data.augmented(self._augment)
         if not can_stand_in(backbone, self._model, self._augment) or folder is None:
+            return
+        if self._model.features is None and any(map(changes_images, own.values())):
             return
         device = next(backbone.parameters()).device
         dtype = resolve_precision(self._precision, device)
@@ -115,11 +122,13 @@ class DataModule:
         targets, indices, seed = self.targets(self.samples), self.dataset.indices("all"), derive(self._seed, "views")
 
         def view(number: int) -> Batches:
-            augmentation = Augmentation(self._augment) if number else None
+            augmentation = self.augmentation() if number else None
             images, pin = self.store.images(progress), device.type == "cuda"
             return Batches(self.samples, targets, images, indices, size, augmentation=augmentation, seed=seed, pin=pin)
 
-        self._features = maker.make(view, {"augment": self._augment.model_dump(mode="json"), "seed": seed})
+        key = {"augment": self._augment.model_dump(mode="json"), "seed": seed}
+        strengths = {name: augment.strength for name, augment in own.items()}
+        self._features = maker.make(view, key | ({"sources": strengths} if strengths else {}))
 
     def batches(
         self,
@@ -141,7 +150,7 @@ class DataModule:
             self.store.images(progress) if features is None else features,
             self.dataset.indices(split) if indices is None else indices,
             self.batch_size,
-            augmentation=Augmentation(self._augment) if train and features is None else None,
+            augmentation=self.augmentation() if train and features is None else None,
             draw=features.draw if train and features is not None and features.num_views > 1 else None,
             shuffle=train,
             sampler=self._data.sampler if indices is None else None,  # which a few images may not fit

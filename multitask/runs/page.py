@@ -7,10 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.augment import Augmentation
 from multitask.data.image_store import ImageStore
 from multitask.data.samples import Samples
-from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING
@@ -47,7 +45,7 @@ def write_page(trained: TrainedRun, split: str) -> Path:
     try:
         config.data.check_roots()  # a synthetic source would draw them
         data = data_of(trained)
-        augmented = _augmented(data, config.augment, derive(config.seed, "page"))
+        augmented = _augmented(data, derive(config.seed, "page"))
         shown = data.samples
         if split.partition("-")[0] == "eval":
             shown = config.data.source.answered(Path(config.data.root), data.space)
@@ -68,14 +66,14 @@ def write_page(trained: TrainedRun, split: str) -> Path:
     return path
 
 
-def _augmented(data: DataModule, settings: AugmentSettings, seed: int) -> list[CaptionedImage]:
+def _augmented(data: DataModule, seed: int) -> list[CaptionedImage]:
     """Training images as the network saw them: one of each group as far as there are enough."""
     samples = data.samples
     order = np.random.default_rng(seed).permutation(data.split.train)
     _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
     chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
     images = [data.store.image(index, Progress()) for index in chosen]
-    changed = Augmentation(settings)(images, seed)
+    changed = data.augmentation()(images, seed, samples.sources[chosen])
     names = (*data.space.class_names, "not labelled whole")  # MISSING is the last
     return [
         CaptionedImage(pixels, names[index])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,9 @@ _NUM_DRAWS = 64
 """Random points of the space that must be valid configs, beside its ends."""
 _WHAT_IS_JUDGED = ("seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold")
 """Settings that no space can hold."""
+_OF_SAMPLES = re.compile(r"data\.(source|corrections)\.")
+"""Nor can it hold these, but what is done with the images of one of several sources."""
+_OF_A_SOURCES_IMAGES = re.compile(r"data\.source\.sources\.\w+\.(crop|fit|strength|weights)\b")
 
 
 class Space:
@@ -119,7 +123,7 @@ class Space:
         for path, entry in self.entries.items():
             entry.check(path, self._values, self.entries)
             for key in (path, *self._end_changes(path, entry, entry.ends()[0])):
-                if key in _WHAT_IS_JUDGED or key.startswith(("data.source.", "data.corrections.")):
+                if key in _WHAT_IS_JUDGED or (_OF_SAMPLES.match(key) and not _OF_A_SOURCES_IMAGES.match(key)):
                     sets = "" if key == path else f"sets {key}, which "
                     raise UserError(
                         f"space.{path}: {sets}decides which images a trial is judged on; the scores of its trials "

@@ -215,7 +215,7 @@ class Trainer:
         losses = {}
         for column, (name, loss) in enumerate(self.losses.items()):
             sides = [
-                share * loss(answers[name], side.labels[:, column], side.weights, side.numbers[:, column])
+                share * loss(answers[name], side.labels[:, column], side.weights_of(column), side.numbers[:, column])
                 for share, side in targets.sides()
             ]
             losses[name] = sum(sides[1:], start=sides[0])

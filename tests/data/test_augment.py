@@ -177,3 +177,26 @@ def test_shape_type_and_input_are_kept(images: list[np.ndarray]) -> None:
     assert found.dtype == np.uint8
     for image, kept in zip(images, before, strict=True):
         np.testing.assert_array_equal(image, kept)
+
+
+class TestASourcesOwnStrength:
+    SOURCES = np.array(["ones", "twos"] * 12, dtype=object)
+
+    def test_changes_its_images_alone(self, images: list[np.ndarray]) -> None:
+        augmentation = Augmentation(AugmentSettings(strength=0.0), {"twos": AugmentSettings(strength=0.9)})
+        found = augmentation(np.stack(images), 3, self.SOURCES)
+        same = (found == np.stack(images)).all(axis=(1, 2, 3))
+        assert same[::2].all()
+        assert same[1::2].sum() < 4
+
+    def test_may_be_none(self, images: list[np.ndarray]) -> None:
+        augmentation = Augmentation(AugmentSettings(strength=0.9), {"twos": AugmentSettings(strength=0.0)})
+        found = augmentation(np.stack(images), 3, self.SOURCES)
+        assert (found[1::2] == np.stack(images)[1::2]).all()
+        assert (found[::2] != np.stack(images)[::2]).any(axis=(1, 2, 3)).sum() > 8
+        np.testing.assert_array_equal(found, augmentation(np.stack(images), 3, self.SOURCES))
+
+    def test_of_no_source_in_the_batch_leaves_it_as_it_would_be(self, images: list[np.ndarray]) -> None:
+        settings = AugmentSettings(strength=0.5)
+        with_own = Augmentation(settings, {"threes": AugmentSettings(strength=0.0)})
+        np.testing.assert_array_equal(with_own(images, 3, self.SOURCES), Augmentation(settings)(images, 3))

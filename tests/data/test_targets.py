@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
-from multitask.data.targets import Targets, agreeing_classes
+from multitask.data.targets import Targets, agreeing_classes, check_learnable
+from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 
 SPACE = LabelSpace([Task("colour", ("red", "green", "blue")), Task("size", ("s", "l"))])
@@ -62,3 +64,29 @@ def test_a_partial_label_says_which_classes_agree_with_it() -> None:
             expected = (cells[:, known] == row[known]).all(axis=1) & space.possible
             np.testing.assert_array_equal(agreeing_classes(int(target), space), expected)
     assert len({*found[found < MISSING]}) == ((labels == MISSING).sum(axis=1) == 1).sum()
+
+
+class TestWeightsOfSources:
+    @pytest.fixture
+    def mixed(self, samples: Samples) -> Samples:
+        return replace(
+            samples,
+            sources=np.array(["ones", "twos", "twos"], dtype=object),
+            weights=np.array([1, 2, 4], dtype=np.float32),
+        )
+
+    def test_multiply_the_samples_own_loss_by_loss(self, mixed: Samples) -> None:
+        targets = Targets.of(mixed, SPACE, True, {"twos": {"size": 0.5, "joint": 0}})
+        expected = [[1, 1, 1], [2, 1, 0], [4, 2, 0]]
+        np.testing.assert_array_equal(targets.loss_weights(mixed), expected)
+
+    def test_are_the_samples_own_where_no_source_says_otherwise(self, mixed: Samples) -> None:
+        targets = Targets.of(mixed, SPACE, True, {})
+        assert targets.loss_weights(mixed) is mixed.weights
+
+    def test_must_leave_a_head_something_to_learn(self, mixed: Samples) -> None:
+        targets = Targets.of(mixed, SPACE, False, {"ones": {"size": 0}, "twos": {"size": 0}})
+        line = r"^heads\.size: counts no image: data\.source\.sources\.\*\.weights\.size is 0 for all that train$"
+        with pytest.raises(UserError, match=line):
+            check_learnable(mixed, targets, SPACE, {"colour": 1, "size": 1})
+        check_learnable(mixed, targets, SPACE, {"colour": 1, "size": 0})

@@ -16,9 +16,9 @@ from multitask.data.crop import AnyCrop, FitName
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import SOURCES, SourceSettings
 from multitask.errors import UserError, nearest
-from multitask.labels import MISSING, LabelSpace
-from multitask.settings import Bool, ConfigPath, Settings
-from multitask.utils.spelling import identifier_problem
+from multitask.labels import JOINT, MISSING, LabelSpace
+from multitask.settings import Bool, ConfigPath, Fraction, NonNegativeFloat, Settings
+from multitask.utils.spelling import Name, identifier_problem
 
 AnySingle = Annotated[SourceSettings, SOURCES.part(lambda row: not row.nests, default="table")]
 
@@ -35,6 +35,11 @@ class PartSettings(Settings):
     cropped and fitted as those of ``query_source``."""
     fit: FitName | None = None
     """Likewise; None: ``data.fit``."""
+    strength: Fraction | None = None
+    """Of the augmentation of its images; None: ``augment.strength``."""
+    weights: dict[Name, Annotated[NonNegativeFloat, Field(le=1e6)]] = {}
+    """By head, and ``joint``: how much its images count in that loss, times their own weights; 1 where none is given.
+    Only the ratios of the sources matter."""
 
 
 class SeveralSettings(SourceSettings):
@@ -80,6 +85,13 @@ class SeveralSettings(SourceSettings):
                 if task not in space.task_names:
                     near = nearest(task, space.task_names)
                     raise UserError(f"sources.{name}.tasks: labels.tasks has no task {task!r}{near}")
+            unlabelled = [task for task in space.task_names if part.tasks is not None and task not in part.tasks]
+            for head in part.weights:
+                if head in unlabelled or (head == JOINT and unlabelled):
+                    what = "all labels" if head == JOINT else "it"
+                    raise UserError(
+                        f"sources.{name}.weights.{head}: would be ignored: the source does not label {what}"
+                    )
             try:
                 part.source.check(_labelled(space, part))
             except UserError as error:
@@ -93,6 +105,12 @@ class SeveralSettings(SourceSettings):
         parts = {
             name: part.source.samples(Path(part.root), _labelled(space, part)) for name, part in self.sources.items()
         }
+        for name, samples in parts.items():
+            if (samples.labels == MISSING).all():
+                raise UserError(
+                    f"data.source.sources.{name}: labels nothing that is asked: none of its {len(samples):,} images "
+                    f"has a label of {', '.join(samples.space.task_names)}; leave it out"
+                )
         return self._mixed(parts, space)
 
     def queries(self, root: Path) -> Queries:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from multitask.settings import Bool, Settings
 from multitask.utils.spelling import Name
@@ -19,5 +19,13 @@ class ColumnSettings(Settings):
     """The column of the label; None: that of the task's name."""
     indices: Bool = False
     """Whether the column holds class indices, from 0, in place of names or numbers; of two classes also booleans."""
+    classes: Annotated[tuple[Name, ...], Field(min_length=2)] | None = None
+    """What the indices stand for, in their order, to be checked against ``labels.tasks``, which must say the same."""
     number: Column | None = None
     """The column of the raw number behind the label; of a binned task the label's own column is that."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ColumnSettings:
+        if self.classes is not None and not self.indices:
+            raise ValueError("classes: would be ignored: the column holds names or numbers; set indices to true")
+        return self

@@ -175,3 +175,42 @@ def test_the_target_alone_may_say_who_validates(roots: Path) -> None:
     assert SeveralSettings.model_validate({**said, "target": "prices"}).says_sides
     assert not SeveralSettings.model_validate({**said, "target": "shapes"}).says_sides
     assert not SeveralSettings.model_validate(said).says_sides
+
+
+def test_a_source_that_labels_nothing_that_is_asked_is_refused(roots: Path) -> None:
+    (roots / "prices" / "train.csv").write_text("path,price,colour,who\na.jpg,,,1\nb.jpg,,,1\n")
+    with pytest.raises(UserError) as caught:
+        read(roots)
+    assert str(caught.value) == (
+        "data.source.sources.prices: labels nothing that is asked: none of its 2 images has a label of price, colour; "
+        "leave it out"
+    )
+
+
+@pytest.mark.parametrize(("head", "what"), [("garment", "it"), ("joint", "all labels")])
+def test_a_weight_in_a_loss_that_the_source_cannot_have_is_refused(roots: Path, head: str, what: str) -> None:
+    data = settings(roots)
+    data["sources"]["prices"]["weights"] = {"colour": 0.5, head: 0.5}
+    with pytest.raises(UserError) as caught:
+        SeveralSettings.model_validate(data).check(SPACE)
+    line = f"sources.prices.weights.{head}: would be ignored: the source does not label {what}"
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize(
+    ("classes", "line"),
+    [
+        (
+            ["blue", "red"],
+            "blue, red: in another order than labels.tasks.colour, red, blue; an index would mean another",
+        ),
+        (["red", "green"], "red, green: others than labels.tasks.colour, red, blue; an index would mean another"),
+    ],
+)
+def test_indices_of_classes_in_another_order_are_refused(roots: Path, classes: list[str], line: str) -> None:
+    data = settings(roots, table={"tasks": {"colour": {"indices": True, "classes": classes}}})
+    with pytest.raises(UserError) as caught:
+        SeveralSettings.model_validate(data).check(SPACE)
+    assert str(caught.value) == f"sources.prices.source.tasks.colour.classes: {line} class"
+    data = settings(roots, table={"tasks": {"colour": {"indices": True, "classes": ["red", "blue"]}}})
+    SeveralSettings.model_validate(data).check(SPACE)

@@ -1,0 +1,132 @@
+"""Runs on several sources: what each counts in each loss, how it is augmented, and what a study may try of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.progress import Progress
+from multitask.runs.config import read_run
+from multitask.runs.data_module import DataModule
+from multitask.runs.page import write_page
+from multitask.runs.run import run
+from multitask.settings import override, validate
+from multitask.study.parameters import AnyEntry
+from multitask.study.space import Space
+from multitask.testing.example_run import TINY
+
+MakeConfig = Callable[..., Config]
+OTHERS = "data.source.sources.others"
+
+
+@pytest.fixture
+def several(drawn: Path) -> MakeConfig:
+    """Makes a config of the drawn set and, as another source, its gender and age only."""
+
+    def make(changes: dict[str, Any] | None = None) -> Config:
+        sources = {
+            "people": {"root": str(drawn), "source": {"name": "competition"}},
+            "others": {"root": str(drawn), "source": {"name": "competition"}, "tasks": ["gender", "age"]},
+        }
+        base = {"data.root": "", "data.source": {"name": "several", "target": "people", "sources": sources}}
+        plain = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
+        return validate(Config, override(Config, dict(TINY), {**base, **plain, **(changes or {})}))
+
+    return make
+
+
+def answers(config: Config, folder: Path) -> bytes:
+    """The predictions of a run of a config, in a folder of that name."""
+    run(config, folder)
+    return (folder / "predictions-val.csv").read_bytes()
+
+
+def test_a_weight_of_0_is_a_label_that_is_missing(several: MakeConfig, tmp_path: Path) -> None:
+    without = answers(several({f"{OTHERS}.tasks": ["age"]}), tmp_path / "without")
+    weighted = answers(several({f"{OTHERS}.weights": {"gender": 0}}), tmp_path / "weighted")
+    assert weighted == without
+    assert weighted != answers(several(), tmp_path / "plain")
+
+
+def test_weights_of_1_change_nothing(several: MakeConfig, tmp_path: Path) -> None:
+    plain = answers(several(), tmp_path / "plain")
+    assert answers(several({f"{OTHERS}.weights": {"gender": 1, "age": 1}}), tmp_path / "weighted") == plain
+
+
+def test_batches_have_the_weights_of_each_loss(several: MakeConfig) -> None:
+    data = DataModule(several({f"{OTHERS}.weights": {"gender": 0.25}}))
+    batches = data.batches("train", Progress(), torch.device("cpu"), train=True)
+    batch = next(batches.epoch(1))
+    assert batch.weights.shape == batch.labels.shape
+    assert batch.weights[:, 1].unique().tolist() == [0.25, 1.0]
+    assert batch.weights[:, [0, 2]].unique().tolist() == [1.0]
+    known = (batch.labels != -1).numpy()
+    np.testing.assert_allclose(batches.labelled_weights(1)[0], (batch.weights.numpy() * known).sum(axis=0))
+
+
+def test_a_loss_that_there_is_not_is_named(several: MakeConfig) -> None:
+    with pytest.raises(UserError) as caught:
+        several({f"{OTHERS}.weights": {"gendr": 0.5}})
+    assert str(caught.value) == (
+        "data.source.sources.others.weights.gendr: there is no such loss; did you mean 'gender'?"
+    )
+
+
+def test_a_source_may_be_augmented_by_a_strength_of_its_own(several: MakeConfig, tmp_path: Path) -> None:
+    config = several({"augment.strength": 0.0, f"{OTHERS}.strength": 0.9})
+    data = DataModule(config)
+    rows = np.array([0, len(data.samples) // 2])
+    assert data.samples.sources[rows].tolist() == ["people", "others"]
+    images = [data.store.image(int(row), Progress()) for row in rows]
+    changed = [data.augmentation()(images, seed, data.samples.sources[rows]) for seed in range(5)]
+    assert all((found[0] == images[0]).all() for found in changed)
+    assert any((found[1] != images[1]).any() for found in changed)
+    run(config, tmp_path / "run")
+    assert write_page(read_run(tmp_path / "run"), "val").is_file()
+
+
+ENTRIES: dict[str, dict[str, Any]] = {
+    f"{OTHERS}.weights.gender": {"low": 0.1, "high": 2.0},
+    f"{OTHERS}.strength": {"low": 0.0, "high": 0.8},
+    f"{OTHERS}.fit": {"kind": "categorical", "choices": ["crop", "pad"]},
+    f"{OTHERS}.crop.left": {"low": 0.0, "high": 0.4},
+    "data.sampler.weights.others": {"low": 0.1, "high": 4.0, "log": True},
+}
+
+
+class TestAStudy:
+    BASE = {
+        f"{OTHERS}.weights": {"gender": 1.0},
+        f"{OTHERS}.strength": 0.4,
+        f"{OTHERS}.fit": "crop",
+        f"{OTHERS}.crop": {"name": "centre"},
+        "data.sampler": {"name": "per_source", "weights": {"others": 1.0}},
+    }
+
+    def space(self, config: Config, entries: dict[str, Any]) -> Space:
+        from pydantic import TypeAdapter
+
+        found = {path: TypeAdapter(AnyEntry).validate_python(entry) for path, entry in entries.items()}
+        return Space(found, config)
+
+    def test_may_try_what_is_done_with_a_sources_images(self, several: MakeConfig) -> None:
+        space = self.space(several(self.BASE), ENTRIES)
+        params, outside = space.base_params()
+        assert not outside
+        assert set(params) == set(ENTRIES)
+        tried = space.config({f"{OTHERS}.weights.gender": 0.3, "data.sampler.weights.others": 3.0})
+        assert tried.data.loss_weights() == {"others": {"gender": 0.3}}
+        assert tried.model_dump()["data"]["sampler"]["weights"] == {"others": 3.0}
+
+    @pytest.mark.parametrize("key", ["tasks", "root", "source.name"])
+    def test_may_not_try_which_images_there_are(self, several: MakeConfig, key: str) -> None:
+        entry = {"kind": "categorical", "choices": ["a", "b"]}
+        with pytest.raises(UserError, match="decides which images a trial is judged on"):
+            self.space(several(self.BASE), {f"{OTHERS}.{key}": entry})

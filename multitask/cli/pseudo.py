@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,7 @@ from multitask.cli.options import FilePath, extensions_option, quiet_option, run
 
 if TYPE_CHECKING:
     from multitask.pseudo.report_schema import PseudoReport
+    from multitask.pseudo.rounds_schema import RoundsReport
 
 
 @click.command()
@@ -18,7 +20,13 @@ if TYPE_CHECKING:
 @click.option(
     "--data", required=True, help="The unlabelled images: a folder; or a table, a list or a pattern, as of predict."
 )
-@click.option("-o", "--output", type=FilePath, required=True, help="The table of labels to write, a .csv file.")
+@click.option(
+    "-o",
+    "--output",
+    type=FilePath,
+    required=True,
+    help="The table of labels to write, a .csv file; with --rounds a folder.",
+)
 @click.option(
     "--precision", type=float, default=0.95, show_default=True, help="The share of each label that must be right."
 )
@@ -37,6 +45,10 @@ if TYPE_CHECKING:
     help="prior: of each label at most its estimated share of the images, the surest first.",
 )
 @click.option("--weight", type=float, default=1.0, show_default=True, help="Of such an image in the loss.")
+@click.option("--rounds", type=click.IntRange(min=1), help="Train on the labels, label anew, and so on, so often.")
+@click.option(
+    "--precision-step", type=float, help="Of --rounds: by how much the precision that is asked for falls each time."
+)
 @click.option("--config", type=FilePath, help="What is to be trained with the labels.  [default: RUN's own config]")
 @click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
 @click.option("--group-column", help="Of tables: the images' groups, judged as one where a task is a group's.")
@@ -52,6 +64,8 @@ def command(
     certainty: float,
     balance: str,
     weight: float,
+    rounds: int | None,
+    precision_step: float | None,
     config: Path | None,
     path_column: str,
     group_column: str | None,
@@ -64,39 +78,56 @@ def command(
 
     RUN was trained with --folds, or has groups that validate: on these the precision of each label is estimated. Beside
     the table are written a report (.json) and a config (.yaml) that trains on the table too, as one of several sources.
+    With --rounds the folder holds these of each round and the run trained on them; an interrupted line goes on.
     """
     from multitask.config import load_config
-    from multitask.pseudo.settings import PseudoSettings
+    from multitask.errors import UserError
+    from multitask.pseudo.settings import PseudoSettings, RoundsSettings
     from multitask.runs.config import read_run
     from multitask.settings import validate
 
-    settings = validate(
-        PseudoSettings, {"precision": precision, "certainty": certainty, "balance": balance, "weight": weight}
-    )
+    given = {"precision": precision, "certainty": certainty, "balance": balance, "weight": weight}
+    if rounds is None:
+        if precision_step is not None:
+            raise UserError("--precision-step: would be ignored without --rounds")
+        settings = validate(PseudoSettings, given)
+    else:
+        settings = validate(RoundsSettings, {**given, "rounds": rounds, "precision_step": precision_step or 0.0})
     read_run(run, allow_extensions=allow_extensions)
     wanted = None if config is None else load_config(config, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.inference.inputs import InputOptions
     from multitask.pseudo.label import label_images
+    from multitask.pseudo.rounds import pseudo_rounds
+    from multitask.reporting.console import fail
     from multitask.reporting.progress import make_progress
 
     progress = make_progress(quiet)
+    how: dict[str, Any] = {
+        "options": InputOptions(path_column, group_column, groups_by_folder=groups_by_folder),
+        "config": wanted,
+        "device": device,
+        "progress": progress,
+        "allow_extensions": allow_extensions,
+    }
     try:
-        report = label_images(
-            run,
-            data,
-            output,
-            settings,
-            options=InputOptions(path_column, group_column, groups_by_folder=groups_by_folder),
-            config=wanted,
-            device=device,
-            progress=progress,
-            allow_extensions=allow_extensions,
-        )
+        if isinstance(settings, RoundsSettings):
+            in_rounds = pseudo_rounds(run, data, output, settings, **how)
+        else:
+            report = label_images(run, data, output, settings, **how)
+    except KeyboardInterrupt:
+        progress.close()
+        kept = "finished rounds and epochs are saved; the same line goes on" if rounds else "nothing was written"
+        fail(f"interrupted; {kept}")
+        sys.exit(130)
     finally:
         progress.close()
-    if not quiet:
+    if quiet:
+        return
+    if isinstance(settings, RoundsSettings):
+        _show_rounds(in_rounds, output)
+    else:
         _show(report, output)
 
 
@@ -137,3 +168,25 @@ def _show(report: PseudoReport, output: Path) -> None:
     unreadable = f", {report.num_unreadable:,} more could not be read" if report.num_unreadable else ""
     say(f"{report.num_labelled:,} of {report.num_images:,} images have a label{own}{unreadable}")
     show_paths({"labels": output, "report": report_path(output), "config": config_path(output)})
+
+
+def _show_rounds(report: RoundsReport, output: Path) -> None:
+    """The rounds side by side."""
+    from multitask.pseudo.rounds import RoundsFolder
+    from multitask.reporting.console import make_table, out, say, score, show_paths, with_interval
+
+    table = make_table(
+        f"rounds after {report.run}", ["round", "precision", "labelled", "joint macro-F1", "against the first run"]
+    )
+    for row in report.rounds:
+        found = next((one for one in row.differences if one.metric == "joint.macro_f1"), None)
+        gain = "-" if found is None else f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+        labelled = f"{row.num_labelled:,} of {row.num_images:,}"
+        table.add_row(
+            str(row.number), score(row.precision), labelled, with_interval(row.macro_f1, row.macro_f1_ci), gain
+        )
+    out.print(table)
+    for row in report.rounds:
+        say(f"round {row.number}: {', '.join(f'{num:,} {task}' for task, num in row.given.items())}")
+    folder = RoundsFolder(output)
+    show_paths({"report": folder.report, "last run": folder.run(report.rounds[-1].number)})

@@ -195,11 +195,12 @@ def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None 
             task.name: {"indices": True} for task in space.tasks if task.kind == "binned" and task.name in report.given
         },
     }
-    part = {"root": report.root, "source": source, "tasks": list(report.given)}
+    part: dict[str, Any] = {"root": report.root, "source": source, "tasks": list(report.given)}
     own = config.data.source
     if isinstance(own, SeveralSettings):
         several = own.model_dump(mode="json")
-        several["sources"][PSEUDO] = part
+        queried = several["sources"][own.queried]  # as whose images these were framed when they were labelled
+        several["sources"][PSEUDO] = part | {key: queried[key] for key in ("crop", "fit")}
         return config.with_changes({"data.source": several})
     labelled = {"root": config.data.root, "source": own.model_dump(mode="json")}
     several = {"name": "several", "target": LABELLED, "sources": {LABELLED: labelled, PSEUDO: part}}

@@ -11,6 +11,7 @@ import pytest
 from multitask.config import Config
 from multitask.data.synthetic import draw_set
 from multitask.runs.cross_validation import run_folds
+from multitask.runs.run import run
 
 Call = Callable[..., Any]
 QUICK = {"data.val_fraction": 0.2, "training.epochs": 1, "training.schedule.warmup_epochs": 0}
@@ -51,6 +52,10 @@ def test_labels_report_and_config(call: Call, folded: Path, unlabelled: Path, tm
         (("--precision", 1.5), ("precision", "less than 1")),
         (("--certainty", 0.2), ("certainty",)),
         (("--weight", -1), ("weight",)),
+        (("--precision-step", 0.1), ("--precision-step", "--rounds")),
+        (("--rounds", 1, "--precision-step", 0.1), ("precision_step", "one round")),
+        (("--rounds", 3, "--precision-step", 0.5), ("precision_step", "round 3")),
+        (("--rounds", 50), ("rounds",)),
         (("--config", "nowhere.yaml"), ("nowhere.yaml",)),
         (("--group-column", "who"), ("--group-column", "ignored")),
         ((), ("no head is sure enough", "--precision")),
@@ -63,6 +68,18 @@ def test_mistakes_are_one_line(
     for part in parts:
         assert part in line
     assert not any(tmp_path.iterdir())
+
+
+def test_rounds(call: Call, tiny: Callable[..., Config], unlabelled: Path, tmp_path: Path) -> None:
+    run(tiny({**QUICK, "data.val_fraction": 0.5}), tmp_path / "run")
+    out = tmp_path / "rounds"
+    words = ("pseudo", tmp_path / "run", "--data", unlabelled, "-o", out, "--rounds", 1, *LENIENT)
+    done = call(*words)
+    assert done.code == 0, done.err
+    assert "rounds after run" in done.out
+    assert str(out / "round-1" / "run") in done.out
+    assert (out / "report.json").is_file()
+    assert call(*words, "--weight", 2).refusal().startswith(f"{out}: holds rounds that began with another weight")
 
 
 def test_no_run_and_no_images_are_one_line(call: Call, folded: Path, drawn: Path, tmp_path: Path) -> None:

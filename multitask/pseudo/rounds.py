@@ -1,0 +1,249 @@
+"""Rounds of pseudo-labels: train on those of the round before, label anew, perhaps at a lower precision."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from multitask.config import Config, load_config
+from multitask.errors import UserError
+from multitask.evaluation.intervals import Difference
+from multitask.evaluation.predictions import Predictions
+from multitask.inference.inputs import InputOptions, NamedInputs
+from multitask.inference.run_spec import run_spec
+from multitask.progress import Progress
+from multitask.pseudo.label import NothingSureError, config_path, label_images
+from multitask.pseudo.report_schema import read_report, report_path
+from multitask.pseudo.rounds_schema import RoundReport, RoundsBegun, RoundsReport
+from multitask.pseudo.settings import RoundsSettings
+from multitask.pseudo.table import LABELLED
+from multitask.runs.comparison import paired_differences
+from multitask.runs.config import TrainedRun, read_run
+from multitask.runs.cross_validation import run_folds
+from multitask.runs.folder import RunFolder
+from multitask.runs.out_of_fold import read_out_of_fold
+from multitask.runs.run import run as train
+from multitask.utils.files import held, remove_all_parts, write_atomically
+from multitask.utils.records import read_record, record_to_json, to_json_data
+
+
+@dataclass(frozen=True)
+class RoundsFolder:
+    """The files of rounds: ``rounds.json``, what they began with; ``report.json``; and a folder for each round."""
+
+    path: Path
+
+    @property
+    def begun(self) -> Path:
+        """What the rounds began with, which who goes on must match."""
+        return self.path / "rounds.json"
+
+    @property
+    def report(self) -> Path:
+        """The rounds side by side."""
+        return self.path / "report.json"
+
+    def table(self, number: int) -> Path:
+        """The labels of a round, from 1."""
+        return self.path / f"round-{number}" / "labels.csv"
+
+    def run(self, number: int) -> Path:
+        """The run that was trained on them."""
+        return self.path / f"round-{number}" / "run"
+
+
+def pseudo_rounds(
+    run: Path,
+    data: str | os.PathLike[str],
+    out: Path,
+    settings: RoundsSettings,
+    *,
+    options: InputOptions | None = None,
+    config: Config | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    allow_extensions: bool = False,
+) -> RoundsReport:
+    """Labels images and trains on them, several times; what was interrupted goes on where it stopped.
+
+    Each round labels all images anew with the run of the round before, the first with ``run``, and trains from the
+    beginning on the given labels and on these. A run in folds is trained in as many folds. In later rounds the network
+    that validates a group has learned from labels to which networks that knew the group had a say: a little of what
+    makes it right there may be that.
+
+    Args:
+        run: as of ``label_images``.
+        data: likewise.
+        out: the folder, which is made; as of ``RoundsFolder``.
+        settings: what a head must be sure of in each round.
+        options: as of ``label_images``.
+        config: what is trained; None: the run's own config.
+        device: where PyTorch computes the labels; None: the run's own setting.
+        progress: notified of everything.
+        allow_extensions: whether code that the run's config names may run.
+
+    Returns:
+        What ``report.json`` now holds. There are fewer rounds than asked for where no head is sure any more.
+
+    Raises:
+        UserError: as ``label_images`` and ``run``; the folder holds something else, or rounds that began otherwise.
+    """
+    progress, options = progress or Progress(), options or InputOptions()
+    trained = read_run(run, allow_extensions=allow_extensions)
+    read_out_of_fold(trained)
+    wanted = config or trained.config
+    folder = RoundsFolder(out)
+    begun = RoundsBegun(
+        run=str(run.resolve()),
+        fingerprint=run_spec(trained).fingerprint,
+        images=_digest(NamedInputs([os.fspath(data)], options)),
+        config=hashlib.blake2b(wanted.to_yaml().encode(), digest_size=16).hexdigest(),
+        settings=settings.model_dump(mode="json"),
+    )
+    with _claimed(folder, begun):
+        rounds: list[RoundReport] = []
+        teacher, before = run, None
+        for number in range(1, settings.rounds + 1):
+            table = folder.table(number)
+            table.parent.mkdir(exist_ok=True)
+            if not report_path(table).is_file():
+                try:
+                    label_images(
+                        teacher,
+                        data,
+                        table,
+                        settings.of_round(number),
+                        options=options,
+                        config=wanted,
+                        own=trained.config,
+                        number=number,
+                        before=before,
+                        device=device,
+                        progress=progress,
+                        allow_extensions=allow_extensions,
+                    )
+                except NothingSureError as error:
+                    if number == 1:
+                        raise
+                    progress.note(f"round {number}: {error}; the rounds end here")
+                    table.parent.rmdir()
+                    break
+            progress.note(f"round {number} of {settings.rounds}: training on {table}")
+            student = _train(folder, number, trained.folder.num_folds, progress, allow_extensions)
+            rounds.append(_scored(trained, student, table, number))
+            teacher, before = student.folder.path, table
+        report = RoundsReport(run=trained.folder.name, rounds=tuple(rounds))
+        write_atomically(folder.report, record_to_json(report))
+        return read_record(folder.report, RoundsReport)
+
+
+def _train(
+    folder: RoundsFolder, number: int, num_folds: int | None, progress: Progress, allow_extensions: bool
+) -> TrainedRun:
+    """Trains the run of a round, or goes on with it; in folds where ``num_folds`` says so."""
+    path = folder.run(number)
+    if not RunFolder(path).report().is_file():
+        config = load_config(config_path(folder.table(number)), allow_extensions=allow_extensions)
+        if num_folds is None:
+            train(config, path, resume=True, progress=progress)
+        else:
+            run_folds(config, num_folds, path, resume=True, progress=progress)
+    return read_run(path, allow_extensions=allow_extensions)
+
+
+def _scored(first: TrainedRun, student: TrainedRun, table: Path, number: int) -> RoundReport:
+    labels, scores = read_report(table), student.folder.read_report()
+    return RoundReport(
+        number=number,
+        precision=labels.precision,
+        num_images=labels.num_images,
+        num_labelled=labels.num_labelled,
+        given={head.task: head.num_given for head in labels.heads},
+        macro_f1=scores.joint.macro_f1,
+        macro_f1_ci=scores.joint.macro_f1_ci,
+        differences=tuple(_differences(first, student)),
+    )
+
+
+def _differences(first: TrainedRun, student: TrainedRun) -> list[Difference]:
+    """The student's scores against the first run's on the groups that both answered unseen; none where there are none.
+
+    What was one source is called ``LABELLED/`` in the student's.
+    """
+    before, after = (
+        Predictions.from_csv(trained.folder.predictions(), trained.config.space(), trained.config.learned_space())
+        for trained in (first, student)
+    )
+    names = set(before.images)
+    plain = np.array(
+        [name if name in names else str(name).removeprefix(f"{LABELLED}/") for name in after.images], dtype=object
+    )
+    try:
+        return paired_differences(("before", "after"), (before, replace(after, images=plain)), first.config.seed)
+    except UserError:  # another config, with a split of its own
+        return []
+
+
+@contextmanager
+def _claimed(folder: RoundsFolder, begun: RoundsBegun) -> Iterator[None]:
+    """The folder for one process alone; it is gone in the end where nothing was labelled.
+
+    Raises:
+        UserError: another process writes there, or it holds something else, or rounds that began otherwise.
+    """
+    path = folder.path
+    if not folder.begun.is_file() and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UserError(f"{path}: exists and holds no rounds; name another -o")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: there is no folder {path.parent}")
+    _check_begun(folder, begun)
+    path.mkdir(exist_ok=True)
+    lock = path / ".lock"
+    with held(lock) as mine:
+        if not mine:
+            raise UserError(f"{path}: another process is writing these rounds; wait for it, or name another -o")
+        remove_all_parts(path)
+        _check_begun(folder, begun)
+        write_atomically(folder.begun, record_to_json(begun))
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            if not report_path(folder.table(1)).is_file():
+                shutil.rmtree(path)
+
+
+def _check_begun(folder: RoundsFolder, begun: RoundsBegun) -> None:
+    if not folder.begun.is_file():
+        return
+    old, new = (to_json_data(which) for which in (read_record(folder.begun, RoundsBegun), begun))
+    old, new = ({**which.pop("settings"), **which} for which in (old, new))
+    changed = [key for key in new if old.get(key) != new[key]]
+    if changed:
+        raise UserError(
+            f"{folder.path}: holds rounds that began with another {changed[0]}; go on with what they began with, or "
+            "name another -o"
+        )
+
+
+def _digest(inputs: NamedInputs) -> str:
+    """A digest of the images' paths and sizes.
+
+    Raises:
+        UserError: they come from standard input, which can be read once.
+    """
+    if "-" in inputs.paths:
+        raise UserError("-: rounds read the images several times, and standard input can be read once; name a file")
+    digest = hashlib.blake2b(digest_size=16)
+    for item in inputs:
+        assert isinstance(item.image, Path)
+        size = item.image.stat().st_size if item.image.is_file() else -1
+        digest.update(f"{item.image}\t{item.group}\t{size}\n".encode())
+    return digest.hexdigest()

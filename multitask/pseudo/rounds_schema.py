@@ -1,0 +1,62 @@
+"""The files of rounds of pseudo-labels: what they began with, and the rounds side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from multitask.evaluation.intervals import Difference
+from multitask.utils.records import Count, Interval, Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundsBegun:
+    """``rounds.json``.
+
+    Attributes:
+        run: the path of the run that labels first.
+        fingerprint: of its config, weights and decode rules.
+        images: a digest of the unlabelled images' paths and sizes.
+        config: a digest of the config that is trained.
+        settings: as of ``RoundsSettings``.
+    """
+
+    run: str
+    fingerprint: str
+    images: str
+    config: str
+    settings: dict[str, object]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundReport:
+    """One round.
+
+    Attributes:
+        number: from 1.
+        precision: that a label had to have.
+        num_images: that were looked at.
+        num_labelled: that got a label.
+        given: task -> how many of them got one.
+        macro_f1: of the run that was trained on them, on the groups that validate.
+        macro_f1_ci: its interval.
+        differences: its scores less those of the first run, on groups that neither trained on; empty where there are
+            none.
+    """
+
+    number: Count
+    precision: Score
+    num_images: Count
+    num_labelled: Count
+    given: dict[str, Count]
+    macro_f1: Score | None
+    macro_f1_ci: Interval | None
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoundsReport:
+    """``report.json``: a row for each round that was trained."""
+
+    version: int = 1
+    run: str
+    rounds: tuple[RoundReport, ...]

@@ -1,0 +1,150 @@
+"""Rounds of pseudo-labels: each trains on the labels of the one before; what is killed goes on as if it never was."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from multitask.config import Config, load_config
+from multitask.errors import UserError
+from multitask.pseudo.label import config_path
+from multitask.pseudo.report_schema import read_report
+from multitask.pseudo.rounds import RoundsFolder, pseudo_rounds
+from multitask.pseudo.settings import PseudoSettings, RoundsSettings
+from multitask.pseudo.table import LABELLED, PSEUDO
+from multitask.runs.folder import RunFolder
+from multitask.runs.run import run
+from multitask.settings import validate
+
+SETTINGS = RoundsSettings(precision=0.3, certainty=0.5, rounds=2, precision_step=0.1)
+HERE = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def single(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of which half of the groups validate; not to be written to."""
+    path = tmp_path_factory.mktemp("single") / "run"
+    run(tiny({"data.val_fraction": 0.5, "training.epochs": 2, "training.schedule.warmup_epochs": 0}), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def finished(single: Path, unlabelled: Path, tmp_path_factory: pytest.TempPathFactory) -> RoundsFolder:
+    """Two rounds; not to be written to."""
+    folder = RoundsFolder(tmp_path_factory.mktemp("rounds") / "rounds")
+    report = pseudo_rounds(single, unlabelled, folder.path, SETTINGS)
+    assert [row.number for row in report.rounds] == [1, 2]
+    return folder
+
+
+def test_each_round_is_labelled_by_the_run_of_the_round_before(single: Path, finished: RoundsFolder) -> None:
+    first, second = (read_report(finished.table(number)) for number in (1, 2))
+    assert (first.run, second.run) == (single.name, "run")
+    assert first.fingerprint != second.fingerprint
+    assert (first.round, second.round) == (1, 2)
+    assert (first.precision, second.precision) == (0.3, 0.2)
+    assert first.num_images == second.num_images == 21  # those of the round before do not count as the run's own
+
+
+def test_a_round_trains_on_the_given_labels_and_its_own_table_alone(finished: RoundsFolder) -> None:
+    config = load_config(config_path(finished.table(2)))
+    sources = config.data.source.model_dump()["sources"]
+    assert list(sources) == [LABELLED, PSEUDO]
+    assert Path(sources[PSEUDO]["root"], sources[PSEUDO]["source"]["file"]) == finished.table(2).resolve()
+    assert RunFolder(finished.run(2)).read_report().training.num_epochs == 2
+
+
+def test_a_label_keeps_the_round_in_which_it_was_first_given(finished: RoundsFolder) -> None:
+    rows = []
+    for number in (1, 2):
+        with finished.table(number).open(newline="") as file:
+            root = Path(read_report(finished.table(number)).root)
+            rows.append({(root / row["path"]).resolve(): row for row in csv.DictReader(file)})
+    first, second = rows
+    seen = set()
+    for path, row in second.items():
+        for task in ("mask", "gender", "age"):
+            if row[task]:
+                same = first.get(path, {}).get(task) == row[task]
+                assert row[f"round({task})"] == ("1" if same else "2")
+                seen.add(same)
+    assert True in seen
+
+
+def test_scores_are_compared_on_the_groups_that_the_first_run_did_not_train_on(
+    single: Path, unlabelled: Path, finished: RoundsFolder
+) -> None:
+    report = pseudo_rounds(single, unlabelled, finished.path, SETTINGS)  # again: nothing is left to do
+    for row in report.rounds:
+        assert {found.metric for found in row.differences} >= {"joint.macro_f1", "tasks.mask.macro_f1"}
+        assert {found.num_images for found in row.differences} == {RunFolder(single).read_report().num_images}
+        scores = RunFolder(finished.run(row.number)).read_report().joint
+        assert (row.macro_f1, row.macro_f1_ci) == (scores.macro_f1, scores.macro_f1_ci)
+
+
+def test_rounds_that_began_otherwise_are_refused(
+    single: Path, unlabelled: Path, finished: RoundsFolder, tmp_path: Path
+) -> None:
+    other = SETTINGS.model_copy(update={"precision": 0.4})
+    with pytest.raises(UserError, match="began with another precision"):
+        pseudo_rounds(single, unlabelled, finished.path, other)
+    with pytest.raises(UserError, match="began with another images"):
+        pseudo_rounds(single, next(unlabelled.iterdir()), finished.path, SETTINGS)
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="holds no rounds"):
+        pseudo_rounds(single, unlabelled, tmp_path, SETTINGS)
+
+
+def test_where_nothing_is_labelled_nothing_is_left(single: Path, unlabelled: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no head is sure enough"):
+        pseudo_rounds(single, unlabelled, tmp_path / "rounds", RoundsSettings(rounds=2))
+    with pytest.raises(UserError, match="the run's own"):
+        pseudo_rounds(single, _own(single), tmp_path / "rounds", SETTINGS)
+    assert not any(tmp_path.iterdir())
+
+
+def _own(path: Path) -> Path:
+    return Path(load_config(path / "config.yaml").data.root) / "train" / "images"
+
+
+def test_a_process_that_is_killed_goes_on_as_if_it_never_was(
+    single: Path, unlabelled: Path, finished: RoundsFolder, tmp_path: Path
+) -> None:
+    folder = RoundsFolder(tmp_path / "rounds")
+    words = ["--precision", "0.3", "--certainty", "0.5", "--rounds", "2", "--precision-step", "0.1"]
+    line = ["pseudo", str(single), "--data", str(unlabelled), "-o", str(folder.path), *words]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "multitask", *line],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+    )
+    until = time.monotonic() + 300
+    while not (folder.run(1) / "metrics.jsonl").exists():
+        assert process.poll() is None, "the process ended early"
+        assert time.monotonic() < until, "waited too long"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not folder.report.exists()
+    pseudo_rounds(single, unlabelled, folder.path, SETTINGS)
+    for number in (1, 2):
+        one, two = (RunFolder(where.run(number)).predictions().read_bytes() for where in (folder, finished))
+        assert one == two
+        assert read_report(folder.table(number)).heads == read_report(finished.table(number)).heads
+
+
+def test_settings_that_would_be_ignored_or_leave_nothing_are_refused() -> None:
+    with pytest.raises(UserError, match=r"precision_step: 0\.1 would be ignored"):
+        validate(RoundsSettings, {"precision_step": 0.1})
+    with pytest.raises(UserError, match="leaves no precision in round 5"):
+        validate(RoundsSettings, {"precision": 0.4, "precision_step": 0.1, "rounds": 5})
+    assert SETTINGS.of_round(2) == PseudoSettings(precision=0.2, certainty=0.5)

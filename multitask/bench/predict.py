@@ -28,7 +28,7 @@ from multitask.inference.predictor import Predictor
 from multitask.inference.stream import ImageInput
 from multitask.progress import Progress
 from multitask.runs.data_module import DataModule
-from multitask.runs.evaluate import load_network
+from multitask.runs.networks import load_network
 from multitask.runs.predict import write_submission
 
 BATCH = 64

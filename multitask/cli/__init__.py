@@ -30,6 +30,7 @@ COMMANDS = {
     "bakeoff": "Compare contenders on equal terms, group by group.",
     "evaluate": "Score a run on one of its splits.",
     "audit": "Find labels that are probably wrong, and train again on corrections.",
+    "ensemble": "Make one run of several that answer together.",
     "final": "Train the config of a run in folds on all groups.",
     "pseudo": "Label unlabelled images with the heads that are sure, to train on them too.",
     "predict": "Answer new images with a run.",

@@ -110,6 +110,10 @@ class Predictions:
         """(N,) the given classes, ``MISSING`` where a label is."""
         return self.space.encode(self.labels)
 
+    def tables(self) -> dict[str, Tensor]:
+        """All log-probabilities: the heads', and as ``joint`` the classes' where a joint term is learned."""
+        return dict(self.log_probs) if self.joint is None else {**self.log_probs, JOINT: self.joint}
+
     def joint_log_probs(self) -> Tensor:
         """(N, C) log-probabilities of the classes: those with a joint term, or the sums of the heads'."""
         return self.learned.joint_log_probs(self.log_probs) if self.joint is None else self.joint

@@ -94,6 +94,110 @@ class FoldScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class MemberScores:
+    """One member of an ensemble beside the whole, on the same images.
+
+    Attributes:
+        name: its run's.
+        weights: per output of the ensemble, its weight; with votes for labels all are equal.
+        log_loss: per output, and for ``joint``, its own.
+        macro_f1: joint, of its own decoded classes.
+        macro_f1_difference: the ensemble's less it.
+        macro_f1_difference_ci: its interval.
+        log_loss_difference: of the classes, likewise; None where no image has all its labels.
+        log_loss_difference_ci: its interval.
+    """
+
+    name: str
+    weights: dict[str, Score]
+    log_loss: dict[str, Number | None]
+    macro_f1: Score | None
+    macro_f1_difference: Gap | None = None
+    macro_f1_difference_ci: GapInterval | None = None
+    log_loss_difference: Number | None = None
+    log_loss_difference_ci: tuple[Number, Number] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnsembleScores:
+    """How the members of an ensemble are mixed, and whether that is ahead of them.
+
+    The mixture's scores are cross-fitted: the weights that answer a group were fitted on others.
+
+    Attributes:
+        vote: ``soft``: a pool of probabilities; ``hard``: a vote for labels.
+        weighting: of a pool: ``fitted`` by log-loss, or ``equal``.
+        log_loss: per output, and for ``joint``, the mixture's.
+        equal_log_loss: likewise, with equal weights.
+        best: the member of the highest joint macro-F1.
+        members: a row for each.
+    """
+
+    vote: str
+    weighting: str
+    log_loss: dict[str, Number | None]
+    equal_log_loss: dict[str, Number | None]
+    best: str
+    members: Annotated[tuple[MemberScores, ...], Field(min_length=2)]
+
+    @property
+    def best_member(self) -> MemberScores:
+        """The row of ``best``."""
+        return next(row for row in self.members if row.name == self.best)
+
+    @property
+    def sentence(self) -> str:
+        """Whether the ensemble is ahead of its best member beyond noise."""
+        row = self.best_member
+        if row.macro_f1_difference is None or row.macro_f1_difference_ci is None:
+            return "Whether the ensemble is ahead of its members is unknown: no image has all its labels"
+        (low, high), loss = row.macro_f1_difference_ci, ""
+        if row.log_loss_difference is not None and row.log_loss_difference_ci is not None:
+            bounds = "{:+.3f} to {:+.3f}".format(*row.log_loss_difference_ci)
+            loss = f", log-loss {row.log_loss_difference:+.3f}, 95% {bounds}"
+        verdict = "is ahead of" if low > 0 else "is behind" if high < 0 else "is not shown to be ahead of"
+        return (
+            f"The ensemble {verdict} its best member, {row.name}: joint macro-F1 {row.macro_f1_difference:+.3f}, "
+            f"95% {low:+.3f} to {high:+.3f}{loss}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoupFacts:
+    """``soup.json``: of which runs' weights a run's are the mean.
+
+    Attributes:
+        rule: ``greedy`` or ``uniform``.
+        batch_norm: whether running statistics are the ``average`` or an ``estimate``; None: there are none.
+        members: the runs that were named.
+        kept: those that are in it.
+        losses: of a greedy soup, per run the log-loss of the soup in which it was tried; None of others.
+        num_epochs: of those that are in it, together.
+        seconds: of their training.
+    """
+
+    version: int = 1
+    rule: str
+    batch_norm: str | None
+    members: Annotated[tuple[str, ...], Field(min_length=2)]
+    kept: Annotated[tuple[str, ...], Field(min_length=1)]
+    losses: dict[str, Number] | None
+    num_epochs: Count
+    seconds: Number
+
+    @property
+    def sentence(self) -> str:
+        """Whose weights these are, and what that means for the scores."""
+        which = f"{len(self.kept)} of {len(self.members)} runs: {', '.join(self.kept)}"
+        if self.rule == "uniform":
+            return f"The weights are the mean of {which}"
+        return (
+            f"The weights are the mean of {which}; they were picked by the log-loss of the images that are scored "
+            "here, which flatters"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinalFacts:
     """Why the scores in a report are not those of its run: all groups trained it.
 
@@ -223,6 +327,8 @@ class RunReport(Summary, _Heading):
             measured, and where nothing is decoded.
         selective: the error among those that are answered, where the rest is asked of a human; likewise.
         folds: a row for each; left out of the report of a run that is not in folds.
+        ensemble: of an ensemble of runs, on the groups that all of its members answered unseen; left out of others.
+        soup: of a run whose weights are the mean of others'; left out of others.
         final: of a run that all groups trained, whose scores these are; left out of others.
         class_distribution: per split; None in reports from before it was recorded.
         empty_cells: likewise.
@@ -238,6 +344,8 @@ class RunReport(Summary, _Heading):
     sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     selective: SelectiveScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
     folds: tuple[FoldScores, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    ensemble: EnsembleScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    soup: SoupFacts | None = field(default=None, metadata=ONLY_IF_KNOWN)
     final: FinalFacts | None = field(default=None, metadata=ONLY_IF_KNOWN)
     class_distribution: dict[str, ClassDistribution] | None = None
     empty_cells: EmptyCells | None = None
@@ -255,6 +363,12 @@ class RunReport(Summary, _Heading):
         for row in self.folds or ():
             if row.tasks.keys() != sizes.keys():
                 raise ValueError(f"folds: fold {row.fold} has other tasks")
+
+    @property
+    def origin(self) -> str | None:
+        """A sentence on a run that was not trained and scored as others are; None: it was."""
+        found = self.final or self.soup
+        return None if found is None else f"{found.sentence}."
 
     @property
     def images(self) -> ImageFacts:

@@ -98,6 +98,11 @@ def evaluate_engine(
         UserError: as of ``evaluate``; the engine is not installed or cannot compute the run.
     """
     settings.require()
+    if trained.folder.is_ensemble:
+        raise UserError(
+            f"{trained.folder.path}: is an ensemble of runs; `multitask export` checks its file against it, and an "
+            f"engine is compared on one of them, as {trained.folder.member(0).path}"
+        )
     precision = getattr(settings, "precision", None) or "fp32"
     base, found = _predictions(trained, split, settings, progress)
     config = trained.config

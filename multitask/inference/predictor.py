@@ -88,6 +88,11 @@ class Predictor:
             raise UserError(f"{path}: no such run or exported file")
         opened = _open(path, engine, device, allow_extensions)
         averaged = Views.parse(views, views_except, opened.spec.space, opened.spec.flip)
+        if averaged is not None and opened.spec.tiles is not None:
+            raise UserError(
+                f"views: the members of {path} see an image in different sizes or crops, side by side; leave them out, "
+                "or `multitask evaluate --views`"
+            )
         return cls(opened if averaged is None else ViewedEngine(opened, averaged))
 
     @property

@@ -6,6 +6,9 @@ import hashlib
 
 import numpy as np
 
+from multitask.data.images import Preprocessing
+from multitask.data.tiled_images import TiledPreprocessing
+from multitask.data.tiles import TileSettings
 from multitask.errors import UserError
 from multitask.evaluation.calibration import sizes_of
 from multitask.evaluation.decode import MeanPooling
@@ -13,6 +16,7 @@ from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.inference.spec import GroupingSpec, InferenceSpec, task_specs
 from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
+from multitask.runs.ensemble_parts import distinct_tiles, ensemble_parts
 from multitask.runs.environment import library_versions
 from multitask.runs.report import read_rules
 from multitask.utils.files import content_digest
@@ -33,7 +37,7 @@ def run_spec(trained: TrainedRun) -> InferenceSpec:
             calibration.check(sizes_of(space))
         except UserError as error:
             raise UserError(f"{folder.decode}: is damaged: calibration.{error}") from None
-    preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
+    tiles, preprocessing = _preprocessing(trained)
     return InferenceSpec(
         run=folder.name,
         fingerprint=_fingerprint(trained),
@@ -45,18 +49,30 @@ def run_spec(trained: TrainedRun) -> InferenceSpec:
         image_size=preprocessing.size,
         crop=preprocessing.crop,
         fit=preprocessing.fit,
-        background=config.data.background,
-        value_range=config.data.value_range,
+        background=preprocessing.decoding.background,
+        value_range=preprocessing.decoding.value_range,
         mean=preprocessing.mean,
         std=preprocessing.std,
         rule=kept.rule() if kept else config.decode.unfitted(),
         temperatures=kept.temperatures if kept else {},
         shifts=kept.shifts if kept else {},
         calibration=calibration,
-        flip=bool(config.augment.flip),
+        flip=all(bool(member.config.augment.flip) for member in members(trained)),
         batch_size=config.training.batch_size,
         grouping=_grouping(trained, kept),
+        tiles=tiles,
     )
+
+
+def _preprocessing(trained: TrainedRun) -> tuple[tuple[TileSettings, ...] | None, Preprocessing]:
+    """The tiles of an ensemble of runs, where there are several, and how an image becomes pixels."""
+    config = trained.config
+    if not trained.folder.is_ensemble:
+        return None, config.data.preprocessing(config.model.backbone.normalisation())
+    tiles, _ = distinct_tiles(ensemble_parts(trained))
+    if len(tiles) == 1:
+        return None, tiles[0].preprocessing()
+    return tuple(tiles), TiledPreprocessing(tiles)
 
 
 def _grouping(trained: TrainedRun, kept: FittedRules | None) -> GroupingSpec | None:
@@ -85,7 +101,13 @@ def _grouping(trained: TrainedRun, kept: FittedRules | None) -> GroupingSpec | N
 def _fingerprint(trained: TrainedRun) -> str:
     """A digest of what decides the answers: config, weights and decode rules."""
     digest = hashlib.blake2b(digest_size=16)
-    files = [trained.folder.config, trained.folder.decode, *(member.folder.best for member in members(trained))]
+    folder = trained.folder
+    files = [
+        folder.config,
+        folder.decode,
+        *([folder.ensemble] if folder.is_ensemble else []),
+        *(member.folder.best for member in members(trained)),
+    ]
     for path in files:
         digest.update(content_digest(path) if path.is_file() else b"-")
     return digest.hexdigest()

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from multitask.data.crop import AnyCrop, FitName
 from multitask.data.settings import Background, Side, ValueRange
+from multitask.data.tiles import TileSettings, canvas_size
 from multitask.errors import UserError
 from multitask.evaluation.calibration import Calibration, sizes_of
 from multitask.evaluation.decode import AnyDecodeRule, AnyPoolingRule
@@ -93,6 +94,9 @@ class InferenceSpec(Settings):
     """How many images are computed at a time where nobody says so."""
     grouping: GroupingSpec | None = None
     """How groups are answered; None where no task is per group."""
+    tiles: Annotated[tuple[TileSettings, ...] | None, Field(exclude_if=lambda tiles: tiles is None)] = None
+    """Of an ensemble whose members see an image in different sizes or crops: each of these, side by side in an input of
+    ``image_size``; None: there is one, as the keys above say."""
 
     @cached_property
     def space(self) -> LabelSpace:
@@ -127,7 +131,10 @@ class InferenceSpec(Settings):
         """
         from multitask.data.colours import Decoding
         from multitask.data.images import Preprocessing
+        from multitask.data.tiled_images import TiledPreprocessing
 
+        if self.tiles is not None:
+            return TiledPreprocessing(self.tiles)
         decoding = Decoding(self.background, self.value_range)
         return Preprocessing(self.image_size, self.crop, self.mean, self.std, fit=self.fit, decoding=decoding)
 
@@ -155,6 +162,8 @@ class InferenceSpec(Settings):
             spec = validate(cls, data)
             if spec.space.num_classes != spec.learned.num_classes:
                 raise ValueError("heads: have other classes than tasks")
+            if spec.tiles is not None and (len(spec.tiles) < 2 or canvas_size(spec.tiles) != spec.image_size):
+                raise ValueError("tiles: do not make up the input")
             spec.rule.check(spec.learned)
             _check_temperatures("temperatures", spec.temperatures, spec.learned)
             check_widths("shifts", spec.shifts, spec.learned)

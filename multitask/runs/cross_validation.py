@@ -23,6 +23,7 @@ from multitask.progress import EpochRecord, Progress
 from multitask.runs.build_losses import number_centres
 from multitask.runs.config import TrainedRun, load_run_config
 from multitask.runs.data_module import DataModule
+from multitask.runs.ensemble_parts import ensemble_parts
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
 from multitask.runs.report import ReportFacts, write_scores
@@ -134,12 +135,14 @@ def _undo(folder: RunFolder) -> None:
 
 
 def members(trained: TrainedRun) -> list[TrainedRun]:
-    """The runs whose networks answer for a run: itself, or its folds.
+    """The runs whose networks answer for a run: itself, its folds, or those of an ensemble's members.
 
     Raises:
         UserError: a fold is not finished.
     """
     folder, config = trained
+    if folder.is_ensemble:
+        return [member for part in ensemble_parts(trained) for member in members(part)]
     num_folds = folder.num_folds
     if num_folds is None:
         return [trained]

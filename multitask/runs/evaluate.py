@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,70 +10,26 @@ import torch
 from torch import nn
 
 from multitask.data.image_store import ImageStore
+from multitask.data.images import Preprocessing
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
+from multitask.evaluation.decode import DecodeRule
+from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.views import Views
-from multitask.model.ensemble import Ensemble
 from multitask.progress import Progress
-from multitask.runs.build import build_network, load_weights
 from multitask.runs.classifier import Classifier
 from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import fold_configs, members, write_ensemble_report, write_out_of_fold
 from multitask.runs.data_module import DataModule
+from multitask.runs.ensemble_parts import ensemble_form, ensemble_parts, read_ensemble
+from multitask.runs.ensemble_report import write_answers_report, write_mixed_report
+from multitask.runs.mixture import in_form, mixed
+from multitask.runs.networks import loaded
 from multitask.runs.report import read_rules, write_report
 from multitask.runs.viewed import AsPixels, ViewedNetwork
-from multitask.training.device import resolve_device, resolve_precision
-from multitask.training.memory import keep_freed_memory
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedNetwork:
-    """A run's network, or those of its folds as an ensemble, in evaluation mode.
-
-    Attributes:
-        network: (B, 3, H, W) to {head: (B, C_t) log-probabilities}.
-        device: that it is on.
-        dtype: that it computes in.
-    """
-
-    network: nn.Module
-    device: torch.device
-    dtype: torch.dtype
-
-    @contextmanager
-    def computing(self) -> Iterator[None]:
-        """For the calling thread: no gradients, and the run's precision."""
-        mixed = self.dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed):
-            yield
-
-
-def load_network(trained: TrainedRun) -> LoadedNetwork:
-    """The network of a run, from its checkpoints.
-
-    Raises:
-        UserError: a fold is not finished; a checkpoint is missing or damaged.
-    """
-    device = resolve_device(trained.config.device)
-    keep_freed_memory()
-    networks = []
-    for member in members(trained):
-        network = build_network(member.config, device, pretrained=False)
-        load_weights(network, member.folder.best)
-        networks.append(network.eval())
-    whole = networks[0] if trained.folder.num_folds is None else Ensemble(networks)
-    return LoadedNetwork(whole, device, resolve_precision(trained.config.training.precision, device))
-
-
-@contextmanager
-def loaded(trained: TrainedRun) -> Iterator[tuple[nn.Module, torch.device]]:
-    """The network of a run and its device, for the calling thread to compute with; errors as ``load_network``."""
-    found = load_network(trained)
-    with found.computing():
-        yield found.network, found.device
 
 
 def data_of(trained: TrainedRun) -> DataModule:
@@ -104,6 +58,8 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views |
             another process is writing the run.
     """
     with trained.folder.locked():
+        if trained.folder.is_ensemble:
+            return _evaluate_ensemble(trained, split, progress, views)
         if trained.folder.num_folds is not None and split not in ("eval", "test"):
             return _evaluate_folds(trained, split, progress, views)
         return _evaluate(trained, split, progress, views)
@@ -117,24 +73,90 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
         read_rules(folder, settings)  # what is wrong with them is said before any image is read
     data = data_of(trained)
     samples = scored_samples(trained, data, split, progress)
-    with loaded(trained) as (network, device):
-        if split != "eval" and data.store.cache == "disk":  # which holds the run's images, whole
-            batches = data.batches(split, progress, device)
+    if split != "eval" and data.store.cache == "disk":  # which holds the run's images, whole
+        with loaded(trained) as (network, device):
             images = data.image_facts(split, progress)
-        else:
-            store = ImageStore(config.data, samples, data.preprocessing)
-            batches = plain_batches(samples, store, config.training.batch_size, progress)
-            images = store.facts(np.arange(len(samples)), progress)
-        if views is None:
-            classifier = Classifier(network, data.preprocessing, device, settings)
-        else:
-            viewed = ViewedNetwork(network, data.preprocessing, views, data.space)
-            classifier = Classifier(viewed, AsPixels(), device, settings)
-        predictions = classifier.predict(samples, batches)
+            batches = data.batches(split, progress, device)
+            predictions = _classifier(trained, network, device, data.preprocessing, views).predict(samples, batches)
+    else:
+        store = ImageStore(config.data, samples, data.preprocessing)
+        predictions = answers(trained, samples, store, progress, views)
+        images = store.facts(np.arange(len(samples)), progress)
     name = _named(split, views)
     if folder.num_folds is not None:
         return write_ensemble_report(trained, name, predictions, data, images)
     return write_report(folder, name, predictions, settings, data, folder.read_history(), images)
+
+
+def answers(
+    trained: TrainedRun,
+    samples: Samples,
+    store: ImageStore,
+    progress: Progress,
+    views: Views | None = None,
+    rule: DecodeRule | None = None,
+) -> Predictions:
+    """The predictions of a run for any samples.
+
+    Args:
+        trained: the run, and no ensemble of several.
+        samples: any.
+        store: their images, as the run sees them.
+        progress: notified of every step of the work.
+        views: that are averaged.
+        rule: as of ``Classifier``.
+    """
+    with loaded(trained) as (network, device):
+        batches = plain_batches(samples, store, trained.config.training.batch_size, progress)
+        return _classifier(trained, network, device, store.preprocessing, views, rule).predict(samples, batches)
+
+
+def _classifier(
+    trained: TrainedRun,
+    network: nn.Module,
+    device: torch.device,
+    preprocessing: Preprocessing,
+    views: Views | None,
+    rule: DecodeRule | None = None,
+) -> Classifier:
+    settings = trained.config.evaluation()
+    if views is None:
+        return Classifier(network, preprocessing, device, settings, rule)
+    viewed = ViewedNetwork(network, preprocessing, views, trained.config.space())
+    return Classifier(viewed, AsPixels(), device, settings, rule)
+
+
+def ensemble_answers(
+    trained: TrainedRun,
+    samples: Samples,
+    progress: Progress,
+    views: Views | None = None,
+    rule: DecodeRule | None = None,
+) -> Predictions:
+    """The predictions of an ensemble of runs for any samples, its members one after the other; as of ``answers``."""
+    found = []
+    for part in ensemble_parts(trained):
+        data = part.config.data
+        store = ImageStore(data, samples, data.preprocessing(part.config.model.backbone.normalisation()))
+        found.append(in_form(answers(part, samples, store, progress, views), ensemble_form(trained.config)))
+    predictions = mixed(found, read_ensemble(trained.folder).mixing)
+    rule = rule or trained.config.decode.unfitted()
+    return replace(predictions, predicted=rule.decode(predictions.outputs()))
+
+
+def _evaluate_ensemble(trained: TrainedRun, split: str, progress: Progress, views: Views | None) -> RunReport:
+    """Scores an ensemble of runs: of ``val`` each of its members again, and from what they answered the whole."""
+    if split not in ("val", "test", "eval"):
+        raise UserError(
+            f"--split {split}: what trains one member of an ensemble is unseen by another; take val or test"
+        )
+    if split == "val":
+        for part in ensemble_parts(trained):
+            evaluate(part, split, progress, views)
+        return write_mixed_report(trained, _named(split, views))
+    read_rules(trained.folder, trained.config.evaluation())
+    samples = scored_samples(trained, data_of(trained), split, progress)
+    return write_answers_report(trained, _named(split, views), ensemble_answers(trained, samples, progress, views))
 
 
 def scored_samples(trained: TrainedRun, data: DataModule, split: str, progress: Progress) -> Samples:

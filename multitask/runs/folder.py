@@ -11,7 +11,7 @@ from pathlib import Path
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
 from multitask.evaluation.report_overview import ReportOverview, RunOverview
-from multitask.evaluation.report_schema import RunReport
+from multitask.evaluation.report_schema import RunReport, SoupFacts
 from multitask.progress import EpochRecord, kept_epoch
 from multitask.runs.records import Environment, Failure, RunEnvironment
 from multitask.utils.files import held, is_part, remove_all_parts, write_atomically
@@ -37,14 +37,17 @@ class RunFolder:
         self.best = self.checkpoints / "best.safetensors"
         self.last = self.checkpoints / "last.safetensors"
         self.folds = path / "folds"
+        self.members = path / "members"
+        self.ensemble = path / "ensemble.json"
+        self.soup = path / "soup.json"
         self.failure = path / "failed.json"
         self._lock = path / ".lock"
 
     @property
     def name(self) -> str:
-        """The folder's name; of a fold, ``run/folds/index``."""
+        """The folder's name; of a fold, ``run/folds/index``, and of an ensemble's member ``run/members/index``."""
         parts = self.path.resolve().parts
-        return "/".join(parts[-3:]) if parts[-2:-1] == (self.folds.name,) else parts[-1]
+        return "/".join(parts[-3:]) if parts[-2:-1] in ((self.folds.name,), (self.members.name,)) else parts[-1]
 
     @property
     def num_folds(self) -> int | None:
@@ -77,6 +80,23 @@ class RunFolder:
         """The run of one fold."""
         return RunFolder(self.folds / str(index))
 
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether it is no run of its own, but several runs as one."""
+        return self.ensemble.is_file()
+
+    def read_soup(self) -> SoupFacts | None:
+        """Of which runs' weights this one's are the mean; None: it was trained itself.
+
+        Raises:
+            UserError: the record cannot be read, or is damaged.
+        """
+        return read_record(self.soup, SoupFacts) if self.soup.is_file() else None
+
+    def member(self, index: int) -> RunFolder:
+        """The run, or run in folds, of one member of an ensemble."""
+        return RunFolder(self.members / str(index))
+
     def report(self, split: str = "val", suffix: str = "json") -> Path:
         """The report of a split; that of the validation images is plainly ``report``."""
         return self.path / (f"report.{suffix}" if split == "val" else f"report-{split}.{suffix}")
@@ -104,6 +124,9 @@ class RunFolder:
         Raises:
             UserError: there is a run and it is not to be resumed, or not as such; or there is something else.
         """
+        if self.is_ensemble or self.soup.is_file():
+            what = "an ensemble" if self.is_ensemble else "a soup of runs"
+            raise UserError(f"{self.path}: holds {what}; name another --out")
         if self.exists():
             if not resume:
                 raise UserError(f"{self.path}: holds a run already; continue it with --resume or name another --out")

@@ -9,9 +9,8 @@ from multitask.data.image_store import ImageStore
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.progress import Progress
-from multitask.runs.classifier import Classifier
 from multitask.runs.config import TrainedRun
-from multitask.runs.evaluate import loaded, plain_batches
+from multitask.runs.evaluate import answers, ensemble_answers
 from multitask.runs.report import read_rules
 from multitask.utils.files import csv_text, write_atomically
 
@@ -44,14 +43,14 @@ def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progr
     samples = replace(
         Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes, eyes=queries.eyes
     )
-    preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
-    settings = config.evaluation()
-    kept = read_rules(folder, settings)
+    kept = read_rules(folder, config.evaluation())
     rule = kept.rule() if kept else None
-    with loaded(trained) as (network, device):
+    if folder.is_ensemble:
+        predictions = ensemble_answers(trained, samples, progress, rule=rule)
+    else:
+        preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
         store = ImageStore(config.data, samples, preprocessing)
-        batches = plain_batches(samples, store, config.training.batch_size, progress)
-        predictions = Classifier(network, preprocessing, device, settings, rule).predict(samples, batches)
+        predictions = answers(trained, samples, store, progress, rule=rule)
     header, *rows = queries.table(predictions.predicted, samples.space)
     write_atomically(out, csv_text(header, rows))
     return len(samples)

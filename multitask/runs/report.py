@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,7 +22,7 @@ from multitask.evaluation.grouped import GroupedAnswers, decide_grouped, decide_
 from multitask.evaluation.grouped_scores import grouped_scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.promise_scores import selective_scores, set_scores
-from multitask.evaluation.report_schema import ClassDistribution, FoldScores, RunReport, TrainingFacts
+from multitask.evaluation.report_schema import ClassDistribution, EnsembleScores, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
 from multitask.labels import MISSING
@@ -67,6 +67,7 @@ class ReportFacts:
         training: how the network came about.
         images: what it sees of the split's images.
         folds: of a run in folds, on all groups.
+        ensemble: of an ensemble of runs, its decoded predictions to their scores beside its members'.
     """
 
     class_distribution: dict[str, ClassDistribution]
@@ -74,6 +75,7 @@ class ReportFacts:
     training: TrainingFacts
     images: ImageFacts
     folds: tuple[FoldScores, ...] | None = None
+    ensemble: Callable[[Predictions], EnsembleScores] | None = None
 
 
 def write_report(
@@ -110,13 +112,13 @@ def class_distribution(data: DataModule) -> dict[str, ClassDistribution]:
 
 def training_facts(folder: RunFolder, settings: EvaluationSettings, history: Sequence[EpochRecord]) -> TrainingFacts:
     """How the network of a run came about."""
-    began = folder.read_environment("num_parameters", "device")
+    began, soup = folder.read_environment("num_parameters", "device"), folder.read_soup()
     return TrainingFacts(
         best_epoch=kept_epoch(history),
-        num_epochs=len(history),
+        num_epochs=len(history) if soup is None else soup.num_epochs,
         monitor=settings.monitor,
         kept=settings.kept,
-        seconds=math.fsum(row.seconds or 0.0 for row in history),
+        seconds=math.fsum(row.seconds or 0.0 for row in history) if soup is None else soup.seconds,
         seed=settings.seed,
         backbone=settings.backbone,
         sharing=settings.sharing,
@@ -132,6 +134,7 @@ def write_scores(
     settings: EvaluationSettings,
     train: Samples,
     facts: ReportFacts,
+    priors: Priors | None = None,
 ) -> RunReport:
     """Writes the predictions of one split, and a report of their scores and of ``facts``; returns the report.
 
@@ -145,11 +148,12 @@ def write_scores(
         settings: the run's.
         train: the samples that trained.
         facts: to stand in the report too.
+        priors: in the predictions; None: as the run's objective and ``train`` make them.
     """
     created = folder.read_environment("created").created
     assert created is not None
     seed = derive(settings.seed, "resample")
-    answers = _decide(folder, split, predictions, settings, train, seed)
+    answers = _decide(folder, split, predictions, settings, train, seed, priors)
     decided = answers.single
     if decided is not None:
         predictions = replace(predictions, predicted=decided.predicted)
@@ -172,6 +176,8 @@ def write_scores(
         sets=None if decided is None else set_scores(predictions, decided, seed),
         selective=None if decided is None else selective_scores(predictions, decided, seed),
         folds=facts.folds,
+        soup=folder.read_soup(),
+        ensemble=None if facts.ensemble is None else facts.ensemble(predictions),
         class_distribution=facts.class_distribution,
         empty_cells=facts.empty_cells,
         training=facts.training,
@@ -193,7 +199,13 @@ class _Answers:
 
 
 def _decide(
-    folder: RunFolder, split: str, predictions: Predictions, settings: EvaluationSettings, train: Samples, seed: int
+    folder: RunFolder,
+    split: str,
+    predictions: Predictions,
+    settings: EvaluationSettings,
+    train: Samples,
+    seed: int,
+    priors: Priors | None,
 ) -> _Answers:
     """The answers by the run's decode rules, which are fitted, and kept, on the groups that validate."""
     if split.partition("-")[0] != "val":
@@ -202,7 +214,7 @@ def _decide(
             return _Answers(None, None)
         grouped = None if found.grouped is None else decide_grouped(predictions, found.grouped)
         return _Answers(decide(predictions, found, seed), grouped)
-    priors, decode_seed = decode_priors(settings.objective, train), derive(settings.seed, "decode")
+    priors, decode_seed = priors or decode_priors(settings.objective, train), derive(settings.seed, "decode")
     single = decide_and_fit(predictions, settings.decode, priors, decode_seed, seed)
     kept, grouped = single.kept, None
     if names := per_group_tasks(train):

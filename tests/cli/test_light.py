@@ -108,6 +108,7 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["explain", "nothere", "-o", "why.html"],
         ["serve", "nothere"],
         ["final", "nothere", "-o", "out"],
+        ["ensemble", "nothere", "northere", "-o", "out"],
         ["export", "nothere", "-o", "a.onnx"],
         ["export", "nothere", "-o", "a.bin"],
         ["compare", "nothere", "northere"],

@@ -28,7 +28,7 @@ class TorchEngine(Engine):
     """
 
     def __init__(self, trained: TrainedRun, spec: InferenceSpec) -> None:
-        from multitask.runs.evaluate import load_network
+        from multitask.runs.networks import load_network
 
         self.spec = spec
         self._loaded = load_network(trained)

@@ -26,7 +26,7 @@ from multitask.labels import JOINT
 from multitask.model.ensemble import Ensemble, vote
 from multitask.model.network import Network
 from multitask.runs.config import TrainedRun, read_run
-from multitask.runs.evaluate import LoadedNetwork, load_network
+from multitask.runs.networks import LoadedNetwork, load_network
 
 BATCH_SIZE = 16
 """Images at a time: a backward pass needs all that the forward pass made."""
@@ -77,6 +77,9 @@ class Explainer:
     @classmethod
     def of_run(cls, trained: TrainedRun) -> Explainer:
         """The explainer of a run whose config was read; errors as of ``load``."""
+        if trained.folder.is_ensemble:
+            path = trained.folder
+            raise UserError(f"{path.path}: is an ensemble of runs; explain one of them, as {path.member(0).path}")
         return cls(load_network(trained), run_spec(trained))
 
     def batches(self, inputs: Iterable[ImageInput]) -> Iterator[InputBatch]:

@@ -30,7 +30,7 @@ from multitask.inference.export.precision import quantised, with_half_weights
 from multitask.inference.run_spec import run_spec
 from multitask.inference.spec import InferenceSpec
 from multitask.runs.config import TrainedRun
-from multitask.runs.evaluate import load_network
+from multitask.runs.networks import load_network
 from multitask.utils.files import write_atomically
 
 _PACKAGES = ("multitask", "torch", "onnx", "onnxscript", "onnxruntime")

@@ -50,7 +50,10 @@ def _training_images(trained: TrainedRun, spec: InferenceSpec) -> Pixels:
     config = trained.config
     samples = Dataset.read(config.data, config.space(), config.seed).training_samples()
     samples = samples.take(spread(len(samples), NUM_IMAGES))
-    store = ImageStore(config.data, samples, spec.preprocessing())
+    preprocessing = spec.preprocessing()
+    if spec.tiles is not None:  # of which no source has its own
+        return np.stack([preprocessing.load(path) for path in samples.paths()])
+    store = ImageStore(config.data, samples, preprocessing)
     return np.stack([store.image(index, Progress()) for index in range(len(samples))])
 
 

@@ -18,6 +18,7 @@ from multitask.inference.stream import ImageInput, InputBatch
 from multitask.reporting.explain.page import image_view
 from multitask.reporting.explain.text import percent_text
 from multitask.reporting.html import embedded
+from multitask.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from multitask.inference.explain.explainer import Explainer
@@ -91,7 +92,7 @@ def load_answerer(path: str | os.PathLike[str], *, allow_extensions: bool = Fals
     Raises:
         UserError: there is neither, or it is damaged.
     """
-    if Path(path).is_dir():
+    if Path(path).is_dir() and not RunFolder(Path(path)).is_ensemble:  # whose members have maps of their own
         from multitask.inference.explain.explainer import Explainer  # an exported file is answered without torch
 
         return ExplainingAnswerer(Explainer.load(path, allow_extensions=allow_extensions))

@@ -17,6 +17,7 @@ from multitask.reporting.console import make_table, out, say, score, with_interv
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
@@ -57,8 +58,8 @@ def show_report(report: RunReport) -> None:
             style="bold" if name == "joint" else "",
         )
     out.print(table)
-    if report.final:
-        say(f"{report.final.sentence}.")
+    if report.origin:
+        say(report.origin)
     say("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())
@@ -69,6 +70,7 @@ def show_report(report: RunReport) -> None:
         say(report.joint_term.sentence)
     _show_groups(report.grouped)
     _show_promises(report)
+    _show_members(report)
     if report.folds:
         say()
         _show_folds(report.folds, list(report.tasks))
@@ -165,6 +167,22 @@ def _show_promises(report: RunReport) -> None:
         lines.append(asks_in_words(report.selective))
     for line in filter(None, lines):
         say(line)
+
+
+def _show_members(report: RunReport) -> None:
+    """An ensemble's members beside the whole."""
+    view = ensemble_view(report.ensemble, report.joint.macro_f1)
+    if view is None:
+        return
+    say()
+    heads = ("member", *(f"w {name}" for name in view.outputs), "log-loss", "macro-F1", "ensemble less it (95%)")
+    table = make_table("members, on what all of them answered unseen", heads)
+    table.padding = (0, 1, 0, 0)
+    for row in view.rows:
+        table.add_row(*row)
+    out.print(table)
+    say(view.mixing)
+    say(view.sentence)
 
 
 def _show_folds(folds: Sequence[FoldScores], tasks: Sequence[str]) -> None:

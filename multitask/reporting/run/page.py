@@ -18,6 +18,7 @@ from multitask.reporting.run.balance import balance_view
 from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
 from multitask.reporting.run.decode_rules import rules_view
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
+from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_view
 from multitask.reporting.run.learning import best_epoch_of, learning_view
 from multitask.reporting.run.promises import promises_view
@@ -135,6 +136,7 @@ def render_report(
         promises=promises_view(report),
         lost=_lost(report),
         unseen=unseen_scores(report.unseen),
+        ensemble=ensemble_view(report.ensemble, report.joint.macro_f1),
         folds=fold_scores(report.folds, fold_histories),
         learning=learning_view(tuple(report.tasks), history, best_epoch_of(report.training, history)),
         balance=balance_view(history, {name: place for place, name in enumerate(report.tasks)}),
@@ -153,8 +155,7 @@ def render_report(
 
 def _reading(report: RunReport) -> list[str]:
     """The report in two or three plain sentences."""
-    own = [f"{report.final.sentence}."] if report.final else []
-    return own + _scores_in_words(report)
+    return [*([report.origin] if report.origin else []), *_scores_in_words(report)]
 
 
 def _scores_in_words(report: RunReport) -> list[str]:

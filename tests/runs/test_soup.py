@@ -1,0 +1,92 @@
+"""A soup of runs: an ordinary run whose weights are the mean of others'."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.inference.predictor import Predictor
+from multitask.progress import Progress
+from multitask.runs.config import read_run
+from multitask.runs.cross_validation import run_folds
+from multitask.runs.evaluate import evaluate
+from multitask.runs.folder import RunFolder
+from multitask.runs.run import run
+from multitask.runs.soup import make_soup
+from multitask.training.checkpoint import load_checkpoint
+
+MakeConfig = Callable[..., Config]
+ONE = {"training.epochs": 1, "data.split_seed": 0}
+
+
+@pytest.fixture(scope="module")
+def runs(tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two finished runs of one family; not to be written to."""
+    root = tmp_path_factory.mktemp("runs")
+    for name, lr in (("a", 1e-3), ("b", 3e-3)):
+        run(tiny({**ONE, "training.lr": lr, "decode.name": "auto"}), root / name)
+    return [root / "a", root / "b"]
+
+
+def weights(path: Path) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = load_checkpoint(RunFolder(path).best)["network"]
+    return found
+
+
+def test_uniform_is_the_mean_and_a_run_like_any_other(runs: list[Path], drawn: Path, tmp_path: Path) -> None:
+    out = tmp_path / "soup"
+    report = make_soup(runs, out, rule="uniform")
+    found, one, two = (weights(path) for path in (out, *runs))
+    for name, values in found.items():
+        if values.is_floating_point():
+            torch.testing.assert_close(values, (one[name] + two[name]) / 2)
+    assert report.soup is not None
+    assert report.soup.kept == report.soup.members == tuple(map(str, runs))
+    assert (report.soup.batch_norm, report.soup.losses, report.training.num_epochs) == ("average", None, 2)
+    assert report.num_groups == RunFolder(runs[0]).read_report().num_groups
+    assert Predictor.load(out).predict(next(drawn.rglob("*.jpg"))).class_name
+    again = evaluate(read_run(out), "val", Progress())
+    assert (again.joint, again.soup, again.training) == (report.joint, report.soup, report.training)
+    with pytest.raises(UserError, match="holds a soup of runs"):
+        run(read_run(out).config, out, resume=True)
+
+
+def test_greedy_is_never_worse_than_its_best_member_on_what_picks(runs: list[Path], tmp_path: Path) -> None:
+    report = make_soup(runs[::-1], tmp_path / "soup", batch_norm="estimate")
+    facts = report.soup
+    assert facts is not None
+    assert facts.losses is not None
+    assert facts.batch_norm == "estimate"
+    first = facts.kept[0]
+    assert len(facts.kept) == 2 or facts.losses[first] <= min(facts.losses.values())
+    if len(facts.kept) == 1:
+        assert all(
+            torch.equal(values, weights(tmp_path / "soup")[name]) for name, values in weights(Path(first)).items()
+        )
+    assert "which flatters" in facts.sentence
+
+
+def test_what_is_no_family_is_a_line_and_nothing_is_written(runs: list[Path], tiny: MakeConfig, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def refused(pattern: str, other: Path) -> None:
+        with pytest.raises(UserError, match=pattern):
+            make_soup([runs[0], other], out)
+        assert not out.exists()
+
+    run(tiny({**ONE, "data.image_size": [24, 24]}), tmp_path / "small")
+    refused("data.image_size is", tmp_path / "small")
+    run(tiny({**ONE, "data.split_seed": 1}), tmp_path / "split")
+    refused("validated on other images", tmp_path / "split")
+    run_folds(tiny({"training.epochs": 1, "data.val_fraction": 0.2}), 2, tmp_path / "folds")
+    refused("is in folds", tmp_path / "folds")
+    torn = Path(shutil.copytree(runs[1], tmp_path / "torn"))
+    (torn / "checkpoints" / "best.safetensors").write_bytes(b"no")
+    refused("is damaged", torn)
+    refused("is named twice", runs[0])

@@ -13,9 +13,14 @@ from multitask.cli.options import FilePath, config_argument, extensions_option, 
 @config_argument
 @set_option
 @click.option("--out", type=FilePath, default=Path("eda.html"), show_default=True, help="The page.")
+@click.option(
+    "--json", "json_file", type=FilePath, help="Also the findings in sentences, and the sources' gap, as JSON."
+)
 @extensions_option
 @quiet_option
-def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extensions: bool, quiet: bool) -> None:
+def command(
+    config: Path, overrides: tuple[str, ...], out: Path, json_file: Path | None, allow_extensions: bool, quiet: bool
+) -> None:
     """Look at the data of CONFIG before anything is learned of it, and write what is found to a page.
 
     Classes, numbers and images; the same image under two groups; what cannot be read.
@@ -23,22 +28,26 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extension
     from multitask.config import load_config
     from multitask.errors import UserError
 
-    if out.is_dir():
-        raise UserError(f"--out: must be a file, found the folder {out}")
-    if not out.parent.is_dir():
-        raise UserError(f"--out: no such folder: {out.parent}")
+    for option, file in (("--out", out), ("--json", json_file)):
+        if file is not None and file.is_dir():
+            raise UserError(f"{option}: must be a file, found the folder {file}")
+        if file is not None and not file.parent.is_dir():
+            raise UserError(f"{option}: no such folder: {file.parent}")
     settings = load_config(config, overrides, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
+    import json
     from datetime import UTC, datetime
 
     from multitask.data.eda import inspect
     from multitask.reporting.console import show_paths
     from multitask.reporting.eda.console import show_inspection
     from multitask.reporting.eda.page import render_inspection
+    from multitask.reporting.eda.text import sentences
     from multitask.reporting.progress import make_progress
     from multitask.runs.data_module import DataModule
     from multitask.utils.files import write_atomically
+    from multitask.utils.records import to_json_data
     from multitask.utils.seeds import derive
 
     data = DataModule(settings)
@@ -55,6 +64,9 @@ def command(config: Path, overrides: tuple[str, ...], out: Path, allow_extension
     finally:
         progress.close()
     write_atomically(out, render_inspection(found, config.stem, datetime.now(UTC).isoformat()))
+    if json_file is not None:
+        facts = {"findings": sentences(found), "gap": None if found.gap is None else to_json_data(found.gap)}
+        write_atomically(json_file, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     if not quiet:
         show_inspection(found)
-        show_paths({"page": out})
+        show_paths({"page": out, **({} if json_file is None else {"findings": json_file})})

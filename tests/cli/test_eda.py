@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -90,3 +91,21 @@ def test_bad_input_is_refused_in_a_line(
 
 def test_a_config_that_is_not_there(call: Call, tmp_path: Path) -> None:
     assert "nowhere.yaml" in call("eda", tmp_path / "nowhere.yaml", "--out", tmp_path / "e.html").refusal()
+
+
+def test_json_holds_the_findings_and_the_gap_between_sources(
+    call: Call, config_file: ConfigFile, drawn: Path, tmp_path: Path
+) -> None:
+    part = {"root": str(drawn), "source": {"name": "competition"}}
+    source = {"name": "several", "target": "ones", "sources": {"ones": part, "twos": part}}
+    config = config_file({"data.root": "", "data.source": source})
+    out, found = tmp_path / "page.html", tmp_path / "found.json"
+    done = call("eda", config, "--out", out, "--json", found)
+    assert done.code == 0, done.err
+    facts = json.loads(found.read_text())
+    assert [gap["source"] for gap in facts["gap"]["sources"]] == ["ones", "twos"]
+    assert all(0 <= gap["low"] <= gap["auc"] <= gap["high"] <= 1 for gap in facts["gap"]["sources"])
+    told = next(line for line in facts["findings"] if line.startswith("Sources told apart"))
+    assert told[:60] in done.out.replace("\n", " ")
+    assert told[:60] in out.read_text()
+    assert call("eda", config, "--out", out, "--json", tmp_path).code == 2

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.eda.copies import Copies, Pair, find_copies, linked
+from multitask.data.eda.domain_gap import MOST_IMAGES, DomainGap, domain_gap
 from multitask.data.eda.looks import Looks, common_size, look_at
 from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.framing import Framing, frame
@@ -89,6 +90,7 @@ class Inspection:
         pixels: (H, W, 3) uint8 of every image that is shown, by index.
         framing: the part of them that a network sees; None where no network was given.
         per_group: the tasks whose label belongs to the group, in the samples that train.
+        gap: between several sources; None where there is one, or no network was given.
     """
 
     samples: Samples
@@ -106,6 +108,7 @@ class Inspection:
     pixels: Mapping[int, Pixels]
     framing: Framing | None = None
     per_group: tuple[str, ...] = ()
+    gap: DomainGap | None = None
 
     @property
     def leaks(self) -> list[Linked]:
@@ -169,6 +172,11 @@ def inspect(
             pixels[index] = preprocessing.load(paths[index])
         except UserError:
             continue  # gone since it was looked at: it is not shown
+    gap = None
+    if network is not None and samples.roots is not None and len(samples.roots) > 1:
+        _, sizes = np.unique(samples.sources.astype(str), return_counts=True)
+        on_done = stage("asking for sources", int(np.minimum(sizes, MOST_IMAGES).sum()))
+        gap = domain_gap(samples, of_each or [network] * len(samples), seed, on_done)
     untrained = np.flatnonzero(samples.space.possible & (counts[JOINT].groups["train"] == 0))
     return Inspection(
         samples,
@@ -186,6 +194,7 @@ def inspect(
         pixels,
         None if network is None else frame(samples, network, of_each or [network] * len(samples)),
         per_group_tasks(samples.take(split.train)),
+        gap,
     )
 
 

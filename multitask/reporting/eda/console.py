@@ -18,7 +18,11 @@ def show_inspection(found: Inspection) -> None:
     """An inspection on the console: sentences, groups and images of every class, leaks, unreadable files."""
     say()
     for sentence in sentences(found):
-        style = "red" if sentence.endswith("leak.") or "cannot be read" in sentence else ""
+        style = (
+            "red"
+            if sentence.endswith("leak.") or "cannot be read" in sentence or " confounded with " in sentence
+            else ""
+        )
         out.print(Text(sentence, style=style), soft_wrap=not out.is_terminal)
     if found.empty.never:
         say(impossible_yaml(found.empty.impossible).rstrip())

@@ -1,0 +1,124 @@
+"""Whether images tell their source, and whether that would tell a label."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from multitask.data.eda.domain_gap import Confound, DomainGap, SourceGap, auc, confounds, domain_gap
+from multitask.data.images import Preprocessing
+from multitask.data.samples import Samples
+from multitask.labels import MISSING, LabelSpace, Task
+
+SPACE = LabelSpace([Task("colour", ("red", "blue")), Task("size", ("s", "l"))])
+NUM = 40
+
+
+def drawn(folder: Path, brighter: int, labels: tuple[int, int] = (0, 1)) -> Samples:
+    """Noise of two sources, two images a group, the second of them brighter; labels alternate, or are as given."""
+    rng = np.random.default_rng(0)
+    images, sources, groups = [], [], []
+    for source, more in (("ones", 0), ("twos", brighter)):
+        (folder / source).mkdir()
+        for number in range(NUM):
+            pixels = rng.integers(0, 200, (16, 16, 3)) + more
+            name = f"{source}/{number}.png"
+            Image.fromarray(pixels.astype(np.uint8)).save(folder / name)
+            images.append(name)
+            sources.append(source)
+            groups.append(f"{source}/{number // 2}")
+    table = np.full((2 * NUM, 2), MISSING, dtype=np.int64)
+    table[:NUM, 0] = np.arange(NUM) % 2
+    table[NUM:, 0] = np.resize(labels, NUM)
+    names = (np.array(column, dtype=object) for column in (images, groups, sources))
+    images_column, groups_column, sources_column = names
+    return Samples(
+        SPACE,
+        folder,
+        images_column,
+        groups_column,
+        table,
+        np.full(table.shape, np.nan),
+        np.ones(2 * NUM, dtype=np.float32),
+        sources_column,
+    )
+
+
+def gap_of(samples: Samples) -> DomainGap:
+    found = domain_gap(samples, [Preprocessing((16, 16))] * len(samples), seed=3)
+    assert found is not None
+    return found
+
+
+def test_sources_that_look_otherwise_are_told_apart(tmp_path: Path) -> None:
+    found = gap_of(drawn(tmp_path, brighter=50))
+    assert [gap.source for gap in found.sources] == ["ones", "twos"]
+    for gap in found.sources:
+        assert (gap.num_images, gap.num_groups) == (NUM, NUM // 2)
+        assert gap.told_apart
+        assert 0.9 < gap.low <= gap.auc <= gap.high <= 1
+    assert found.confounds == ()
+    assert not found.warnings
+
+
+def test_sources_that_look_alike_are_not(tmp_path: Path) -> None:
+    found = gap_of(drawn(tmp_path, brighter=0, labels=(0, 0)))
+    for gap in found.sources:
+        assert gap.low < 0.65
+        assert not gap.told_apart
+    assert found.confounds
+    assert not found.warnings  # a source that cannot be seen tells no label
+
+
+def test_a_source_that_is_told_apart_and_labels_one_class_is_warned_of(tmp_path: Path) -> None:
+    found = gap_of(drawn(tmp_path, brighter=50, labels=(1, 1)))
+    assert [(gap.source, confound) for gap, confound in found.warnings] == [
+        ("ones", Confound("ones", "colour", "red", 0.5, 0.0)),
+        ("twos", Confound("twos", "colour", "blue", 1.0, 0.5)),
+    ]
+
+
+def test_a_task_that_one_source_labels_confounds_nothing(tmp_path: Path) -> None:
+    samples = drawn(tmp_path, brighter=0)
+    samples.labels[:NUM, 1] = 1
+    assert [one.task for one in confounds(samples)] == []
+
+
+def test_the_crop_of_each_source_is_what_is_seen(tmp_path: Path) -> None:
+    from multitask.data.crop import CentreSettings
+
+    samples = drawn(tmp_path, brighter=0)
+    for image in samples.images[NUM:]:
+        pixels = np.asarray(Image.open(tmp_path / image)).copy()
+        pixels[:8] = 255
+        Image.fromarray(pixels).save(tmp_path / image)
+    whole, lower = Preprocessing((16, 16)), Preprocessing((16, 16), CentreSettings(top=0.5))
+    assert gap_of(samples).sources[1].told_apart
+    found = domain_gap(samples, [whole] * NUM + [lower] * NUM, seed=3)
+    assert found is not None
+    assert found.sources[1].low < gap_of(samples).sources[1].low
+
+
+def test_too_few_groups_tell_nothing(tmp_path: Path) -> None:
+    samples = drawn(tmp_path, brighter=50)
+    few = samples.take(np.array([*range(NUM), NUM, NUM + 1]))
+    assert domain_gap(few, [Preprocessing((16, 16))] * len(few), seed=3) is None
+
+
+def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
+    samples = drawn(tmp_path, brighter=50)
+    (tmp_path / "ones" / "3.png").write_bytes(b"nothing")
+    assert gap_of(samples).sources[0].num_images == NUM - 1
+
+
+@pytest.mark.parametrize(("scores", "expected"), [([1, 2, 3, 4], 1.0), ([4, 3, 2, 1], 0.0), ([1, 1, 1, 1], 0.5)])
+def test_auc_counts_pairs(scores: list[float], expected: float) -> None:
+    assert auc(np.array(scores, dtype=float), np.array([False, False, True, True])) == expected
+
+
+def test_told_apart_is_by_the_lower_end() -> None:
+    assert SourceGap("ones", 9, 9, 0.9, 0.7, 1.0).told_apart
+    assert not SourceGap("ones", 9, 9, 0.9, 0.69, 1.0).told_apart

@@ -136,6 +136,7 @@ class Config(Settings):
             )
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
             raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
+        self._check_consistency()
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.keep.name == "lower_bound":
             raise ValueError(
                 "training.keep.name: lower_bound needs groups that validate, but data.val_fraction is 0; last and mean "
@@ -175,6 +176,24 @@ class Config(Settings):
             raise ValueError(
                 f"model.backbone.features.views: {features.views} views would be alike, since nothing is augmented "
                 f"(augment.strength is {self.augment.strength:g}); use 1, or augment"
+            )
+
+    def _check_consistency(self) -> None:
+        if self.training.consistency is None:
+            return
+        if self.learned_space() != self.space():
+            raise ValueError(
+                f"training.consistency: needs a head for each task, but model.sharing is {self.model.sharing.name}"
+            )
+        if not isinstance(self.balancer, FixedSettings):
+            raise ValueError(
+                f"training.consistency: is a part of each head's loss that only balancer: fixed adds up, found "
+                f"{self.balancer.name}"
+            )
+        if self.augment.mix.mixup_prob or self.augment.mix.cutmix_prob:
+            raise ValueError(
+                "training.consistency: a mixed image belongs to two groups; set augment.mix.mixup_prob and cutmix_prob "
+                "to 0"
             )
 
     def _unshared(self) -> str | None:

@@ -45,6 +45,7 @@ class TrainingScores:
         conflict_steps: likewise, over how many steps.
         mixed: the share of batches that were mixed; left out where none was.
         nll: negative log-likelihood of the class; left out where it is not recorded.
+        consistency: of each head, the mean of what was added to its loss; left out where nothing was.
     """
 
     loss: Number | None = None
@@ -54,6 +55,7 @@ class TrainingScores:
     conflict_steps: dict[str, dict[str, ConflictSteps]] | None = None
     mixed: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)
     nll: Number | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    consistency: dict[str, Number | None] | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -251,6 +251,22 @@ class TestImpossible:
                 "training.monitor: joint.loss would be ignored, since keep.name is last and patience is not set",
             ),
             (
+                {"training.consistency": {}, "training.accumulate": 2},
+                "training.accumulate: must be 1 beside consistency, which looks at each batch alone, found 2",
+            ),
+            (
+                {"training.consistency": {}, "model.sharing": "flat"},
+                "training.consistency: needs a head for each task, but model.sharing is flat",
+            ),
+            (
+                {"training.consistency": {}, "balancer": "pcgrad"},
+                "training.consistency: is a part of each head's loss that only balancer: fixed adds up, found pcgrad",
+            ),
+            (
+                {"training.consistency": {}, "augment.mix.cutmix_prob": 0.5},
+                "training.consistency: a mixed image belongs to two groups; set augment.mix",
+            ),
+            (
                 {"data.pick_fraction": 0.2, "data.val_fraction": 0},
                 "data.pick_fraction: 0.2 would keep groups from training though none validates",
             ),

@@ -48,26 +48,29 @@ class Batch:
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) float32, or (B, T) where each loss has its own.
         numbers: (B, T) float32, the raw numbers that labels were made of, NaN where there is none.
+        groups: (B,) int64, the number of each one's group; None: nobody asks for it.
     """
 
     images: Tensor
     labels: Tensor
     weights: Tensor
     numbers: Tensor
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device) -> Batch:
         """The batch copied to a device, without waiting for the copy."""
-        return Batch(*(part.to(device, non_blocking=True) for part in self._parts()))
+        return self._each(lambda part: part.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """The batch in page-locked memory, which a GPU can fetch while it computes."""
-        return Batch(*(part.pin_memory() for part in self._parts()))
+        return self._each(Tensor.pin_memory)
 
-    def _parts(self) -> tuple[Tensor, ...]:
-        return self.images, self.labels, self.weights, self.numbers
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        images, labels, weights, numbers = map(change, (self.images, self.labels, self.weights, self.numbers))
+        return Batch(images, labels, weights, numbers, None if self.groups is None else change(self.groups))
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,9 @@ class _Maker(Dataset[Batch | UserError]):
         inputs: Inputs,
         augmentation: Augmentation | None,
         draw: Draw | None,
+        groups: NDArray[np.int64] | None,
     ) -> None:
+        self.groups = groups
         self.learned = learned
         self.weights = learned.loss_weights(samples)
         self.sources = samples.sources
@@ -117,6 +122,7 @@ class _Maker(Dataset[Batch | UserError]):
             torch.from_numpy(self.learned.labels[order.indices]),
             torch.from_numpy(self.weights[order.indices]),
             torch.from_numpy(self.learned.numbers[order.indices]),
+            None if self.groups is None else torch.from_numpy(self.groups[order.indices]),
         )
 
 
@@ -137,6 +143,7 @@ class Batches:
         seed: of order and augmentation.
         workers: processes that make batches; 0 makes them in a thread beside the training.
         pin: whether batches go to page-locked memory.
+        with_groups: whether batches say which group each sample is of.
     """
 
     def __init__(
@@ -154,8 +161,10 @@ class Batches:
         seed: int = 0,
         workers: int = 0,
         pin: bool = False,
+        with_groups: bool = False,
     ) -> None:
-        self._maker = _Maker(samples, learned, inputs, augmentation, draw)
+        self._groups = samples.group_indices() if with_groups else None
+        self._maker = _Maker(samples, learned, inputs, augmentation, draw, self._groups)
         self._indices = indices
         self._draws = EpochDraws(samples.take(indices), sampler) if shuffle else None
         self._seed = seed
@@ -201,6 +210,15 @@ class Batches:
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
         """(batches, T) the weight of the samples of each batch of an epoch whose label is known; reads no image."""
         return np.stack([self._maker.labelled_weights(part) for part in self._parts(epoch)])
+
+    def share_paired(self, epoch: int) -> float:
+        """The share of an epoch's samples whose group has another in the batch; reads no image."""
+        assert self._groups is not None, "batches do not say of which groups they are"
+        num = 0
+        for part in self._parts(epoch):
+            _, places, sizes = np.unique(self._groups[part], return_inverse=True, return_counts=True)
+            num += int((sizes[places] > 1).sum())
+        return num / self.num_images
 
     def _parts(self, epoch: int) -> list[NDArray[np.int64]]:
         """The samples of each batch of an epoch."""

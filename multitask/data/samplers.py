@@ -12,7 +12,7 @@ from pydantic import Field
 
 from multitask.data.samples import Samples
 from multitask.errors import UserError, nearest
-from multitask.settings import Float, PositiveFloat, PositiveInt, Settings, Table
+from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, Table
 from multitask.utils.spelling import Name
 
 
@@ -23,10 +23,13 @@ class Strata:
     Attributes:
         of: (N,) the stratum of each sample, from 0.
         num: how many an epoch serves of each, at random; all of one that has fewer.
+        together: (N,) the group of each sample, from 0, whose samples are served one after the other; None: all are
+            shuffled.
     """
 
     of: NDArray[np.int64]
     num: int
+    together: NDArray[np.int64] | None = None
 
     @property
     def num_served(self) -> int:
@@ -39,7 +42,11 @@ class Strata:
         order = order[np.argsort(self.of[order], kind="stable")]
         starts = np.searchsorted(self.of[order], np.arange(self.of.max() + 1))
         rank = np.arange(len(order)) - starts[self.of[order]]
-        return rng.permutation(order[rank < self.num])
+        served = rng.permutation(order[rank < self.num])
+        if self.together is None:
+            return served
+        turn = rng.permutation(self.together.max() + 1)
+        return served[np.argsort(turn[self.together[served]], kind="stable")]
 
 
 class SamplerSettings(Settings):
@@ -153,15 +160,19 @@ class PerGroupSettings(SamplerSettings):
     of: Literal["class", "group"] = "class"
     """class: so many of each class that a group has, so that of five images with a mask, one without and one where it
     is worn wrong, three are served; group: so many of a group, whatever their classes."""
+    together: Bool = False
+    """Whether a group's images are served one after the other, so that a batch holds them together (all but those of a
+    group that is cut by a batch's end)."""
 
     def strata(self, samples: Samples) -> Strata:
         """A stratum for each group, or for each class in it."""
-        strata = samples.group_indices()
+        strata = groups = samples.group_indices()
         if self.of == "class":
             kinds = samples.kinds
             strata = strata * (kinds.max() + 1) + kinds
-        found = Strata(np.unique(strata, return_inverse=True)[1].astype(np.int64), self.num)
-        if found.num_served == len(samples):
+        of = np.unique(strata, return_inverse=True)[1].astype(np.int64)
+        found = Strata(of, self.num, groups if self.together else None)
+        if found.num_served == len(samples) and not (self.together and groups.max() + 1 < len(samples)):
             what = "class of a group" if self.of == "class" else "group"
             raise UserError(f"data.sampler: per_group would be ignored: no {what} has more than {self.num} to train on")
         return found

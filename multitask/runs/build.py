@@ -10,7 +10,7 @@ from torch import nn
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.model.network import ByTask, Network
-from multitask.runs.build_losses import build_losses
+from multitask.runs.build_losses import build_consistency, build_losses
 from multitask.runs.data_module import DataModule
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import resolve_device, resolve_precision
@@ -72,6 +72,7 @@ def build_trainer(config: Config, data: DataModule, network: Network, num_batche
         num_batches,
         network.fixed_state(),
         config.learned_space(),
+        build_consistency(config.training.consistency, data.dataset.per_group),
     )
 
 

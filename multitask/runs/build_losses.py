@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
@@ -11,10 +13,12 @@ from multitask.data.targets import Targets, agreeing_classes
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING
 from multitask.losses import LossSettings
+from multitask.losses.consistency import Consistency
 from multitask.losses.marginal import MarginalLoss
 from multitask.losses.objective import Objective
 from multitask.losses.task_losses import JointLoss, TaskLoss
 from multitask.losses.training_labels import TrainingLabels, log_frequencies, training_labels
+from multitask.training.settings import ConsistencySettings
 
 
 def trained_labels(objective: Objective, samples: Samples) -> dict[str, TrainingLabels]:
@@ -53,6 +57,26 @@ def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]
     if objective.joint is not None:
         losses[JOINT] = JointLoss(objective.joint.build(labels[JOINT]), objective.learned.possible)
     return losses
+
+
+def build_consistency(settings: ConsistencySettings | None, per_group: Sequence[str]) -> Consistency | None:
+    """The loss of answers that differ within a group; None: there is none.
+
+    Args:
+        settings: its section.
+        per_group: the tasks that it is of.
+
+    Raises:
+        UserError: no task's label belongs to the group.
+    """
+    if settings is None:
+        return None
+    if not per_group:
+        raise UserError(
+            "training.consistency: needs a task whose label belongs to the group, but none is declared "
+            "(labels.tasks.TASK.per_group: true) and the images that train show none; leave it out"
+        )
+    return Consistency(per_group, settings.weight)
 
 
 def _with_partial(loss: nn.Module, objective: Objective, samples: Samples) -> nn.Module:

@@ -41,6 +41,19 @@ def check_accumulate(training: TrainingSettings, num_batches: int) -> None:
         )
 
 
+def check_consistency(training: TrainingSettings, batches: Batches) -> None:
+    """Checks that a consistency loss, where there is one, has groups to compare: that batches hold two images of one.
+
+    Raises:
+        UserError: in the first epoch none does.
+    """
+    if training.consistency is not None and not batches.share_paired(1):
+        raise UserError(
+            "training.consistency: would be ignored: no batch holds two images of a group; "
+            "set data.sampler to {name: per_group, num: 2, of: group, together: true}, or training.batch_size higher"
+        )
+
+
 def check_smallest_batch(
     network: Network, backbone: str, image_size: tuple[int, int], batch_size: int, batches: Batches
 ) -> None:

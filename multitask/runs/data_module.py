@@ -52,6 +52,7 @@ class DataModule:
         self._nets = [head.net for head in config.heads.values()]
         self._joint = config.joint is not None
         self._seed, self._precision = config.seed, config.training.precision
+        self._consistent = config.training.consistency is not None
         self._reuse = reuse
         self.batch_size = config.training.batch_size
         self.dataset = Dataset.read(config.data, self.space, config.seed)
@@ -157,4 +158,5 @@ class DataModule:
             seed=derive(self._seed, "batches"),
             workers=num_workers(self._data.workers, device) if train and features is None else 0,
             pin=device.type == "cuda",
+            with_groups=train and self._consistent,
         )

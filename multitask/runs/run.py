@@ -17,7 +17,7 @@ from multitask.progress import EpochRecord, Progress
 from multitask.reporting.text import image_notes
 from multitask.runs.build import build_network, build_trainer, load_weights
 from multitask.runs.build_losses import number_centres
-from multitask.runs.checks import check_accumulate, check_balancer, check_smallest_batch
+from multitask.runs.checks import check_accumulate, check_balancer, check_consistency, check_smallest_batch
 from multitask.runs.classifier import Classifier
 from multitask.runs.data_module import DataModule
 from multitask.runs.environment import environment
@@ -95,6 +95,7 @@ def run(
         data.use_features(network.backbone, progress)
         train = data.batches("train", progress, device, train=True)
         check_accumulate(config.training, train.num_batches)
+        check_consistency(config.training, train)
         check_smallest_batch(network, backbone.name, config.data.image_size, config.training.batch_size, train)
         # Before the folder is made: what cannot be built leaves none that the corrected line would then refuse.
         trainer = build_trainer(config, data, network, train.num_batches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -25,12 +25,14 @@ class TrainedBatch:
         losses: by name.
         outputs: log-probabilities, by name.
         targets: of the batch.
+        consistency: what was added to a head's loss where a group's answers differ, by name.
     """
 
     total: Tensor
     losses: dict[str, Tensor]
     outputs: Mapping[str, Tensor]
     targets: BatchTargets
+    consistency: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class EpochMeter:
@@ -55,11 +57,16 @@ class EpochMeter:
         self._likelihood = None if space is None else LikelihoodMeter(space, device)
         self._num_batches = num_batches
         self._num_mixed = 0
+        self._num_images = 0
+        self._consistency: dict[str, Tensor] = {}
 
     def add(self, batch: TrainedBatch, num_images: int) -> None:
         """Counts a batch of so many images."""
         self.losses.add(batch.total, batch.losses, batch.targets.labelled_weights(), num_images)
         self._num_mixed += batch.targets.partner is not None
+        self._num_images += num_images
+        for name, loss in batch.consistency.items():
+            self._consistency[name] = self._consistency.get(name, torch.zeros_like(loss)) + loss * num_images
         if self._likelihood is not None:
             self._likelihood.add(batch.outputs, batch.targets)
 
@@ -82,4 +89,5 @@ class EpochMeter:
             conflict_steps=conflict_steps,
             mixed=self._num_mixed / self._num_batches if self._num_mixed else None,
             nll=likelihood,
+            consistency={name: float(total) / self._num_images for name, total in self._consistency.items()} or None,
         )

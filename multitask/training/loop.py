@@ -18,6 +18,7 @@ from multitask.data.loading import Batch, Batches
 from multitask.data.mixup import BatchTargets, mix
 from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace
+from multitask.losses.consistency import Consistency
 from multitask.model.network import Heads
 from multitask.progress import EpochRecord, Progress, TrainingScores, ValidationScores
 from multitask.training.accumulation import step_shares
@@ -63,6 +64,7 @@ class Trainer:
         space: that of the heads, for the negative log-likelihood of the training labels; None: it is not recorded.
         fixed: the part of the state that training cannot change, whether the network has it or runs on features that
             were computed before. ``best.safetensors`` holds it, so that it is whole; ``last.safetensors`` does not.
+        consistency: the loss of answers that differ within a group, added to the heads' own; None: there is none.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Trainer:
         num_batches: int,
         fixed: Mapping[str, Tensor] | None = None,
         space: LabelSpace | None = None,
+        consistency: Consistency | None = None,
     ) -> None:
         self.network = network
         self.losses = losses
@@ -87,6 +90,7 @@ class Trainer:
         self.seed = seed
         self.fixed = dict(fixed or {})
         self.space = space
+        self.consistency = consistency
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
 
@@ -207,9 +211,13 @@ class Trainer:
         losses = self._losses(answers, targets)
         step = Step(scaled, features, self._last_layer, shares, labelled, replay)
         look(losses, step)
-        total = self.balancer.backward(losses, step)
+        added: dict[str, Tensor] = {}
+        if self.consistency is not None and batch.groups is not None:
+            added = self.consistency(answers, batch.groups)
+        total = self.balancer.backward({**losses, **{name: losses[name] + more for name, more in added.items()}}, step)
         outputs = {name: values.detach() for name, values in answers.items()}
-        return TrainedBatch(total, {name: loss.detach() for name, loss in losses.items()}, outputs, targets)
+        own, beside = ({name: loss.detach() for name, loss in part.items()} for part in (losses, added))
+        return TrainedBatch(total, own, outputs, targets, beside)
 
     def _losses(self, answers: Mapping[str, Tensor], targets: BatchTargets) -> dict[str, Tensor]:
         losses = {}

@@ -219,6 +219,17 @@ class KeepSettings(Settings):
         }[self.name]
 
 
+class ConsistencySettings(Settings):
+    """The ``training.consistency`` section: answers that differ within a group cost, for the tasks that are per group.
+
+    The loss is the divergence of each image's probabilities from the mean over its group's images in the batch, which
+    must hold several of them: ``data.sampler: {name: per_group, together: true}``. Images without labels count too.
+    """
+
+    weight: Annotated[PositiveFloat, Field(le=1e6)] = 1.0
+    """Beside the head's own loss, both times the head's weight."""
+
+
 class TrainingSettings(Settings):
     """The ``training`` section."""
 
@@ -241,6 +252,8 @@ class TrainingSettings(Settings):
     monitor: str = "joint.macro_f1"
     """The score that picks the best epoch, as in ``metrics.jsonl`` below ``val``; losses are better when lower."""
     keep: KeepSettings = KeepSettings()
+    consistency: ConsistencySettings | None = None
+    """None: images of a group are answered each on its own."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:
@@ -251,6 +264,10 @@ class TrainingSettings(Settings):
         if not self.monitors and self.monitor != type(self).model_fields["monitor"].default:
             raise ValueError(
                 f"monitor: {self.monitor} would be ignored, since keep.name is {self.keep.name} and patience is not set"
+            )
+        if self.consistency is not None and self.accumulate > 1:
+            raise ValueError(
+                f"accumulate: must be 1 beside consistency, which looks at each batch alone, found {self.accumulate}"
             )
         if (self.keep.averaged or 0) > self.epochs:
             raise ValueError(f"keep.epochs must be at most epochs ({self.epochs}), found {self.keep.averaged}")

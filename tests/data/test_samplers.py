@@ -129,3 +129,23 @@ def test_per_group_serves_others_in_each_epoch_until_all_were_seen() -> None:
     assert of_big.sum() == 600
     assert of_big.min() > 0
     assert np.sum((of_big - 10) ** 2 / 10) < 100  # chi-square of 59 degrees: 99.9% are below 98.3
+
+
+def test_a_groups_images_are_served_one_after_the_other_and_the_order_of_groups_changes() -> None:
+    sampler = PerGroupSettings(num=3, of="group", together=True)
+    orders = []
+    for epoch in (1, 2):
+        groups = UNEVEN.groups[served(sampler, epoch)].tolist()
+        runs = [group for place, group in enumerate(groups) if place == 0 or groups[place - 1] != group]
+        assert len(runs) == len(set(runs))
+        assert Counter(groups)["big"] == 3
+        orders.append(runs)
+    assert orders[0] != orders[1]
+    apart = PerGroupSettings(num=3, of="group")
+    assert sorted(served(sampler, 1)) == sorted(served(apart, 1))
+
+
+def test_to_serve_whole_groups_together_is_no_setting_that_is_ignored() -> None:
+    assert len(served(PerGroupSettings(num=100, of="group", together=True), 1)) == 100
+    with pytest.raises(UserError, match="per_group would be ignored"):
+        PerGroupSettings(num=100, of="group").strata(UNEVEN)

@@ -342,6 +342,42 @@ def test_the_report_says_what_was_kept(name: str, words: str, tiny: MakeConfig, 
     assert load_checkpoint(without.folder.best)["epoch"] == 2
 
 
+def test_consistency_is_told_and_changes_what_is_learned(tiny: MakeConfig, tmp_path: Path) -> None:
+    changes = {
+        "labels.tasks.gender.per_group": True,
+        "data.sampler": {"name": "per_group", "num": 2, "of": "group", "together": True},
+    }
+    without, some, more = (
+        run(tiny({**changes, "training.consistency": settings})).history[1].train
+        for settings in (None, {"weight": 1e-6}, {"weight": 50.0})
+    )
+    assert without.consistency is None
+    assert set(some.consistency) == set(more.consistency) == {"gender", "age"}
+    assert without.loss == pytest.approx(some.loss, abs=1e-3)
+    assert some.tasks["gender"].loss != more.tasks["gender"].loss
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"labels.tasks.gender.per_group": True, "data.sampler": {"name": "per_group", "of": "group"}},
+            r"^training\.consistency: would be ignored: no batch holds two images of a group; set data\.sampler to",
+        ),
+        (
+            {f"labels.tasks.{task}.per_group": False for task in ("mask", "gender", "age")},
+            r"^training\.consistency: needs a task whose label belongs to the group, but none is declared",
+        ),
+    ],
+)
+def test_a_consistency_that_would_compare_nothing_is_refused(
+    changes: dict[str, Any], line: str, tiny: MakeConfig, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=line):
+        run(tiny({"training.consistency": {}, **changes}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 # --- going on ---------------------------------------------------------------------------------------------------
 
 
@@ -369,6 +405,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "training.ema": {"decay": 0.9},
         "training.keep": {"name": "mean", "epochs": 2},
         "data.pick_fraction": 0.3,
+    },
+    "consistency": {
+        "labels.tasks.gender.per_group": True,
+        "training.consistency": {"weight": 0.5},
+        "data.sampler": {"name": "per_group", "num": 2, "of": "group", "together": True},
     },
     "lower bound": {"training.keep.name": "lower_bound", "training.patience": 2},
     "mean, frozen stages": {"model.backbone.freeze": 2, "training.keep": {"name": "mean", "epochs": 2}},

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from multitask.evaluation.report_schema import TrainingFacts
 from multitask.labels import JOINT as JOINT_LOSS
-from multitask.progress import EpochRecord, best_epoch
+from multitask.progress import EpochRecord, kept_epoch
 from multitask.reporting.run import curves
 from multitask.reporting.run.curves import JOINT, Line
 from multitask.reporting.text import score_text
@@ -68,7 +68,7 @@ def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None
 
 def best_epoch_of(training: TrainingFacts, history: History) -> int | None:
     """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
-    return training.best_epoch or best_epoch(history)
+    return training.best_epoch or kept_epoch(history)
 
 
 def _has_likelihoods(history: History) -> bool:

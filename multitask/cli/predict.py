@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,9 @@ from multitask.cli.options import (
     views_option,
 )
 from multitask.errors import UserError
+
+if TYPE_CHECKING:
+    from multitask.runs.out_of_fold import OutOfFold
 
 UNREADABLE = 3
 """The exit code where images could not be read, and the others were answered."""
@@ -45,6 +49,11 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 )
 @click.option(
     "--max-risk", type=float, help="Write whether to ask a human, so that of the others at most this share is wrong."
+)
+@click.option(
+    "--prior-shift",
+    is_flag=True,
+    help="Answer as where labels are as frequent as they are estimated to be among these images.",
 )
 @views_option
 @views_except_option
@@ -79,6 +88,7 @@ def command(
     on_error: str,
     coverage: float | None,
     max_risk: float | None,
+    prior_shift: bool,
     views: str,
     views_except: tuple[str, ...],
     path_column: str,
@@ -127,6 +137,9 @@ def command(
         views_except=views_except,
         allow_extensions=allow_extensions,
     )
+    if prior_shift and views:
+        raise UserError("--prior-shift: is estimated on images as they are; leave out --views")
+    labelled = _labelled(run, allow_extensions) if prior_shift else None
     progress = make_progress(quiet)
     if not predictor.spec.temperatures:
         progress.note(
@@ -144,6 +157,7 @@ def command(
             batch_size=batch_size,
             coverage=coverage,
             max_risk=max_risk,
+            labelled=labelled,
         )
     finally:
         progress.close()
@@ -151,6 +165,15 @@ def command(
         say(f"{output}: {counts}")
     if counts.unreadable:
         sys.exit(UNREADABLE)
+
+
+def _labelled(run: Path, allow_extensions: bool) -> OutOfFold:
+    from multitask.runs.config import read_run
+    from multitask.runs.out_of_fold import read_out_of_fold
+
+    if not run.is_dir():
+        raise UserError(f"--prior-shift: needs a run's folder, whose groups that validated {run} does not hold")
+    return read_out_of_fold(read_run(run, allow_extensions=allow_extensions))
 
 
 def _check_only_data(paths: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from multitask.errors import UserError
 from multitask.inference.inputs import NamedInputs
@@ -15,6 +16,9 @@ from multitask.inference.outputs import RowLayout, Rows, open_writer, writer_of
 from multitask.inference.predictor import Predictor
 from multitask.inference.stream import InputBatch
 from multitask.progress import Progress
+
+if TYPE_CHECKING:
+    from multitask.runs.out_of_fold import OutOfFold
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,7 @@ def predict_files(
     batch_size: int | None = None,
     coverage: float | None = None,
     max_risk: float | None = None,
+    labelled: OutOfFold | None = None,
 ) -> JobCounts:
     """Answers images and writes a row for each, in their order; a batch at a time, so that there may be millions.
 
@@ -76,17 +81,24 @@ def predict_files(
         batch_size: how many are computed at a time; None: as many as in training.
         coverage: of the sets to give beside, as of ``Predictor.promises``; None: no sets.
         max_risk: above which ``ask`` says so, likewise; None: it says nothing.
+        labelled: what the run said of groups that it did not train on, so that images are answered under the prior that
+            is estimated on them; None: under the old one.
 
     Raises:
-        UserError: an image cannot be read; the run's crop needs boxes and the inputs have none, or the other way
-            round; the inputs have groups, and no task of the run is per group; the output cannot be written; or as of
-            ``Predictor.promises``.
+        UserError: an image cannot be read; no prior is identifiable; the run's crop needs boxes and the inputs have
+            none, or the other way round; the inputs have groups, and no task of the run is per group; the output cannot
+            be written; or as of ``Predictor.promises``.
     """
     check_output(output, inputs)
     _check_boxes(predictor, inputs)
     layout = RowLayout(probabilities, inputs.has_groups, skip_unreadable)
     if layout.errors and "error" in predictor.space.task_names:
         raise UserError("--on-error skip: its column error would be that of the task error; leave it out")
+    if labelled is not None and (coverage is not None or max_risk is not None):
+        raise UserError(
+            "--prior-shift: prediction sets and risks are calibrated under the prior of the groups that validated; "
+            "leave out the one or the others"
+        )
     promises = predictor.promises(coverage, max_risk, for_groups=inputs.has_groups)
     for note in [*inputs.notes, *([promises.note] if promises.note else [])]:
         progress.note(note)
@@ -98,7 +110,11 @@ def predict_files(
         closing(predictor.batches(inputs, batch_size)) as batches,
     ):
         read = _read(batches, skip_unreadable, done)
-        if inputs.has_groups:
+        if labelled is not None:
+            from multitask.inference.prior_shift import answer_shifted  # and with it pandas
+
+            answered = answer_shifted(predictor, labelled, read, inputs.has_groups, progress, 0)
+        elif inputs.has_groups:
             answered = predictor.answer_groups(read, coverage, max_risk)
         else:
             answered = (predictor.answer(batch, promises) for batch in read)

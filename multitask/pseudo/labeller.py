@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray, IntArray
-from multitask.evaluation.prior_shift import Answered, PriorEstimate, estimate_prior
-from multitask.labels import JOINT, MISSING, LabelSpace
+from multitask.evaluation.prior_shift import Answered, PriorEstimate
+from multitask.inference.prior_shift import prior_of
+from multitask.labels import MISSING, LabelSpace
 from multitask.pseudo.report_schema import HeadReport
 from multitask.pseudo.selection import balanced, sure_labels, without_impossible
 from multitask.pseudo.settings import PseudoSettings
@@ -55,17 +55,9 @@ class Labeller:
 
     def prior(self, name: str) -> tuple[PriorEstimate | None, str]:
         """The label prior of the images, of a task or of ``joint``; None, and why, where it is not identifiable."""
-        joint = name == JOINT
-        names = self.space.class_names if joint else self.space.tasks[self.space.task_names.index(name)].classes
-        possible = self.space.possible if joint else self.space.possible_labels(name)
-        probs = self.images.class_probs if joint else self.images.probs(self.space)[name]
-        known = self.known.grouped if self.images.pooled.any() and self.known.grouped else self.known.single
-        unlabelled = Answered(probs, np.full(len(probs), MISSING), self.images.group_indices())
-        what = "the classes" if joint else name
-        try:
-            return estimate_prior(known[name], unlabelled, names, possible, what, derive(self.seed, name)), ""
-        except UserError as error:
-            return None, str(error)
+        images = self.images
+        pooled = bool(images.pooled.any())
+        return prior_of(self.known, name, images.class_probs, images.group_indices(), self.seed, pooled=pooled)
 
     def _head(self, name: str, probs: FloatArray) -> _Head:
         classes = self.space.tasks[self.space.task_names.index(name)].classes

@@ -263,3 +263,21 @@ def test_views_are_averaged_and_what_they_cannot_be_is_a_line(call: Call, traine
     done = call("predict", trained, "photos", "-o", "out.csv", "--views", "flip", "--coverage", 0.7)
     assert (done.code, "leave out the views" in " ".join(done.err.split())) == (2, True)
     assert not Path("out.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("photos", "--views", "flip"), ("--prior-shift", "--views")),
+        (("--data", "."), ("--prior-shift", "--data")),
+        (("photos",), ("--prior-shift", "not identifiable")),
+    ],
+)
+def test_a_prior_that_cannot_be_estimated_is_one_line(
+    call: Call, trained: Path, here: Path, words: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    done = call("predict", trained, *words, "--prior-shift", "-q", "-o", "out.csv")
+    line = done.refusal()
+    for part in parts:
+        assert part in line
+    assert not (here / "out.csv").exists()

@@ -1,0 +1,168 @@
+"""Answers under the prior that is estimated on the images that are answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from multitask.errors import UserError
+from multitask.evaluation.decode import FITTED_RULES, ModelOutputs, PriorCorrection
+from multitask.evaluation.decode.prior_shifted import PriorShifted
+from multitask.evaluation.prior_shift import Answered, PriorEstimate
+from multitask.inference.inputs import InputOptions, NamedInputs
+from multitask.inference.predict_files import predict_files
+from multitask.inference.prediction import PredictionBatch
+from multitask.inference.predictor import Predictor
+from multitask.inference.prior_shift import with_priors
+from multitask.inference.spec import InferenceSpec
+from multitask.labels import JOINT, LabelSpace
+from multitask.progress import Progress
+from multitask.runs.out_of_fold import OutOfFold
+
+RNG = np.random.default_rng(0)
+
+
+def estimate(labels: tuple[str, ...], prior: tuple[float, ...], trained: tuple[float, ...]) -> PriorEstimate:
+    return PriorEstimate(
+        labels=labels,
+        prior=prior,
+        prior_ci=tuple((share, share) for share in prior),
+        by_confusion=prior,
+        trained=trained,
+        condition=1.0,
+        num_images=9,
+        num_groups=9,
+    )
+
+
+COLOUR = estimate(("red", "blue"), (0.2, 0.8), (0.5, 0.5))
+
+
+def outputs_of(space: LabelSpace, num: int, joint: bool) -> ModelOutputs:
+    heads = {task.name: np.log(RNG.dirichlet(np.ones(task.num_classes), size=num)) for task in space.tasks}
+    return ModelOutputs(space, heads, np.log(RNG.dirichlet(np.ones(space.num_classes), size=num)) if joint else None)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_probabilities_and_decisions_are_those_of_bayes_under_the_new_prior(
+    shade_spec: InferenceSpec, joint: bool, temperature: float
+) -> None:
+    names = [*shade_spec.space.task_names, *([JOINT] if joint else [])]
+    spec = shade_spec.model_copy(update={"joint_term": joint, "temperatures": dict.fromkeys(names, temperature)})
+    outputs = outputs_of(spec.space, 200, joint)
+    old, new = (
+        PredictionBatch.of(which, outputs, ["x"] * 200) for which in (spec, with_priors(spec, {"colour": COLOUR}))
+    )
+    expected = old.class_probs * np.repeat([0.2 / 0.5, 0.8 / 0.5], 3)
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.allclose(new.class_probs, expected)
+    assert (new.predicted == expected.argmax(axis=1)).all()
+    assert (new.predicted != old.predicted).any()
+
+
+def test_the_prior_of_a_task_that_is_not_named_stays(shade_spec: InferenceSpec) -> None:
+    outputs = outputs_of(shade_spec.space, 50, joint=False)
+    old, new = (
+        PredictionBatch.of(which, outputs, ["x"] * 50)
+        for which in (shade_spec, with_priors(shade_spec, {"colour": COLOUR}))
+    )
+    assert np.allclose(old.probs["size"], new.probs["size"])
+    assert with_priors(shade_spec, {}).calibration is None
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+def test_a_rule_that_divides_by_the_prior_divides_by_the_new_one(shade_spec: InferenceSpec, strength: float) -> None:
+    space, outputs = shade_spec.space, outputs_of(shade_spec.space, 100, joint=False)
+    ratio = np.log([0.4, 1.6])
+
+    def rule(colour: tuple[float, ...]) -> PriorCorrection:
+        priors = {"colour": colour, "size": (0.0, 0.0, 0.0)}
+        return PriorCorrection(temperatures=dict.fromkeys(space.task_names, 1.0), strength=strength, log_priors=priors)
+
+    moved = {**outputs.heads, "colour": outputs.heads["colour"] + ratio}
+    found = PriorShifted(rule=rule((0.0, 0.0)), offsets={"colour": tuple(ratio), "size": (0.0, 0.0, 0.0)})
+    expected = rule(tuple(ratio)).decode(ModelOutputs(space, moved))
+    assert (found.decode(outputs) == expected).all()
+
+
+def known(spec: InferenceSpec, right: float = 0.9) -> OutOfFold:
+    """Groups of one image on which a network that is nine times in ten sure was right that often."""
+    answered = {}
+    for name, size in (("colour", 2), ("size", 3), (JOINT, 6)):
+        labels = np.arange(600) % size
+        wrong = RNG.random(600) >= right
+        predicted = np.where(wrong, (labels + 1 + RNG.integers(size - 1, size=600)) % size, labels)
+        probs = np.full((600, size), 0.1 / (size - 1))
+        probs[np.arange(600), predicted] = 0.9
+        answered[name] = Answered(probs, labels, np.arange(600))
+    return OutOfFold(spec.space, answered, None)
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.texts.append(text)
+
+
+@pytest.fixture
+def mostly_red(tmp_path: Path) -> Path:
+    """Eighty images that the network takes for red, of shades 0, 40 and 80, and twenty for blue."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(100):
+        shade = 40 * (number % 3) + (120 if number >= 80 else 0)
+        Image.new("RGB", (12, 12), (shade,) * 3).save(folder / f"{number:03}.png")
+    return folder
+
+
+def test_a_job_is_answered_under_its_own_prior_and_says_it(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path, tmp_path: Path
+) -> None:
+    inputs, notes = NamedInputs([str(mostly_red)], InputOptions()), Notes()
+    files = [tmp_path / "plain.csv", tmp_path / "shifted.csv"]
+    predict_files(shades, inputs, files[0], Progress())
+    predict_files(shades, inputs, files[1], notes, labelled=known(shade_spec))
+    plain, shifted = (path.read_text().splitlines() for path in files)
+    column = plain[0].split(",").index("p(colour)")
+    assert [line.split(",")[0] for line in plain] == [line.split(",")[0] for line in shifted]
+    assert float(shifted[1].split(",")[column]) > float(plain[1].split(",")[column]) == pytest.approx(0.9)
+    # 80% are taken for red, and with one error in ten .9 r + .1 (1 - r) = .8 where r = 87.5% are.
+    assert float(shifted[-1].split(",")[column]) == pytest.approx(0.9 / (0.9 + 0.1 * 7), abs=0.01)
+    assert any(text.startswith("estimated prior of colour: red 8") for text in notes.texts)
+
+
+def test_what_is_not_identifiable_or_no_longer_promised_is_refused(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path, tmp_path: Path
+) -> None:
+    inputs, out = NamedInputs([str(mostly_red)], InputOptions()), tmp_path / "x.csv"
+    with pytest.raises(UserError, match="--prior-shift: prediction sets and risks"):
+        predict_files(shades, inputs, out, Progress(), coverage=0.9, labelled=known(shade_spec))
+    found = known(shade_spec)
+    chance = {
+        name: replace(part, probs=np.roll(part.probs, 7, axis=0)[RNG.permutation(600)])
+        for name, part in found.single.items()
+    }
+    with pytest.raises(UserError, match=r"--prior-shift: prior of colour: is not identifiable.*condition number"):
+        predict_files(shades, inputs, out, Progress(), labelled=replace(found, single=chance))
+    assert not out.exists()
+
+
+def test_groups_are_pooled_before_the_prior_moves_them(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path, tmp_path: Path
+) -> None:
+    inputs = NamedInputs([str(mostly_red)], InputOptions(groups_by_folder=True))
+    both = known(shade_spec)
+    predict_files(shades, inputs, tmp_path / "x.csv", Progress(), labelled=replace(both, grouped=both.single))
+    rows = [line.split(",") for line in (tmp_path / "x.csv").read_text().splitlines()]
+    assert len({row[rows[0].index("size")] for row in rows[1:]}) == 1
+
+
+def test_the_rule_is_none_that_a_run_keeps() -> None:
+    assert "prior_shifted" not in FITTED_RULES

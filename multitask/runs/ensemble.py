@@ -55,7 +55,7 @@ def make_ensemble(
         UserError: a run is named twice, is not finished, or has other tasks; no image was unseen by all; ``out`` is
             there. Nothing is written then.
     """
-    check_new(out)
+    check_new(out, paths)
     trained = read_members(paths, allow_extensions)
     base, config = _base(trained)
     answers = common_answers(trained, base)
@@ -89,14 +89,17 @@ def make_ensemble(
             raise
 
 
-def check_new(out: Path) -> None:
-    """Refuses a folder that is there, or that cannot be made.
+def check_new(out: Path, paths: Sequence[Path]) -> None:
+    """Refuses a folder that is there, or that would lie in one of the runs that are copied into it.
 
     Raises:
         UserError: it is such a one.
     """
     if out.exists():
         raise UserError(f"{out}: exists already; name another --output")
+    for path in paths:
+        if path.resolve() in out.resolve().parents:
+            raise UserError(f"{out}: is in the folder of {path}; name another --output")
 
 
 def read_members(paths: Sequence[Path], allow_extensions: bool = False) -> list[TrainedRun]:

@@ -14,6 +14,7 @@ from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
 from multitask.runs.fitted_on_folds import FoldsRun
 from multitask.runs.run import RunResult, run
+from multitask.training.settings import TrainingSettings
 
 
 def final_config(trained: TrainedRun) -> Config:
@@ -36,16 +37,22 @@ def final_config(trained: TrainedRun) -> Config:
     members(trained)
     kept = FoldsRun.read(folder.path, config).kept_epochs
     epochs = math.floor(statistics.median(kept) + 0.5)
-    warmup = config.training.schedule.warmup_epochs
-    return config.with_changes(
-        {
-            "data.val_fraction": 0.0,
-            "training.epochs": epochs,
-            "training.patience": None,
-            "training.schedule.warmup_epochs": min(warmup, max(epochs - 1, 1)),
-            "final": str(folder.path.resolve()),
-        }
-    )
+    warmup, keep = config.training.schedule.warmup_epochs, config.training.keep
+    changes: dict[str, object] = {
+        "data.val_fraction": 0.0,
+        "data.pick_fraction": 0.0,
+        "training.epochs": epochs,
+        "training.patience": None,
+        "training.schedule.warmup_epochs": min(warmup, max(epochs - 1, 1)),
+        "final": str(folder.path.resolve()),
+    }
+    if keep.asks:  # where nobody validates, the best epoch is the last
+        changes["training.keep.name"] = "best"
+    else:
+        changes["training.monitor"] = TrainingSettings.model_fields["monitor"].default
+    if keep.averaged is not None:
+        changes["training.keep.epochs"] = min(keep.averaged, epochs)
+    return config.with_changes(changes)
 
 
 def train_final(

@@ -75,7 +75,7 @@ def make_soup(
     Raises:
         UserError: a run is none that can be in the soup, or ``out`` is there. Nothing is written then.
     """
-    check_new(out)
+    check_new(out, paths)
     trained = read_members(paths, allow_extensions)
     _check_family(trained, paths)
     trials = _Trials.of(trained, batch_norm, progress or Progress())

@@ -315,6 +315,7 @@ def test_bad_members_are_a_line_and_nothing_is_written(runs: Path, made: Path, t
     refused("is named twice", folds, flat, runs / "x" / ".." / "folds")
     refused("is no run folder", folds, tmp_path)
     refused("exists already", folds, flat, to=made)
+    refused("is in the folder of", folds, flat, to=folds / "folds" / "all")
     refused("is an ensemble itself", folds, made)
     unfinished = Path(shutil.copytree(flat, tmp_path / "unfinished"))
     (unfinished / "report.json").unlink()

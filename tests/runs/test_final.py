@@ -77,6 +77,22 @@ def test_a_warm_up_that_does_not_fit_is_cut(tiny: MakeConfig, folded: Path, tmp_
     assert final_config(TrainedRun(folder, longer)).training.schedule.warmup_epochs == 2
 
 
+@pytest.mark.parametrize(
+    ("changes", "keep"),
+    [
+        ({"training.keep.name": "lower_bound", "data.pick_fraction": 0.2}, "best"),
+        ({"training.keep.name": "last", "training.patience": None}, "last"),
+        ({"training.keep.name": "mean", "training.patience": None}, "mean"),
+        ({"training.keep.name": "last", "training.monitor": "joint.loss"}, "last"),
+    ],
+)
+def test_what_asks_those_who_validate_is_left_out(
+    changes: dict[str, object], keep: str, tiny: MakeConfig, folded: Path
+) -> None:
+    found = final_config(TrainedRun(RunFolder(folded), tiny({**CHANGES, **changes})))
+    assert (found.training.keep.name, found.data.pick_fraction, found.data.val_fraction) == (keep, 0, 0)
+
+
 def test_decodes_as_the_folds_do_and_says_whose_scores_it_shows(folded: Path, final: Path) -> None:
     folder, config = read_run(final)
     assert {row.split(",")[2] for row in folder.split.read_text().splitlines()[1:]} == {"train"}

@@ -137,6 +137,10 @@ class Config(Settings):
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
             raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
         self._check_consistency()
+        if self.data.contradictions != "error" and not any(task.per_group for task in self.space().tasks):
+            raise ValueError(
+                f"data.contradictions: {self.data.contradictions} would be ignored: no task is declared per_group: true"
+            )
         if self.data.val_fraction == 0 and self.data.folds is None and self.training.keep.name == "lower_bound":
             raise ValueError(
                 "training.keep.name: lower_bound needs groups that validate, but data.val_fraction is 0; last and mean "

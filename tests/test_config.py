@@ -251,6 +251,10 @@ class TestImpossible:
                 "training.monitor: joint.loss would be ignored, since keep.name is last and patience is not set",
             ),
             (
+                {"data.contradictions": "drop"},
+                "data.contradictions: drop would be ignored: no task is declared per_group",
+            ),
+            (
                 {"training.consistency": {}, "training.accumulate": 2},
                 "training.accumulate: must be 1 beside consistency, which looks at each batch alone, found 2",
             ),

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.contradictions import settle_contradictions
 from multitask.data.corrections import CorrectionsRecord, correct
 from multitask.data.empty_cells import EmptyCells, empty_cells
-from multitask.data.per_group import check_per_group, per_group_tasks
+from multitask.data.per_group import per_group_tasks
 from multitask.data.samples import Samples
 from multitask.data.sentinels import sentinel_notes
 from multitask.data.settings import DataSettings
@@ -56,10 +57,12 @@ class Dataset:
         if settings.corrections is not None:
             done = correct(given, settings.corrections)
             samples, kept, record = done.samples, done.kept, done.record
-        check_per_group(samples)
+        relabelled = samples.labels != given.labels[kept]
+        samples, rows = settle_contradictions(samples, settings.contradictions)
+        kept, relabelled = kept[rows], relabelled[rows]
         samples = replace(samples, notes=(*samples.notes, *sentinel_notes(samples)))
         split = split_samples(settings, samples, given, kept, seed)
-        return cls(samples, split, samples.labels != given.labels[kept], record)
+        return cls(samples, split, relabelled, record)
 
     def indices(self, split: str) -> NDArray[np.int64]:
         """The samples of ``train``, ``val``, ``test``, ``pick`` or ``all``."""

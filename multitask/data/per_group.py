@@ -8,13 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
-from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 
 BY_CHANCE = 0.01
 """The most that it may be probable that all groups agree by chance where a task is found to be per group."""
-
-_NAMED = 3
 
 
 def per_group_tasks(samples: Samples) -> tuple[str, ...]:
@@ -76,28 +73,6 @@ def contradicted(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArra
     known = labels != MISSING
     pairs = np.unique(np.stack([groups[known], labels[known]]), axis=1)
     return np.flatnonzero(np.bincount(pairs[0]) > 1)
-
-
-def check_per_group(samples: Samples) -> None:
-    """Refuses groups that contradict what is declared.
-
-    Raises:
-        UserError: a group has two labels in a task that is declared to be per group.
-    """
-    groups = None
-    for task, labels in zip(samples.space.tasks, samples.labels.T, strict=True):
-        if not task.per_group:
-            continue
-        groups = samples.group_indices() if groups is None else groups
-        wrong = contradicted(labels, groups)
-        if len(wrong):
-            first = [str(samples.groups[np.argmax(groups == group)]) for group in wrong[:_NAMED]]
-            more = f" and {len(wrong) - _NAMED:,} more" if len(wrong) > _NAMED else ""
-            raise UserError(
-                f"labels.tasks.{task.name}.per_group: is true, but "
-                f"{'a group has' if len(wrong) == 1 else f'{len(wrong):,} groups have'} images with different labels: "
-                f"{', '.join(first)}{more}; correct them (data.corrections), or leave per_group out"
-            )
 
 
 def _log_chance(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> float:

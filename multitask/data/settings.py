@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from multitask.data.contradictions import ContradictionsName
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, CropSettings, FitName, WholeSettings
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
@@ -123,6 +124,10 @@ class DataSettings(Settings):
     """The layout that images and labels are in."""
     corrections: CorrectionsSettings | None = None
     """Files of label corrections that are made to what the source says."""
+    contradictions: ContradictionsName = "error"
+    """What is done with groups whose images have different labels in a task with ``per_group: true``. error: they are
+    refused; majority: all get the label that most have, none where two are as frequent; drop: they are left out; keep:
+    they stay as they are. They are named and counted in any case."""
     sampler: AnySampler = UniformSettings()
     """Frequency with which each image is drawn in training."""
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2

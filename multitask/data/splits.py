@@ -60,7 +60,7 @@ class Split:
         for name, side in (("train", self.train), ("validate", self.val), ("test", self.test)):
             left = np.flatnonzero(np.isin(indices, side))
             if len(side) and not len(left):
-                raise UserError(f"data.corrections: drop every image that would {name}")
+                raise UserError(f"data.corrections, or data.contradictions: drop every image that would {name}")
             sides.append(left)
         return Split(*sides)
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from multitask.data.per_group import check_per_group, contradicted, per_group_tasks, shares_constant
+from multitask.data.per_group import contradicted, per_group_tasks, shares_constant
 from multitask.data.samples import Samples
-from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSettings, LabelSpace, NominalSettings
 
 Declared = dict[str, bool | None]
@@ -67,21 +65,6 @@ def test_shares_are_of_the_groups_with_two_labels() -> None:
     assert shares_constant(space, labels, groups) == {"mask": 0.5, "gender": 1.0}
     assert shares_constant(space, labels, np.arange(5)) == {}
     assert contradicted(labels[:, 0], groups).tolist() == [0]
-
-
-def test_groups_that_contradict_what_is_declared_are_named() -> None:
-    labels = [row.copy() for row in CONSTANT]
-    for place in (0, 4, 6, 8, 10):
-        labels[place][1] = 1 - labels[place][1]
-    check_per_group(make(labels, PAIRS))
-    check_per_group(make(labels, PAIRS, {"gender": False}))
-    told = (
-        "labels.tasks.gender.per_group: is true, but 5 groups have images with different labels: p0, p2, p3 and 2 more"
-    )
-    with pytest.raises(UserError, match=rf"^{re.escape(told)}; correct them"):
-        check_per_group(make(labels, PAIRS, {"gender": True}))
-    with pytest.raises(UserError, match="but a group has images with different labels: p0; "):
-        check_per_group(make(labels[:4], PAIRS[:4], {"gender": True}))
 
 
 def test_a_declaration_is_no_part_of_what_makes_spaces_equal() -> None:

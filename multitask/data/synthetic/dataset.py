@@ -13,43 +13,31 @@ The people are invented in ``people.py`` and drawn in ``drawing.py``; the layout
 
 from __future__ import annotations
 
-import contextlib
-import csv
-import io
 import json
-import shutil
-import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from multitask.data.synthetic.drawing import draw_portrait
+from multitask.data.synthetic.layout import (
+    IMAGES,
+    complete_or_absent,
+    draw_extension,
+    save_image,
+    true_class,
+    write_csv,
+    write_text,
+)
 from multitask.data.synthetic.people import gender_and_age, invent_person
 from multitask.errors import UserError
-from multitask.utils.files import naming
 
 # Raise it whenever the same arguments come to give other files.
 DRAWING_VERSION = 1
 
-# The layout: each image's stem, the state it shows, and that state's label.
-IMAGES: tuple[tuple[str, str], ...] = (
-    *((f"mask{i}", "worn") for i in range(1, 6)),
-    ("incorrect_mask", "incorrect"),
-    ("normal", "none"),
-)
-MASK_LABELS = {"worn": 0, "incorrect": 1, "none": 2}
-GENDER_LABELS = {"male": 0, "female": 1}
-MIDDLE_AGE, OLD_AGE = 30, 60  # the first year of the second and of the third band
 MOST_PEOPLE = 100_000
 RACE = "Drawn"  # the column must be there, and these people have none
-
-# The real set has .95, .02 and .03; small sets should have all three too.
-EXTENSIONS: tuple[tuple[str, float], ...] = ((".jpg", 0.88), (".jpeg", 0.06), (".png", 0.06))
-JPEG_QUALITY = 85
-PNG_COMPRESSION = 3  # three times as fast as the default, a tenth larger
 
 # The random streams of one seed. Training and eval people have a stream each, so that a set with more of the one has
 # the same of the other.
@@ -66,11 +54,6 @@ class DrawnSet:
     num_images: int
     num_eval_images: int
     num_wrong_labels: int
-
-
-def true_class(mask: str, gender: str, age: int) -> int:
-    """The competition's class, 0 to 17, of a mask state (worn, incorrect, none), a gender and an age in years."""
-    return MASK_LABELS[mask] * 6 + GENDER_LABELS[gender] * 3 + (age >= MIDDLE_AGE) + (age >= OLD_AGE)
 
 
 def draw_set(
@@ -112,7 +95,7 @@ def draw_set(
             raise UserError(f"{name} must be at most {most}, found {number}")
     if not 0.0 <= noise <= 1.0:  # NaN too
         raise UserError(f"noise must be a fraction from 0 to 1, found {noise}")
-    with _complete_or_absent(root) as folder:
+    with complete_or_absent(root) as folder:
         num_wrong, total = round(noise * people), people + eval_people
         wrong = np.random.default_rng([seed, _NOISE]).permutation(people)[:num_wrong]
 
@@ -123,7 +106,7 @@ def draw_set(
         num_images = _draw_train(folder, people, seed, frozenset(wrong.tolist()), report)
         num_eval_images = _draw_eval(folder, eval_people, seed, lambda done: report(people + done))
         origin = {"people": people, "eval_people": eval_people, "seed": seed, "noise": noise}
-        _write_text(folder / "synth.json", json.dumps({**origin, "drawing_version": DRAWING_VERSION}, indent=2) + "\n")
+        write_text(folder / "synth.json", json.dumps({**origin, "drawing_version": DRAWING_VERSION}, indent=2) + "\n")
     return DrawnSet(root, people, eval_people, num_images, num_eval_images, num_wrong)
 
 
@@ -144,11 +127,11 @@ def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], rep
         rows.append((number, gender, RACE, str(age), path))
         (folder / "train" / "images" / path).mkdir(parents=True)
         for image in images:
-            _save(image.pixels, folder / "train" / "images" / path / (image.stem + image.extension))
+            save_image(image.pixels, folder / "train" / "images" / path / (image.stem + image.extension))
             num_images += 1
         report(index + 1)
-    _write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
-    _write_csv(folder / "noise.csv", ("path", "field", "from", "to"), planted)
+    write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
+    write_csv(folder / "noise.csv", ("path", "field", "from", "to"), planted)
     return num_images
 
 
@@ -160,13 +143,13 @@ def _draw_eval(folder: Path, people: int, seed: int, report: Callable[[int], Non
         gender, age, images = _drawings(seed, _EVAL, index)
         for image in images:
             name = image.code + image.extension
-            _save(image.pixels, folder / "eval" / "images" / name)
+            save_image(image.pixels, folder / "eval" / "images" / name)
             answers.append((name, str(true_class(image.mask, gender, age)), f"eval-{index + 1:06d}"))
         report(index + 1)
     order = np.random.default_rng([seed, _ORDER]).permutation(len(answers))
     shuffled = [answers[i] for i in order]
-    _write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
-    _write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
+    write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
+    write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
     return len(answers)
 
 
@@ -186,61 +169,10 @@ def _drawings(seed: int, stream: int, index: int) -> tuple[str, int, Iterator[_D
     # One generator per person: nobody's face depends on who was drawn before.
     rng = np.random.default_rng([seed, stream, index])
     person = invent_person(gender, age, rng)
-    endings, shares = zip(*EXTENSIONS, strict=True)
 
     def drawn() -> Iterator[_Drawing]:
         for stem, mask in IMAGES:
-            extension = str(rng.choice(endings, p=shares))
+            extension = draw_extension(rng)
             yield _Drawing(stem, mask, extension, rng.bytes(20).hex(), draw_portrait(person, mask, rng))
 
     return gender, age, drawn()
-
-
-def _save(pixels: np.ndarray, path: Path) -> None:
-    content = io.BytesIO()  # not to the file itself, where a full disk would be an "encoder error" without a number
-    if path.suffix == ".png":
-        Image.fromarray(pixels).save(content, format="PNG", compress_level=PNG_COMPRESSION)
-    else:
-        Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
-    with naming(path):
-        path.write_bytes(content.getvalue())
-
-
-def _write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    with naming(path), path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows([header, *rows])
-
-
-def _write_text(path: Path, text: str) -> None:
-    with naming(path):
-        path.write_text(text, encoding="utf-8", newline="\n")
-
-
-@contextlib.contextmanager
-def _complete_or_absent(root: Path) -> Iterator[Path]:
-    """A hidden folder to fill, which becomes `root` if the block ends well and vanishes, with all made for it, if not.
-
-    An empty folder that is already there is filled, not replaced: it may be a mount point, or where the user stands.
-    """
-    target = root.absolute()
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise UserError(f"{root} already exists; choose another folder")
-    inside = target.exists()
-    parent = target if inside else target.parent
-    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
-    work = parent / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
-    try:
-        work.mkdir(parents=True)
-        yield work
-        if inside:
-            for entry in sorted(work.iterdir()):
-                entry.rename(target / entry.name)
-            work.rmdir()
-        else:
-            work.rename(target)
-    except BaseException:  # an interrupt too
-        shutil.rmtree(work, ignore_errors=True)
-        for folder in made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise

@@ -15,8 +15,8 @@ from PIL import Image
 
 from multitask.data.synthetic import DrawnSet, draw_set
 from multitask.data.synthetic import dataset as folder
-from multitask.data.synthetic.dataset import true_class
 from multitask.data.synthetic.drawing import MASK_STATES, draw_portrait
+from multitask.data.synthetic.layout import true_class
 from multitask.data.synthetic.pen import HEIGHT_PX, WIDTH_PX
 from multitask.data.synthetic.people import Person, gender_and_age, invent_person
 from multitask.errors import UserError

@@ -1,0 +1,96 @@
+"""The mask competition's layout: its names and classes, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import io
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from multitask.errors import UserError
+from multitask.utils.files import naming
+
+# The layout: each image's stem, the state it shows, and that state's label.
+IMAGES: tuple[tuple[str, str], ...] = (
+    *((f"mask{i}", "worn") for i in range(1, 6)),
+    ("incorrect_mask", "incorrect"),
+    ("normal", "none"),
+)
+MASK_LABELS = {"worn": 0, "incorrect": 1, "none": 2}
+GENDER_LABELS = {"male": 0, "female": 1}
+MIDDLE_AGE, OLD_AGE = 30, 60  # the first year of the second and of the third band
+
+# The real set has .95, .02 and .03; small sets should have all three too.
+EXTENSIONS: tuple[tuple[str, float], ...] = ((".jpg", 0.88), (".jpeg", 0.06), (".png", 0.06))
+JPEG_QUALITY = 85
+PNG_COMPRESSION = 3  # three times as fast as the default, a tenth larger
+
+
+def true_class(mask: str, gender: str, age: int) -> int:
+    """The competition's class, 0 to 17, of a mask state (worn, incorrect, none), a gender and an age in years."""
+    return MASK_LABELS[mask] * 6 + GENDER_LABELS[gender] * 3 + (age >= MIDDLE_AGE) + (age >= OLD_AGE)
+
+
+def draw_extension(rng: np.random.Generator) -> str:
+    """The extension of one image."""
+    endings, shares = zip(*EXTENSIONS, strict=True)
+    return str(rng.choice(endings, p=shares))
+
+
+def save_image(pixels: np.ndarray, path: Path) -> None:
+    """Writes (H, W, 3) uint8 RGB in the format of the path's suffix."""
+    content = io.BytesIO()  # not to the file itself, where a full disk would be an "encoder error" without a number
+    if path.suffix == ".png":
+        Image.fromarray(pixels).save(content, format="PNG", compress_level=PNG_COMPRESSION)
+    else:
+        Image.fromarray(pixels).save(content, format="JPEG", quality=JPEG_QUALITY)
+    with naming(path):
+        path.write_bytes(content.getvalue())
+
+
+def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Writes a table with the line ends of every machine alike."""
+    with naming(path), path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes UTF-8 with the line ends of every machine alike."""
+    with naming(path):
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextlib.contextmanager
+def complete_or_absent(root: Path) -> Iterator[Path]:
+    """A hidden folder to fill, which becomes `root` if the block ends well and vanishes, with all made for it, if not.
+
+    An empty folder that is already there is filled, not replaced: it may be a mount point, or where the user stands.
+    """
+    target = root.absolute()
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise UserError(f"{root} already exists; choose another folder")
+    inside = target.exists()
+    parent = target if inside else target.parent
+    made = [folder for folder in (parent, *parent.parents) if not folder.exists()]
+    work = parent / f".{target.name}.{uuid.uuid4().hex[:8]}.part"
+    try:
+        work.mkdir(parents=True)
+        yield work
+        if inside:
+            for entry in sorted(work.iterdir()):
+                entry.rename(target / entry.name)
+            work.rmdir()
+        else:
+            work.rename(target)
+    except BaseException:  # an interrupt too
+        shutil.rmtree(work, ignore_errors=True)
+        for folder in made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise

@@ -23,7 +23,7 @@ PRINTING = {
 
 COMMANDS = {
     "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
-    "synth": "Draw a synthetic set in the competition's layout.",
+    "synth": "Make a set in the competition's layout: drawn, or of any portraits.",
     "eda": "Look at the data before anything is learned of it.",
     "train": "Train a config's run and report on the groups that validate.",
     "study": "Tune settings with Optuna, and confirm that the gain is real.",

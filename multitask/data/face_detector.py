@@ -56,23 +56,24 @@ class FaceDetector:
         min_score: float,
         detect_px: int,
         finds: Literal["boxes", "eyes"] = "boxes",
+        setting: str = "data.crop.model",
     ) -> FaceDetector:
-        """The detector of a model file, tried on one image.
+        """The detector of a model file, tried on one image; errors begin with the ``setting`` that names it.
 
         Raises:
             UserError: the file cannot be read, or is not YuNet.
         """
-        check_regular(path, "data.crop.model")
+        check_regular(path, setting)
         try:
             model = path.read_bytes()
         except OSError as error:
-            raise UserError(f"data.crop.model: {path}: cannot be read: {error.strerror}") from None
+            raise UserError(f"{setting}: {path}: cannot be read: {error.strerror}") from None
         detector = cls(model, choose, min_score, detect_px, hashlib.blake2b(model, digest_size=16).hexdigest(), finds)
         try:
             with _silence():
                 detector.find(np.zeros((64, 64, 3), dtype=np.uint8))
         except (cv2.error, SystemError):
-            raise UserError(f"data.crop.model: {path}: is not YuNet, the face detector, as an ONNX file") from None
+            raise UserError(f"{setting}: {path}: is not YuNet, the face detector, as an ONNX file") from None
         return detector
 
     def key(self) -> str:
@@ -90,12 +91,32 @@ class FaceDetector:
             (4,) left, top, right, bottom in these pixels, or x and y of the face's right and left eye; NaN where
             there is no face.
         """
+        face = self._face(pixels)
+        if face is None:
+            return np.full(4, np.nan)
+        return _eyes(face[4:14].reshape(5, 2)) if self.finds == "eyes" else face[:4]
+
+    def landmarks(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """The face's five points.
+
+        Args:
+            pixels: as of ``find``.
+
+        Returns:
+            (5, 2) x and y of the face's right eye, left eye, nose, right and left corner of the mouth; NaN where there
+            is no face.
+        """
+        face = self._face(pixels)
+        return np.full((5, 2), np.nan) if face is None else face[4:14].reshape(5, 2)
+
+    def _face(self, pixels: NDArray[np.uint8]) -> NDArray[np.float64] | None:
+        """(15,) left, top, right, bottom, within the image; five points' x and y; the score."""
         height, width = pixels.shape[:2]
         detector = self._of_this_thread()
         detector.setInputSize((width, height))
         _, faces = detector.detect(np.ascontiguousarray(pixels[..., ::-1]))  # it was trained on BGR
         if faces is None:
-            return np.full(4, np.nan)
+            return None
         faces = faces[faces[:, -1] >= faces[:, -1].max() / 2].astype(np.float64)
         left, top = faces[:, 0].clip(0, width), faces[:, 1].clip(0, height)
         right, bottom = (faces[:, 0] + faces[:, 2]).clip(0, width), (faces[:, 1] + faces[:, 3]).clip(0, height)
@@ -105,10 +126,10 @@ class FaceDetector:
         rank[areas == 0] = np.inf
         chosen = int(np.argmin(rank))
         if areas[chosen] == 0:
-            return np.full(4, np.nan)
-        if self.finds == "eyes":
-            return _eyes(faces[chosen, 4:14].reshape(5, 2))
-        return np.array([left[chosen], top[chosen], right[chosen], bottom[chosen]])
+            return None
+        faces[chosen, :4] = left[chosen], top[chosen], right[chosen], bottom[chosen]
+        face: NDArray[np.float64] = faces[chosen]
+        return face
 
     def _of_this_thread(self) -> Any:
         kept: dict[tuple[str, float], Any] = _LOCAL.__dict__.setdefault("detectors", {})

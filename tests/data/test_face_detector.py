@@ -63,6 +63,14 @@ class TestChoice:
         assert np.isnan(detector(monkeypatch, choose, *rows).find(BLANK)).all()
 
 
+class TestLandmarks:
+    def test_those_of_the_face_that_is_chosen(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = [(0, 0, 40, 40, 0.9), (60, 60, 20, 30, 0.7)]
+        found = detector(monkeypatch, "largest", *rows)
+        assert found.landmarks(BLANK).tolist() == [[0, 0]] * 5
+        assert np.isnan(detector(monkeypatch, "largest").landmarks(BLANK)).all()
+
+
 class TestModel:
     @pytest.mark.parametrize("content", [b"", b"no model", b"\x08\x07" * 400])
     def test_a_file_that_is_not_yunet_is_named_in_one_line(

@@ -1,4 +1,4 @@
-"""A synthetic set in the competition's layout: invented people, painted and laid out on disk."""
+"""Synthetic sets in the competition's layout: invented people painted, or portraits with masks (``portraits``)."""
 
 from multitask.data.synthetic.dataset import DrawnSet, draw_set
 

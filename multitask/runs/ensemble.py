@@ -113,8 +113,9 @@ def read_members(paths: Sequence[Path], allow_extensions: bool = False) -> list[
         raise UserError("ensemble: needs two runs or more")
     seen: dict[Path, Path] = {}
     for path in paths:
-        if (same := seen.setdefault(path.resolve(), path)) is not path:
+        if (same := seen.get(path.resolve())) is not None:
             raise UserError(f"{path}: is named twice" + ("" if same == path else f", as {same} too"))
+        seen[path.resolve()] = path
     trained = [read_run(path, allow_extensions=allow_extensions) for path in paths]
     space = trained[0].config.space()
     for run in trained:

@@ -33,7 +33,7 @@ from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 
 MakeConfig = Callable[..., Config]
-ONE = {"training.epochs": 1, "decode.name": "auto"}
+ONE = {"training.epochs": 1}
 
 
 @pytest.fixture(scope="module")

@@ -253,7 +253,7 @@ def test_outputs_are_the_richest_that_the_members_need(
             if name == "flat2":
                 shutil.copytree(runs / "flat", path)
             else:
-                run(tiny({**ONE, "model.sharing.name": name}), path)
+                run(tiny({**ONE, "model.sharing.name": name, "model.sharing.at": "layer2"}), path)
         paths.append(path)
     report = make_ensemble(paths, tmp_path / "made")
     assert report.ensemble is not None
@@ -313,7 +313,7 @@ def test_bad_members_are_a_line_and_nothing_is_written(runs: Path, made: Path, t
 
     refused("needs two runs or more", folds)
     refused("is named twice", folds, flat, runs / "x" / ".." / "folds")
-    refused("is no run folder", folds, tmp_path)
+    refused("is no run folder", folds, tmp_path / "nothing")
     refused("exists already", folds, flat, to=made)
     refused("is in the folder of", folds, flat, to=folds / "folds" / "all")
     refused("is an ensemble itself", folds, made)

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from multitask.balancers import AnyBalancer, FixedSettings
 from multitask.data.held_out import check_labels_left
 from multitask.data.settings import AugmentSettings, DataSettings
+from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings
 from multitask.evaluation.settings import EvaluationSettings
@@ -114,6 +115,16 @@ class Config(Settings):
                 raise ValueError(f"heads.{name}: there is no such head{why}{nearest(name, names)}")
         # Every head stands in the resolved config, also those left at their defaults.
         object.__setattr__(self, "heads", {name: self.heads.get(name, HeadSettings()) for name in names})
+        if self.model.batch_norm == "per_source":
+            if not isinstance(self.data.source, SeveralSettings) or self.data.source.target is None:
+                raise ValueError("model.batch_norm: per_source needs several sources and data.source.target")
+            if self.data.source.queried != self.data.source.target:
+                raise ValueError(
+                    "data.source.query_source: must be the target, whose statistics count where model.batch_norm is "
+                    f"per_source, found {self.data.source.queried}"
+                )
+            if self.augment.mixes:
+                raise ValueError("augment.mix: mixes images of several sources, which model.batch_norm keeps apart")
         if not any(head.weight for head in self.heads.values()):
             raise ValueError("heads: at least one weight must be above 0")
         for task in self.learned_space().tasks:

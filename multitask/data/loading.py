@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -49,6 +49,7 @@ class Batch:
         weights: (B,) float32, or (B, T) where each loss has its own.
         numbers: (B, T) float32, the raw numbers that labels were made of, NaN where there is none.
         groups: (B,) int64, the number of each one's group; None: nobody asks for it.
+        sources: (B,) int64, the places of their sources in ``source_names`` of ``Batches``; None where it has none.
     """
 
     images: Tensor
@@ -56,6 +57,7 @@ class Batch:
     weights: Tensor
     numbers: Tensor
     groups: Tensor | None = None
+    sources: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -69,8 +71,9 @@ class Batch:
         return self._each(Tensor.pin_memory)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        groups, sources = (None if part is None else change(part) for part in (self.groups, self.sources))
         images, labels, weights, numbers = map(change, (self.images, self.labels, self.weights, self.numbers))
-        return Batch(images, labels, weights, numbers, None if self.groups is None else change(self.groups))
+        return Batch(images, labels, weights, numbers, groups, sources)
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ class _Maker(Dataset[Batch | UserError]):
         augmentation: Augmentation | None,
         draw: Draw | None,
         groups: NDArray[np.int64] | None,
+        source_names: Sequence[str] = (),
     ) -> None:
         self.groups = groups
+        self.places = np.array([source_names.index(name) for name in samples.sources]) if source_names else None
         self.learned = learned
         self.weights = learned.loss_weights(samples)
         self.sources = samples.sources
@@ -123,6 +128,7 @@ class _Maker(Dataset[Batch | UserError]):
             torch.from_numpy(self.weights[order.indices]),
             torch.from_numpy(self.learned.numbers[order.indices]),
             None if self.groups is None else torch.from_numpy(self.groups[order.indices]),
+            None if self.places is None else torch.from_numpy(self.places[order.indices]),
         )
 
 
@@ -144,6 +150,7 @@ class Batches:
         workers: processes that make batches; 0 makes them in a thread beside the training.
         pin: whether batches go to page-locked memory.
         with_groups: whether batches say which group each sample is of.
+        source_names: of all sources; none: batches do not tell them.
     """
 
     def __init__(
@@ -162,9 +169,10 @@ class Batches:
         workers: int = 0,
         pin: bool = False,
         with_groups: bool = False,
+        source_names: Sequence[str] = (),
     ) -> None:
         self._groups = samples.group_indices() if with_groups else None
-        self._maker = _Maker(samples, learned, inputs, augmentation, draw, self._groups)
+        self._maker = _Maker(samples, learned, inputs, augmentation, draw, self._groups, source_names)
         self._indices = indices
         self._draws = EpochDraws(samples.take(indices), sampler) if shuffle else None
         self._seed = seed

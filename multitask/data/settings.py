@@ -263,6 +263,14 @@ class DataSettings(Settings):
         }
 
     @property
+    def source_names(self) -> tuple[str, ...]:
+        """The names of several sources, the one whose images are to be answered first; none where there is one."""
+        if not isinstance(self.source, SeveralSettings):
+            return ()
+        first = self.source.queried
+        return (first, *(name for name in self.source.sources if name != first))
+
+    @property
     def reframed(self) -> tuple[str, ...]:
         """The sources whose crop or fit is another than that of the images that are to be answered."""
         if not isinstance(self.source, SeveralSettings):

@@ -11,6 +11,7 @@ from multitask.model.encoder import Encoded, Encoder, ParameterGroup
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.heads import NetSettings
 from multitask.model.settings import TermSettings
+from multitask.model.source_statistics import BatchSources
 from multitask.model.vision_ops import timm
 
 
@@ -40,6 +41,9 @@ class Heads(nn.Module):
         joint: the joint term, where there is one: ``Encoded`` images and the heads' answers to (B, C).
         rows: of the features that stand for images; None: they are the pooled ones, (B, F).
     """
+
+    batch_sources: BatchSources | None = None
+    """Told the sources of each training batch, where its batch norms keep statistics per source."""
 
     def __init__(self, heads: ByTask, joint: nn.Module | None = None, rows: FeatureRows | None = None) -> None:
         super().__init__()

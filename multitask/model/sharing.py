@@ -158,9 +158,17 @@ class ModelSettings(Settings):
 
     backbone: BackboneSettings = BackboneSettings()
     sharing: AnySharing = SharedSettings()
+    batch_norm: Literal["shared", "per_source"] = "shared"
+    """``per_source``: in training the backbone's batch norms normalise each of several sources by statistics of its
+    own, scale and shift are shared; afterwards those of ``data.source.target`` count."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelSettings:
+        if self.backbone.freeze == "all" and self.batch_norm == "per_source":
+            raise ValueError(
+                "batch_norm: per_source would be ignored, since backbone.freeze is all and a frozen backbone keeps its "
+                "statistics"
+            )
         if self.backbone.freeze == "all" and self.sharing.apart:
             raise ValueError(
                 f"sharing: {self.sharing.name} would be ignored, since backbone.freeze is all and copies would "

@@ -10,6 +10,7 @@ from torch import nn
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.model.network import ByTask, Network
+from multitask.model.source_statistics import keep_per_source
 from multitask.runs.build_losses import build_consistency, build_losses
 from multitask.runs.data_module import DataModule
 from multitask.training.checkpoint import load_checkpoint
@@ -33,9 +34,13 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
     torch.manual_seed(derive(config.seed, "weights"))
     learned = config.learned_space()
     backbone = config.model.sharing.build(config.model.backbone, config.data.image_size, learned.task_names, pretrained)
+    told = None
+    if config.model.batch_norm == "per_source":
+        told = keep_per_source(backbone, config.model.backbone.name, len(config.data.source_names))
     nets = {name: head.net for name, head in config.heads.items()}
     term = None if config.joint is None else config.joint.term
     network = Network(backbone, learned, nets, term)
+    network.batch_sources = told
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
 

@@ -51,6 +51,7 @@ class DataModule:
         self._data, self._augment, self._model = config.data, config.augment, config.model.backbone
         self._nets = [head.net for head in config.heads.values()]
         self._joint = config.joint is not None
+        self._told = config.data.source_names if config.model.batch_norm == "per_source" else ()
         self._seed, self._precision = config.seed, config.training.precision
         self._consistent = config.training.consistency is not None
         self._reuse = reuse
@@ -159,4 +160,5 @@ class DataModule:
             workers=num_workers(self._data.workers, device) if train and features is None else 0,
             pin=device.type == "cuda",
             with_groups=train and self._consistent,
+            source_names=self._told if train else (),
         )

@@ -130,3 +130,34 @@ class TestAStudy:
         entry = {"kind": "categorical", "choices": ["a", "b"]}
         with pytest.raises(UserError, match="decides which images a trial is judged on"):
             self.space(several(self.BASE), {f"{OTHERS}.{key}": entry})
+
+
+class TestStatisticsPerSource:
+    PER_SOURCE = {"model.batch_norm": "per_source", "training.ema": {"decay": 0.9}}
+
+    def test_are_trained_kept_and_resumed(self, several: MakeConfig, tmp_path: Path) -> None:
+        config = several({**self.PER_SOURCE, "training.epochs": 2})
+        whole = answers(config, tmp_path / "whole")
+        assert whole != answers(several({"training.epochs": 2}), tmp_path / "shared")
+
+        class Stop(Progress):
+            def epoch(self, record: object) -> None:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            run(config, tmp_path / "stopped", progress=Stop())
+        run(config, tmp_path / "stopped", resume=True)
+        assert (tmp_path / "stopped" / "predictions-val.csv").read_bytes() == whole
+
+    @pytest.mark.parametrize(
+        ("changes", "line"),
+        [
+            ({"data.source.target": None}, "model.batch_norm: per_source needs several sources and data.source.target"),
+            ({"augment.mix.mixup_prob": 0.5}, "augment.mix: mixes images of several sources"),
+            ({"data.source.query_source": "others"}, "data.source.query_source: must be the target"),
+        ],
+    )
+    def test_what_they_cannot_go_with_is_refused(self, several: MakeConfig, changes: dict[str, Any], line: str) -> None:
+        with pytest.raises(UserError) as caught:
+            several({**self.PER_SOURCE, **changes})
+        assert str(caught.value).startswith(line)

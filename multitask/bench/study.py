@@ -12,12 +12,15 @@ import torch
 from optuna.study import Study
 from safetensors.torch import save_file
 
-from multitask.bench.timing import Measurement, side_by_side
+from multitask.bench.timing import Measurement, computing, side_by_side
 from multitask.config import Config, load_config
 from multitask.data.synthetic import draw_set
 from multitask.model.backbone import Backbone
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress, StudyProgress
+from multitask.runs.build import build_network
+from multitask.runs.data_module import DataModule
+from multitask.runs.frozen_features import computing_batch_size
 from multitask.runs.run import RunResult, run
 from multitask.settings import validate
 from multitask.study.folder import StudyFolder
@@ -30,6 +33,7 @@ from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings, load_study
 from multitask.study.storage import folder_url, open_storage, open_study
 from multitask.study.study import run_study
+from multitask.training.device import resolve_device
 from multitask.utils.shipped import config_file
 
 PEOPLE = 100
@@ -49,6 +53,7 @@ _FROZEN = {
     "augment.strength": 0.0,
     "augment.mix.mixup_prob": 0.0,
     "augment.mix.cutmix_prob": 0.0,
+    "model.backbone.features": None,  # kept beside one trial, and not beside the other
 }
 
 
@@ -77,6 +82,7 @@ def measure_study(config_path: Path | None, progress: Progress) -> list[Measurem
             lambda: _overhead(plan, folder / "overhead"),
             lambda: _two_workers(plan, folder / "workers"),
             lambda: _features(partial(run, frozen), folder / "features"),
+            lambda: _computing(frozen, folder / "computed"),
             lambda: _pruning(folder / "pruning"),
         )
         done = progress.stage("measuring", len(measurements), "comparisons")
@@ -180,6 +186,30 @@ def _features(train: Callable[..., RunResult], path: Path) -> Measurement:
     )  # fmt: skip
     same = all(each == scores[0] for each in scores)
     return Measurement(**{**vars(found), "note": "same scores" if same else "the scores differ"})
+
+
+def _computing(frozen: Config, path: Path) -> Measurement:
+    """The features of all images, computed and kept, against the bare backbone on batches that are ready for it."""
+    config = frozen.with_changes({"model.backbone.features": {}, "data.cache": "auto", "data.cache_dir": str(path)})
+    device = resolve_device(config.device)
+    data, backbone = DataModule(config), build_network(config, device).backbone.eval()
+    progress = Progress()
+    size = computing_batch_size(config.model.backbone, config.training.batch_size, device)
+    pixels = torch.from_numpy(data.store.images(progress).take(data.dataset.indices("all")))
+    ready = [data.preprocessing.normalise(part.to(device)) for part in pixels.split(size)]
+
+    def kept() -> None:
+        for file in path.glob("features-*"):
+            file.unlink()
+        data.use_features(backbone, progress)
+
+    def bare() -> None:
+        with torch.inference_mode():
+            for images in ready:
+                backbone.forward_features(images)
+
+    with computing(device) as clock:
+        return side_by_side("features to bare network", 0.83, len(pixels), kept, bare, 3, clock=clock)
 
 
 def _pruning(path: Path) -> Measurement:

@@ -20,7 +20,6 @@ from multitask.data.settings import DATA_CROP, CacheName, DataSettings
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.utils.files import content_digest
-from multitask.utils.shared_arrays import default_folder
 
 
 class ImageStore:
@@ -49,7 +48,7 @@ class ImageStore:
         self._paths = samples.paths()
         self.preprocessing = preprocessing
         self.of_each = _of_each(settings, samples, preprocessing)
-        self._folder = default_folder() if settings.cache_dir is None else Path(settings.cache_dir)
+        self._folder = settings.cache_folder
         self.cache: CacheName = choose_cache(
             settings.cache, pixel_bytes(len(samples), preprocessing.size), self._folder
         )
@@ -60,11 +59,6 @@ class ImageStore:
 
     def __len__(self) -> int:
         return len(self._paths)
-
-    @property
-    def folder(self) -> Path:
-        """Where arrays are kept for other runs."""
-        return self._folder
 
     @cached_property
     def contents(self) -> list[bytes]:

@@ -278,6 +278,13 @@ class DataSettings(Settings):
         return tuple(name for name in self.source.sources if self.framing(name)[:2] != self.framing()[:2])
 
     @property
+    def cache_folder(self) -> Path:
+        """Where arrays are kept for other runs, unless these share a folder of their own."""
+        from multitask.utils.shared_arrays import default_folder
+
+        return default_folder() if self.cache_dir is None else Path(self.cache_dir)
+
+    @property
     def roots(self) -> tuple[Path, ...]:
         """The folders that the source reads."""
         if isinstance(self.source, SeveralSettings):

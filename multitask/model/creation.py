@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -56,7 +57,7 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
     if pretrained and settings.weights not in ("none", "hub"):
         path = Path(settings.weights)
         state = read_weights(path)
-        overlay = {"state_dict": unwrapped(state, _tensor_names(settings, options), path)}
+        overlay = {"state_dict": unwrapped(state, _tensor_names(settings.name, _Options(options)), path)}
     try:
         with _Missing() as missing:
             # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
@@ -108,10 +109,18 @@ def is_fixed_size(settings: BackboneSettings) -> bool:
     return config is not None and bool(config.fixed_input_size)
 
 
-def _tensor_names(settings: BackboneSettings, options: dict[str, object]) -> set[str]:
+class _Options(dict[str, object]):
+    """Options that a cache can tell apart."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(repr(self))
+
+
+@cache
+def _tensor_names(name: str, options: _Options) -> frozenset[str]:
     """The names in the model's state; none where it cannot be built, which ``create_body`` then reports."""
     try:
         with torch.random.fork_rng(devices=[]), torch.device("meta"):
-            return set(timm.create_model(settings.name, num_classes=0, **options).state_dict())
+            return frozenset(timm.create_model(name, num_classes=0, **options).state_dict())
     except Exception:
-        return set()
+        return frozenset()

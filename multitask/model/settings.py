@@ -57,7 +57,7 @@ def _keys(value: object) -> Iterator[str]:
 class FeaturesSettings(Settings):
     """The ``model.backbone.features`` section: what a frozen backbone makes of the images, kept on disk.
 
-    Single runs too then keep it, where ``data.cache_dir`` says.
+    It is kept where ``data.cache_dir`` says, for single runs, studies and bake-offs alike.
     """
 
     views: Annotated[PositiveInt, Field(le=100)] = 1

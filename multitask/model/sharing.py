@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
 from multitask.model.settings import BackboneSettings
-from multitask.settings import Settings, Table
+from multitask.settings import ConfigPath, Settings, Table
 
 if TYPE_CHECKING:
     from multitask.model.encoder import Encoder
@@ -161,6 +161,9 @@ class ModelSettings(Settings):
     batch_norm: Literal["shared", "per_source"] = "shared"
     """``per_source``: in training the backbone's batch norms normalise each of several sources by statistics of its
     own, scale and shift are shared; afterwards those of ``data.source.target`` count."""
+    start_from: ConfigPath | None = None
+    """The folder of a run of the same network and split, whose best weights, heads and all, training begins with: that
+    of heads on a frozen backbone, to train its last stages next (``backbone.freeze`` less than all of them)."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelSettings:

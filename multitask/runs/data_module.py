@@ -111,7 +111,7 @@ class DataModule:
         Raises:
             UserError: an image cannot be read; the config asks for features that cannot stand for the images.
         """
-        folder = self._reuse or (self.store.folder if self._model.features is not None else None)
+        folder = self._reuse if self._model.features is None else self._data.cache_folder
         own = self._data.augmented(self._augment)
         if not can_stand_in(backbone, self._model, self._augment) or folder is None:
             return

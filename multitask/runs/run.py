@@ -26,6 +26,7 @@ from multitask.runs.folder import RunFolder
 from multitask.runs.records import RunEnvironment
 from multitask.runs.report import class_distribution, training_facts, write_report
 from multitask.runs.resume import begin, check_best, check_frozen
+from multitask.runs.start_from import start_from_run
 from multitask.runs.validation import Validation
 from multitask.training.device import make_deterministic, resolve_device
 from multitask.training.loop import Trainer
@@ -91,6 +92,7 @@ def run(
         backbone = config.model.backbone
         pretrained = backbone.freeze != "none" or not (resume and folder.last.exists())
         network = build_network(config, device, pretrained)
+        start_from_run(network, config, data)
         check_balancer(config.balancer, backbone, network)
         data.use_features(network.backbone, progress)
         train = data.batches("train", progress, device, train=True)

@@ -155,6 +155,7 @@ def test_a_run_on_views_is_the_same_again_resumed_and_in_another_folder(frozen: 
     assert len(kept(tmp_path / "kept")) == 3
     run(config, tmp_path / "other", reuse=tmp_path / "reuse")
     assert_same_run(tmp_path / "one", tmp_path / "other")
+    assert kept(tmp_path / "reuse") == []
     with pytest.raises(StoppedError):
         run(config, tmp_path / "parts", on_epoch=stop_after(1))
     run(config, tmp_path / "parts", resume=True)

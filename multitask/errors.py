@@ -60,6 +60,6 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
     if near:
         return "; did you mean " + " or ".join(repr(name) for name in near) + "?"
-    if 0 < len(choices) <= 12:
+    if 0 < len(choices) <= 16:
         return "; it can be " + ", ".join(repr(name) for name in choices)
     return ""

@@ -28,7 +28,7 @@ ORDER: tuple[dict[str, str], ...] = (
     },
     {
         "training": "the one loop, optimisers and schedules, checkpoints, devices",
-        "reporting": "console, text, SVG and pages; `run/`, `audit/`, `study/`, `bakeoff/`, `eda/` the same of theirs",
+        "reporting": "console, text, SVG and pages; `run/`, `audit/`, `study/`, `bakeoff/`, ... the same of theirs",
     },
     {"config": "`Config`: every component's section in one file, checked whole; `load_config`"},
     {"runs": "one run, whole: `run`, its data, networks and losses built, folds, evaluation, the run folder"},
@@ -39,6 +39,7 @@ ORDER: tuple[dict[str, str], ...] = (
         "pseudo": "labels of unlabelled images, from the heads that are sure; in rounds",
         "study": "Optuna: space, samplers, pruners, storage, workers, confirmation; nothing before it imports optuna",
     },
+    {"recipe": "stages that better a config, each kept only where it gains on groups that picked nothing"},
     {
         "bench": "speed, as ratios measured side by side",
         "testing": "contract suites that can be run over a row of one's own",

@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "Train a config's run and report on the groups that validate.",
     "study": "Tune settings with Optuna, and confirm that the gain is real.",
     "bakeoff": "Compare contenders on equal terms, group by group.",
+    "recipe": "Better a config stage by stage within a budget, keeping what gains on fresh groups.",
     "evaluate": "Score a run on one of its splits.",
     "audit": "Find labels that are probably wrong, and train again on corrections.",
     "ensemble": "Make one run of several that answer together.",

@@ -16,7 +16,10 @@ from multitask.cli.options import data_option, extensions_option, run_argument
 @data_option
 @extensions_option
 def command(run: Path, storage: str | None, split: str, data: Path | None, allow_extensions: bool) -> None:
-    """Show the report of RUN, a run folder, a study's or a bake-off's, and draw its page anew."""
+    """Show the report of RUN, a run folder, a study's, a bake-off's or a recipe's, and draw its page anew."""
+    if (run / "recipe.yaml").is_file():
+        _report_recipe(run)
+        return
     if (run / "bakeoff.yaml").is_file():
         _report_bakeoff(run)
         return
@@ -58,3 +61,15 @@ def _report_bakeoff(path: Path) -> None:
     with reading(folder.report):
         show_bakeoff(report)
     show_paths({"page": folder.page})
+
+
+def _report_recipe(path: Path) -> None:
+    from multitask.recipe.report import read_recipe_report
+    from multitask.reporting.console import show_paths
+    from multitask.reporting.recipe.console import show_recipe
+    from multitask.runs.records import reading
+
+    folder, report = read_recipe_report(path)
+    with reading(folder.report):
+        show_recipe(report)
+    show_paths({"page": folder.page, "best config": folder.best})

@@ -139,6 +139,11 @@ class DataSettings(Settings):
     pick_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.0
     """The share of the groups that would train which picks the epoch (``training.keep``, ``patience``), so that those
     who validate only answer and flatter no rule of picking; 0: those who validate pick too."""
+    test_folds: Annotated[Folds | None, Field(exclude_if=lambda folds: folds is None)] = None
+    """The number of folds that the groups which would train are dealt into; those of fold ``test_fold`` test, in place
+    of whoever the source says: they neither train nor pick an epoch or a decode rule."""
+    test_fold: Annotated[Count, Field(le=999, exclude_if=lambda fold: not fold)] = 0
+    """Which of these tests, from 0."""
     train_groups: PositiveInt | None = None
     """At most so many groups train, the classes' shares kept; those of a smaller number are among those of a larger.
     Those that pick are out of these."""
@@ -191,6 +196,8 @@ class DataSettings(Settings):
                     raise ValueError(f"sampler.weights.{name}: there is no source of that name{near}")
         if self.source.says_sides:
             for key in ("folds", "split_seed", "val_fraction"):
+                if key == "split_seed" and self.test_folds is not None:
+                    continue  # which deals the test folds
                 if getattr(self, key) != type(self).model_fields[key].default:
                     how = "; splits: {train: [train, val], val: []} deals those who train" if key == "folds" else ""
                     raise ValueError(
@@ -198,6 +205,10 @@ class DataSettings(Settings):
                     )
         if self.folds is None and self.fold:
             raise ValueError(f"fold: is {self.fold}, but folds says no number of folds")
+        if self.test_folds is None and self.test_fold:
+            raise ValueError(f"test_fold: is {self.test_fold}, but test_folds says no number of folds")
+        if self.test_folds is not None and self.test_fold >= self.test_folds:
+            raise ValueError(f"test_fold: must be below test_folds ({self.test_folds}), found {self.test_fold}")
         if self.folds is not None:
             if self.fold >= self.folds:
                 raise ValueError(f"fold: must be below folds ({self.folds}), found {self.fold}")
@@ -208,7 +219,9 @@ class DataSettings(Settings):
                 f"pick_fraction: {self.pick_fraction:g} would keep groups from training though none validates, since "
                 "val_fraction is 0; set val_fraction instead"
             )
-        elif self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None:
+        elif (
+            self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None and not self.test_folds
+        ):
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self
 

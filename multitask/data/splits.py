@@ -95,6 +95,8 @@ def split_samples(
 
     validates = settings.source.validates(given)
     split = of(given) if validates is None else among(given, validates, of)
+    if settings.test_folds is not None:
+        split = with_test_fold(given, split, settings.test_fold, settings.test_folds, seed, validates)
     if len(kept) < len(given):
         split = split.kept(kept)
     if settings.held_out:
@@ -209,6 +211,39 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
     if samples.num_groups < count:
         raise UserError(f"data.folds: {count} were asked for, but there are {samples.num_groups} groups")
     return _split(assign_groups(samples, [1 / count] * count, seed) == index, samples)
+
+
+def with_test_fold(
+    samples: Samples,
+    split: Split,
+    index: int,
+    count: int,
+    seed: int,
+    may_test: NDArray[np.bool_] | None = None,
+) -> Split:
+    """The split with fold ``index`` of ``count`` of those who would train as those who test; who tested does nothing.
+
+    Over all folds every group that would train tests once, while the same groups validate.
+
+    Args:
+        samples: N samples.
+        split: theirs.
+        index: which fold tests.
+        count: how many there are.
+        seed: of the dealing.
+        may_test: (N,) bool, the samples that may test; the others train, but for those of a group that tests; None:
+            all.
+
+    Raises:
+        UserError: there are fewer groups that would train than folds.
+    """
+    dealt = split.train if may_test is None else split.train[may_test[split.train]]
+    part = samples.take(dealt)
+    if part.num_groups < count:
+        raise UserError(f"data.test_folds: {count} were asked for, but there are {part.num_groups} groups to train")
+    test = dealt[assign_groups(part, [1 / count] * count, derive(seed, "test")) == index]
+    trains = ~np.isin(samples.groups[split.train].astype(str), samples.groups[test].astype(str))
+    return _asserted(samples, Split(split.train[trains], split.val, test))
 
 
 def limit_groups(

@@ -11,12 +11,13 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from multitask.study import trial_attrs
 from multitask.study.samplers import SamplerSettings
 from multitask.utils.seeds import derive
 
 
 class PerTrial(BaseSampler):
-    """A sampler whose randomness depends on the study's seed and the trial's number alone.
+    """A sampler whose randomness depends on the study's seed and the trial's place alone.
 
     One seeded sampler would repeat its first draws each time that a study is resumed; this one goes on as if it
     had never stopped, and two machines that share a study draw differently.
@@ -32,8 +33,16 @@ class PerTrial(BaseSampler):
         self._inner: BaseSampler = settings.build(seed)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """A fresh sampler for this trial."""
-        self._inner = self._build(derive(self._seed, "sampler", trial.number))
+        """A fresh sampler for this trial: seeded by its number among those that are sampled.
+
+        A lost trial's retry takes a number and draws nothing, and is left out of the count, so that a study which was
+        killed goes on with what it would have tried.
+        """
+        retries = sum(
+            trial_attrs.RETRY_OF in other.user_attrs and other.number < trial.number
+            for other in study.get_trials(deepcopy=False)
+        )
+        self._inner = self._build(derive(self._seed, "sampler", trial.number - retries))
         self._inner.before_trial(study, trial)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:

@@ -23,7 +23,10 @@ Params = dict[str, Any]
 
 _NUM_DRAWS = 64
 """Random points of the space that must be valid configs, beside its ends."""
-_WHAT_IS_JUDGED = ("seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold")
+_WHAT_IS_JUDGED = (
+    "seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold", "data.test_folds",
+    "data.test_fold",
+)  # fmt: skip
 """Settings that no space can hold."""
 _OF_SAMPLES = re.compile(r"data\.(source|corrections)\.")
 """Nor can it hold these, but what is done with the images of one of several sources."""

@@ -52,6 +52,7 @@ def run_lines(lines: list[list[str]], folder: Path) -> list[tuple[int, list[str]
         "multitask.labels",
         "multitask.study.settings",
         "multitask.bakeoff.plan",
+        "multitask.recipe.settings",
         "multitask.reporting.console",
     ],
 )
@@ -97,6 +98,7 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["study", "nothere.yaml"],
         ["study", str(wrong)],
         ["bakeoff", "nothere.yaml"],
+        ["recipe", "nothere.yaml"],
         ["bakeoff", str(wrong)],
         ["runs", "nothere"],
         ["report", "nothere"],

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from multitask.data.samples import SIDES, Samples
-from multitask.data.splits import Split, among, fold, hold_out, limit_groups, pick_groups, told
+from multitask.data.splits import Split, among, fold, hold_out, limit_groups, pick_groups, told, with_test_fold
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from tests.data.made_samples import SPACE, people, tables
@@ -218,6 +218,36 @@ class TestPickGroups:
         samples = people(3)
         with pytest.raises(UserError, match=rf"^data\.pick_fraction: .* of the 3 groups .* none to {side}$"):
             pick_groups(samples, everybody(samples), fraction, 0)
+
+
+class TestTested:
+    def test_every_group_that_would_train_tests_once_and_the_same_validate(self) -> None:
+        samples = people(40)
+        whole = hold_out(samples, 0.2, 3)
+        seen: list[str] = []
+        for index in range(3):
+            split = with_test_fold(samples, whole, index, 3, 5)
+            assert np.array_equal(split.val, whole.val)
+            assert sorted([*split.train, *split.test]) == list(whole.train)
+            groups = set(samples.groups[split.test])
+            assert not groups & set(samples.groups[split.train])
+            seen += sorted(groups)
+        assert sorted(seen) == sorted(set(samples.groups[whole.train]))
+
+    def test_only_the_target_tests_and_none_of_its_groups_trains_elsewhere(self) -> None:
+        samples = people(20)
+        names = np.unique(samples.groups.astype(str))
+        target = np.isin(samples.groups.astype(str), names[:10])
+        target[np.flatnonzero(target)[0]] = False  # an image of a group of the target, from another source
+        split = with_test_fold(samples, everybody(samples), 0, 2, 0, target)
+        assert target[split.test].all()
+        assert not set(samples.groups[split.test]) & set(samples.groups[split.train])
+        assert set(names[10:]) <= set(samples.groups[split.train])
+
+    def test_more_folds_than_groups_are_refused(self) -> None:
+        samples = people(6)
+        with pytest.raises(UserError, match=r"^data\.test_folds: 9 were asked for, but there are 6 groups to train$"):
+            with_test_fold(samples, everybody(samples), 0, 9, 0)
 
 
 class TestTold:

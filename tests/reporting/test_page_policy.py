@@ -23,7 +23,7 @@ from tests.reporting.study import test_page as test_study_page
 from tests.reporting.study.reports import study_report
 
 KINDS = ("run", "study", "eda", "audit")
-TEMPLATES = ("report.html", "study.html", "eda.html", "audit.html", "bakeoff.html", "explain.html")
+TEMPLATES = ("report.html", "study.html", "eda.html", "audit.html", "bakeoff.html", "recipe.html", "explain.html")
 
 
 def draw(kind: str, root: Path) -> str:

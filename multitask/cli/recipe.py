@@ -1,0 +1,63 @@
+"""``multitask recipe``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import click
+
+from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
+
+
+@click.command()
+@config_argument
+@click.option("--budget", metavar="TIME", help="In all, over all launches: 2h, 90m, 5400s.  [default: the file's]")
+@set_option
+@click.option("-o", "--out", type=FilePath, help="The recipe's folder.  [default: runs/NAME]")
+@extensions_option
+@quiet_option
+def command(
+    config: Path,
+    budget: str | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    allow_extensions: bool,
+    quiet: bool,
+) -> None:
+    """Better CONFIG stage by stage, and keep only what gains beyond noise on groups that picked nothing.
+
+    CONFIG is a run config, or a recipe file that names one and the stages. The same line goes on with what was begun;
+    what was spent before counts. The folder then holds the story (recipe.html) and the config that won (best.yaml).
+    """
+    from multitask.recipe.settings import load_recipe
+
+    plan = load_recipe(config, overrides, budget, allow_extensions=allow_extensions)
+
+    # Only now: what follows takes seconds to import.
+    from multitask.recipe.folder import RecipeFolder
+    from multitask.recipe.recipe import run_recipe
+    from multitask.reporting.console import fail, show_paths
+    from multitask.reporting.recipe.console import show_recipe
+    from multitask.reporting.study.console import make_study_progress
+
+    folder = RecipeFolder(out or Path("runs") / plan.settings.name)
+    progress = make_study_progress(quiet)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    report = None
+    try:
+        report = run_recipe(plan, folder, progress)
+    except KeyboardInterrupt:
+        pass  # and with it goes all that was under way, the thread that makes batches too, before the process does
+    finally:
+        progress.close()
+    if report is None:
+        if folder.exists():
+            fail(f"interrupted; all finished epochs are saved in {folder.path}. The same line goes on with the recipe")
+        else:
+            fail("interrupted before the first run; nothing was written")
+        sys.exit(130)
+    if not quiet:
+        show_recipe(report)
+        show_paths({"recipe": folder.path, "page": folder.page, "best config": folder.best})

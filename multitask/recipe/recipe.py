@@ -1,0 +1,281 @@
+"""A recipe from its file to its report: stage after stage, each kept only where the judges say so."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from multitask.bakeoff.runs import Ticking
+from multitask.errors import UserError
+from multitask.evaluation.predictions import Predictions
+from multitask.labels import LabelSettings, LabelSpace
+from multitask.progress import StudyProgress
+from multitask.recipe.budget import BudgetSpentError, Clock
+from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.lab import Lab
+from multitask.recipe.report import best_yaml, summarise_recipe, write_recipe_report
+from multitask.recipe.settings import Plan
+from multitask.recipe.speed import seconds_per_image
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.recipe.verdicts import Judges
+from multitask.reporting.recipe.report_schema import Judged, RecipeReport, StageReport, State
+from multitask.reporting.recipe.text import stage_sentence
+from multitask.runs.data_module import DataModule
+from multitask.settings import validate
+from multitask.settings.yaml_text import dump_yaml, read_yaml
+from multitask.utils.files import write_atomically
+from multitask.utils.records import read_record, record_to_json
+
+
+def run_recipe(plan: Plan, folder: RecipeFolder, progress: StudyProgress) -> RecipeReport:
+    """Performs a recipe, or resumes it, and writes its report and ``best.yaml``.
+
+    Args:
+        plan: the recipe, made out.
+        folder: the recipe's.
+        progress: notified of everything.
+
+    Returns:
+        What ``report.json`` holds.
+
+    Raises:
+        UserError: the data, a config or the folder are not as they must be; the budget does not hold one epoch of the
+            baseline; a run fails.
+        KeyboardInterrupt: it was interrupted; everything is saved.
+    """
+    folder.claim()
+    recipe = _Recipe(plan, folder, progress)
+    recipe.check()
+    with folder.locked():
+        return recipe.run()
+
+
+class _Recipe:
+    """The course of a recipe."""
+
+    def __init__(self, plan: Plan, folder: RecipeFolder, progress: StudyProgress) -> None:
+        self.plan, self.settings, self.folder, self.progress = plan, plan.settings, folder, progress
+        self.clock = Clock(folder.clock, plan.budget_s)
+        self.lab = Lab(plan, folder, self.clock, progress)
+        self.judges = Judges(self.settings.metric, self.settings.seed, self.settings.level)
+        self.created = datetime.now(UTC).isoformat(timespec="seconds")
+        self.outcomes: list[StageReport] = []
+        self.longer = False
+
+    # --- before anything is written ---------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Everything that can be wrong without a network being trained.
+
+        Raises:
+            UserError: something is.
+        """
+        data = DataModule(self.plan.base)
+        data.dataset.check_scored(self.settings.metric, "metric")
+        self.num_pick_groups = len(set(data.samples.groups[data.split.val]))
+        self.data = data.facts().fingerprint or ""
+        for index in range(self.settings.judges.folds):
+            try:
+                DataModule(self.lab.judged_config(self.plan.base, index, epochs=1))
+            except UserError as error:
+                raise UserError(f"judges.folds: {error}") from None
+        self._check_same()
+
+    def _check_same(self) -> None:
+        """Checks that the folder's recipe, if there is one, is this one, with perhaps another budget."""
+        if not self.folder.exists():
+            return
+        content, where = read_yaml(self.folder.settings), self.folder.path
+        try:
+            began, base, data = content["recipe"], content["base"], content["data"]
+            LabelSpace.from_settings(validate(LabelSettings, base["labels"]))
+            self.created, before_s = content["created"], float(content["budget_s"])
+        except (KeyError, TypeError, ValueError):
+            raise UserError(f"{self.folder.settings}: is damaged, or of another version") from None
+        if base != self.plan.base.model_dump(mode="json"):
+            raise UserError(f"{where}: its recipe began with another config; name another --out")
+        mine = self.settings.model_dump(mode="json")
+        for key in mine:
+            if key not in ("budget", "overrides", "base") and began.get(key) != mine[key]:
+                raise UserError(f"{where}: its recipe began with other {key}; name another --out")
+        if data != self.data:
+            root = self.plan.base.data.root or "data.source"
+            raise UserError(f"{root}: is not the data that the recipe in {where} began with")
+        self.longer = self.plan.budget_s > before_s
+
+    # --- the work ---------------------------------------------------------------------------------------------------
+
+    def run(self) -> RecipeReport:
+        """All stages, then the report."""
+        if self.folder.exists():
+            self._begin()
+        if self.longer:
+            self._reopen()
+        for number, stage in enumerate(self.settings.stages):
+            done = self.folder.outcome(stage.name)
+            if done.is_file():
+                self._take(stage, read_record(done, StageReport))
+                continue
+            self.progress.say(f"stage {number + 1} of {len(self.settings.stages)}, {stage.name}")
+            with self.clock.running(stage.name):
+                outcome = self._perform(number, stage)
+            outcome = replace(outcome, seconds=self.clock.of(stage.name))
+            done.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(done, record_to_json(outcome))
+            self.progress.say(outcome.sentence)
+            self._take(stage, outcome)
+            self._write_report()
+        shutil.rmtree(self.folder.reuse, ignore_errors=True)
+        return self._write_report()
+
+    def _reopen(self) -> None:
+        """Forgets the last stages that a smaller budget did not hold, so that they are done now."""
+        for stage in reversed(self.settings.stages):
+            path = self.folder.outcome(stage.name)
+            if path.is_file():
+                if read_record(path, StageReport).state not in ("skipped", "spent"):
+                    return
+                path.unlink()
+                self.folder.plan(stage.name).unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        """Writes what the recipe is; before anything else, so that what has it is one."""
+        self.clock.keeps = True
+        content = {
+            "created": self.created,
+            "recipe": self.settings.model_dump(mode="json"),
+            "base": self.plan.base.model_dump(mode="json"),
+            "data": self.data,
+            "budget_s": self.plan.budget_s,
+        }
+        write_atomically(self.folder.settings, dump_yaml(content))
+
+    def _perform(self, number: int, stage: StageSettings) -> StageReport:
+        """One stage: planned by the clock, performed, judged."""
+        self.folder.reuse.mkdir(exist_ok=True)
+        try:
+            plan = self._planned(number, stage)
+        except CannotHoldError as error:
+            if not number:
+                raise UserError(f"--budget: {self.plan.budget_s:g} s cannot hold the {stage.name}: {error}") from None
+            return self._outcome(stage, "skipped", Proposal({}, note=f"{str(error)[:1].upper()}{str(error)[1:]}."))
+        if not number:
+            self.lab.epochs = plan.epochs
+        self.clock.allow(plan.most_s)
+        try:
+            proposal = stage.perform(self.lab, plan)
+            return self._decide(stage, plan, proposal)
+        except BudgetSpentError:
+            if not number:
+                raise UserError(
+                    f"--budget: {self.plan.budget_s:g} s were spent before the {stage.name} was done; the same line "
+                    "with more goes on with it"
+                ) from None
+            note = "The budget was spent in its midst."
+            return self._outcome(stage, "spent", Proposal({}, note=note), plan)
+
+    def _planned(self, number: int, stage: StageSettings) -> StagePlan:
+        path = self.folder.plan(stage.name)
+        if path.is_file():
+            return read_record(path, StagePlan)
+        lab = self.lab
+        if self.clock.image_s is None:
+            self.progress.say("measuring how fast this machine trains")
+            first = lab.judged_config(lab.base, 0, epochs=lab.base.training.epochs)
+            self.clock.image_s = seconds_per_image(first, self.folder.reuse, Ticking(self.progress))
+        lab.epochs = lab.epochs or lab.base.training.epochs
+        reserved = sum(later.reserve_s(lab) for later in self.settings.stages[number + 1 :]) if number else 0.0
+        plan = stage.plan(lab, self.clock.left_s - reserved)
+        if not number:
+            self._begin()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, record_to_json(plan))
+        return plan
+
+    def _decide(self, stage: StageSettings, plan: StagePlan, proposal: Proposal) -> StageReport:
+        """What the judges say of a proposal."""
+        lab = self.lab
+        if stage.name == "baseline":
+            answers = lab.judge(stage.name, lab.base)
+            if answers is None:
+                raise UserError(
+                    f"{stage.name}: {self.settings.base}: a loss is no number any more, so nothing compares"
+                )
+            return self._outcome(stage, "done", proposal, plan, self.judges.of_one(answers))
+        if not stage.judged:
+            return self._outcome(stage, "done", proposal, plan)
+        if proposal.answers is None and not proposal.changes:
+            return self._outcome(stage, "not kept", proposal, plan)
+        after = proposal.answers
+        if after is None:
+            after = lab.judge(stage.name, lab.config.with_changes(proposal.changes))
+        if after is None:
+            failed = replace(proposal, note=f"{proposal.note} A loss was no number any more.".strip())
+            return self._outcome(stage, "not kept", failed, plan)
+        judged = self.judges.of_two(lab.answers, after)
+        assert judged.gain is not None
+        kept = judged.gain.beyond_noise and judged.gain.value > 0
+        if kept and proposal.answers is not None:
+            self._write_answers(stage, after)
+        return self._outcome(stage, "kept" if kept else "not kept", proposal, plan, judged)
+
+    def _outcome(
+        self,
+        stage: StageSettings,
+        state: State,
+        proposal: Proposal,
+        plan: StagePlan | None = None,
+        judged: Judged | None = None,
+    ) -> StageReport:
+        found = StageReport(
+            name=stage.name,
+            title=stage.title,
+            state=state,
+            sentence="",
+            note=proposal.note,
+            tried=tuple(proposal.tried),
+            changes=proposal.changes,
+            judged=judged,
+            epochs=0 if plan is None else plan.epochs,
+            estimate_s=None if plan is None else plan.seconds,
+            seconds=0.0,
+            files=proposal.files,
+        )
+        return replace(found, sentence=stage_sentence(found, self.settings.metric))
+
+    # --- what was kept ----------------------------------------------------------------------------------------------
+
+    def _take(self, stage: StageSettings, outcome: StageReport) -> None:
+        """Goes on from a stage that is done: the config, and the answers that the next is compared with."""
+        self.outcomes.append(outcome)
+        lab = self.lab
+        if stage.name == "baseline":
+            lab.epochs = read_record(self.folder.plan(stage.name), StagePlan).epochs
+            lab.answers = self._judged_answers(stage)
+            self.first = lab.answers
+        elif outcome.state == "kept":
+            lab.config = lab.config.with_changes(outcome.changes)
+            lab.answers = self._read_answers(stage) or self._judged_answers(stage)
+
+    def _judged_answers(self, stage: StageSettings) -> Sequence[Predictions]:
+        answers = self.lab.judge(stage.name, self.lab.config)
+        assert answers is not None, "it was judged before"
+        return answers
+
+    def _write_answers(self, stage: StageSettings, answers: Sequence[Predictions]) -> None:
+        for number, one in enumerate(answers):
+            write_atomically(self.folder.stage(stage.name) / f"answers-{number}.csv", one.to_csv())
+
+    def _read_answers(self, stage: StageSettings) -> Sequence[Predictions]:
+        paths = sorted(self.folder.stage(stage.name).glob("answers-*.csv"))
+        config = self.lab.config
+        return [Predictions.from_csv(path, config.space(), config.learned_space()) for path in paths]
+
+    def _write_report(self) -> RecipeReport:
+        report = summarise_recipe(
+            self.plan, self.created, self.outcomes, self.lab, self.num_pick_groups, self.judges, self.first
+        )
+        write_atomically(self.folder.best, best_yaml(report, self.lab.config))
+        return write_recipe_report(self.folder, report)

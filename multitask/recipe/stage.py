@@ -1,0 +1,108 @@
+"""What a stage of a recipe is: it plans what it costs, then proposes another config, or leaves files of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from multitask.config import Config
+from multitask.settings import Changes, Settings, Table
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Number
+
+if TYPE_CHECKING:
+    from multitask.evaluation.predictions import Predictions
+    from multitask.recipe.lab import Lab
+    from multitask.reporting.recipe.report_schema import Tried
+
+
+class CannotHoldError(Exception):
+    """What is left of the budget does not hold a stage; the message says what it would take."""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """``plan.json`` of a stage: what it was allowed before it began, so that it goes on with the same.
+
+    Attributes:
+        seconds: that it is reckoned to take.
+        most_s: that it may take, all launches together.
+        epochs: of each of its runs.
+        trials: at most so many, of a stage that searches.
+    """
+
+    seconds: Number
+    most_s: Number
+    epochs: Count
+    trials: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a stage found.
+
+    Attributes:
+        changes: of the config as it stands; empty: it found nothing to change.
+        tried: what it tried on the groups that pick.
+        note: a sentence on it, for the page.
+        answers: of the judged groups, a pass each, where a config alone does not say them; None: runs of the changed
+            config give them.
+        files: what it left for use: a word -> the path within the recipe's folder.
+    """
+
+    changes: Changes
+    tried: Sequence[Tried] = ()
+    note: str = ""
+    answers: Sequence[Predictions] | None = None
+    files: dict[str, str] = field(default_factory=dict)
+
+
+class StageSettings(Settings):
+    """A stage and its settings.
+
+    What it picks, it picks by the groups that validate. Whether that is kept, the groups decide that judge: they
+    train and are answered in folds, and no score on them picks anything else.
+    """
+
+    name: str
+    title: ClassVar[str]
+    """For the page."""
+    judged: ClassVar[bool] = True
+    """Whether what it proposes is kept only where the judges find a gain beyond noise."""
+    changes_config: ClassVar[bool] = True
+    """Whether what it proposes is another config; such stages stand before all others."""
+
+    def check(self, base: Config) -> None:
+        """Refuses settings that do not go with the base, before anything is read.
+
+        Raises:
+            UserError: they do not; the line begins with the key within the stage.
+        """
+
+    def reserve_s(self, lab: Lab) -> float:
+        """The seconds that stages before this one leave for it; 0: it takes what is left."""
+        return 0.0
+
+    @abstractmethod
+    def plan(self, lab: Lab, left_s: float) -> StagePlan:
+        """What the stage does in the seconds that it may take.
+
+        Raises:
+            CannotHoldError: they do not hold one epoch of its runs.
+        """
+
+    @abstractmethod
+    def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
+        """Does it, or what is left of it where an earlier launch was stopped. The same plan gives the same proposal.
+
+        Raises:
+            UserError: something is not as it must be.
+            BudgetSpentError: there is no time left.
+        """
+
+
+STAGES: Table[StageSettings] = Table("stage", StageSettings, default="baseline")
+"""The table of stages; its rows stand in the package's ``__init__``."""
+
+AnyStage = Annotated[StageSettings, STAGES]

@@ -1,0 +1,49 @@
+"""The baseline: the config as it stands, on the groups that judge; all else is compared with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from multitask.config import Config
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.settings import Epochs, Float
+
+if TYPE_CHECKING:
+    from multitask.recipe.lab import Lab
+
+
+class BaselineSettings(StageSettings):
+    """The config as given. It also sets how long all judged runs are, so that they compare."""
+
+    name: Literal["baseline"] = "baseline"
+    title: ClassVar[str] = "Baseline"
+    judged: ClassVar[bool] = False
+    epochs: Epochs | None = None
+    """Of a judged run of the base, in place of as many of its own as ``share`` holds; at most its own."""
+    share: Annotated[Float, Field(gt=0, le=1)] = 0.125
+    """Of the budget, that the baseline takes at most; its runs are the shorter for it."""
+
+    def check(self, base: Config) -> None:
+        """More epochs than the base has would be another config."""
+        if self.epochs is not None and self.epochs > base.training.epochs:
+            raise ValueError(f"epochs: must be at most training.epochs ({base.training.epochs}), found {self.epochs}")
+
+    def plan(self, lab: Lab, left_s: float) -> StagePlan:
+        """As many epochs as its share of the budget holds, at least one, at most the config's own."""
+        epoch_s = lab.seconds(lab.judged_config(lab.base, 0, epochs=1), lab.num_judged_runs)
+        if epoch_s > left_s:
+            raise CannotHoldError(
+                f"one epoch of each of its {lab.num_judged_runs} runs takes about {epoch_s:.3g} s here, and there are "
+                f"{max(left_s, 0):.3g} s"
+            )
+        most = lab.base.training.epochs
+        epochs = self.epochs or max(1, min(most, int(self.share * left_s / epoch_s)))
+        if epochs * epoch_s > left_s:
+            raise CannotHoldError(f"its {epochs} epochs take about {epochs * epoch_s:.3g} s here; leave them out")
+        return StagePlan(epochs * epoch_s, left_s, epochs)
+
+    def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
+        """Nothing is changed: the config is judged as it stands."""
+        return Proposal({})

@@ -1,0 +1,74 @@
+"""Folds: the config that won, in folds of all groups with all its epochs: a run for use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from multitask.config import Config
+from multitask.data.settings import DataSettings
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.settings import Folds
+
+if TYPE_CHECKING:
+    from multitask.recipe.lab import Lab
+
+
+class FoldsStageSettings(StageSettings):
+    """A run in folds, as of ``multitask train --folds``: new images are answered by all its networks together."""
+
+    name: Literal["folds"] = "folds"
+    title: ClassVar[str] = "Folds"
+    judged: ClassVar[bool] = False
+    changes_config: ClassVar[bool] = False
+    num: Folds = 5
+
+    def check(self, base: Config) -> None:
+        """Where the source says who validates, there are no folds of it."""
+        if base.data.source.says_sides:
+            raise ValueError(
+                "data.source: says itself who validates, so that no folds can be made; leave the stage out"
+            )
+
+    def _config(self, config: Config) -> Config:
+        usual = DataSettings.model_fields["val_fraction"].default
+        return config.with_changes({"data.folds": None, "data.fold": 0, "data.val_fraction": usual})
+
+    def _epoch_s(self, lab: Lab) -> float:
+        one = self._config(lab.config).with_changes({"data.folds": self.num, "training.epochs": 1})
+        return lab.seconds(one, self.num)
+
+    def reserve_s(self, lab: Lab) -> float:
+        """All its epochs, but no more than half of the budget."""
+        return min(self._epoch_s(lab) * lab.config.training.epochs, lab.clock.budget_s / 2)
+
+    def plan(self, lab: Lab, left_s: float) -> StagePlan:
+        """All epochs of the config, or as many as the seconds hold."""
+        epoch_s, wanted = self._epoch_s(lab), lab.config.training.epochs
+        if epoch_s > left_s:
+            raise CannotHoldError(f"one epoch of its {self.num} folds takes about {epoch_s:.3g} s")
+        epochs = min(wanted, int(left_s / epoch_s))
+        return StagePlan(epochs * epoch_s, left_s, epochs)
+
+    def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
+        """The run in folds."""
+        from multitask.recipe.fold_progress import FoldProgress
+        from multitask.runs.config import TrainedRun
+        from multitask.runs.cross_validation import run_folds
+        from multitask.runs.page import write_page
+
+        config = self._config(lab.config).with_changes({"training.epochs": plan.epochs})
+        out = lab.folder.path / self.name
+        shown = FoldProgress(lab.progress, f"{lab.settings.name}, {self.name}", lab.settings.metric, self.num, config)
+        result = run_folds(
+            config, self.num, out, resume=True, on_epoch=shown.epoch_done, progress=shown, reuse=lab.folder.reuse
+        )
+        write_page(TrainedRun(result.folder, config), "val")
+        assert result.report is not None, "folds validate"
+        score, wanted = result.report.joint.macro_f1, lab.config.training.epochs
+        note = (
+            f"Joint macro-F1 of all {result.report.num_groups} groups {'unknown' if score is None else f'{score:.3f}'}"
+        )
+        note += ", which picked their fold's epochs: the judges' score is the honest one."
+        if plan.epochs < wanted:
+            note += f" The budget held {plan.epochs} of {wanted} epochs."
+        return Proposal({}, (), note, files={"run": self.name})

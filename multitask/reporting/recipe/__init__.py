@@ -1,0 +1,1 @@
+"""A recipe on the console and as a page."""

@@ -1,0 +1,84 @@
+"""The budget as people write it, and a clock that remembers earlier launches."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from multitask.errors import UserError
+from multitask.recipe import budget as module
+from multitask.recipe.budget import BudgetSpentError, Clock, parse_budget
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("2h", 7200), ("90m", 5400), ("5400s", 5400), ("1h30m", 5400), ("1.5h", 5400), (" 2 H ", 7200), ("1d", 86400)],
+)
+def test_a_budget_is_read_as_people_write_it(text: str, seconds: float) -> None:
+    assert parse_budget(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2x", "0h", "0s", "nan", "1e9s", "m2", "30m2h", "٢h"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match=r"^--budget: must be a time above 0 as 2h, 90m, 5400s or 1h30m, found "):
+        parse_budget(text, "--budget")
+
+
+def test_a_budget_of_years_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^budget: must be at most 366 days, found '9999d'$"):
+        parse_budget("9999d")
+
+
+class FakeTime:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeTime:
+    clock = FakeTime()
+    monkeypatch.setattr(module, "time", clock)
+    return clock
+
+
+def test_what_an_earlier_launch_spent_counts(tmp_path: Path, fake: FakeTime) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    clock.keeps = True
+    with clock.running("crop"):
+        fake.now += 30
+        clock.check()  # after an epoch; a launch that is killed now has spent 30 s
+        fake.now += 20
+        killed = Clock(tmp_path / "clock.json", 100)
+    assert (killed.of("crop"), killed.left_s) == (30, 70)
+    again = Clock(tmp_path / "clock.json", 100)
+    assert (again.of("crop"), again.spent_s) == (50, 50)
+    with again.running("study"):
+        fake.now += 49
+        again.check()
+        fake.now += 1
+        with pytest.raises(BudgetSpentError):
+            again.check()
+    assert Clock(tmp_path / "clock.json", 200).left_s == 100
+
+
+def test_a_stage_that_takes_more_than_it_was_allowed_ends(tmp_path: Path, fake: FakeTime) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    with clock.running("crop"):
+        clock.allow(10)
+        fake.now += 9
+        clock.check()
+        fake.now += 1
+        with pytest.raises(BudgetSpentError):
+            clock.check()
+    assert not (tmp_path / "clock.json").exists(), "nothing is kept before the folder is a recipe's"
+
+
+def test_time_outside_of_stages_is_not_counted(tmp_path: Path) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    time.sleep(0.01)
+    assert clock.spent_s == 0

@@ -1,0 +1,295 @@
+"""Whole recipes of real runs, from the file to the report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multitask.config import load_config
+from multitask.errors import UserError
+from multitask.progress import RunningTrial, StudyProgress
+from multitask.recipe import STAGES, StageSettings
+from multitask.recipe import recipe as module
+from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.lab import Lab
+from multitask.recipe.recipe import run_recipe
+from multitask.recipe.report import read_recipe_report
+from multitask.recipe.settings import load_recipe
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan
+from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
+from multitask.settings.tables import tables_saved
+from multitask.utils.records import read_record
+
+Make = Callable[..., Path]
+CROPS = {"name": "crop", "crops": {"top": {"name": "centre", "bottom": 0.6}}, "epochs": 1}
+
+
+class GuessSettings(StageSettings):
+    """Answers as it is told to: right, or any class, whatever the networks say."""
+
+    name: Literal["guess"] = "guess"
+    title: ClassVar[str] = "Guess"
+    right: bool = True
+    cost_s: float = 1.0
+
+    def plan(self, lab: Lab, left_s: float) -> StagePlan:
+        if self.cost_s > left_s:
+            raise CannotHoldError(f"it takes about {self.cost_s:g} s")
+        return StagePlan(self.cost_s, left_s, 1)
+
+    def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
+        rng = np.random.default_rng(0)
+        one = lab.answers[0]
+        guess = one.classes if self.right else rng.integers(0, one.space.num_classes, len(one))
+        return Proposal({}, answers=[replace(one, predicted=guess)])
+
+
+class AgainSettings(GuessSettings):
+    """A second one, to stand behind the first."""
+
+    name: Literal["again"] = "again"  # type: ignore[assignment]
+    title: ClassVar[str] = "Again"
+
+
+@pytest.fixture(autouse=True)
+def own_stages() -> Iterator[None]:
+    restore = tables_saved()
+    STAGES.register(GuessSettings, AgainSettings)
+    yield
+    restore()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's speed, as if it had been measured."""
+    monkeypatch.setattr(module, "seconds_per_image", lambda *_: 1e-3)
+
+
+def cook(file: Path, out: Path, budget: str | None = None, progress: StudyProgress | None = None) -> RecipeReport:
+    return run_recipe(load_recipe(file, budget=budget), RecipeFolder(out), progress or StudyProgress())
+
+
+def decisions(report: RecipeReport) -> list[StageReport]:
+    """The stages without what depends on the clock."""
+    return [replace(stage, seconds=0.0, estimate_s=None) for stage in report.stages]
+
+
+class TestWhole:
+    @pytest.fixture
+    def cooked(self, recipe_file: Make, tmp_path: Path) -> tuple[RecipeReport, Path]:
+        return cook(recipe_file(stages=["baseline", CROPS]), tmp_path / "out"), tmp_path / "out"
+
+    def test_it_says_everything_and_leaves_the_config(self, cooked: tuple[RecipeReport, Path]) -> None:
+        report, out = cooked
+        assert read_record(out / "report.json", RecipeReport) == report
+        assert read_recipe_report(out)[1] == report
+        names = {path.name for path in out.iterdir()}
+        assert names == {
+            ".lock", "recipe.yaml", "clock.json", "report.json", "recipe.html", "best.yaml", "runs", "stages",
+        }  # fmt: skip
+        assert [stage.name for stage in report.stages] == ["baseline", "crop"]
+        crop = report.stages[1]
+        assert [one.name for one in crop.tried] == ["as it stands", "top"]
+        assert sum(one.picked for one in crop.tried) == 1
+        best = load_config(out / "best.yaml")
+        assert best.data.crop.name == ("centre" if crop.state == "kept" else "none")
+        spent = json.loads((out / "clock.json").read_text())["stages"]
+        assert report.spent_s == pytest.approx(sum(spent.values()))
+        assert [stage.seconds for stage in report.stages] == pytest.approx(list(spent.values()))
+
+    def test_judges_are_answered_once_and_pick_nothing(
+        self, cooked: tuple[RecipeReport, Path], recipe_file: Make
+    ) -> None:
+        report, out = cooked
+        judged: dict[str, set[str]] = {}
+        pickers: set[str] = set()
+        for run in (out / "runs").iterdir():
+            split = pd.read_csv(run / "split.csv", dtype=str)
+            sides = {side: set(rows["group"]) for side, rows in split.groupby("split")}
+            pickers |= sides["val"]
+            crop = load_config(run / "config.yaml").data.crop.name
+            if not (run / "predictions-test.csv").is_file():
+                assert "test" not in sides
+                continue
+            answered = set(pd.read_csv(run / "predictions-test.csv", dtype=str)["group"])
+            assert answered == sides["test"]
+            assert not answered & (sides["train"] | sides["val"])
+            assert not answered & judged.setdefault(crop, set())
+            judged[crop] |= answered
+            assert not (run / "checkpoints").exists()
+        assert len(pickers) == report.num_pick_groups
+        for groups in judged.values():
+            assert not groups & pickers
+            assert len(groups) == report.baseline.num_groups == 12 - len(pickers)
+
+        # A second launch changes nothing.
+        before = {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")}
+        again = cook(recipe_file(stages=["baseline", CROPS]), out)
+        assert again == report
+        assert {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")} == before
+
+
+class TestDecisions:
+    def test_what_gains_is_kept_and_the_next_is_compared_with_it(self, recipe_file: Make, tmp_path: Path) -> None:
+        stages = ["baseline", {"name": "guess", "right": True}, {"name": "again", "right": False}]
+        report = cook(recipe_file(stages=stages), tmp_path / "out")
+        _, guess, again = report.stages
+        assert (guess.state, again.state) == ("kept", "not kept")
+        assert guess.judged is not None
+        assert again.judged is not None
+        assert again.judged.before == guess.judged.after
+        assert guess.judged.level == pytest.approx(0.975)
+        assert report.total is not None
+        assert guess.judged.gain is not None
+        assert report.total.value == pytest.approx(guess.judged.gain.value)
+        assert report.total.low >= guess.judged.gain.low
+        assert report.sentences[0].startswith("Kept: guess. Together +")
+        assert guess.sentence.startswith("Guess: kept, +")
+        assert "(97.5% +" in guess.sentence
+        # It is read from the folder by a launch that goes on.
+        (tmp_path / "out" / "stages" / "again" / "outcome.json").unlink()
+        assert decisions(cook(recipe_file(stages=stages), tmp_path / "out")) == decisions(report)
+
+    def test_what_gains_nothing_is_not(self, recipe_file: Make, tmp_path: Path) -> None:
+        report = cook(recipe_file(stages=["baseline", {"name": "guess", "right": False}]), tmp_path / "out")
+        assert report.stages[1].state == "not kept"
+        assert report.total is None
+        assert report.sentences[0] == "Nothing was kept: the config as given stands."
+
+
+class TestBudget:
+    def test_one_that_holds_no_epoch_is_refused_and_nothing_is_left(
+        self, recipe_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "seconds_per_image", lambda *_: 1.0)
+        line = r"^--budget: 20 s cannot hold the baseline: one epoch of each of its 2 runs takes about \d+ s here, and "
+        with pytest.raises(UserError, match=line):
+            cook(recipe_file(), tmp_path / "out", "20s")
+        assert not (tmp_path / "out").exists()
+
+    def test_a_stage_that_it_does_not_hold_is_skipped_and_done_with_a_larger_one(
+        self, recipe_file: Make, tmp_path: Path
+    ) -> None:
+        file = recipe_file(stages=["baseline", {"name": "guess", "cost_s": 7200}])
+        report = cook(file, tmp_path / "out", "1h")
+        guess = report.stages[1]
+        assert (guess.state, guess.note) == ("skipped", "It takes about 7200 s.")
+        assert guess.sentence == "Guess: skipped, since the budget does not hold it."
+        assert cook(file, tmp_path / "out", "1h") == report
+        assert cook(file, tmp_path / "out", "3h").stages[1].state == "kept"
+
+    def test_a_stage_is_ended_where_it_is_spent(
+        self, recipe_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Late(StudyProgress):
+            """Time goes by while the crops are tried."""
+
+            def epoch(self, trial: RunningTrial) -> None:
+                if trial.name == "top":
+                    real = time.monotonic
+                    monkeypatch.setattr(time, "monotonic", lambda: real() + 10_000)
+
+        report = cook(recipe_file(stages=["baseline", CROPS]), tmp_path / "out", "1h", Late())
+        assert (report.stages[1].state, report.changes) == ("spent", {})
+        assert report.spent_s > 10_000
+
+    def test_the_baseline_is_shortened_to_its_share(
+        self, recipe_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "seconds_per_image", lambda *_: 1.0)
+        report = cook(recipe_file({"training.epochs": 9}), tmp_path / "out", "30m")
+        first = next(
+            run for run in (tmp_path / "out" / "runs").iterdir() if load_config(run / "config.yaml").data.test_fold == 0
+        )
+        num_images = (pd.read_csv(first / "split.csv")["split"] == "train").sum()
+        assert report.epochs == int(0.125 * 1800 / (2 * num_images))
+        assert 1 <= report.epochs < 9
+
+
+class Interrupting(StudyProgress):
+    """Ctrl-C after so many epochs."""
+
+    def __init__(self, epochs: int) -> None:
+        self._left = epochs
+
+    def epoch(self, trial: RunningTrial) -> None:
+        self._left -= 1
+        if not self._left:
+            raise KeyboardInterrupt
+
+
+class TestGoingOn:
+    STAGES: ClassVar[list[Any]] = ["baseline", CROPS]
+
+    @pytest.fixture
+    def whole(self, recipe_file: Make, tmp_path: Path) -> RecipeReport:
+        return cook(recipe_file(stages=self.STAGES), tmp_path / "whole")
+
+    def test_an_interrupted_one_goes_on_with_the_same_decisions(
+        self, recipe_file: Make, tmp_path: Path, whole: RecipeReport
+    ) -> None:
+        file, out, spent = recipe_file(stages=self.STAGES), tmp_path / "out", 0.0
+        for epochs in (1, 3, 2):
+            with pytest.raises(KeyboardInterrupt):
+                cook(file, out, progress=Interrupting(epochs))
+            now = sum(json.loads((out / "clock.json").read_text())["stages"].values())
+            assert now > spent
+            spent = now
+        report = cook(file, out)
+        assert decisions(report) == decisions(whole)
+        assert report.spent_s > spent
+
+    def test_a_killed_one_goes_on_with_the_same_decisions(
+        self, recipe_file: Make, tmp_path: Path, whole: RecipeReport
+    ) -> None:
+        file, out = recipe_file(stages=self.STAGES), tmp_path / "out"
+        words = ["-m", "multitask", "recipe", str(file), "-o", str(out), "-q"]
+        process = subprocess.Popen([sys.executable, *words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+        deadline = time.monotonic() + 120
+        while not list(out.glob("runs/*/metrics.jsonl")) and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert not (out / "report.json").exists()
+        assert decisions(cook(file, out)) == decisions(whole)
+
+    def test_another_recipe_config_or_set_is_refused(self, recipe_file: Make, tmp_path: Path) -> None:
+        out = tmp_path / "out"
+        cook(recipe_file(), out)
+        kept = (out / "report.json").read_bytes()
+        others: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+            ("another config", {"training.lr": 0.5}, {}),
+            ("other judges", {}, {"judges": {"folds": 3}}),
+            ("other stages", {}, {"stages": ["baseline", CROPS]}),
+        ]
+        for what, changes, settings in others:
+            with pytest.raises(UserError, match=rf"its recipe began with {what}; name another --out$"):
+                cook(recipe_file(changes, **settings), out)
+        assert (out / "report.json").read_bytes() == kept
+
+    def test_a_folder_of_something_else_is_refused(self, recipe_file: Make, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "mine.txt").write_text("mine")
+        with pytest.raises(UserError, match=r"exists and is no recipe's folder; name another --out$"):
+            cook(recipe_file(), tmp_path / "out")
+        assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+    def test_more_folds_than_groups_are_refused_before_anything_is_written(
+        self, recipe_file: Make, tmp_path: Path
+    ) -> None:
+        with pytest.raises(UserError, match=r"^judges\.folds: data\.test_folds: 30 were asked for"):
+            cook(recipe_file(judges={"folds": 30}), tmp_path / "out")
+        assert not (tmp_path / "out").exists()

@@ -1,0 +1,91 @@
+"""The recipe file: what it may hold, and what is refused before anything is read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from multitask.errors import UserError
+from multitask.recipe.settings import load_recipe
+
+Make = Callable[..., Path]
+
+
+def test_a_config_alone_has_the_default_stages(recipe_file: Make) -> None:
+    plan = load_recipe(recipe_file().parent / "base.yaml", budget="90m")
+    assert [stage.name for stage in plan.settings.stages][:3] == ["baseline", "crop", "study"]
+    assert (plan.settings.name, plan.budget_s) == ("base", 5400)
+
+
+def test_the_line_goes_before_the_file(recipe_file: Make) -> None:
+    plan = load_recipe(recipe_file(), ["training.epochs=7"], "10m")
+    assert (plan.budget_s, plan.base.training.epochs) == (600, 7)
+    assert load_recipe(recipe_file(overrides={"training.epochs": 5})).base.training.epochs == 5
+
+
+def test_judged_stages_share_alpha(recipe_file: Make) -> None:
+    stages = ["baseline", "crop", "study", "folds"]
+    settings = load_recipe(recipe_file(stages=stages)).settings
+    assert settings.num_judged == 2
+    assert settings.level == pytest.approx(0.975)
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"stages": ["crop", "baseline"]}, "stages: must begin with baseline, .* found crop"),
+        ({"stages": ["baseline", "crop", "crop"]}, "stages: names crop twice"),
+        ({"stages": ["baseline", "folds", "crop"]}, "stages: crop changes the config, so it must stand before folds"),
+        ({"stages": ["baseline", "corp"]}, r"stages\.1\.name: unknown name 'corp'; did you mean 'crop'\?"),
+        ({"stages": [{"name": "baseline", "epoch": 1}]}, r"stages\.0\.epoch: unknown key \(of 'baseline'\)"),
+        ({"stages": []}, "stages: "),
+        ({"budget": "soon"}, "budget: must be a time"),
+        ({"budget": None}, "--budget: must say how long the recipe may take"),
+        ({"metric": "joint.macro_f2"}, "metric: 'joint.macro_f2' cannot be compared"),
+        ({"judges": {"folds": 1}}, r"judges\.folds: "),
+        ({"overrides": {"data.val_fraction": 0}}, r"data\.val_fraction: some groups must validate"),
+        ({"overrides": {"data.test_folds": 3}}, r"data\.test_folds: is set by the recipe itself"),
+        ({"stages": [{"name": "baseline", "epochs": 9}]}, r"stages\.baseline\.epochs: must be at most training"),
+        (
+            {"stages": ["baseline", {"name": "crop", "detector": "x.onnx", "crops": {"all": "none"}}]},
+            r"stages\.crop\.detector: would be ignored",
+        ),
+        ({"stages": ["baseline", {"name": "crop", "crops": {"all": "none"}}]}, r"stages\.crop\.crops: names no crop"),
+        ({"stages": ["baseline", "partial"]}, r"stages\.partial\.sources: must name other sources"),
+        (
+            {"stages": ["baseline", {"name": "study", "space": {"training.lrr": {"low": 0.1, "high": 0.2}}}]},
+            r"stages\.study\.space\.training\.lrr: ",
+        ),
+        ({"stages": ["baseline", {"name": "study", "space": {"data.test_fold": {"kind": "int", "low": 0, "high": 1}}}]},
+         r"stages\.study\.space\.data\.test_fold: "),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_line(recipe_file: Make, settings: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError, match=f"^{line}") as caught:
+        load_recipe(recipe_file(**settings))
+    assert "\n" not in str(caught.value)
+
+
+def test_files_for_other_commands_are_told(recipe_file: Make, tmp_path: Path) -> None:
+    recipe_file()
+    study = tmp_path / "study.yaml"
+    study.write_text("name: s\nbase: base.yaml\nspace: {training.lr: {low: 0.1, high: 0.2}}\n")
+    with pytest.raises(UserError, match=r"is a file for `multitask study`, as it has space$"):
+        load_recipe(study, budget="1h")
+
+
+def test_partial_sources_go_with_the_base(recipe_file: Make, drawn: Path, tmp_path: Path) -> None:
+    part = {"root": str(drawn), "source": "synthetic", "tasks": ["age"]}
+    stages = ["baseline", {"name": "partial", "sources": {"ages": part}, "weights": {"agess": 2}}]
+    with pytest.raises(UserError, match=r"^stages\.partial\.data\.sampler\.weights\.agess: "):
+        load_recipe(recipe_file(stages=stages))
+    stages = ["baseline", {"name": "partial", "sources": {"target": part}}]
+    with pytest.raises(UserError, match=r"^stages\.partial\.target: 'target' is one of the other sources"):
+        load_recipe(recipe_file(stages=stages))
+    part = {**part, "tasks": ["hat"]}
+    stages = ["baseline", {"name": "partial", "sources": {"ages": part}}]
+    with pytest.raises(UserError, match=r"^stages\.partial\..*has no task 'hat'"):
+        load_recipe(recipe_file(stages=stages))

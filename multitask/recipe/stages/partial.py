@@ -60,6 +60,9 @@ class PartialSettings(StageSettings):
             assert source.target is not None, "as was checked"
             part = source.sources[source.target]
             found: Changes = {"data.root": part.root, "data.source": part.source.model_dump(mode="json")}
+            found |= {"data.crop": part.crop.model_dump(mode="json")} if part.crop is not None else {}
+            found |= {"data.fit": part.fit} if part.fit is not None else {}
+            found |= {"augment.strength": part.strength} if part.strength is not None else {}
             return found | ({"data.sampler": {"name": "uniform"}} if config.data.sampler.name == "per_source" else {})
         own = {"root": config.data.root, "source": source.model_dump(mode="json")}
         others = {name: part.model_dump(mode="json") for name, part in self.sources.items()}

@@ -19,7 +19,7 @@ MAX_DAYS = 366
 
 
 def parse_budget(text: str, key: str = "budget") -> float:
-    """The seconds of a budget as people write it: ``2h``, ``90m``, ``5400s``, ``1h30m``.
+    """The seconds of a budget as it is written: ``2h``, ``90m``, ``5400s``, ``1h30m``.
 
     Raises:
         UserError: it is no such time, nothing, or beyond a year.

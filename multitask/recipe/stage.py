@@ -1,4 +1,4 @@
-"""What a stage of a recipe is: it plans what it costs, then proposes another config, or leaves files of its own."""
+"""The stage of a recipe: it plans what it costs, then proposes another config, or leaves files of its own."""
 
 from __future__ import annotations
 

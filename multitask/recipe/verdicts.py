@@ -1,4 +1,4 @@
-"""What the judges say of a proposal: its score, and its gain with an interval at the stage's share of alpha."""
+"""Verdicts on a proposal: its score, and its gain with an interval at the stage's share of alpha."""
 
 from __future__ import annotations
 

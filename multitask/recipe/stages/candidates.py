@@ -1,4 +1,4 @@
-"""What stages share that try a few named changes: short runs on the groups that pick, and the best goes on."""
+"""Named changes, tried by several of the stages: short runs on the groups that pick, and the best goes on."""
 
 from __future__ import annotations
 

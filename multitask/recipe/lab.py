@@ -1,4 +1,4 @@
-"""Where stages work: runs that pick and runs that are judged, what they cost, and the config as it stands."""
+"""The work of the stages: runs that pick and runs that are judged, their costs, and the config as it stands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a training image takes on this machine, before anything is trained for keeps."""
+"""The seconds that a training image takes on this machine, before anything is trained for keeps."""
 
 from __future__ import annotations
 

@@ -194,7 +194,8 @@ class RunningTrial:
         num_epochs: it will train, if it is not stopped.
         settings: what it changes: config key -> value; empty for the base.
         epoch: the last finished one.
-        scores: per task and ``joint``, the macro-F1 after that epoch; empty before the first.
+        scores: per task and ``joint``, the macro-F1 after that epoch; empty before the first, and where nobody
+            validates.
         started: ``time.monotonic()`` at its start.
     """
 
@@ -207,9 +208,9 @@ class RunningTrial:
 
     def take(self, record: EpochRecord) -> None:
         """An epoch is done; ``record`` is its row of ``metrics.jsonl``."""
-        assert record.val is not None, "what a study trains is validated"
         self.epoch = record.epoch
-        self.scores = {"joint": record.val.joint_macro_f1, **record.val.task_macro_f1()}
+        if record.val is not None:  # as of all but a recipe's final run
+            self.scores = {"joint": record.val.joint_macro_f1, **record.val.task_macro_f1()}
 
 
 @dataclass

@@ -3,10 +3,13 @@
 from multitask.recipe.stage import STAGES, AnyStage, StageSettings
 from multitask.recipe.stages.baseline import BaselineSettings
 from multitask.recipe.stages.crop import CropStageSettings
+from multitask.recipe.stages.final import FinalStageSettings
 from multitask.recipe.stages.folds import FoldsStageSettings
 from multitask.recipe.stages.partial import PartialSettings
 from multitask.recipe.stages.study import StudyStageSettings
 
-STAGES.register(BaselineSettings, CropStageSettings, PartialSettings, StudyStageSettings, FoldsStageSettings)
+STAGES.register(
+    BaselineSettings, CropStageSettings, PartialSettings, StudyStageSettings, FoldsStageSettings, FinalStageSettings
+)
 
 __all__ = ["STAGES", "AnyStage", "StageSettings"]

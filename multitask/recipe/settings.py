@@ -29,7 +29,7 @@ from multitask.settings import (
 )
 from multitask.settings.yaml_text import read_yaml
 
-DEFAULT_STAGES = ("baseline", "crop", "study", "folds")
+DEFAULT_STAGES = ("baseline", "crop", "study", "folds", "final")
 """Of a config alone; ``partial`` is among them where it has several sources."""
 
 
@@ -69,7 +69,9 @@ class RecipeSettings(Settings):
         if names[0] != "baseline":
             raise ValueError(f"stages: must begin with baseline, which all others are compared with, found {names[0]}")
         after: str | None = None
-        for stage in self.stages:
+        for place, stage in enumerate(self.stages):
+            if stage.requires and stage.requires not in names[:place]:
+                raise ValueError(f"stages: {stage.name} needs {stage.requires} before it")
             if stage.changes_config and after is not None:
                 raise ValueError(f"stages: {stage.name} changes the config, so it must stand before {after}")
             after = after if stage.changes_config else stage.name

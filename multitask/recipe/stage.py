@@ -72,6 +72,8 @@ class StageSettings(Settings):
     """Whether what it proposes is kept only where the judges find a gain beyond noise."""
     changes_config: ClassVar[bool] = True
     """Whether what it proposes is another config; such stages stand before all others."""
+    requires: ClassVar[str] = ""
+    """The stage that must stand before it, if any."""
 
     def check(self, base: Config) -> None:
         """Refuses settings that do not go with the base, before anything is read.

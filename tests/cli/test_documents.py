@@ -19,6 +19,7 @@ from multitask.bakeoff.settings import BakeoffSettings
 from multitask.cli import COMMANDS
 from multitask.cli.group import cli
 from multitask.config import Config
+from multitask.recipe.settings import RecipeSettings
 from multitask.reporting.keys import keys_markdown
 from multitask.settings import Settings, load_extensions, override, parse_override, problems
 from multitask.settings.extensions import temporary_extensions
@@ -179,10 +180,11 @@ def changed(data: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def unknown_in_example(data: dict[str, Any]) -> list[str]:
-    """The keys of an example of a config, a study or a bake-off that do not exist."""
+    """The keys of an example of a config, a study, a bake-off or a recipe that do not exist."""
     if "base" not in data:
         return unknown(Config, data)
-    lines = unknown(BakeoffSettings if "contenders" in data else StudySettings, data)
+    rows: dict[str, type[Settings]] = {"contenders": BakeoffSettings, "stages": RecipeSettings}
+    lines = unknown(next((rows[key] for key in rows if key in data), StudySettings), data)
     for changes in changed(data):
         named = {key.replace("heads.*", "heads.any"): value for key, value in changes.items()}
         lines += unknown(Config, override(Config, {}, named))
@@ -210,6 +212,7 @@ def test_keys_of_examples_are_settings(document: Path, tmp_path: Path) -> None:
         "{name: a, base: b.yaml, space: {heads.*.loss.gamma: {low: 0, high: 1}}}",
         "{name: a, base: b.yaml, space: {heads.*.loss.name: {kind: categorical, choices: [focal, local]}}}",
         "{name: a, base: b.yaml, overrides: {data.image_sizes: 64}}",
+        "{name: a, base: b.yaml, stages: [baseline, {name: folds, number: 3}]}",
         "{name: a, base: b.yaml, contenders: {x: {overrides: {joint.term.name: pair}}, y: {}}}",
         "{name: a, base: b.yaml, contenders: {x: {}, y: {}}, tune: {training.rate: [1]}}",
     ],
@@ -281,8 +284,8 @@ def test_every_key_is_described_as_the_settings_have_it() -> None:
     assert listed.strip() == keys_markdown(sections_of(Config)).strip(), ".ci/keys writes them anew"
 
 
-@pytest.mark.parametrize("model", [StudySettings, BakeoffSettings])
-def test_every_key_of_a_study_and_of_a_bakeoff_is_explained(model: type[Settings]) -> None:
+@pytest.mark.parametrize("model", [StudySettings, BakeoffSettings, RecipeSettings])
+def test_every_key_of_a_study_a_bakeoff_and_a_recipe_is_explained(model: type[Settings]) -> None:
     text = DOCUMENTS["studies/README.md"].read_text(encoding="utf-8")
     examples = [parse_yaml(content, "README.md") for language, content in _FENCE.findall(text) if language == "yaml"]
     shown = {key for example in examples for key in example} | set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))

@@ -141,6 +141,20 @@ class TestWhole:
         assert {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")} == before
 
 
+def test_the_winner_is_run_in_folds_and_then_on_all_groups(recipe_file: Make, tmp_path: Path) -> None:
+    file, out = recipe_file(stages=["baseline", {"name": "folds", "num": 2}, "final"]), tmp_path / "out"
+    report = cook(file, out)
+    assert [stage.state for stage in report.stages] == ["done"] * 3
+    assert [stage.files for stage in report.stages[1:]] == [{"run": "folds"}, {"run": "final"}]
+    split = pd.read_csv(out / "final" / "split.csv", dtype=str)
+    assert set(split["split"]) == {"train"}
+    assert split["group"].nunique() == 12
+    assert (out / "final" / "report.html").is_file()
+    # One that was killed in its midst goes on.
+    (out / "stages" / "final" / "outcome.json").unlink()
+    assert decisions(cook(file, out)) == decisions(report)
+
+
 class TestDecisions:
     def test_what_gains_is_kept_and_the_next_is_compared_with_it(self, recipe_file: Make, tmp_path: Path) -> None:
         stages = ["baseline", {"name": "guess", "right": True}, {"name": "again", "right": False}]

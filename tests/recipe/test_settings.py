@@ -20,6 +20,13 @@ def test_a_config_alone_has_the_default_stages(recipe_file: Make) -> None:
     assert (plan.settings.name, plan.budget_s) == ("base", 5400)
 
 
+def test_the_shipped_one_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "weights.pth").touch()  # which a check does not read
+    monkeypatch.setenv("MASK18_WEIGHTS", str(tmp_path / "weights.pth"))
+    plan = load_recipe(Path(__file__).parents[2] / "studies" / "recipe.yaml")
+    assert [stage.name for stage in plan.settings.stages] == ["baseline", "crop", "partial", "study", "folds", "final"]
+
+
 def test_the_line_goes_before_the_file(recipe_file: Make) -> None:
     plan = load_recipe(recipe_file(), ["training.epochs=7"], "10m")
     assert (plan.budget_s, plan.base.training.epochs) == (600, 7)
@@ -39,6 +46,7 @@ def test_judged_stages_share_alpha(recipe_file: Make) -> None:
         ({"stages": ["crop", "baseline"]}, "stages: must begin with baseline, .* found crop"),
         ({"stages": ["baseline", "crop", "crop"]}, "stages: names crop twice"),
         ({"stages": ["baseline", "folds", "crop"]}, "stages: crop changes the config, so it must stand before folds"),
+        ({"stages": ["baseline", "final"]}, "stages: final needs folds before it"),
         ({"stages": ["baseline", "corp"]}, r"stages\.1\.name: unknown name 'corp'; did you mean 'crop'\?"),
         ({"stages": [{"name": "baseline", "epoch": 1}]}, r"stages\.0\.epoch: unknown key \(of 'baseline'\)"),
         ({"stages": []}, "stages: "),

@@ -11,7 +11,7 @@ README = PACKAGE / "README.md"
 
 ORDER: tuple[dict[str, str], ...] = (
     {"errors": "`UserError`, the one line that a user's mistake becomes"},
-    {"utils": "files written whole, records, arrays shared on disk, seeds, spellings of names and numbers"},
+    {"utils": "whole files, folders of one launch, records, arrays shared on disk, seeds, spellings"},
     {
         "progress": "callbacks on the progress of a run, a study and a bake-off",
         "settings": "strict settings, open tables of variants, extensions, overrides, YAML",

@@ -184,7 +184,7 @@ def test_two_sources_of_which_none_has_a_whole_class(
     }
     line = call("train", config(data), "--out", tmp_path / "run").refusal()
     assert line.startswith("training.monitor: joint.macro_f1 is unknown: none of the ")
-    assert line.endswith("; name tasks.garment.macro_f1")
+    assert line.endswith("; name tasks.garment.macro_f1, or set training.keep.name to last or mean")
     flat = config(data, model={**CONFIG["model"], "sharing": {"name": "flat"}})
     line = call("train", flat, "--out", tmp_path / "run").refusal()
     assert line.startswith("training.monitor: joint.macro_f1 is unknown: none of the ")

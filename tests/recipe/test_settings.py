@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from multitask.errors import UserError
+from multitask.recipe import STAGES
 from multitask.recipe.settings import load_recipe
 
 Make = Callable[..., Path]
@@ -31,6 +32,21 @@ def test_the_line_goes_before_the_file(recipe_file: Make) -> None:
     plan = load_recipe(recipe_file(), ["training.epochs=7"], "10m")
     assert (plan.budget_s, plan.base.training.epochs) == (600, 7)
     assert load_recipe(recipe_file(overrides={"training.epochs": 5})).base.training.epochs == 5
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_can_be_named_and_says_what_it_is(name: str, recipe_file: Make) -> None:
+    row = STAGES[name]
+    assert row.title[:1].isupper()
+    assert row.__doc__
+    assert row.requires in ("", *STAGES)
+    assert row.judged or not row.changes_config or name == "baseline"  # what changes the config is judged
+    source = {"root": "some", "source": {"name": "table"}, "tasks": ["age"]}
+    given = {"partial": {"sources": {"ages": source}}}.get(name, {})
+    stages = [*dict.fromkeys(["baseline", *filter(None, [row.requires])])]
+    stages = stages if name in stages else [*stages, {"name": name, **given}]
+    plan = load_recipe(recipe_file(stages=stages))
+    assert plan.settings.stages[-1 if name != "baseline" else 0].name == name
 
 
 def test_judged_stages_share_alpha(recipe_file: Make) -> None:

@@ -242,9 +242,10 @@ class TestFolder:
         finally:
             process.kill()
             process.join()
-        freed, busy = clear(tmp_path)
-        assert freed > 1 << 19
-        assert busy == []
+        (left,) = parts(tmp_path)  # as much as had reached the disk
+        size = left.stat().st_size
+        assert size > 0
+        assert clear(tmp_path) == (size, [])
         assert list(tmp_path.iterdir()) == []
 
     def test_a_lock_that_was_removed_while_one_waited_for_it_is_not_trusted(self, tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from pathlib import Path
 
 import click
@@ -36,28 +34,16 @@ def command(
     plan = load_recipe(config, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
+    from multitask.cli.work import to_the_end
     from multitask.recipe.folder import RecipeFolder
     from multitask.recipe.recipe import run_recipe
-    from multitask.reporting.console import fail, show_paths
+    from multitask.reporting.console import show_paths
     from multitask.reporting.recipe.console import show_recipe
     from multitask.reporting.study.console import make_study_progress
 
     folder = RecipeFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    report = None
-    try:
-        report = run_recipe(plan, folder, progress)
-    except KeyboardInterrupt:
-        pass  # and with it goes all that was under way, the thread that makes batches too, before the process does
-    finally:
-        progress.close()
-    if report is None:
-        if folder.exists():
-            fail(f"interrupted; all finished epochs are saved in {folder.path}. The same line goes on with the recipe")
-        else:
-            fail("interrupted before the first run; nothing was written")
-        sys.exit(130)
+    report = to_the_end(lambda: run_recipe(plan, folder, progress), folder, progress, "recipe")
     if not quiet:
         show_recipe(report)
         show_paths({"recipe": folder.path, "page": folder.page, "best config": folder.best})

@@ -1,0 +1,39 @@
+"""The work of a command that goes on where it was stopped."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from multitask.progress import StudyProgress
+    from multitask.utils.work_folder import WorkFolder
+
+Report = TypeVar("Report")
+
+
+def to_the_end(work: Callable[[], Report], folder: WorkFolder, progress: StudyProgress, what: str) -> Report:
+    """Does the work; Ctrl-C and SIGTERM end the process with code 130, and a line says how to go on.
+
+    Args:
+        work: gives the report.
+        folder: that it works in.
+        progress: closed whatever happens.
+        what: goes on with the same line: ``bake-off``.
+    """
+    from multitask.reporting.console import fail
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return work()
+    except KeyboardInterrupt:
+        pass  # and with it goes all that was under way, the thread that makes batches too, before the process does
+    finally:
+        progress.close()
+    if folder.exists():
+        fail(f"interrupted; all finished epochs are saved in {folder.path}. The same line goes on with the {what}")
+    else:
+        fail("interrupted before the first run; nothing was written")
+    sys.exit(130)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,13 @@ def test_the_fastest_wins_if_it_gives_the_same(
     engines: dict[str, ExportedEngine] = {"first": one, "second": Slowed(one, moved)}
     monkeypatch.setattr(auto, "_seconds", lambda engine, pixels: 2.0 if engine is one else 1.0)
     assert race(engines, {"first": 1.0, "second": opening_s}, exported) == winner
+
+
+def test_a_file_that_differs_from_its_run_gives_engines_no_more_room(exported_path: Path) -> None:
+    exported = read_exported(exported_path)
+    rounded = replace(exported.record, difference=replace(exported.record.difference, log_probs=0.7))
+    one = OnnxRuntimeEngine(replace(exported, record=rounded), 1)
+    assert race({"first": one, "second": Slowed(one, 0.1)}, {"first": 1e4, "second": 0.0}, one.exported) == "first"
 
 
 def test_a_race_is_run_once_for_a_file(exported_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

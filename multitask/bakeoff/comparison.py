@@ -24,6 +24,7 @@ from multitask.reporting.bakeoff.report_schema import (
     PassFigure,
     ReferenceDifference,
     ScoredContender,
+    groups_to_train,
 )
 from multitask.reporting.figures import IntervalGap
 from multitask.training.history import lookup
@@ -187,7 +188,8 @@ def sentences(settings: BakeoffSettings, points: Sequence[AxisPoint]) -> list[st
     found += [f"{name} has no score: {failure}." for name, failure in last.failures.items()]
     if len(points) > 1:
         for name in others:
-            known = {_size(row, name): gaps[name] for row in points if name in (gaps := _differences(row))}
+            sizes = groups_to_train(points, name)
+            known = {sizes[row.point]: gaps[name] for row in points if name in (gaps := _differences(row))}
             if len(known) > 1:
                 found.append(axis_sentence(name, reference, known))
     return found
@@ -196,10 +198,3 @@ def sentences(settings: BakeoffSettings, points: Sequence[AxisPoint]) -> list[st
 def _differences(point: AxisPoint) -> dict[str, ReferenceDifference]:
     """By contender; of the reference and of those that failed there is none."""
     return {name: row.difference for name, row in point.scored.items() if row.difference is not None}
-
-
-def _size(point: AxisPoint, name: str) -> int:
-    """How many groups train at a point; where folds differ, about."""
-    if point.point != "all":
-        return point.point
-    return round(float(np.mean([run.train_groups for run in point.scored[name].runs])))

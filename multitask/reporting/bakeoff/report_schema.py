@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -134,6 +135,26 @@ class AxisPoint:
     def failures(self) -> dict[str, str]:
         """Why the others have none."""
         return {name: row.failure for name, row in self.contenders.items() if isinstance(row, FailedContender)}
+
+
+def groups_to_train(points: Sequence[AxisPoint], name: str) -> dict[Point, int]:
+    """How many groups train at each point of an axis in a contender's runs; where folds differ, about.
+
+    Those of other sources than the target train at every point, and count at none.
+    """
+
+    def trained(point: AxisPoint) -> float | None:
+        row = point.scored.get(name)
+        return None if row is None else sum(run.train_groups for run in row.runs) / len(row.runs)
+
+    least, found = points[0], {}
+    others = (trained(least) or least.point) - least.point if least.point != "all" else 0
+    for point in points:
+        if point.point != "all":
+            found[point.point] = point.point
+        elif (num := trained(point)) is not None:
+            found[point.point] = round(num - others)
+    return found
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from multitask.reporting.bakeoff.plots import SizeCurve, by_size
-from multitask.reporting.bakeoff.report_schema import AxisPoint, BakeoffReport, PassFigure, ScoredContender
+from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure, ScoredContender, groups_to_train
 from multitask.reporting.bakeoff.text import changes_text, epochs_text, metric_text, point_text, rate_text, size_text
 from multitask.reporting.figures import IntervalGap
 from multitask.reporting.study import plots
@@ -126,7 +126,8 @@ def unseen(report: BakeoffReport) -> list[Row]:
 def axis(report: BakeoffReport) -> AxisView:
     """The scores by the number of groups that train."""
     curves, table = [], []
-    sizes = tuple(_groups(point, report) for point in report.points)
+    trained = groups_to_train(report.points, report.reference)
+    sizes = tuple(trained[point.point] for point in report.points)
     for name in report.last.contenders:
         at = [point.scored.get(name) for point in report.points]
         curves.append(
@@ -153,14 +154,6 @@ def _axis_cell(row: ScoredContender | None) -> Cell:
         return Cell(score_text(None))
     found = row.difference
     return Cell(score_text(row.metric.value), "" if found is None else f"{_points(found.value)} ({_gap_text(found)})")
-
-
-def _groups(point: AxisPoint, report: BakeoffReport) -> int:
-    """How many groups train at a point; where folds differ, about."""
-    if point.point != "all":
-        return point.point
-    runs = point.scored[report.reference].runs
-    return round(sum(run.train_groups for run in runs) / len(runs))
 
 
 def costs(report: BakeoffReport) -> CostsView:

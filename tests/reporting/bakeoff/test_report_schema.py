@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from multitask.errors import UserError
-from multitask.reporting.bakeoff.report_schema import BakeoffReport
+from multitask.reporting.bakeoff.report_schema import BakeoffReport, groups_to_train
 from multitask.utils.records import parse_record, to_json_data
 
 Make = Callable[..., dict[str, Any]]
@@ -34,6 +34,18 @@ def test_scores_and_failures_are_told_apart(make_data: Make) -> None:
     report = parse_record(json.dumps(make_data(failed=("shared",))), BakeoffReport, PATH)
     assert list(report.last.scored) == ["flat", "shared + logit adjustment"]
     assert report.last.failures == {"shared": "heads.age: the loss is nan"}
+
+
+def test_groups_of_other_sources_than_the_target_train_at_every_point_and_count_at_none(make_data: Make) -> None:
+    data = make_data(points=(40, 80, "all"), failed=("shared",))
+    for point in data["points"]:
+        for run in point["contenders"]["flat"]["runs"]:
+            run["train_groups"] += 5_000
+    points = parse_record(json.dumps(data), BakeoffReport, PATH).points
+    assert groups_to_train(points, "flat") == {40: 40, 80: 80, "all": 160}
+    assert groups_to_train(points, "shared + logit adjustment") == {40: 40, 80: 80, "all": 160}
+    assert groups_to_train(points[-1:], "flat") == {"all": 5_160}
+    assert groups_to_train(points, "shared") == {40: 40, 80: 80}
 
 
 def _set(data: dict[str, Any], value: object, *path: Any) -> None:

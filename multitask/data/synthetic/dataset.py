@@ -23,12 +23,17 @@ import numpy as np
 from multitask.data.synthetic.drawing import draw_portrait
 from multitask.data.synthetic.layout import (
     IMAGES,
+    check_people,
     complete_or_absent,
     draw_extension,
+    person_folder,
+    quarter,
     save_image,
     true_class,
     write_csv,
+    write_eval_tables,
     write_text,
+    write_train_table,
 )
 from multitask.data.synthetic.people import gender_and_age, invent_person
 from multitask.errors import UserError
@@ -36,7 +41,6 @@ from multitask.errors import UserError
 # Raise it whenever the same arguments come to give other files.
 DRAWING_VERSION = 1
 
-MOST_PEOPLE = 100_000
 RACE = "Drawn"  # the column must be there, and these people have none
 
 # The random streams of one seed. Training and eval people have a stream each, so that a set with more of the one has
@@ -83,18 +87,10 @@ def draw_set(
         UserError: `root` is a file or not empty, or an argument breaks its rule; nothing has been drawn then.
     """
     if eval_people is None:
-        eval_people = max(1, round(people / 4))
-    for name, number, least, most in (
-        ("people", people, 1, MOST_PEOPLE),
-        ("eval_people", eval_people, 1, MOST_PEOPLE),
-        ("seed", seed, 0, 2**63 - 1),
-    ):
-        if number < least:
-            raise UserError(f"{name} must be at least {least}, found {number}")
-        if number > most:
-            raise UserError(f"{name} must be at most {most}, found {number}")
+        eval_people = quarter(people)
+    check_people(people, eval_people, seed)
     if not 0.0 <= noise <= 1.0:  # NaN too
-        raise UserError(f"noise must be a fraction from 0 to 1, found {noise}")
+        raise UserError(f"--noise: must be a fraction from 0 to 1, found {noise}")
     with complete_or_absent(root) as folder:
         num_wrong, total = round(noise * people), people + eval_people
         wrong = np.random.default_rng([seed, _NOISE]).permutation(people)[:num_wrong]
@@ -121,7 +117,7 @@ def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], rep
         if index in wrong:
             gender = "female" if true_gender == "male" else "male"
         number = f"{index + 1:06d}"
-        path = f"{number}_{gender}_{RACE}_{age}"
+        path = person_folder(number, gender, RACE, age)
         if index in wrong:
             planted.append((path, "gender", true_gender, gender))
         rows.append((number, gender, RACE, str(age), path))
@@ -130,7 +126,7 @@ def _draw_train(folder: Path, people: int, seed: int, wrong: frozenset[int], rep
             save_image(image.pixels, folder / "train" / "images" / path / (image.stem + image.extension))
             num_images += 1
         report(index + 1)
-    write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
+    write_train_table(folder, rows)
     write_csv(folder / "noise.csv", ("path", "field", "from", "to"), planted)
     return num_images
 
@@ -146,10 +142,7 @@ def _draw_eval(folder: Path, people: int, seed: int, report: Callable[[int], Non
             save_image(image.pixels, folder / "eval" / "images" / name)
             answers.append((name, str(true_class(image.mask, gender, age)), f"eval-{index + 1:06d}"))
         report(index + 1)
-    order = np.random.default_rng([seed, _ORDER]).permutation(len(answers))
-    shuffled = [answers[i] for i in order]
-    write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
-    write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
+    write_eval_tables(folder, answers, (seed, _ORDER))
     return len(answers)
 
 

@@ -1,4 +1,4 @@
-"""The mask competition's layout: its names and classes, and files that are written whole or not at all."""
+"""The mask competition's layout: names, classes, tables and limits, and files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import csv
 import io
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,8 @@ MASK_LABELS = {"worn": 0, "incorrect": 1, "none": 2}
 GENDER_LABELS = {"male": 0, "female": 1}
 MIDDLE_AGE, OLD_AGE = 30, 60  # the first year of the second and of the third band
 
+MOST_PEOPLE = 100_000  # 700,000 images
+
 # The real set has .95, .02 and .03; small sets should have all three too.
 EXTENSIONS: tuple[tuple[str, float], ...] = ((".jpg", 0.88), (".jpeg", 0.06), (".png", 0.06))
 JPEG_QUALITY = 85
@@ -35,6 +37,37 @@ PNG_COMPRESSION = 3  # three times as fast as the default, a tenth larger
 def true_class(mask: str, gender: str, age: int) -> int:
     """The competition's class, 0 to 17, of a mask state (worn, incorrect, none), a gender and an age in years."""
     return MASK_LABELS[mask] * 6 + GENDER_LABELS[gender] * 3 + (age >= MIDDLE_AGE) + (age >= OLD_AGE)
+
+
+def person_folder(number: str, gender: str, race: str, age: int) -> str:
+    """The folder of a person's images in train/images, which is the person's ``path`` in train.csv."""
+    return f"{number}_{gender}_{race}_{age}"
+
+
+def quarter(people: int) -> int:
+    """How many people are in eval where nothing else is asked for."""
+    return max(1, round(people / 4))
+
+
+def check_people(people: int | None, eval_people: int | None, seed: int) -> None:
+    """Checks how many people are asked for, None where it is not said, and the seed.
+
+    Raises:
+        UserError: one is out of its range.
+    """
+    check_range("--people", people, 1, MOST_PEOPLE)
+    check_range("--eval-people", eval_people, 1, MOST_PEOPLE)
+    check_range("--seed", seed, 0, 2**63 - 1)
+
+
+def check_range(name: str, number: int | None, least: int, most: int) -> None:
+    """Checks a number that is asked for by an option.
+
+    Raises:
+        UserError: it is out of its range.
+    """
+    if number is not None and not least <= number <= most:
+        raise UserError(f"{name}: must be from {least} to {most}, found {number}")
 
 
 def draw_extension(rng: np.random.Generator) -> str:
@@ -58,6 +91,24 @@ def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...
     """Writes a table with the line ends of every machine alike."""
     with naming(path), path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
+
+
+def write_train_table(folder: Path, rows: Iterable[tuple[str, ...]]) -> None:
+    """Writes train.csv, of (number, gender, race, age, ``person_folder``) a person."""
+    write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
+
+
+def write_eval_tables(folder: Path, answers: Sequence[tuple[str, str, str]], seed: Sequence[int]) -> None:
+    """Writes info.csv and answers.csv in an order that says nothing of what is to be seen.
+
+    Args:
+        folder: of the set.
+        answers: (file name, class, person) of each image.
+        seed: of the order.
+    """
+    shuffled = [answers[i] for i in np.random.default_rng(seed).permutation(len(answers))]
+    write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
+    write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
 
 
 def write_text(path: Path, text: str) -> None:

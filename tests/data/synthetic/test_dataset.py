@@ -263,14 +263,14 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({"people": 0}, "people must be at least 1, found 0"),
-            ({"people": 4, "eval_people": 0}, "eval_people must be at least 1, found 0"),
-            ({"people": 4, "seed": -1}, "seed must be at least 0, found -1"),
-            ({"people": 10**7}, "people must be at most 100000, found 10000000"),
-            ({"people": 4, "seed": 2**63}, "seed must be at most 9223372036854775807, found 9223372036854775808"),
-            ({"people": 4, "noise": -0.1}, "noise must be a fraction from 0 to 1, found -0.1"),
-            ({"people": 4, "noise": 1.5}, "noise must be a fraction from 0 to 1, found 1.5"),
-            ({"people": 4, "noise": float("nan")}, "noise must be a fraction from 0 to 1, found nan"),
+            ({"people": 0}, "--people: must be from 1 to 100000, found 0"),
+            ({"people": 4, "eval_people": 0}, "--eval-people: must be from 1 to 100000, found 0"),
+            ({"people": 4, "seed": -1}, "--seed: must be from 0 to 9223372036854775807, found -1"),
+            ({"people": 10**7}, "--people: must be from 1 to 100000, found 10000000"),
+            ({"people": 4, "seed": 2**63}, "--seed: must be from 0 to 9223372036854775807, found 9223372036854775808"),
+            ({"people": 4, "noise": -0.1}, "--noise: must be a fraction from 0 to 1, found -0.1"),
+            ({"people": 4, "noise": 1.5}, "--noise: must be a fraction from 0 to 1, found 1.5"),
+            ({"people": 4, "noise": float("nan")}, "--noise: must be a fraction from 0 to 1, found nan"),
         ],
     )
     def test_arguments(self, arguments: dict[str, float], message: str, tmp_path: Path) -> None:

@@ -21,12 +21,17 @@ import numpy as np
 
 from multitask.data.synthetic.layout import (
     IMAGES,
+    check_people,
+    check_range,
     complete_or_absent,
     draw_extension,
+    person_folder,
     save_image,
     true_class,
     write_csv,
+    write_eval_tables,
     write_text,
+    write_train_table,
 )
 from multitask.data.synthetic.portraits.face import INCORRECT, WORN
 from multitask.data.synthetic.portraits.framing import cut_part, enlarged, lit
@@ -83,18 +88,10 @@ class Request:
         Raises:
             UserError: one is out of its range.
         """
-        limits = {
-            "--people": (self.people, 1, 10**6),
-            "--eval-people": (self.eval_people, 1, 10**6),
-            "--seed": (self.seed, 0, 2**63 - 1),
-            "--workers": (self.workers, 1, MOST_WORKERS),
-            "--size": (min(self.size), SMALLEST_PX, LARGEST_PX),
-        }
-        for name, (number, least, most) in limits.items():
-            if number is not None and not least <= number <= most:
-                raise UserError(f"{name}: must be from {least} to {most}, found {number}")
-        if max(self.size) > LARGEST_PX:
-            raise UserError(f"--size: must be from {SMALLEST_PX} to {LARGEST_PX}, found {max(self.size)}")
+        check_people(self.people, self.eval_people, self.seed)
+        check_range("--workers", self.workers, 1, MOST_WORKERS)
+        for side in self.size:
+            check_range("--size", side, SMALLEST_PX, LARGEST_PX)
         if self.mix is not None and self.people is None:
             raise UserError("--mix: needs --people, how many are to be mixed so")
 
@@ -175,10 +172,11 @@ def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
 
 @dataclass(frozen=True)
 class _Written:
-    """One person's rows: of train.csv or answers.csv, and of portraits.csv."""
+    """One person's rows: of train.csv, of answers.csv, where the person is in eval, and of portraits.csv."""
 
     person: str
-    rows: list[tuple[str, ...]]
+    row: tuple[str, str, str, str, str]
+    answers: list[tuple[str, str, str]]
     incorrect: str
 
 
@@ -189,19 +187,19 @@ def _write_person(
     chosen, number, is_eval = job
     portrait = chosen.portrait
     rng = np.random.default_rng([request.seed, _PERSON, portrait.row])
-    path = f"{number}_{portrait.gender}_{RACE}_{portrait.age}"
+    path = person_folder(number, portrait.gender, RACE, portrait.age)
     if not is_eval:
         (folder / "train" / "images" / path).mkdir(parents=True)
     incorrect = str(rng.choice(list(INCORRECT)))
-    answers: list[tuple[str, ...]] = []
+    answers: list[tuple[str, str, str]] = []
     for (stem, mask), pixels in zip(IMAGES, _images(chosen, request, templates, incorrect, rng), strict=True):
         extension, code = draw_extension(rng), rng.bytes(20).hex()
         name = code + extension if is_eval else stem + extension
         save_image(pixels, folder / ("eval/images" if is_eval else f"train/images/{path}") / name)
-        answers.append((name, str(true_class(mask, portrait.gender, portrait.age)), number))
-    if is_eval:
-        return _Written(number, answers, incorrect)
-    return _Written(path, [(number, portrait.gender, RACE, str(portrait.age), path)], incorrect)
+        if is_eval:
+            answers.append((name, str(true_class(mask, portrait.gender, portrait.age)), number))
+    row = (number, portrait.gender, RACE, str(portrait.age), path)
+    return _Written(number if is_eval else path, row, answers, incorrect)
 
 
 def _images(
@@ -227,13 +225,8 @@ def _write_tables(
 ) -> None:
     """Writes every file that is no image."""
     train, others = written[: len(choice.train)], written[len(choice.train) :]
-    rows = [row for record in train for row in record.rows]
-    write_csv(folder / "train" / "train.csv", ("id", "gender", "race", "age", "path"), rows)
-    answers = [row for record in others for row in record.rows]
-    order = np.random.default_rng([request.seed, _EVAL_ORDER]).permutation(len(answers))
-    shuffled = [answers[i] for i in order]
-    write_csv(folder / "eval" / "info.csv", ("ImageID", "ans"), [(name, "0") for name, *_ in shuffled])
-    write_csv(folder / "answers.csv", ("ImageID", "ans", "group"), shuffled)
+    write_train_table(folder, [record.row for record in train])
+    write_eval_tables(folder, [row for record in others for row in record.answers], (request.seed, _EVAL_ORDER))
     people = zip(written, (*choice.train, *choice.eval), strict=True)
     origins = [(record.person, chosen.portrait.name, record.incorrect) for record, chosen in people]
     write_csv(folder / "portraits.csv", ("person", "portrait", "incorrect"), origins)

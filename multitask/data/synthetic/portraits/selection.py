@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from multitask.data.synthetic.layout import MIDDLE_AGE, OLD_AGE
+from multitask.data.synthetic.layout import MIDDLE_AGE, OLD_AGE, quarter
 from multitask.data.synthetic.portraits.face import Points
 from multitask.data.synthetic.portraits.table import Portrait
 from multitask.errors import UserError
@@ -81,7 +81,7 @@ def choose_people(
         num_eval = max(1, round(len(order) / 5)) if num_eval is None else num_eval
         num_train = len(order) - num_eval
     elif num_eval is None:
-        num_eval = max(1, round(num_train / 4))
+        num_eval = quarter(num_train)
     train, held_out = quotas(num_train, mix), quotas(num_eval, mix)
     choice, looked = Choice(), 0
     while order and (any(train.values()) or any(held_out.values())):

@@ -150,6 +150,7 @@ class TestRefusals:
         ("changes", "message"),
         [
             ({"people": 0}, "--people: must be from 1"),
+            ({"people": 10**6}, "--people: must be from 1 to 100000, found 1000000"),
             ({"eval_people": 0}, "--eval-people: must be from 1"),
             ({"seed": -1}, "--seed"),
             ({"workers": 0}, "--workers"),

@@ -147,7 +147,8 @@ def groups_to_train(points: Sequence[AxisPoint], name: str) -> dict[Point, int]:
         row = point.scored.get(name)
         return None if row is None else sum(run.train_groups for run in row.runs) / len(row.runs)
 
-    least, found = points[0], {}
+    least = points[0]
+    found: dict[Point, int] = {}
     others = (trained(least) or least.point) - least.point if least.point != "all" else 0
     for point in points:
         if point.point != "all":

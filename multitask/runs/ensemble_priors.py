@@ -8,17 +8,15 @@ import numpy as np
 
 from multitask.data.dataset import Dataset
 from multitask.data.samples import Samples
-from multitask.data.targets import Targets
 from multitask.evaluation.calibration import marginals
 from multitask.evaluation.decode import Priors
 from multitask.evaluation.decode.outputs import product
-from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.metrics import FloatArray
 from multitask.labels import JOINT
 from multitask.model.opinion_pool import OutputForm
 from multitask.runs.config import TrainedRun
 from multitask.runs.ensemble_parts import ensemble_form
-from multitask.runs.report import decode_priors
+from multitask.runs.report import decode_priors, natural_priors
 
 
 def ensemble_priors(
@@ -33,7 +31,7 @@ def ensemble_priors(
         samples: whose labels have the natural priors.
     """
     form = ensemble_form(trained.config)
-    natural = frequencies(Targets.of(samples, form.learned, joint=False).labels, form.learned)
+    natural = natural_priors(samples, form.learned)
     shifts = [_shifts(part, form) for part in parts]
     implied = {
         name: natural[name] + sum(weight * own[name] for weight, own in zip(row, shifts, strict=True))

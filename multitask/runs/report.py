@@ -20,12 +20,13 @@ from multitask.evaluation.decode.prior import frequencies
 from multitask.evaluation.decode_comparison import Decided, decide, decide_and_fit, joint_term
 from multitask.evaluation.grouped import GroupedAnswers, decide_grouped, decide_grouped_and_fit
 from multitask.evaluation.grouped_scores import grouped_scores
+from multitask.evaluation.metrics import FloatArray
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.promise_scores import selective_scores, set_scores
 from multitask.evaluation.report_schema import ClassDistribution, EnsembleScores, FoldScores, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
-from multitask.labels import MISSING
+from multitask.labels import MISSING, LabelSpace
 from multitask.losses.objective import Objective
 from multitask.progress import EpochRecord, kept_epoch
 from multitask.runs.build_losses import prior_shifts
@@ -38,10 +39,15 @@ from multitask.utils.seeds import derive
 
 def decode_priors(objective: Objective, samples: Samples) -> Priors:
     """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
-    labels = Targets.of(samples, objective.learned, joint=False).labels
-    natural = frequencies(np.maximum(labels, MISSING), objective.learned)  # of a flat head, by whole classes alone
+    natural = natural_priors(samples, objective.learned)
     shifts = prior_shifts(objective, samples)
     return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
+
+
+def natural_priors(samples: Samples, learned: LabelSpace) -> dict[str, FloatArray]:
+    """The log-priors of samples' labels, as of ``frequencies``; of a flat head, by whole classes alone."""
+    labels = Targets.of(samples, learned, joint=False).labels
+    return frequencies(np.maximum(labels, MISSING), learned)
 
 
 def read_rules(folder: RunFolder, settings: EvaluationSettings) -> FittedRules | None:

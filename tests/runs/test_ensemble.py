@@ -280,6 +280,20 @@ def test_equal_weights_and_votes(runs: Path, tmp_path: Path, images: list[Path])
     np.testing.assert_array_equal(found[agreed], votes[0][agreed])
 
 
+def test_flat_runs_that_learned_from_partial_labels_are_one(drawn: Path, tiny: MakeConfig, tmp_path: Path) -> None:
+    sources = {
+        "people": {"root": str(drawn), "source": {"name": "competition"}},
+        "others": {"root": str(drawn), "source": {"name": "competition"}, "tasks": ["gender", "age"]},
+    }
+    several = {"name": "several", "target": "people", "sources": sources}
+    paths = [tmp_path / "one", tmp_path / "two"]
+    for seed, path in enumerate(paths):
+        flat = {"model.sharing.name": "flat", "seed": seed, "data.split_seed": 0}
+        run(tiny({**ONE, **flat, "data.root": "", "data.source": several}), path)
+    report = make_ensemble(paths, tmp_path / "made")
+    assert report.joint.macro_f1 is not None
+
+
 def test_no_common_group_is_a_line(runs: Path, tmp_path: Path) -> None:
     halves = [Path(shutil.copytree(runs / "flat", tmp_path / name)) for name in ("one", "two")]
     header, *rows = (runs / "flat" / "predictions-val.csv").read_text().splitlines()

@@ -46,6 +46,8 @@ def final_config(trained: TrainedRun) -> Config:
         "training.schedule.warmup_epochs": min(warmup, max(epochs - 1, 1)),
         "final": str(folder.path.resolve()),
     }
+    if config.data.train_groups is None and config.data.test_folds is None:
+        changes["data.split_seed"] = None  # which deals nobody now
     if keep.asks:  # where nobody validates, the best epoch is the last
         changes["training.keep.name"] = "best"
     else:

@@ -93,6 +93,14 @@ def test_what_asks_those_who_validate_is_left_out(
     assert (found.training.keep.name, found.data.pick_fraction, found.data.val_fraction) == (keep, 0, 0)
 
 
+@pytest.mark.parametrize(("changes", "kept"), [({}, None), ({"data.train_groups": 4}, 7), ({"data.test_folds": 2}, 7)])
+def test_the_seed_of_a_split_stays_where_it_deals_anybody(
+    changes: dict[str, object], kept: int | None, tiny: MakeConfig, folded: Path
+) -> None:
+    config = tiny({**CHANGES, "data.split_seed": 7, **changes})
+    assert final_config(TrainedRun(RunFolder(folded), config)).data.split_seed == kept
+
+
 def test_decodes_as_the_folds_do_and_says_whose_scores_it_shows(folded: Path, final: Path) -> None:
     folder, config = read_run(final)
     assert {row.split(",")[2] for row in folder.split.read_text().splitlines()[1:]} == {"train"}

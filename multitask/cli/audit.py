@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -120,7 +119,6 @@ def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool
     from multitask.runs.page import write_page
 
     assert isinstance(folder, AuditFolder)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = make_progress(quiet)
     report = None
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -59,7 +58,6 @@ def command(
 
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
     progress = make_study_progress(quiet)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # until the trials begin, which end in their own way
     try:
         report = run_study(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds)
     except KeyboardInterrupt:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -60,7 +59,6 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.runs.run import run
 
     assert isinstance(settings, Config)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     progress = make_progress(quiet)
     result = None
     try:

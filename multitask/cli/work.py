@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +24,6 @@ def to_the_end(work: Callable[[], Report], folder: WorkFolder, progress: StudyPr
     """
     from multitask.reporting.console import fail
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return work()
     except KeyboardInterrupt:

@@ -216,10 +216,8 @@ def test_an_interrupt_before_the_first_trial_leaves_nothing(
 
     before = signal.getsignal(signal.SIGTERM)
     monkeypatch.setattr("multitask.study.study.record_of", interrupt)
-    try:
-        done = call("study", study_file(), "--out", tmp_path / "out")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    done = call("study", study_file(), "--out", tmp_path / "out")
+    assert signal.getsignal(signal.SIGTERM) == before
     assert done.code == 130
     assert done.err == "error: interrupted before the first trial; nothing was written\n"
     assert not (tmp_path / "out").exists()

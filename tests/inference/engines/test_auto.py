@@ -65,8 +65,9 @@ def test_the_fastest_wins_if_it_gives_the_same(
 
 def test_a_file_that_differs_from_its_run_gives_engines_no_more_room(exported_path: Path) -> None:
     exported = read_exported(exported_path)
-    rounded = replace(exported.record, difference=replace(exported.record.difference, log_probs=0.7))
-    one = OnnxRuntimeEngine(replace(exported, record=rounded), 1)
+    difference = exported.record.difference.model_copy(update={"log_probs": 0.7})
+    rounded = replace(exported, record=exported.record.model_copy(update={"difference": difference}))
+    one = OnnxRuntimeEngine(rounded, 1)
     assert race({"first": one, "second": Slowed(one, 0.1)}, {"first": 1e4, "second": 0.0}, one.exported) == "first"
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from multitask.errors import UserError
     from multitask.inference.predictor import Predictor
     from multitask.labels import LabelSpace, Task
+    from multitask.recipe.recipe import run_recipe
     from multitask.runs.evaluate import evaluate
     from multitask.runs.predict import write_submission as predict
     from multitask.runs.run import RunResult, run
@@ -33,6 +34,7 @@ __all__ = [
     "predict",
     "run",
     "run_bakeoff",
+    "run_recipe",
     "run_study",
 ]
 
@@ -48,6 +50,7 @@ _HOMES = {
     "predict": ("multitask.runs.predict", "write_submission"),
     "run": ("multitask.runs.run", "run"),
     "run_bakeoff": ("multitask.bakeoff.bakeoff", "run_bakeoff"),
+    "run_recipe": ("multitask.recipe.recipe", "run_recipe"),
     "run_study": ("multitask.study.study", "run_study"),
 }
 """Public name -> its module, and its name there."""

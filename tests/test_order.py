@@ -13,7 +13,7 @@ ORDER: tuple[dict[str, str], ...] = (
     {"errors": "`UserError`, the one line that a user's mistake becomes"},
     {"utils": "whole files, folders of one launch, records, arrays shared on disk, seeds, spellings"},
     {
-        "progress": "callbacks on the progress of a run, a study and a bake-off",
+        "progress": "callbacks on the progress of a run, a study, a bake-off and a recipe",
         "settings": "strict settings, open tables of variants, extensions, overrides, YAML",
     },
     {"labels": "`Task` and `LabelSpace`: class <-> labels, joint and marginal probabilities, impossible cells"},

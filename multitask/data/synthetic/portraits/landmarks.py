@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from multitask.data.colours import Decoding
 from multitask.data.face_detector import FaceDetector
-from multitask.data.image_file import read_image
+from multitask.data.image_file import ImageFile, read_image
 from multitask.data.synthetic.portraits.face import facing
 from multitask.data.synthetic.portraits.table import POINTS, Portrait
 from multitask.errors import UserError
@@ -49,6 +50,7 @@ def find_points(portrait: Portrait, detector: FaceDetector | None) -> NDArray[np
         UserError: the image cannot be read, or the table's landmarks are outside it.
     """
     if portrait.points is not None:
+        read_image(portrait.path, Decoding(), partial(_check_inside, portrait.points))
         return portrait.points
     if detector is None:
         return None
@@ -61,6 +63,22 @@ def find_points(portrait: Portrait, detector: FaceDetector | None) -> NDArray[np
         if facing(points):
             return points
     return None
+
+
+def _check_inside(points: NDArray[np.float64], file: ImageFile) -> None:
+    """Checks that landmarks are in an image.
+
+    Raises:
+        UserError: one is not; the line names its column.
+    """
+    size = (file.width, file.height)
+    outside = np.argwhere((points < 0) | (points > size))
+    if len(outside):
+        point, axis = outside[0].tolist()
+        raise UserError(
+            f"{POINTS[2 * point + axis]}: must be within the image of {size[0]} x {size[1]} pixels, found "
+            f"{points[point, axis]:g}; scale the table's landmarks as the files were, or leave this row's empty"
+        )
 
 
 def open_portrait(path: Path, least_px: int) -> tuple[Image.Image, tuple[int, int]]:

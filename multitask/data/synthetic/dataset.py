@@ -24,6 +24,7 @@ from multitask.data.synthetic.drawing import draw_portrait
 from multitask.data.synthetic.layout import (
     IMAGES,
     check_people,
+    check_seed,
     complete_or_absent,
     draw_extension,
     person_folder,
@@ -88,7 +89,8 @@ def draw_set(
     """
     if eval_people is None:
         eval_people = quarter(people)
-    check_people(people, eval_people, seed)
+    check_people(people, eval_people)
+    check_seed(seed)
     if not 0.0 <= noise <= 1.0:  # NaN too
         raise UserError(f"--noise: must be a fraction from 0 to 1, found {noise}")
     with complete_or_absent(root) as folder:

@@ -49,14 +49,22 @@ def quarter(people: int) -> int:
     return max(1, round(people / 4))
 
 
-def check_people(people: int | None, eval_people: int | None, seed: int) -> None:
-    """Checks how many people are asked for, None where it is not said, and the seed.
+def check_people(people: int | None, eval_people: int | None) -> None:
+    """Checks how many people are asked for; None: it is not said.
 
     Raises:
         UserError: one is out of its range.
     """
     check_range("--people", people, 1, MOST_PEOPLE)
     check_range("--eval-people", eval_people, 1, MOST_PEOPLE)
+
+
+def check_seed(seed: int) -> None:
+    """Checks a seed.
+
+    Raises:
+        UserError: it is out of its range.
+    """
     check_range("--seed", seed, 0, 2**63 - 1)
 
 

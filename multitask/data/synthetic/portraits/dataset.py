@@ -23,6 +23,7 @@ from multitask.data.synthetic.layout import (
     IMAGES,
     check_people,
     check_range,
+    check_seed,
     complete_or_absent,
     draw_extension,
     person_folder,
@@ -37,7 +38,7 @@ from multitask.data.synthetic.portraits.face import INCORRECT, WORN
 from multitask.data.synthetic.portraits.framing import cut_part, enlarged, lit
 from multitask.data.synthetic.portraits.landmarks import find_points, open_detector, open_portrait
 from multitask.data.synthetic.portraits.masking import DYES, Pixels, wear
-from multitask.data.synthetic.portraits.selection import Choice, Chosen, choose_people
+from multitask.data.synthetic.portraits.selection import Choice, Chosen, Numbers, check_enough, choose_people
 from multitask.data.synthetic.portraits.table import read_portraits
 from multitask.data.synthetic.portraits.templates import MaskTemplate, read_templates
 from multitask.errors import UserError
@@ -88,7 +89,8 @@ class Request:
         Raises:
             UserError: one is out of its range.
         """
-        check_people(self.people, self.eval_people, self.seed)
+        check_people(self.people, self.eval_people)
+        check_seed(self.seed)
         check_range("--workers", self.workers, 1, MOST_WORKERS)
         for side in self.size:
             check_range("--size", side, SMALLEST_PX, LARGEST_PX)
@@ -124,17 +126,16 @@ def make_set(root: Path, request: Request, stage: Stage | None = None) -> Portra
         portraits = read_portraits(request.table)
         templates = read_templates(request.masks)
         detector = open_detector(request.yunet, portraits, request.table)
+        numbers = Numbers.of(len(portraits), request.people, request.eval_people)
+        check_enough(portraits, numbers, request.mix)
         with _threads(request.workers) as pool:
-            at_least = len(portraits) if request.people is None else request.people + (request.eval_people or 0)
-            looked = stage("finding faces", min(at_least, len(portraits)), "portraits")
             choice = choose_people(
                 portraits,
                 lambda some: list(pool.map(lambda portrait: find_points(portrait, detector), some)),
-                request.people,
-                request.eval_people,
+                numbers,
                 request.mix,
                 (request.seed, _ORDER),
-                looked,
+                stage("finding faces", numbers.total, "portraits"),
             )
             if request.strict and choice.faceless:
                 raise UserError(

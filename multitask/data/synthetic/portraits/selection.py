@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from multitask.data.synthetic.layout import MIDDLE_AGE, OLD_AGE, quarter
+from multitask.data.synthetic.layout import MIDDLE_AGE, OLD_AGE, check_people, quarter
 from multitask.data.synthetic.portraits.face import Points
 from multitask.data.synthetic.portraits.table import Portrait
 from multitask.errors import UserError
@@ -36,6 +37,52 @@ class Choice:
     faceless: list[Portrait] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """How many people are chosen of a table.
+
+    Attributes:
+        train: how many train.
+        eval: how many others are in eval.
+        everybody: whether that is the whole table, so that those without a face are missing among those who train.
+    """
+
+    train: int
+    eval: int
+    everybody: bool
+
+    @classmethod
+    def of(cls, available: int, train: int | None, held_out: int | None) -> Numbers:
+        """Those that are asked for.
+
+        Args:
+            available: how many people the table has.
+            train: how many train; None: all that are not in eval.
+            held_out: how many others are in eval; None: a quarter as many as train.
+
+        Raises:
+            UserError: one is out of its range, or nobody is left to train on.
+        """
+        if train is not None:
+            held_out = quarter(train) if held_out is None else held_out
+        elif available < 2:
+            raise UserError(f"--portraits: must have 2 people, one to train on and one in eval, found {available}")
+        else:
+            held_out = max(1, round(available / 5)) if held_out is None else held_out
+            if held_out >= available:
+                raise UserError(
+                    f"--eval-people: must leave some of the table's {available} people to train on, found {held_out}"
+                )
+        numbers = cls(available - held_out if train is None else train, held_out, train is None)
+        check_people(numbers.train, numbers.eval)
+        return numbers
+
+    @property
+    def total(self) -> int:
+        """Of those who train and those in eval."""
+        return self.train + self.eval
+
+
 def cell_of(portrait: Portrait) -> int:
     """The place in ``CELLS``."""
     bands = (portrait.age >= MIDDLE_AGE) + (portrait.age >= OLD_AGE)
@@ -52,11 +99,22 @@ def quotas(total: int, mix: Sequence[float] | None) -> dict[int | None, int]:
     return dict(enumerate(counts.tolist()))
 
 
+def check_enough(portraits: Sequence[Portrait], numbers: Numbers, mix: Sequence[float] | None) -> None:
+    """Checks that there are enough people, before any image of theirs is looked at.
+
+    Raises:
+        UserError: there would be too few even with a face in all of them.
+    """
+    there = Counter(_cell(portrait, mix) for portrait in portraits)
+    wanted = Counter(quotas(numbers.train, mix)) + Counter(quotas(numbers.eval, mix))
+    if lacking := wanted - there:
+        raise UserError(_too_few(numbers, lacking, len(portraits), 0))
+
+
 def choose_people(
     portraits: Sequence[Portrait],
     locate: Callable[[Sequence[Portrait]], list[Points | None]],
-    num_train: int | None,
-    num_eval: int | None,
+    numbers: Numbers,
     mix: Sequence[float] | None,
     seed: Sequence[int],
     found: Callable[[int], None],
@@ -66,30 +124,23 @@ def choose_people(
     Args:
         portraits: the table's.
         locate: the landmarks of some portraits, None where there is no face.
-        num_train: how many train; None: all that are not in eval.
-        num_eval: how many others are in eval; None: a quarter as many as train.
+        numbers: how many.
         mix: weights of ``CELLS``, of those who train and of those in eval; None: as the table has them.
         seed: of the order.
-        found: called with how many were looked at.
+        found: called with how many of ``numbers.total`` are done.
 
     Raises:
         UserError: there are too few.
     """
     order = [portraits[i] for i in np.random.default_rng(seed).permutation(len(portraits))]
-    everybody = num_train is None
-    if num_train is None:
-        num_eval = max(1, round(len(order) / 5)) if num_eval is None else num_eval
-        num_train = len(order) - num_eval
-    elif num_eval is None:
-        num_eval = quarter(num_train)
-    train, held_out = quotas(num_train, mix), quotas(num_eval, mix)
-    choice, looked = Choice(), 0
+    train, held_out = quotas(numbers.train, mix), quotas(numbers.eval, mix)
+    choice = Choice()
     while order and (any(train.values()) or any(held_out.values())):
-        batch, order = _next(order, {cell: train[cell] + held_out[cell] for cell in train}, mix is not None)
+        batch, order = _next(order, {cell: train[cell] + held_out[cell] for cell in train}, mix)
         if not batch:
             break
         for portrait, points in zip(batch, locate(batch), strict=True):
-            cell = cell_of(portrait) if mix is not None else None
+            cell = _cell(portrait, mix)
             if points is None:
                 choice.faceless.append(portrait)
             elif held_out[cell]:  # first: of everybody, those without a face are missing among those who train
@@ -98,20 +149,27 @@ def choose_people(
             else:
                 train[cell] -= 1
                 choice.train.append(Chosen(portrait, points))
-        looked += len(batch)
-        found(looked)
-    if held_out != quotas(0, mix) or not choice.train or (train != quotas(0, mix) and not everybody):
-        raise UserError(_too_few(choice, num_train, num_eval, {c: train[c] + held_out[c] for c in train}))
+        found(len(choice.train) + len(choice.eval) + (len(choice.faceless) if numbers.everybody else 0))
+    if any(held_out.values()) or not choice.train or (any(train.values()) and not numbers.everybody):
+        lacking = {cell: train[cell] + held_out[cell] for cell in train}
+        raise UserError(_too_few(numbers, lacking, len(choice.train) + len(choice.eval), len(choice.faceless)))
     return choice
 
 
-def _next(order: list[Portrait], wanted: dict[int | None, int], by_cell: bool) -> tuple[list[Portrait], list[Portrait]]:
+def _cell(portrait: Portrait, mix: Sequence[float] | None) -> int | None:
+    """Of which ``quotas`` a person is."""
+    return None if mix is None else cell_of(portrait)
+
+
+def _next(
+    order: list[Portrait], wanted: dict[int | None, int], mix: Sequence[float] | None
+) -> tuple[list[Portrait], list[Portrait]]:
     """The next people to look at, each of whom is needed if there is a face, and those who are left."""
     left = dict(wanted)
     batch: list[Portrait] = []
     rest: list[Portrait] = []
     for portrait in order:
-        cell = cell_of(portrait) if by_cell else None
+        cell = _cell(portrait, mix)
         if left[cell] and len(batch) < _BATCH:
             left[cell] -= 1
             batch.append(portrait)
@@ -120,10 +178,9 @@ def _next(order: list[Portrait], wanted: dict[int | None, int], by_cell: bool) -
     return batch, rest
 
 
-def _too_few(choice: Choice, num_train: int, num_eval: int, lacking: dict[int | None, int]) -> str:
-    asked = f"{num_train} people to train on and {num_eval} in eval"
-    without = f"; of {len(choice.faceless)} no face was found" if choice.faceless else ""
-    found = len(choice.train) + len(choice.eval)
+def _too_few(numbers: Numbers, lacking: Mapping[int | None, int], found: int, faceless: int) -> str:
+    asked = f"{numbers.train} people to train on and {numbers.eval} in eval"
+    without = f"; of {faceless} no face was found" if faceless else ""
     cells = ", ".join(f"{count} of {CELLS[cell]}" for cell, count in lacking.items() if cell is not None and count)
     missing = f"lacking {cells}" if cells else f"found {found}"
     return f"--people, --eval-people: the table must have {asked}, {missing}{without}"

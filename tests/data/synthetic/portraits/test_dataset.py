@@ -145,6 +145,20 @@ class TestFaceless:
         assert not (tmp_path / "set").exists()
 
 
+def test_progress_ends_at_what_was_announced(table: Table, masks: Path, tmp_path: Path) -> None:
+    stages: list[tuple[str, int, list[int]]] = []
+
+    def stage(name: str, total: int, unit: str) -> Callable[[int], None]:
+        stages.append((name, total, []))
+        return stages[-1][2].append
+
+    request = request_of(table(2, change=TestFaceless.blind), masks, people=9)
+    make_set(tmp_path / "set", request, stage)
+    assert [(name, total, done[-1]) for name, total, done in stages] == [
+        ("finding faces", 11, 11), ("putting masks on", 11, 11)
+    ]  # fmt: skip
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         ("changes", "message"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,9 @@ from multitask.data.synthetic.portraits.selection import (
     CELLS,
     COMPETITION_MIX,
     Choice,
+    Numbers,
     cell_of,
+    check_enough,
     choose_people,
     quotas,
 )
@@ -31,11 +33,11 @@ def people(count: int) -> list[Portrait]:
 
 
 def choose(count: int, train: int | None, held_out: int | None, mix: Sequence[float] | None = None, faceless: int = 0,
-           seed: int = 0) -> Choice:  # fmt: skip
+           seed: int = 0, found: Callable[[int], None] = lambda done: None) -> Choice:  # fmt: skip
     def locate(some: Sequence[Portrait]) -> list[Points | None]:
         return [None if portrait.row < faceless else LANDMARKS for portrait in some]
 
-    return choose_people(people(count), locate, train, held_out, mix, (seed, 0), lambda done: None)
+    return choose_people(people(count), locate, Numbers.of(count, train, held_out), mix, (seed, 0), found)
 
 
 def test_cells() -> None:
@@ -83,12 +85,67 @@ def test_seeds_differ() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((20, None, None), Numbers(16, 4, True)),
+        ((2, None, None), Numbers(1, 1, True)),
+        ((20, None, 19), Numbers(1, 19, True)),
+        ((20, 8, None), Numbers(8, 2, False)),
+        ((20, 1, 25), Numbers(1, 25, False)),
+    ],
+)
+def test_numbers(arguments: tuple[int, int | None, int | None], expected: Numbers) -> None:
+    assert Numbers.of(*arguments) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((20, None, 20), r"^--eval-people: must leave some of the table's 20 people to train on, found 20$"),
+        ((20, None, 25), r"^--eval-people: must leave some of the table's 20 people to train on, found 25$"),
+        ((1, None, None), r"^--portraits: must have 2 people, one to train on and one in eval, found 1$"),
+        ((200_000, None, None), r"^--people: must be from 1 to 100000, found 160000$"),
+    ],
+)
+def test_numbers_that_cannot_be(arguments: tuple[int, int | None, int | None], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Numbers.of(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "total"),
+    [(None, None, 100), (40, None, 50), (40, 10, 50)],
+)
+@pytest.mark.parametrize("faceless", [0, 30])
+def test_progress_ends_at_the_total(train: int | None, held_out: int | None, total: int, faceless: int) -> None:
+    done: list[int] = []
+    choose(100, train, held_out, faceless=faceless, found=done.append)
+    assert Numbers.of(100, train, held_out).total == total
+    assert done[-1] == total
+    assert done == sorted(done)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mix", "message"),
+    [
+        ((18, 3), None, r"must have 18 people to train on and 3 in eval, found 20$"),
+        ((4, 4), (1, 0, 1, 0, 0, 0), r"4 in eval, lacking \d of male >=60$"),
+    ],
+)
+def test_too_few_is_said_before_faces_are_looked_for(
+    arguments: tuple[int, int], mix: Sequence[float] | None, message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        check_enough(people(20), Numbers.of(20, *arguments), mix)
+    check_enough(people(20), Numbers.of(20, 3, 1), mix)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((20, 18, 3), r"must have 18 people to train on and 3 in eval, found 20$"),
         ((20, 4, 4, (0, 0, 1, 0, 0, 0)), r"lacking \d of male >=60$"),
         ((20, 16, 4, None, 2), r"found 18; of 2 no face was found$"),
-        ((20, None, 20), r"must have 0 people to train on and 20 in eval"),
         ((20, None, 5, None, 20), r"found 0; of 20 no face was found$"),
     ],
 )

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from multitask.data.synthetic.portraits.face import Points
@@ -154,5 +153,10 @@ def test_too_few(arguments: tuple[int, ...], message: str) -> None:
         choose(*arguments)
 
 
-def test_landmarks_are_finite() -> None:
-    assert np.isfinite([one.points for one in choose(10, 4, 1).train]).all()
+def test_each_has_the_landmarks_of_its_own_portrait() -> None:
+    def locate(some: Sequence[Portrait]) -> list[Points | None]:
+        return [None if portrait.row % 4 == 0 else LANDMARKS + portrait.row for portrait in some]
+
+    choice = choose_people(people(40), locate, Numbers.of(40, 15, 5), None, (0, 0), lambda done: None)
+    for one in (*choice.train, *choice.eval):
+        assert (one.points == LANDMARKS + one.portrait.row).all()

@@ -12,6 +12,7 @@ from multitask.cli.options import FilePath, quiet_option
 
 if TYPE_CHECKING:
     from multitask.data.synthetic import DrawnSet
+    from multitask.data.synthetic.portraits import PortraitSet
 
 
 @click.command()
@@ -58,6 +59,7 @@ def command(
     """
     from multitask.errors import UserError
     from multitask.reporting.console import say
+    from multitask.reporting.text import plural
 
     if portraits is not None:
         if noise is not None:
@@ -73,10 +75,8 @@ def command(
         raise UserError("--people: say how many to draw, as --people 320; or name --portraits")
     drawn = draw(folder, people, eval_people=eval_people, seed=seed, noise=noise or 0.0, quiet=quiet)
     if not quiet:
-        say(
-            f"{drawn.num_images} images of {drawn.num_people} people to train on, {drawn.num_eval_images} of "
-            f"{drawn.num_eval_people} others to answer, {drawn.num_wrong_labels} wrong labels planted: {folder}"
-        )
+        planted = plural(drawn.num_wrong_labels, "wrong label", "wrong labels")
+        say(f"{_counts(drawn)}, {planted} planted: {folder}")
 
 
 def draw(
@@ -123,6 +123,7 @@ def _mask(
     from multitask.errors import UserError
     from multitask.reporting.console import say
     from multitask.reporting.progress import make_progress
+    from multitask.reporting.text import plural
 
     if masks is None:
         raise UserError("--masks: name the folder of mask templates, PNGs with a transparent ground")
@@ -147,11 +148,17 @@ def _mask(
         return
     if made.faceless:
         named = ", ".join(made.faceless[:3]) + (", ..." if len(made.faceless) > 3 else "")
-        say(f"{len(made.faceless)} portraits passed over, since no face is seen from the front: {named} (skipped.csv)")
-    say(
-        f"{made.num_images} images of {made.num_people} people to train on, {made.num_eval_images} of "
-        f"{made.num_eval_people} others to answer: {folder}"
-    )
+        portraits_text = plural(len(made.faceless), "portrait", "portraits")
+        say(f"{portraits_text} passed over, since no face is seen from the front: {named} (skipped.csv)")
+    say(f"{_counts(made)}: {folder}")
+
+
+def _counts(made: DrawnSet | PortraitSet) -> str:
+    from multitask.reporting.text import plural
+
+    people = plural(made.num_people, "person", "people")
+    others = plural(made.num_eval_people, "other", "others")
+    return f"{made.num_images:,} images of {people} to train on, {made.num_eval_images:,} of {others} to answer"
 
 
 def _weights(mix: str) -> tuple[float, ...]:

@@ -24,8 +24,8 @@ def test_makes_a_set_and_names_who_was_passed_over(call: Call, table: Table, mas
 
     done = call("synth", tmp_path / "set", "--portraits", table(change=blind), "--masks", masks, *SMALL)
     assert done.code == 0, done.err
-    assert "1 portraits passed over, since no face is seen from the front: 004.png (skipped.csv)" in done.out
-    assert "28 images of 4 people to train on, 7 of 1 others to answer" in done.out
+    assert "1 portrait passed over, since no face is seen from the front: 004.png (skipped.csv)" in done.out
+    assert "28 images of 4 people to train on, 7 of 1 other to answer" in done.out
     assert (tmp_path / "set" / "answers.csv").is_file()
 
 
@@ -39,7 +39,7 @@ def test_quiet_mix_and_eval_people(call: Call, table: Table, masks: Path, tmp_pa
 
 def test_eval_people_of_drawn_sets(call: Call, tmp_path: Path) -> None:
     done = call("synth", tmp_path / "set", "--people", 1, "--eval-people", 2)
-    assert "7 images of 1 people to train on, 14 of 2 others to answer" in done.out
+    assert "7 images of 1 person to train on, 14 of 2 others to answer" in done.out
 
 
 @pytest.mark.parametrize(

@@ -80,10 +80,17 @@ class BakeoffSettings(Settings):
     """The run config that contenders change."""
     overrides: dict[str, Any] = {}
     """Settings of the base that are others in this bake-off, for all contenders alike."""
-    contenders: Annotated[dict[str, ContenderSettings], BeforeValidator(_filled)]
+    contenders: Annotated[
+        dict[str, ContenderSettings],
+        BeforeValidator(_filled, json_schema_input_type=dict[str, ContenderSettings | None]),
+    ]
     reference: str | None = None
     """The contender that the others are compared with; None: the first."""
-    seeds: Annotated[tuple[Seed, ...], Field(min_length=1), BeforeValidator(_seeds)] = (0, 1, 2)
+    seeds: Annotated[
+        tuple[Seed, ...],
+        Field(min_length=1),
+        BeforeValidator(_seeds, json_schema_input_type=PositiveInt | tuple[Seed, ...]),
+    ] = (0, 1, 2)
     """Of the runs, one for each; a number stands for so many from 0."""
     folds: Folds | None = None
     """Run i validates on fold i mod ``folds``; None: all runs validate on the same held-out groups."""

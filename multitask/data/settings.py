@@ -111,7 +111,11 @@ class AugmentSettings(Settings):
 
 Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
 ImageSize = Annotated[
-    tuple[Side, Side], BeforeValidator(lambda value: (value, value) if isinstance(value, int) else value)
+    tuple[Side, Side],
+    BeforeValidator(
+        lambda value: (value, value) if isinstance(value, int) else value,
+        json_schema_input_type=Side | tuple[Side, Side],
+    ),
 ]
 
 

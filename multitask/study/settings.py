@@ -68,8 +68,10 @@ class HeartbeatSettings(Settings):
         return self
 
 
-def _several(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+def _several_or_one(kind: Any) -> BeforeValidator:
+    return BeforeValidator(
+        lambda value: [value] if isinstance(value, str) else value, json_schema_input_type=kind | tuple[kind, ...]
+    )
 
 
 class StudySettings(Settings):
@@ -81,9 +83,9 @@ class StudySettings(Settings):
     """The run config that trials change."""
     overrides: dict[str, Any] = {}
     """Settings of the base that are others in this study, for all trials alike: dotted key -> value."""
-    objective: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_several)] = ("joint.macro_f1",)
+    objective: Annotated[tuple[str, ...], Field(min_length=1), _several_or_one(str)] = ("joint.macro_f1",)
     """One or several figures of ``report.json``, as dotted keys."""
-    direction: Annotated[tuple[Direction, ...], BeforeValidator(_several)] | None = None
+    direction: Annotated[tuple[Direction, ...], _several_or_one(Direction)] | None = None
     """Per objective; None: losses and calibration errors down, all else up."""
     sampler: AnySampler = TPESettings()
     pruner: AnyPruner | None = None

@@ -54,7 +54,7 @@ def _name(value: object) -> object:
     return value
 
 
-Name = Annotated[str, BeforeValidator(_name)]
+Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=str | int)]
 """A name in a config; how it is typed does not matter."""
 
 MAX_NUMBER = 1e18

@@ -50,9 +50,21 @@ def test_keys_of_a_configs_extensions_are_printed_too(tmp_path: Path) -> None:
     assert "| `heads.<head>.loss.share` | `mine` | number from 0 to 1 | `0.5` | Of mine. |" in printed
 
 
-def test_keys_of_no_config_cannot_be_set() -> None:
-    with pytest.raises(UserError, match="--set: changes a setting of CONFIG, and there is none"):
-        CliRunner().invoke(command, ["--keys", "--set", "seed=1"], catch_exceptions=False)
+@pytest.mark.parametrize("option", ["--keys", "--schema"])
+def test_keys_of_no_config_cannot_be_set(option: str) -> None:
+    with pytest.raises(UserError, match=f"--set: changes a setting of CONFIG, and there is none; {option} alone"):
+        CliRunner().invoke(command, [option, "--set", "seed=1"], catch_exceptions=False)
+
+
+def test_the_shipped_schema_is_what_is_printed() -> None:
+    done = CliRunner().invoke(command, ["--schema"])
+    shipped = (Path(__file__).parents[2] / "configs/schema.json").read_text()
+    assert (done.exit_code, done.output == shipped) == (0, True), ".ci/keys writes it anew"
+
+
+def test_keys_and_schema_are_asked_for_one_by_one() -> None:
+    done = CliRunner().invoke(command, ["--keys", "--schema"])
+    assert (done.exit_code, "ask for one of them" in done.output) == (2, True)
 
 
 def test_without_keys_a_config_is_needed() -> None:

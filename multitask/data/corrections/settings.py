@@ -20,7 +20,12 @@ TIERS: tuple[Tier, ...] = ("strong", "medium", "weak", "contested")
 DROP = "drop"
 """The field of a correction that takes images out."""
 
-Text = Annotated[Name, BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)]
+Text = Annotated[
+    Name,
+    BeforeValidator(
+        lambda value: str(value) if isinstance(value, float) else value, json_schema_input_type=str | float
+    ),
+]
 """A number is what it is written as."""
 Words = Annotated[Name, Field(min_length=1)]
 

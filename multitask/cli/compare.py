@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath
+from multitask.cli.options import FilePath, complete_runs
 
 
 @click.command()
-@click.argument("runs", type=FilePath, nargs=-1, required=True)
+@click.argument("runs", type=FilePath, nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--split", type=click.Choice(["val", "train", "test", "all", "eval"]), default="val", show_default=True)
 def command(runs: tuple[Path, ...], split: str) -> None:
     """Show what differs between RUNS: settings, scores, and paired differences to the first."""

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import FilePath, extensions_option, quiet_option
+from multitask.cli.options import FilePath, complete_runs, extensions_option, quiet_option
 
 if TYPE_CHECKING:
     from multitask.evaluation.report_schema import RunReport
 
 
 @click.command()
-@click.argument("runs", type=FilePath, nargs=-1, required=True, metavar="RUN RUN...")
+@click.argument("runs", type=FilePath, nargs=-1, required=True, metavar="RUN RUN...", shell_complete=complete_runs)
 @click.option("-o", "--output", type=FilePath, required=True, help="The run folder to write.")
 @click.option(
     "--weights",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -11,6 +12,9 @@ import click
 from multitask import __version__
 from multitask.cli import COMMANDS
 from multitask.errors import UserError, nearest
+
+if "_MULTITASK_COMPLETE" in os.environ:  # click looks for the scripts of shells among the classes that it knows
+    importlib.import_module("multitask.cli.completion")
 
 
 class _LazyGroup(click.Group):
@@ -44,7 +48,23 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+def _install_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
+    from multitask.cli import completion
+
+    completion.install(ctx, param, shell)
+
+
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="multitask")
+@click.option(
+    "--install-completion",
+    is_flag=False,
+    flag_value="",
+    is_eager=True,
+    expose_value=False,
+    metavar="[SHELL]",
+    callback=_install_completion,
+    help="Complete commands, settings and runs in this shell, or in bash, zsh or fish.",
+)
 def cli() -> None:
     """Image classification where a class is a product of factors: one shared backbone, one head per factor."""

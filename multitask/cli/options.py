@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 FilePath = click.Path(path_type=Path)
 
+
+def complete_runs(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """For arguments that are runs."""
+    from multitask.cli import completion
+
+    return completion.runs(ctx, param, begun)
+
+
+def _complete_settings(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+    from multitask.cli import completion
+
+    return completion.settings(ctx, param, begun)
+
+
 config_argument = click.argument("config", type=FilePath)
-run_argument = click.argument("run", type=FilePath)
+run_argument = click.argument("run", type=FilePath, shell_complete=complete_runs)
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting; the value is read as YAML."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    shell_complete=_complete_settings,
+    help="Change a setting; the value is read as YAML.",
 )
 extensions_option = click.option(
     "--allow-extensions",

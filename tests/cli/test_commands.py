@@ -69,7 +69,7 @@ class TestSynth:
     def test_draws_a_set(self, call: Call, tmp_path: Path) -> None:
         done = call("synth", tmp_path / "set", "--people", 4, "--seed", 3, "--noise", 0.5)
         assert done.code == 0
-        assert "28 images of 4 people to train on, 7 of 1 others to answer, 2 wrong labels planted" in done.out
+        assert "28 images of 4 people to train on, 7 of 1 other to answer, 2 wrong labels planted" in done.out
         assert (tmp_path / "set" / "answers.csv").is_file()
 
     def test_quiet_says_nothing(self, call: Call, tmp_path: Path) -> None:

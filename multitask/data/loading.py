@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from multitask.data.augment import Augmentation
+from multitask.data.per_group import labelled_groups
 from multitask.data.samplers import EpochDraws, SamplerSettings
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
@@ -48,7 +49,7 @@ class Batch:
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) float32, or (B, T) where each loss has its own.
         numbers: (B, T) float32, the raw numbers that labels were made of, NaN where there is none.
-        groups: (B,) int64, the number of each one's group; None: nobody asks for it.
+        groups: (B, K) int64, as of ``labelled_groups``, of the tasks that are asked for; None: none is.
         sources: (B,) int64, the places of their sources in ``source_names`` of ``Batches``; None where it has none.
     """
 
@@ -149,7 +150,8 @@ class Batches:
         seed: of order and augmentation.
         workers: processes that make batches; 0 makes them in a thread beside the training.
         pin: whether batches go to page-locked memory.
-        with_groups: whether batches say which group each sample is of.
+        group_tasks: those of which batches say which group each sample is of, ``MISSING`` where nobody in it is
+            labelled.
         source_names: of all sources; none: batches do not tell them.
     """
 
@@ -168,10 +170,10 @@ class Batches:
         seed: int = 0,
         workers: int = 0,
         pin: bool = False,
-        with_groups: bool = False,
+        group_tasks: Sequence[str] = (),
         source_names: Sequence[str] = (),
     ) -> None:
-        self._groups = samples.group_indices() if with_groups else None
+        self._groups = labelled_groups(samples, group_tasks) if group_tasks else None
         self._maker = _Maker(samples, learned, inputs, augmentation, draw, self._groups, source_names)
         self._indices = indices
         self._draws = EpochDraws(samples.take(indices), sampler) if shuffle else None
@@ -220,13 +222,14 @@ class Batches:
         return np.stack([self._maker.labelled_weights(part) for part in self._parts(epoch)])
 
     def share_paired(self, epoch: int) -> float:
-        """The share of an epoch's samples whose group has another in the batch; reads no image."""
+        """The share of an epoch's samples whose group has another in the batch, of the task with most."""
         assert self._groups is not None, "batches do not say of which groups they are"
-        num = 0
+        num = np.zeros(self._groups.shape[1])
         for part in self._parts(epoch):
-            _, places, sizes = np.unique(self._groups[part], return_inverse=True, return_counts=True)
-            num += int((sizes[places] > 1).sum())
-        return num / self.num_images
+            for place, groups in enumerate(self._groups[part].T):
+                sizes = np.bincount(groups[groups != MISSING])
+                num[place] += sizes[sizes > 1].sum()
+        return float(num.max() / self.num_images)
 
     def _parts(self, epoch: int) -> list[NDArray[np.int64]]:
         """The samples of each batch of an epoch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +44,25 @@ def per_group_tasks(samples: Samples) -> tuple[str, ...]:
         if chosen:
             found.append(task.name)
     return tuple(found)
+
+
+def labelled_groups(samples: Samples, tasks: Sequence[str]) -> NDArray[np.int64]:
+    """(N, K) the number of each sample's group, ``MISSING`` where no sample of the group has the label of the task.
+
+    Where sources are mixed, a task may be per group in those that label it alone: what another groups by (a scene with
+    several people) need not have one label of it.
+
+    Args:
+        samples: N.
+        tasks: K.
+    """
+    groups = samples.group_indices()
+    numbers = np.full((len(samples), len(tasks)), MISSING)
+    for place, task in enumerate(tasks):
+        known = samples.labels[:, samples.space.task_names.index(task)] != MISSING
+        rows = np.isin(groups, groups[known])
+        numbers[rows, place] = groups[rows]
+    return numbers
 
 
 def shares_constant(space: LabelSpace, labels: NDArray[np.int64], groups: NDArray[np.int64]) -> dict[str, float]:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from multitask.labels import MISSING
+
 _SMALLEST = 1e-12  # of a probability whose logarithm is taken: some heads give labels none at all
 
 
@@ -15,9 +17,10 @@ class Consistency(nn.Module):
 
     1 / M sum_i KL(p_i || m_g(i)), with p_i the probabilities of image i, m_g their mean over the images of group g in
     the batch, and the sum over the M images whose group has another in the batch; 0 where none has. It is the
-    generalised Jensen-Shannon divergence (Lin 1991) of each group's answers. It asks for no label, so images without
-    one count as well, and so do those of weight 0. That a gradient goes through the mean too changes nothing: it is
-    what minimises the sum, so its own part of the gradient is 0.
+    generalised Jensen-Shannon divergence (Lin 1991) of each group's answers. Groups in which no image has the task's
+    label are left out, since only labels show that a group has one; in the others images without a label count as
+    well, and so do those of weight 0. That a gradient goes through the mean too changes nothing: it is what minimises
+    the sum, so its own part of the gradient is 0.
 
     Args:
         tasks: whose labels belong to the group.
@@ -25,7 +28,7 @@ class Consistency(nn.Module):
 
     >>> consistency = Consistency(["gender"], weight=2.0)
     >>> log_probs = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]]).log()
-    >>> consistency({"gender": log_probs}, torch.tensor([7, 7, 3]))["gender"]  # 2 log 2; the third image is alone
+    >>> consistency({"gender": log_probs}, torch.tensor([[7], [7], [3]]))["gender"]  # 2 log 2; the third image is alone
     tensor(1.3863)
     """
 
@@ -39,14 +42,15 @@ class Consistency(nn.Module):
 
         Args:
             log_probs: (B, C_t) by task.
-            groups: (B,) int64, the same number for images of one group.
+            groups: (B, T) int64, a column for each task: the same number for images of one group, ``MISSING`` where no
+                image of the group has the task's label.
         """
-        same = groups.unsqueeze(1) == groups
-        sizes = same.sum(dim=1)
-        paired = sizes > 1
-        shares = same / sizes.unsqueeze(1)
         found = {}
-        for task in self.tasks:
+        for task, numbers in zip(self.tasks, groups.unbind(dim=1), strict=True):
+            same = numbers.unsqueeze(1) == numbers
+            sizes = same.sum(dim=1)
+            paired = (sizes > 1) & (numbers != MISSING)
+            shares = same / sizes.unsqueeze(1)
             logs = log_probs[task].float().clamp(min=torch.finfo(torch.float32).min)  # 0 times -inf would be NaN
             probs = logs.exp()
             mean = (shares @ probs).clamp(min=_SMALLEST)

@@ -77,7 +77,7 @@ def build_trainer(config: Config, data: DataModule, network: Network, num_batche
         num_batches,
         network.fixed_state(),
         config.learned_space(),
-        build_consistency(config.training.consistency, data.dataset.per_group),
+        build_consistency(config.training.consistency, data.consistent_tasks),
     )
 
 

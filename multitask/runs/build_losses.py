@@ -59,24 +59,25 @@ def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]
     return losses
 
 
-def build_consistency(settings: ConsistencySettings | None, per_group: Sequence[str]) -> Consistency | None:
+def build_consistency(settings: ConsistencySettings | None, tasks: Sequence[str]) -> Consistency | None:
     """The loss of answers that differ within a group; None: there is none.
 
     Args:
         settings: its section.
-        per_group: the tasks that it is of.
+        tasks: those that it is of, whose label belongs to the group and whose head is trained.
 
     Raises:
-        UserError: no task's label belongs to the group.
+        UserError: there is none.
     """
     if settings is None:
         return None
-    if not per_group:
+    if not tasks:
         raise UserError(
             "training.consistency: needs a task whose label belongs to the group, but none is declared "
-            "(labels.tasks.TASK.per_group: true) and the images that train show none; leave it out"
+            "(labels.tasks.TASK.per_group: true) and the images that train show none whose head has a weight above 0; "
+            "leave it out"
         )
-    return Consistency(per_group, settings.weight)
+    return Consistency(tasks, settings.weight)
 
 
 def _with_partial(loss: nn.Module, objective: Objective, samples: Samples) -> nn.Module:

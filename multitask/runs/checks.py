@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import torch
@@ -41,13 +42,17 @@ def check_accumulate(training: TrainingSettings, num_batches: int) -> None:
         )
 
 
-def check_consistency(training: TrainingSettings, batches: Batches) -> None:
+def check_consistency(tasks: Sequence[str], batches: Batches) -> None:
     """Checks that a consistency loss, where there is one, has groups to compare: that batches hold two images of one.
+
+    Args:
+        tasks: those that it is of.
+        batches: the training samples.
 
     Raises:
         UserError: in the first epoch none does.
     """
-    if training.consistency is not None and not batches.share_paired(1):
+    if tasks and not batches.share_paired(1):
         raise UserError(
             "training.consistency: would be ignored: no batch holds two images of a group; "
             "set data.sampler to {name: per_group, num: 2, of: group, together: true}, or training.batch_size higher"

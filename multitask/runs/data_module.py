@@ -53,13 +53,13 @@ class DataModule:
         self._joint = config.joint is not None
         self._told = config.data.source_names if config.model.batch_norm == "per_source" else ()
         self._seed, self._precision = config.seed, config.training.precision
-        self._consistent = config.training.consistency is not None
+        self._consistency, self._loss_weights = config.training.consistency, config.loss_weights()
         self._reuse = reuse
         self.batch_size = config.training.batch_size
         self.dataset = Dataset.read(config.data, self.space, config.seed)
         self.samples, self.split = self.dataset.samples, self.dataset.split
         train = self.dataset.training_samples()
-        check_learnable(train, self.targets(train), self.learned, config.loss_weights())
+        check_learnable(train, self.targets(train), self.learned, self._loss_weights)
         if config.training.monitors:
             how = "" if config.training.patience else ", or set training.keep.name to last or mean"
             self.dataset.check_scored(config.training.monitor, "training.monitor", self.split.picks, how)
@@ -74,6 +74,13 @@ class DataModule:
     def augmentation(self) -> Augmentation:
         """The augmentation of images in training."""
         return Augmentation(self._augment, self._data.augmented(self._augment))
+
+    @property
+    def consistent_tasks(self) -> tuple[str, ...]:
+        """The tasks of which a consistency loss brings a group's answers together; none where there is no such loss."""
+        if self._consistency is None:
+            return ()
+        return tuple(task for task in self.dataset.per_group if self._loss_weights[task])
 
     @property
     def served_rows(self) -> FeatureRows | None:
@@ -159,6 +166,6 @@ class DataModule:
             seed=derive(self._seed, "batches"),
             workers=num_workers(self._data.workers, device) if train and features is None else 0,
             pin=device.type == "cuda",
-            with_groups=train and self._consistent,
+            group_tasks=self.consistent_tasks if train else (),
             source_names=self._told if train else (),
         )

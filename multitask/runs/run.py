@@ -97,7 +97,7 @@ def run(
         data.use_features(network.backbone, progress)
         train = data.batches("train", progress, device, train=True)
         check_accumulate(config.training, train.num_batches)
-        check_consistency(config.training, train)
+        check_consistency(data.consistent_tasks, train)
         check_smallest_batch(network, backbone.name, config.data.image_size, config.training.batch_size, train)
         # Before the folder is made: what cannot be built leaves none that the corrected line would then refuse.
         trainer = build_trainer(config, data, network, train.num_batches)

@@ -223,7 +223,8 @@ class ConsistencySettings(Settings):
     """The ``training.consistency`` section: answers that differ within a group cost, for the tasks that are per group.
 
     The loss is the divergence of each image's probabilities from the mean over its group's images in the batch, which
-    must hold several of them: ``data.sampler: {name: per_group, together: true}``. Images without labels count too.
+    must hold several of them: ``data.sampler: {name: per_group, together: true}``. Images without labels count too
+    where another of the group has one.
     """
 
     weight: Annotated[PositiveFloat, Field(le=1e6)] = 1.0

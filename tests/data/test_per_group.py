@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from multitask.data.per_group import contradicted, per_group_tasks, shares_constant
+from multitask.data.per_group import contradicted, labelled_groups, per_group_tasks, shares_constant
 from multitask.data.samples import Samples
 from multitask.labels import MISSING, LabelSettings, LabelSpace, NominalSettings
 
@@ -72,3 +72,8 @@ def test_a_declaration_is_no_part_of_what_makes_spaces_equal() -> None:
     assert plain == declared
     assert hash(plain) == hash(declared)
     assert [task.per_group for task in declared.tasks] == [None, True]
+
+
+def test_a_group_without_a_label_of_a_task_has_no_number_there() -> None:
+    samples = make([[0, 1], [MISSING, MISSING], [1, MISSING], [MISSING, MISSING]], ["p", "p", "scene", "scene"])
+    assert labelled_groups(samples, ("gender", "mask")).tolist() == [[0, 0], [0, 0], [MISSING, 1], [MISSING, 1]]

@@ -12,6 +12,7 @@ import torch
 
 from multitask.config import Config
 from multitask.errors import UserError
+from multitask.labels import MISSING
 from multitask.progress import Progress
 from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
@@ -69,6 +70,27 @@ def test_batches_have_the_weights_of_each_loss(several: MakeConfig) -> None:
     assert batch.weights[:, [0, 2]].unique().tolist() == [1.0]
     known = (batch.labels != -1).numpy()
     np.testing.assert_allclose(batches.labelled_weights(1)[0], (batch.weights.numpy() * known).sum(axis=0))
+
+
+def test_consistency_is_of_groups_that_have_a_label_of_the_task(several: MakeConfig, tmp_path: Path) -> None:
+    changes = {
+        f"{OTHERS}.tasks": ["mask"],
+        "training.consistency": {},
+        "labels.tasks.gender.per_group": True,
+        "data.sampler": {"name": "per_group", "num": 2, "of": "group", "together": True},
+        "heads.age.weight": 0,
+    }
+    config = several(changes)
+    data = DataModule(config)
+    batches = data.batches("train", Progress(), torch.device("cpu"), train=True)
+    batch = next(batches.epoch(1))
+    assert batch.groups is not None
+    assert batch.groups.shape == (len(batch), 1)
+    assert ((batch.groups[:, 0] != MISSING) == (batch.labels[:, 1] != MISSING)).all()
+    assert 0 < batches.share_paired(1) < 0.7
+    trained = run(config, tmp_path / "run").history[0].train
+    assert trained.consistency is not None
+    assert set(trained.consistency) == {"gender"}
 
 
 def test_a_loss_that_there_is_not_is_named(several: MakeConfig) -> None:

@@ -49,8 +49,8 @@ def per_group_tasks(samples: Samples) -> tuple[str, ...]:
 def labelled_groups(samples: Samples, tasks: Sequence[str]) -> NDArray[np.int64]:
     """(N, K) the number of each sample's group, ``MISSING`` where no sample of the group has the label of the task.
 
-    Where sources are mixed, a task may be per group in those that label it alone: what another groups by (a scene with
-    several people) need not have one label of it.
+    Where sources are mixed, a task may be per group in those alone that label it: what another groups by (a scene with
+    several faces) need not have one label of it.
 
     Args:
         samples: N.

@@ -23,7 +23,6 @@ from multitask.pseudo.label import NothingSureError, config_path, label_images
 from multitask.pseudo.report_schema import read_report, report_path
 from multitask.pseudo.rounds_schema import RoundReport, RoundsBegun, RoundsReport
 from multitask.pseudo.settings import RoundsSettings
-from multitask.pseudo.table import LABELLED
 from multitask.runs.comparison import paired_differences
 from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.cross_validation import run_folds
@@ -175,18 +174,15 @@ def _scored(first: TrainedRun, student: TrainedRun, table: Path, number: int) ->
 def _differences(first: TrainedRun, student: TrainedRun) -> list[Difference]:
     """The student's scores against the first run's on the groups that both answered unseen; none where there are none.
 
-    What was one source is called ``LABELLED/`` in the student's.
+    What was one source is one of several in the student's, so its images have other names there.
     """
-    before, after = (
-        Predictions.from_csv(trained.folder.predictions(), trained.config.space(), trained.config.learned_space())
-        for trained in (first, student)
-    )
-    names = set(before.images)
-    plain = np.array(
-        [name if name in names else str(name).removeprefix(f"{LABELLED}/") for name in after.images], dtype=object
-    )
+    answers = []
+    for folder, config in (first, student):
+        own = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
+        images = np.array(config.data.source.own_names(own.images.tolist()), dtype=object)
+        answers.append(replace(own, images=images))
     try:
-        return paired_differences(("before", "after"), (before, replace(after, images=plain)), first.config.seed)
+        return paired_differences(("before", "after"), answers, first.config.seed)
     except UserError:  # another config, with a split of its own
         return []
 

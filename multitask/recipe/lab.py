@@ -15,7 +15,6 @@ from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, digest_of
 from multitask.bakeoff.runs import BakeoffRun, Course, Ticking
 from multitask.config import Config
-from multitask.data.sources.several import SeveralSettings
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
@@ -233,12 +232,8 @@ def _is_judged(run: BakeoffRun) -> bool:
 def _of_target(config: Config, path: Path) -> Predictions:
     """The predictions in a table; of several sources' target its own names, as a run on it alone would have them."""
     answers = Predictions.from_csv(path, config.space(), config.learned_space())
-    source = config.data.source
-    if not isinstance(source, SeveralSettings) or source.target is None:
-        return answers
-    prefix = f"{source.target}/"
     images, groups = (
-        np.array([word.removeprefix(prefix) for word in words], dtype=object)
+        np.array(config.data.source.own_names(words.tolist()), dtype=object)
         for words in (answers.images, answers.groups)
     )
     return replace(answers, images=images, groups=groups)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from multitask.data.image_facts import ImageFacts
-from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport, TrainingFacts
@@ -65,9 +64,7 @@ def common_answers(parts: Sequence[TrainedRun], base: int, name: str = "val") ->
 
 def _places(answers: Predictions, part: TrainedRun) -> dict[str, int]:
     """The row of each image, by its path."""
-    source = part.config.data.source
-    prefix = f"{source.queried}/" if isinstance(source, SeveralSettings) else ""
-    return {str(image).removeprefix(prefix): row for row, image in enumerate(answers.images)}
+    return {image: row for row, image in enumerate(part.config.data.source.own_names(answers.images.tolist()))}
 
 
 def _unseen(part: TrainedRun, answers: Predictions) -> str:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from multitask.config import Config
+from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.build import build_network
@@ -82,3 +83,44 @@ def test_other_runs_are_refused_in_one_line(frozen: MakeConfig, tmp_path: Path) 
         with pytest.raises(UserError, match=line):
             run(frozen(changes), tmp_path / "run")
         assert not (tmp_path / "run").exists()
+
+
+class TestNamesOfSeveralSources:
+    @pytest.fixture
+    def several(self, frozen: MakeConfig, drawn: Path) -> MakeConfig:
+        """Makes the config of a run on the drawn set and on its gender alone as another source."""
+        competition = {"root": str(drawn), "source": {"name": "competition"}}
+        sources = {"people": competition, "others": {**competition, "tasks": ["gender"]}}
+        several = {"name": "several", "target": "people", "sources": sources}
+        return lambda changes=None: frozen({"data.root": "", "data.source": several, **(changes or {})})
+
+    def test_a_group_is_the_same_with_its_sources_name(
+        self, frozen: MakeConfig, several: MakeConfig, tmp_path: Path
+    ) -> None:
+        run(frozen(), tmp_path / "one")
+        run(several(), tmp_path / "many")
+        for make, start in ((several, "one"), (frozen, "many")):
+            changes = {"model.start_from": str(tmp_path / start), "model.backbone.freeze": 4}
+            run(make(changes), tmp_path / f"from-{start}")
+            with pytest.raises(UserError, match=r"^model\.start_from: .* trained on \d+ of the \d+ groups"):
+                run(make({**changes, "data.split_seed": 9}), tmp_path / "other")
+
+
+def test_groups_that_the_run_does_not_know_are_refused(frozen: MakeConfig, tmp_path: Path) -> None:
+    draw_set(tmp_path / "set", people=12, seed=5)
+    run(frozen({"data.root": str(tmp_path / "set")}), tmp_path / "first")
+    changes = {"model.start_from": str(tmp_path / "first"), "model.backbone.freeze": 4}
+    with pytest.raises(UserError, match=r"^model\.start_from: the run in .* does not know \d+ of the \d+ groups"):
+        run(frozen(changes), tmp_path / "run")
+
+
+def test_what_a_run_started_from_counts_as_seen(frozen: MakeConfig, tmp_path: Path) -> None:
+    run(frozen({"data.split_seed": 9}), tmp_path / "first")
+    text = (tmp_path / "first" / "split.csv").read_text()
+    # A second run that trains on others: on nobody who is judged in the third.
+    second = {"model.start_from": str(tmp_path / "first"), "model.backbone.freeze": 4, "data.val_fraction": 0}
+    run(frozen(second), tmp_path / "second")
+    (tmp_path / "second" / "split.csv").write_text(text.replace(",train", ",unused"))
+    third = {"model.start_from": str(tmp_path / "second"), "model.backbone.freeze": 4}
+    with pytest.raises(UserError, match=r"^model\.start_from: the run in \S*first trained on"):
+        run(frozen(third), tmp_path / "third")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated, ClassVar
 
@@ -34,6 +34,10 @@ class SourceSettings(Settings):
     def validates(self, samples: Samples) -> NDArray[np.bool_] | None:
         """(N,) bool, the samples that may validate and test; groups of the others only train. None: all."""
         return None
+
+    def own_names(self, names: Sequence[str]) -> list[str]:
+        """Names of images or groups as a run on the one source to be answered would have them: without its prefix."""
+        return list(names)
 
     def check(self, space: LabelSpace) -> None:
         """Refuses settings that do not fit the label space, before any file is read.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -77,6 +77,11 @@ class SeveralSettings(SourceSettings):
     def validates(self, samples: Samples) -> NDArray[np.bool_] | None:
         """(N,) bool, the samples of the target; None where there is none."""
         return None if self.target is None else np.asarray(samples.sources == self.target)
+
+    def own_names(self, names: Sequence[str]) -> list[str]:
+        """Names of images or groups as a run on the target alone would have them; without one, on ``queried``."""
+        prefix = f"{self.target or self.queried}/"
+        return [str(name).removeprefix(prefix) for name in names]
 
     def check(self, space: LabelSpace) -> None:
         """Each source's tasks are the label space's, and every task is labelled by one of them."""

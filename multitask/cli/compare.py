@@ -13,7 +13,7 @@ from multitask.cli.options import FilePath, complete_runs
 @click.argument("runs", type=FilePath, nargs=-1, required=True, shell_complete=complete_runs)
 @click.option("--split", type=click.Choice(["val", "train", "test", "all", "eval"]), default="val", show_default=True)
 def command(runs: tuple[Path, ...], split: str) -> None:
-    """Show what differs between RUNS: settings, scores, and paired differences to the first."""
+    """Show the scores of RUNS, paired differences to the first, and the settings that differ."""
     from multitask.errors import UserError
     from multitask.runs.config import read_run_settings
     from multitask.runs.folder import RunFolder
@@ -27,7 +27,7 @@ def command(runs: tuple[Path, ...], split: str) -> None:
     # Only now: what follows takes seconds to import.
     from multitask.evaluation.predictions import Predictions
     from multitask.reporting.console import with_interval
-    from multitask.reporting.run.console import show_comparison, show_differences
+    from multitask.reporting.run.console import show_differences, show_scores, show_settings
     from multitask.runs.comparison import differing_settings, paired_differences
 
     predictions = [
@@ -46,5 +46,6 @@ def command(runs: tuple[Path, ...], split: str) -> None:
     num_folds = [folder.num_folds for folder, _ in opened]
     if len(set(num_folds)) > 1:
         settings = {"--folds": num_folds, **settings}
-    show_comparison(names, settings, scores)
+    show_scores(names, scores)
     show_differences(names[0], differences)
+    show_settings(names, settings)

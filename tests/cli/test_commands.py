@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -227,8 +228,19 @@ class TestRunsAndCompare:
         assert done.code == 0, done.err
         assert "model.sharing.name" in done.out
         assert "training.lr" not in done.out
-        assert "joint.macro_f1" in done.out
+        places = [done.out.index(words) for words in ("joint.macro_f1", "flat less shared", "settings that differ")]
+        assert places == sorted(places), "scores first"
         assert "noise" in done.out
+
+    def test_where_a_run_was_computed_is_no_difference(self, call: Call, trained: Path, tmp_path: Path) -> None:
+        for name, device in (("one", "cpu"), ("two", "auto")):
+            shutil.copytree(trained / "shared", tmp_path / name)
+            config = tmp_path / name / "config.yaml"
+            config.write_text(re.sub(r"^device: .*", f"device: {device}", config.read_text(), flags=re.MULTILINE))
+        assert (
+            "no setting differs that changes what is computed"
+            in call("compare", tmp_path / "one", tmp_path / "two").out
+        )
 
 
 class TestConfig:

@@ -109,7 +109,11 @@ def test_runs_that_do_not_compare_are_refused() -> None:
 
 
 def test_differing_settings_are_listed_and_the_same_are_not(tiny: Callable[..., Config]) -> None:
-    configs = [tiny(), tiny({"training.lr": 0.01}), tiny({"heads.age.loss.name": "focal", "seed": 3})]
+    configs = [
+        tiny(),
+        tiny({"training.lr": 0.01, "data.workers": 3, "data.cache": "none"}),
+        tiny({"heads.age.loss.name": "focal", "seed": 3}),
+    ]
     assert differing_settings([config.model_dump(mode="json") for config in configs]) == {
         "seed": [0, 0, 3],
         "training.lr": [0.001, 0.01, 0.001],

@@ -230,18 +230,8 @@ def show_runs(rows: Sequence[RunOverview], tasks: Sequence[str]) -> None:
     out.print(table)
 
 
-def show_comparison(
-    names: Sequence[str], settings: Mapping[str, Sequence[Any]], scores: Mapping[str, Sequence[str]]
-) -> None:
-    """The differences between runs: settings, then scores, a column each."""
-    if settings:
-        table = make_table("settings that differ", ("", *names))
-        for key, values in settings.items():
-            table.add_row(key, *("-" if value is None else str(value) for value in values))
-        out.print(table)
-    else:
-        say("no setting differs")
-    say()
+def show_scores(names: Sequence[str], scores: Mapping[str, Sequence[str]]) -> None:
+    """The scores of runs, a column each."""
     table = make_table("scores", ("", *names))
     for key, texts in scores.items():
         table.add_row(key, *texts)
@@ -259,3 +249,15 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
             interval = f"{row.low:+.3f} to {row.high:+.3f}"
             table.add_row(row.metric, f"{row.value:+.3f}", interval, str(row.num_groups), verdict)
         out.print(table)
+
+
+def show_settings(names: Sequence[str], settings: Mapping[str, Sequence[Any]]) -> None:
+    """The settings of runs that are not the same in all, a column each."""
+    say()
+    if not settings:
+        say("no setting differs that changes what is computed")
+        return
+    table = make_table("settings that differ", ("", *names))
+    for key, values in settings.items():
+        table.add_row(key, *("-" if value is None else str(value) for value in values))
+    out.print(table)

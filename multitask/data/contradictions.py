@@ -30,7 +30,8 @@ def settle_contradictions(samples: Samples, how: ContradictionsName) -> tuple[Sa
         The samples, with a note for each task that groups contradict, and (M,) which of the N they are, ascending.
 
     Raises:
-        UserError: a group contradicts what is declared, and none may; or all are dropped.
+        UserError: a group contradicts what is declared, and none may; or all are dropped; or the majority's label makes
+            a class that cannot occur.
     """
     groups = samples.group_indices()
     labels, numbers = samples.labels.copy(), samples.numbers.copy()
@@ -57,7 +58,10 @@ def settle_contradictions(samples: Samples, how: ContradictionsName) -> tuple[Sa
     rows = np.flatnonzero(kept)
     if not notes:
         return samples, rows
-    return replace(samples, labels=labels, numbers=numbers, notes=(*samples.notes, *notes)).take(rows), rows
+    settled = replace(samples, labels=labels, numbers=numbers, notes=(*samples.notes, *notes)).take(rows)
+    if how == "majority":
+        _check_possible(settled)
+    return settled, rows
 
 
 _DONE = {
@@ -65,6 +69,16 @@ _DONE = {
     "drop": "their images are left out",
     "keep": "they are kept as they are",
 }
+
+
+def _check_possible(settled: Samples) -> None:
+    try:
+        settled.check_possible()
+    except UserError as error:
+        raise UserError(
+            f"data.contradictions: the majority of a group gives an image a label that it cannot have: {error}; "
+            "correct it (data.corrections), or let data.contradictions be drop or keep"
+        ) from None
 
 
 def _settle(labels: NDArray[np.int64], numbers: NDArray[np.float64], rows: NDArray[np.int64]) -> None:

@@ -107,14 +107,11 @@ class Dataset:
         Raises:
             UserError: no sample that validates has the label.
         """
-        indices = self.indices(split)
-        if not len(indices):
-            return
-        val = self.samples.take(indices)
-        names = val.space.task_names
-        labels = {f"tasks.{task}": column for task, column in zip(names, val.labels.T, strict=True)}
-        scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
-        if (labels.get(scored, val.classes) == MISSING).all():
+        val = self.samples.take(self.indices(split))
+        if len(val) and not (_scored(val, metric) != MISSING).any():
+            names = val.space.task_names
+            labels = {f"tasks.{task}": column for task, column in zip(names, val.labels.T, strict=True)}
+            scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
             other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
             raise UserError(
                 f"{key}: {metric} is unknown: none of the {len(val)} images that {_VERBS[split]} has "
@@ -122,3 +119,29 @@ class Dataset:
                 + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
                 + how
             )
+
+    def check_bound(self, metric: str, split: str) -> None:
+        """Checks that the standard error of a score over groups, which ``keep: lower_bound`` takes off, can be known.
+
+        Args:
+            metric: as ``joint.macro_f1``.
+            split: the part of the split that is scored, ``val`` or ``pick``.
+
+        Raises:
+            UserError: only one group has the label.
+        """
+        scored = self.samples.take(self.indices(split))
+        if len(scored) and len(set(scored.groups[_scored(scored, metric) != MISSING])) < 2:
+            raise UserError(
+                f"training.keep: lower_bound needs {metric} of two groups, but only one that is to {_VERBS[split]} is "
+                "labelled for it; let more (data.val_fraction, data.folds, data.pick_fraction), or set "
+                "training.keep.name to best, last or mean"
+            )
+
+
+def _scored(samples: Samples, metric: str) -> NDArray[np.int64]:
+    """(N,) the labels that a score is of: a task's, or the classes; ``MISSING`` where unknown."""
+    for column, task in enumerate(samples.space.task_names):
+        if metric.startswith(f"tasks.{task}."):
+            return samples.labels[:, column]
+    return samples.classes

@@ -160,7 +160,7 @@ class ModelSettings(Settings):
     sharing: AnySharing = SharedSettings()
     batch_norm: Literal["shared", "per_source"] = "shared"
     """``per_source``: in training the backbone's batch norms normalise each of several sources by statistics of its
-    own, scale and shift are shared; afterwards those of ``data.source.target`` count."""
+    own, scale and shift are shared; afterwards those of ``data.source.target`` count. Frozen stages keep theirs."""
     start_from: ConfigPath | None = None
     """The folder of a run of the same network and split, whose best weights, heads and all, training begins with: that
     of heads on a frozen backbone, to train its last stages next (``backbone.freeze`` less than all of them)."""

@@ -73,13 +73,19 @@ def keep_per_source(backbone: nn.Module, name: str, num_sources: int) -> BatchSo
         num_sources: S; the first is the target.
 
     Raises:
-        UserError: it has no batch norm.
+        UserError: it has no batch norm in a stage that is trained.
     """
     norms: list[Any] = [
         module for module in backbone.modules() if isinstance(module, _BatchNorm) and module.track_running_stats
     ]
-    if not norms:
-        raise UserError(f"model.batch_norm: per_source would be ignored: {name} has no batch norm; leave it out")
+    backbone.train()  # but for its frozen stages
+    if not any(norm.training for norm in norms):
+        why = (
+            "every batch norm of {name} is in a frozen stage (model.backbone.freeze)"
+            if norms
+            else "{name} has no batch norm"
+        )
+        raise UserError(f"model.batch_norm: per_source would be ignored: {why.format(name=name)}; leave it out")
     told = BatchSources()
     for norm in norms:
         norm.__class__ = _with_statistics(norm.__class__)

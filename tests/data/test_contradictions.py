@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from multitask.data.contradictions import ContradictionsName, settle_contradictions
 from multitask.errors import UserError
-from multitask.labels import MISSING
+from multitask.labels import MISSING, LabelSpace
 from tests.data.test_per_group import CONSTANT, PAIRS, make
 
 GROUPS = ["a", "a", "a", "b", "b", "c", "c", "a"]
@@ -63,6 +64,17 @@ def test_kept_groups_stay_as_they_are_and_are_told() -> None:
     labels, rows, notes = settled("keep")
     assert (labels, rows) == (LABELS, list(range(8)))
     assert "a, b (they are kept as they are)" in notes[0]
+
+
+def test_a_majority_may_not_make_a_class_that_cannot_occur() -> None:
+    samples = make(LABELS, GROUPS, {"gender": True})
+    space = LabelSpace(samples.space.tasks, impossible=[{"mask": "a", "gender": "b"}])
+    labels = np.array([[1, 1], [1, 1], [0, 0]])
+    samples = replace(samples.take(np.array([0, 1, 2])), space=space, labels=labels)
+    line = r"^data\.contradictions: the majority of a group .*2\.jpg: is labelled 'a/b', which labels\.impossible says"
+    with pytest.raises(UserError, match=line):
+        settle_contradictions(samples, "majority")
+    assert settle_contradictions(samples, "keep")[0].labels.tolist() == labels.tolist()
 
 
 def test_that_nothing_is_left_is_refused() -> None:

@@ -67,3 +67,17 @@ def test_a_score_that_nobody_who_validates_has_a_label_for_is_refused(tiny: Make
     for metric in ("joint.macro_f1", "tasks.age.accuracy"):
         with pytest.raises(UserError, match=rf"^training\.monitor: {metric} is unknown: .*name tasks\.mask\."):
             dataset.check_scored(metric, "training.monitor")
+
+
+def test_a_lower_bound_over_one_group_is_refused(tiny: MakeConfig) -> None:
+    dataset = read(tiny())
+    dataset.check_bound("joint.macro_f1", "val")
+    others = dataset.split.val[
+        dataset.samples.groups[dataset.split.val] != dataset.samples.groups[dataset.split.val[0]]
+    ]
+    dataset.samples.labels[others, 2] = MISSING
+    dataset.check_bound("tasks.mask.macro_f1", "val")
+    dataset.check_bound("joint.macro_f1", "pick")  # nobody picks
+    for metric in ("joint.macro_f1", "tasks.age.loss"):
+        with pytest.raises(UserError, match=rf"^training\.keep: lower_bound needs {metric} of two groups"):
+            dataset.check_bound(metric, "val")

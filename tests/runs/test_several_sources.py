@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.progress import Progress
+from multitask.runs.build import build_network
 from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
 from multitask.runs.page import write_page
@@ -183,3 +185,14 @@ class TestStatisticsPerSource:
         with pytest.raises(UserError) as caught:
             several({**self.PER_SOURCE, **changes})
         assert str(caught.value).startswith(line)
+
+    def test_a_network_whose_batch_norms_are_all_frozen_is_refused(self, several: MakeConfig) -> None:
+        for freeze, refused in ((3, False), (5, True)):
+            config = several({**self.PER_SOURCE, "model.backbone.freeze": freeze, "model.backbone.weights": "hub"})
+            with ExitStack() as stack:
+                if refused:
+                    line = (
+                        r"^model\.batch_norm: per_source would be ignored: every batch norm of \S+ is in a frozen stage"
+                    )
+                    stack.enter_context(pytest.raises(UserError, match=line))
+                build_network(config, torch.device("cpu"), pretrained=False)

@@ -58,7 +58,7 @@ class Linked:
         groups: their names.
         splits: for each, where it is.
         pairs: the images that they have in common, the surest first.
-        leak: whether they are in several of train, val and test.
+        leak: whether they are in several parts of the split.
         differ: tasks whose labels differ although the image is the same.
     """
 
@@ -75,8 +75,8 @@ class Inspection:
 
     Attributes:
         samples: N of them.
-        parts: the samples of each split: ``train``, ``val``, ``test`` where there is one and, where some are in none,
-            ``neither``.
+        parts: the samples of each part of the split: ``train``, ``val``, ``test`` and ``pick`` where there are such
+            and, where some are in none, ``neither``.
         counts: per task and, as ``joint``, per class.
         untrained: classes that can occur but that no group trains.
         empty: which of these are in no split, and what would declare them impossible.

@@ -14,7 +14,7 @@ from multitask.reporting.run.empty_cells import never_in_words
 from multitask.reporting.text import fit_text, image_notes, plural
 
 NAMED = 8  # names in a sentence
-_DOES = {"train": "train", "val": "validate", "test": "test", "neither": "do neither"}
+_DOES = {"train": "train", "val": "validate", "test": "test", "pick": "pick the epoch", "neither": "do neither"}
 
 
 def sentences(found: Inspection) -> list[str]:

@@ -111,6 +111,12 @@ def test_sentences_say_what_whoever_trains_must_know(found, clean):
     assert sentences(clean)[1:3] == ["All of them can be read.", "No image was found under two groups."]
 
 
+def test_groups_that_pick_the_epoch_are_counted(clean):
+    picking = inspect(clean.samples, Split(np.arange(6), np.arange(8, 12), pick=np.arange(6, 8)), 0)
+    assert sentences(picking)[0] == "12 images of 6 groups: 6 of 3 train, 4 of 2 validate, 2 of 1 pick the epoch."
+    assert "pick" in Text(render_inspection(picking, "set", CREATED)).words("classes")
+
+
 def test_tasks_per_group_are_named_and_who_declared_them(clean):
     tasks = [replace(SPACE.tasks[0], per_group=True), SPACE.tasks[1]]
     declared = replace(clean, samples=replace(clean.samples, space=LabelSpace(tasks)), per_group=("shape", "age"))

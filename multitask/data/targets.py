@@ -93,25 +93,27 @@ def agreeing_classes(target: int, space: LabelSpace) -> NDArray[np.bool_]:
 
 
 def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weights: Mapping[str, float]) -> None:
-    """Refuses training samples without weight, or without any label of a head.
+    """Refuses training samples without weight, or without any label of a head or of the joint term.
 
     Args:
         train: the samples that train.
         targets: theirs.
         learned: the heads' label space.
-        weights: what each loss counts, by name; a head of weight 0 needs no label.
+        weights: what each loss counts, by name; one of weight 0 needs no label.
 
     Raises:
-        UserError: no sample has a weight, or none has a label for a head.
+        UserError: no sample has a weight, or none has a label for a loss, or only those that count nothing in it.
     """
     if not train.weights.any():
         raise UserError(f"data.source.weight: is 0 for all {len(train)} images that train")
-    for place, (task, column) in enumerate(zip(learned.tasks, targets.labels.T, strict=False)):
-        if not weights[task.name]:
+    for place, (name, column) in enumerate(zip((*learned.task_names, JOINT), targets.labels.T, strict=False)):
+        if not weights[name]:
             continue
+        joint = place == learned.num_tasks
+        key, what = (JOINT, "all labels") if joint else (f"heads.{name}", "a label for it")
+        if (column == MISSING).all():
+            raise UserError(f"{key}: none of the {len(train)} images that train has {what}")
         if targets.weights is not None and not targets.weights[column != MISSING, place].any():
             raise UserError(
-                f"heads.{task.name}: counts no image: data.source.sources.*.weights.{task.name} is 0 for all that train"
+                f"{key}: counts no image: data.source.sources.*.weights.{name} is 0 for all that train and have {what}"
             )
-        if (column == MISSING).all():
-            raise UserError(f"heads.{task.name}: none of the {len(train)} images that train has a label for it")

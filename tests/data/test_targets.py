@@ -86,7 +86,26 @@ class TestWeightsOfSources:
 
     def test_must_leave_a_head_something_to_learn(self, mixed: Samples) -> None:
         targets = Targets.of(mixed, SPACE, False, {"ones": {"size": 0}, "twos": {"size": 0}})
-        line = r"^heads\.size: counts no image: data\.source\.sources\.\*\.weights\.size is 0 for all that train$"
+        line = r"^heads\.size: counts no image: data\.source\.sources\.\*\.weights\.size is 0 for all .* have a label"
         with pytest.raises(UserError, match=line):
             check_learnable(mixed, targets, SPACE, {"colour": 1, "size": 1})
         check_learnable(mixed, targets, SPACE, {"colour": 1, "size": 0})
+
+    def test_must_leave_the_joint_term_something_to_learn(self, mixed: Samples) -> None:
+        weights = {"colour": 1, "size": 1, "joint": 1}
+        targets = Targets.of(mixed, SPACE, True, {"ones": {"joint": 0}, "twos": {"joint": 0}})
+        with pytest.raises(
+            UserError, match=r"^joint: counts no image: .*\.weights\.joint is 0 for all .* have all labels"
+        ):
+            check_learnable(mixed, targets, SPACE, weights)
+        check_learnable(mixed, targets, SPACE, {**weights, "joint": 0})
+        check_learnable(mixed, Targets.of(mixed, SPACE, True, {"ones": {"joint": 0}}), SPACE, weights)
+
+    @pytest.mark.parametrize(("column", "key"), [(1, "heads.size: none of the 3 images"), (0, "heads.colour: none of")])
+    def test_are_not_what_is_named_where_there_is_no_label(self, mixed: Samples, column: int, key: str) -> None:
+        labels = mixed.labels.copy()
+        labels[:, column] = MISSING
+        unlabelled = replace(mixed, labels=labels)
+        targets = Targets.of(unlabelled, SPACE, False, {"ones": {"size": 0.5}})
+        with pytest.raises(UserError, match=rf"^{key}"):
+            check_learnable(unlabelled, targets, SPACE, {"colour": 1, "size": 1})

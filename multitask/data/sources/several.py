@@ -85,24 +85,33 @@ class SeveralSettings(SourceSettings):
 
     def check(self, space: LabelSpace) -> None:
         """Each source's tasks are the label space's, and every task is labelled by one of them."""
+        unlabelled = {
+            name: set(space.task_names) - set(part.tasks or space.task_names) for name, part in self.sources.items()
+        }
         for name, part in self.sources.items():
             for task in part.tasks or ():
                 if task not in space.task_names:
                     near = nearest(task, space.task_names)
                     raise UserError(f"sources.{name}.tasks: labels.tasks has no task {task!r}{near}")
-            unlabelled = [task for task in space.task_names if part.tasks is not None and task not in part.tasks]
-            for head in part.weights:
-                if head in unlabelled or (head == JOINT and unlabelled):
-                    what = "all labels" if head == JOINT else "it"
+            for head, weight in part.weights.items():
+                labelling = [
+                    source for source, tasks in unlabelled.items() if not (tasks if head == JOINT else {head} & tasks)
+                ]
+                what, has = ("all labels", "has all labels") if head == JOINT else ("it", "labels it")
+                key = f"sources.{name}.weights.{head}"
+                if name not in labelling:
+                    raise UserError(f"{key}: would be ignored: the source does not label {what}")
+                if labelling == [name] and weight not in (0, 1):  # a loss is a mean by these weights
                     raise UserError(
-                        f"sources.{name}.weights.{head}: would be ignored: the source does not label {what}"
+                        f"{key}: would be ignored: no other source {has}, and only their ratios matter; for a "
+                        f"loss of another weight set {head if head == JOINT else f'heads.{head}'}.weight"
                     )
             try:
                 part.source.check(_labelled(space, part))
             except UserError as error:
                 raise UserError(f"sources.{name}.source.{error}") from None
         for task in space.task_names:
-            if all(part.tasks is not None and task not in part.tasks for part in self.sources.values()):
+            if all(task in tasks for tasks in unlabelled.values()):
                 raise UserError(f"sources: none of them labels {task!r}")
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:

@@ -190,11 +190,28 @@ def test_a_source_that_labels_nothing_that_is_asked_is_refused(roots: Path) -> N
 @pytest.mark.parametrize(("head", "what"), [("garment", "it"), ("joint", "all labels")])
 def test_a_weight_in_a_loss_that_the_source_cannot_have_is_refused(roots: Path, head: str, what: str) -> None:
     data = settings(roots)
-    data["sources"]["prices"]["weights"] = {"colour": 0.5, head: 0.5}
+    data["sources"]["prices"]["weights"] = {head: 0.5}
     with pytest.raises(UserError) as caught:
         SeveralSettings.model_validate(data).check(SPACE)
     line = f"sources.prices.weights.{head}: would be ignored: the source does not label {what}"
     assert str(caught.value) == line
+
+
+def test_a_weight_that_no_other_source_is_weighed_against_is_refused(roots: Path) -> None:
+    data = settings(roots)
+    for weight in (0, 1):  # as if its labels were not there, or as they are
+        data["sources"]["prices"]["weights"] = {"price": weight}
+        SeveralSettings.model_validate(data).check(SPACE)
+    data["sources"]["prices"]["weights"] = {"price": 0.5}
+    line = r"^sources\.prices\.weights\.price: would be ignored: no other source labels it, .* set heads\.price\.weight"
+    with pytest.raises(UserError, match=line):
+        SeveralSettings.model_validate(data).check(SPACE)
+    data["sources"]["shapes"]["tasks"] = list(SPACE.task_names)
+    data["sources"]["shapes"]["weights"] = {"joint": 0.5}
+    with pytest.raises(
+        UserError, match=r"^sources\.shapes\.weights\.joint: .* no other source has all labels, .* set joint"
+    ):
+        SeveralSettings.model_validate(data).check(SPACE)
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
     "--coverage", type=float, help="Write sets of labels that hold the right one with this probability, as 0.9."
 )
 @click.option(
+    "--sets",
+    type=click.Choice(["lac", "aps", "aps-randomised"]),
+    default="lac",
+    show_default=True,
+    help="Of --coverage: the smallest sets, or adaptive ones, larger where RUN is unsure.",
+)
+@click.option(
     "--max-risk", type=float, help="Write whether to ask a human, so that of the others at most this share is wrong."
 )
 @click.option(
@@ -87,6 +94,7 @@ def command(
     probabilities: bool,
     on_error: str,
     coverage: float | None,
+    sets: str,
     max_risk: float | None,
     prior_shift: bool,
     views: str,
@@ -157,6 +165,7 @@ def command(
             batch_size=batch_size,
             coverage=coverage,
             max_risk=max_risk,
+            sets=sets,
             labelled=labelled,
         )
     finally:

@@ -9,14 +9,16 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from multitask.errors import UserError
 from multitask.evaluation.conformal import Thresholds, label_thresholds, least_groups
+from multitask.evaluation.conformity import LAC, Conformity, mass_below_label
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.selective import answer_threshold
 from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.settings import Settings
+from multitask.utils.seeds import derive
 
 MOST_IMAGES = 20_000
 """Of more images whole groups are left out at random: the promise is the same, of fewer groups."""
@@ -94,6 +96,8 @@ class Calibration(Settings):
         probs: likewise, its calibrated probability, 0 where unknown; rounded down, so that a set can only gain.
         confidences: (N,) the calibrated probability of the decided class.
         right: (N,) whether that is the right one; 0 where the class is unknown.
+        below: as ``probs``, the sum of the probabilities that are less than the right label's, likewise rounded down;
+            None in files from before it was kept, which promise no adaptive sets.
     """
 
     groups: Places
@@ -101,6 +105,7 @@ class Calibration(Settings):
     probs: dict[str, Numbers]
     confidences: Numbers
     right: Places
+    below: Annotated[dict[str, Numbers] | None, Field(exclude_if=lambda below: below is None)] = None
 
     @classmethod
     def of(
@@ -119,15 +124,17 @@ class Calibration(Settings):
         class_probs, labels, predicted = class_probs[rows], labels[rows], predicted[rows]
         found = labellings(class_probs, labels, space)
         at = np.arange(len(rows))
+
+        def known(part: Labelling, values: FloatArray) -> tuple[float, ...]:
+            return _rounded_down(np.where(part.labels == MISSING, 0.0, values))
+
         return cls(
             groups=tuple(np.unique(groups[rows], return_inverse=True)[1].tolist()),
             labels={name: tuple(part.labels.tolist()) for name, part in found.items()},
-            probs={
-                name: _rounded_down(np.where(part.labels == MISSING, 0.0, part.probs[at, part.labels]))
-                for name, part in found.items()
-            },
+            probs={name: known(part, part.probs[at, part.labels]) for name, part in found.items()},
             confidences=_rounded_down(class_probs[at, predicted]),
             right=tuple((found[JOINT].labels == predicted).astype(int).tolist()),
+            below={name: known(part, mass_below_label(part.probs, part.labels)) for name, part in found.items()},
         )
 
     @cached_property
@@ -139,18 +146,29 @@ class Calibration(Settings):
         """In how many groups the right label of a task, or of ``joint``, is known."""
         return len(np.unique(self.group_numbers[np.array(self.labels[name], dtype=np.int64) != MISSING]))
 
-    def thresholds(self, name: str, possible: NDArray[np.bool_], coverage: float) -> Thresholds | None:
+    def thresholds(
+        self, name: str, possible: NDArray[np.bool_], coverage: float, conformity: Conformity = LAC
+    ) -> Thresholds | None:
         """Those of a task's labels, or of the classes for ``joint``; None where too few groups calibrate.
 
         Args:
             name: the task's, or ``joint``.
             possible: (C_t,) bool, its labels that can occur.
             coverage: as of ``label_thresholds``.
+            conformity: of labels, which ``serves``; what a randomised one draws is the same each time.
         """
         labels = np.array(self.labels[name], dtype=np.int64)
         known = labels != MISSING
-        probs = np.array(self.probs[name], dtype=np.float64)
-        return label_thresholds(probs[known], labels[known], self.group_numbers[known], possible, coverage)
+        scores = np.array(self.probs[name], dtype=np.float64)
+        if conformity.adaptive:
+            assert self.below is not None
+            draws = np.random.default_rng(derive(0, "calibration")).random(len(scores))
+            scores = conformity.of(scores, np.array(self.below[name], dtype=np.float64), draws)
+        return label_thresholds(scores[known], labels[known], self.group_numbers[known], possible, coverage)
+
+    def serves(self, conformity: Conformity) -> bool:
+        """Whether enough was kept for this score."""
+        return self.below is not None or not conformity.adaptive
 
     def answer_threshold(self, max_risk: float) -> float | None:
         """The confidence from which the decided class is answered, as of ``answer_threshold``."""
@@ -170,6 +188,8 @@ class Calibration(Settings):
         """
         columns: dict[str, tuple[float, ...]] = {"confidences": self.confidences, "right": self.right}
         parts: dict[str, Mapping[str, tuple[float, ...]]] = {"labels": self.labels, "probs": self.probs}
+        if self.below is not None:
+            parts["below"] = self.below
         for key, part in parts.items():
             if missing := sizes.keys() - part.keys():
                 raise UserError(f"{key}: must be of {', '.join(sorted(missing))} too, found {[*part]}")

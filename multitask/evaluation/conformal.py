@@ -2,7 +2,8 @@
 
 The images of a group are dependent, so that coverage is promised for an image of a new group: a group is drawn, then an
 image of it. Let K groups calibrate, n_k be the number of images of group k, and p_ki the probability that the network
-gives to the right label of image i of group k. A label is in a set if its probability is at least
+gives to the right label of image i of group k, or another score of its conformity (``evaluation.conformity``). A label
+is in a set if its probability is at least
 
     t = max {u : sum_k 1 / n_k sum_i [p_ki >= u] >= c (K + 1)},
 
@@ -12,7 +13,8 @@ K + 1 in place of K, as if the new group were wrong throughout (hierarchical con
 Willett 2023, https://arxiv.org/abs/2306.06342). Where groups are exchangeable, and images within a group, the right
 label is in the set with a probability of at least c, and at most c + 2 / (K + 1) where no two p_ki are equal. With one
 image in each group it is the usual split conformal quantile, of rank ceil(c (n + 1)), of the score 1 - p, which is
-named LAC or THR (Sadinle, Lei and Wasserman 2019, https://arxiv.org/abs/1609.00451).
+named LAC or THR (Sadinle, Lei and Wasserman 2019, https://arxiv.org/abs/1609.00451). All that is said of probabilities
+here holds for other scores.
 """
 
 from __future__ import annotations

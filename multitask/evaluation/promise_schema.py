@@ -1,13 +1,14 @@
 """The scores of promises in a report: coverage and size of prediction sets, and the error among the answered.
 
-Every group counts once, whatever its number of images. Every interval is of 95%, over resampled groups.
+Every group counts once, whatever its number of images. Every interval is of 95%, over resampled groups but
+for the area under a curve.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from multitask.utils.records import Count, Interval, Number, Score
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Interval, Number, Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,13 @@ class RiskCurveScores:
     Attributes:
         aurc: the area under the curve: the mean error over all shares; the less the better.
         points: at rising shares, the last one all.
+        aurc_ci: the interval of ``aurc``, by its standard error over groups; left out of reports from before it was
+            measured, and of one group.
     """
 
     aurc: Score
     points: tuple[RiskPoint, ...]
+    aurc_ci: Interval | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from multitask.evaluation.calibration import Calibration, Labelling, labellings
 from multitask.evaluation.conformal import label_thresholds, prediction_sets
+from multitask.evaluation.conformity import LAC, Conformity
 from multitask.evaluation.decode_comparison import Decided
 from multitask.evaluation.intervals import interval, resample_group_means
 from multitask.evaluation.metrics import FloatArray, IntArray
@@ -36,12 +38,9 @@ class _Images:
     folds: IntArray | None
 
     @property
-    def right_probs(self) -> FloatArray:
-        return self._of(self.labelling.labels)
-
-    @property
     def confidences(self) -> FloatArray:
-        return self._of(self.decided)
+        found: FloatArray = self.labelling.probs[np.arange(len(self.decided)), self.decided]
+        return found
 
     @property
     def right(self) -> NDArray[np.bool_]:
@@ -53,12 +52,10 @@ class _Images:
         for fold in np.unique(self.folds):
             yield self.folds != fold, self.folds == fold
 
-    def _of(self, labels: IntArray) -> FloatArray:
-        found: FloatArray = self.labelling.probs[np.arange(len(labels)), labels]
-        return found
 
-
-def set_scores(predictions: Predictions, decided: Decided, seed: int) -> dict[str, tuple[SetScores, ...]]:
+def set_scores(
+    predictions: Predictions, decided: Decided, seed: int, conformity: Conformity = LAC
+) -> dict[str, tuple[SetScores, ...]]:
     """The sets of each task, and of ``joint``, at some coverages.
 
     Where rules were fitted on these very groups, each group's thresholds are of the other folds'; else they are those
@@ -68,11 +65,16 @@ def set_scores(predictions: Predictions, decided: Decided, seed: int) -> dict[st
         predictions: N answers.
         decided: of them.
         seed: of the intervals.
+        conformity: of labels, and not a randomised one.
     """
-    return {
-        images.name: _scored(images, [_sets_at(images, decided.kept.calibration, each) for each in COVERAGES], seed)
-        for images in _images(predictions, decided)
-    }
+    calibration, found = decided.kept.calibration, {}
+    if calibration is not None and not calibration.serves(conformity):
+        calibration = None
+    for images in _images(predictions, decided):
+        scores = conformity.of_images(images.labelling.probs)
+        sets = [_sets_at(images, scores, calibration, each, conformity) for each in COVERAGES]
+        found[images.name] = _scored(images, sets, seed)
+    return found
 
 
 def selective_scores(predictions: Predictions, decided: Decided, seed: int) -> SelectiveScores | None:
@@ -88,6 +90,7 @@ def selective_scores(predictions: Predictions, decided: Decided, seed: int) -> S
         points = zip(SHARES.tolist(), curve.at(SHARES).tolist(), strict=True)
         curves[images.name] = RiskCurveScores(
             aurc=min(curve.area, 1.0),
+            aurc_ci=None if math.isnan(curve.area_error) else curve.area_interval(),
             points=tuple(RiskPoint(answered=share, error=min(error, 1.0)) for share, error in points),
         )
     of_classes = [images for images in found if images.name == JOINT]
@@ -120,24 +123,26 @@ class _Sets:
     num_own: int = 0
 
 
-def _sets_at(images: _Images, calibration: Calibration | None, coverage: float) -> _Sets:
-    """Each group's sets, by thresholds of others."""
+def _sets_at(
+    images: _Images, scores: FloatArray, calibration: Calibration | None, coverage: float, conformity: Conformity
+) -> _Sets:
+    """Each group's sets, by thresholds of others; ``scores`` is (M, C_t), the conformity of each label."""
     part = images.labelling
     if calibration is None:
         return _Sets(coverage)
-    kept = calibration.thresholds(images.name, part.possible, coverage)
+    kept = calibration.thresholds(images.name, part.possible, coverage, conformity)
     if kept is None:
         return _Sets(coverage)
     num_own = int(kept.own.sum())
     if images.folds is None:
-        return _Sets(coverage, prediction_sets(part.probs, kept), num_own)
-    sets = np.empty(part.probs.shape, dtype=bool)
+        return _Sets(coverage, prediction_sets(scores, kept), num_own)
+    sets = np.empty(scores.shape, dtype=bool)
+    right = scores[np.arange(len(scores)), part.labels]
     for others, inside in images.splits():
-        probs, labels, groups = images.right_probs[others], part.labels[others], images.groups[others]
-        found = label_thresholds(probs, labels, groups, part.possible, coverage)
+        found = label_thresholds(right[others], part.labels[others], images.groups[others], part.possible, coverage)
         if found is None:
             return _Sets(coverage, num_own=num_own)
-        sets[inside] = prediction_sets(part.probs[inside], found)
+        sets[inside] = prediction_sets(scores[inside], found)
     return _Sets(coverage, sets, num_own)
 
 

@@ -325,6 +325,7 @@ class RunReport(Summary, _Heading):
         grouped: left out where no task is per group, or no group of the split has two images.
         sets: per task, and for ``joint``, prediction sets at some coverages; left out of reports from before they were
             measured, and where nothing is decoded.
+        adaptive_sets: likewise, the sets ``aps`` of ``evaluation.conformity``, where ``sets`` are ``lac``.
         selective: the error among those that are answered, where the rest is asked of a human; likewise.
         folds: a row for each; left out of the report of a run that is not in folds.
         ensemble: of an ensemble of runs, on the groups that all of its members answered unseen; left out of others.
@@ -342,6 +343,7 @@ class RunReport(Summary, _Heading):
     joint_term: JointTermScores | None = None
     grouped: GroupedScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
     sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    adaptive_sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     selective: SelectiveScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
     folds: tuple[FoldScores, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     ensemble: EnsembleScores | None = field(default=None, metadata=ONLY_IF_KNOWN)

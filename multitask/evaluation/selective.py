@@ -122,11 +122,13 @@ class RiskCurve:
         error: (M,) of these.
         area: under the curve, AURC: the mean error over all shares (Geifman, Uziel and El-Yaniv 2019,
             https://arxiv.org/abs/1805.08206).
+        area_error: its standard error over groups, as of ``_area_error``; NaN where there is one group.
     """
 
     answered: FloatArray
     error: FloatArray
     area: float
+    area_error: float
 
     @classmethod
     def of(cls, confidences: FloatArray, right: NDArray[np.bool_], groups: IntArray) -> RiskCurve:
@@ -138,14 +140,50 @@ class RiskCurve:
         """
         _, of_group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         order = np.argsort(-confidences, kind="stable")
-        weights = 1 / sizes[of_group[order]]
+        ordered, wrong = of_group[order], ~right[order]
+        weights = 1 / sizes[ordered]
         answered = np.cumsum(weights)
-        error = np.cumsum(weights * ~right[order]) / answered
+        error = np.cumsum(weights * wrong) / answered
         area = float((error * weights).sum() / answered[-1])
-        return cls(answered / answered[-1], error, area)
+        spread = _area_error(weights, answered, error, wrong, ordered) if len(sizes) > 1 else math.nan
+        return cls(answered / answered[-1], error, area, spread)
+
+    def area_interval(self) -> tuple[float, float]:
+        """95% of ``area``: 1.96 standard errors to each side, within 0 and 1; both NaN where there is one group."""
+        low, high = np.clip([self.area - 1.96 * self.area_error, self.area + 1.96 * self.area_error], 0.0, 1.0)
+        return float(low), float(high)
 
     def at(self, shares: FloatArray) -> FloatArray:
         """The error where at least those shares are answered."""
         places = np.searchsorted(self.answered, shares - 1e-9)
         found: FloatArray = self.error[np.minimum(places, len(self.error) - 1)]
         return found
+
+
+def _area_error(
+    weights: FloatArray, answered: FloatArray, error: FloatArray, wrong: NDArray[np.bool_], groups: IntArray
+) -> float:
+    """The standard error of the area under a curve over groups (infinitesimal jackknife; Efron 1982, chapter 6).
+
+    It is the root of sum_g u_g ** 2, with u_g what the area gains where group g counts a little more; resamples of the
+    groups would each go over all images. With w the weights of the images in the order of the curve, e whether they are
+    wrong, W the sum of w up to each, E the error up to it, and A the area,
+
+        u_g = sum_{k in g} w_k (E_k - A + sum_{i >= k} w_i (e_k - E_i) / W_i) / W_M.
+
+    Args:
+        weights: (M,) w.
+        answered: (M,) W.
+        error: (M,) E.
+        wrong: (M,) e.
+        groups: (M,) numbers from 0.
+
+    >>> weights, groups = np.ones(2), np.array([0, 1])
+    >>> round(_area_error(weights, np.array([1.0, 2.0]), np.array([0.0, 0.5]), np.array([False, True]), groups), 3)
+    0.354
+    """
+    area = (error * weights).sum() / answered[-1]
+    after = np.cumsum((weights / answered)[::-1])[::-1]
+    error_after = np.cumsum((weights * error / answered)[::-1])[::-1]
+    gains = np.bincount(groups, weights * (error - area + wrong * after - error_after) / answered[-1])
+    return float(np.sqrt((gains**2).sum()))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multitask.errors import UserError
+from multitask.evaluation.conformity import LAC
 from multitask.inference.inputs import NamedInputs
 from multitask.inference.outputs import RowLayout, Rows, open_writer, writer_of
 from multitask.inference.predictor import Predictor
@@ -67,6 +68,7 @@ def predict_files(
     batch_size: int | None = None,
     coverage: float | None = None,
     max_risk: float | None = None,
+    sets: str = LAC.name,
     labelled: OutOfFold | None = None,
 ) -> JobCounts:
     """Answers images and writes a row for each, in their order; a batch at a time, so that there may be millions.
@@ -81,6 +83,7 @@ def predict_files(
         batch_size: how many are computed at a time; None: as many as in training.
         coverage: of the sets to give beside, as of ``Predictor.promises``; None: no sets.
         max_risk: above which ``ask`` says so, likewise; None: it says nothing.
+        sets: how they are made, likewise.
         labelled: what the run said of groups that it did not train on, so that images are answered under the prior that
             is estimated on them; None: under the old one.
 
@@ -99,7 +102,7 @@ def predict_files(
             "--prior-shift: prediction sets and risks are calibrated under the prior of the groups that validated; "
             "leave out the one or the others"
         )
-    promises = predictor.promises(coverage, max_risk, for_groups=inputs.has_groups)
+    promises = predictor.promises(coverage, max_risk, sets, for_groups=inputs.has_groups)
     for note in [*inputs.notes, *([promises.note] if promises.note else [])]:
         progress.note(note)
     done = progress.answering(inputs.count)
@@ -115,7 +118,7 @@ def predict_files(
 
             answered = answer_shifted(predictor, labelled, read, inputs.has_groups, progress, 0)
         elif inputs.has_groups:
-            answered = predictor.answer_groups(read, coverage, max_risk)
+            answered = predictor.answer_groups(read, coverage, max_risk, sets)
         else:
             answered = (predictor.answer(batch, promises) for batch in read)
         for batch in answered:

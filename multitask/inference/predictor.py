@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import overload
 
 from PIL import Image
 
 from multitask.errors import UserError
+from multitask.evaluation.conformity import LAC
 from multitask.evaluation.views import Views
 from multitask.inference.engines import Engine, EngineSettings, engine_settings
 from multitask.inference.engines.auto import open_fastest
@@ -56,6 +58,7 @@ class Predictor:
         self.engine = engine
         self.spec: InferenceSpec = engine.spec
         self._preprocessing = self.spec.preprocessing()
+        self._calls = count()  # a randomised set of one image is drawn anew each time that it is asked for
 
     @classmethod
     def load(
@@ -114,6 +117,7 @@ class Predictor:
         boxes: BoxLike | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
+        sets: str = LAC.name,
     ) -> Prediction: ...
     @overload
     def predict(
@@ -125,6 +129,7 @@ class Predictor:
         groups: Iterable[object] | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
+        sets: str = LAC.name,
     ) -> PredictionBatch: ...
     def predict(
         self,
@@ -135,6 +140,7 @@ class Predictor:
         groups: Iterable[object] | None = None,
         coverage: float | None = None,
         max_risk: float | None = None,
+        sets: str = LAC.name,
     ) -> Prediction | PredictionBatch:
         """The predictions of images, by the run's decode rule, with calibrated probabilities.
 
@@ -149,6 +155,7 @@ class Predictor:
                 or NaN in it: that image is on its own. None: all are.
             coverage: of the sets to give beside, as of ``promises``; None: no sets.
             max_risk: above which ``ask`` says so, likewise; None: it says nothing.
+            sets: how they are made, likewise.
 
         Returns:
             ``Prediction`` of one image, else ``PredictionBatch``.
@@ -158,7 +165,7 @@ class Predictor:
                 no task of the run is per group; the run needs boxes and there is not one for each image, or the other
                 way round; or as of ``promises``.
         """
-        promises = self.promises(coverage, max_risk)
+        promises = self.promises(coverage, max_risk, sets)
         self._check_boxes(boxes)
         if is_one(images):
             if groups is not None:
@@ -172,7 +179,7 @@ class Predictor:
             batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
         else:
             read = map(_readable, self.batches(grouped_inputs(inputs, groups), batch_size))
-            batches = [answered.predictions for answered in self.answer_groups(read, coverage, max_risk)]
+            batches = [answered.predictions for answered in self.answer_groups(read, coverage, max_risk, sets)]
         return PredictionBatch.concatenate(batches, self.space)
 
     def _check_boxes(self, boxes: object) -> None:
@@ -184,7 +191,11 @@ class Predictor:
             raise UserError("boxes: would be ignored: the run's crop takes none")
 
     def answer_groups(
-        self, batches: Iterable[InputBatch], coverage: float | None = None, max_risk: float | None = None
+        self,
+        batches: Iterable[InputBatch],
+        coverage: float | None = None,
+        max_risk: float | None = None,
+        sets: str = LAC.name,
     ) -> Iterator[AnsweredBatch]:
         """The predictions of all images of a job as members of their groups, as of ``grouped.answer_groups``.
 
@@ -192,14 +203,20 @@ class Predictor:
             batches: of all images; taken to the end before the first is answered.
             coverage: as of ``promises``.
             max_risk: likewise.
+            sets: likewise.
         """
-        promises = self.promises(coverage, max_risk)
-        of_groups = self.promises(coverage, max_risk, for_groups=True)
+        promises = self.promises(coverage, max_risk, sets)
+        of_groups = self.promises(coverage, max_risk, sets, for_groups=True)
         computed = ((batch, self.engine.outputs(batch.pixels) if len(batch.pixels) else None) for batch in batches)
         return answer_groups(self.spec, computed, promises, of_groups)
 
     def promises(
-        self, coverage: float | None = None, max_risk: float | None = None, *, for_groups: bool = False
+        self,
+        coverage: float | None = None,
+        max_risk: float | None = None,
+        sets: str = LAC.name,
+        *,
+        for_groups: bool = False,
     ) -> Promises:
         """Prediction sets of a coverage and abstaining at a risk, for images of new groups.
 
@@ -209,6 +226,7 @@ class Predictor:
         Args:
             coverage: as of ``Promises.of``.
             max_risk: likewise.
+            sets: likewise.
             for_groups: whether for images that are answered as members of their groups.
 
         Raises:
@@ -220,7 +238,7 @@ class Predictor:
                 "coverage and the risk"
             )
         spec = self.spec.for_groups() if for_groups else self.spec
-        return Promises.of(self.space, spec.calibration, coverage, max_risk)
+        return Promises.of(self.space, spec.calibration, coverage, max_risk, sets, next(self._calls))
 
     def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Generator[InputBatch, None, None]:
         """Images read ahead, as of ``read_batches``."""

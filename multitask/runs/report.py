@@ -14,6 +14,7 @@ from multitask.data.per_group import per_group_tasks
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
+from multitask.evaluation.conformity import APS
 from multitask.evaluation.decode import Priors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.prior import frequencies
@@ -180,6 +181,7 @@ def write_scores(
         joint_term=joint_term(predictions, seed),
         grouped=None if answers.grouped is None else grouped_scores(answers.grouped, predictions, seed, centres),
         sets=None if decided is None else set_scores(predictions, decided, seed),
+        adaptive_sets=None if decided is None else set_scores(predictions, decided, seed, APS),
         selective=None if decided is None else selective_scores(predictions, decided, seed),
         folds=facts.folds,
         soup=folder.read_soup(),

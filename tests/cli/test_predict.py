@@ -238,6 +238,7 @@ def test_sets_and_whom_to_ask_are_written(call: Call, trained: Path, here: Path,
     [
         (["--coverage", "0.99"], "coverage 0.99: needs 99 groups that validate and whose mask is known, and the run"),
         (["--coverage", "90"], "coverage: must be above 0 and below 1, found 90"),
+        (["--sets", "aps"], "sets aps: would be ignored without a coverage; name one, as 0.9"),
         (["--max-risk", "0"], "max risk: must be above 0 and below 1, found 0"),
         (["--coverage", "0.9", "--data", "set"], "--coverage: would be ignored: it is for PATHs"),
     ],

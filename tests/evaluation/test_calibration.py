@@ -13,6 +13,7 @@ from multitask.errors import UserError
 from multitask.evaluation import calibration as module
 from multitask.evaluation.calibration import Calibration, check_coverage, check_risk, labellings, sizes_of
 from multitask.evaluation.conformal import label_thresholds
+from multitask.evaluation.conformity import APS, LAC
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode_comparison import decide, decide_and_fit
 from multitask.evaluation.metrics import FloatArray, IntArray
@@ -62,6 +63,25 @@ def test_thresholds_are_those_of_the_images_and_are_read_as_they_were_written() 
     assert [again.num_groups(name) for name in ("size", "colour", JOINT)] == [57, 60, 57]
 
 
+def test_adaptive_thresholds_are_those_of_the_images_and_of_older_files_there_are_none() -> None:
+    probs, labels, groups = made()
+    again = validate(Calibration, json.loads(json.dumps(kept().model_dump(mode="json"))))
+    for name, part in labellings(probs, labels, SPACE).items():
+        known = np.flatnonzero(part.labels >= 0)
+        right = APS.of_images(part.probs)[known, part.labels[known]]
+        expected = label_thresholds(right, part.labels[known], groups[known], part.possible, 0.8)
+        thresholds = again.thresholds(name, part.possible, 0.8, APS)
+        assert expected is not None
+        assert thresholds is not None
+        assert (thresholds.values <= expected.values).all()
+        np.testing.assert_allclose(thresholds.values, expected.values, rtol=2e-5)
+    data = kept().model_dump(mode="json")
+    del data["below"]
+    older = validate(Calibration, data)
+    assert older.model_dump(mode="json") == data
+    assert (older.serves(LAC), older.serves(APS), again.serves(APS)) == (True, False, True)
+
+
 def test_a_file_holds_a_line_for_each_column() -> None:
     data = kept().model_dump(mode="json")
     assert re.fullmatch(r"0\.\d{1,9}( 0(\.\d{1,9})?| 1)*", data["confidences"])
@@ -108,6 +128,7 @@ def test_a_run_without_calibration_promises_nothing() -> None:
     ("change", "line"),
     [
         (lambda data: data["probs"].pop("joint"), "calibration.probs: must be of joint too"),
+        (lambda data: data["below"].pop("joint"), "calibration.below: must be of joint too"),
         (lambda data: data["labels"].update(size="0 1"), "calibration.labels.size: must be 140 numbers, found 2"),
         (lambda data: data.update(right=data["right"].replace("1", "2")), "calibration.right: must be within 0 and 1"),
         (lambda data: data["labels"].update(joint=" ".join(["6"] * 140)), "labels.joint: must be within -1 and 5"),

@@ -9,6 +9,7 @@ import pytest
 
 from multitask.evaluation.calibration import labellings
 from multitask.evaluation.conformal import label_thresholds, prediction_sets
+from multitask.evaluation.conformity import APS
 from multitask.evaluation.decode_comparison import Decided, decide, decide_and_fit
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.promise_schema import SelectiveScores, SetScores
@@ -64,6 +65,33 @@ def test_sets_are_measured_on_groups_that_did_not_calibrate_them() -> None:
     assert found[JOINT][2].num_own < 6
 
 
+def test_adaptive_sets_are_measured_likewise_and_of_older_runs_are_not() -> None:
+    predictions = uneven()
+    decided = decided_on(predictions)
+    found, plain = set_scores(predictions, decided, 0, APS), set_scores(predictions, decided, 0)
+    part = labellings(decided.class_probs, predictions.labels, SPACE)[JOINT]
+    scores, groups = APS.of_images(part.probs), predictions.group_indices()
+    sets = np.empty(scores.shape, dtype=bool)
+    assert decided.folds is not None
+    for fold in np.unique(decided.folds):
+        others, inside = decided.folds != fold, decided.folds == fold
+        right = scores[np.arange(len(groups)), part.labels][others]
+        thresholds = label_thresholds(right, part.labels[others], groups[others], part.possible, 0.9)
+        assert thresholds is not None
+        sets[inside] = prediction_sets(scores[inside], thresholds)
+    row = found[JOINT][1]
+    assert row.observed == pytest.approx(group_mean(sets[np.arange(len(groups)), part.labels], groups))
+    assert row.mean_size == pytest.approx(group_mean(sets.sum(axis=1), groups))
+    assert row.mean_size != plain[JOINT][1].mean_size
+    calibration = decided.kept.calibration
+    assert calibration is not None
+    older = decided.kept.model_copy(update={"calibration": calibration.model_copy(update={"below": None})})
+    other = uneven(seed=5)
+    on_others = decide(other, older, 0)
+    assert set_scores(other, on_others, 0, APS)[JOINT] == tuple(SetScores(coverage=each) for each in COVERAGES)
+    assert set_scores(other, on_others, 0)[JOINT][0].observed is not None
+
+
 def test_on_another_split_the_thresholds_are_those_that_the_run_keeps() -> None:
     kept = decided_on(uneven()).kept
     assert kept.calibration is not None
@@ -117,6 +145,8 @@ def test_the_curve_and_the_answers_at_a_risk() -> None:
     curve = RiskCurve.of(confidences, right, groups)
     joint = found.curves[JOINT]
     assert joint.aurc == pytest.approx(curve.area)
+    assert joint.aurc_ci == curve.area_interval()
+    assert joint.aurc_ci[0] < joint.aurc < joint.aurc_ci[1]
     assert joint.points[-1].error == pytest.approx(group_mean(~right, groups))
     assert joint.points[4].error < joint.points[-1].error / 2
     answered = np.zeros(1500, dtype=bool)

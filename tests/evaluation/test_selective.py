@@ -79,3 +79,21 @@ def test_the_area_is_least_where_the_confident_are_right() -> None:
     best = RiskCurve.of(np.linspace(1, 0, 100), right, np.arange(100)).area
     worst = RiskCurve.of(np.linspace(0, 1, 100), right, np.arange(100)).area
     assert best < 0.03 < 0.2 < worst
+
+
+def test_the_error_of_the_area_is_that_of_resampled_groups() -> None:
+    rng = np.random.default_rng(3)
+    groups = rng.integers(0, 60, 300)
+    confidences = 0.5 * rng.random(300) + 0.5 * rng.random(60)[groups]
+    right = rng.random(300) < confidences
+    curve = RiskCurve.of(confidences, right, groups)
+    rows = [np.flatnonzero(groups == group) for group in range(60)]
+    areas = []
+    for _ in range(400):
+        drawn = [rows[group] for group in rng.integers(0, 60, 60)]
+        chosen, names = np.concatenate(drawn), np.repeat(np.arange(60), [len(each) for each in drawn])
+        areas.append(RiskCurve.of(confidences[chosen], right[chosen], names).area)
+    assert curve.area_error == pytest.approx(np.std(areas), rel=0.12)
+    assert curve.area_interval() == pytest.approx(np.quantile(areas, [0.025, 0.975]), abs=0.02)
+    one = RiskCurve.of(confidences[:5], right[:5], np.zeros(5, dtype=np.int64))
+    assert np.isnan(one.area_error)

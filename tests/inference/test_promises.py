@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from multitask.errors import UserError
-from multitask.evaluation.calibration import Calibration
+from multitask.evaluation.calibration import Calibration, marginals
+from multitask.evaluation.conformity import APS
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
 from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
-from multitask.labels import LabelSpace, Task
+from multitask.labels import JOINT, LabelSpace, Task
 from multitask.runs.folder import RunFolder
 
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))], [{"size": "l", "colour": "blue"}])
@@ -86,6 +87,48 @@ def test_what_a_decode_rule_predicts_is_in_the_sets_however_improbable() -> None
         assert found.class_name in found.sets["class"]
         assert all(label in found.sets[task] for task, label in found.labels.items())
         assert len(found.sets["class"]) == 1 + others
+
+
+def test_adaptive_sets_are_as_the_thresholds_say() -> None:
+    promises = Promises.of(SPACE, calibration_of(400), coverage=0.9, sets="aps")
+    probs = np.concatenate([np.random.default_rng(2).dirichlet(np.full(5, 0.3), 50), np.zeros((50, 1))], axis=1)
+    sets = promises.sets({JOINT: probs, **marginals(probs, SPACE)})
+    assert sets is not None
+    np.testing.assert_array_equal(sets[JOINT], APS.of_images(probs) >= promises.thresholds[JOINT].values)
+    plain = Promises.of(SPACE, calibration_of(400), coverage=0.9).sets({JOINT: probs, **marginals(probs, SPACE)})
+    assert plain is not None
+    assert (sets["size"] != plain["size"]).any()
+
+
+def test_randomised_sets_do_not_depend_on_the_batches_and_are_drawn_anew_by_another_call() -> None:
+    probs = np.concatenate([np.random.default_rng(2).dirichlet(np.full(5, 1.0), 200), np.zeros((200, 1))], axis=1)
+
+    def sets(seed: int, *ends: int) -> np.ndarray:
+        promises = Promises.of(SPACE, calibration_of(400), coverage=0.8, sets="aps-randomised", seed=seed)
+        found = []
+        for part in np.split(probs, ends):
+            each = promises.sets({JOINT: part, **marginals(part, SPACE)})
+            assert each is not None
+            found.append(each[JOINT])
+        return np.concatenate(found)
+
+    np.testing.assert_array_equal(sets(0), sets(0, 1, 77))
+    assert (sets(0) != sets(1)).any()
+
+
+def test_a_predictor_draws_anew_for_each_call(predictor: Predictor) -> None:
+    seeds = [predictor.promises(coverage=0.7, sets="aps-randomised").seed for _ in range(3)]
+    assert len({*seeds}) == 3
+
+
+def test_sets_of_another_kind_are_refused_where_they_cannot_be(predictor: Predictor) -> None:
+    with pytest.raises(UserError, match="sets: unknown 'apps'; did you mean 'aps'"):
+        predictor.predict("no-such-file.jpg", coverage=0.7, sets="apps")
+    with pytest.raises(UserError, match="sets aps: would be ignored without a coverage"):
+        predictor.predict("no-such-file.jpg", sets="aps")
+    older = calibration_of(400).model_copy(update={"below": None})
+    with pytest.raises(UserError, match="sets aps: the run is of an older version"):
+        Promises.of(SPACE, older, coverage=0.8, sets="aps")
 
 
 def test_the_confident_are_answered_where_the_groups_prove_the_risk() -> None:

@@ -61,6 +61,7 @@ class PromisesView:
 
     how: str
     sets: tuple[SetRow, ...]
+    adaptive: tuple[SetRow, ...]
     note: str
     risk_how: str
     asks: tuple[AskRow, ...]
@@ -82,11 +83,8 @@ def promises_view(report: RunReport) -> PromisesView | None:
             f"named (split conformal prediction over groups). Each group’s sets are calibrated by {where}; every "
             "group counts once, and intervals are 95%, over groups."
         ),
-        sets=tuple(
-            _set_row(name, row, place == 0, len(report.labellings[name].classes))
-            for name, rows in sets.items()
-            for place, row in enumerate(rows)
-        ),
+        sets=_set_rows(report, sets),
+        adaptive=_set_rows(report, report.adaptive_sets or {}),
         note="A dash: too few groups calibrate such sets." if unknown else "",
         risk_how=(
             f"Only images of some confidence are answered, the rest is asked of a human. The confidence is proven by "
@@ -100,8 +98,12 @@ def promises_view(report: RunReport) -> PromisesView | None:
 
 
 def areas_in_words(curves: Mapping[str, RiskCurveScores]) -> str:
-    """``joint .120, mask .020``: the areas under the curves."""
-    return ", ".join(f"{name} {score_text(curve.aurc)}" for name, curve in _joint_first(curves))
+    """``joint .120 (.100 to .140), mask .020``: the areas under the curves, with the intervals that are known."""
+    words = []
+    for name, curve in _joint_first(curves):
+        around = interval_text(curve.aurc_ci)
+        words.append(f"{name} {score_text(curve.aurc)}" + (f" ({around})" if around else ""))
+    return ", ".join(words)
 
 
 def sets_in_words(sets: Mapping[str, Sequence[SetScores]], coverage: float) -> str:
@@ -161,6 +163,14 @@ def risk_curves(curves: Mapping[str, RiskCurveScores], *, key: str) -> str:
         axes.set_xlabel("share answered, the most confident first")
         name_y(axes, "error among the answered", LEFT_PX, lift=23)
         return to_svg(fig, key, label)
+
+
+def _set_rows(report: RunReport, sets: Mapping[str, Sequence[SetScores]]) -> tuple[SetRow, ...]:
+    return tuple(
+        _set_row(name, row, place == 0, len(report.labellings[name].classes))
+        for name, rows in sets.items()
+        for place, row in enumerate(rows)
+    )
 
 
 def _set_row(name: str, row: SetScores, first: bool, num_labels: int) -> SetRow:

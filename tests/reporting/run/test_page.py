@@ -472,6 +472,17 @@ def test_sets_and_asking_have_rows_a_curve_and_the_places_where_nothing_is_known
     assert "calibrated by the groups that validated the run" in Page(render(MASK, report=report)).section("promises")
 
 
+def test_adaptive_sets_stand_below_the_others(undrawn):
+    report = make_report(MASK)
+    assert "--sets aps" not in Page(render(MASK, report=report)).section("promises")
+    measured = {"observed": 0.92, "observed_ci": [0.89, 0.95], "mean_size": 1.5, "mean_size_ci": [1.4, 1.6]}
+    report["adaptive_sets"] = {"age": [{"coverage": 0.9, **measured, "singles": 0.5, "num_own": 3}]}
+    page = Page(render(MASK, report=report))
+    row = ["age", ".90", ".920", ".890 to .950", "1.50 (1.40 to 1.60)", ".500", "3 of 3 labels"]
+    assert page.rows("promises").index(row) == 10
+    assert "predict --sets aps" in page.section("promises")
+
+
 def test_a_report_from_before_there_were_sets_has_no_such_section(undrawn):
     report = make_report(MASK)
     del report["sets"], report["selective"]

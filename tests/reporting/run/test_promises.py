@@ -40,3 +40,5 @@ def test_lines_for_the_console() -> None:
     )
     assert asks_in_words(SelectiveScores(curves={}, at=(nothing,))) == ""
     assert areas_in_words(CURVES) == "joint .125, mask .125, <b> .125"
+    known = RiskCurveScores(aurc=0.125, points=POINTS, aurc_ci=(0.1, 0.15))
+    assert areas_in_words({"mask": known}) == "mask .125 (.100 to .150)"

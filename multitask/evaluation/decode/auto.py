@@ -10,7 +10,7 @@ import numpy as np
 
 from multitask.errors import UserError
 from multitask.evaluation.decode.base import DECODE_RULES, DecodeRule, DecodeSettings, macro_f1
-from multitask.evaluation.decode.crossfit import cross_fit, deal, influences, num_folds
+from multitask.evaluation.decode.crossfit import cross_fit_each, deal, influences, num_folds
 from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
 from multitask.evaluation.decode.temperature import FittedSettings
 from multitask.evaluation.metrics import IntArray
@@ -128,7 +128,7 @@ class AutoSettings(FittedSettings):
             return self.unfitted()
         folds = deal(known, seed)
         rules = {rule.name: rule for rule in candidates(known.space)}
-        predicted = {name: cross_fit(rule, known, priors, folds, seed) for name, rule in rules.items()}
+        predicted = cross_fit_each(rules, known, priors, folds, seed)
         rows = np.flatnonzero(known.classes >= 0)
         groups = np.unique(known.groups[rows].astype(str), return_inverse=True)[1].astype(np.int64)
         choice = pick(

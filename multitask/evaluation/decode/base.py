@@ -16,6 +16,9 @@ from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import JOINT, LabelSpace
 from multitask.settings import Settings, Table
 
+FEW = 300
+"""Up to so many images numpy's argmax is the faster: a class at a time costs three calls for each."""
+
 
 def best_cell(
     scores: FloatArray, cells: Sequence[int] | NDArray[np.int64] | None = None
@@ -32,6 +35,11 @@ def best_cell(
     >>> best_cell(np.array([[0.3, 0.9], [0.7, 0.1]]))
     (array([1, 0]), array([0.7, 0.9]))
     """
+    if scores.shape[1] <= FEW:
+        within = scores if cells is None else scores[np.asarray(cells)]
+        places = within.argmax(axis=0)
+        best = within[places, np.arange(len(places))]
+        return places if cells is None else np.asarray(cells, dtype=np.int64)[places], best
     cells = range(len(scores)) if cells is None else cells
     value = scores[cells[0]].copy()
     which = np.full(scores.shape[1], cells[0], dtype=np.int16)

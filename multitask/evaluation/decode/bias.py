@@ -192,12 +192,11 @@ def ascend(known: LabelledOutputs, temperatures: dict[str, float], cells: Sequen
     classes, possible = known.classes, known.space.possible
     num_possible = possible.sum()
     biases = [0.0] * len(cells)
+    sides = [(inside[possible[inside]], np.setdiff1d(np.flatnonzero(possible), inside)) for inside in cells]
     value = macro_f1(classes, best_cell(scores)[0], possible) * num_possible
     for _ in range(SWEEPS):
         began = value
-        for place, inside in enumerate(cells):
-            outside = np.setdiff1d(np.flatnonzero(possible), inside)
-            inside = inside[possible[inside]]
+        for place, (inside, outside) in enumerate(sides):
             if not len(inside) or not len(outside):
                 continue
             after, high = best_cell(scores, inside)
@@ -250,7 +249,7 @@ def best_move(
     time = np.concatenate([np.arange(num)] * 2)[by_class]
     sign = np.repeat([-1, 1], num)[by_class]
     hit = sign * (truth[time] == concerned)
-    starts = np.flatnonzero(np.diff(concerned, prepend=-1))
+    starts = np.concatenate([[0], np.flatnonzero(concerned[1:] != concerned[:-1]) + 1])
     lengths = np.diff(np.append(starts, 2 * num))
 
     def running(steps: IntArray, initial: IntArray) -> IntArray:

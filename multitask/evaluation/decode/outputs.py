@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -160,7 +161,7 @@ class LabelledOutputs:
         """The label space of the heads."""
         return self.outputs.space
 
-    @property
+    @cached_property
     def classes(self) -> IntArray:
         """(N,) the classes, ``MISSING`` where a label is."""
         return self.space.encode(self.labels)

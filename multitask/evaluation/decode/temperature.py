@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from typing import Annotated
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from pydantic import Field
@@ -70,6 +71,10 @@ def fit_temperature(log_probs: FloatArray, labels: IntArray, shift: FloatArray |
     return min(max(math.exp(-here), LEAST), MOST)
 
 
+_FITTED: WeakKeyDictionary[LabelledOutputs, tuple[Priors | None, dict[str, float]]] = WeakKeyDictionary()
+"""Those that were fitted on outputs, as long as these live: the rules that are compared all begin with them."""
+
+
 def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str, float]:
     """A temperature for each head and, where a joint term is learned, one for ``joint``; see ``fit_temperature``.
 
@@ -81,13 +86,18 @@ def fit_temperatures(known: LabelledOutputs, priors: Priors | None) -> dict[str,
     >>> {name: round(value, 3) for name, value in fit_temperatures(known, priors=None).items()}
     {'colour': 2.0}
     """
+    before = _FITTED.get(known)
+    if before is not None and before[0] is priors:
+        return dict(before[1])
     names = known.outputs.tables()
     shifts = {} if priors is None else priors.shifts(tuple(names))
     columns = dict(zip(known.space.task_names, known.labels.T, strict=True))
-    return {
+    found = {
         name: fit_temperature(values, known.classes if name == JOINT else columns[name], shifts.get(name))
         for name, values in names.items()
     }
+    _FITTED[known] = (priors, found)
+    return dict(found)
 
 
 class Tempered(DecodeRule):

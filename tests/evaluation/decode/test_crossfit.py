@@ -8,7 +8,8 @@ import pytest
 from multitask.evaluation.decode import DecodeRule, DecodeSettings, JointSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.bias import ClassBiasSettings
-from multitask.evaluation.decode.crossfit import NUM_FOLDS, cross_fit, deal, influences, num_folds
+from multitask.evaluation.decode.crossfit import NUM_FOLDS, cross_fit, cross_fit_each, deal, influences, num_folds
+from multitask.evaluation.decode.expected import ExpectedF1Settings
 from multitask.evaluation.intervals import resample
 from multitask.labels import LabelSpace
 
@@ -74,6 +75,14 @@ def test_no_group_is_answered_by_a_rule_that_saw_it(make_known: Callable[..., La
     assert len(seen) == NUM_FOLDS
     for fold, groups in enumerate(seen):
         assert groups == set(known.groups) - set(known.groups[folds == fold])
+
+
+def test_rules_that_share_folds_decide_as_each_by_itself(make_known: Callable[..., LabelledOutputs]) -> None:
+    known = make_known(rows=80)
+    folds = deal(known, 0)
+    rules = {rule.name: rule for rule in (ExpectedF1Settings(), ClassBiasSettings())}
+    for name, predicted in cross_fit_each(rules, known, None, folds, 0).items():
+        np.testing.assert_array_equal(predicted, cross_fit(rules[name], make_known(rows=80), None, folds, 0))
 
 
 def test_labels_that_say_nothing_are_not_learned_by_cross_fitting_though_they_are_in_sample(

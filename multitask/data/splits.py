@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.dealing import assign_groups, in_order, take_share
 from multitask.data.held_out import without_classes
 from multitask.data.samples import SIDES, Samples
 from multitask.data.settings import DataSettings
@@ -137,48 +138,6 @@ def among(samples: Samples, validates: NDArray[np.bool_], split_of: Callable[[Sa
     return _asserted(samples, Split(np.union1d(train, others), val, test))
 
 
-def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
-    """Deals the groups into parts so that each class is shared out in the proportion of the parts.
-
-    Groups are dealt in a shuffled order, those with rare classes first, each to the part that stays nearest to its
-    share of every class; a class counts the same however rare it is, since macro-F1 counts it the same. The samples as
-    a whole count as one class more. With equal shares no part is empty unless there are fewer groups than parts.
-
-    Args:
-        samples: N samples in G groups.
-        shares: the parts' shares; they sum to 1.
-        seed: of the shuffle.
-
-    Returns:
-        (N,) the part of each sample.
-    """
-    import pandas as pd
-
-    group_of, names = pd.factorize(samples.groups, sort=True)
-    # A sample with a missing label is a class of its own kind, so that it is shared out too.
-    kinds, class_of = np.unique(samples.kinds, return_inverse=True)
-    counts = np.zeros((len(names), len(kinds) + 1))
-    np.add.at(counts, (group_of, class_of), 1)
-    # Where the classes leave a choice, as between parts that have none of them yet, the parts' sizes decide.
-    counts[:, -1] = counts[:, :-1].sum(axis=1)
-    counts /= counts.sum(axis=0)
-
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-counts[order].max(axis=1), kind="stable")]
-    targets = np.asarray(shares, dtype=float)[:, None]
-    filled = np.zeros((len(shares), counts.shape[1]))
-    part_of_group = np.empty(len(names), dtype=np.int64)
-    for group in order:
-        # How far each part would be over its share, had it this group; an empty part's room counts most.
-        after = (filled + counts[group]) / targets
-        before = filled / targets
-        cost = ((after**2 - before**2) * targets).sum(axis=1)
-        part = int(np.argmin(cost))
-        part_of_group[group] = part
-        filled[part] += counts[group]
-    return part_of_group[group_of]
-
-
 def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
     """A split that keeps back about ``val_fraction`` of the groups; 0 keeps none.
 
@@ -187,19 +146,14 @@ def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
     """
     if val_fraction == 0:
         return Split(np.arange(len(samples)), np.empty(0, dtype=np.int64))
-    shares = (1 - val_fraction, val_fraction)
-    part = assign_groups(samples, shares, seed)
-    if not part.any():
-        # Where nearly every group has classes that no other has, each is best shared out by staying on the larger
-        # side: there is nothing to stratify by.
-        part = assign_groups(replace(samples, labels=np.zeros_like(samples.labels)), shares, seed)
-    if part.all() or not part.any():
-        empty = "train" if part.any() else "validate"
+    validates = take_share(samples, val_fraction, seed)
+    if validates.all() or not validates.any():
+        empty = "train" if validates.any() else "validate"
         raise UserError(
             f"data.val_fraction: {val_fraction:g} of {samples.num_groups} groups leaves none to {empty}; one group "
             f"is {1 / samples.num_groups:.2g} of them"
         )
-    return _split(part == 1, samples)
+    return _split(validates, samples)
 
 
 def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
@@ -268,7 +222,7 @@ def limit_groups(
     train = samples.take(limited)
     if num_groups > train.num_groups:
         raise UserError(f"data.train_groups: {num_groups} were asked for, but there are {train.num_groups} to train")
-    order = _in_order(train, np.arange(len(train)), seed)
+    order = in_order(train, np.arange(len(train)), seed)
     names = train.groups.astype(str)
     _, first = np.unique(names[order], return_index=True)
     chosen = names[order[np.sort(first)[:num_groups]]]
@@ -292,26 +246,17 @@ def pick_groups(
         UserError: there are too few groups for both.
     """
     able = split.train if counted is None else split.train[counted[split.train]]
-    dealt = assign_groups(samples.take(able), (1 - pick_fraction, pick_fraction), derive(seed, "pick"))
-    pick = able[dealt == 1]
+    picks = take_share(samples.take(able), pick_fraction, derive(seed, "pick"))
+    pick = able[picks]
     # Images of the same groups from a source that only trains leave training too.
     picking = np.isin(samples.groups.astype(str), samples.groups[pick].astype(str))
     train = split.train[~picking[split.train]]
-    if not len(pick) or not (dealt == 0).any():
+    if picks.all() or not picks.any():
         raise UserError(
             f"data.pick_fraction: {pick_fraction:g} of the {samples.take(able).num_groups} groups that train leaves "
             f"none to {'train' if len(pick) else 'pick'}"
         )
     return _asserted(samples, replace(split, train=train, pick=pick))
-
-
-def _in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """The samples at ``indices``, group after group, the first half of them a stratified half, and so on within it."""
-    half = samples.take(indices)
-    if half.num_groups == 1:
-        return indices
-    part = assign_groups(half, (0.5, 0.5), seed)
-    return np.concatenate([_in_order(samples, indices[part == index], seed) for index in (0, 1)])
 
 
 def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:

@@ -205,6 +205,13 @@ class TestPickGroups:
         assert split.picks == "val"
         assert set(picked.names(len(samples), "unused")) == {"train", "val", "pick"}
 
+    def test_groups_of_which_each_has_a_class_of_its_own_pick_too(self) -> None:
+        space = LabelSpace([Task("kind", tuple(f"k{number}" for number in range(10)))])
+        groups = [f"g{number}" for number in range(10)]
+        samples = Samples.unlabelled(space, Path(), [f"{group}.jpg" for group in groups], groups)
+        samples.labels[:, 0] = np.arange(10)
+        assert len(pick_groups(samples, everybody(samples), 0.2, 0).pick) == 2
+
     def test_only_counted_groups_pick_and_their_other_images_do_not_train(self) -> None:
         samples = people(20)
         counted = np.arange(len(samples)) % 2 == 0

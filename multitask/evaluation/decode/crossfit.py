@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from multitask.data.dealing import assign_groups
 from multitask.data.samples import Samples
-from multitask.data.splits import assign_groups
 from multitask.evaluation.decode.base import DecodeSettings
 from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.outputs import LabelledOutputs, Priors

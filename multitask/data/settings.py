@@ -131,7 +131,7 @@ class DataSettings(Settings):
     contradictions: ContradictionsName = "error"
     """What is done with groups whose images have different labels in a task with ``per_group: true``. error: they are
     refused; majority: all get the label that most have, none where two are as frequent; drop: they are left out; keep:
-    they stay as they are. They are named and counted in any case."""
+    they stay as they are. They are named and counted in any case. This changes images that validate and test too."""
     sampler: AnySampler = UniformSettings()
     """Frequency with which each image is drawn in training."""
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2

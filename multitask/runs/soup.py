@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.data.loading import Batches
@@ -78,7 +79,7 @@ def make_soup(
     check_new(out, paths)
     trained = read_members(paths, allow_extensions)
     _check_family(trained, paths)
-    trials = _Trials.of(trained, batch_norm, progress or Progress())
+    trials = Trials.of(trained, batch_norm, progress or Progress())
     losses = [trials.loss([index]) if rule == "greedy" else 0.0 for index in range(len(trained))]
     order = sorted(range(len(trained)), key=lambda index: losses[index])
     if rule == "greedy":
@@ -102,7 +103,7 @@ def make_soup(
 
 
 def _write(
-    folder: RunFolder, base: TrainedRun, trials: _Trials, predictions: Predictions, facts: SoupFacts
+    folder: RunFolder, base: TrainedRun, trials: Trials, predictions: Predictions, facts: SoupFacts
 ) -> RunReport:
     """Writes the run folder of a soup whose weights are the network's now."""
     with folder.locked():
@@ -123,7 +124,7 @@ def _write(
 
 
 @dataclass(frozen=True, eq=False)
-class _Trials:
+class Trials:
     """The one network that is each soup in turn, and the images that judge it.
 
     Attributes:
@@ -133,6 +134,7 @@ class _Trials:
         classifier: of the network.
         batches: of the images that validate.
         estimates: whether batch normalisation is estimated anew.
+        training: the samples on which it is.
         seed: of the order of training images.
         progress: notified of every step of the work.
     """
@@ -143,11 +145,17 @@ class _Trials:
     classifier: Classifier
     batches: Batches
     estimates: bool
+    training: NDArray[np.int64]
     seed: int
     progress: Progress
 
     @classmethod
-    def of(cls, trained: Sequence[TrainedRun], batch_norm: BatchNorm, progress: Progress) -> _Trials:
+    def of(cls, trained: Sequence[TrainedRun], batch_norm: BatchNorm, progress: Progress) -> Trials:
+        """The trials of runs' weights.
+
+        Raises:
+            UserError: the network has nothing to estimate, or weights do not fit it.
+        """
         first = trained[0].config
         device = resolve_device(first.device)
         data = DataModule(first)
@@ -161,9 +169,11 @@ class _Trials:
         batches = data.batches("val", progress, device)
         dtype = resolve_precision(first.training.precision, device)
         opened = LoadedNetwork(network, device, dtype)
-        return cls(
-            opened, states, data, classifier, batches, batch_norm == "estimate", derive(first.seed, "soup"), progress
-        )
+        training = data.split.train
+        if first.model.batch_norm == "per_source":  # the target's statistics alone are used afterwards
+            training = training[data.samples.sources[training] == first.data.source_names[0]]
+        seed = derive(first.seed, "soup")
+        return cls(opened, states, data, classifier, batches, batch_norm == "estimate", training, seed, progress)
 
     @property
     def network(self) -> nn.Module:
@@ -175,12 +185,12 @@ class _Trials:
         self.network.load_state_dict(mean_state([self.states[index] for index in soup]))
         with self.loaded.computing():
             if self.estimates and len(soup) > 1:
-                estimate_batch_norm(self.network, self._training_images())
+                estimate_batch_norm(self.network, self.training_images())
             return self.classifier.predict(self.data.samples.take(self.data.split.val), self.batches)
 
-    def _training_images(self) -> Iterator[Tensor]:
+    def training_images(self) -> Iterator[Tensor]:
         """Batches of the network's input; shuffled, since images of one group are more alike than those of a batch."""
-        indices = np.random.default_rng(self.seed).permutation(self.data.split.train)
+        indices = np.random.default_rng(self.seed).permutation(self.training)
         batches = self.data.batches("train", self.progress, self.loaded.device, indices=indices)
         for batch in batches.epoch(0):
             yield self.data.preprocessing.normalise(batch.images.to(self.loaded.device))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,6 +37,7 @@ from multitask.study.space import Space
 Direction = Literal["maximize", "minimize"]
 _LOWER_IS_BETTER = ("loss", "ece", "mae")
 _LOSSES = ("attribution.lost.", "attribution.absent")
+_AUGMENTS = re.compile(r"augment\.|data\.source\.sources\.\w+\.strength$")
 
 
 class BudgetSettings(Settings):
@@ -152,8 +154,10 @@ class Plan:
 
     def _check_features(self) -> None:
         features = self.base.model.backbone.features
-        path = next((path for path in self.space.entries if path.startswith("augment.")), None)
-        if features is not None and path is not None:
+        if features is None:
+            return
+        path = next((path for path in self.space.entries if any(map(_AUGMENTS.match, self.space.keys(path)))), None)
+        if path is not None:
             raise UserError(
                 f"space.{path}: is tuned, but model.backbone.features keeps {features.views} views of each image as "
                 "one augmentation draws them, for all trials; leave either out"

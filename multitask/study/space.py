@@ -25,7 +25,7 @@ _NUM_DRAWS = 64
 """Random points of the space that must be valid configs, beside its ends."""
 _WHAT_IS_JUDGED = (
     "seed", "data.root", "data.split_seed", "data.val_fraction", "data.folds", "data.fold", "data.test_folds",
-    "data.test_fold",
+    "data.test_fold", "data.contradictions",
 )  # fmt: skip
 """Settings that no space can hold."""
 _OF_SAMPLES = re.compile(r"data\.(source|corrections)\.")
@@ -89,6 +89,11 @@ class Space:
             for name in entry.names(path, self._values)
         }
 
+    def keys(self, path: str) -> tuple[str, ...]:
+        """The path of an entry, and the settings that it changes."""
+        entry = self.entries[path]
+        return path, *self._end_changes(path, entry, entry.ends()[0])
+
     @property
     def has_weights(self) -> bool:
         """Whether trials change the heads' weights."""
@@ -125,7 +130,7 @@ class Space:
     def _check(self) -> None:
         for path, entry in self.entries.items():
             entry.check(path, self._values, self.entries)
-            for key in (path, *self._end_changes(path, entry, entry.ends()[0])):
+            for key in self.keys(path):
                 if key in _WHAT_IS_JUDGED or (_OF_SAMPLES.match(key) and not _OF_A_SOURCES_IMAGES.match(key)):
                     sets = "" if key == path else f"sets {key}, which "
                     raise UserError(

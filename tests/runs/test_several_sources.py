@@ -20,6 +20,7 @@ from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
 from multitask.runs.page import write_page
 from multitask.runs.run import run
+from multitask.runs.soup import Trials
 from multitask.settings import override, validate
 from multitask.study.parameters import AnyEntry
 from multitask.study.space import Space
@@ -172,6 +173,13 @@ class TestStatisticsPerSource:
             run(config, tmp_path / "stopped", progress=Stop())
         run(config, tmp_path / "stopped", resume=True)
         assert (tmp_path / "stopped" / "predictions-val.csv").read_bytes() == whole
+        self.check_soups_estimate_those_of_the_target(tmp_path / "stopped")
+
+    def check_soups_estimate_those_of_the_target(self, folder: Path) -> None:
+        trials = Trials.of([read_run(folder)] * 2, "estimate", Progress())
+        train = trials.data.split.train
+        num = sum(len(images) for images in trials.training_images())
+        assert num == (trials.data.samples.sources[train] == "people").sum() < len(train)
 
     @pytest.mark.parametrize(
         ("changes", "line"),

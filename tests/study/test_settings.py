@@ -217,6 +217,13 @@ class TestPlan:
             make_plan(space, {"model.backbone": kept})
         assert make_plan(LR, {"model.backbone": kept})
         assert make_plan(space, {"model.backbone": {**kept, "features": None}})
+        of_source = "data.source.sources.a.strength"
+        sources = {name: {"root": str(tmp_path / name), "source": {"name": "competition"}} for name in "ab"}
+        several = {"data.root": "", "data.source": {"name": "several", "sources": sources}}
+        with pytest.raises(
+            UserError, match=rf"^space\.{re.escape(of_source)}: is tuned, but model\.backbone\.features"
+        ):
+            make_plan({of_source: {"low": 0.1, "high": 0.5}}, {"model.backbone": kept, **several})
 
     def test_the_space_is_checked(self, make_plan: MakePlan) -> None:
         with pytest.raises(UserError, match=r"^space\.training\.lrr: unknown key; did you mean "):

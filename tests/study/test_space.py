@@ -95,6 +95,7 @@ class Told:
         ("training.lr.x", "space.training.lr.x: 0.0 makes a config that is refused: training.lr.x: leads through a "),
         ("seed", "space.seed: decides which images a trial is judged on; "),
         ("data.val_fraction", "space.data.val_fraction: decides which images a trial is judged on; "),
+        ("data.contradictions", "space.data.contradictions: decides which images a trial is judged on; "),
         ("data.source.name", "space.data.source.name: decides which images a trial is judged on; "),
         ("data.corrections.tier", "space.data.corrections.tier: decides which images a trial is judged on; "),
         ("augment", "space.augment: is a section; name one of its settings, as augment.strength"),

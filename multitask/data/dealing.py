@@ -67,7 +67,7 @@ def take_share(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:
         # Where nearly every group has classes that no other has, each is best shared out by staying on the larger
         # side: there is nothing to stratify by.
         part = assign_groups(replace(samples, labels=np.zeros_like(samples.labels)), shares, seed)
-    return part == 1
+    return np.asarray(part == 1)
 
 
 def in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

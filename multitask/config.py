@@ -145,14 +145,14 @@ class Config(Settings):
             raise ValueError(
                 f"training.monitor: unknown score {self.training.monitor!r}{nearest(self.training.monitor, metrics)}"
             )
-        if self.data.val_fraction == 0 and self.data.folds is None and self.training.patience is not None:
+        if self.data.none_validate and self.training.patience is not None:
             raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
         self._check_consistency()
         if self.data.contradictions != "error" and not any(task.per_group for task in self.space().tasks):
             raise ValueError(
                 f"data.contradictions: {self.data.contradictions} would be ignored: no task is declared per_group: true"
             )
-        if self.data.val_fraction == 0 and self.data.folds is None and self.training.keep.name == "lower_bound":
+        if self.data.none_validate and self.training.keep.name == "lower_bound":
             raise ValueError(
                 "training.keep.name: lower_bound needs groups that validate, but data.val_fraction is 0; last and mean "
                 "do not"
@@ -162,10 +162,9 @@ class Config(Settings):
             check_labels_left(
                 space, *(space.decode(np.flatnonzero(cells)) for cells in (space.possible, space.possible & ~unseen))
             )
-        none_validate = self.data.val_fraction == 0 and self.data.folds is None
-        if self.final is not None and not none_validate:
+        if self.final is not None and not self.data.none_validate:
             raise ValueError("final: would be ignored where groups validate; data.val_fraction must be 0, and no folds")
-        if none_validate and self.decode.needs_validation and self.final is None:
+        if self.data.none_validate and self.decode.needs_validation and self.final is None:
             raise ValueError(
                 f"decode.name: {self.decode.name!r} needs groups that validate, but data.val_fraction is 0"
             )
@@ -181,16 +180,18 @@ class Config(Settings):
                 "augment.mix: mixes images, which features that are kept (model.backbone.features) cannot follow; "
                 "set mixup_prob and cutmix_prob to 0"
             )
-        augments = any(one.augments for one in (self.augment, *self.data.augmented(self.augment).values()))
+        used = self.data.augmentations(self.augment)
+        augments = [f"{key} is {one.strength:g}" for key, one in used.items() if one.augments]
         if features.views == 1 and augments:
             raise ValueError(
-                f"model.backbone.features: would keep plain images alone, but augment.strength is "
-                f"{self.augment.strength:g}; set views to 2 or more, or the strength to 0"
+                f"model.backbone.features: would keep plain images alone, but {augments[0]}; set views to 2 or more, "
+                "or the strength to 0"
             )
         if features.views > 1 and not augments:
+            found = ", ".join(f"{key} is {one.strength:g}" for key, one in used.items())
             raise ValueError(
                 f"model.backbone.features.views: {features.views} views would be alike, since nothing is augmented "
-                f"(augment.strength is {self.augment.strength:g}); use 1, or augment"
+                f"({found}); use 1, or augment"
             )
 
     def _check_consistency(self) -> None:
@@ -205,7 +206,7 @@ class Config(Settings):
                 f"training.consistency: is a part of each head's loss that only balancer: fixed adds up, found "
                 f"{self.balancer.name}"
             )
-        if self.augment.mix.mixup_prob or self.augment.mix.cutmix_prob:
+        if self.augment.mixes:
             raise ValueError(
                 "training.consistency: a mixed image belongs to two groups; set augment.mix.mixup_prob and cutmix_prob "
                 "to 0"

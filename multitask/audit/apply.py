@@ -11,7 +11,6 @@ import numpy as np
 
 from multitask.audit.find import read_folds, samples_of
 from multitask.audit.folder import AuditFolder
-from multitask.data.augment import changes_images
 from multitask.data.corrections import DROP, TIERS, CorrectionsSettings, read_corrections
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
@@ -69,7 +68,7 @@ def apply_corrections(
     kept = out.applied / "kept"
     assert folder.num_folds is not None
     if config.model.backbone.freeze == "all" and not any(
-        changes_images(augment) for augment in (config.augment, *config.data.augmented(config.augment).values())
+        augment.changes_images for augment in config.data.augmentations(config.augment).values()
     ):
         kept.mkdir(exist_ok=True)  # what a frozen backbone makes of the images is the same in every fold
     run_folds(

@@ -127,7 +127,7 @@ class Plan:
     def _checked(self, contender: Contender) -> Config:
         """The contender's config at its first run, every combination of tuned values having been tried on it."""
         alone = self.config(contender, {}, {}).data
-        if self.settings.folds is None and alone.folds is None and alone.val_fraction == 0:
+        if self.settings.folds is None and alone.none_validate:
             raise UserError(f"contenders.{contender.name}: data.val_fraction: some groups must validate, but it is 0")
         place = self.place(self.settings.points[0], 0)
         return [self.config(contender, tuned, place) for tuned in reversed(self.combinations)][-1]

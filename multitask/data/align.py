@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from multitask.data.crop import AnyFallback, Box, CropSettings, Matrix, Region, WholeSettings
+from multitask.errors import UserError
 from multitask.settings import ConfigPath, Float, PositiveInt
 
 if TYPE_CHECKING:
@@ -67,6 +68,17 @@ class AlignSettings(CropSettings):
         from multitask.data.face_detector import FaceDetector
 
         return FaceDetector.read(Path(self.model), self.choose, self.min_score, self.detect_px, "eyes")
+
+    def check_given(self, width: int, height: int, box: Box | None) -> None:
+        """Refuses eyes of which neither is in the image, or both are in its first pixel: they have another scale."""
+        if self.model is not None or box is None or np.isnan(box).any():
+            return
+        points = box.reshape(2, 2)
+        if ((points < 0) | (points > (width, height))).any(axis=1).all() or points.max() <= 1:
+            (x, y), (left_x, left_y) = points.tolist()
+            raise UserError(
+                f"its eyes {x:g}, {y:g} and {left_x:g}, {left_y:g} are no part of its {width} x {height} pixels"
+            )
 
     def matrix(self, size: tuple[int, int], box: Box | None) -> Matrix | None:
         """The similarity transform that puts both eyes where they belong; None where they are unknown."""

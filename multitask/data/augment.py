@@ -86,11 +86,6 @@ def transforms(settings: AugmentSettings) -> list[A.BasicTransform]:
     return chosen
 
 
-def changes_images(settings: AugmentSettings) -> bool:
-    """Whether any image may be augmented, so that training sees other pixels than validation does."""
-    return bool(transforms(settings)) or settings.mix.mixup_prob + settings.mix.cutmix_prob > 0
-
-
 class Augmentation:
     """Changes images at random, the same way for the same seed.
 

@@ -17,7 +17,6 @@ from multitask.settings import ConfigPath, Fraction, NonNegativeFloat, PositiveI
 if TYPE_CHECKING:
     from multitask.data.face_detector import FaceDetector
 
-FitName = Literal["crop", "pad", "stretch"]
 Region = tuple[float, float, float, float]
 """Left, top, right, bottom as fractions of the upright image's width and height."""
 Box = NDArray[np.float64]
@@ -53,6 +52,13 @@ class CropSettings(Settings):
     @abstractmethod
     def key(self) -> str:
         """Whatever the part depends on beside the image, its box and its detector, as plain values for a cache key."""
+
+    def check_given(self, width: int, height: int, box: Box | None) -> None:
+        """Refuses what the table of samples has for an image, where it cannot be of it; arguments as of ``region``.
+
+        Raises:
+            UserError: it is no part of the image.
+        """
 
     def matrix(self, size: tuple[int, int], box: Box | None) -> Matrix | None:
         """The transform by which an image becomes the input; None: what is used is the upright part of ``region``.

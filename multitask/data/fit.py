@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.crop import FitName, Region
+from multitask.data.crop import Region
 from multitask.data.image_facts import FitCounts
+
+FitName = Literal["crop", "pad", "stretch"]
 
 _NEGLIGIBLE = 0.01
 """Less of an image is rounding."""

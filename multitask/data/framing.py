@@ -172,7 +172,7 @@ def frame(samples: Samples, preprocessing: Preprocessing, of_each: Sequence[Prep
         for place, part in enumerate(parts):
             if part.detector is not None:
                 boxes[place] = _located(paths[place], part)
-            elif (given := getattr(samples, part.crop.reads)) is not None:
+            elif (given := part.given(samples)) is not None:
                 boxes[place] = given[chosen[place]]
     return Framing(
         measure(paths, images, preprocessing, boxes, parts), draw(paths, images, preprocessing, boxes, parts)

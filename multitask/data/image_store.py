@@ -96,11 +96,14 @@ class ImageStore:
         self, preprocessing: Preprocessing, rows: NDArray[np.int64], progress: Progress
     ) -> NDArray[np.float64]:
         """(n, 4) the boxes of some images, as the crop that all of them have looks for them."""
-        if preprocessing.detector is None:
-            given = self._given(preprocessing, int(rows[0]))[rows]
-            if np.isnan(given).all() and self._crop_key(int(rows[0])) != DATA_CROP:
-                raise self._without_boxes(preprocessing, int(rows[0]))
-            return given
+        if preprocessing.reads_table:
+            given = self._given(preprocessing, int(rows[0]))
+            several = len(self._samples.roots or ()) > 1
+            for name in dict.fromkeys(self._samples.sources[rows]):
+                own = rows[self._samples.sources[rows] == name]
+                if np.isnan(given[own]).all() and (several or self._crop_key(int(own[0])) != DATA_CROP):
+                    raise self._without_boxes(preprocessing, int(own[0]))
+            return given[rows]
         # They are small, and to find them takes as long as to decode: auto keeps them on disk in any case.
         on_disk = self.cache == "disk" or (self._settings.cache == "auto" and free_bytes(self._folder) > 1 << 30)
         on_done = stage_if_begun(progress, "finding faces", len(rows))
@@ -111,7 +114,7 @@ class ImageStore:
 
     def _given(self, preprocessing: Preprocessing, index: int) -> NDArray[np.float64]:
         """(N, 4) the samples' boxes or eyes, which the crop of the image at an index needs."""
-        given: NDArray[np.float64] | None = getattr(self._samples, preprocessing.crop.reads)
+        given = preprocessing.given(self._samples)
         if given is None:
             raise self._without_boxes(preprocessing, index)
         return given
@@ -147,8 +150,8 @@ class ImageStore:
             UserError: it cannot be read.
         """
         preprocessing = self.of_each[index]
-        given = preprocessing.crop.boxed and preprocessing.detector is None
-        return preprocessing.load(self._paths[index], self._given(preprocessing, index)[index] if given else None)
+        box = self._given(preprocessing, index)[index] if preprocessing.reads_table else None
+        return preprocessing.load(self._paths[index], box)
 
     def facts(self, indices: NDArray[np.int64], progress: Progress) -> ImageFacts:
         """The facts on how the images at ``indices`` are cropped and fitted.

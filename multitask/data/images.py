@@ -15,8 +15,8 @@ from PIL import Image
 
 from multitask.data.align import warp
 from multitask.data.colours import Decoding
-from multitask.data.crop import Box, CropSettings, FitName, WholeSettings
-from multitask.data.fit import inner_size
+from multitask.data.crop import Box, CropSettings, WholeSettings
+from multitask.data.fit import FitName, inner_size
 from multitask.data.image_file import DecodedImage, ImageFile, read_bytes, read_decoded, read_image
 from multitask.data.placement import Placement, seen_part
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from multitask.data.face_detector import FaceDetector
+    from multitask.data.samples import Samples
 
 Pixels = NDArray[np.uint8]
 
@@ -74,6 +75,16 @@ class Preprocessing:
         self.detector = self.crop.detector()
         self.mean, self.std = _of_channels(mean), _of_channels(std)
         self._affine: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def reads_table(self) -> bool:
+        """Whether the crop needs the box or the eyes that the table of samples has for an image."""
+        return self.crop.boxed and self.detector is None
+
+    def given(self, samples: Samples) -> NDArray[np.float64] | None:
+        """(N, 4) what the table has of that for N samples; None where it has nothing, or nothing is needed."""
+        found: NDArray[np.float64] | None = getattr(samples, self.crop.reads) if self.reads_table else None
+        return found
 
     def normalise(self, images: Tensor) -> Tensor:
         """The network's input.
@@ -153,6 +164,7 @@ class Preprocessing:
 
         def of(file: ImageFile) -> Placement:
             own = self._locate(file) if box is None and self.detector else box
+            self.crop.check_given(file.width, file.height, own)
             region = self.crop.region(file.width, file.height, self.size[1] / self.size[0], own)
             return Placement.of(self.fit, file.width, file.height, region, self.size, self.crop.matrix(self.size, own))
 
@@ -179,6 +191,7 @@ class Preprocessing:
 
     def _fit(self, file: ImageFile | DecodedImage, box: Box | None) -> Pixels:
         """The part of an image that is used, at the target's size."""
+        self.crop.check_given(file.width, file.height, box)
         if (matrix := self.crop.matrix(self.size, box)) is not None:
             return warp(file, matrix, self.size)
         height, width = self.size

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from multitask.data.crop import Box, FitName, Matrix, Region
-from multitask.data.fit import crop_box, inner_size, region_box
+from multitask.data.crop import Box, Matrix, Region
+from multitask.data.fit import FitName, crop_box, inner_size, region_box
 
 
 @dataclass(frozen=True)

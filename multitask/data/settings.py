@@ -10,7 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from multitask.data.contradictions import ContradictionsName
 from multitask.data.corrections import CorrectionsSettings
-from multitask.data.crop import AnyCrop, CropSettings, FitName, WholeSettings
+from multitask.data.crop import AnyCrop, CropSettings, WholeSettings
+from multitask.data.fit import FitName
 from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
 from multitask.errors import UserError, nearest
@@ -107,6 +108,11 @@ class AugmentSettings(Settings):
     def augments(self) -> bool:
         """Whether any family may change an image."""
         return self.strength * max(self.geometry, self.colour, self.noise, self.occlusion) > 0
+
+    @property
+    def changes_images(self) -> bool:
+        """Whether training may see other pixels than validation does."""
+        return self.augments or self.mixes
 
 
 Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
@@ -278,6 +284,17 @@ class DataSettings(Settings):
             for name, part in parts.items()
             if part.strength not in (None, augment.strength)
         }
+
+    def augmentations(self, augment: AugmentSettings) -> dict[str, AugmentSettings]:
+        """The augmentations that images get, by the key of their strength: of sources with one of their own, theirs."""
+        own = self.augmented(augment)
+        common = {} if own and len(own) == len(self.source_names) else {"augment.strength": augment}
+        return {**common, **{f"data.source.sources.{name}.strength": of_source for name, of_source in own.items()}}
+
+    @property
+    def none_validate(self) -> bool:
+        """Whether all groups train, unless the source says otherwise."""
+        return self.val_fraction == 0 and self.folds is None
 
     @property
     def source_names(self) -> tuple[str, ...]:

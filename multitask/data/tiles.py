@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from multitask.data.crop import AnyCrop, FitName
+from multitask.data.crop import AnyCrop
+from multitask.data.fit import FitName
 from multitask.data.settings import Background, DataSettings, Side, ValueRange
 from multitask.settings import Settings
 

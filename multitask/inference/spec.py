@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from multitask.data.crop import AnyCrop, FitName
+from multitask.data.crop import AnyCrop
+from multitask.data.fit import FitName
 from multitask.data.settings import Background, Side, ValueRange
 from multitask.data.tiles import TileSettings, canvas_size
 from multitask.errors import UserError

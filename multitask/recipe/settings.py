@@ -164,7 +164,7 @@ def _check(plan: Plan) -> None:
         raise UserError(
             f"metric: {settings.metric!r} cannot be compared by resampling groups; it can be {metrics[0]!r}"
         )
-    if base.data.val_fraction == 0 and base.data.folds is None:
+    if base.data.none_validate:
         raise UserError("data.val_fraction: some groups must validate, and so pick what the others judge, but it is 0")
     if base.data.test_folds is not None:
         raise UserError("data.test_folds: is set by the recipe itself, from judges.folds")

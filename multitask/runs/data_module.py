@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from multitask.config import Config
-from multitask.data.augment import Augmentation, changes_images
+from multitask.data.augment import Augmentation
 from multitask.data.data_facts import DataFacts
 from multitask.data.dataset import Dataset
 from multitask.data.fingerprint import describe
@@ -124,7 +124,7 @@ class DataModule:
         own = self._data.augmented(self._augment)
         if not can_stand_in(backbone, self._model, self._augment) or folder is None:
             return
-        if self._model.features is None and any(map(changes_images, own.values())):
+        if self._model.features is None and any(augment.changes_images for augment in own.values()):
             return
         device = next(backbone.parameters()).device
         dtype = resolve_precision(self._precision, device)

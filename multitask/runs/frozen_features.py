@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from multitask.data.augment import changes_images
 from multitask.data.image_store import ImageStore, stage_if_begun
 from multitask.data.loading import Batches
 from multitask.data.settings import AugmentSettings
@@ -39,7 +38,7 @@ def can_stand_in(backbone: Encoder, settings: BackboneSettings, augment: Augment
         )
     if settings.features is not None:
         return True  # the config was checked for all else
-    return backbone.frozen and not changes_images(augment)
+    return backbone.frozen and not augment.changes_images
 
 
 def computing_batch_size(settings: BackboneSettings, training: int, device: torch.device) -> int:

@@ -47,7 +47,7 @@ def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
         UserError: nobody validated the run, fewer than two groups did, or its files are missing or damaged.
     """
     folder, config = trained
-    if config.data.val_fraction == 0 and config.data.folds is None and folder.num_folds is None:
+    if config.data.none_validate and folder.num_folds is None:
         raise UserError(
             f"{folder.path}: has no predictions of groups that it did not train on (data.val_fraction is 0); train "
             f"with `multitask train {folder.config} --folds 5 --out DIR`"

@@ -164,7 +164,7 @@ class Plan:
             )
 
     def _check_objectives(self) -> None:
-        if self.base.data.val_fraction == 0 and self.base.data.folds is None:
+        if self.base.data.none_validate:
             raise UserError("data.val_fraction: a study needs groups that validate, but it is 0")
         space = self.base.space()
         scored = scored_metrics(space)

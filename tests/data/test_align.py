@@ -84,6 +84,17 @@ def test_an_image_without_known_eyes_is_cropped_as_the_fallback_says(tmp_path: P
         np.testing.assert_array_equal(Preprocessing(SIZE, settings).load(path, unknown), expected)
 
 
+@pytest.mark.parametrize("eyes", [[350.5, 100, 450, 100], [0.3, 0.4, 0.6, 0.4], [-9, 20, -5, 20]])
+def test_eyes_of_another_scale_than_the_image_are_refused(tmp_path: Path, eyes: list[float]) -> None:
+    path = face(tmp_path, [70, 100, 130, 100])
+    line = rf"face\.png: its eyes {eyes[0]:g}, {eyes[1]:g} and .* are no part of its 200 x 300 pixels$"
+    for read in (Preprocessing(SIZE, AlignSettings()).load, Preprocessing(SIZE, AlignSettings()).place):
+        with pytest.raises(UserError, match=line):
+            read(path, np.array(eyes))
+    # One eye may be beside it, as that of a face at the edge.
+    assert Preprocessing(SIZE, AlignSettings()).load(path, np.array([180.0, 100, 220, 100])).shape == (*SIZE, 3)
+
+
 def test_a_box_is_mapped_with_its_image(tmp_path: Path) -> None:
     eyes = np.array([90.5, 140.5, 130.5, 100.5])
     placement = Preprocessing(SIZE, AlignSettings(eye_distance=0.5, eye_height=0.25)).place(

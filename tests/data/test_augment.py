@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from multitask.data.augment import FAMILIES, Augmentation, changes_images, transforms
+from multitask.data.augment import FAMILIES, Augmentation, transforms
 from multitask.data.settings import AugmentSettings
 
 OFF = dict.fromkeys(FAMILIES, 0.0)
@@ -114,7 +114,7 @@ class TestEveryFamily:
     ],
 )
 def test_whether_anything_changes_an_image(settings: dict[str, Any], expected: bool) -> None:
-    assert changes_images(AugmentSettings.model_validate(settings)) is expected
+    assert AugmentSettings.model_validate(settings).changes_images is expected
 
 
 def test_flip_can_be_left_out() -> None:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from multitask.data.colours import Decoding
-from multitask.data.crop import BoxSettings, CentreSettings, FitName
+from multitask.data.crop import BoxSettings, CentreSettings
+from multitask.data.fit import FitName
 from multitask.data.framing import draw, measure, spread
 from multitask.data.image_facts import FirstFrames, FitCounts, ImageFacts
 from multitask.data.images import Preprocessing

@@ -168,6 +168,16 @@ class TestSourcesFramedEachInItsOwnWay:
             str(caught.value) == f"data.source.sources.ones.crop.name: is box, but the images in {where} have no boxes"
         )
 
+    def test_a_source_of_which_no_image_has_a_box_is_named_where_others_have_some(self, tables: Path) -> None:
+        data = self.data(tables)
+        for part in data["source"]["sources"].values():
+            part.pop("crop", None)
+        data["crop"] = {"name": "box"}
+        with pytest.raises(
+            UserError, match=rf"^data\.crop\.name: is box, but the images in {tables / 'ones'} have no boxes"
+        ):
+            self.store(data).images(Progress())
+
     def test_a_model_that_is_missing_is_named_by_its_own_key(self, tables: Path) -> None:
         with pytest.raises(UserError, match=r"^data\.source\.sources\.twos\.crop\.model: /no/yunet"):
             self.store(self.data(tables, {"name": "face", "model": "/no/yunet.onnx"}))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from multitask.data.crop import BoxSettings, CentreSettings, CropSettings, FitName
+from multitask.data.crop import BoxSettings, CentreSettings, CropSettings
+from multitask.data.fit import FitName
 from multitask.data.images import Preprocessing
 
 SPOT = np.array([80.0, 40.0, 120.0, 70.0])

@@ -105,6 +105,16 @@ def test_half_is_half_as_large(frozen: MakeFrozen, tmp_path: Path) -> None:
 
 
 VIEWS = {"augment.strength": 0.5, "model.backbone.features": {"views": 3}}
+TWO = {  # sources, of which one alone is augmented
+    "data.root": "",
+    "data.source": {
+        "name": "several",
+        "sources": {
+            name: {"root": "/nowhere", "source": {"name": "competition"}, "strength": strength}
+            for name, strength in (("a", 0.0), ("b", 0.2))
+        },
+    },
+}
 
 
 def test_views_are_those_of_augmented_images_and_the_plain_ones_are_served_to_validate(
@@ -189,6 +199,10 @@ def test_views_are_shared_by_all_that_leave_them_as_they_are(
         ({"augment.strength": 0.0}, r"model\.backbone\.features\.views: 3 views would be alike.*strength is 0"),
         ({"augment.colour": 0.0, "augment.geometry": 0.0, "augment.noise": 0.0, "augment.occlusion": 0.0}, "be alike"),
         ({"model.backbone.features": {}}, r"model\.backbone\.features: would keep plain images alone.*is 0\.5"),
+        (
+            {"model.backbone.features": {}, "augment.strength": 0.0, **TWO},
+            r"would keep plain images alone, but data\.source\.sources\.b\.strength is 0\.2; ",
+        ),
         ({"augment.mix.mixup_prob": 0.5}, r"augment\.mix: mixes images, which features that are kept"),
         ({"model.backbone.features": {"views": 0}}, r"model\.backbone\.features\.views"),
         ({"model.backbone.features": {"storage": "int8"}}, r"model\.backbone\.features\.storage"),

@@ -164,10 +164,11 @@ def _look(
         own = np.flatnonzero(samples.sources == name)
         for index in own[spread(len(own), MOST_IMAGES)]:
             preprocessing = of_each[index]
-            given = getattr(samples, preprocessing.crop.reads) if preprocessing.crop.boxed else None
-            box = None if given is None or preprocessing.detector is not None else given[index]
+            given = preprocessing.given(samples)
             try:
-                pixels = preprocessing.load(samples.path(samples.images[index]), box)
+                pixels = preprocessing.load(
+                    samples.path(samples.images[index]), None if given is None else given[index]
+                )
             except UserError:
                 continue  # it is listed among those that cannot be read
             coarse = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)

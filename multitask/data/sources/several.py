@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from multitask.data.crop import AnyCrop, FitName
+from multitask.data.crop import AnyCrop
+from multitask.data.fit import FitName
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import SOURCES, SourceSettings
 from multitask.errors import UserError, nearest

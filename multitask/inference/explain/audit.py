@@ -131,13 +131,12 @@ def audit_evidence(
 
 def _inputs(samples: Samples, explainer: Explainer) -> Iterator[ImageInput]:
     """The images, named by their rows, with the boxes that they are cropped to."""
-    crop = explainer.preprocessing
+    preprocessing = explainer.preprocessing
+    given = preprocessing.given(samples)
     for row, path in enumerate(samples.paths()):
-        box = None
-        if crop.detector is not None:
-            box = crop.locate(path)
-        elif crop.crop.boxed and (given := getattr(samples, crop.crop.reads)) is not None:
-            box = given[row]
+        box = None if given is None else given[row]
+        if preprocessing.detector is not None:
+            box = preprocessing.locate(path)
         yield ImageInput(str(row), path, box)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
+from multitask.cli.work import say_begun, to_the_end
 
 
 @click.command()
@@ -22,12 +23,12 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, allow_exte
     """
     from multitask.bakeoff.plan import load_bakeoff
 
+    say_begun(file, quiet)
     plan = load_bakeoff(file, overrides, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.bakeoff.bakeoff import run_bakeoff
     from multitask.bakeoff.folder import BakeoffFolder
-    from multitask.cli.work import to_the_end
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import show_paths
     from multitask.reporting.study.console import make_study_progress

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
+from multitask.cli.work import say_begun, to_the_end
 
 
 @click.command()
@@ -31,10 +32,10 @@ def command(
     """
     from multitask.recipe.settings import load_recipe
 
+    say_begun(config, quiet)
     plan = load_recipe(config, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
-    from multitask.cli.work import to_the_end
     from multitask.recipe.folder import RecipeFolder
     from multitask.recipe.recipe import run_recipe
     from multitask.reporting.console import show_paths

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
+from multitask.cli.work import say_begun
 
 
 @click.command()
@@ -48,6 +49,7 @@ def command(
         if not least <= value <= 1000:
             raise UserError(f"{option}: must be from {least} to 1000, found {value}")
     budget = {"trials": trials, "hours": hours, "workers": workers}
+    say_begun(study, quiet)
     plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.

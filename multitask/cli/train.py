@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
+from multitask.cli.work import say_begun
 
 if TYPE_CHECKING:
     from multitask.runs.folder import RunFolder
@@ -42,6 +43,7 @@ def command(
 
     if resume and out is None:
         raise UserError("--resume: needs --out, the folder of the run to go on with")
+    say_begun(config, quiet)
     settings = load_config(config, overrides, allow_extensions=allow_extensions)
     train_and_report(settings, out or new_folder(Path("runs"), config.stem), resume, quiet, folds)
 

@@ -1,16 +1,25 @@
-"""The work of a command that goes on where it was stopped."""
+"""Commands that work for long: they say that they began, and go on where they were stopped."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import click
 
 if TYPE_CHECKING:
     from multitask.progress import StudyProgress
     from multitask.utils.work_folder import WorkFolder
 
 Report = TypeVar("Report")
+
+
+def say_begun(file: Path, quiet: bool) -> None:
+    """Says at once that a command was heard: to import what it works with takes seconds."""
+    if not quiet:
+        click.echo(f"reading {file}, loading PyTorch")
 
 
 def to_the_end(work: Callable[[], Report], folder: WorkFolder, progress: StudyProgress, what: str) -> Report:

@@ -91,6 +91,35 @@ def decide_grouped_and_fit(
     return GroupedAnswers(answers, kept.model_copy(update={"calibration": calibration}), cross_fitted=True)
 
 
+def calibrate_groups(
+    predictions: Predictions,
+    answered: Predictions,
+    kept: GroupedRules,
+    decode: DecodeSettings,
+    priors: Priors | None,
+    seed: int,
+) -> Calibration:
+    """The calibration of other answers to the same groups, by what is fitted on these.
+
+    Args:
+        predictions: as of ``decide_grouped_and_fit``, which made ``kept`` of them.
+        answered: of the same images, in the same order.
+        kept: how groups are answered.
+        decode: as of ``decide_grouped_and_fit``; likewise what follows.
+        priors: those in the network's outputs.
+        seed: of the folds and fits.
+    """
+    known = predictions.known()
+    fitter = _Fitter(GroupTasks(predictions.space, kept.tasks), decode, priors, seed)
+    folds = deal(known, seed)
+    fitted = fitter.cross_fit(type(kept.pooling), known, folds)
+    found = fitter.cross_fit(type(kept.pooling), known, folds, answered.known())
+    pooled = _answered(predictions, fitted.outputs(known.space), fitted.predicted).known()
+    probs = cross_fit_posteriors(pooled, priors, folds, found.outputs(known.space))
+    groups = predictions.group_indices()
+    return Calibration.of(predictions.space, probs, predictions.labels, found.predicted, groups)
+
+
 @dataclass(frozen=True, eq=False)
 class _CrossFitted:
     """The pooled tables of outputs of N images, and the classes that were decided of them."""
@@ -134,12 +163,14 @@ class _Fitter:
             sentence=sentence,
         )
 
-    def cross_fit(self, row: type[PoolingRule], known: LabelledOutputs, folds: IntArray) -> _CrossFitted:
-        """Each fold pooled and decided by what was fitted on the others."""
+    def cross_fit(
+        self, row: type[PoolingRule], known: LabelledOutputs, folds: IntArray, answered: LabelledOutputs | None = None
+    ) -> _CrossFitted:
+        """Each fold of ``answered``, which is ``known`` by default, pooled and decided by what others of that fit."""
         found = _CrossFitted.empty_like(known.outputs)
         for fold in np.unique(folds):
             inside = np.flatnonzero(folds == fold)
-            others, held_out = known.take(np.flatnonzero(folds != fold)), known.take(inside)
+            others, held_out = known.take(np.flatnonzero(folds != fold)), (answered or known).take(inside)
             pooling = row.fit(others, self.tasks)
             rule = self.decode.fit(_pooled(pooling, others, self.tasks), self.priors, self.seed)
             pooled = _pooled(pooling, held_out, self.tasks).outputs

@@ -142,6 +142,16 @@ class Views:
         excepted = "".join(f"-not-{task}.{kind}" for task, kind in sorted(self.excepted))
         return "+".join(self.kinds) + excepted
 
+    @property
+    def as_options(self) -> str:
+        """The options of a command that name these views.
+
+        >>> Views(("flip", "shift"), frozenset({("hand", "flip")})).as_options
+        '--views flip,shift --views-except hand:flip'
+        """
+        excepted = [f"--views-except {task}:{kind}" for task, kind in sorted(self.excepted)]
+        return " ".join([f"--views {','.join(self.kinds)}", *excepted])
+
     def of_head(self, head: str, space: LabelSpace) -> tuple[str, ...]:
         """The views that a head's answer is the average of; ``UNCHANGED`` is the image as it is.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from PIL import Image
 
@@ -23,6 +24,9 @@ from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import ImageInput, InputBatch, read_batches, read_now
 from multitask.labels import LabelSpace
+
+if TYPE_CHECKING:
+    from multitask.runs.viewed_calibration import ViewedCalibration
 
 
 class Predictor:
@@ -96,7 +100,9 @@ class Predictor:
                 f"views: the members of {path} see an image in different sizes or crops, side by side; leave them out, "
                 "or `multitask evaluate --views`"
             )
-        return cls(opened if averaged is None else ViewedEngine(opened, averaged))
+        if averaged is None:
+            return cls(opened)
+        return cls(ViewedEngine(opened, averaged, partial(_calibration, path) if path.is_dir() else None))
 
     @property
     def space(self) -> LabelSpace:
@@ -230,15 +236,15 @@ class Predictor:
             for_groups: whether for images that are answered as members of their groups.
 
         Raises:
-            UserError: as of ``Promises.of``; no task of the run is per group; views are averaged.
+            UserError: as of ``Promises.of``; no task of the run is per group; views are averaged, and the run was not
+                evaluated with them.
         """
-        if isinstance(self.engine, ViewedEngine) and (coverage is not None or max_risk is not None):
-            raise UserError(
-                "views: prediction sets and risks are calibrated on images as they are; leave out the views, or the "
-                "coverage and the risk"
-            )
-        spec = self.spec.for_groups() if for_groups else self.spec
-        return Promises.of(self.space, spec.calibration, coverage, max_risk, sets, next(self._calls))
+        calibration = (self.spec.for_groups() if for_groups else self.spec).calibration
+        asked = coverage is not None or max_risk is not None
+        if asked and calibration is not None and isinstance(self.engine, ViewedEngine):
+            found = self.engine.calibration
+            calibration = found.grouped if for_groups else found.single
+        return Promises.of(self.space, calibration, coverage, max_risk, sets, next(self._calls))
 
     def batches(self, inputs: Iterable[ImageInput], batch_size: int | None = None) -> Generator[InputBatch, None, None]:
         """Images read ahead, as of ``read_batches``."""
@@ -271,6 +277,13 @@ def _readable(batch: InputBatch) -> InputBatch:
     for error in batch.errors.values():
         raise error
     return batch
+
+
+def _calibration(run: Path, views: Views) -> ViewedCalibration:
+    from multitask.runs.config import read_run
+    from multitask.runs.viewed_calibration import read_viewed_calibration
+
+    return read_viewed_calibration(read_run(run, allow_extensions=True), views)  # what it may run, ran as it was opened
 
 
 def _open(path: Path, engine: str | EngineSettings, device: str | None, allow_extensions: bool) -> Engine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,18 +62,18 @@ def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
             "sure its heads are; train in folds: `multitask train CONFIG --folds 5`"
         )
     kept = read_rules(folder, config.evaluation())
-    priors = None if kept is None else _priors(kept.shifts)
+    priors = None if kept is None else kept_priors(kept.shifts)
     folds = deal(known, derive(config.seed, "out of fold"))
     single = _answered(predictions, cross_fit_posteriors(known, priors, folds))
     grouped = None
     if kept is not None and kept.grouped is not None:
         tasks = GroupTasks(predictions.space, kept.grouped.tasks)
-        found = _pooled_posteriors(known, kept.grouped.pooling, tasks, _priors(kept.grouped.shifts), folds)
+        found = _pooled_posteriors(known, kept.grouped.pooling, tasks, kept_priors(kept.grouped.shifts), folds)
         grouped = _answered(predictions, found)
     return OutOfFold(predictions.space, single, grouped)
 
 
-def _priors(shifts: dict[str, tuple[float, ...]]) -> Priors:
+def kept_priors(shifts: Mapping[str, tuple[float, ...]]) -> Priors:
     """Priors whose shifts are those that a run kept."""
     natural = {name: np.array(values) for name, values in shifts.items()}
     return Priors({name: np.zeros_like(values) for name, values in natural.items()}, natural)

@@ -262,7 +262,7 @@ def test_views_are_averaged_and_what_they_cannot_be_is_a_line(call: Call, traine
     done = call("predict", trained, "photos", "-o", "out.csv", "--views", "flop")
     assert (done.code, "views: unknown view 'flop'; did you mean 'flip'?" in done.err) == (2, True)
     done = call("predict", trained, "photos", "-o", "out.csv", "--views", "flip", "--coverage", 0.7)
-    assert (done.code, "leave out the views" in " ".join(done.err.split())) == (2, True)
+    assert (done.code, "--views flip` writes it" in " ".join(done.err.split())) == (2, True)
     assert not Path("out.csv").exists()
 
 

@@ -11,7 +11,7 @@ from multitask.data.dealing import assign_groups
 from multitask.data.samples import Samples
 from multitask.evaluation.decode.base import DecodeSettings
 from multitask.evaluation.decode.expected import posteriors
-from multitask.evaluation.decode.outputs import LabelledOutputs, Priors
+from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 
@@ -80,7 +80,12 @@ def deal(known: LabelledOutputs, seed: int) -> IntArray:
 
 
 def cross_fit(
-    rule: DecodeSettings, known: LabelledOutputs, priors: Priors | None, folds: IntArray, seed: int
+    rule: DecodeSettings,
+    known: LabelledOutputs,
+    priors: Priors | None,
+    folds: IntArray,
+    seed: int,
+    answered: ModelOutputs | None = None,
 ) -> IntArray:
     """The class of each image, by the rule fitted on the other folds.
 
@@ -90,6 +95,7 @@ def cross_fit(
         priors: of the outputs.
         folds: (N,) the fold of each, as of ``deal``.
         seed: of the fits.
+        answered: the outputs that are decided; None: those that the rule is fitted on.
 
     Returns:
         (N,) classes.
@@ -103,29 +109,38 @@ def cross_fit(
     >>> cross_fit(JointSettings(), known, priors=None, folds=np.array([0, 1]), seed=0)
     array([0, 1])
     """
-    return cross_fit_each({rule.name: rule}, known, priors, folds, seed)[rule.name]
+    return cross_fit_each({rule.name: rule}, known, priors, folds, seed, answered)[rule.name]
 
 
 def cross_fit_each(
-    rules: Mapping[str, DecodeSettings], known: LabelledOutputs, priors: Priors | None, folds: IntArray, seed: int
+    rules: Mapping[str, DecodeSettings],
+    known: LabelledOutputs,
+    priors: Priors | None,
+    folds: IntArray,
+    seed: int,
+    answered: ModelOutputs | None = None,
 ) -> dict[str, IntArray]:
     """As ``cross_fit``, for several rules, which then share what each fold's other groups give them."""
     predicted = {name: np.empty(len(known), dtype=np.int64) for name in rules}
     for fold in np.unique(folds):
         inside = folds == fold
-        others, answered = known.take(np.flatnonzero(~inside)), known.outputs.take(np.flatnonzero(inside))
+        others = known.take(np.flatnonzero(~inside))
+        held_out = (answered or known.outputs).take(np.flatnonzero(inside))
         for name, rule in rules.items():
-            predicted[name][inside] = rule.fit(others, priors, seed).decode(answered)
+            predicted[name][inside] = rule.fit(others, priors, seed).decode(held_out)
     return predicted
 
 
-def cross_fit_posteriors(known: LabelledOutputs, priors: Priors | None, folds: IntArray) -> FloatArray:
+def cross_fit_posteriors(
+    known: LabelledOutputs, priors: Priors | None, folds: IntArray, answered: ModelOutputs | None = None
+) -> FloatArray:
     """The probabilities of the classes of each image, with the temperatures that were fitted on the other folds.
 
     Args:
         known: N images.
         priors: of the outputs.
         folds: (N,) the fold of each, as of ``deal``.
+        answered: as of ``cross_fit``.
 
     Returns:
         (N, C), rows sum to 1.
@@ -139,11 +154,11 @@ def cross_fit_posteriors(known: LabelledOutputs, priors: Priors | None, folds: I
     array([0.75, 0.25])
     """
     shifts = {} if priors is None else priors.shifts(tuple(known.outputs.tables()))
-    found = np.empty((len(known), known.space.num_classes))
+    outputs, found = answered or known.outputs, np.empty((len(known), known.space.num_classes))
     for fold in np.unique(folds):
         inside = folds == fold
         temperatures = fit_temperatures(known.take(np.flatnonzero(~inside)), priors)
-        found[inside] = posteriors(known.outputs.take(np.flatnonzero(inside)), temperatures, shifts).T
+        found[inside] = posteriors(outputs.take(np.flatnonzero(inside)), temperatures, shifts).T
     return found
 
 

@@ -36,6 +36,7 @@ ORDER: tuple[dict[str, str], ...] = (
     {
         "audit": "label audits of runs in folds, and what corrections bring",
         "bakeoff": "contenders on equal terms: plan, runs, costs, conclusions",
+        "init": "a config proposed for images that nobody has described; `layouts/`, one per way to store labels",
         "pseudo": "labels of unlabelled images, from the heads that are sure; in rounds",
         "study": "Optuna: space, samplers, pruners, storage, workers, confirmation; nothing before it imports optuna",
     },

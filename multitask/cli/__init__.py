@@ -24,6 +24,7 @@ PRINTING = {
 COMMANDS = {
     "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
     "synth": "Make a set in the competition's layout: drawn, or of any portraits.",
+    "init": "Look at a folder or a table, and write a config that trains on it.",
     "eda": "Look at the data before anything is learned of it.",
     "train": "Train a config's run and report on the groups that validate.",
     "study": "Tune settings with Optuna, and confirm that the gain is real.",

@@ -94,6 +94,8 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["train", "nothere.yaml"],
         ["train", str(wrong)],
         ["train", str(shipped[0]), "--set", "training.epochs=0"],
+        ["init", "nothere"],
+        ["init", ".", "-o", "there.txt"],
         ["eda", "nothere.yaml", "--out", "x.html"],
         ["study", "nothere.yaml"],
         ["study", str(wrong)],

@@ -1,4 +1,4 @@
-"""Samples from folders whose names carry the labels."""
+"""Samples from folders, or files, whose names carry the labels."""
 
 from __future__ import annotations
 
@@ -10,27 +10,37 @@ from typing import Literal
 import numpy as np
 from pydantic import model_validator
 
+from multitask.data.formats import SUFFIXES
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import RootedSettings, inside
 from multitask.data.sources.listing import list_images
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
-from multitask.labels import LabelSpace
-from multitask.utils.spelling import Spellings, canonical_path
+from multitask.labels import LabelSpace, Task
+from multitask.utils.spelling import Name, Spellings, canonical_path
 
 GROUP = "group"
 SPLIT = "split"
+ANYTHING = "_"
+"""What stands there says nothing."""
+ANY_SUFFIX = ".*"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
 class FoldersSettings(RootedSettings):
-    """Every image under a folder; the path of its own folder says its labels, as a pattern has it."""
+    """Every image under a folder; the path of its own folder, or its own, says its labels, as a pattern has it."""
 
     name: Literal["folders"] = "folders"
     pattern: str
     """As ``{suit}/{rank}`` or ``{colour}_{garment}``: what folders are called, with a task's name in braces where its
     label stands (of a binned task, a number). ``{group}`` is who must stay together; without it each image is on its
-    own. ``{split}``, as in ``{split}/{suit}/{rank}``, says who trains, validates and tests; else that is random."""
+    own. ``{split}``, as in ``{split}/{suit}/{rank}``, says who trains, validates and tests; else that is random.
+    ``{_}`` says nothing. With an image's suffix at the end, as in ``{age}_{gender}_{_}.jpg``, it is of files; ``.*``
+    is any suffix."""
+    indices: tuple[Name, ...] = ()
+    """Tasks of which names hold class indices, from 0, in place of class names."""
+    unmatched: Literal["error", "skip"] = "error"
+    """What is done with images whose names do not match the pattern; those that are skipped are counted."""
     splits: SplitWords = SplitWords()
     """By which words ``{split}`` says so."""
     folder: str = "train"
@@ -49,7 +59,7 @@ class FoldersSettings(RootedSettings):
         if SPLIT not in names and self.splits != SplitWords():
             raise ValueError(f"splits: would be ignored, since {{split}} is not in the pattern {self.pattern!r}")
         for name in names:
-            if names.count(name) > 1:
+            if names.count(name) > 1 and name != ANYTHING:
                 raise ValueError(f"pattern: {{{name}}} stands twice in {self.pattern!r}")
         object.__setattr__(self, "pattern", canonical_path(self.pattern))
         if re.search(r"[{}]", _PLACEHOLDER.sub("", self.pattern)):
@@ -57,6 +67,11 @@ class FoldersSettings(RootedSettings):
         if self.pattern != self.pattern.strip("/") or not self.pattern:
             raise ValueError(f"pattern: must be a path of folders such as {{suit}}/{{rank}}, found {self.pattern!r}")
         return self
+
+    @property
+    def of_files(self) -> bool:
+        """Whether the pattern is of images rather than of their folders."""
+        return pattern_of_files(self.pattern)
 
     @property
     def says_sides(self) -> bool:
@@ -69,12 +84,17 @@ class FoldersSettings(RootedSettings):
         if SPLIT in names and SPLIT in space.task_names:
             raise UserError("pattern: {split} says who trains, validates and tests; give the task another name")
         for name in names:
-            if name not in (*space.task_names, GROUP, SPLIT):
+            if name not in (*space.task_names, GROUP, SPLIT, ANYTHING):
                 near = nearest(name, (*space.task_names, GROUP, SPLIT))
                 raise UserError(f"pattern: labels.tasks has no task {name!r}{near}")
         for name in space.task_names:
             if name not in names:
                 raise UserError(f"pattern: says nothing of {name}; {{{name}}} must stand in {self.pattern!r}")
+        for name in self.indices:
+            if name not in space.task_names:
+                raise UserError(f"indices: labels.tasks has no task {name!r}{nearest(name, space.task_names)}")
+            if space.tasks[space.task_names.index(name)].kind == "binned":
+                raise UserError(f"indices: {name} is binned: its names hold the number itself")
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The images under ``folder``, in the order of their paths."""
@@ -94,37 +114,61 @@ class FoldersSettings(RootedSettings):
 
     def _labelled(self, root: Path, folder: str, pattern: str, space: LabelSpace) -> Samples:
         prefix = "" if folder == "." else f"{inside(folder, 'folder')}/"
-        match = _Match(pattern, space, self.splits)
+        match = _Match(pattern, space, self)
         spellings = Spellings("folders", tuple(name for task in space.tasks for name in task.classes))
-        known: dict[str, dict[str, str]] = {}
+        known: dict[str, dict[str, str] | None] = {}
         images: list[str] = []
         groups: list[str] = []
         sides: list[int] = []
         values: dict[str, list[str]] = {task: [] for task in space.task_names}
         listing = list_images(root / folder, self.links(root))
+        skipped: list[str] = []
         for where, name in listing.images:
-            if where not in known:
-                spelt = "/".join(spellings.read(part) for part in where.split("/"))
-                known[where] = match(spelt, root / folder)
-            image = f"{prefix}{where}/{name}"
+            path = f"{where}/{name}" if where else name
+            named = path if self.of_files else where
+            if named not in known:
+                spelt = "/".join(spellings.read(part) for part in named.split("/"))
+                known[named] = match(spelt, root / folder)
+            found = known[named]
+            if found is None:
+                skipped.append(path)
+                continue
+            image = prefix + path
             images.append(image)
-            groups.append(known[where].get(GROUP, image))
-            if SPLIT in known[where]:
-                sides.append(self.splits.side(known[where][SPLIT]))
-            for task, found in values.items():
-                found.append(known[where][task])
-        notes = (*spellings.notes(), *listing.notes)
+            groups.append(found.get(GROUP, image))
+            if SPLIT in found:
+                sides.append(self.splits.side(found[SPLIT]))
+            for task, column in values.items():
+                column.append(found[task])
+        if not images:
+            raise UserError(f"{root / folder}: no image matches the pattern {self.pattern!r}, as {skipped[0]}")
+        notes = (*spellings.notes(), *listing.notes, *_skipped_note(root / folder, skipped, self.pattern))
         samples = Samples.from_values(space, root, images, groups, values, self.name, notes)
         samples = replace(samples, other_files=listing.others)
         return replace(samples, sides=np.array(sides, dtype=np.int64)) if sides else samples
 
 
-class _Match:
-    """The values in a folder's path, by a pattern."""
+def _skipped_note(folder: Path, skipped: list[str], pattern: str) -> list[str]:
+    if not skipped:
+        return []
+    what = "image does" if len(skipped) == 1 else "images do"
+    return [f"{folder}: {len(skipped):,} {what} not match the pattern {pattern!r} and are skipped, as {skipped[0]}"]
 
-    def __init__(self, pattern: str, space: LabelSpace, splits: SplitWords) -> None:
+
+def pattern_of_files(pattern: str) -> bool:
+    """Whether a pattern ends in an image's suffix, or any, and so is of files rather than of their folders."""
+    return pattern.endswith(ANY_SUFFIX) or Path(pattern).suffix.lower() in SUFFIXES
+
+
+class _Match:
+    """The values in the path of a folder, or of an image, by a pattern."""
+
+    def __init__(self, pattern: str, space: LabelSpace, settings: FoldersSettings) -> None:
         self.pattern = pattern
-        self.splits = splits
+        self.splits = settings.splits
+        self.indices = settings.indices
+        self.skips = settings.unmatched == "skip"
+        self.of_files = settings.of_files
         self.tasks = {task.name: task for task in space.tasks}
         # First by the classes' own names, since {colour}_{garment} alone cannot tell what dark_blue_shirt is; then by
         # anything, to say which label it is that nobody knows.
@@ -132,13 +176,19 @@ class _Match:
         self._loose = self._compiled(exact=False)
 
     def _compiled(self, *, exact: bool) -> re.Pattern[str]:
+        body, suffix = self.pattern, ""
+        if self.of_files:
+            body, ending = self.pattern.rsplit(".", 1)
+            suffix = r"\.[^./]+" if ending == "*" else rf"(?i:\.{re.escape(ending)})"
         parts = []
-        for index, part in enumerate(_PLACEHOLDER.split(self.pattern)):
+        for index, part in enumerate(_PLACEHOLDER.split(body)):
             if index % 2 == 0:
                 parts.append(re.escape(part))
+            elif part == ANYTHING:
+                parts.append("[^/]+?")
             else:
                 parts.append(f"(?P<{part}>{self._value(part, exact)})")
-        return re.compile("".join(parts))
+        return re.compile("".join(parts) + suffix)
 
     def _value(self, name: str, exact: bool) -> str:
         task = self.tasks.get(name)
@@ -149,24 +199,38 @@ class _Match:
             return "[^/]+?"
         if task.kind == "binned":
             return r"[-+]?\d+(?:\.\d+)?"
-        return "|".join(re.escape(name) for name in task.classes)
+        names = map(str, range(task.num_classes)) if name in self.indices else task.classes
+        return "|".join(re.escape(name) for name in names)
 
-    def __call__(self, where: str, root: Path) -> dict[str, str]:
-        """Per task, and for the group, the value in the folder's path.
+    def __call__(self, where: str, root: Path) -> dict[str, str] | None:
+        """Per task, and for the group, the value in the path of a folder or image; None: it is skipped.
 
         Raises:
             UserError: it does not match the pattern, or a label is none of its task's.
         """
-        found = self._exact.fullmatch(where) or self._loose.fullmatch(where)
+        found = self._exact.fullmatch(where) or (None if self.skips else self._loose.fullmatch(where))
         if found is None:
-            folder = root / where if where else root
-            raise UserError(f"{folder}: holds images, but its name does not match the pattern {self.pattern!r}")
+            if self.skips:
+                return None
+            path = root / where if where else root
+            what = "its name does not match" if self.of_files else "holds images, but its name does not match"
+            raise UserError(f"{path}: {what} the pattern {self.pattern!r}")
         named = found.groupdict()
         try:
             if SPLIT in named:
                 self.splits.side(named[SPLIT])
             for name, task in self.tasks.items():
+                if name in self.indices:
+                    named[name] = _class_at(task, named[name])
                 task.index(named[name])
         except UserError as error:
             raise UserError(f"{root / where}: {error}") from None
         return named
+
+
+def _class_at(task: Task, text: str) -> str:
+    if not (text.isascii() and text.isdigit() and int(text) < task.num_classes):
+        raise UserError(
+            f"{task.name}: must be an index of its classes, from 0 to {task.num_classes - 1}, found {text!r}"
+        )
+    return task.classes[int(text)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import codecs
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import RootedSettings, all_there, inside
@@ -16,6 +16,7 @@ from multitask.data.sources.table_rows import TableRows
 from multitask.data.sources.table_settings import Column, ColumnSettings
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
+from multitask.settings import ConfigPath
 from multitask.utils.spelling import find_file
 
 FILES = (".csv", ".tsv", ".parquet")
@@ -27,6 +28,9 @@ class TableSettings(RootedSettings):
     name: Literal["table"] = "table"
     file: str = "train.csv"
     """The table, in the data root; ``.csv``, ``.tsv`` or ``.parquet``."""
+    table: Annotated[ConfigPath | None, Field(exclude_if=lambda path: path is None)] = None
+    """The table where it is not in the data root, in place of ``file``; its paths are relative to the data root all
+    the same."""
     query_file: str = "queries.csv"
     """A table of the images to be answered, in the data root; where their answers are known, those and groups too."""
     delimiter: Literal[",", ";", "\t", "|"] = ","
@@ -61,7 +65,12 @@ class TableSettings(RootedSettings):
             file = inside(getattr(self, key), key)
             if not file.lower().endswith(FILES):
                 raise ValueError(f"{key}: must end in {', '.join(FILES[:-1])} or {FILES[-1]}, found {file!r}")
-        if self.file.lower().endswith(".parquet") and self.query_file.lower().endswith(".parquet"):
+        if self.table is not None:
+            if "file" in self.model_fields_set and self.file != type(self).model_fields["file"].default:
+                raise ValueError(f"file: {self.file!r} would be ignored beside table; leave one out")
+            if not self.table.lower().endswith(FILES):
+                raise ValueError(f"table: must end in {', '.join(FILES[:-1])} or {FILES[-1]}, found {self.table!r}")
+        if self._labelled_file.lower().endswith(".parquet") and self.query_file.lower().endswith(".parquet"):
             for key in ("delimiter", "encoding"):
                 if getattr(self, key) != type(self).model_fields[key].default:
                     raise ValueError(f"{key}: {getattr(self, key)!r} would be ignored: a Parquet file says itself")
@@ -73,6 +82,10 @@ class TableSettings(RootedSettings):
         except (LookupError, ValueError):
             raise ValueError(f"encoding: must be one that Python knows, as cp1252, found {self.encoding!r}") from None
         return self
+
+    @property
+    def _labelled_file(self) -> str:
+        return self.table or self.file
 
     @property
     def says_sides(self) -> bool:
@@ -98,7 +111,7 @@ class TableSettings(RootedSettings):
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``file``, in its order."""
-        rows = TableRows(root, self.file, self._columns(space), self, space)
+        rows = TableRows(root, self._labelled_file, self._columns(space), self, space)
         samples = rows.samples(root, space)
         if self.split is not None:
             samples = replace(samples, sides=rows.sides_by_group())

@@ -177,3 +177,46 @@ def test_queries_are_all_images_of_another_folder_whatever_it_is_called(tmp_path
     assert queries.ids == ("1.jpg", "x/2.jpg")
     assert queries.paths == (tmp_path / "eval" / "1.jpg", tmp_path / "eval" / "x" / "2.jpg")
     assert queries.answers == "names"
+
+
+def test_files_that_are_called_what_they_show(tmp_path: Path) -> None:
+    space = LabelSpace([Task("age", ("young", "old"), "binned", (30.0,)), Task("gender", ("male", "female"))])
+    add(tmp_path, "in/29_0_a.jpg.chip.JPG", "in/30_1_b_c.jpg", "in/sub/9_1_d.jpg")
+    source = FoldersSettings(pattern="{age}_{gender}_{_}.jpg", folder="in", indices=["gender"], unmatched="skip")
+    source.check(space)
+    samples = source.samples(tmp_path, space)
+    assert samples.images.tolist() == ["in/29_0_a.jpg.chip.JPG", "in/30_1_b_c.jpg"]
+    assert samples.labels.tolist() == [[0, 0], [1, 1]]
+    assert samples.numbers[:, 0].tolist() == [29, 30]
+    assert any("1 image does not match the pattern" in note and "sub/9_1_d.jpg" in note for note in samples.notes)
+    strict = source.model_copy(update={"unmatched": "error"})
+    with pytest.raises(UserError, match=r"sub/9_1_d\.jpg: its name does not match"):
+        strict.samples(tmp_path, space)
+    one = source.model_copy(update={"pattern": "{_}/{age}_{gender}_{_}.*", "folder": "."})
+    assert one.samples(tmp_path, space).images.tolist() == ["in/29_0_a.jpg.chip.JPG", "in/30_1_b_c.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"indices": ["gendr"]}, "indices: labels.tasks has no task 'gendr'"),
+        ({"indices": ["age"]}, "indices: age is binned"),
+    ],
+)
+def test_indices_of_tasks_that_have_none(settings: dict[str, list[str]], reason: str) -> None:
+    space = LabelSpace([Task("age", ("young", "old"), "binned", (30.0,)), Task("gender", ("male", "female"))])
+    with pytest.raises(UserError, match=reason):
+        FoldersSettings(pattern="{age}_{gender}.jpg", **settings).check(space)
+
+
+def test_an_index_beyond_the_classes(tmp_path: Path) -> None:
+    add(tmp_path / "train", "3_x.jpg", "0_x.jpg")
+    space = LabelSpace([Task("gender", ("male", "female"))])
+    with pytest.raises(UserError, match=r"3_x\.jpg: gender: must be an index of its classes, from 0 to 1, found '3'"):
+        FoldersSettings(pattern="{gender}_{_}.jpg", indices=["gender"]).samples(tmp_path, space)
+
+
+def test_no_image_that_matches(tmp_path: Path) -> None:
+    add(tmp_path / "train", "x.jpg")
+    with pytest.raises(UserError, match=r"no image matches the pattern .*, as x\.jpg"):
+        FoldersSettings(pattern="{garment}_{colour}.jpg", unmatched="skip").samples(tmp_path, SPACE)

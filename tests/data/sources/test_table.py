@@ -332,3 +332,22 @@ class TestQueries:
         write(tmp_path, ["a.jpg"], header="path", name="queries.csv")
         with pytest.raises(UserError, match=r"queries\.csv: has no column 'garment'"):
             TableSettings().answered(tmp_path, SPACE)
+
+
+class TestTableElsewhere:
+    def test_its_paths_are_relative_to_the_root(self, tmp_path: Path) -> None:
+        (tmp_path / "root").mkdir()
+        write(tmp_path, ROWS, name="labels.csv")
+        samples = read(tmp_path / "root", table=str(tmp_path / "labels.csv"))
+        assert samples.root == tmp_path / "root"
+        assert samples.images.tolist() == ["a.jpg", "b/c.jpg", "d.jpg"]
+
+    @pytest.mark.parametrize(
+        ("settings", "reason"),
+        [
+            ({"table": "x.csv", "file": "y.csv"}, "file: 'y.csv' would be ignored beside table"),
+            ({"table": "x.txt"}, "table: must end in .csv, .tsv or .parquet"),
+        ],
+    )
+    def test_what_is_refused(self, settings: dict[str, str], reason: str) -> None:
+        assert reason in problems(TableSettings, settings)[0]

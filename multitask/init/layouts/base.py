@@ -1,0 +1,88 @@
+"""Layouts: the paths of images, and a column of words for everything that is said of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user says of the data.
+
+    Attributes:
+        pattern: of the paths of folders or images; None: it is found.
+        labels: the columns of the labels; none: they are found.
+        group: the column of the groups; None: it is found.
+        images: the folder of a table's images; None: the table's own.
+    """
+
+    pattern: str | None = None
+    labels: tuple[str, ...] = ()
+    group: str | None = None
+    images: Path | None = None
+
+
+@dataclass(frozen=True)
+class Observed:
+    """What a layout says of N images.
+
+    Attributes:
+        root: the folder that the paths are relative to.
+        images: N paths.
+        columns: by name, a word for each image; empty: nothing is said of it.
+        source: the ``data.source`` section by which the set can be read as it is, without what names labels, group and
+            split; None: a table must be written.
+        labels: the columns that are labels; none: they are to be found.
+        group: the column of groups; None: it is to be found.
+        split: likewise, with ``train``, ``val`` and ``test`` in any spelling.
+        classes: of a column, its classes in order.
+        indices: columns in which the source finds class indices; here they hold names.
+        assumed: what was taken for granted, a sentence each.
+        check: what the user should look at, likewise.
+    """
+
+    root: Path
+    images: list[str]
+    columns: dict[str, list[str]]
+    source: Mapping[str, Any] | None
+    labels: tuple[str, ...] = ()
+    group: str | None = None
+    split: str | None = None
+    classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    indices: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+    check: tuple[str, ...] = ()
+
+    @property
+    def names_tasks(self) -> bool:
+        """Whether the source itself calls tasks by the columns' names, as a pattern does."""
+        return self.source is not None and self.source["name"] == "folders"
+
+
+class Layout(ABC):
+    """A way in which images and labels are stored."""
+
+    title: str
+    """As the console calls it."""
+
+    @classmethod
+    @abstractmethod
+    def fits(cls, path: Path) -> bool:
+        """Whether a path is of this layout: a look at names, and at most at the head of a file."""
+
+    @classmethod
+    @abstractmethod
+    def observe(cls, path: Path, options: Options) -> Observed:
+        """What it says of the images under a path.
+
+        Raises:
+            UserError: it is damaged, or has no images.
+        """
+
+
+LAYOUTS: dict[str, type[Layout]] = {}
+"""The table of layouts; its rows stand in the package's ``__init__``. A path is of the first that fits."""

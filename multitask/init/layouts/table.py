@@ -1,0 +1,260 @@
+"""Any table: a CSV or Parquet file with a column that leads to images."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from multitask.data.formats import SUFFIXES
+from multitask.data.framing import spread
+from multitask.data.sources import cells
+from multitask.data.sources.csv_file import DELIMITERS, read_csv
+from multitask.data.sources.links import Links
+from multitask.data.sources.listing import list_images
+from multitask.data.sources.table import FILES
+from multitask.errors import UserError
+from multitask.init.layouts.base import Layout, Observed, Options
+from multitask.utils.spelling import canonical
+
+_SAMPLED = 200
+_FOUND = 0.5
+"""The share of a sample's cells that must lead to images."""
+
+
+class AnyTable(Layout):
+    """A table in a file, or the one in a folder that leads to images below it."""
+
+    title = "a table"
+
+    @classmethod
+    def fits(cls, path: Path) -> bool:
+        """Whether it is a table, or a folder that holds one which leads to images."""
+        if path.is_file():
+            return path.suffix.lower() in FILES
+        return path.is_dir() and _best_table(path) is not None
+
+    @classmethod
+    def observe(cls, path: Path, options: Options) -> Observed:
+        """The rows whose images are there."""
+        if path.is_dir():
+            best = _best_table(path)
+            assert best is not None, "as fits says"
+            path = best
+        columns, delimiter = read_columns(path)
+        images = Images(options.images or path.parent)
+        column, found = images.leading(columns, path)
+        return of_rows(path, columns, column, found, images, delimiter)
+
+
+def of_rows(
+    path: Path,
+    columns: dict[str, list[str]],
+    column: str,
+    found: Sequence[str | None],
+    images: Images,
+    delimiter: str | None,
+) -> Observed:
+    """What a table says.
+
+    Args:
+        path: the file.
+        columns: of all its rows.
+        column: that of the paths.
+        found: of each row the image, relative to the images' folder; None: there is none.
+        images: those that there are.
+        delimiter: by which a table source can read the file; None: it cannot.
+    """
+    kept: list[int] = []
+    seen: set[str] = set()
+    for row, image in enumerate(found):
+        if image is not None and image not in seen:
+            seen.add(image)
+            kept.append(row)
+    check = []
+    gone, twice = sum(image is None for image in found), len(found)
+    twice -= gone + len(kept)
+    if gone:
+        first = columns[column][next(row for row, image in enumerate(found) if image is None)]
+        check.append(f"{gone:,} of {len(found):,} rows lead to no image, as {first}, and are left out")
+    if twice:
+        check.append(f"{twice:,} rows name an image that an earlier row names, and are left out")
+    prefix = common_prefix([(columns[column][row], str(found[row])) for row in kept])
+    root = images.root / prefix if prefix else images.root
+    source: dict[str, object] | None = None
+    if len(kept) == len(found) and prefix is not None and delimiter is not None:
+        inside = path.parent.resolve() == root.resolve()
+        source = {"name": "table", **({"file": path.name} if inside else {"table": str(path)})}
+        if delimiter != "," and path.suffix.lower() != ".parquet":
+            source["delimiter"] = delimiter
+        if column != "path":
+            source["path"] = column
+    else:
+        root = images.root
+    start = 0 if root == images.root else len(prefix or "")
+    return Observed(
+        root=root,
+        images=[str(found[row])[start:] for row in kept],
+        columns={name: [words[row] for row in kept] for name, words in columns.items() if name != column},
+        source=source,
+        assumed=(f"images are what the column {column!r} of {path.name} leads to below {images.root}",),
+        check=tuple(check),
+    )
+
+
+def common_prefix(pairs: Sequence[tuple[str, str]]) -> str | None:
+    """The folder, with its slash, that stands before each cell in the path of its image; None: something else does."""
+    if not pairs or not pairs[0][1].endswith(pairs[0][0]):
+        return None
+    prefix = pairs[0][1].removesuffix(pairs[0][0])
+    return prefix if all(image == prefix + cell for cell, image in pairs) else None
+
+
+def read_columns(path: Path) -> tuple[dict[str, list[str]], str]:
+    """The columns of a table as words, and a CSV file's delimiter.
+
+    Raises:
+        UserError: it cannot be read, or has no rows.
+    """
+    delimiter = _delimiter(path)
+    shared: dict[str, str] = {}
+    columns: dict[str, list[str]] = {}
+    if path.suffix.lower() == ".parquet":
+        for name, words in _parquet(path).items():
+            columns[name] = [shared.setdefault(word, word) for word in words]
+    else:
+        for _, row in read_csv(path, (), delimiter=delimiter):
+            for name, word in row.items():
+                columns.setdefault(name, []).append(shared.setdefault(word, word))
+    if not columns or not next(iter(columns.values())):
+        raise UserError(f"{path}: holds no rows")
+    return {name: words for name, words in columns.items() if name}, delimiter
+
+
+def _parquet(path: Path) -> dict[str, list[str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    plain = [
+        field for field in table.schema if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
+    ]
+    return {
+        canonical(field.name): [cells.text(value) for value in table.column(field.name).to_pylist()] for field in plain
+    }
+
+
+def _delimiter(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
+            line = file.readline(100_000)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), ())))
+
+
+def _best_table(folder: Path) -> Path | None:
+    """The table in a folder that leads to images, ``train`` and ``labels`` before others; None: none does."""
+    try:
+        tables = [Path(entry.path) for entry in os.scandir(folder) if entry.name.lower().endswith(FILES)]
+    except OSError:
+        return None
+    tables = [table for table in tables if not table.name.startswith(".") and table.is_file()]
+    if not tables:
+        return None
+    try:
+        images = Images(folder)
+    except UserError:
+        return None
+    words = ("train", "label", "annotation", "meta", "")
+    rank = {table: next(place for place, word in enumerate(words) if word in table.stem.lower()) for table in tables}
+    for table in sorted(tables, key=lambda table: (rank[table], -table.stat().st_size, table.name)):
+        try:
+            images.leading(read_columns(table)[0], table)
+        except UserError:
+            continue
+        return table
+    return None
+
+
+class Images:
+    """The images below a folder, found by what cells call them.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        UserError: it is no folder, or holds no images.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = [
+            f"{where}/{name}" if where else name for where, name in list_images(root, Links(root, False)).images
+        ]
+        self._known = set(self.paths)
+
+    def leading(self, columns: dict[str, list[str]], path: Path) -> tuple[str, list[str | None]]:
+        """The column that leads to images, and the image of each of its cells.
+
+        Raises:
+            UserError: none does; the line names the table.
+        """
+        named = None
+        for column, words in columns.items():
+            sample = [words[index] for index in spread(len(words), _SAMPLED)]
+            looks = sum(Path(word).suffix.lower() in SUFFIXES for word in sample)
+            if looks > len(sample) / 2 and named is None:
+                named = column, next(word for word in sample if Path(word).suffix.lower() in SUFFIXES)
+            if len(set(sample)) < len(sample) / 2:
+                continue
+            found = self.find(words, sample)
+            if found is not None:
+                return column, found
+        if named is not None:
+            raise UserError(
+                f"{path}: column {named[0]!r} names images, but none is below {self.root}, as {named[1]}; name their "
+                "folder with --images"
+            )
+        raise UserError(f"{path}: no column leads to images below {self.root}")
+
+    def find(self, words: Sequence[str], sample: Sequence[str]) -> list[str | None] | None:
+        """The image of each word; None where most of a sample leads to none."""
+        plain = {word: word.replace("\\", "/").removeprefix("./").strip() for word in (*sample, *words)}
+        for read in self._readings([plain[word] for word in sample]):
+            if sum(read(plain[word]) is not None for word in sample) > _FOUND * len(sample):
+                return [read(plain[word]) for word in words]
+        return None
+
+    def _below(self, prefix: str, word: str) -> str | None:
+        return prefix + word if prefix + word in self._known else None
+
+    def _readings(self, sample: Sequence[str]) -> Iterator[Callable[[str], str | None]]:
+        """Ways to read a cell, the plainest first: as it is, below a folder, by its name alone, without a suffix."""
+        yield partial(self._below, "")
+        names = {word for word in sample if word}
+        depth = max((word.count("/") for word in names), default=0) + 1
+        ends = ((path, "/".join(path.split("/")[-depth:])) for path in self.paths)
+        prefixes = Counter(path[: -len(end)] for path, end in ends if end in names)
+        for prefix, _ in prefixes.most_common(3):
+            yield partial(self._below, prefix)
+        by_name = unique_by(self.paths, lambda path: path.rsplit("/", 1)[-1])
+        yield lambda word: by_name.get(word.rsplit("/", 1)[-1])
+        by_stem = unique_by(self.paths, lambda path: os.path.splitext(path.rsplit("/", 1)[-1])[0])
+        yield lambda word: by_stem.get(word.removesuffix(".0"))
+
+
+def unique_by(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Paths by a key; of those with the same key none."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for path in paths:
+        if found.setdefault(key(path), path) is not path:
+            twice.add(key(path))
+    return {name: path for name, path in found.items() if name not in twice}

@@ -1,0 +1,136 @@
+"""Which columns are the tasks, the group and the split of a set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from multitask.data.sources.table_rows import MISSING_GROUPS
+from multitask.errors import UserError, nearest
+from multitask.init.layouts import Observed, Options
+from multitask.init.tasks import FoundTask, binned_task, class_task
+from multitask.init.words import MIN_NUMBERS, Kind, clean, is_number, kind_of, split_words, task_name
+
+MAX_TASKS = 4
+"""That are taken of columns nobody named; a product of more has few images in each class."""
+MAX_PRODUCT = 1_000
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a set are.
+
+    Attributes:
+        tasks: in the order of their columns.
+        words: of each column of ``tasks``, group and split, what the images' words are once they are cleaned.
+        group: the column of groups; None: there is none.
+        split: likewise.
+        splits: the words in it, by side.
+        left_out: column -> why it is none of these.
+        rewritten: whether a source would refuse some words as they are.
+        check: what the user should look at, a sentence each.
+    """
+
+    tasks: tuple[FoundTask, ...]
+    words: Mapping[str, Sequence[str]]
+    group: str | None
+    split: str | None
+    splits: Mapping[str, Sequence[str]] | None
+    left_out: Mapping[str, str]
+    rewritten: bool
+    check: tuple[str, ...]
+
+
+def find_roles(observed: Observed, options: Options, where: str) -> Roles:
+    """What the columns are: as the user says, else as the layout does, else as their words do.
+
+    Raises:
+        UserError: no column makes a task, or a named one does not; the line begins with ``where``.
+    """
+    for column in (*options.labels, *filter(None, [options.group])):
+        if column not in observed.columns:
+            raise UserError(f"{where}: has no column {column!r}{nearest(column, observed.columns)}")
+    words = {column: clean(values) for column, values in observed.columns.items()}
+    kinds = {column: kind_of(column, values) for column, values in words.items()}
+    group = options.group or observed.group or _first(kinds, "group")
+    split = observed.split or (None if observed.names_tasks else _first(kinds, "split"))
+    splits = None if split is None else split_words(words[split])
+    check = []
+    if split is None or splits is None:
+        split = splits = None
+    elif group is not None and (torn := _torn(words[group], words[split])):
+        check.append(
+            f"the split column {split!r} has {torn:,} of the groups ({group}) on two sides, which would leak: it is "
+            "not used, and the split is random by groups"
+        )
+        split = splits = None
+    named = options.labels or observed.labels
+    left_out: dict[str, str] = {}
+    tasks: list[FoundTask] = []
+    for column in named or [column for column in words if column not in (group, split)]:
+        task = _task(column, words[column], kinds[column], observed, tasks, bool(named))
+        if isinstance(task, str):
+            left_out[column] = task
+            if column in options.labels:
+                raise UserError(f"{where}: column {column!r} is no label: it is {task}")
+        else:
+            tasks.append(task)
+    if not tasks:
+        why = "; ".join(f"{column} is {reason}" for column, reason in list(left_out.items())[:4])
+        raise UserError(f"{where}: no label has two values or more{': ' + why if why else ''}")
+    rewritten = any(_refused(observed.columns[task.column], words[task.column], task) for task in tasks)
+    rewritten |= group is not None and any(not word or word in MISSING_GROUPS for word in observed.columns[group])
+    used = {column: words[column] for column in (*(task.column for task in tasks), *filter(None, (group, split)))}
+    return Roles(tuple(tasks), used, group, split, splits, left_out, rewritten, tuple(check))
+
+
+def _first(kinds: Mapping[str, Kind], name: str) -> str | None:
+    return next((column for column, kind in kinds.items() if kind.name == name), None)
+
+
+def _torn(groups: Sequence[str], sides: Sequence[str]) -> int:
+    """How many groups are on two sides."""
+    found: dict[str, set[str]] = {}
+    for group, side in zip(groups, sides, strict=True):
+        found.setdefault(group, set()).add(side.casefold())
+    return sum(len(some) > 1 for group, some in found.items() if group)
+
+
+def _task(
+    column: str, words: Sequence[str], kind: Kind, observed: Observed, tasks: list[FoundTask], named: bool
+) -> FoundTask | str:
+    """The task of a column, or why it is none."""
+    distinct = {word for word in words if word}
+    if len(distinct) < 2:
+        return f"always {next(iter(distinct))!r}" if distinct else "empty"
+    if not named and kind.name not in ("label", "number"):
+        return kind.why or f"not a label ({kind.name})"
+    name = column if observed.names_tasks else task_name(column, ("path", *(task.name for task in tasks)))
+    task = None
+    numbers = kind.name == "number" or (named and len(distinct) >= MIN_NUMBERS and all(map(is_number, distinct)))
+    if numbers and column not in observed.classes:
+        task = binned_task(name, column, words)
+    joined = [word.replace("/", " or ") for word in words]
+    task = task or class_task(name, column, joined, observed.classes.get(column, ()))
+    if named:
+        return task
+    for other in tasks:
+        if len(set(zip(other.labels, task.labels, strict=True))) == max(len(set(other.labels)), len(set(task.labels))):
+            finer = other if len(other.classes) >= len(task.classes) else task
+            if len(other.classes) == len(task.classes):
+                return f"the same as {other.column}"
+            if finer is other:
+                return f"decided by {other.column}"
+    product = len(task.classes)
+    for other in tasks:
+        product *= len(other.classes)
+    if len(tasks) == MAX_TASKS or (tasks and product > MAX_PRODUCT):
+        return "one label too many for a product that is found by itself; name those that you want with --labels"
+    return task
+
+
+def _refused(raw: Sequence[str], words: Sequence[str], task: FoundTask) -> bool:
+    """Whether a source would refuse a word, or take what means "unknown" for a label."""
+    return bool(task.unknown) or any(
+        "/" in word or (not word and before.strip()) for before, word in zip(raw, words, strict=True)
+    )

@@ -1,0 +1,110 @@
+"""Roles of columns, by their names and words: labels, numbers, groups, splits."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from multitask.data.sources.split_words import SplitWords
+from multitask.errors import UserError
+from multitask.utils.spelling import canonical, identifier_problem, is_missing_word, parse_number, without_fraction
+
+MAX_CLASSES = 200
+"""Of a column that is found to be a label; one that the user names may have more."""
+MIN_NUMBERS = 13
+"""Different numbers from which on a column is binned; fewer are classes."""
+
+_GROUP = re.compile(
+    r"(group|pe(rson|ople)|subject|patient|identity|individual|user|product|item|object|animal|scene|session|site|"
+    r"location|family|video|clip|sequence|album|owner|photographer|worker|case|study|specimen|plant|slide)"
+    r"s?(_?(id|no|nr|num|number|name|key|code))?",
+    re.IGNORECASE,
+)
+_ID = re.compile(r"(.*_)?(id|uid|uuid|index|idx|key|hash|md5|sha1|url|link|filename|file|path|image)s?", re.IGNORECASE)
+_SPLIT = re.compile(r"(split|fold|partition|subset|set|phase|usage|data_?split|part)s?", re.IGNORECASE)
+_GEOMETRY = re.compile(
+    r"(img_?|image_?|bbox_?|box_?|face_?|left_?|right_?)*(x|y|w|h|x\d|y\d|xmin|xmax|ymin|ymax|width|height|left|right|top|"
+    r"bottom|lat|lon|latitude|longitude|eye|score|confidence|conf|weight|timestamp|time|date|size|bytes)(_?[xywh\d])?",
+    re.IGNORECASE,
+)
+
+
+def clean(words: Sequence[str]) -> list[str]:
+    """Words as labels are read: in canonical spelling, what means "missing" empty, ``1.0`` as ``1``."""
+    known: dict[str, str] = {}
+    for word in words:
+        if word not in known:
+            name = canonical(word)
+            known[word] = "" if is_missing_word(name) else without_fraction(name)
+    return [known[word] for word in words]
+
+
+def is_number(word: str) -> bool:
+    """Whether a word spells a number."""
+    return not math.isnan(parse_number(word))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a column is.
+
+    Attributes:
+        name: ``label``, ``number``, ``group``, ``split``, or ``other``.
+        why: it is other, in a few words.
+    """
+
+    name: str
+    why: str = ""
+
+
+def kind_of(name: str, words: Sequence[str]) -> Kind:
+    """What a column is, by its name and its words as ``clean`` gives them."""
+    counts = Counter(word for word in words if word)
+    num, distinct = sum(counts.values()), len(counts)
+    if not distinct:
+        return Kind("other", "empty")
+    if _SPLIT.fullmatch(name) and split_words(counts) is not None:
+        return Kind("split")
+    if distinct == 1:
+        return Kind("other", f"always {next(iter(counts))!r}")
+    numeric = all(map(is_number, counts))
+    if _GEOMETRY.fullmatch(name) and (numeric or distinct > MAX_CLASSES):
+        return Kind("other", "looks like a place, a size or a score")
+    if _GROUP.fullmatch(name) and distinct > 10 and num / distinct > 1.2:
+        return Kind("group")
+    if _ID.fullmatch(name) and distinct > num / 3:
+        return Kind("other", "names images")
+    if numeric and distinct >= MIN_NUMBERS:
+        counting = distinct >= 0.9 * num and not any("." in word for word in counts)
+        return Kind("other", "numbers images") if counting else Kind("number")
+    if distinct > min(MAX_CLASSES, max(2, num / 3)):
+        return Kind("other", f"{distinct:,} different words")
+    return Kind("label")
+
+
+def split_words(words: Sequence[str] | Counter[str]) -> dict[str, list[str]] | None:
+    """The ``splits`` setting by which words say who trains, validates and tests; None: they do not say it."""
+    sides: dict[str, list[str]] = {"train": [], "val": [], "test": []}
+    for word in words:
+        if word:
+            try:
+                sides[("train", "val", "test")[SplitWords().side(word)]].append(word)
+            except UserError:
+                return None
+    if not sides["train"] or not (sides["val"] or sides["test"]):
+        return None
+    return {side: sorted(found) for side, found in sides.items()}
+
+
+def task_name(column: str, taken: Sequence[str] = ()) -> str:
+    """A task's name for a column: an identifier that is not taken."""
+    name = column
+    if identifier_problem(column):
+        name = re.sub(r"\W+", "_", column).strip("_") or "label"
+        name = f"_{name}" if name[:1].isdigit() else name
+    while name in (*taken, "group", "split", "class", "joint", "_"):
+        name += "_"
+    return name

@@ -1,0 +1,241 @@
+"""What is proposed for folders, names of files and tables: it loads, and reads the labels that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from multitask.errors import UserError
+from multitask.init import Options, propose
+from tests.init.conftest import Written
+from tests.init.made import add_images, write_lines
+
+GARMENTS = ("shirt", "shoe", "skirt")
+
+
+def refused(path: Path, **options: object) -> str:
+    before = sorted(path.parent.rglob("*"))
+    with pytest.raises(UserError) as caught:
+        propose(path, path.parent / "config.yaml", Options(**options))  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert sorted(path.parent.rglob("*")) == before
+    return str(caught.value)
+
+
+# --- folders and names of files ---------------------------------------------------------------------------------------
+
+
+def test_folders_that_are_products(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "set", (f"{c}_{g}/{i}.jpg" for c in ("red", "blue") for g in GARMENTS for i in range(5)))
+    found = written(tmp_path / "set")
+    assert found.source.pattern == "{colour}_{label}"
+    assert found.classes() == {"colour": ("blue", "red"), "label": GARMENTS}
+    assert found.labels("red_shoe/3.jpg") == {"colour": "red", "label": "shoe"}
+
+
+def test_folders_of_a_split_that_trains_validates_and_is_not_drawn(
+    tmp_path: Path, written: Callable[..., Written]
+) -> None:
+    add_images(
+        tmp_path / "set", (f"{s}/{c}/{i}.png" for s in ("Train", "valid") for c in ("cat", "dog") for i in range(6))
+    )
+    found = written(tmp_path / "set")
+    assert found.source.pattern == "{split}/{label}"
+    assert found.source.says_sides
+    assert np.bincount(found.samples.sides).tolist() == [12, 12]
+
+
+def test_folders_of_people_are_groups(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(
+        tmp_path / "set", (f"{m}/p{p:02d}/{i}.jpg" for m in ("bare", "mask") for p in range(15) for i in range(3))
+    )
+    found = written(tmp_path / "set")
+    assert found.source.pattern == "{label}/{group}"
+    assert found.samples.num_groups == 15
+
+
+def test_a_folder_of_unlabelled_images_beside_train_is_to_be_answered(
+    tmp_path: Path, written: Callable[..., Written]
+) -> None:
+    add_images(tmp_path / "set", [*(f"train/{c}/{i}.jpg" for c in ("cat", "dog") for i in range(9)), "test/1.jpg"])
+    found = written(tmp_path / "set")
+    assert (found.source.folder, found.source.query_folder, len(found.samples)) == ("train", "test", 18)
+    assert found.source.queries(Path(found.config.data.root)).ids == ("1.jpg",)
+
+
+def test_labels_in_names_of_files(tmp_path: Path, written: Callable[..., Written]) -> None:
+    rng = np.random.default_rng(0)
+    names = [f"{rng.integers(1, 99)}_{rng.integers(0, 2)}_{n:05d}.jpg" for n in range(150)]
+    add_images(tmp_path / "set", names)
+    found = written(tmp_path / "set")
+    assert found.source.pattern == "{number}_{label}_{_}.jpg"
+    assert found.config.space().tasks[0].kind == "binned"
+    age, label, _ = names[7].split("_")
+    assert found.labels(names[7])["label"] == label
+    assert found.samples.numbers[found.samples.images.tolist().index(names[7]), 0] == float(age)
+
+
+def test_a_counter_in_names_of_files_is_no_label(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "set", (f"{c}.{i}.jpg" for c in ("cat", "dog") for i in range(40)))
+    found = written(tmp_path / "set")
+    assert found.source.pattern == "{label}.{_}.jpg"
+    assert found.classes() == {"label": ("cat", "dog")}
+
+
+def test_a_pattern_that_the_user_names(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "set", [*(f"{20 + i}_{'mf'[i % 2]}_x{i // 2}.jpg" for i in range(40)), "odd.jpg"])
+    found = written(tmp_path / "set", pattern="{age}_{gender}_{group}.*")
+    assert found.config.space().task_names == ("age", "gender")
+    assert (len(found.samples), found.samples.num_groups) == (40, 20)
+    assert found.source.unmatched == "skip"
+    assert any("1 image does not match" in line for line in found.proposal.check)
+
+
+@pytest.mark.parametrize(
+    ("paths", "pattern", "reason"),
+    [
+        ([], None, "holds no images"),
+        (["notes.txt"], None, "holds no images"),
+        (["a/1.jpg", "a/2.jpg", "a/3.jpg"], None, "neither folders nor file names say labels"),
+        ([f"IMG_{i}.jpg" for i in range(9)], None, "neither folders nor file names say labels"),
+        ([f"a/{i}.jpg" for i in range(9)], "{label}", "no label has two values or more: label is always 'a'"),
+        ([f"a/{i}.jpg" for i in range(9)], "{label}_{_}", "9 of 9 images do not match the pattern"),
+        (["a/1.jpg"], "a/{_}.jpg", "must have a label in braces"),
+        (["a/1.jpg"], "{a}/{a}.jpg", "stands twice"),
+    ],
+)
+def test_folders_of_which_nothing_can_be_made(
+    tmp_path: Path, paths: list[str], pattern: str | None, reason: str
+) -> None:
+    (tmp_path / "set").mkdir()
+    add_images(tmp_path / "set", [path for path in paths if not path.endswith(".txt")])
+    for path in paths:
+        if path.endswith(".txt"):
+            write_lines(tmp_path / "set" / path, "text")
+    assert reason in refused(tmp_path / "set", pattern=pattern)
+
+
+def test_images_that_cannot_be_read_are_none(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        for number in range(4):
+            write_lines(tmp_path / "set" / name / f"{number}.jpg", "no image")
+    assert "cannot be read as an image (nor any other of 8" in refused(tmp_path / "set")
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+HEADER = "file,garment,price,product_id,split,note"
+
+
+def table_rows(num: int = 60, garment: Callable[[int], str] = lambda row: GARMENTS[row % 3]) -> list[str]:
+    side = ["train", "test"]
+    return [
+        f"{row:03d}.jpg,{garment(row)},{row * 1.5 + 1:g},p{row // 3},{side[row >= 0.8 * num]},text {row}"
+        for row in range(num)
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    add_images(tmp_path / "set" / "images", (f"{row:03d}.jpg" for row in range(60)))
+    return tmp_path / "set"
+
+
+def test_a_table_is_read_where_it_is(folder: Path, written: Callable[..., Written]) -> None:
+    write_lines(folder / "labels.csv", HEADER, *table_rows())
+    found = written(folder)
+    assert found.proposal.table is None
+    assert found.source.table == str(folder / "labels.csv")
+    assert (found.source.path, found.source.group, found.source.split) == ("file", "product_id", "split")
+    assert found.config.space().task_names == ("garment", "price")
+    assert found.labels("004.jpg") == {"garment": "shoe", "price": "<30"}
+    assert found.samples.num_groups == 20
+    assert np.bincount(found.samples.sides + 1).tolist() == [48, 0, 0, 12]
+
+
+def test_a_parquet_file(folder: Path, written: Callable[..., Written]) -> None:
+    import pandas as pd
+
+    rows = [line.split(",") for line in table_rows()]
+    frame = pd.DataFrame(rows, columns=HEADER.split(",")).astype({"price": float})
+    frame["file"] = "images/" + frame["file"]
+    frame.to_parquet(folder / "labels.parquet")
+    found = written(folder / "labels.parquet")
+    assert (found.proposal.table, found.source.file) == (None, "labels.parquet")
+    assert found.labels("images/004.jpg") == {"garment": "shoe", "price": "<30"}
+
+
+def test_words_for_unknown_rows_without_images_and_paths_without_suffix_are_mended_in_a_table_of_its_own(
+    folder: Path, written: Callable[..., Written]
+) -> None:
+    rows = table_rows(garment=lambda row: "NaN" if row < 10 else GARMENTS[row % 3])
+    write_lines(folder / "labels.csv", HEADER, *(row.replace(".jpg", "", 1) for row in rows), "777,shoe,3,p99,train,-")
+    found = written(folder)
+    assert found.source.table.endswith("out/config.csv")
+    assert found.labels("images/004.jpg")["garment"] is None
+    assert found.labels("images/011.jpg")["garment"] == "skirt"
+    assert any("1 of 61 rows lead to no image, as 777" in line for line in found.proposal.check)
+
+
+def test_columns_and_folder_that_the_user_names(folder: Path, written: Callable[..., Written]) -> None:
+    write_lines(folder.parent / "elsewhere" / "my.tsv", *(line.replace(",", "\t") for line in (HEADER, *table_rows())))
+    found = written(folder.parent / "elsewhere" / "my.tsv", labels=("split",), group="note", images=folder)
+    assert found.config.space().task_names == ("split_",)
+    assert found.source.delimiter == "\t"
+    assert found.samples.num_groups == 60
+
+
+def test_a_split_that_tears_groups_is_not_used(folder: Path, written: Callable[..., Written]) -> None:
+    rows = [line.replace(f"p{row // 3},", f"p{row % 20},") for row, line in enumerate(table_rows())]
+    write_lines(folder / "labels.csv", HEADER, *rows)
+    found = written(folder)
+    assert (found.source.group, found.source.split) == ("product_id", None)
+    assert any("on two sides" in line for line in found.proposal.check)
+
+
+def test_columns_that_say_the_same_count_once(folder: Path, written: Callable[..., Written]) -> None:
+    rows = [f"{row:03d}.jpg,{GARMENTS[row % 3]},{row % 3},{'top' if row % 3 == 0 else 'other'}" for row in range(60)]
+    write_lines(folder / "labels.csv", "file,garment,code,part", *rows)
+    found = written(folder)
+    assert found.config.space().task_names == ("garment",)
+    assert "# not a task: code, the same as garment" in found.proposal.text
+    assert "# not a task: part, decided by garment" in found.proposal.text
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "reason"),
+    [
+        ([HEADER], {}, "holds no rows"),
+        ([HEADER, *(line.replace(".jpg", "x.jpg") for line in table_rows())], {}, "names images, but none is below"),
+        (["a,b", *(f"{row},{row % 2}" for row in range(9))], {}, "no column leads to images"),
+        (["file,a", *(f"{row:03d}.jpg,x" for row in range(9))], {}, "no label has two values or more: a is always 'x'"),
+        ([HEADER, *table_rows()], {"labels": ("garmnt",)}, "has no column 'garmnt'"),
+        (["file,a", *(f"{row:03d}.jpg,x" for row in range(9))], {"labels": ("a",)}, "is no label: it is always 'x'"),
+    ],
+)
+def test_tables_of_which_nothing_can_be_made(
+    folder: Path, lines: list[str], options: dict[str, object], reason: str
+) -> None:
+    write_lines(folder / "labels.csv", *lines)
+    assert reason in refused(folder / "labels.csv", **options)
+
+
+def test_a_table_beside_the_config_is_not_replaced(folder: Path) -> None:
+    write_lines(
+        folder / "labels.csv", HEADER, *table_rows(garment=lambda row: "NaN" if row < 10 else GARMENTS[row % 3])
+    )
+    write_lines(folder.parent / "config.csv", "mine")
+    assert "config.csv: exists" in refused(folder)
+
+
+def test_a_cell_that_should_have_occurred_is_taken_for_impossible(
+    tmp_path: Path, written: Callable[..., Written]
+) -> None:
+    pairs = [(c, g) for c in ("red", "blue") for g in GARMENTS if (c, g) != ("red", "shoe")]
+    add_images(tmp_path / "set", (f"{c}_{g}/{i}.jpg" for c, g in pairs for i in range(30)))
+    found = written(tmp_path / "set")
+    assert found.config.labels.impossible == ({"colour": "red", "label": "shoe"},)
+    assert any("labels.impossible" in line for line in found.proposal.check)

@@ -1,4 +1,4 @@
-"""Which columns are the tasks, the group and the split of a set."""
+"""Roles of the columns of a set: the tasks, the group and the split."""
 
 from __future__ import annotations
 

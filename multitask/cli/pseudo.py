@@ -165,6 +165,8 @@ def _show(report: PseudoReport, output: Path) -> None:
         if why:
             say(why)
     own = f", {report.num_own:,} more are the run's own" if report.num_own else ""
+    if report.num_of_own_groups:
+        own += f", {report.num_of_own_groups:,} more are of groups that it knows"
     unreadable = f", {report.num_unreadable:,} more could not be read" if report.num_unreadable else ""
     say(f"{report.num_labelled:,} of {report.num_images:,} images have a label{own}{unreadable}")
     show_paths({"labels": output, "report": report_path(output), "config": config_path(output)})

@@ -11,12 +11,13 @@ from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.predictor import Predictor
 from multitask.labels import JOINT, MISSING
 from multitask.progress import Progress
+from multitask.pseudo.config import check_trains, is_config_of, sampler_note, with_pseudo_labels
 from multitask.pseudo.labeller import Labeller
-from multitask.pseudo.report_schema import HeadReport, PseudoReport, report_path
+from multitask.pseudo.report_schema import HeadReport, PseudoReport, read_report, report_path
 from multitask.pseudo.settings import PseudoSettings
-from multitask.pseudo.table import PseudoLabels, columns_of, read_rounds, root_of, with_pseudo_labels, write_table
+from multitask.pseudo.table import PseudoLabels, columns_of, read_rounds, root_of, write_table
 from multitask.pseudo.unlabelled import OwnImages, answer_unlabelled
-from multitask.runs.config import read_run
+from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.utils.files import write_atomically
 from multitask.utils.records import record_to_json
@@ -35,7 +36,7 @@ def label_images(
     *,
     options: InputOptions | None = None,
     config: Config | None = None,
-    own: Config | None = None,
+    own: TrainedRun | None = None,
     number: int = 1,
     before: Path | None = None,
     device: str | None = None,
@@ -54,7 +55,7 @@ def label_images(
         settings: what a head must be sure of; None: the defaults.
         options: how ``data`` is read, as to where groups are named; None: each image is on its own.
         config: what is to be trained with the labels; None: the run's own config.
-        own: the config whose images are left out of ``data``; None: the run's own.
+        own: the run whose images, and groups, are left out of ``data``, as are those of ``config``; None: ``run``.
         number: of the round, from 1.
         before: the table of the round before; a label that is the same there keeps its round. None: there is none.
         device: where PyTorch computes; None: the run's own setting.
@@ -67,15 +68,18 @@ def label_images(
     Raises:
         NothingSureError: no head is sure of any label.
         UserError: the run has no predictions of groups that it did not train on; there is no image, or none but the
-            run's own; ``config`` is of another label space; a file cannot be written. Nothing is written then.
+            run's own; ``config`` cannot train on them, as of ``check_trains``; as of ``check_output``. Nothing is
+            written then.
     """
     settings, progress = settings or PseudoSettings(), progress or Progress()
-    check_output(out)
+    inputs = NamedInputs([os.fspath(data)], options or InputOptions())
+    check_output(out, inputs)
     trained = read_run(run, allow_extensions=allow_extensions)
     known = read_out_of_fold(trained)
     wanted = config or trained.config
-    inputs = NamedInputs([os.fspath(data)], options or InputOptions())
-    own_images = OwnImages(own or trained.config)
+    tasks = {task.name: task.classes for task in known.space.tasks}
+    check_trains(wanted, out, tasks, trained.folder.name)
+    own_images = OwnImages.of(own or trained, [] if config is None else [config])
     predictor = Predictor.load(run, device=device, allow_extensions=allow_extensions)
     if inputs.has_groups and known.grouped is None:
         progress.note("groups: no task of the run is per group, so that each image is judged by itself")
@@ -92,7 +96,7 @@ def label_images(
         run=trained.folder.name,
         fingerprint=predictor.spec.fingerprint,
         round=number,
-        tasks={task.name: task.classes for task in known.space.tasks},
+        tasks=tasks,
         given=found.tasks,
         columns=columns_of(known.space),
         root=root_of(out, found.paths),
@@ -103,12 +107,15 @@ def label_images(
         num_images=len(images),
         num_labelled=len(found),
         num_own=images.num_own,
+        num_of_own_groups=images.num_of_own_groups,
         num_unreadable=images.num_unreadable,
         heads=reports,
         joint_prior=joint_prior,
         why_no_joint_prior=why,
     )
     trains = with_pseudo_labels(wanted, out, report)
+    if note := sampler_note(wanted):
+        progress.note(note)
     write_table(out, found, settings.weight, report.fingerprint)
     write_atomically(config_path(out), trains.to_yaml())
     write_atomically(report_path(out), record_to_json(report))
@@ -120,11 +127,12 @@ def config_path(table: Path) -> Path:
     return table.with_suffix(".yaml")
 
 
-def check_output(out: Path) -> None:
-    """Refuses a table that cannot be written.
+def check_output(out: Path, inputs: NamedInputs) -> None:
+    """Refuses a table that cannot be written, or that would replace, itself or beside it, what is not one's own.
 
     Raises:
-        UserError: it is no ``.csv`` file, or its folder is not there or cannot be written to.
+        UserError: it is no ``.csv`` file, its folder is not there or cannot be written to, or ``inputs`` are read from
+            it; or a file beside it, where config and report go, is none of a table of labels.
     """
     if out.suffix.lower() != ".csv":
         raise UserError(f"{out}: the table of labels must end in .csv")
@@ -134,6 +142,19 @@ def check_output(out: Path) -> None:
         raise UserError(f"{out}: there is no folder {out.parent}")
     if not os.access(out.parent, os.W_OK):
         raise UserError(f"{out}: the folder {out.parent} cannot be written to")
+    if out.exists() and any(os.path.exists(path) and os.path.samefile(out, path) for path in inputs.paths):
+        raise UserError(f"{out}: is read, and so cannot be written to; name another file")
+    for path, ours in ((config_path(out), is_config_of), (report_path(out), _is_report_of)):
+        if path.exists() and not ours(path, out):
+            raise UserError(f"{path}: exists and was not written beside {out.name}, where it would go; name another -o")
+
+
+def _is_report_of(path: Path, table: Path) -> bool:
+    try:
+        read_report(table)
+    except UserError:
+        return False
+    return True
 
 
 def _nothing_sure(run: Path, heads: tuple[HeadReport, ...], settings: PseudoSettings) -> str:

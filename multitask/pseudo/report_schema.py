@@ -61,6 +61,7 @@ class PseudoReport:
         num_images: that were looked at.
         num_labelled: that got a label.
         num_own: that were left out as the run's own.
+        num_of_own_groups: that were left out since others of their groups are.
         num_unreadable: that could not be read.
         heads: a row for each task.
         joint_prior: of the classes; None where it is not identifiable.
@@ -82,6 +83,7 @@ class PseudoReport:
     num_images: Count
     num_labelled: Count
     num_own: Count
+    num_of_own_groups: Count = 0
     num_unreadable: Count
     heads: tuple[HeadReport, ...]
     joint_prior: PriorEstimate | None

@@ -121,7 +121,7 @@ def pseudo_rounds(
                         settings.of_round(number),
                         options=options,
                         config=wanted,
-                        own=trained.config,
+                        own=trained,
                         number=number,
                         before=before,
                         device=device,

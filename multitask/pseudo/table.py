@@ -1,4 +1,4 @@
-"""The table of pseudo-labels, which the ``table`` source reads, and the source of it in a config."""
+"""The table of pseudo-labels, which the ``table`` source reads."""
 
 from __future__ import annotations
 
@@ -7,22 +7,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from multitask.config import Config
-from multitask.data.sources import SeveralSettings
-from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import MISSING, LabelSpace
-from multitask.pseudo.report_schema import PseudoReport, read_report
+from multitask.pseudo.report_schema import read_report
 from multitask.utils.files import csv_text, replacing
 
-LABELLED, PSEUDO = "labelled", "pseudo"
-"""The names of the sources: of the images whose labels are given, where they had none yet, and of the others."""
-
-_WEIGHT, _SPLIT = "weight", "split"
+WEIGHT, SPLIT = "weight", "split"
 _TRAIN = "train"
 
 
@@ -113,7 +106,7 @@ def root_of(table: Path, paths: Sequence[str]) -> str:
 
 def columns_of(space: LabelSpace) -> dict[str, str]:
     """The columns of a table beside the tasks', by what they hold; none is a task's name."""
-    return {name: f"{name} of image" if name in space.task_names else name for name in ("path", _WEIGHT, _SPLIT)}
+    return {name: f"{name} of image" if name in space.task_names else name for name in ("path", WEIGHT, SPLIT)}
 
 
 def write_table(path: Path, found: PseudoLabels, weight: float, fingerprint: str) -> None:
@@ -123,7 +116,7 @@ def write_table(path: Path, found: PseudoLabels, weight: float, fingerprint: str
     """
     space, columns = found.space, columns_of(found.space)
     root = root_of(path, found.paths)
-    header = [columns["path"], "group", *space.task_names, columns[_WEIGHT], columns[_SPLIT]]
+    header = [columns["path"], "group", *space.task_names, columns[WEIGHT], columns[SPLIT]]
     header += [f"p({name})" for name in space.task_names] + [f"round({name})" for name in space.task_names]
     rows = []
     for row, image in enumerate(found.paths):
@@ -163,76 +156,3 @@ def read_rounds(path: Path) -> dict[str, dict[str, tuple[str, int]]]:
                 name: (row[name], int(row[f"round({name})"])) for name in report.tasks if row[name]
             }
     return found
-
-
-def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None = None) -> Config:
-    """A config that trains on a table of pseudo-labels too, as a source of its own that never validates.
-
-    The groups that validate stay those of the config: where it has one source, that becomes the target of several.
-
-    Args:
-        config: of the label space that the table's run has.
-        table: as ``write_table`` writes it.
-        report: the table's; None: it is read beside it.
-
-    Raises:
-        UserError: the report is missing or damaged, or the table's labels are of another label space.
-    """
-    report = report or read_report(table)
-    space = config.space()
-    _check_space(report, space, table)
-    _check_corrections(config)
-    source: dict[str, Any] = {
-        "name": "table",
-        "file": os.path.relpath(os.path.abspath(table), report.root),
-        "path": report.columns["path"],
-        "group": "group",
-        "weight": report.columns[_WEIGHT],
-        "split": report.columns[_SPLIT],
-        "splits": {"val": [], "test": []},
-        "links_outside": True,
-        "tasks": {
-            task.name: {"indices": True} for task in space.tasks if task.kind == "binned" and task.name in report.given
-        },
-    }
-    part: dict[str, Any] = {"root": report.root, "source": source, "tasks": list(report.given)}
-    own = config.data.source
-    if isinstance(own, SeveralSettings):
-        several = own.model_dump(mode="json")
-        queried = several["sources"][own.queried]  # as whose images these were framed when they were labelled
-        several["sources"][PSEUDO] = part | {key: queried[key] for key in ("crop", "fit")}
-        return config.with_changes({"data.source": several})
-    labelled = {"root": config.data.root, "source": own.model_dump(mode="json")}
-    several = {"name": "several", "target": LABELLED, "sources": {LABELLED: labelled, PSEUDO: part}}
-    return config.with_changes({"data.root": "", "data.source": several})
-
-
-def _check_space(report: PseudoReport, space: LabelSpace, table: Path) -> None:
-    wanted = {task.name: task.classes for task in space.tasks}
-    if report.tasks == wanted and list(report.tasks) == list(wanted):
-        return
-    for name in wanted:
-        if name not in report.tasks:
-            raise UserError(f"{table}: is of another label space: its run {report.run} has no task {name!r}")
-        if report.tasks[name] != wanted[name]:
-            raise UserError(
-                f"{table}: is of another label space: {name} has the classes {', '.join(report.tasks[name])} there and "
-                f"{', '.join(wanted[name])} in the config"
-            )
-    raise UserError(
-        f"{table}: is of another label space: its run {report.run} has the tasks {', '.join(report.tasks)} and the "
-        f"config {', '.join(wanted)}"
-    )
-
-
-def _check_corrections(config: Config) -> None:
-    """Corrections by path name images of one source otherwise than of several.
-
-    Raises:
-        UserError: there are such.
-    """
-    if config.data.corrections is not None and not isinstance(config.data.source, SeveralSettings):
-        raise UserError(
-            "data.corrections: name images by paths that begin with the source's name where there are several; write "
-            f"the source as several (its name {LABELLED!r}), and the corrections' paths with {LABELLED}/ before"
-        )

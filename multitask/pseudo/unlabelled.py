@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.config import Config
-from multitask.data.dataset import Dataset
 from multitask.errors import UserError
 from multitask.evaluation.calibration import marginals
 from multitask.evaluation.metrics import FloatArray
@@ -21,6 +20,8 @@ from multitask.inference.predictor import Predictor
 from multitask.inference.stream import ImageInput, InputBatch
 from multitask.labels import LabelSpace
 from multitask.progress import Progress
+from multitask.runs.config import TrainedRun
+from multitask.runs.ensemble_parts import ensemble_parts
 from multitask.utils.files import content_digest
 
 
@@ -34,6 +35,7 @@ class Unlabelled:
         pooled: (N,) bool, whether it was answered as a member of a group.
         class_probs: (N, C).
         num_own: how many more are the run's own images, and were left out.
+        num_of_own_groups: how many more are of groups that the run knows, and were left out.
         num_unreadable: how many more could not be read.
     """
 
@@ -42,6 +44,7 @@ class Unlabelled:
     pooled: NDArray[np.bool_]
     class_probs: FloatArray
     num_own: int
+    num_of_own_groups: int
     num_unreadable: int
 
     def __len__(self) -> int:
@@ -58,25 +61,36 @@ class Unlabelled:
 
 
 class OwnImages:
-    """The images of a run: whoever trains, validates or tests has its label, or must have none.
+    """The images of runs: whoever trains, validates or tests has its label, or must have none.
 
     Args:
-        config: the run's.
+        configs: the runs'.
+
+    Attributes:
+        groups: the names of their groups, of those who are to be answered without the source's.
 
     Raises:
-        UserError: its data is not where it was.
+        UserError: their data is not where it was.
     """
 
-    def __init__(self, config: Config) -> None:
-        config.data.check_roots("; whether unlabelled images are the run's own cannot be seen without its data")
-        samples = Dataset.read(config.data, config.space(), config.seed).samples
+    def __init__(self, configs: Sequence[Config]) -> None:
+        self.groups: set[str] = set()
         self._by_size: dict[int, list[Path]] = {}
-        for path in samples.paths():
-            try:
-                self._by_size.setdefault(os.stat(path).st_size, []).append(path)
-            except OSError:
-                continue
+        for config in {config.data.model_dump_json(): config for config in configs}.values():
+            config.data.check_roots("; whether unlabelled images are the run's own cannot be seen without its data")
+            # As the source has them: what corrections and contradictions drop, the run knows all the same.
+            samples = config.data.source.samples(Path(config.data.root), config.space())
+            self.groups |= set(config.data.source.own_names(samples.groups.tolist()))
+            for path in samples.paths():
+                with suppress(OSError):
+                    self._by_size.setdefault(os.stat(path).st_size, []).append(path)
         self._digests: dict[int, set[bytes]] = {}
+
+    @classmethod
+    def of(cls, trained: TrainedRun, others: Sequence[Config] = ()) -> OwnImages:
+        """Those of a run, of an ensemble's members all, and of other configs."""
+        parts = ensemble_parts(trained) or [trained]
+        return cls([*(part.config for part in parts), *others])
 
     def __contains__(self, path: Path) -> bool:
         """Whether a file is one of them, or a copy of one: by its content, which is read where the size is the same."""
@@ -94,13 +108,13 @@ class OwnImages:
 def answer_unlabelled(
     predictor: Predictor, inputs: NamedInputs, own: OwnImages, progress: Progress, batch_size: int | None = None
 ) -> Unlabelled:
-    """Answers images but those of the run itself.
+    """Answers images but those of the run itself, and of groups that it knows.
 
     Raises:
         UserError: none is left, the run needs a box for each image, or the images have groups and no task is per group.
     """
     if predictor.needs_boxes:
-        raise UserError("data.crop.name: is box: images without labels have no boxes to crop to")
+        raise UserError(f"data.crop: the run crops by {predictor.spec.crop.reads} of each image, which these have not")
     for note in inputs.notes:
         progress.note(note)
     counts = _Counts()
@@ -122,6 +136,7 @@ def answer_unlabelled(
         np.array([grouped and item.group is not None for item in items], dtype=bool),
         np.concatenate([predictions.class_probs for _, predictions in parts]),
         counts.own,
+        counts.of_own_groups,
         counts.unreadable,
     )
 
@@ -129,20 +144,26 @@ def answer_unlabelled(
 @dataclass
 class _Counts:
     own: int = 0
+    of_own_groups: int = 0
     unreadable: int = 0
 
 
 def _others(inputs: Iterable[ImageInput], own: OwnImages, counts: _Counts) -> Iterator[ImageInput]:
-    """The images that are not the run's own, each file once."""
-    seen: set[str] = set()
+    """The images that are not the run's own nor of a group that it knows, each file once.
+
+    A group is one of those by its name, or by an image that is the run's own: its others would train in the same folds
+    as if they were of somebody else, and validate with them.
+    """
+    items: dict[str, ImageInput] = {}
     for item in inputs:
-        assert isinstance(item.image, Path)
-        path = os.path.abspath(item.image)
-        if path in seen:
-            continue
-        seen.add(path)
-        if item.image in own:
+        items.setdefault(os.path.abspath(str(item.image)), item)
+    known = {path for path in items if Path(path) in own}
+    groups = own.groups | {group for path in known if (group := items[path].group) is not None}
+    for path, item in items.items():
+        if path in known:
             counts.own += 1
+        elif item.group in groups:
+            counts.of_own_groups += 1
         else:
             yield item
 
@@ -161,7 +182,9 @@ def _nothing_left(inputs: NamedInputs, counts: _Counts) -> str:
     where = ", ".join(inputs.paths)
     if counts.unreadable:
         return f"{where}: no image can be read ({counts.unreadable:,} are damaged or no images)"
+    groups = f", or of its groups ({counts.of_own_groups:,})" if counts.of_own_groups else ""
+    num = counts.own + counts.of_own_groups
     return (
-        f"{where}: all {counts.own:,} images are the run's own, whose labels are known or must stay unknown; name a "
-        "folder of images that it did not have"
+        f"{where}: all {num:,} images are the run's own{groups}, whose labels are known or must stay unknown; name "
+        "images that it did not have"
     )

@@ -3,38 +3,32 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from multitask.config import Config, load_config
+from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
-from multitask.inference.inputs import InputOptions
+from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.predictor import Predictor
 from multitask.labels import MISSING
-from multitask.pseudo.label import NothingSureError, config_path, label_images
-from multitask.pseudo.report_schema import PseudoReport, read_report, report_path
+from multitask.progress import Progress
+from multitask.pseudo.config import with_pseudo_labels
+from multitask.pseudo.label import NothingSureError, check_output, config_path, label_images
+from multitask.pseudo.report_schema import PseudoReport, read_report
 from multitask.pseudo.settings import PseudoSettings
-from multitask.pseudo.table import with_pseudo_labels
+from multitask.pseudo.unlabelled import OwnImages
 from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
+from tests.pseudo.conftest import LENIENT
 
 MakeConfig = Callable[..., Config]
-
-LENIENT = PseudoSettings(precision=0.2, certainty=0.5)
-"""What a network that is as good as untrained can be sure of."""
-
-
-@pytest.fixture(scope="module")
-def labelled(folded: Path, unlabelled: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PseudoReport]:
-    """The table of labels that the run gives, and its report; not to be written to."""
-    path = tmp_path_factory.mktemp("labels") / "labels.csv"
-    return path, label_images(folded, unlabelled, path, LENIENT)
 
 
 def test_the_table_holds_what_the_run_is_sure_of_and_nothing_else(
@@ -137,44 +131,75 @@ def test_a_run_that_nobody_validated_is_refused(tiny: MakeConfig, unlabelled: Pa
         label_images(tmp_path / "run", unlabelled, tmp_path / "l.csv", LENIENT)
 
 
-def test_labels_of_another_label_space_are_refused(
-    labelled: tuple[Path, PseudoReport], folded: Path, unlabelled: Path, tiny: MakeConfig, tmp_path: Path
-) -> None:
-    path, _ = labelled
-    with pytest.raises(UserError, match="another label space: age has the classes"):
-        with_pseudo_labels(tiny({"labels.tasks.age.edges": [20, 60]}), path)
-    other = tiny({"labels.tasks": {"mask": {"classes": ["wear", "incorrect", "not_worn"]}}})
-    with pytest.raises(UserError, match=r"another label space: .* has the tasks mask, gender, age"):
-        with_pseudo_labels(other, path)
-    with pytest.raises(UserError, match="another label space"):
-        label_images(folded, unlabelled, tmp_path / "l.csv", LENIENT, config=other)
-    assert not any(tmp_path.iterdir())
-
-
-def test_a_table_of_a_source_that_is_several_already_is_one_more(
-    labelled: tuple[Path, PseudoReport], folded: Path
-) -> None:
-    path, _ = labelled
-    once = with_pseudo_labels(read_run(folded).config, path)
-    twice = with_pseudo_labels(once, path)
-    assert twice == once  # the table of the round before makes way
-
-
-def test_a_table_without_its_report_is_refused(
-    labelled: tuple[Path, PseudoReport], folded: Path, tmp_path: Path
-) -> None:
-    alone = tmp_path / "labels.csv"
-    shutil.copy(labelled[0], alone)
-    with pytest.raises(UserError, match=r"labels.json: no such file"):
-        with_pseudo_labels(read_run(folded).config, alone)
-    report_path(alone).write_text(json.dumps({"version": 1}))
-    with pytest.raises(UserError, match=r"labels.json: is damaged"):
-        with_pseudo_labels(read_run(folded).config, alone)
-
-
 def test_labels_are_the_same_each_time(
     labelled: tuple[Path, PseudoReport], folded: Path, unlabelled: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "labels.csv"
     again = label_images(folded, unlabelled, out, PseudoSettings(**LENIENT.model_dump()))
     assert again.heads == labelled[1].heads
+
+
+def test_groups_that_the_run_knows_are_left_out(folded: Path, unlabelled: Path, drawn: Path, tmp_path: Path) -> None:
+    files = sorted(path.relative_to(unlabelled) for path in unlabelled.rglob("*.jpg"))
+    folders = sorted({path.parent for path in files})
+    samples = DataModule(read_run(folded).config).samples
+    group = {folders[0]: str(samples.groups[0])}  # by its name; the second by a copy of an image that the run has
+    shutil.copytree(unlabelled, tmp_path / "images")
+    shutil.copy(next(iter(samples.paths())), tmp_path / "images" / folders[1] / "copy.jpg")
+    rows = [(path, group.get(path.parent, path.parent)) for path in [*files, folders[1] / "copy.jpg"]]
+    table = tmp_path / "images" / "all.csv"
+    table.write_text("path,who\n" + "".join(f"{path},{who}\n" for path, who in rows))
+    report = label_images(folded, table, tmp_path / "l.csv", LENIENT, options=InputOptions(group_column="who"))
+    num = sum(path.parent in folders[:2] for path in files)
+    assert (report.num_own, report.num_of_own_groups, report.num_images) == (1, num, len(files) - num)
+
+
+def test_all_images_of_an_ensemble_are_its_own_also_those_that_are_dropped(
+    folded: Path, unlabelled: Path, tiny: MakeConfig, tmp_path: Path
+) -> None:
+    draw_set(tmp_path / "set", people=6, seed=9)
+    images = sorted((tmp_path / "set" / "train" / "images").rglob("*.jpg"))
+    fixes = tmp_path / "fixes.csv"
+    fixes.write_text(f"path,drop\n{images[0].relative_to(tmp_path / 'set')},yes\n")
+    other = tiny({"data.root": str(tmp_path / "set"), "training.epochs": 1, "data.val_fraction": 0.4})
+    own = OwnImages([read_run(folded).config, other.with_changes({"data.corrections": {"files": [str(fixes)]}})])
+    assert all(path in own for path in images)
+    assert next(iter(DataModule(read_run(folded).config).samples.paths())) in own
+    assert next(unlabelled.rglob("*.jpg")) not in own
+
+
+def test_files_of_others_are_not_overwritten(
+    labelled: tuple[Path, PseudoReport], folded: Path, unlabelled: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "l.csv"
+    for suffix in (".yaml", ".json"):
+        out.with_suffix(suffix).write_text("{}")
+        refused(tmp_path, rf"l{suffix}: exists and was not", lambda: label_images(folded, unlabelled, out, LENIENT))
+        out.with_suffix(suffix).unlink()
+    shutil.copy(config_path(labelled[0]), out.with_suffix(".yaml"))  # of a table of another name
+    refused(tmp_path, "l.yaml: exists and was not", lambda: label_images(folded, unlabelled, out, LENIENT))
+    again = tmp_path / "again" / "labels.csv"
+    again.parent.mkdir()
+    trains = with_pseudo_labels(read_run(folded).config, again, replace(labelled[1], root=str(tmp_path)))
+    config_path(again).write_text(trains.to_yaml())  # as a process leaves it that is killed in between
+    check_output(again, NamedInputs([str(unlabelled)], InputOptions()))
+    read = tmp_path / "mine.csv"
+    read.write_text(f"path\n{next(unlabelled.rglob('*.jpg'))}\n")
+    refused(tmp_path, "is read", lambda: label_images(folded, read, read, LENIENT))
+
+
+def test_a_config_that_cannot_train_is_refused_before_an_image_is_answered(
+    folded: Path, unlabelled: Path, tiny: MakeConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.pseudo.label.answer_unlabelled", None)
+    other = tiny({"labels.tasks.age.edges": [20, 60]})
+    refused(tmp_path, "another label space", lambda: label_images(folded, unlabelled, tmp_path / "l.csv", config=other))
+
+
+def test_what_a_sampler_does_to_them_is_told(folded: Path, unlabelled: Path, tiny: MakeConfig, tmp_path: Path) -> None:
+    notes: list[str] = []
+    progress = Progress()
+    progress.note = notes.append  # type: ignore[method-assign]
+    config = tiny({"data.sampler.name": "groups_balanced"})
+    label_images(folded, unlabelled, tmp_path / "l.csv", LENIENT, config=config, progress=progress)
+    assert any(note.startswith("data.sampler: groups_balanced draws") for note in notes)

@@ -15,11 +15,11 @@ import pytest
 
 from multitask.config import Config, load_config
 from multitask.errors import UserError
+from multitask.pseudo.config import LABELLED, PSEUDO
 from multitask.pseudo.label import config_path
 from multitask.pseudo.report_schema import read_report
 from multitask.pseudo.rounds import RoundsFolder, pseudo_rounds
 from multitask.pseudo.settings import PseudoSettings, RoundsSettings
-from multitask.pseudo.table import LABELLED, PSEUDO
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 from multitask.settings import validate

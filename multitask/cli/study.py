@@ -53,12 +53,16 @@ def command(
     plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
-    from multitask.reporting.console import fail, show_paths
+    from multitask.reporting.console import fail, say, show_paths
     from multitask.reporting.study.console import make_study_progress, show_study
     from multitask.study.folder import StudyFolder
+    from multitask.study.storage import folder_url, resolved, shown
     from multitask.study.study import run_study
 
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
+    if not quiet:
+        address = shown(resolved(storage)) if storage else folder_url(folder.database)
+        say(f"a live page, by the extra [dashboard]: optuna-dashboard {address}")
     progress = make_study_progress(quiet)
     try:
         report = run_study(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds)

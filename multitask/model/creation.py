@@ -14,8 +14,7 @@ from multitask.errors import UserError, first_line
 from multitask.model.settings import BackboneSettings
 from multitask.model.vision_ops import timm
 from multitask.model.weights import read_weights, unwrapped
-
-logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # its retries would fill the screen before our one line
+from multitask.utils.quiet import only_errors
 
 
 class _Missing(logging.Handler):
@@ -59,7 +58,8 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
         state = read_weights(path)
         overlay = {"state_dict": unwrapped(state, _tensor_names(settings.name, _Options(options)), path)}
     try:
-        with _Missing() as missing:
+        # Of the hub, retries would fill the screen before our one line.
+        with _Missing() as missing, only_errors("huggingface_hub"):
             # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
             body: nn.Module = timm.create_model(
                 settings.name,

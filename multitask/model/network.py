@@ -43,7 +43,7 @@ class Heads(nn.Module):
     """
 
     batch_sources: BatchSources | None = None
-    """Told the sources of each training batch, where its batch norms keep statistics per source."""
+    """The sources of each training batch, where its batch norms keep statistics per source."""
 
     def __init__(self, heads: ByTask, joint: nn.Module | None = None, rows: FeatureRows | None = None) -> None:
         super().__init__()

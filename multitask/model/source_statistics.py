@@ -16,14 +16,25 @@ class BatchSources:
 
     Attributes:
         rows: per source that the batch holds, its place and (n,) the rows of its images; empty: not known.
+        order: (B,) where each image is once those of one source follow another's.
     """
 
     def __init__(self) -> None:
         self.rows: list[tuple[int, Tensor]] = []
+        self.order = torch.empty(0, dtype=torch.int64)
 
-    def tell(self, sources: Tensor) -> None:
-        """Takes (B,) int64, the place of each image's source; 0 is the target."""
-        self.rows = [(int(place), torch.nonzero(sources == place)[:, 0]) for place in sources.unique()]
+    def update(self, sources: Tensor, device: torch.device) -> None:
+        """The batch that is trained on next.
+
+        Args:
+            sources: (B,) int64, the place of each image's source; 0 is the target. On the CPU, since how many images a
+                source has decides the shapes of all that follows: to look on a GPU would be to wait for it.
+            device: the network's.
+        """
+        rows = [(int(place), torch.nonzero(sources == place)[:, 0]) for place in sources.unique()]
+        order = torch.cat([of_source for _, of_source in rows]).argsort()
+        self.rows = [(place, of_source.to(device, non_blocking=True)) for place, of_source in rows]
+        self.order = order.to(device, non_blocking=True)
 
 
 class _PerSource(_BatchNorm):
@@ -43,8 +54,7 @@ class _PerSource(_BatchNorm):
             found: Tensor = super().forward(input)
             return found
         parts = [self._of_source(place, input[rows]) for place, rows in self.batch_sources.rows]
-        order = torch.cat([rows for _, rows in self.batch_sources.rows]).argsort()
-        return torch.cat(parts)[order]
+        return torch.cat(parts)[self.batch_sources.order]
 
     def _of_source(self, place: int, images: Tensor) -> Tensor:
         own = self.running_mean, self.running_var
@@ -67,6 +77,8 @@ def _with_statistics(kind: Any) -> type[Any]:
 def keep_per_source(backbone: nn.Module, name: str, num_sources: int) -> BatchSources:
     """Changes the batch norms of a backbone so that each of several sources has statistics of its own.
 
+    Domain-specific batch normalisation (Chang et al., CVPR 2019), with one scale and shift for all domains.
+
     Args:
         backbone: changed in place.
         name: its, for errors.
@@ -86,10 +98,10 @@ def keep_per_source(backbone: nn.Module, name: str, num_sources: int) -> BatchSo
             else "{name} has no batch norm"
         )
         raise UserError(f"model.batch_norm: per_source would be ignored: {why.format(name=name)}; leave it out")
-    told = BatchSources()
+    batch_sources = BatchSources()
     for norm in norms:
         norm.__class__ = _with_statistics(norm.__class__)
         norm.register_buffer("other_mean", norm.running_mean.repeat(num_sources - 1, 1))
         norm.register_buffer("other_var", norm.running_var.repeat(num_sources - 1, 1))
-        norm.batch_sources = told
-    return told
+        norm.batch_sources = batch_sources
+    return batch_sources

@@ -34,13 +34,13 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
     torch.manual_seed(derive(config.seed, "weights"))
     learned = config.learned_space()
     backbone = config.model.sharing.build(config.model.backbone, config.data.image_size, learned.task_names, pretrained)
-    told = None
+    batch_sources = None
     if config.model.batch_norm == "per_source":
-        told = keep_per_source(backbone, config.model.backbone.name, len(config.data.source_names))
+        batch_sources = keep_per_source(backbone, config.model.backbone.name, len(config.data.source_names))
     nets = {name: head.net for name, head in config.heads.items()}
     term = None if config.joint is None else config.joint.term
     network = Network(backbone, learned, nets, term)
-    network.batch_sources = told
+    network.batch_sources = batch_sources
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return network.to(device)
 

@@ -51,7 +51,7 @@ class DataModule:
         self._data, self._augment, self._model = config.data, config.augment, config.model.backbone
         self._nets = [head.net for head in config.heads.values()]
         self._joint = config.joint is not None
-        self._told = config.data.source_names if config.model.batch_norm == "per_source" else ()
+        self._batch_sources = config.data.source_names if config.model.batch_norm == "per_source" else ()
         self._seed, self._precision = config.seed, config.training.precision
         self._consistency, self._loss_weights = config.training.consistency, config.loss_weights()
         self._reuse = reuse
@@ -169,5 +169,5 @@ class DataModule:
             workers=num_workers(self._data.workers, device) if train and features is None else 0,
             pin=device.type == "cuda",
             group_tasks=self.consistent_tasks if train else (),
-            source_names=self._told if train else (),
+            source_names=self._batch_sources if train else (),
         )

@@ -188,9 +188,9 @@ class Trainer:
         look: Callable[[Mapping[str, Tensor], Step], None],
     ) -> TrainedBatch:
         """Adds the gradients of one batch, after ``look``, which changes nothing."""
-        batch = batch.to(self.device)
         if self.network.batch_sources is not None and batch.sources is not None:
-            self.network.batch_sources.tell(batch.sources)
+            self.network.batch_sources.update(batch.sources, self.device)
+        batch = batch.to(self.device)
         images = self.preprocessing.normalise(batch.images)
         images, targets = mix(images, BatchTargets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
         second = ReplayForward(self.device)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import torch
@@ -17,9 +16,6 @@ from timm.scheduler.scheduler import Scheduler  # isort: skip
 if TYPE_CHECKING:
     from multitask.model.encoder import ParameterGroup
     from multitask.training.settings import OptimizerSettings
-
-# It says of a cosine of one update that it has no effect, although that goes down to lr_min.
-logging.getLogger("timm.scheduler.cosine_lr").setLevel(logging.ERROR)
 
 __all__ = ["CosineLRScheduler", "PolyLRScheduler", "Scheduler", "StepLRScheduler", "create_optimizer", "tried"]
 

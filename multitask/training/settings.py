@@ -22,6 +22,7 @@ from multitask.settings import (
     Settings,
     Table,
 )
+from multitask.utils.quiet import only_errors
 
 if TYPE_CHECKING:
     import torch
@@ -136,7 +137,9 @@ class CosineSettings(ScheduleSettings):
 
         length = self._length(epochs, updates_per_epoch)
         warmup = self._warmup(lr, updates_per_epoch)
-        return CosineLRScheduler(optimizer, length, lr_min=lr * self.final_frac, **warmup)
+        # It says of a cosine of one update that it has no effect, although that goes down to lr_min.
+        with only_errors("timm.scheduler.cosine_lr"):
+            return CosineLRScheduler(optimizer, length, lr_min=lr * self.final_frac, **warmup)
 
 
 class LinearSettings(ScheduleSettings):

@@ -23,8 +23,13 @@ SIZE = (48, 36)
 BLANK = np.zeros((100, 80, 3), dtype=np.uint8)
 
 
+def points(place: int) -> list[float]:
+    """X and y of the five points of the face in that place."""
+    return [10.0 * place + number for number in range(10)]
+
+
 class FakeNet:
-    """In OpenCV's place: gives rows of (left, top, width, height, score)."""
+    """In OpenCV's place: gives rows of (left, top, width, height, score), each with points of its own."""
 
     def __init__(self, *rows: tuple[float, float, float, float, float]) -> None:
         self.rows = rows
@@ -33,7 +38,7 @@ class FakeNet:
         pass
 
     def detect(self, pixels: Any) -> tuple[int, Any]:
-        rows = [[*row[:4], *[0.0] * 10, row[4]] for row in self.rows]
+        rows = [[*row[:4], *points(place), row[4]] for place, row in enumerate(self.rows)]
         return 1, np.array(rows, dtype=np.float32) if rows else None
 
 
@@ -65,9 +70,11 @@ class TestChoice:
 
 class TestLandmarks:
     def test_those_of_the_face_that_is_chosen(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        rows = [(0, 0, 40, 40, 0.9), (60, 60, 20, 30, 0.7)]
-        found = detector(monkeypatch, "largest", *rows)
-        assert found.landmarks(BLANK).tolist() == [[0, 0]] * 5
+        rows = [(60, 60, 20, 30, 0.7), (0, 0, 40, 40, 0.9), (35, 45, 10, 10, 0.8)]
+        for choose, place in (("largest", 1), ("central", 2)):
+            found = detector(monkeypatch, choose, *rows).landmarks(BLANK)
+            assert found.shape == (5, 2)
+            assert found.ravel().tolist() == points(place)
         assert np.isnan(detector(monkeypatch, "largest").landmarks(BLANK)).all()
 
 

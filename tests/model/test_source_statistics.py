@@ -11,6 +11,7 @@ from torch import nn
 from multitask.errors import UserError
 from multitask.model.source_statistics import keep_per_source
 
+CPU = torch.device("cpu")
 SOURCES = torch.tensor([0, 1, 0, 1, 1, 0])
 
 
@@ -26,8 +27,8 @@ def images() -> torch.Tensor:
 def test_each_source_is_normalised_by_itself(images: torch.Tensor) -> None:
     norm = nn.BatchNorm2d(4)
     plain = [deepcopy(norm), deepcopy(norm)]
-    told = keep_per_source(nn.Sequential(norm), "x", 2)
-    told.tell(SOURCES)
+    batch_sources = keep_per_source(nn.Sequential(norm), "x", 2)
+    batch_sources.update(SOURCES, CPU)
     found = norm(images)
     for place, alone in enumerate(plain):
         torch.testing.assert_close(found[place == SOURCES], alone(images[place == SOURCES]))
@@ -40,8 +41,8 @@ def test_each_source_is_normalised_by_itself(images: torch.Tensor) -> None:
 
 def test_afterwards_the_targets_statistics_count_for_all(images: torch.Tensor) -> None:
     norm = nn.BatchNorm2d(4)
-    told = keep_per_source(nn.Sequential(norm), "x", 2)
-    told.tell(SOURCES)
+    batch_sources = keep_per_source(nn.Sequential(norm), "x", 2)
+    batch_sources.update(SOURCES, CPU)
     norm(images)
     norm.eval()
     plain = nn.BatchNorm2d(4).eval()
@@ -51,7 +52,7 @@ def test_afterwards_the_targets_statistics_count_for_all(images: torch.Tensor) -
 
 def test_scale_and_shift_are_shared_and_gradients_reach_every_row(images: torch.Tensor) -> None:
     norm = nn.BatchNorm2d(4)
-    keep_per_source(nn.Sequential(norm), "x", 2).tell(SOURCES)
+    keep_per_source(nn.Sequential(norm), "x", 2).update(SOURCES, CPU)
     images.requires_grad_()
     (norm(images) * torch.randn(6, 4, 5, 5)).sum().backward()
     assert images.grad is not None
@@ -61,7 +62,7 @@ def test_scale_and_shift_are_shared_and_gradients_reach_every_row(images: torch.
 
 def test_a_lone_image_at_one_place_is_normalised_by_what_is_known() -> None:
     norm = nn.BatchNorm2d(4)
-    keep_per_source(nn.Sequential(norm), "x", 2).tell(torch.tensor([0, 0, 1]))
+    keep_per_source(nn.Sequential(norm), "x", 2).update(torch.tensor([0, 0, 1]), CPU)
     found = norm(torch.full((3, 4, 1, 1), 3.0))
     torch.testing.assert_close(found[2], torch.full((4, 1, 1), 3.0), rtol=1e-4, atol=1e-4)
     assert norm.training
@@ -70,3 +71,13 @@ def test_a_lone_image_at_one_place_is_normalised_by_what_is_known() -> None:
 def test_a_backbone_without_batch_norm_is_refused() -> None:
     with pytest.raises(UserError, match=r"^model\.batch_norm: per_source would be ignored: vit has no batch norm"):
         keep_per_source(nn.Sequential(nn.LayerNorm(4)), "vit", 2)
+
+
+def test_a_backbone_of_which_every_batch_norm_is_frozen_is_refused() -> None:
+    class Frozen(nn.Sequential):
+        def train(self, mode: bool = True) -> Frozen:
+            return super().train(False)
+
+    line = r"^model\.batch_norm: per_source would be ignored: every batch norm of x is in a frozen stage"
+    with pytest.raises(UserError, match=line):
+        keep_per_source(Frozen(nn.BatchNorm2d(4)), "x", 2)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Any
@@ -34,6 +35,7 @@ def rates(name: str, epochs: int = 6, **changes: Any) -> list[float]:
 def test_keeps_the_contract(check: Callable[[ScheduleSettings], None], name: str, caplog: Any) -> None:
     check(schedule_of(name))
     assert not caplog.records
+    assert logging.getLogger("timm.scheduler.cosine_lr").level == logging.NOTSET  # a user's own loggers are theirs
 
 
 @every_schedule

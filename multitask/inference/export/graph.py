@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from multitask.inference.export.exported import (
 from multitask.inference.spec import InferenceSpec
 from multitask.labels import JOINT, LabelSpace
 from multitask.model.network import ByTask, Heads
+from multitask.utils.quiet import only_errors
 
 OPSET = 18
 """The version of the ONNX operators: the one that torch's exporter writes of itself in all its releases."""
@@ -200,12 +200,6 @@ def _constant(values: FloatArray) -> Tensor:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without what the exporter says of itself."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
+    with only_errors("torch.onnx"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

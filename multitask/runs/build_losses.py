@@ -16,9 +16,9 @@ from multitask.losses import LossSettings
 from multitask.losses.consistency import Consistency
 from multitask.losses.marginal import MarginalLoss
 from multitask.losses.objective import Objective
+from multitask.losses.settings import ConsistencySettings
 from multitask.losses.task_losses import JointLoss, TaskLoss
 from multitask.losses.training_labels import TrainingLabels, log_frequencies, training_labels
-from multitask.training.settings import ConsistencySettings
 
 
 def trained_labels(objective: Objective, samples: Samples) -> dict[str, TrainingLabels]:

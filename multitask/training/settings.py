@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from pydantic import Field, field_validator, model_validator
 
 from multitask.errors import nearest
+from multitask.losses.settings import ConsistencySettings
 from multitask.model import timm_names
 from multitask.settings import (
     Bool,
@@ -220,18 +221,6 @@ class KeepSettings(Settings):
             "last": "last epoch",
             "mean": f"mean of the last {self.averaged} epochs",
         }[self.name]
-
-
-class ConsistencySettings(Settings):
-    """The ``training.consistency`` section: answers that differ within a group cost, for the tasks that are per group.
-
-    The loss is the divergence of each image's probabilities from the mean over its group's images in the batch, which
-    must hold several of them: ``data.sampler: {name: per_group, together: true}``. Images without labels count too
-    where another of the group has one.
-    """
-
-    weight: Annotated[PositiveFloat, Field(le=1e6)] = 1.0
-    """Beside the head's own loss, both times the head's weight."""
 
 
 class TrainingSettings(Settings):

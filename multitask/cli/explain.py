@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import FilePath, data_option, extensions_option, quiet_option, run_argument
+from multitask.cli.options import UNREADABLE, FilePath, data_option, extensions_option, quiet_option, run_argument
+from multitask.errors import UserError
 
 if TYPE_CHECKING:
     from multitask.inference.inputs import NamedInputs
     from multitask.runs.config import TrainedRun
+
+_OF_PATHS = ("path_column", "box_columns", "group_column", "groups_by_folder", "on_error")
 
 
 @click.command()
@@ -41,6 +45,16 @@ if TYPE_CHECKING:
     default=None,
     help="Of tables: each image's box, where RUN was trained on crops to boxes.",
 )
+@click.option("--group-column", help="Of tables: the images' groups, explained as one where a task is a group's.")
+@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
+@click.option(
+    "--on-error",
+    type=click.Choice(["fail", "skip"]),
+    default="fail",
+    show_default=True,
+    help="An image that cannot be read: write nothing, or name it on the page, and exit with code 3.",
+)
+@click.option("--engine", default="torch", show_default=True, help="Only torch has the gradients that maps need.")
 @extensions_option
 @quiet_option
 def command(
@@ -55,6 +69,10 @@ def command(
     data: Path | None,
     path_column: str,
     box_columns: tuple[str, str, str, str] | None,
+    group_column: str | None,
+    groups_by_folder: bool,
+    on_error: str,
+    engine: str,
     allow_extensions: bool,
     quiet: bool,
 ) -> None:
@@ -64,7 +82,6 @@ def command(
     pattern in quotes, as predict takes it. With --audit it is the images of a split, and how much of the evidence lies
     in their boxes is measured: a jacket that decides the gender shows by evidence outside the face.
     """
-    from multitask.errors import UserError
     from multitask.runs.config import read_run
 
     if output is not None and output.is_dir():
@@ -75,9 +92,10 @@ def command(
         raise UserError(f"{output}: is written as a page; name a file that ends in .html")
     if run.is_file():
         raise UserError(f"{run}: an exported file has no gradients to explain with; name the folder of its run")
+    if engine not in ("torch", "auto"):
+        raise UserError(f"--engine {engine}: only torch has the gradients that maps are made of; leave it out")
     if audit:
-        if paths:
-            raise UserError(f"--audit: explains the images of a split; leave out {paths[0]}")
+        _check_only_audit(paths)
         if region is not None and face_model is not None:
             raise UserError("--region and --face-model: what counts as inside is the one or the other")
         trained = read_run(run, data, allow_extensions=allow_extensions)
@@ -94,18 +112,44 @@ def command(
 
     from multitask.inference.inputs import InputOptions, NamedInputs
 
-    inputs = NamedInputs(paths, InputOptions(path_column, None, box_columns))
-    _explain(run, inputs, output, limit or 50, allow_extensions, quiet)
+    inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
+    if _explain(run, inputs, output, limit or 50, allow_extensions, on_error == "skip", quiet):
+        sys.exit(UNREADABLE)
 
 
-def _explain(run: Path, inputs: NamedInputs, output: Path, limit: int, allow_extensions: bool, quiet: bool) -> None:
+def _check_only_audit(paths: tuple[str, ...]) -> None:
+    """Refuses what says anything of PATHs beside --audit.
+
+    Raises:
+        UserError: something does.
+    """
+    if paths:
+        raise UserError(f"--audit: explains the images of a split; leave out {paths[0]}")
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and option.name in _OF_PATHS:
+            raise UserError(f"{option.opts[-1]}: would be ignored: it is for PATHs, and --audit explains a split")
+
+
+def _explain(
+    run: Path,
+    inputs: NamedInputs,
+    output: Path,
+    limit: int,
+    allow_extensions: bool,
+    skip_unreadable: bool,
+    quiet: bool,
+) -> int:
+    """Writes the page; returns how many images could not be read."""
     from datetime import UTC, datetime
-    from itertools import islice
 
+    from multitask.inference.explain.explain_files import explain_files
     from multitask.inference.explain.explainer import Explainer
-    from multitask.reporting.console import show_paths
+    from multitask.reporting.console import say, show_paths
     from multitask.reporting.explain.page import render_explanations
     from multitask.reporting.progress import make_progress
+    from multitask.reporting.text import plural
     from multitask.utils.files import write_atomically
 
     explainer = Explainer.load(run, allow_extensions=allow_extensions)
@@ -114,24 +158,23 @@ def _explain(run: Path, inputs: NamedInputs, output: Path, limit: int, allow_ext
         progress.note(note)
     if inputs.count is not None and inputs.count > limit:
         progress.note(f"the first {limit:,} of {inputs.count:,} images are explained; --limit takes more")
-    found = []
-    images = iter(inputs)
     try:
-        done = progress.stage("explaining", min(limit, inputs.count or limit), "images")
-        for batch in explainer.batches(islice(images, limit)):
-            for error in batch.errors.values():
-                raise error
-            found += explainer.explain(batch)
-            done(len(found))
+        found = explain_files(explainer, inputs, limit, progress, skip_unreadable=skip_unreadable)
     finally:
         progress.close()
-    num_given = inputs.count
-    if num_given is None and next(images, None) is None:
-        num_given = len(found)
-    page = render_explanations(explainer.spec.run, found, num_given, datetime.now(UTC).isoformat())
+    page = render_explanations(
+        explainer.spec.run,
+        found.explanations,
+        found.num_given,
+        datetime.now(UTC).isoformat(),
+        unreadable=found.unreadable,
+    )
     write_atomically(output, page)
     if not quiet:
+        if found.unreadable:
+            say(f"{plural(len(found.unreadable), 'image', 'images')} could not be read, as the page says")
         show_paths({"page": output})
+    return len(found.unreadable)
 
 
 def _audit(

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 FilePath = click.Path(path_type=Path)
 
+UNREADABLE = 3
+"""The exit code where images could not be read, and the others were answered."""
+
 
 def complete_runs(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
     """For arguments that are runs."""

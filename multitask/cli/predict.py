@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from multitask.cli.options import (
+    UNREADABLE,
     FilePath,
     extensions_option,
     quiet_option,
@@ -20,9 +21,6 @@ from multitask.errors import UserError
 
 if TYPE_CHECKING:
     from multitask.runs.out_of_fold import OutOfFold
-
-UNREADABLE = 3
-"""The exit code where images could not be read, and the others were answered."""
 
 _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet")
 

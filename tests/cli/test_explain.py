@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from multitask.inference.predictor import Predictor
 from multitask.reporting.explain.report_schema import EvidenceReport
+from multitask.reporting.explain.text import percent_text
 from multitask.testing import tiny_run
 from multitask.utils.records import read_record
 from tests.cli.conftest import Called
@@ -75,7 +77,45 @@ def test_mistakes_are_a_line_and_write_nothing(call: Callable[..., Called], trai
     assert "ends in .html" in call("explain", trained, good, "-o", tmp_path / "why.txt").refusal()
     assert "no run" in call("explain", tmp_path / "empty", good, "-o", out).refusal()
     assert "no gradients" in call("explain", bad, good, "-o", out).refusal()
+    assert "only torch has the gradients" in call("explain", trained, good, "-o", out, "--engine", "openvino").refusal()
+    skipped = call("explain", trained, bad, "-o", out, "--on-error", "skip").refusal()
+    assert "none of 1 images can be read; the first: " in skipped
+    line = call("explain", trained, "--audit", "--on-error", "skip").refusal()
+    assert "--on-error: would be ignored: it is for PATHs" in line
     assert not out.exists()
+
+
+def test_what_cannot_be_read_is_skipped_where_that_is_asked_for(
+    call: Callable[..., Called], trained: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "bad.jpg").write_bytes(b"no image")
+    paths, out = [images_of(trained)[0], tmp_path / "bad.jpg", images_of(trained)[1]], tmp_path / "why.html"
+    done = call("explain", trained, *paths, "-o", out, "--on-error", "skip", "--engine", "auto")
+    assert done.code == 3
+    assert "1 image could not be read, as the page says" in " ".join(done.out.split())
+    text = re.sub("<wbr>", "", out.read_text(encoding="utf-8"))
+    assert text.count("as the network sees it</b>") == 2
+    assert "Left out, since they could not be read:" in text
+    assert "bad.jpg: " in text
+    assert "They are the first" not in text
+
+
+def test_what_a_group_is_answered_is_explained(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:
+    """Two images that differ, of which only the first is explained, and both are asked."""
+    folder = trained.parent / "set" / "train" / "images"
+    people = sorted(folder.iterdir())
+    first, second = sorted(people[0].glob("*.jpg"))[0], sorted(people[-1].glob("*.jpg"))[0]
+    (tmp_path / "table.csv").write_text(f"path,who\n{first},a\n{second},a\n")
+    options, out = ["--group-column", "who", "--limit", 1], tmp_path / "why.html"
+    assert call("explain", trained, tmp_path / "table.csv", "-o", out, *options).code == 0
+    text = re.sub("<wbr>", "", out.read_text(encoding="utf-8"))
+    predictor = Predictor.load(trained)
+    one, _ = predictor.predict([first, second], groups=["a", "a"])
+    alone = predictor.predict(first)
+    label, prob = one.labels["gender"], percent_text(one.probs["gender"][one.labels["gender"]])
+    assert prob != percent_text(alone.probs["gender"][label])
+    assert f"<b>gender</b><span class=part>{label}</span>, {prob}</figcaption>" in text
+    assert "They are the first of 2." in text
 
 
 def test_an_audit_leaves_page_and_figures(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:

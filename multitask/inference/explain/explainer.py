@@ -18,6 +18,7 @@ from multitask.evaluation.evidence import Explanation, HeatMap
 from multitask.inference.explain import METHODS, Method
 from multitask.inference.explain.methods import log_odds, to_heat
 from multitask.inference.explain.trunk import ForwardPass, Trunk, detached, forward, prepare
+from multitask.inference.grouped import AnsweredBatch, answer_groups
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.run_spec import run_spec
 from multitask.inference.spec import InferenceSpec
@@ -86,12 +87,22 @@ class Explainer:
         """Images read ahead, as of ``read_batches``."""
         return read_batches(inputs, self.preprocessing, min(self.spec.batch_size, BATCH_SIZE))
 
-    def explain(self, batch: InputBatch) -> list[Explanation]:
-        """The explanations of the images of a batch that could be read, in their order; errors as ``answer``."""
-        return self.answer(batch)[1]
+    def explain(self, batch: InputBatch, predictions: PredictionBatch | None = None) -> list[Explanation]:
+        """The explanations of the images of a batch that could be read, in their order; as of ``answer``."""
+        return self.answer(batch, predictions)[1]
 
-    def answer(self, batch: InputBatch) -> tuple[PredictionBatch, list[Explanation]]:
+    def answer_groups(self, inputs: Iterable[ImageInput]) -> Iterator[AnsweredBatch]:
+        """The predictions of all images of a job as members of their groups, as of ``grouped.answer_groups``."""
+        return answer_groups(self.spec, ((batch, self._computed(batch)) for batch in self.batches(inputs)))
+
+    def answer(
+        self, batch: InputBatch, predictions: PredictionBatch | None = None
+    ) -> tuple[PredictionBatch, list[Explanation]]:
         """The predictions of the images of a batch that could be read, and their explanations.
+
+        Args:
+            batch: the images.
+            predictions: what is explained, as of ``answer_groups``; None: what the run predicts of each image alone.
 
         Raises:
             DivergedError: an output is NaN.
@@ -101,13 +112,22 @@ class Explainer:
         with self._lock, torch.enable_grad(), self._precision():
             images = self.preprocessing.normalise(torch.from_numpy(batch.pixels).to(self._device))
             passes = [forward(network, images) for network in self._networks]
-            predictions = PredictionBatch.of(self.spec, self._outputs(passes), [item.name for item in batch.readable])
+            if predictions is None:
+                names = [item.name for item in batch.readable]
+                predictions = PredictionBatch.of(self.spec, self._outputs(passes), names)
             maps = [self._tasks_maps(passes, place, predictions) for place in range(self.spec.space.num_tasks)]
             joint = self._joint_maps(passes, predictions)
         return predictions, [
             Explanation(name, pixels, tuple(task[row] for task in maps), joint[row])
             for row, (name, pixels) in enumerate(zip(predictions.images, batch.pixels, strict=True))
         ]
+
+    def _computed(self, batch: InputBatch) -> ModelOutputs | None:
+        if not batch.readable:
+            return None
+        with self._lock, torch.no_grad(), self._precision():
+            images = self.preprocessing.normalise(torch.from_numpy(batch.pixels).to(self._device))
+            return self._outputs([forward(network, images) for network in self._networks])
 
     def _precision(self) -> torch.autocast:
         return torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32)

@@ -71,6 +71,7 @@ def render_explanations(
     num_given: int | None,
     created: str,
     audit: EvidenceReport | None = None,
+    unreadable: Sequence[str] = (),
 ) -> str:
     """Explanations as a complete HTML page that needs no other file.
 
@@ -80,6 +81,7 @@ def render_explanations(
         num_given: how many images were asked for, of which these are the first; None: more than these.
         created: when, as ISO 8601.
         audit: that these images are examples of; None: there is none.
+        unreadable: why images among these could not be read, each naming its image.
 
     Returns:
         The page. The same arguments give the same characters.
@@ -90,7 +92,7 @@ def render_explanations(
         lede = f"Where in the images of {audit.split} the evidence lies for what {run} predicts."
     elif num_given is None:
         lede += " They are the first; there are more."
-    elif num < num_given:
+    elif num + len(unreadable) < num_given:
         lede += f" They are the first of {num_given:,}."
     return render(
         "explain.html",
@@ -101,6 +103,7 @@ def render_explanations(
         sections={"audit": "Evidence", "images": "Images"} if audit else {"images": "Images"},
         audit=audit and _audit_view(audit),
         methods=method_sentences(explanations),
+        unreadable=[path_text(reason) for reason in unreadable],
         rows=[image_view(one) for one in explanations],
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from multitask.errors import UserError, first_line
+from multitask.model.hub import no_vain_retries
 from multitask.model.settings import BackboneSettings
 from multitask.model.vision_ops import timm
 from multitask.model.weights import read_weights, unwrapped
@@ -57,9 +59,12 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
         path = Path(settings.weights)
         state = read_weights(path)
         overlay = {"state_dict": unwrapped(state, _tensor_names(settings.name, _Options(options)), path)}
+    unreached = ""
     try:
         # Of the hub, retries would fill the screen before our one line.
-        with _Missing() as missing, only_errors("huggingface_hub"):
+        with _Missing() as missing, only_errors("huggingface_hub"), ExitStack() as while_loading:
+            if pretrained and settings.weights == "hub":
+                unreached = while_loading.enter_context(no_vain_retries())
             # timm fits a checkpoint to the model: it drops the classifier and resamples position embeddings.
             body: nn.Module = timm.create_model(
                 settings.name,
@@ -77,8 +82,8 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
             raise UserError(f"model.backbone: {settings.name} cannot be built: {first_line(error)}") from None
         if settings.weights == "hub":
             raise UserError(
-                f"model.backbone.weights: the hub's weights of {settings.name} cannot be had ({first_line(error)}); "
-                "use a local file, or none"
+                f"model.backbone.weights: the hub's weights of {settings.name} cannot be had "
+                f"({unreached or first_line(error)}); use a local file, or none"
             ) from None
         raise UserError(
             f"model.backbone.weights: {settings.weights} does not fit {settings.name}: {first_line(error)}"

@@ -58,6 +58,9 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
     check = []
     if split is None or splits is None:
         split = splits = None
+    elif not all(words[split]):
+        check.append(f"the split column {split!r} is empty for some images: it is not used, and the split is random")
+        split = splits = None
     elif group is not None and (torn := _torn(words[group], words[split])):
         check.append(
             f"the split column {split!r} has {torn:,} of the groups ({group}) on two sides, which would leak: it is "

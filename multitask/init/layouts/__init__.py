@@ -1,9 +1,21 @@
 """The layouts that are known, and the table of them: those known by name first."""
 
 from multitask.init.layouts.base import LAYOUTS, Layout, Observed, Options
+from multitask.init.layouts.celeba import CelebA
+from multitask.init.layouts.cvat import CVAT
+from multitask.init.layouts.fairface import FairFace
+from multitask.init.layouts.fashion import Fashion
 from multitask.init.layouts.folder import AnyFolder
+from multitask.init.layouts.label_studio import LabelStudio
 from multitask.init.layouts.table import AnyTable
+from multitask.init.layouts.utkface import UTKFace
 
+LAYOUTS["celeba"] = CelebA
+LAYOUTS["fairface"] = FairFace
+LAYOUTS["fashion"] = Fashion
+LAYOUTS["cvat"] = CVAT
+LAYOUTS["label_studio"] = LabelStudio
+LAYOUTS["utkface"] = UTKFace
 LAYOUTS["table"] = AnyTable
 LAYOUTS["folder"] = AnyFolder
 

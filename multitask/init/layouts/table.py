@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import csv
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from multitask.data.formats import SUFFIXES
-from multitask.data.framing import spread
 from multitask.data.sources import cells
 from multitask.data.sources.csv_file import DELIMITERS, read_csv
-from multitask.data.sources.links import Links
-from multitask.data.sources.listing import list_images
 from multitask.data.sources.table import FILES
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
+from multitask.init.layouts.images import Images
 from multitask.utils.spelling import canonical
-
-_SAMPLED = 200
-_FOUND = 0.5
-"""The share of a sample's cells that must lead to images."""
 
 
 class AnyTable(Layout):
@@ -57,6 +49,7 @@ def of_rows(
     found: Sequence[str | None],
     images: Images,
     delimiter: str | None,
+    **known: Any,
 ) -> Observed:
     """What a table says.
 
@@ -67,6 +60,10 @@ def of_rows(
         found: of each row the image, relative to the images' folder; None: there is none.
         images: those that there are.
         delimiter: by which a table source can read the file; None: it cannot.
+        known: further fields of ``Observed``.
+
+    Raises:
+        UserError: it leads to no image.
     """
     kept: list[int] = []
     seen: set[str] = set()
@@ -74,7 +71,9 @@ def of_rows(
         if image is not None and image not in seen:
             seen.add(image)
             kept.append(row)
-    check = []
+    if not kept:
+        raise UserError(f"{path}: leads to no image below {images.root}")
+    check = list(known.pop("check", ()))
     gone, twice = sum(image is None for image in found), len(found)
     twice -= gone + len(kept)
     if gone:
@@ -100,9 +99,20 @@ def of_rows(
         images=[str(found[row])[start:] for row in kept],
         columns={name: [words[row] for row in kept] for name, words in columns.items() if name != column},
         source=source,
-        assumed=(f"images are what the column {column!r} of {path.name} leads to below {images.root}",),
         check=tuple(check),
+        **{"assumed": (f"images are what the column {column!r} of {path.name} leads to below {images.root}",), **known},
     )
+
+
+def labelled_rows(
+    columns: Mapping[str, list[str]], labels: Iterable[str]
+) -> tuple[dict[str, list[str]], tuple[str, ...]]:
+    """The rows that have a label at all, and a sentence on the others where there are some."""
+    kept = [row for row, words in enumerate(zip(*(columns[label] for label in labels), strict=True)) if any(words)]
+    num = len(next(iter(columns.values()))) - len(kept)
+    what = "image has no label and is" if num == 1 else "images have no label and are"
+    note = (f"{num:,} {what} left out",) if num else ()
+    return {name: [words[row] for row in kept] for name, words in columns.items()}, note
 
 
 def common_prefix(pairs: Sequence[tuple[str, str]]) -> str | None:
@@ -181,80 +191,3 @@ def _best_table(folder: Path) -> Path | None:
             continue
         return table
     return None
-
-
-class Images:
-    """The images below a folder, found by what cells call them.
-
-    Args:
-        root: the folder.
-
-    Raises:
-        UserError: it is no folder, or holds no images.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.paths = [
-            f"{where}/{name}" if where else name for where, name in list_images(root, Links(root, False)).images
-        ]
-        self._known = set(self.paths)
-
-    def leading(self, columns: dict[str, list[str]], path: Path) -> tuple[str, list[str | None]]:
-        """The column that leads to images, and the image of each of its cells.
-
-        Raises:
-            UserError: none does; the line names the table.
-        """
-        named = None
-        for column, words in columns.items():
-            sample = [words[index] for index in spread(len(words), _SAMPLED)]
-            looks = sum(Path(word).suffix.lower() in SUFFIXES for word in sample)
-            if looks > len(sample) / 2 and named is None:
-                named = column, next(word for word in sample if Path(word).suffix.lower() in SUFFIXES)
-            if len(set(sample)) < len(sample) / 2:
-                continue
-            found = self.find(words, sample)
-            if found is not None:
-                return column, found
-        if named is not None:
-            raise UserError(
-                f"{path}: column {named[0]!r} names images, but none is below {self.root}, as {named[1]}; name their "
-                "folder with --images"
-            )
-        raise UserError(f"{path}: no column leads to images below {self.root}")
-
-    def find(self, words: Sequence[str], sample: Sequence[str]) -> list[str | None] | None:
-        """The image of each word; None where most of a sample leads to none."""
-        plain = {word: word.replace("\\", "/").removeprefix("./").strip() for word in (*sample, *words)}
-        for read in self._readings([plain[word] for word in sample]):
-            if sum(read(plain[word]) is not None for word in sample) > _FOUND * len(sample):
-                return [read(plain[word]) for word in words]
-        return None
-
-    def _below(self, prefix: str, word: str) -> str | None:
-        return prefix + word if prefix + word in self._known else None
-
-    def _readings(self, sample: Sequence[str]) -> Iterator[Callable[[str], str | None]]:
-        """Ways to read a cell, the plainest first: as it is, below a folder, by its name alone, without a suffix."""
-        yield partial(self._below, "")
-        names = {word for word in sample if word}
-        depth = max((word.count("/") for word in names), default=0) + 1
-        ends = ((path, "/".join(path.split("/")[-depth:])) for path in self.paths)
-        prefixes = Counter(path[: -len(end)] for path, end in ends if end in names)
-        for prefix, _ in prefixes.most_common(3):
-            yield partial(self._below, prefix)
-        by_name = unique_by(self.paths, lambda path: path.rsplit("/", 1)[-1])
-        yield lambda word: by_name.get(word.rsplit("/", 1)[-1])
-        by_stem = unique_by(self.paths, lambda path: os.path.splitext(path.rsplit("/", 1)[-1])[0])
-        yield lambda word: by_stem.get(word.removesuffix(".0"))
-
-
-def unique_by(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
-    """Paths by a key; of those with the same key none."""
-    found: dict[str, str] = {}
-    twice: set[str] = set()
-    for path in paths:
-        if found.setdefault(key(path), path) is not path:
-            twice.add(key(path))
-    return {name: path for name, path in found.items() if name not in twice}

@@ -1,0 +1,121 @@
+"""CelebA: forty attributes of faces, identities and the set's own split, in text files or Kaggle's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from multitask.data.sources.csv_file import read_csv
+from multitask.errors import UserError
+from multitask.init.layouts.base import Layout, Observed, Options
+from multitask.init.layouts.images import Images
+from multitask.init.layouts.table import of_rows
+from multitask.utils.files import check_regular
+
+LABELS = ("Male", "Young", "Smiling", "Eyeglasses")
+"""Of the forty; a product of all has more classes than images."""
+_SIDES = {"0": "train", "1": "val", "2": "test"}
+_WORDS = {"1": "yes", "-1": "no", "0": "no"}
+
+
+class CelebA(Layout):
+    """``list_attr_celeba``, ``list_eval_partition`` and ``identity_CelebA``, each ``.txt`` or ``.csv``."""
+
+    title = "CelebA"
+
+    @classmethod
+    def fits(cls, path: Path) -> bool:
+        """Whether a folder, or its ``Anno``, holds the attributes."""
+        return path.is_dir() and _file(path, "list_attr_celeba") is not None
+
+    @classmethod
+    def observe(cls, path: Path, options: Options) -> Observed:
+        """The images, with attributes as yes and no."""
+        attributes = _file(path, "list_attr_celeba")
+        assert attributes is not None, "as fits says"
+        columns = _attributes(attributes)
+        names = columns["image_id"]
+        group = _beside(path, "identity_CelebA", names, columns, "identity", {})
+        split = _beside(path, "list_eval_partition", names, columns, "split", _SIDES)
+        images = Images(options.images or path)
+        _, found = images.leading({"image_id": names}, attributes)
+        others = ", ".join(name for name in columns if name not in (*LABELS, "image_id", "identity", "split"))
+        labels = options.labels or tuple(name for name in LABELS if name in columns)
+        return of_rows(
+            attributes,
+            columns,
+            "image_id",
+            found,
+            images,
+            None,
+            labels=labels,
+            group=group,
+            split=split,
+            classes={name: ("no", "yes") for name in columns if name not in ("image_id", "identity", "split")},
+            assumed=(f"{', '.join(labels)} are the labels; --labels takes others: {others}",),
+            check=()
+            if group
+            else ("without identity_CelebA.txt images of one face may stand on both sides of a split",),
+        )
+
+
+def _file(path: Path, stem: str) -> Path | None:
+    """The file of a stem, wherever the set keeps it; None: there is none."""
+    for folder in (path, path / "Anno", path / "Eval", path / "annotations"):
+        for suffix in (".txt", ".csv"):
+            if (folder / f"{stem}{suffix}").is_file():
+                return folder / f"{stem}{suffix}"
+    return None
+
+
+def _attributes(path: Path) -> dict[str, list[str]]:
+    columns: dict[str, list[str]] = {}
+    if path.suffix == ".csv":
+        for _, row in read_csv(path, ("image_id",)):
+            for name, word in row.items():
+                columns.setdefault(name, []).append(word if name == "image_id" else _WORDS.get(word.strip(), ""))
+    else:
+        lines = _lines(path)
+        next(lines, None)  # the number of images
+        header = next(lines, (0, []))[1]
+        columns = {name: [] for name in ("image_id", *header)}
+        for line, cells in lines:
+            if len(cells) != len(header) + 1:
+                raise UserError(f"{path}, line {line}: must have {len(header) + 1} cells, found {len(cells)}")
+            columns["image_id"].append(cells[0])
+            for name, word in zip(header, cells[1:], strict=True):
+                columns[name].append(_WORDS.get(word, ""))
+    if not columns.get("image_id"):
+        raise UserError(f"{path}: holds no rows")
+    return columns
+
+
+def _beside(
+    path: Path, stem: str, names: list[str], columns: dict[str, list[str]], column: str, words: dict[str, str]
+) -> str | None:
+    """Adds the column of a file of names and values; the column's name, None where there is no such file."""
+    file = _file(path, stem)
+    if file is None:
+        return None
+    if file.suffix == ".csv":
+        pairs = [list(row.values()) for _, row in read_csv(file, ())]
+    else:
+        pairs = [cells for _, cells in _lines(file)]
+    known = {cells[0]: words.get(cells[1], cells[1]) for cells in pairs if len(cells) == 2}
+    columns[column] = [known.get(name, "") for name in names]
+    if not all(columns[column]):
+        name = names[columns[column].index("")]
+        raise UserError(f"{file}: says nothing of {name}, which the attributes do")
+    return column
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The words of each line that has some, with its number."""
+    check_regular(path)
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, 1):
+                if words := line.split():
+                    yield number, words
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read: {error}") from None

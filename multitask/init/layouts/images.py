@@ -1,0 +1,110 @@
+"""The images below a folder, found by what cells of tables call them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
+from pathlib import Path
+
+from multitask.data.formats import SUFFIXES
+from multitask.data.framing import spread
+from multitask.data.sources.links import Links
+from multitask.data.sources.listing import list_images
+from multitask.errors import UserError
+
+_SAMPLED = 200
+_FOUND = 0.5
+"""The share of a sample's cells that must lead to images."""
+
+
+class Images:
+    """The images below a folder, found by what cells call them.
+
+    Args:
+        root: the folder.
+
+    Raises:
+        UserError: it is no folder, or holds no images.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = [
+            f"{where}/{name}" if where else name for where, name in list_images(root, Links(root, False)).images
+        ]
+        self._known = set(self.paths)
+
+    def leading(self, columns: dict[str, list[str]], path: Path) -> tuple[str, list[str | None]]:
+        """The column that leads to images, and the image of each of its cells.
+
+        Raises:
+            UserError: none does; the line names the table.
+        """
+        samples = {
+            column: [words[index] for index in spread(len(words), _SAMPLED)] for column, words in columns.items()
+        }
+        named = [column for column, sample in samples.items() if sum(map(_names_image, sample)) > len(sample) / 2]
+        for column in (*named, *(column for column in columns if column not in named)):
+            if len(set(samples[column])) < len(samples[column]) / 2:
+                continue
+            found = self.find(columns[column], samples[column])
+            if found is not None:
+                return column, found
+        if named:
+            word = next(filter(_names_image, samples[named[0]]))
+            raise UserError(
+                f"{path}: column {named[0]!r} names images, but none is below {self.root}, as {word}; name their "
+                "folder with --images"
+            )
+        raise UserError(f"{path}: no column leads to images below {self.root}")
+
+    def has_name(self, name: str) -> bool:
+        """Whether exactly one image is called so, in whatever folder."""
+        return name in self._by_name
+
+    def find(self, words: Sequence[str], sample: Sequence[str]) -> list[str | None] | None:
+        """The image of each word; None where most of a sample leads to none."""
+        plain = {word: word.replace("\\", "/").removeprefix("./").strip() for word in (*sample, *words)}
+        for read in self._readings([plain[word] for word in sample]):
+            if sum(read(plain[word]) is not None for word in sample) > _FOUND * len(sample):
+                return [read(plain[word]) for word in words]
+        return None
+
+    def _below(self, prefix: str, word: str) -> str | None:
+        return prefix + word if prefix + word in self._known else None
+
+    def _readings(self, sample: Sequence[str]) -> Iterator[Callable[[str], str | None]]:
+        """Ways to read a cell, the plainest first: as it is, below a folder, by its name alone, without a suffix."""
+        yield partial(self._below, "")
+        names = {word for word in sample if word}
+        depth = max((word.count("/") for word in names), default=0) + 1
+        ends = ((path, "/".join(path.split("/")[-depth:])) for path in self.paths)
+        prefixes = Counter(path[: -len(end)] for path, end in ends if end in names)
+        for prefix, _ in prefixes.most_common(3):
+            yield partial(self._below, prefix)
+        yield lambda word: self._by_name.get(word.rsplit("/", 1)[-1])
+        yield lambda word: self._by_stem.get(word.removesuffix(".0"))
+
+    @cached_property
+    def _by_name(self) -> dict[str, str]:
+        return _unique_by(self.paths, lambda path: path.rsplit("/", 1)[-1])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, str]:
+        return _unique_by(self.paths, lambda path: os.path.splitext(path.rsplit("/", 1)[-1])[0])
+
+
+def _names_image(word: str) -> bool:
+    return os.path.splitext(word)[1].lower() in SUFFIXES
+
+
+def _unique_by(paths: Sequence[str], key: Callable[[str], str]) -> dict[str, str]:
+    """Paths by a key; of those with the same key none."""
+    found: dict[str, str] = {}
+    twice: set[str] = set()
+    for path in paths:
+        if found.setdefault(key(path), path) is not path:
+            twice.add(key(path))
+    return {name: path for name, path in found.items() if name not in twice}

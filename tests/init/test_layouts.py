@@ -1,0 +1,287 @@
+"""The layouts that are known by name, each made at a tiny size: recognised, and read by the config that is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from multitask.errors import UserError
+from multitask.init import LAYOUTS, Options, propose
+from tests.init.conftest import Written
+from tests.init.made import add_images, write_lines
+
+Make = Callable[..., Written]
+
+
+def layout_of(path: Path) -> str:
+    return next(name for name, layout in LAYOUTS.items() if layout.fits(path))
+
+
+def refused(path: Path, **options: Any) -> str:
+    with pytest.raises(UserError) as caught:
+        propose(path, path.parent / "config.yaml", Options(**options))
+    assert "\n" not in str(caught.value)
+    assert not (path.parent / "config.yaml").exists()
+    return str(caught.value)
+
+
+# --- UTKFace ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["", "part1/"])
+def test_utkface(tmp_path: Path, written: Make, part: str) -> None:
+    names = [f"{part}{1 + row}_{row % 2}_{row % 5}_201701{row:011d}.jpg.chip.jpg" for row in range(90)]
+    broken = [f"{part}61_1_20170109142408075.jpg.chip.jpg", f"{part}53__0_20170116184028385.jpg.chip.jpg"]
+    add_images(tmp_path / "set", [*names, *broken])
+    assert layout_of(tmp_path / "set") == "utkface"
+    found = written(tmp_path / "set")
+    assert found.proposal.table is None
+    assert len(found.samples) == 90
+    assert found.classes()["gender"] == ("male", "female")
+    assert found.labels(names[33]) == {"age": "30-60", "gender": "female", "race": "indian"}
+    assert any("2 files lack an age, gender or race" in line for line in found.proposal.check)
+
+
+# --- FairFace ---------------------------------------------------------------------------------------------------------
+
+
+def fairface(root: Path) -> None:
+    ages, races = ("0-2", "3-9", "10-19", "20-29", "more than 70"), ("Black", "Latino_Hispanic")
+    for side in ("train", "val"):
+        add_images(root, (f"{side}/{row}.jpg" for row in range(1, 21)))
+        rows = (
+            f"{side}/{row}.jpg,{ages[row % 5]},{('Male', 'Female')[row % 2]},{races[row // 2 % 2]}"
+            for row in range(1, 21)
+        )
+        write_lines(root / f"fairface_label_{side}.csv", "file,age,gender,race", *rows)
+
+
+def test_fairface(tmp_path: Path, written: Make) -> None:
+    fairface(tmp_path / "set")
+    found = written(tmp_path / "set")
+    assert layout_of(tmp_path / "set") == "fairface"
+    task = found.config.space().tasks[0]
+    assert task.kind == "ordinal"
+    assert task.classes[0] == "0-2"
+    assert task.classes[-1] == "more than 70"
+    assert found.labels("train/7.jpg") == {"age": "10-19", "gender": "Female", "race": "Latino_Hispanic"}
+    assert np.bincount(found.samples.sides).tolist() == [20, 20]
+
+
+def test_fairface_of_other_columns(tmp_path: Path) -> None:
+    add_images(tmp_path / "set", ["train/1.jpg"])
+    write_lines(tmp_path / "set" / "fairface_label_train.csv", "file,age", "train/1.jpg,3-9")
+    assert "has no column 'gender'" in refused(tmp_path / "set")
+
+
+# --- CelebA -----------------------------------------------------------------------------------------------------------
+
+ATTRIBUTES = ("Bald", "Male", "Smiling", "Young")
+
+
+@pytest.mark.parametrize("form", ["txt", "csv"])
+def test_celeba(tmp_path: Path, written: Make, form: str) -> None:
+    names = [f"{row:06d}.jpg" for row in range(1, 41)]
+    add_images(tmp_path / "set", (f"img_align_celeba/{name}" for name in names), (178, 218))
+    values = [[("-1", "1")[row >> bit & 1] for bit in range(4)] for row in range(40)]
+    sides, persons = [str(row // 4 % 3) for row in range(40)], [str(row // 4) for row in range(40)]
+    root, gap = tmp_path / "set", {"txt": "  ", "csv": ","}[form]
+    rows = [gap.join([name, *words]) for name, words in zip(names, values, strict=True)]
+    if form == "txt":
+        write_lines(root / "Anno" / "list_attr_celeba.txt", "40", " ".join(ATTRIBUTES), *rows)
+        write_lines(root / "Eval" / "list_eval_partition.txt", *map(" ".join, zip(names, sides, strict=True)))
+        write_lines(root / "Anno" / "identity_CelebA.txt", *map(" ".join, zip(names, persons, strict=True)))
+    else:
+        write_lines(root / "list_attr_celeba.csv", ",".join(("image_id", *ATTRIBUTES)), *rows)
+        lines = map(",".join, zip(names, sides, strict=True))
+        write_lines(root / "list_eval_partition.csv", "image_id,partition", *lines)
+    assert layout_of(root) == "celeba"
+    found = written(root)
+    assert found.config.space().task_names == ("Male", "Young", "Smiling")
+    assert found.labels("img_align_celeba/000011.jpg") == {"Male": "yes", "Young": "yes", "Smiling": "no"}
+    assert np.bincount(found.samples.sides).tolist() == [16, 12, 12]
+    assert found.samples.num_groups == (10 if form == "txt" else 40)
+    assert found.config.data.fit == "crop"
+    other = propose(root, tmp_path / "other.yaml", Options(labels=("Bald",)))
+    assert "Bald: {classes: [no, yes]}" in other.text
+
+
+def test_celeba_that_is_damaged(tmp_path: Path) -> None:
+    add_images(tmp_path / "set", ["000001.jpg", "000002.jpg"])
+    attributes = tmp_path / "set" / "list_attr_celeba.txt"
+    write_lines(attributes, "2", "Male Young", "000001.jpg 1 1", "000002.jpg 1")
+    assert "line 4: must have 3 cells, found 2" in refused(tmp_path / "set")
+    write_lines(attributes, "2", "Male Young", "000001.jpg 1 1", "000002.jpg -1 -1")
+    write_lines(tmp_path / "set" / "identity_CelebA.txt", "000001.jpg 7")
+    assert "says nothing of 000002.jpg" in refused(tmp_path / "set")
+
+
+# --- Fashion Product Images -------------------------------------------------------------------------------------------
+
+STYLES = "id,gender,masterCategory,subCategory,articleType,baseColour,season,year,usage,productDisplayName"
+
+
+def test_fashion(tmp_path: Path, written: Make) -> None:
+    add_images(tmp_path / "set", (f"images/{row}.jpg" for row in range(100, 160)), (60, 80))
+    rows = [
+        f"{row},{('Men', 'Women')[row % 2]},{('Apparel', 'Footwear')[row // 2 % 2]},x,y,NA,"
+        f"{('Summer', 'Fall', '')[row % 3]},2012,Casual,A shirt, with a comma {row}"
+        for row in range(100, 161)
+    ]
+    write_lines(tmp_path / "set" / "styles.csv", STYLES, *rows)
+    assert layout_of(tmp_path / "set") == "fashion"
+    found = written(tmp_path / "set")
+    assert len(found.samples) == 60  # 160 has no image
+    assert found.labels("images/103.jpg") == {"gender": "Women", "masterCategory": "Footwear", "season": "Fall"}
+    assert found.labels("images/101.jpg")["season"] is None
+    write_lines(tmp_path / "set" / "styles.csv", STYLES, "100,Men")
+    assert "line 2: must have 10 cells, found 2" in refused(tmp_path / "set")
+
+
+# --- CVAT -------------------------------------------------------------------------------------------------------------
+
+META = (
+    "<meta><task><labels><label><name>face</name><attributes>"
+    "<attribute><name>size</name><input_type>select</input_type><values>S\nM\nL</values></attribute>"
+    "</attributes></label></labels></task></meta>"
+)
+
+
+def cvat(folder: Path, images: list[str], meta: str = META) -> Path:
+    file = folder / "annotations.xml"
+    write_lines(file, '<?xml version="1.0" encoding="utf-8"?>', "<annotations>", meta, *images, "</annotations>")
+    return file
+
+
+def tag(label: str, **attributes: object) -> str:
+    inner = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in attributes.items())
+    return f'<tag label="{label}" source="manual">{inner}</tag>'
+
+
+def test_cvat(tmp_path: Path, written: Make) -> None:
+    add_images(tmp_path / "set", (f"images/a/{row}.png" for row in range(41)))
+    rows = [
+        f'<image id="{row}" name="a/{row}.png" width="40" height="48" subset="{("train", "val")[row % 2]}">'
+        f"{tag('face', age=row // 2 + 10, size='SML'[row % 3], glasses=('true', 'false')[row // 2 % 2])}</image>"
+        for row in range(40)
+    ]
+    box = '<image id="40" name="a/40.png"><box label="face" xtl="1" ytl="1" xbr="2" ybr="2"/></image>'
+    file = cvat(tmp_path / "set", [*rows, box])
+    assert layout_of(tmp_path / "set") == layout_of(file) == "cvat"
+    found = written(tmp_path / "set")
+    assert found.classes()["size"] == ("S", "M", "L")
+    assert found.classes()["glasses"] == ("false", "true")
+    assert found.config.space().tasks[0].kind == "binned"
+    row = found.labels("images/a/7.png")
+    assert (row["size"], row["glasses"]) == ("M", "false")
+    assert np.bincount(found.samples.sides).tolist() == [20, 20]
+    assert "1 image has no label and is left out" in found.proposal.check
+
+
+@pytest.mark.parametrize(
+    ("several", "tasks"), [(False, {"tag": ("cat", "dog")}), (True, {"cat": ("no", "yes"), "sleepy": ("no", "yes")})]
+)
+def test_cvat_labels_of_tags(tmp_path: Path, written: Make, several: bool, tasks: dict[str, tuple[str, ...]]) -> None:
+    add_images(tmp_path / "set", (f"{row}.png" for row in range(24)))
+    tags = [tag(("cat", "dog")[row % 2]) for row in range(24)]
+    if several:
+        tags = [(tag("cat") if row % 2 else "") + (tag("sleepy") if row % 3 else tag("cat")) for row in range(24)]
+    cvat(tmp_path / "set", [f'<image id="{row}" name="{row}.png">{tags[row]}</image>' for row in range(24)], "")
+    assert written(tmp_path / "set").classes() == tasks
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("<annotations><image name='0.png'>", "is damaged, or no XML"),
+        ("", "is damaged, or no XML"),
+        ("<annotations></annotations>", "holds no images; export as 'CVAT for images 1.1'"),
+        ("<annotations><image name='0.png'/></annotations>", "no image has a tag"),
+        ('<!DOCTYPE a [<!ENTITY a "b">]><annotations/>', "declares entities"),
+        (
+            "<annotations><image name='x.png'><tag label='a'/></image><image name='y.png'><tag label='b'/></image>"
+            "</annotations>",
+            "names images, but none is below",
+        ),
+    ],
+)
+def test_cvat_that_is_damaged(tmp_path: Path, text: str, reason: str) -> None:
+    add_images(tmp_path / "set", ["0.png"])
+    (tmp_path / "set" / "annotations.xml").write_text(text)
+    assert reason in refused(tmp_path / "set")
+
+
+# --- Label Studio -----------------------------------------------------------------------------------------------------
+
+
+def choice(control: str, *choices: str, kind: str = "choices") -> dict[str, Any]:
+    value = list(choices) if kind == "choices" else int(choices[0])
+    return {"from_name": control, "to_name": "image", "type": kind, "value": {kind: value}}
+
+
+def task(image: str, *annotations: list[dict[str, Any]], cancelled: bool = False) -> dict[str, Any]:
+    done = [{"result": result, "was_cancelled": cancelled} for result in annotations]
+    return {"id": 1, "data": {"image": image}, "annotations": done}
+
+
+def test_label_studio(tmp_path: Path, written: Make) -> None:
+    add_images(tmp_path / "set", (f"images/im {row}.jpg" for row in range(40)))
+    tasks = []
+    for row in range(38):
+        answer = [choice("kind", ("cat", "dog")[row % 2]), choice("age", str(row // 2), kind="number")]
+        name = f"/data/upload/3/{row:08x}-im%20{row}.jpg" if row % 3 else f"/data/local-files/?d=images/im%20{row}.jpg"
+        tasks.append(task(name, answer))
+    tasks[4]["annotations"] *= 2
+    tasks[4]["annotations"] += [{"result": [choice("kind", "dog")]}]
+    tasks[6]["annotations"] += [{"result": [choice("kind", "dog")]}]
+    tasks += [task("/data/upload/3/im%2038.jpg"), task("im 39.jpg", [choice("kind", "cat")], cancelled=True)]
+    file = tmp_path / "set" / "project-1.json"
+    file.write_text(json.dumps(tasks))
+    assert layout_of(tmp_path / "set") == layout_of(file) == "label_studio"
+    found = written(file)
+    assert len(found.samples) == 38
+    assert found.labels("images/im 4.jpg")["kind"] == "cat"
+    assert found.labels("images/im 6.jpg")["kind"] is None
+    assert found.labels("images/im 7.jpg")["kind"] == "dog"
+    assert found.config.space().tasks[0].kind == "binned"
+    assert "2 images have no label and are left out" in found.proposal.check
+
+
+def test_label_studio_json_min(tmp_path: Path, written: Make) -> None:
+    add_images(tmp_path / "set", (f"{row}.jpg" for row in range(24)))
+    rows = [
+        {
+            "image": f"/data/upload/1/{row:08x}-{row}.jpg",
+            "id": row,
+            "annotation_id": row,
+            "kind": ("cat", "dog")[row % 2],
+            "seen": {"choices": ["front", "side"] if row % 3 else ["front"]},
+        }
+        for row in range(24)
+    ]  # fmt: skip
+    (tmp_path / "set" / "min.json").write_text(json.dumps(rows))
+    found = written(tmp_path / "set")
+    assert found.classes() == {"kind": ("cat", "dog"), "seen": ("front", "front and side")}
+    assert found.labels("7.jpg") == {"kind": "dog", "seen": "front and side"}
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('[{"data": {"image": "0.jpg"}, "annotations": [', "is damaged, or no JSON"),
+        ("[]", "must be a list of tasks"),
+        ('{"a": 1}', "must be a list of tasks"),
+        ('[{"data": {"text": "hello"}, "annotations": []}]', "entry 0 names no image"),
+        ('[{"data": {"image": "0.jpg"}, "annotations": [{"result": []}]}]', "holds no choices"),
+        ('[{"data": {"image": "0.jpg"}, "annotations": 7}]', "holds no choices"),
+    ],
+)
+def test_label_studio_that_is_damaged(tmp_path: Path, text: str, reason: str) -> None:
+    add_images(tmp_path / "set", ["0.jpg"])
+    (tmp_path / "set" / "export.json").write_text(text)
+    assert reason in refused(tmp_path / "set" / "export.json")

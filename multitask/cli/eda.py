@@ -59,7 +59,7 @@ def command(
             derive(settings.seed, "eda"),
             lambda name, total: progress.stage(name, total, "images"),
             data.preprocessing,
-            data.store.of_each,
+            data.store.preprocessings,
         )
     finally:
         progress.close()

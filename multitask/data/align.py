@@ -26,7 +26,8 @@ _OF_DETECTOR = ("choose", "min_score", "detect_px")
 class AlignSettings(CropSettings):
     """The face with both eyes at fixed places, by a similarity transform (turned, scaled and moved, never bent).
 
-    Sources that are framed differently come out alike. What lies beyond an image's edge is the image mirrored; ``fit``
+    Sources that are framed differently come out alike. Faces are aligned so for recognition, there by five points (Liu
+    et al., SphereFace, CVPR 2017). What lies beyond an image's edge is the image mirrored; ``fit``
     is of the fallback only.
     """
 

@@ -18,12 +18,12 @@ ContradictionsName = Literal["error", "majority", "drop", "keep"]
 _NAMED = 3
 
 
-def settle_contradictions(samples: Samples, how: ContradictionsName) -> tuple[Samples, NDArray[np.int64]]:
+def settle_contradictions(samples: Samples, rule: ContradictionsName) -> tuple[Samples, NDArray[np.int64]]:
     """The samples with no group that contradicts what is declared, but where it is to be kept.
 
     Args:
         samples: N, which may contradict.
-        how: error: groups that do are refused; majority: their images get the label that most of them have, and where
+        rule: error: groups that do are refused; majority: their images get the label that most of them have, and where
             two are as frequent none; drop: their images are left out; keep: they stay as they are.
 
     Returns:
@@ -41,25 +41,25 @@ def settle_contradictions(samples: Samples, how: ContradictionsName) -> tuple[Sa
         wrong = contradicted(labels[:, column], groups) if task.per_group else np.empty(0, dtype=np.int64)
         if not len(wrong):
             continue
-        told = _in_words(samples, groups, wrong)
-        if how == "error":
+        found = _in_words(samples, groups, wrong)
+        if rule == "error":
             raise UserError(
-                f"labels.tasks.{task.name}.per_group: is true, but {told}; correct them (data.corrections), let "
+                f"labels.tasks.{task.name}.per_group: is true, but {found}; correct them (data.corrections), let "
                 "data.contradictions say what is done (majority, drop or keep), or leave per_group out"
             )
-        if how == "majority":
+        if rule == "majority":
             for group in wrong:
                 _settle(labels[:, column], numbers[:, column], np.flatnonzero(groups == group))
-        elif how == "drop":
+        elif rule == "drop":
             kept &= ~np.isin(groups, wrong)
-        notes.append(f"labels.tasks.{task.name}.per_group: {told} ({_DONE[how]})")
+        notes.append(f"labels.tasks.{task.name}.per_group: {found} ({_DONE[rule]})")
     if not kept.any():
         raise UserError("data.contradictions: drop leaves no image: every group contradicts what is per group")
     rows = np.flatnonzero(kept)
     if not notes:
         return samples, rows
     settled = replace(samples, labels=labels, numbers=numbers, notes=(*samples.notes, *notes)).take(rows)
-    if how == "majority":
+    if rule == "majority":
         _check_possible(settled)
     return settled, rows
 

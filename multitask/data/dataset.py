@@ -95,14 +95,14 @@ class Dataset:
         """The classes without images."""
         return empty_cells(self.samples, self.split)
 
-    def check_scored(self, metric: str, key: str, split: str = "val", how: str = "") -> None:
+    def check_scored(self, metric: str, key: str, split: str = "val", hint: str = "") -> None:
         """Checks that a score of those who validate, if there are any, can be known.
 
         Args:
             metric: as ``joint.macro_f1``.
             key: the setting that names it.
             split: whose score it is, ``val`` or ``pick``.
-            how: another way to go on, added to the line.
+            hint: another way to go on, added to the line.
 
         Raises:
             UserError: no sample that validates has the label.
@@ -117,7 +117,7 @@ class Dataset:
                 f"{key}: {metric} is unknown: none of the {len(val)} images that {_VERBS[split]} has "
                 + ("all its labels" if scored == "joint" else "that label")
                 + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
-                + how
+                + hint
             )
 
     def check_bound(self, metric: str, split: str) -> None:

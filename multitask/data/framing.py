@@ -37,7 +37,7 @@ def measure(
     images: Sequence[str],
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
-    of_each: Sequence[Preprocessing] | None = None,
+    preprocessings: Sequence[Preprocessing] | None = None,
 ) -> ImageFacts:
     """The effect of the fit on images, and the number of those with more than the frame or page that is used.
 
@@ -46,12 +46,13 @@ def measure(
         images: their names.
         preprocessing: the network's.
         boxes: (N, 4) their boxes, where the crop needs them.
-        of_each: each image's preprocessing, where some have another; the fit's effect on these is not told. None: all
-            have the network's.
+        preprocessings: each image's, where some have another than the network's; the fit's effect on these is not
+            measured. None: all have the network's.
     """
     known = [(index, header) for index, header in enumerate(read_headers(paths)) if header is not None]
     several = [index for index, header in known if header.several]
-    alike = [(index, header) for index, header in known if of_each is None or of_each[index] is preprocessing]
+    parts = preprocessings or [preprocessing] * len(paths)
+    alike = [(index, header) for index, header in known if parts[index] is preprocessing]
     shares = [_excess(header, preprocessing, None if boxes is None else boxes[index]) for index, header in alike]
     names = [images[index] for index, _ in alike]
     return ImageFacts(
@@ -97,10 +98,10 @@ def draw(
     images: Sequence[str],
     preprocessing: Preprocessing,
     boxes: NDArray[np.float64] | None = None,
-    of_each: Sequence[Preprocessing] | None = None,
+    preprocessings: Sequence[Preprocessing] | None = None,
 ) -> list[Framed]:
     """Some images with their frames, from the tallest to the widest; arguments as of ``measure``."""
-    parts = of_each or [preprocessing] * len(paths)
+    parts = preprocessings or [preprocessing] * len(paths)
     found = [
         (_excess(header, parts[index], None if boxes is None else boxes[index]), index, header)
         for index, header in enumerate(read_headers(paths))
@@ -154,18 +155,18 @@ class Framing:
     drawn: list[Framed]
 
 
-def frame(samples: Samples, preprocessing: Preprocessing, of_each: Sequence[Preprocessing]) -> Framing:
+def frame(samples: Samples, preprocessing: Preprocessing, preprocessings: Sequence[Preprocessing]) -> Framing:
     """Measures a data set's images, and draws some of them.
 
     Args:
         samples: N of them.
         preprocessing: the network's.
-        of_each: N, as of ``measure``.
+        preprocessings: N, as of ``measure``.
     """
-    located = any(part.detector is not None for part, _ in distinct(of_each))
+    located = any(part.detector is not None for part, _ in distinct(preprocessings))
     chosen = spread(len(samples), _MAX_LOCATED if located else MAX_MEASURED)
     paths, images = [samples.path(image) for image in samples.images[chosen]], samples.images[chosen].tolist()
-    parts = [of_each[index] for index in chosen]
+    parts = [preprocessings[index] for index in chosen]
     boxes = None
     if any(part.crop.boxed for part, _ in distinct(parts)):
         boxes = np.full((len(chosen), 4), np.nan)

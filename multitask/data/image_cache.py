@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 from numpy.typing import NDArray
 
-from multitask.data.images import AnyPreprocessing, Pixels, Preprocessing, boxes_key, of_each, pixels_key
+from multitask.data.images import AnyPreprocessing, Pixels, Preprocessing, boxes_key, per_image, pixels_key
 from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.utils.files import content_digest, size_text
@@ -155,7 +155,7 @@ class ImageCache:
         boxes: NDArray[np.float64] | None = None,
     ) -> None:
         self._paths = paths
-        self._preprocessings = of_each(preprocessing, len(paths))
+        self._preprocessings = per_image(preprocessing, len(paths))
         size = self._preprocessings[0].size
         self._boxes = boxes
         self._pixels: Pixels | None = None

@@ -14,7 +14,7 @@ from multitask.data import framing
 from multitask.data.crop import crop_counts
 from multitask.data.image_cache import ImageCache, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
 from multitask.data.image_facts import ImageFacts
-from multitask.data.images import Pixels, Preprocessing, distinct, of_each, pixels_key
+from multitask.data.images import Pixels, Preprocessing, distinct, per_image, pixels_key
 from multitask.data.samples import Samples
 from multitask.data.settings import DATA_CROP, CacheName, DataSettings
 from multitask.errors import UserError
@@ -27,7 +27,7 @@ class ImageStore:
 
     Attributes:
         preprocessing: as the argument.
-        of_each: N, that of each image: another than the network's where its source has a crop or fit of its own.
+        preprocessings: N, that of each image: another than the network's where its source has a crop or fit of its own.
 
     Args:
         settings: the ``data`` section.
@@ -47,7 +47,7 @@ class ImageStore:
         self._samples = samples
         self._paths = samples.paths()
         self.preprocessing = preprocessing
-        self.of_each = _of_each(settings, samples, preprocessing)
+        self.preprocessings = _preprocessings(settings, samples, preprocessing)
         self._folder = settings.cache_folder
         self.cache: CacheName = choose_cache(
             settings.cache, pixel_bytes(len(samples), preprocessing.size), self._folder
@@ -75,7 +75,7 @@ class ImageStore:
         Raises:
             UserError: an image cannot be read.
         """
-        return pixels_key(self.contents, self.of_each, self.boxes(progress))
+        return pixels_key(self.contents, self.preprocessings, self.boxes(progress))
 
     def boxes(self, progress: Progress) -> NDArray[np.float64] | None:
         """(N, 4) the box of each image, NaN where it has none; None where the crop uses no boxes.
@@ -83,7 +83,7 @@ class ImageStore:
         Raises:
             UserError: an image cannot be read; the crop needs boxes, and the samples have none.
         """
-        parts = [(part, rows) for part, rows in distinct(self.of_each) if part.crop.boxed]
+        parts = [(part, rows) for part, rows in distinct(self.preprocessings) if part.crop.boxed]
         if not parts or self._boxes is not None:
             return self._boxes
         boxes = np.full((len(self), 4), np.nan)
@@ -140,7 +140,7 @@ class ImageStore:
             boxes = self.boxes(progress)
             on_done = stage_if_begun(progress, "reading images", len(self._paths))
             shared = self._shared(progress) if self.cache == "disk" else None
-            self._images = ImageCache(self._paths, self.of_each, self.cache, on_done, shared, boxes)
+            self._images = ImageCache(self._paths, self.preprocessings, self.cache, on_done, shared, boxes)
         return self._images
 
     def image(self, index: int, progress: Progress) -> Pixels:
@@ -149,7 +149,7 @@ class ImageStore:
         Raises:
             UserError: it cannot be read.
         """
-        preprocessing = self.of_each[index]
+        preprocessing = self.preprocessings[index]
         box = self._given(preprocessing, index)[index] if preprocessing.reads_table else None
         return preprocessing.load(self._paths[index], box)
 
@@ -165,9 +165,9 @@ class ImageStore:
             self._samples.images[chosen].tolist(),
             self.preprocessing,
             None if boxes is None else boxes[chosen],
-            [self.of_each[index] for index in chosen],
+            [self.preprocessings[index] for index in chosen],
         )
-        alike = np.array([self.of_each[index] is self.preprocessing for index in indices], dtype=bool)
+        alike = np.array([self.preprocessings[index] is self.preprocessing for index in indices], dtype=bool)
         if boxes is None or not self.preprocessing.crop.boxed or not alike.any():
             return facts
         return replace(facts, crop=crop_counts(self.preprocessing.crop.name, boxes[indices[alike]]))
@@ -176,12 +176,12 @@ class ImageStore:
         return SharedPixels(self._folder, self.contents, progress.note)
 
 
-def _of_each(settings: DataSettings, samples: Samples, preprocessing: Preprocessing) -> Sequence[Preprocessing]:
+def _preprocessings(settings: DataSettings, samples: Samples, preprocessing: Preprocessing) -> Sequence[Preprocessing]:
     """The preprocessing of each of N samples: of a source that is framed otherwise, its own."""
     roots = samples.roots or ()  # of sources that are mixed: images that come from elsewhere are to be answered
     normalisation = (preprocessing.mean, preprocessing.std)
     own = {name: settings.preprocessing(normalisation, name) for name in settings.reframed if name in roots}
-    return of_each([own.get(name, preprocessing) for name in samples.sources] if own else preprocessing, len(samples))
+    return per_image([own.get(name, preprocessing) for name in samples.sources] if own else preprocessing, len(samples))
 
 
 def stage_if_begun(progress: Progress, name: str, num_images: int) -> Callable[[int], None]:

@@ -212,7 +212,7 @@ AnyPreprocessing = Preprocessing | Sequence[Preprocessing]
 """Of N images: one for all, or N, where sources are framed each in its own way; all give the same size."""
 
 
-def of_each(preprocessing: AnyPreprocessing, num: int) -> Sequence[Preprocessing]:
+def per_image(preprocessing: AnyPreprocessing, num: int) -> Sequence[Preprocessing]:
     """That of each of ``num`` images."""
     return [preprocessing] * num if isinstance(preprocessing, Preprocessing) else preprocessing
 

@@ -325,15 +325,15 @@ class DataSettings(Settings):
             return tuple(Path(part.root) for part in self.source.sources.values())
         return (Path(self.root),)
 
-    def check_roots(self, how: str = "") -> None:
+    def check_roots(self, hint: str = "") -> None:
         """Checks that the folders that the source reads are there, which a synthetic one would else draw.
 
         Args:
-            how: added to the line: how to go on.
+            hint: added to the line: how to go on.
 
         Raises:
             UserError: one is not.
         """
         for root in self.roots:
             if not root.is_dir():
-                raise UserError(f"{root}: no such folder{how}")
+                raise UserError(f"{root}: no such folder{hint}")

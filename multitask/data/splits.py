@@ -92,7 +92,7 @@ def split_samples(
         return hold_out(rest, settings.val_fraction, seed)
 
     def of(part: Samples) -> Split:
-        return deal(part) if part.sides is None else told(part, deal)
+        return deal(part) if part.sides is None else given_split(part, deal)
 
     validates = settings.source.validates(given)
     split = of(given) if validates is None else among(given, validates, of)
@@ -259,7 +259,7 @@ def pick_groups(
     return _asserted(samples, replace(split, train=train, pick=pick))
 
 
-def told(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
+def given_split(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
     """The split that the source says; what it says nothing of is dealt into those who train and who validate.
 
     Args:

@@ -24,7 +24,7 @@ from multitask.utils.shared_arrays import check_room, kept
 
 _VERSION = 2
 """Of how features are computed and kept; with another, those that were kept are not used any more."""
-Kept = NDArray[np.float32 | np.float16 | np.int16]
+FeatureArray = NDArray[np.float32 | np.float16 | np.int16]
 """(N, width) rows as of ``FeatureRows.pack``."""
 
 
@@ -36,7 +36,7 @@ class Features:
         rows: what a row holds.
     """
 
-    def __init__(self, views: Sequence[Kept], rows: FeatureRows) -> None:
+    def __init__(self, views: Sequence[FeatureArray], rows: FeatureRows) -> None:
         self._views = views
         self.rows = rows
 
@@ -48,11 +48,11 @@ class Features:
         """k."""
         return len(self._views)
 
-    def take(self, indices: NDArray[np.int64]) -> Kept:
+    def take(self, indices: NDArray[np.int64]) -> FeatureArray:
         """(B, width), the rows of the plain images at B indices; a copy."""
         return self._views[0][indices]
 
-    def draw(self, indices: NDArray[np.int64], seed: int) -> Kept:
+    def draw(self, indices: NDArray[np.int64], seed: int) -> FeatureArray:
         """(B, width), a row of each of the images at B indices, of one of its views at random; a copy."""
         which = np.random.default_rng(seed).integers(len(self._views), size=len(indices))
         drawn = np.empty((len(indices), self.rows.width), self._views[0].dtype)
@@ -74,7 +74,7 @@ def compute_features(
     rows: FeatureRows,
     path: Path,
     on_done: Callable[[int], None],
-) -> Kept:
+) -> FeatureArray:
     """The features of images, computed if they are not in the cache.
 
     Args:
@@ -97,7 +97,7 @@ def compute_features(
     """
     assert backbone.frozen
 
-    def make() -> Iterator[Kept]:
+    def make() -> Iterator[FeatureArray]:
         device = next(backbone.parameters()).device
         done = 0
         backbone.eval()

@@ -61,8 +61,8 @@ class DataModule:
         train = self.dataset.training_samples()
         check_learnable(train, self.targets(train), self.learned, self._loss_weights)
         if config.training.monitors:
-            how = "" if config.training.patience else ", or set training.keep.name to last or mean"
-            self.dataset.check_scored(config.training.monitor, "training.monitor", self.split.picks, how)
+            hint = "" if config.training.patience else ", or set training.keep.name to last or mean"
+            self.dataset.check_scored(config.training.monitor, "training.monitor", self.split.picks, hint)
         if config.training.keep.name == "lower_bound":
             self.dataset.check_bound(config.training.monitor, self.split.picks)
         self.preprocessing = config.data.preprocessing(self._model.normalisation())

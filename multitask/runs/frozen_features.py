@@ -15,7 +15,7 @@ from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.model.encoder import Encoder
 from multitask.model.feature_rows import FeatureRows
-from multitask.model.frozen_features import Features, Kept, compute_features, features_key
+from multitask.model.frozen_features import FeatureArray, Features, compute_features, features_key
 from multitask.model.heads import NetSettings
 from multitask.model.settings import BackboneSettings, FeaturesSettings
 from multitask.progress import Progress
@@ -112,7 +112,7 @@ class FeatureMaker:
             views.append(self._view(number, key, batches))
         return Features(views, self._rows)
 
-    def _view(self, number: int, key: str, batches: Callable[[int], Batches]) -> Kept:
+    def _view(self, number: int, key: str, batches: Callable[[int], Batches]) -> FeatureArray:
         name = f"computing features of view {number}" if number else "computing features"
         return compute_features(
             self._backbone,

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from multitask.data.samples import SIDES, Samples
-from multitask.data.splits import Split, among, fold, hold_out, limit_groups, pick_groups, told, with_test_fold
+from multitask.data.splits import Split, among, fold, given_split, hold_out, limit_groups, pick_groups, with_test_fold
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from tests.data.made_samples import SPACE, people, tables
@@ -270,7 +270,7 @@ class TestTold:
         return replace(samples, sides=np.array(sides))
 
     def test_all_three(self) -> None:
-        split = told(self.said(0, 2, 1, 0, 2), lambda rest: pytest.fail("nothing is to be dealt"))
+        split = given_split(self.said(0, 2, 1, 0, 2), lambda rest: pytest.fail("nothing is to be dealt"))
         assert [part.tolist() for part in split.parts().values()] == [[0, 3], [2], [1, 4]]
         assert split.names(6, "unused").tolist() == ["train", "test", "val", "train", "test", "unused"]
         assert list(Split(split.train, split.val).parts()) == ["train", "val"]
@@ -279,16 +279,16 @@ class TestTold:
         samples = self.said(*[MISSING] * 6, 2, 2)
         validated = []
         for index in range(3):
-            split = told(samples, lambda rest, index=index: fold(rest, index, 3, 0))  # type: ignore[misc]
+            split = given_split(samples, lambda rest, index=index: fold(rest, index, 3, 0))  # type: ignore[misc]
             assert split.test.tolist() == [6, 7]
             validated += split.val.tolist()
         assert sorted(validated) == [0, 1, 2, 3, 4, 5]
-        split = told(samples, lambda rest: hold_out(rest, 0, 0))
+        split = given_split(samples, lambda rest: hold_out(rest, 0, 0))
         assert (len(split.train), len(split.val), len(split.test)) == (6, 0, 2)
 
     def test_who_tests_stays_whatever_is_done_to_who_trains(self) -> None:
         samples = self.said(0, 0, 0, 1, 2)
-        split = told(samples, lambda rest: pytest.fail("nothing is to be dealt"))
+        split = given_split(samples, lambda rest: pytest.fail("nothing is to be dealt"))
         few = limit_groups(samples, split, 2, 0)
         assert (len(few.train), few.val.tolist(), few.test.tolist()) == (2, [3], [4])
         assert split.kept(np.array([0, 3, 4])).test.tolist() == [2]
@@ -313,7 +313,7 @@ class TestTold:
     )
     def test_what_cannot_be(self, sides: tuple[int, ...], groups: str | None, line: str) -> None:
         with pytest.raises(UserError) as caught:
-            told(self.said(*sides, groups=groups), lambda rest: hold_out(rest, 0.5, 0))
+            given_split(self.said(*sides, groups=groups), lambda rest: hold_out(rest, 0.5, 0))
         assert str(caught.value).startswith(line)
 
 

@@ -98,21 +98,24 @@ class DomainGap:
 
 def domain_gap(
     samples: Samples,
-    of_each: Sequence[Preprocessing],
+    preprocessings: Sequence[Preprocessing],
     seed: int,
     on_done: Callable[[int], None] = lambda done: None,
 ) -> DomainGap | None:
     """The gap between the sources; None where fewer than two have ``LEAST_GROUPS`` groups that can be read.
 
-    A ridge classifier is asked from 8 x 8 pixels of what the network would see, by cross-validation over groups.
+    How well a classifier tells domains apart bounds what is lost between them: it is the proxy of the A-distance
+    (Ben-David et al., A theory of learning from different domains, 2010), here as the area under its ROC curve, which
+    counts sources of any size alike. A ridge classifier is asked from 8 x 8 pixels of what the network would see, by
+    cross-validation over groups.
 
     Args:
         samples: N.
-        of_each: N, how each becomes the network's pixels.
+        preprocessings: N, how each becomes the network's pixels.
         seed: of folds and resamples.
         on_done: called with the number of images done so far.
     """
-    chosen, features = _look(samples, of_each, on_done)
+    chosen, features = _look(samples, preprocessings, on_done)
     names = [
         name
         for name in dict.fromkeys(samples.sources[chosen])
@@ -156,14 +159,14 @@ def confounds(samples: Samples) -> Iterator[Confound]:
 
 
 def _look(
-    samples: Samples, of_each: Sequence[Preprocessing], on_done: Callable[[int], None]
+    samples: Samples, preprocessings: Sequence[Preprocessing], on_done: Callable[[int], None]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(M,) some readable samples of each source, and (M, F) of their colours, coarsely."""
     rows, features = [], []
     for name in dict.fromkeys(samples.sources):
         own = np.flatnonzero(samples.sources == name)
         for index in own[spread(len(own), MOST_IMAGES)]:
-            preprocessing = of_each[index]
+            preprocessing = preprocessings[index]
             given = preprocessing.given(samples)
             try:
                 pixels = preprocessing.load(

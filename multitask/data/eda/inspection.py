@@ -132,7 +132,7 @@ def inspect(
     seed: int,
     stage: Stage = lambda name, total: lambda done: None,
     network: Preprocessing | None = None,
-    of_each: Sequence[Preprocessing] | None = None,
+    preprocessings: Sequence[Preprocessing] | None = None,
 ) -> Inspection:
     """Inspects a data set; an image that cannot be read is listed and stops nothing.
 
@@ -142,7 +142,7 @@ def inspect(
         seed: of the choice of the images that are shown.
         stage: notified of every step of the work.
         network: the preprocessing of a network; None: its framing is not inspected.
-        of_each: N, where some images have another preprocessing than the network's; None: none has.
+        preprocessings: N, where some images have another preprocessing than the network's; None: none has.
     """
     paths = samples.paths()
     preprocessing = Preprocessing(common_size(paths), decoding=None if network is None else network.decoding)
@@ -176,7 +176,7 @@ def inspect(
     if network is not None and samples.roots is not None and len(samples.roots) > 1:
         _, sizes = np.unique(samples.sources.astype(str), return_counts=True)
         on_done = stage("asking for sources", int(np.minimum(sizes, MOST_IMAGES).sum()))
-        gap = domain_gap(samples, of_each or [network] * len(samples), seed, on_done)
+        gap = domain_gap(samples, preprocessings or [network] * len(samples), seed, on_done)
     untrained = np.flatnonzero(samples.space.possible & (counts[JOINT].groups["train"] == 0))
     return Inspection(
         samples,
@@ -192,7 +192,7 @@ def inspect(
         extremes,
         grid,
         pixels,
-        None if network is None else frame(samples, network, of_each or [network] * len(samples)),
+        None if network is None else frame(samples, network, preprocessings or [network] * len(samples)),
         per_group_tasks(samples.take(split.train)),
         gap,
     )

@@ -11,7 +11,7 @@ from tests.cli.conftest import Called
 def test_trains_reports_and_refuses(
     call: Callable[..., Called], config_file: Callable[..., Path], tmp_path: Path
 ) -> None:
-    config = config_file({"data.val_fraction": 0.2, "training.epochs": 1, "decode.name": "auto"})
+    config = config_file({"data.val_fraction": 0.2, "training.epochs": 1, "decode.name": "head_bias"})
     call("train", config, "--folds", 2, "--out", tmp_path / "folds", "--quiet")
     done = call("final", tmp_path / "folds", "-o", tmp_path / "final")
     assert done.code == 0, done.err

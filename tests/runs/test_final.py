@@ -27,7 +27,7 @@ from tests.runs.test_run import StoppedError, assert_same_run
 MakeConfig = Callable[..., Config]
 CHANGES = {
     "data.val_fraction": 0.2,
-    "decode.name": "auto",
+    "decode.name": "head_bias",
     "training.epochs": 3,
     "training.patience": 3,
     "augment.strength": 0.0,

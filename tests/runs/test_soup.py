@@ -30,7 +30,7 @@ def runs(tiny: MakeConfig, tmp_path_factory: pytest.TempPathFactory) -> list[Pat
     """Two finished runs of one family; not to be written to."""
     root = tmp_path_factory.mktemp("runs")
     for name, lr in (("a", 1e-3), ("b", 3e-3)):
-        run(tiny({**ONE, "training.lr": lr, "decode.name": "auto"}), root / name)
+        run(tiny({**ONE, "training.lr": lr, "decode.name": "head_bias"}), root / name)
     return [root / "a", root / "b"]
 
 

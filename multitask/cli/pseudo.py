@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     type=click.Choice(["prior", "none"]),
     default="prior",
     show_default=True,
-    help="prior: of each label at most its estimated share of the images, the surest first.",
+    help="prior: labels in their estimated shares of the images, within a factor of 2, the surest first.",
 )
 @click.option("--weight", type=float, default=1.0, show_default=True, help="Of such an image in the loss.")
 @click.option("--rounds", type=click.IntRange(min=1), help="Train on the labels, label anew, and so on, so often.")

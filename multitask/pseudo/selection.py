@@ -1,4 +1,4 @@
-"""The labels that heads are sure of, at most as many of each as the prior of the images says."""
+"""The labels that heads are sure of, in about the shares that the prior of the images says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import MISSING, LabelSpace
+
+SLACK = 2.0
+"""How far the shares of labels may be from the prior: in proportion to the scarcest label, at most twice as many. With
+1 the scarcest would take the most from the others, of which what is sure is worth more than an exact share."""
 
 
 def sure_labels(probs: FloatArray, thresholds: FloatArray) -> IntArray:
@@ -27,7 +31,10 @@ def sure_labels(probs: FloatArray, thresholds: FloatArray) -> IntArray:
 
 
 def balanced(labels: IntArray, probs: FloatArray, prior: FloatArray) -> IntArray:
-    """The labels with at most the share of all images that the prior says of each, the surest kept; at least one.
+    """The labels in the shares that the prior says, but for ``SLACK``, the surest kept; of each given one at least one.
+
+    Label c is given to at most ``SLACK`` pi_c min_k (n_k / pi_k) images, with pi the prior and the least over the
+    labels k that are given, to n_k images: one that is given to none takes nothing from the others.
 
     Args:
         labels: (N,), ``MISSING`` where none is given.
@@ -39,9 +46,12 @@ def balanced(labels: IntArray, probs: FloatArray, prior: FloatArray) -> IntArray
     array([ 0,  0, -1,  1])
     """
     found = labels.copy()
-    for label, share in enumerate(prior):
+    counts = np.bincount(labels[labels != MISSING], minlength=len(prior))
+    given = (counts > 0) & (prior > 0)
+    per_share = SLACK * (counts[given] / prior[given]).min(initial=np.inf)
+    for label in np.flatnonzero(counts):
         rows = np.flatnonzero(labels == label)
-        most = max(1, int(np.ceil(share * len(labels) - 1e-9)))
+        most = max(1, int(np.ceil(min(prior[label] * per_share, len(labels)) - 1e-9))) if prior[label] > 0 else 1
         surest = rows[np.argsort(-probs[rows, label], kind="stable")]
         found[surest[most:]] = MISSING
     return found

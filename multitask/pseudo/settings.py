@@ -19,8 +19,8 @@ class PseudoSettings(Settings):
     certainty: Annotated[Float, Field(ge=0.5, lt=1)] = 0.9
     """The confidence of the lower bound of the precision, over the groups that it is estimated on."""
     balance: Literal["prior", "none"] = "prior"
-    """prior: of each label at most its estimated share of the images is taken, the surest first; none: all that are
-    sure."""
+    """prior: labels are taken in their estimated shares of the images, but for a factor of two, the surest first; none:
+    all that are sure."""
     weight: Annotated[Float, Field(gt=0, le=1e6)] = 1.0
     """Of such an image in the loss, beside 1 of a labelled one."""
 

@@ -30,6 +30,10 @@ _LEAST_PRIOR = 1e-4
 class PriorEstimate:
     """The label prior of images without labels, of a task or of the classes.
 
+    Of a run in folds the labelled images are answered by one network each, and those without labels by all of them
+    pooled, which are right a little more often and surer: ``trained``, ``by_confusion`` and what is proven of a label's
+    precision are of one network.
+
     Attributes:
         labels: their names.
         prior: their estimated shares, by EM.
@@ -92,8 +96,9 @@ def estimate_prior(
         seed: of the intervals.
 
     Raises:
-        UserError: it is not identifiable: a label never occurs among the labelled, or the confusion matrix is
-            near-singular, so that its predictions do not tell the labels apart.
+        UserError: it is not identifiable: a label never occurs among the labelled, or in too few of their groups to say
+            how sure that is, or the confusion matrix is near-singular, so that its predictions do not tell the labels
+            apart.
     """
     known = labelled.known()
     if not len(unlabelled.probs):
@@ -102,9 +107,10 @@ def estimate_prior(
     chosen = np.flatnonzero(possible)
     places = np.full(len(names), MISSING)
     places[chosen] = np.arange(len(chosen))
+    shown = tuple(names[place] for place in chosen)
     probs, labels = _normalised(known.probs[:, chosen]), places[known.labels]
     new = _normalised(unlabelled.probs[:, chosen])
-    condition = _check_told_apart(probs, labels, known.groups, what, seed)
+    condition = _check_told_apart(probs, labels, known.groups, shown, what, seed)
     # By what the network says, and not by the labels' counts: on the labelled images EM then stays where it began.
     trained = probs.mean(axis=0)
     prior = em_prior(new, trained)
@@ -217,10 +223,13 @@ def _check_occur(known: Answered, names: tuple[str, ...], possible: NDArray[np.b
         )
 
 
-def _check_told_apart(probs: FloatArray, labels: IntArray, groups: IntArray, what: str, seed: int) -> float:
+def _check_told_apart(
+    probs: FloatArray, labels: IntArray, groups: IntArray, names: tuple[str, ...], what: str, seed: int
+) -> float:
     """The condition number of the confusion matrix; UserError where it may as well be singular.
 
-    Its least singular value must be beyond twice its standard error over resampled groups, or be no noise.
+    Its least singular value must be beyond twice its standard error over resampled groups. Resamples that lack a label
+    have none; where these are more than half, those that are left say nothing of the error.
     """
     num = probs.shape[1]
     predicted = probs.argmax(axis=1)
@@ -236,7 +245,15 @@ def _check_told_apart(probs: FloatArray, labels: IntArray, groups: IntArray, wha
         sums = drawn.sum(axis=0)
         if (sums > 0).all():
             least.append(np.linalg.svd(drawn / sums, compute_uv=False)[-1])
-    error = float(np.std(least)) if len(least) > 1 else 0.0
+    of_label = (cells.reshape(-1, num, num).sum(axis=1) > 0).sum(axis=0)
+    if len(least) < NUM_RESAMPLES / 2 or of_label.min() < 2:
+        few = int(of_label.min())
+        raise UserError(
+            f"prior of {what}: is not identifiable: of the {len(cells):,} labelled groups that the run's network "
+            f"answered without having trained on them {few:,} {'has' if few == 1 else 'have'} "
+            f"{names[int(of_label.argmin())]!r}, too few to say how well it is told from the others"
+        )
+    error = float(np.std(least))
     if condition > MOST_CONDITION or singular[-1] < 2 * error:
         raise UserError(
             f"prior of {what}: is not identifiable: the confusion matrix of its predictions is near-singular "

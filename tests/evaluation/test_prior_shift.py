@@ -134,6 +134,18 @@ def test_a_label_that_never_occurs_is_not_identifiable() -> None:
         estimate_prior(labelled, new, NAMES, POSSIBLE, "task", 0)
 
 
+def test_a_label_of_too_few_groups_is_refused_rather_than_taken_for_told_apart() -> None:
+    labelled, new = simulated(np.full(3, 1 / 3), 600, 0, groups=40), simulated(np.full(3, 1 / 3), 500, 1)
+    merged = np.where(np.isin(labelled.labels, [0, 1]), labelled.groups, 1000)  # of the last label one group
+    with pytest.raises(UserError, match=r"of the .* 1 has 'c', too few"):
+        estimate_prior(Answered(labelled.probs, labelled.labels, merged), new, NAMES, POSSIBLE, "task", 0)
+    eight = simulated(np.full(8, 1 / 8), 400, 0)  # two images of each label: most resamples lack some label
+    rows = np.concatenate([np.flatnonzero(eight.labels == label)[:2] for label in range(8)])
+    thin = Answered(eight.probs[rows], eight.labels[rows], rows)
+    with pytest.raises(UserError, match="2 have 'a', too few"):
+        estimate_prior(thin, eight, tuple("abcdefgh"), np.ones(8, dtype=bool), "task", 0)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_network_that_knows_nothing_is_refused_with_its_condition_number(seed: int) -> None:
     labelled, new = (simulated(np.full(3, 1 / 3), 400, seed + more, spread=0.02) for more in (0, 100))

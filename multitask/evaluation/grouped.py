@@ -26,7 +26,7 @@ from multitask.evaluation.decode import (
 from multitask.evaluation.decode.auto import MOST_CLASSES, Pick, pick
 from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
 from multitask.evaluation.decode.fitted_rules import GroupedRules
-from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.pooling import GroupTasks, pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.decode_comparison import fitted_shifts
 from multitask.evaluation.metrics import IntArray
@@ -51,7 +51,7 @@ class GroupedAnswers:
 
 def decide_grouped(predictions: Predictions, kept: GroupedRules) -> GroupedAnswers:
     """Answers groups by a pooling and a rule that were fitted before."""
-    pooled = _pooled(kept.pooling, predictions.known(), GroupTasks(predictions.space, kept.tasks)).outputs
+    pooled = pool_labelled(kept.pooling, predictions.known(), GroupTasks(predictions.space, kept.tasks)).outputs
     return GroupedAnswers(_answered(predictions, pooled, kept.rule().decode(pooled)), kept)
 
 
@@ -149,7 +149,7 @@ class _Fitter:
     def fit(self, row: type[PoolingRule], known: LabelledOutputs, sentence: str) -> GroupedRules:
         """Fitted on all of ``known``."""
         pooling = row.fit(known, self.tasks)
-        pooled = _pooled(pooling, known, self.tasks)
+        pooled = pool_labelled(pooling, known, self.tasks)
         fits = not self.decode.needs_validation or num_folds(known) > 1
         rule = self.decode.fit(pooled, self.priors, self.seed) if fits else self.decode.unfitted()
         used = self.decode.name if fits else rule.name
@@ -172,17 +172,12 @@ class _Fitter:
             inside = np.flatnonzero(folds == fold)
             others, held_out = known.take(np.flatnonzero(folds != fold)), (answered or known).take(inside)
             pooling = row.fit(others, self.tasks)
-            rule = self.decode.fit(_pooled(pooling, others, self.tasks), self.priors, self.seed)
-            pooled = _pooled(pooling, held_out, self.tasks).outputs
+            rule = self.decode.fit(pool_labelled(pooling, others, self.tasks), self.priors, self.seed)
+            pooled = pool_labelled(pooling, held_out, self.tasks).outputs
             for name, values in pooled.tables().items():
                 found.tables[name][inside] = values
             found.predicted[inside] = rule.decode(pooled)
         return found
-
-
-def _pooled(pooling: PoolingRule, known: LabelledOutputs, tasks: GroupTasks) -> LabelledOutputs:
-    groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
-    return replace(known, outputs=pool(pooling, known.outputs, tasks, groups))
 
 
 def _answered(predictions: Predictions, pooled: ModelOutputs, predicted: IntArray) -> Predictions:

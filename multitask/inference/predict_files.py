@@ -116,7 +116,7 @@ def predict_files(
         if labelled is not None:
             from multitask.inference.prior_shift import answer_shifted  # and with it pandas
 
-            answered = answer_shifted(predictor, labelled, read, inputs.has_groups, progress, 0)
+            answered = answer_shifted(predictor, labelled, read, inputs.has_groups, progress)
         elif inputs.has_groups:
             answered = predictor.answer_groups(read, coverage, max_risk, sets)
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +52,16 @@ def prior_of(
         return None, str(error)
 
 
+def group_numbers(groups: Sequence[str | None]) -> IntArray:
+    """(N,) numbers, one for each group of N images; one without a group is a group.
+
+    >>> group_numbers(["a", None, "a", None]).tolist()
+    [2, 0, 2, 1]
+    """
+    names = [str(row) if group is None else f"/{group}" for row, group in enumerate(groups)]
+    return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
+
+
 def with_priors(spec: InferenceSpec, priors: Mapping[str, PriorEstimate]) -> InferenceSpec:
     """The specification under other priors: what it answers, and the probabilities beside.
 
@@ -59,14 +69,16 @@ def with_priors(spec: InferenceSpec, priors: Mapping[str, PriorEstimate]) -> Inf
 
     Args:
         spec: any.
-        priors: by task; the prior of a task that is not in it stays.
+        priors: by task; the prior of a task that is not in it stays. By ``joint`` that of the classes, which counts
+            where the network has probabilities of the classes whole, by a flat head or a joint term; where it is not in
+            it, theirs is moved by the product of the tasks'.
     """
     space, learned = spec.space, spec.learned
     ratios = {
         task.name: priors[task.name].log_ratio() if task.name in priors else np.zeros(task.num_classes)
         for task in space.tasks
     }
-    of_classes = product(ratios, space)
+    of_classes = priors[JOINT].log_ratio() if JOINT in priors else product(ratios, space)
     by_task = learned.task_names == space.task_names
     offsets = {name: ratios[name] if by_task else of_classes for name in learned.task_names}
     if spec.joint_term:
@@ -94,11 +106,11 @@ def with_priors(spec: InferenceSpec, priors: Mapping[str, PriorEstimate]) -> Inf
 
 
 def answer_shifted(
-    predictor: Predictor, known: OutOfFold, batches: Iterable[InputBatch], grouped: bool, progress: Progress, seed: int
+    predictor: Predictor, known: OutOfFold, batches: Iterable[InputBatch], grouped: bool, progress: Progress
 ) -> Iterator[AnsweredBatch]:
     """The predictions of all images under the prior that is estimated on them, batch by batch, in their order.
 
-    The outputs of all images are held in memory until the last one is there.
+    The outputs of all images are held in memory until the last one is there; their pixels are not.
 
     Args:
         predictor: of the run.
@@ -106,27 +118,30 @@ def answer_shifted(
         batches: of all images.
         grouped: whether images with a group are answered as members of it.
         progress: told the priors.
-        seed: of their intervals.
 
     Raises:
-        UserError: no task's prior is identifiable.
+        UserError: no prior is identifiable.
     """
     computed: list[Computed] = [
-        (replace(batch, pixels=batch.pixels[:0]), predictor.engine.outputs(batch.pixels) if len(batch.pixels) else None)
+        # A copy: a slice holds all pixels.
+        (
+            replace(batch, pixels=batch.pixels[:0].copy()),
+            predictor.engine.outputs(batch.pixels) if len(batch.pixels) else None,
+        )
         for batch in batches
     ]
     before = list(_answer(predictor.spec, computed, grouped))
     class_probs = np.concatenate([batch.predictions.class_probs for batch in before])
     items = [item for batch in before for place, item in enumerate(batch.inputs) if place not in batch.errors]
-    names = [f"/{item.group}" if grouped and item.group is not None else str(row) for row, item in enumerate(items)]
-    groups = np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
+    groups = group_numbers([item.group if grouped else None for item in items])
+    of_classes = predictor.spec.joint_term or predictor.spec.learned.task_names != known.space.task_names
     priors, why = {}, []
     for name in (*known.space.task_names, JOINT):
-        found, problem = prior_of(known, name, class_probs, groups, seed, pooled=grouped)
+        found, problem = prior_of(known, name, class_probs, groups, known.seed, pooled=grouped)
         progress.note(problem or prior_text(name, found))
         if found is None:
             why.append(problem)
-        elif name != JOINT:
+        elif name != JOINT or of_classes:
             priors[name] = found
     if not priors:
         raise UserError(f"--prior-shift: {why[0]}; leave it out")

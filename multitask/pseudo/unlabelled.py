@@ -17,6 +17,7 @@ from multitask.evaluation.calibration import marginals
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.inputs import NamedInputs
 from multitask.inference.predictor import Predictor
+from multitask.inference.prior_shift import group_numbers
 from multitask.inference.stream import ImageInput, InputBatch
 from multitask.labels import LabelSpace
 from multitask.progress import Progress
@@ -56,8 +57,7 @@ class Unlabelled:
 
     def group_indices(self) -> NDArray[np.int64]:
         """(N,) the groups as numbers; an image without a group is one."""
-        names = [path if group is None else f"/{group}" for path, group in zip(self.paths, self.groups, strict=True)]
-        return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
+        return group_numbers(self.groups)
 
 
 class OwnImages:

@@ -74,13 +74,14 @@ class Mixture:
         """
         own = [in_form(part, form) for part in answers]
         known = own[0].known()
-        count = num_folds(known)
+        whole = num_folds(known) > 1  # else heads are weighed by their own labels
+        count = num_folds(known, whole=whole)
         if count < 2 and weighting == "fitted" and vote == "soft":
             raise UserError(
-                f"--weights fitted: needs two groups with known classes that no member trained on, found {count}; "
+                f"--weights fitted: needs two groups with labels that no member trained on, found {count}; "
                 "take --weights equal"
             )
-        folds = deal(known, seed) if count > 1 else np.zeros(len(known), dtype=np.int64)
+        folds = deal(known, seed, whole=whole) if count > 1 else np.zeros(len(known), dtype=np.int64)
         return cls(own, vote, weighting, folds)
 
     @property

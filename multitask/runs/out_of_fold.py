@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from multitask.evaluation.calibration import labellings
 from multitask.evaluation.decode import LabelledOutputs, PoolingRule, Priors
 from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
 from multitask.evaluation.decode.expected import posteriors
-from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.pooling import GroupTasks, pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
@@ -28,27 +28,30 @@ from multitask.utils.seeds import derive
 class OutOfFold:
     """What a run's network said of groups on which it was not trained.
 
-    Probabilities are cross-fitted: by temperatures, and a pooling, that were fitted on other groups.
+    Probabilities are cross-fitted: by temperatures, and a pooling, that were fitted on other groups. Of a run in folds
+    each image is answered by the one network that did not train on it, where a new image is answered by all of them.
 
     Attributes:
         space: the label space.
         single: per task, and for ``joint``, of each image by itself.
         grouped: likewise, of each image as a member of its group; None where no task is per group.
+        seed: of the run's config.
     """
 
     space: LabelSpace
     single: dict[str, Answered]
     grouped: dict[str, Answered] | None
+    seed: int = 0
 
 
 def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
-    """The predictions that a run left of the groups that validate, or, in folds, of all.
+    """The predictions that a run left of the groups that validate, or, in folds, of all; a final run has its folds'.
 
     Raises:
         UserError: nobody validated the run, fewer than two groups did, or its files are missing or damaged.
     """
     folder, config = trained
-    if config.data.none_validate and folder.num_folds is None:
+    if config.data.none_validate and folder.num_folds is None and config.final is None:
         raise UserError(
             f"{folder.path}: has no predictions of groups that it did not train on (data.val_fraction is 0); train "
             f"with `multitask train {folder.config} --folds 5 --out DIR`"
@@ -56,21 +59,22 @@ def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
     folder.read_report()
     predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
     known = predictions.known()
-    if num_folds(known) < 2:
+    whole = num_folds(known) > 1  # else temperatures are fitted head by head
+    if not whole and num_folds(known, whole=False) < 2:
         raise UserError(
-            f"{folder.path}: fewer than two groups whose class is known validated it, which are too few to say how "
-            "sure its heads are; train in folds: `multitask train CONFIG --folds 5`"
+            f"{folder.path}: fewer than two groups with labels validated it, which are too few to say how sure its "
+            "heads are; train in folds: `multitask train CONFIG --folds 5`"
         )
     kept = read_rules(folder, config.evaluation())
     priors = None if kept is None else kept_priors(kept.shifts)
-    folds = deal(known, derive(config.seed, "out of fold"))
+    folds = deal(known, derive(config.seed, "out of fold"), whole=whole)
     single = _answered(predictions, cross_fit_posteriors(known, priors, folds))
     grouped = None
     if kept is not None and kept.grouped is not None:
         tasks = GroupTasks(predictions.space, kept.grouped.tasks)
         found = _pooled_posteriors(known, kept.grouped.pooling, tasks, kept_priors(kept.grouped.shifts), folds)
         grouped = _answered(predictions, found)
-    return OutOfFold(predictions.space, single, grouped)
+    return OutOfFold(predictions.space, single, grouped, config.seed)
 
 
 def kept_priors(shifts: Mapping[str, tuple[float, ...]]) -> Priors:
@@ -95,11 +99,6 @@ def _pooled_posteriors(
         inside: NDArray[np.bool_] = folds == fold
         others, held_out = known.take(np.flatnonzero(~inside)), known.take(np.flatnonzero(inside))
         fitted = type(rule).fit(others, tasks)
-        temperatures = fit_temperatures(_pooled(fitted, others, tasks), priors)
-        found[inside] = posteriors(_pooled(fitted, held_out, tasks).outputs, temperatures, shifts).T
+        temperatures = fit_temperatures(pool_labelled(fitted, others, tasks), priors)
+        found[inside] = posteriors(pool_labelled(fitted, held_out, tasks).outputs, temperatures, shifts).T
     return found
-
-
-def _pooled(rule: PoolingRule, known: LabelledOutputs, tasks: GroupTasks) -> LabelledOutputs:
-    groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
-    return replace(known, outputs=pool(rule, known.outputs, tasks, groups))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +15,15 @@ from multitask.errors import UserError
 from multitask.evaluation.decode import FITTED_RULES, ModelOutputs, PriorCorrection
 from multitask.evaluation.decode.prior_shifted import PriorShifted
 from multitask.evaluation.prior_shift import Answered, PriorEstimate
+from multitask.inference.grouped import answer_groups
 from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.predict_files import predict_files
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
-from multitask.inference.prior_shift import with_priors
+from multitask.inference.prior_shift import answer_shifted, prior_of, with_priors
 from multitask.inference.spec import InferenceSpec
-from multitask.labels import JOINT, LabelSpace
+from multitask.inference.stream import InputBatch
+from multitask.labels import JOINT, LabelSpace, Task
 from multitask.progress import Progress
 from multitask.runs.out_of_fold import OutOfFold
 
@@ -161,7 +165,63 @@ def test_groups_are_pooled_before_the_prior_moves_them(
     both = known(shade_spec)
     predict_files(shades, inputs, tmp_path / "x.csv", Progress(), labelled=replace(both, grouped=both.single))
     rows = [line.split(",") for line in (tmp_path / "x.csv").read_text().splitlines()]
-    assert len({row[rows[0].index("size")] for row in rows[1:]}) == 1
+    sizes = [float(row[rows[0].index("p(size)")]) for row in rows[1:]]
+    # Bayes on the pooled probabilities: the prior counts once, and not once for each image.
+    batches = list(shades.batches(inputs, None))
+    computed = [(batch, shades.engine.outputs(batch.pixels)) for batch in batches]
+    pooled = np.concatenate([batch.predictions.class_probs for batch in answer_groups(shade_spec, computed)])
+    numbers = np.zeros(100, dtype=np.int64)
+    priors = {name: prior_of(both, name, pooled, numbers, 0)[0] for name in ("colour", "size")}
+    assert all(priors.values())
+    by_size = pooled.reshape(100, 2, 3).sum(axis=1) * np.exp(priors["size"].log_ratio())
+    expected = by_size.max(axis=1) / by_size.sum(axis=1)
+    assert np.allclose(sizes, expected, atol=1e-6)
+    assert np.ptp(sizes) < 1e-6
+    assert abs(sizes[0] - pooled.reshape(100, 2, 3).sum(axis=1).max()) > 0.01  # the prior has moved it
+
+
+CLASSES = estimate(
+    ("red s", "red m", "red l", "blue s", "blue m", "blue l"),
+    (0.4, 0.1, 0.1, 0.1, 0.1, 0.2),
+    (0.1, 0.2, 0.2, 0.2, 0.2, 0.1),
+)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_classes_that_are_learned_whole_take_the_joint_prior(shade_spec: InferenceSpec, flat: bool) -> None:
+    space = shade_spec.space
+    heads = (Task("class", space.class_names),) if flat else shade_spec.heads
+    spec = shade_spec.model_copy(update={"heads": heads, "joint_term": not flat, "grouping": None})
+    outputs = outputs_of(spec.learned, 200, joint=not flat)
+    old, new = (
+        PredictionBatch.of(which, outputs, ["x"] * 200)
+        for which in (spec, with_priors(spec, {"colour": COLOUR, JOINT: CLASSES}))
+    )
+    expected = old.class_probs * np.array(CLASSES.prior) / np.array(CLASSES.trained)
+    expected /= expected.sum(axis=1, keepdims=True)
+    assert np.allclose(new.class_probs, expected)
+    assert (new.predicted == expected.argmax(axis=1)).all()
+    apart = outputs_of(space, 9, joint=False)
+    by_task = (with_priors(shade_spec, priors) for priors in ({"colour": COLOUR}, {"colour": COLOUR, JOINT: CLASSES}))
+    one, two = (PredictionBatch.of(which, apart, ["x"] * 9).class_probs for which in by_task)
+    assert (one == two).all()  # of heads that are apart there is no other
+
+
+def test_the_pixels_of_images_that_are_computed_are_let_go(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path
+) -> None:
+    held: list[weakref.ref[object]] = []
+
+    def batches() -> Iterator[InputBatch]:
+        for batch in shades.batches(NamedInputs([str(mostly_red)], InputOptions()), 10):
+            copy = batch.pixels.copy()
+            held.append(weakref.ref(copy))
+            yield replace(batch, pixels=copy)
+
+    answered = answer_shifted(shades, known(shade_spec), batches(), False, Progress())
+    next(answered)  # all are computed
+    assert len(held) == 10
+    assert all(ref() is None for ref in held[:-1])
 
 
 def test_the_rule_is_none_that_a_run_keeps() -> None:

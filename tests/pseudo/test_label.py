@@ -25,7 +25,9 @@ from multitask.pseudo.settings import PseudoSettings
 from multitask.pseudo.unlabelled import OwnImages
 from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
+from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run
+from multitask.utils.files import csv_text
 from tests.pseudo.conftest import LENIENT
 
 MakeConfig = Callable[..., Config]
@@ -194,6 +196,23 @@ def test_a_config_that_cannot_train_is_refused_before_an_image_is_answered(
     monkeypatch.setattr("multitask.pseudo.label.answer_unlabelled", None)
     other = tiny({"labels.tasks.age.edges": [20, 60]})
     refused(tmp_path, "another label space", lambda: label_images(folded, unlabelled, tmp_path / "l.csv", config=other))
+
+
+def test_heads_are_proven_on_groups_of_which_some_labels_are_known(folded: Path, tmp_path: Path) -> None:
+    shutil.copytree(folded, tmp_path / "run")
+    before = read_out_of_fold(read_run(folded))
+    trained = read_run(tmp_path / "run")
+    with trained.folder.predictions().open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    rows = [row | {"mask": "", "class": ""} for row in rows]
+    trained.folder.predictions().write_text(csv_text(list(rows[0]), [list(row.values()) for row in rows]))
+    found = read_out_of_fold(trained)
+    assert (found.single["gender"].labels == before.single["gender"].labels).all()
+    assert not len(found.single["mask"].known().labels)
+    rows = [row | {"gender": "", "age": ""} for row in rows]
+    trained.folder.predictions().write_text(csv_text(list(rows[0]), [list(row.values()) for row in rows]))
+    with pytest.raises(UserError, match="fewer than two groups with labels"):
+        read_out_of_fold(trained)
 
 
 def test_what_a_sampler_does_to_them_is_told(folded: Path, unlabelled: Path, tiny: MakeConfig, tmp_path: Path) -> None:

@@ -302,7 +302,7 @@ def test_no_common_group_is_a_line(runs: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no image was unseen by all members .*training images flatter"):
         make_ensemble(halves, tmp_path / "out")
     (halves[1] / "predictions-val.csv").write_text("\n".join([header, *rows[:7], ""]))
-    with pytest.raises(UserError, match="needs two groups with known classes"):
+    with pytest.raises(UserError, match="needs two groups with labels"):
         make_ensemble(halves, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

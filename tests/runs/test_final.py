@@ -19,6 +19,7 @@ from multitask.runs.cross_validation import run_folds
 from multitask.runs.evaluate import evaluate
 from multitask.runs.final import final_config, train_final
 from multitask.runs.folder import RunFolder
+from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.page import write_page
 from multitask.runs.run import run
 from multitask.utils.records import record_to_json
@@ -114,6 +115,11 @@ def test_decodes_as_the_folds_do_and_says_whose_scores_it_shows(folded: Path, fi
     assert own.training.num_folds is None
     page = write_page(TrainedRun(folder, config), "val").read_text(encoding="utf-8")
     assert "no scores of its own" in page
+
+
+def test_keeps_what_the_folds_answered_unseen(folded: Path, final: Path) -> None:
+    own, folds = (read_out_of_fold(read_run(path)).single for path in (final, folded))
+    assert all(np.array_equal(own[name].probs, folds[name].probs) for name in folds)
 
 
 def test_answers_by_the_folds_rule_and_promises(folded: Path, final: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from multitask.data.dealing import assign_groups
 from multitask.data.samples import Samples
@@ -14,6 +15,7 @@ from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, Priors
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
+from multitask.labels import MISSING
 
 NUM_FOLDS = 5
 """The most folds of cross-fitting."""
@@ -22,10 +24,11 @@ MANY = 5000
 of the time."""
 
 
-def num_folds(known: LabelledOutputs) -> int:
+def num_folds(known: LabelledOutputs, *, whole: bool = True) -> int:
     """The number of folds: that of the groups with a class, at most ``NUM_FOLDS``.
 
-    With more than ``MANY`` images at most two; fewer than two mean that nothing can be cross-fitted.
+    With more than ``MANY`` images at most two; fewer than two mean that nothing can be cross-fitted. With ``whole``
+    false groups count in which any label is known: heads can be cross-fitted on them, decode rules cannot.
 
     >>> from multitask.evaluation.decode.outputs import ModelOutputs
     >>> from multitask.labels import LabelSpace, Task
@@ -36,10 +39,15 @@ def num_folds(known: LabelledOutputs) -> int:
     2
     """
     most = NUM_FOLDS if len(known) <= MANY else 2
-    return min(most, len(set(known.groups[known.classes >= 0])))
+    return min(most, len(set(known.groups[_dealt(known, whole)])))
 
 
-def deal(known: LabelledOutputs, seed: int) -> IntArray:
+def _dealt(known: LabelledOutputs, whole: bool) -> NDArray[np.bool_]:
+    """(N,) bool, whose class is known, or any label."""
+    return known.classes >= 0 if whole else (known.labels != MISSING).any(axis=1)
+
+
+def deal(known: LabelledOutputs, seed: int, *, whole: bool = True) -> IntArray:
     """Folds in which groups stay together, classes are stratified, and each fold has a group with a class.
 
     Groups in which no class is known, which help to fit temperatures only, are in the first.
@@ -47,6 +55,7 @@ def deal(known: LabelledOutputs, seed: int) -> IntArray:
     Args:
         known: N images, of at least two groups with a class.
         seed: of the assignment.
+        whole: as of ``num_folds``; false: any label is what is said of a class here.
 
     Returns:
         (N,) the fold of each image, from 0.
@@ -60,9 +69,9 @@ def deal(known: LabelledOutputs, seed: int) -> IntArray:
     >>> first == second != third == fourth
     True
     """
-    count = num_folds(known)
+    count = num_folds(known, whole=whole)
     assert count > 1, "cross-fitting needs two groups"
-    dealt = np.flatnonzero(np.isin(known.groups.astype(str), known.groups[known.classes >= 0].astype(str)))
+    dealt = np.flatnonzero(np.isin(known.groups.astype(str), known.groups[_dealt(known, whole)].astype(str)))
     names = dealt.astype(str).astype(object)
     samples = Samples(
         known.space,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -271,6 +271,12 @@ def pool(rule: PoolingRule, outputs: ModelOutputs, tasks: GroupTasks, groups: In
     tables = {name: of_table(name, values) for name, values in outputs.tables().items()}
     joint = tables.pop(JOINT, None)
     return ModelOutputs(outputs.space, tables, joint)
+
+
+def pool_labelled(rule: PoolingRule, known: LabelledOutputs, tasks: GroupTasks) -> LabelledOutputs:
+    """The same images and labels with outputs as of ``pool``, by their own groups."""
+    groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
+    return replace(known, outputs=pool(rule, known.outputs, tasks, groups))
 
 
 def _scaled(log_probs: FloatArray, temperature: float) -> FloatArray:

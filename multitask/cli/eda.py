@@ -16,10 +16,17 @@ from multitask.cli.options import FilePath, config_argument, extensions_option, 
 @click.option(
     "--json", "json_file", type=FilePath, help="Also the findings in sentences, and the sources' gap, as JSON."
 )
+@click.option("--run", type=FilePath, help="A run of the same labels: whether its features tell several sources apart.")
 @extensions_option
 @quiet_option
 def command(
-    config: Path, overrides: tuple[str, ...], out: Path, json_file: Path | None, allow_extensions: bool, quiet: bool
+    config: Path,
+    overrides: tuple[str, ...],
+    out: Path,
+    json_file: Path | None,
+    run: Path | None,
+    allow_extensions: bool,
+    quiet: bool,
 ) -> None:
     """Look at the data of CONFIG before anything is learned of it, and write what is found to a page.
 
@@ -34,6 +41,8 @@ def command(
         if file is not None and not file.parent.is_dir():
             raise UserError(f"{option}: no such folder: {file.parent}")
     settings = load_config(config, overrides, allow_extensions=allow_extensions)
+    if run is not None and not settings.data.source_names:
+        raise UserError("--run: would be ignored: data.source is not of several sources, which it could tell apart")
 
     # Only now: what follows takes seconds to import.
     import json
@@ -45,11 +54,16 @@ def command(
     from multitask.reporting.eda.page import render_inspection
     from multitask.reporting.eda.text import sentences
     from multitask.reporting.progress import make_progress
+    from multitask.runs.config import read_run
     from multitask.runs.data_module import DataModule
+    from multitask.runs.task_features import TaskFeatures
     from multitask.utils.files import write_atomically
     from multitask.utils.records import to_json_data
     from multitask.utils.seeds import derive
 
+    encode = None
+    if run is not None:
+        encode = TaskFeatures(read_run(run, allow_extensions=allow_extensions), settings)
     data = DataModule(settings)
     progress = make_progress(quiet)
     try:
@@ -60,6 +74,7 @@ def command(
             lambda name, total: progress.stage(name, total, "images"),
             data.preprocessing,
             data.store.preprocessings,
+            encode,
         )
     finally:
         progress.close()

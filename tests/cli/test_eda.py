@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -109,3 +110,36 @@ def test_json_holds_the_findings_and_the_gap_between_sources(
     assert told[:60] in done.out.replace("\n", " ")
     assert told[:60] in out.read_text()
     assert call("eda", config, "--out", out, "--json", tmp_path).code == 2
+
+
+def test_a_runs_features_are_asked_for_the_sources(
+    call: Call, config_file: ConfigFile, drawn: Path, tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    import torch
+
+    from multitask.runs.build import build_network
+    from multitask.runs.folder import RunFolder
+    from multitask.training.checkpoint import save_checkpoint
+
+    trained = tiny({"model.sharing": "separate"})
+    folder = RunFolder(tmp_path / "run")
+    folder.checkpoints.mkdir(parents=True)
+    network = build_network(trained, torch.device("cpu"), pretrained=False)
+    save_checkpoint(folder.best, {"epoch": 1, "network": network.state_dict()})
+    folder.config.write_text(trained.to_yaml())
+    part = {"root": str(drawn), "source": {"name": "competition"}}
+    source = {"name": "several", "target": "ones", "sources": {"ones": part, "twos": part}}
+    config = config_file({"data.root": "", "data.source": source})
+    words = ("--out", tmp_path / "page.html", "--json", tmp_path / "found.json", "--run", folder.path)
+    done = call("eda", config, *words)
+    assert done.code == 0, done.err
+    facts = json.loads((tmp_path / "found.json").read_text())
+    assert [gap["tasks"] for gap in facts["gap"]["features"]] == [["mask"], ["gender"], ["age"]]
+    assert any(line.startswith("Sources told apart by the run's features for gender, ") for line in facts["findings"])
+    for changes, line in (
+        (["data.image_size=[64,48]"], "--run: .* sees images of 32 x 24 px, but data.image_size is 64 x 48"),
+        (["labels.tasks.gender.classes=[a,b]"], "--run: .* is of other labels than the config"),
+    ):
+        assert re.match(line, call("eda", config, *words, "--set", *changes).refusal())
+    line = call("eda", config_file(), "--out", tmp_path / "page.html", "--run", folder.path).refusal()
+    assert line.startswith("--run: would be ignored: data.source is not of several sources")

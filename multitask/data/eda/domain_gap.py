@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multitask.data.framing import spread
-from multitask.data.images import Preprocessing
+from multitask.data.images import Pixels, Preprocessing
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import MISSING
@@ -30,6 +30,10 @@ _SIDE = 8
 _RIDGE = 0.03
 _NUM_FOLDS = 5
 _NUM_RESAMPLES = 200
+_BATCH = 32
+
+Encode = Callable[[NDArray[np.uint8]], Mapping[tuple[str, ...], NDArray[np.float64]]]
+"""(B, H, W, 3) pixels to (B, F) features, by the tasks whose heads read them."""
 
 
 @dataclass(frozen=True)
@@ -78,22 +82,45 @@ class Confound:
 
 
 @dataclass(frozen=True)
+class FeatureGap:
+    """The gap in features that a trained network's heads read.
+
+    Attributes:
+        tasks: whose heads read them.
+        sources: as of ``DomainGap``.
+    """
+
+    tasks: tuple[str, ...]
+    sources: tuple[SourceGap, ...]
+
+
+@dataclass(frozen=True)
 class DomainGap:
     """The gap between the sources of a data set.
 
     Attributes:
         sources: those of enough groups.
         confounds: of every source, told apart or not.
+        features: the gap in the features of each task, where there is a network.
     """
 
     sources: tuple[SourceGap, ...]
     confounds: tuple[Confound, ...]
+    features: tuple[FeatureGap, ...] = ()
 
     @property
     def warnings(self) -> list[tuple[SourceGap, Confound]]:
-        """The sources that are told apart and confounded: a head may learn the source in a label's place."""
-        told = {gap.source: gap for gap in self.sources if gap.told_apart}
-        return [(told[one.source], one) for one in self.confounds if one.source in told]
+        """The sources that are told apart and confounded: a head may learn the source in a label's place.
+
+        By the features of the task itself where there are any, else by pixels.
+        """
+        read = {task: gap.sources for gap in self.features for task in gap.tasks}
+        return [
+            (gap, one)
+            for one in self.confounds
+            for gap in read.get(one.task, self.sources)
+            if gap.source == one.source and gap.told_apart
+        ]
 
 
 def domain_gap(
@@ -101,21 +128,23 @@ def domain_gap(
     preprocessings: Sequence[Preprocessing],
     seed: int,
     on_done: Callable[[int], None] = lambda done: None,
+    encode: Encode | None = None,
 ) -> DomainGap | None:
     """The gap between the sources; None where fewer than two have ``LEAST_GROUPS`` groups that can be read.
 
     How well a classifier tells domains apart bounds what is lost between them: it is the proxy of the A-distance
     (Ben-David et al., A theory of learning from different domains, 2010), here as the area under its ROC curve, which
     counts sources of any size alike. A ridge classifier is asked from 8 x 8 pixels of what the network would see, by
-    cross-validation over groups.
+    cross-validation over groups; the same of the features of a network that is given.
 
     Args:
         samples: N.
         preprocessings: N, how each becomes the network's pixels.
         seed: of folds and resamples.
         on_done: called with the number of images done so far.
+        encode: a network, whose features are asked too; None: there is none.
     """
-    chosen, features = _look(samples, preprocessings, on_done)
+    chosen, coarse, encoded = _look(samples, preprocessings, on_done, encode)
     names = [
         name
         for name in dict.fromkeys(samples.sources[chosen])
@@ -124,17 +153,22 @@ def domain_gap(
     if len(names) < 2:
         return None
     asked = np.isin(samples.sources[chosen].astype(str), names)
-    chosen, features = chosen[asked], features[asked]
+    chosen = chosen[asked]
     sources = np.array([names.index(name) for name in samples.sources[chosen]])
     _, groups = np.unique(samples.groups[chosen].astype(str), return_inverse=True)
     rng = np.random.default_rng(seed)
-    scores = _out_of_fold(features, sources, groups, rng)
-    gaps = []
-    for place, name in enumerate(names):
-        own = sources == place
-        auc, low, high = _interval(scores[:, place], own, groups, rng)
-        gaps.append(SourceGap(str(name), int(own.sum()), len({*groups[own]}), auc, low, high))
-    return DomainGap(tuple(gaps), tuple(confounds(samples)))
+
+    def gaps(features: NDArray[np.float64]) -> tuple[SourceGap, ...]:
+        scores, found = _out_of_fold(features[asked], sources, groups, rng), []
+        for place, name in enumerate(names):
+            own = sources == place
+            auc, low, high = _interval(scores[:, place], own, groups, rng)
+            found.append(SourceGap(str(name), int(own.sum()), len({*groups[own]}), auc, low, high))
+        return tuple(found)
+
+    of_pixels = gaps(coarse)
+    of_features = tuple(FeatureGap(tasks, gaps(features)) for tasks, features in encoded.items())
+    return DomainGap(of_pixels, tuple(confounds(samples)), of_features)
 
 
 def confounds(samples: Samples) -> Iterator[Confound]:
@@ -159,10 +193,22 @@ def confounds(samples: Samples) -> Iterator[Confound]:
 
 
 def _look(
-    samples: Samples, preprocessings: Sequence[Preprocessing], on_done: Callable[[int], None]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(M,) some readable samples of each source, and (M, F) of their colours, coarsely."""
+    samples: Samples,
+    preprocessings: Sequence[Preprocessing],
+    on_done: Callable[[int], None],
+    encode: Encode | None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[tuple[str, ...], NDArray[np.float64]]]:
+    """(M,) some readable samples of each source; (M, F) of their colours, coarsely; their features, if any."""
     rows, features = [], []
+    waiting: list[Pixels] = []
+    encoded: dict[tuple[str, ...], list[NDArray[np.float64]]] = {}
+
+    def flush() -> None:
+        found = encode(np.stack(waiting)) if encode is not None and waiting else {}
+        for tasks, values in found.items():
+            encoded.setdefault(tasks, []).append(values)
+        waiting.clear()
+
     for name in dict.fromkeys(samples.sources):
         own = np.flatnonzero(samples.sources == name)
         for index in own[spread(len(own), MOST_IMAGES)]:
@@ -178,7 +224,12 @@ def _look(
             rows.append(int(index))
             features.append(np.asarray(coarse, dtype=np.float64).ravel())
             on_done(len(rows))
-    return np.array(rows, dtype=np.int64), np.array(features).reshape(len(rows), -1)
+            waiting.append(pixels)
+            if len(waiting) == _BATCH:
+                flush()
+    flush()
+    whole = {tasks: np.concatenate(parts) for tasks, parts in encoded.items()}
+    return np.array(rows, dtype=np.int64), np.array(features).reshape(len(rows), -1), whole
 
 
 def _out_of_fold(
@@ -196,7 +247,8 @@ def _out_of_fold(
         scale = np.sqrt(weights @ (features[train] - mean) ** 2).clip(1e-6)
         inputs, prior = (features - mean) / scale, weights @ targets[train]
         weighted = inputs[train].T * weights
-        ridge = _RIDGE * np.eye(inputs.shape[1])
+        # Of as many directions as pixels have, however many features there are.
+        ridge = _RIDGE * max(1.0, inputs.shape[1] / (3 * _SIDE**2)) * np.eye(inputs.shape[1])
         solution = np.linalg.solve(weighted @ inputs[train] + ridge, weighted @ (targets[train] - prior))
         scores[test] = inputs[test] @ solution
     return scores

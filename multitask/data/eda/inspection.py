@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.eda.copies import Copies, Pair, find_copies, linked
-from multitask.data.eda.domain_gap import MOST_IMAGES, DomainGap, domain_gap
+from multitask.data.eda.domain_gap import MOST_IMAGES, DomainGap, Encode, domain_gap
 from multitask.data.eda.looks import Looks, common_size, look_at
 from multitask.data.empty_cells import EmptyCells, empty_cells
 from multitask.data.framing import Framing, frame
@@ -133,6 +133,7 @@ def inspect(
     stage: Stage = lambda name, total: lambda done: None,
     network: Preprocessing | None = None,
     preprocessings: Sequence[Preprocessing] | None = None,
+    encode: Encode | None = None,
 ) -> Inspection:
     """Inspects a data set; an image that cannot be read is listed and stops nothing.
 
@@ -143,6 +144,7 @@ def inspect(
         stage: notified of every step of the work.
         network: the preprocessing of a network; None: its framing is not inspected.
         preprocessings: N, where some images have another preprocessing than the network's; None: none has.
+        encode: a trained network, whose features are asked for several sources too; None: there is none.
     """
     paths = samples.paths()
     preprocessing = Preprocessing(common_size(paths), decoding=None if network is None else network.decoding)
@@ -176,7 +178,7 @@ def inspect(
     if network is not None and samples.roots is not None and len(samples.roots) > 1:
         _, sizes = np.unique(samples.sources.astype(str), return_counts=True)
         on_done = stage("asking for sources", int(np.minimum(sizes, MOST_IMAGES).sum()))
-        gap = domain_gap(samples, preprocessings or [network] * len(samples), seed, on_done)
+        gap = domain_gap(samples, preprocessings or [network] * len(samples), seed, on_done, encode)
     untrained = np.flatnonzero(samples.space.possible & (counts[JOINT].groups["train"] == 0))
     return Inspection(
         samples,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from multitask.data.eda import Inspection
 from multitask.data.eda.copies import MOST_PAIRS
+from multitask.data.eda.domain_gap import SourceGap
 from multitask.labels import JOINT
 from multitask.reporting.run.empty_cells import never_in_words
 from multitask.reporting.text import fit_text, image_notes, plural
@@ -46,12 +48,9 @@ def _gap(found: Inspection) -> list[str]:
     """How surely images tell their source, and where that would tell a label."""
     if found.gap is None:
         return []
-    rows = [
-        f"{gap.source} by an AUC of {gap.auc:.2f} (95% {gap.low:.2f} to {gap.high:.2f})" for gap in found.gap.sources
-    ]
-    text = [
-        "Sources told apart by 8 × 8 pixels of what the network sees, groups cross-validated: " + ", ".join(rows) + "."
-    ]
+    seen = [("8 × 8 pixels of what the network sees", found.gap.sources)]
+    seen += [(f"the run's features for {', '.join(gap.tasks)}", gap.sources) for gap in found.gap.features]
+    text = [f"Sources told apart by {what}, groups cross-validated: {_aucs(sources)}." for what, sources in seen]
     for gap, confound in found.gap.warnings:
         text.append(
             f"{gap.source} is told apart and confounded with {confound.task}: {confound.label} is {confound.share:.0%} "
@@ -59,6 +58,12 @@ def _gap(found: Inspection) -> list[str]:
             "place; crop: align frames sources alike."
         )
     return text
+
+
+def _aucs(sources: Sequence[SourceGap]) -> str:
+    return ", ".join(
+        f"{gap.source} by an AUC of {gap.auc:.2f} (95% {gap.low:.2f} to {gap.high:.2f})" for gap in sources
+    )
 
 
 def some(names: tuple[str, ...]) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from multitask.data.eda.domain_gap import Confound, DomainGap, SourceGap, auc, confounds, domain_gap
-from multitask.data.images import Preprocessing
+from multitask.data.images import Pixels, Preprocessing
 from multitask.data.samples import Samples
 from multitask.labels import MISSING, LabelSpace, Task
 
@@ -122,3 +123,25 @@ def test_auc_counts_pairs(scores: list[float], expected: float) -> None:
 def test_told_apart_is_by_the_lower_end() -> None:
     assert SourceGap("ones", 9, 9, 0.9, 0.7, 1.0).told_apart
     assert not SourceGap("ones", 9, 9, 0.9, 0.69, 1.0).told_apart
+
+
+def test_a_networks_features_are_asked_too_and_decide_for_their_tasks(tmp_path: Path) -> None:
+    samples = drawn(tmp_path, brighter=50, labels=(1, 1))
+    batches = []
+
+    def encode(pixels: Pixels) -> dict[tuple[str, ...], NDArray[np.float64]]:
+        batches.append(len(pixels))
+        brightness = pixels.mean(axis=(1, 2, 3))[:, None]
+        blind = np.random.default_rng(len(batches)).normal(size=(len(pixels), 300))
+        return {("size",): brightness, ("colour",): blind}
+
+    plain, found = gap_of(samples), domain_gap(samples, [Preprocessing((16, 16))] * 2 * NUM, seed=3, encode=encode)
+    assert found is not None
+    assert sum(batches) == 2 * NUM
+    assert found.sources == plain.sources  # of the same folds and resamples
+    assert [gap.tasks for gap in found.features] == [("size",), ("colour",)]
+    seen, blind = found.features
+    assert all(gap.told_apart for gap in seen.sources)
+    assert not any(gap.told_apart for gap in blind.sources)
+    assert plain.warnings
+    assert not found.warnings  # what colour is read of does not tell the source

@@ -144,20 +144,22 @@ def _show(report: PseudoReport, output: Path) -> None:
     )
     silent = []
     for head in report.heads:
-        for place, row in enumerate(head.labels or head.group_labels):
-            prior = "-" if head.prior is None else f"{head.prior.prior[place]:.0%}"
-            table.add_row(
-                head.task,
-                row.label,
-                score(row.threshold),
-                score(row.precision),
-                score(row.precision_low),
-                prior,
-                f"{head.given[row.label]:,}",
-                f"{head.sure[row.label]:,}",
-            )
-            if row.why:
-                silent.append(f"{head.task} {row.label}: labels nothing: {row.why}")
+        for rows, of in ((head.labels, ""), (head.group_labels, " of groups")):
+            # Of the one and the other there is one count, which stands with the first.
+            counted = not of or not head.labels
+            for place, row in enumerate(rows):
+                prior = "-" if head.prior is None else f"{head.prior.prior[place]:.0%}"
+                table.add_row(
+                    f"{head.task}{of}",
+                    row.label,
+                    score(row.threshold),
+                    score(row.precision),
+                    score(row.precision_low),
+                    prior,
+                    *((f"{head.given[row.label]:,}", f"{head.sure[row.label]:,}") if counted else ("", "")),
+                )
+                if row.why:
+                    silent.append(f"{head.task}{of} {row.label}: labels nothing: {row.why}")
     out.print(table)
     for line in silent:
         say(line)
@@ -174,7 +176,7 @@ def _show(report: PseudoReport, output: Path) -> None:
 
 def _show_rounds(report: RoundsReport, output: Path) -> None:
     """The rounds side by side."""
-    from multitask.pseudo.rounds import RoundsFolder
+    from multitask.pseudo.rounds_folder import RoundsFolder
     from multitask.reporting.console import make_table, out, say, score, show_paths, with_interval
 
     table = make_table(
@@ -190,5 +192,7 @@ def _show_rounds(report: RoundsReport, output: Path) -> None:
     out.print(table)
     for row in report.rounds:
         say(f"round {row.number}: {', '.join(f'{num:,} {task}' for task, num in row.given.items())}")
+    if report.caveat:
+        say(f"scores: {report.caveat}")
     folder = RoundsFolder(output)
     show_paths({"report": folder.report, "last run": folder.run(report.rounds[-1].number)})

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +18,7 @@ from multitask.inference.run_spec import run_spec
 from multitask.progress import Progress
 from multitask.pseudo.label import NothingSureError, config_path, label_images
 from multitask.pseudo.report_schema import read_report, report_path
+from multitask.pseudo.rounds_folder import RoundsFolder
 from multitask.pseudo.rounds_schema import RoundReport, RoundsBegun, RoundsReport
 from multitask.pseudo.settings import RoundsSettings
 from multitask.runs.comparison import paired_differences
@@ -29,33 +27,13 @@ from multitask.runs.cross_validation import run_folds
 from multitask.runs.folder import RunFolder
 from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run as train
-from multitask.utils.files import held, remove_all_parts, write_atomically
-from multitask.utils.records import read_record, record_to_json, to_json_data
+from multitask.utils.files import write_atomically
+from multitask.utils.records import read_record, record_to_json
 
-
-@dataclass(frozen=True)
-class RoundsFolder:
-    """The files of rounds: ``rounds.json``, what they began with; ``report.json``; and a folder for each round."""
-
-    path: Path
-
-    @property
-    def begun(self) -> Path:
-        """What the rounds began with, which who goes on must match."""
-        return self.path / "rounds.json"
-
-    @property
-    def report(self) -> Path:
-        """The rounds side by side."""
-        return self.path / "report.json"
-
-    def table(self, number: int) -> Path:
-        """The labels of a round, from 1."""
-        return self.path / f"round-{number}" / "labels.csv"
-
-    def run(self, number: int) -> Path:
-        """The run that was trained on them."""
-        return self.path / f"round-{number}" / "run"
+_IN_FOLDS = (
+    "the networks of all folds labelled together, all but one of which were trained on the groups that validate each "
+    "network here, so that a little of the scores may be what they knew of these"
+)
 
 
 def pseudo_rounds(
@@ -73,9 +51,10 @@ def pseudo_rounds(
     """Labels images and trains on them, several times; what was interrupted goes on where it stopped.
 
     Each round labels all images anew with the run of the round before, the first with ``run``, and trains from the
-    beginning on the given labels and on these. A run in folds is trained in as many folds. In later rounds the network
-    that validates a group has learned from labels to which networks that knew the group had a say: a little of what
-    makes it right there may be that.
+    beginning on the given labels and on these. A run in folds is trained in as many folds, and labels with the networks
+    of all of them, already in the first round: all but one were trained on the groups that validate a student, which
+    therefore learns from labels in which they had a say. A little of its score may be that, which the report says; the
+    scores of a run with one split have none of it.
 
     Args:
         run: as of ``label_images``.
@@ -106,7 +85,7 @@ def pseudo_rounds(
         config=hashlib.blake2b(wanted.to_yaml().encode(), digest_size=16).hexdigest(),
         settings=settings.model_dump(mode="json"),
     )
-    with _claimed(folder, begun):
+    with folder.begun(begun):
         rounds: list[RoundReport] = []
         teacher, before = run, None
         for number in range(1, settings.rounds + 1):
@@ -138,7 +117,9 @@ def pseudo_rounds(
             student = _train(folder, number, trained.folder.num_folds, progress, allow_extensions)
             rounds.append(_scored(trained, student, table, number))
             teacher, before = student.folder.path, table
-        report = RoundsReport(run=trained.folder.name, rounds=tuple(rounds))
+        report = RoundsReport(
+            run=trained.folder.name, rounds=tuple(rounds), caveat=_IN_FOLDS if trained.folder.num_folds else ""
+        )
         write_atomically(folder.report, record_to_json(report))
         return read_record(folder.report, RoundsReport)
 
@@ -185,48 +166,6 @@ def _differences(first: TrainedRun, student: TrainedRun) -> list[Difference]:
         return paired_differences(("before", "after"), answers, first.config.seed)
     except UserError:  # another config, with a split of its own
         return []
-
-
-@contextmanager
-def _claimed(folder: RoundsFolder, begun: RoundsBegun) -> Iterator[None]:
-    """The folder for one process alone; it is gone in the end where nothing was labelled.
-
-    Raises:
-        UserError: another process writes there, or it holds something else, or rounds that began otherwise.
-    """
-    path = folder.path
-    if not folder.begun.is_file() and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UserError(f"{path}: exists and holds no rounds; name another -o")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}")
-    _check_begun(folder, begun)
-    path.mkdir(exist_ok=True)
-    lock = path / ".lock"
-    with held(lock) as mine:
-        if not mine:
-            raise UserError(f"{path}: another process is writing these rounds; wait for it, or name another -o")
-        remove_all_parts(path)
-        _check_begun(folder, begun)
-        write_atomically(folder.begun, record_to_json(begun))
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
-            if not report_path(folder.table(1)).is_file():
-                shutil.rmtree(path)
-
-
-def _check_begun(folder: RoundsFolder, begun: RoundsBegun) -> None:
-    if not folder.begun.is_file():
-        return
-    old, new = (to_json_data(which) for which in (read_record(folder.begun, RoundsBegun), begun))
-    old, new = ({**which.pop("settings"), **which} for which in (old, new))
-    changed = [key for key in new if old.get(key) != new[key]]
-    if changed:
-        raise UserError(
-            f"{folder.path}: holds rounds that began with another {changed[0]}; go on with what they began with, or "
-            "name another -o"
-        )
 
 
 def _digest(inputs: NamedInputs) -> str:

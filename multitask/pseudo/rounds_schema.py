@@ -39,8 +39,8 @@ class RoundReport:
         given: task -> how many of them got one.
         macro_f1: of the run that was trained on them, on the groups that validate.
         macro_f1_ci: its interval.
-        differences: its scores less those of the first run, on groups that neither trained on; empty where there are
-            none.
+        differences: its scores less those of the first run, on groups that neither trained on, but for ``caveat`` of
+            the report; empty where there are none.
     """
 
     number: Count
@@ -55,8 +55,16 @@ class RoundReport:
 
 @dataclass(frozen=True, kw_only=True)
 class RoundsReport:
-    """``report.json``: a row for each round that was trained."""
+    """``report.json``.
+
+    Attributes:
+        version: of the file.
+        run: the name of the first run.
+        rounds: a row for each round that was trained.
+        caveat: what the scores may owe to who labelled; empty where they owe nothing.
+    """
 
     version: int = 1
     run: str
     rounds: tuple[RoundReport, ...]
+    caveat: str = ""

@@ -33,6 +33,8 @@ class WorkFolder(ABC):
     """The names of what may be there before the settings file, and goes where it never came to that."""
     parts: ClassVar[str] = ".*.part"
     """The pattern of what killed writers leave."""
+    option: ClassVar[str] = "--out"
+    """The command's option that names it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,7 +55,7 @@ class WorkFolder(ABC):
             return
         own = (self._lock.name, *self.scratch)
         if not self.path.is_dir() or any(entry.name not in own and not is_part(entry) for entry in self.path.iterdir()):
-            raise UserError(f"{self.path}: exists and is no {self.kind}; name another --out")
+            raise UserError(f"{self.path}: exists and is no {self.kind}; name another {self.option}")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multitask.cli.pseudo import _show, command
 from multitask.config import Config
 from multitask.data.synthetic import draw_set
+from multitask.pseudo.report_schema import read_report
+from multitask.pseudo.settings import PseudoSettings
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.run import run
 
@@ -32,7 +36,9 @@ def unlabelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "train" / "images"
 
 
-def test_labels_report_and_config(call: Call, folded: Path, unlabelled: Path, tmp_path: Path) -> None:
+def test_labels_report_and_config(
+    call: Call, folded: Path, unlabelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "labels.csv"
     done = call("pseudo", folded, "--data", unlabelled, "-o", out, *LENIENT)
     assert done.code == 0, done.err
@@ -42,6 +48,19 @@ def test_labels_report_and_config(call: Call, folded: Path, unlabelled: Path, tm
         assert (tmp_path / name).is_file()
         assert str(tmp_path / name) in done.out
     assert call("config", tmp_path / "labels.yaml").code == 0
+    report = read_report(out)
+    rows = [replace(row, why="said of groups") for row in report.heads[1].labels]
+    heads = (report.heads[0], replace(report.heads[1], group_labels=tuple(rows)))
+    capsys.readouterr()
+    _show(replace(report, heads=heads), out)
+    shown = capsys.readouterr().out
+    assert f"{report.heads[1].task} of groups" in shown
+    assert "said of groups" in shown
+
+
+def test_what_is_not_given_is_as_in_python() -> None:
+    given = {option.name: option.default for option in command.params}
+    assert PseudoSettings().model_dump() == {name: given[name] for name in PseudoSettings.model_fields}
 
 
 @pytest.mark.parametrize(

@@ -18,11 +18,16 @@ from multitask.errors import UserError
 from multitask.pseudo.config import LABELLED, PSEUDO
 from multitask.pseudo.label import config_path
 from multitask.pseudo.report_schema import read_report
-from multitask.pseudo.rounds import RoundsFolder, pseudo_rounds
+from multitask.pseudo.rounds import pseudo_rounds
+from multitask.pseudo.rounds_folder import RoundsFolder
+from multitask.pseudo.rounds_schema import RoundsReport
 from multitask.pseudo.settings import PseudoSettings, RoundsSettings
+from multitask.runs.config import read_run
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 from multitask.settings import validate
+from multitask.utils.records import read_record
+from tests.pseudo.conftest import LENIENT
 
 SETTINGS = RoundsSettings(precision=0.3, certainty=0.5, rounds=2, precision_step=0.1)
 HERE = Path(__file__).parents[2]
@@ -90,6 +95,15 @@ def test_scores_are_compared_on_the_groups_that_the_first_run_did_not_train_on(
         assert (row.macro_f1, row.macro_f1_ci) == (scores.macro_f1, scores.macro_f1_ci)
 
 
+def test_of_a_run_in_folds_it_is_said_that_labels_come_from_all_of_them(
+    folded: Path, finished: RoundsFolder, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.pseudo.rounds._train", lambda *_: read_run(folded))
+    settings = RoundsSettings(**LENIENT.model_dump())
+    assert "all folds" in pseudo_rounds(folded, unlabelled, tmp_path / "rounds", settings).caveat
+    assert read_record(finished.report, RoundsReport).caveat == ""
+
+
 def test_rounds_that_began_otherwise_are_refused(
     single: Path, unlabelled: Path, finished: RoundsFolder, tmp_path: Path
 ) -> None:
@@ -99,7 +113,7 @@ def test_rounds_that_began_otherwise_are_refused(
     with pytest.raises(UserError, match="began with another images"):
         pseudo_rounds(single, next(unlabelled.iterdir()), finished.path, SETTINGS)
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="holds no rounds"):
+    with pytest.raises(UserError, match="exists and is no folder of rounds; name another -o"):
         pseudo_rounds(single, unlabelled, tmp_path, SETTINGS)
 
 

@@ -62,12 +62,11 @@ def command(
         raise UserError(f"{path}: no such file or folder")
 
     # Only now: what follows takes a moment to import.
-    from multitask.init import Options, propose
-    from multitask.init.proposal import Backbone
+    from multitask.init import Options, OwnBackbone, propose
     from multitask.reporting.console import command_line, say
 
     named = tuple(column.strip() for column in labels.split(",") if column.strip()) if labels else ()
-    own = None if backbone is None or weights is None else Backbone(backbone, weights)
+    own = None if backbone is None or weights is None else OwnBackbone(backbone, weights)
     proposal = propose(path, output, Options(pattern, named, group, images), own)
     proposal.write(output)
     if quiet:
@@ -79,5 +78,6 @@ def command(
             say(title)
         for line in lines:
             say(f"  - {line}")
-    say(f"written: {output}" + (f" and {proposal.table[0]}" if proposal.table else ""))
+    beside = [*([proposal.table[0]] if proposal.table else []), *([proposal.images[1]] if proposal.images else [])]
+    say(f"written: {', '.join(map(str, [output, *beside]))}")
     say(f"next: {command_line('multitask', 'eda', output)}, then {command_line('multitask', 'train', output)}")

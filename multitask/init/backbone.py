@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from multitask.init.image_sizes import Sizes
 
@@ -42,6 +43,14 @@ CANDIDATES = (
     Candidate("resnet50", {}, 5.0, 600.0, 60_000),
 )
 """Smallest first. Rates are cautious: what a machine really does, ``train`` shows."""
+
+
+@dataclass(frozen=True)
+class OwnBackbone:
+    """A backbone that the user names, with a file of its weights."""
+
+    name: str
+    weights: Path
 
 
 @dataclass(frozen=True)

@@ -44,8 +44,9 @@ def written(tmp_path: Path) -> Callable[..., Written]:
         file = tmp_path / "out" / "config.yaml"
         file.parent.mkdir(exist_ok=True)
         proposal = propose(path, file, Options(**options))
-        assert list(file.parent.iterdir()) == []
+        assert all(path.suffix == ".part" for path in file.parent.iterdir())
         proposal.write(file)
+        assert not list(file.parent.glob(".*"))
         config = load_config(file)
         return Written(proposal, config, config.data.source.samples(Path(config.data.root), config.space()))
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from multitask.errors import UserError
 from multitask.init import LAYOUTS, Options, propose
 from tests.init.conftest import Written
-from tests.init.made import add_images, write_lines
+from tests.init.made import add_images, image_bytes, write_lines
 
 Make = Callable[..., Written]
 
@@ -285,3 +289,131 @@ def test_label_studio_that_is_damaged(tmp_path: Path, text: str, reason: str) ->
     add_images(tmp_path / "set", ["0.jpg"])
     (tmp_path / "set" / "export.json").write_text(text)
     assert reason in refused(tmp_path / "set" / "export.json")
+
+
+# --- Hugging Face datasets on disk ------------------------------------------------------------------------------------
+
+FEATURES = {
+    "photo": {"_type": "Image"},
+    "kind": {"names": ["cat", "dog"], "_type": "ClassLabel"},
+    "age": {"dtype": "int64", "_type": "Value"},
+    "owner_id": {"dtype": "string", "_type": "Value"},
+    "boxes": {"feature": {"dtype": "float32", "_type": "Value"}, "_type": "Sequence"},
+}
+
+
+def saved_dataset(folder: Path, num: int, features: dict[str, Any] = FEATURES, data: bytes | None = None) -> None:
+    """As ``Dataset.save_to_disk`` of datasets 5.2 writes it."""
+    rows = {
+        "photo": [{"bytes": image_bytes(".png") if data is None else data, "path": None} for _ in range(num)],
+        "kind": [row % 2 if row else -1 for row in range(num)],
+        "age": [row // 2 for row in range(num)],
+        "owner_id": [f"{folder.name}{row // 2}" for row in range(num)],
+        "boxes": [[1.0, 2.0]] * num,
+    }
+    table = pa.table(rows)
+    folder.mkdir(parents=True)
+    with (
+        pa.OSFile(str(folder / "data-00000-of-00001.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, table.schema) as to,
+    ):
+        to.write_table(table)
+    (folder / "dataset_info.json").write_text(json.dumps({"features": features}))
+    (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
+
+
+def test_hugging_face_splits(tmp_path: Path, written: Make) -> None:
+    for side in ("train", "validation"):
+        saved_dataset(tmp_path / "set" / side, 40)
+    (tmp_path / "set" / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "validation"]}))
+    assert layout_of(tmp_path / "set") == "hugging_face"
+    found = written(tmp_path / "set")
+    assert Path(found.config.data.root) == tmp_path / "out" / "config_images"
+    assert np.bincount(found.samples.sides).tolist() == [40, 40]
+    assert found.labels("train/0000007.png")["kind"] == "dog"
+    assert found.labels("train/0000000.png")["kind"] is None
+    assert found.samples.num_groups == 40
+    assert all(path.read_bytes() == image_bytes(".png") for path in list(found.samples.paths())[:3])
+    assert "config_images: exists" in refused_beside(tmp_path)
+
+
+def refused_beside(tmp_path: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        propose(tmp_path / "set", tmp_path / "out" / "config.yaml", Options())
+    return str(caught.value)
+
+
+def test_hugging_face_that_is_damaged(tmp_path: Path) -> None:
+    def reason(**changes: Any) -> str:
+        shutil.rmtree(tmp_path / "set", ignore_errors=True)
+        saved_dataset(tmp_path / "set", 6, **changes)
+        return refused(tmp_path / "set")
+
+    assert "has no column of images" in reason(features={"kind": FEATURES["kind"]})
+    assert "row 0: is no image of a format that is read" in reason(data=b"no image")
+    assert "kind: is none of 1 classes" in reason(
+        features={**FEATURES, "kind": {"names": ["a"], "_type": "ClassLabel"}}
+    )
+    file = tmp_path / "set" / "data-00000-of-00001.arrow"
+    file.write_bytes(file.read_bytes()[:50])
+    assert "is damaged, or no Arrow file" in refused(tmp_path / "set")
+    file.unlink()
+    assert "no such file" in refused(tmp_path / "set")
+    (tmp_path / "set" / "state.json").write_text("{")
+    assert "is damaged, or no JSON" in refused(tmp_path / "set")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+
+
+# --- WebDataset -------------------------------------------------------------------------------------------------------
+
+
+def shard(file: Path, members: dict[str, bytes]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w") as tar:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+
+
+def members(start: int, num: int) -> dict[str, bytes]:
+    found: dict[str, bytes] = {"__readme__": b"words"}
+    for row in range(start, start + num):
+        found |= {
+            f"a/{row:05d}.jpg": image_bytes(),
+            f"a/{row:05d}.cls": str(row % 2).encode(),
+            f"a/{row:05d}.json": json.dumps({"size": "SML"[row % 3], "box": [1, 2]}).encode(),
+            f"a/{row:05d}.npy": bytes(range(128, 192)),
+        }
+    return found
+
+
+def test_webdataset(tmp_path: Path, written: Make) -> None:
+    for number in range(2):
+        shard(tmp_path / "set" / f"train-{number:04d}.tar", members(number * 30, 30))
+    shard(tmp_path / "set" / "val-0000.tar", members(0, 30) | {"b.txt": b"no image"})
+    assert layout_of(tmp_path / "set") == "webdataset"
+    found = written(tmp_path / "set")
+    assert found.classes() == {"cls": ("0", "1"), "size": ("S", "M", "L")}
+    assert np.bincount(found.samples.sides).tolist() == [60, 30]
+    assert found.labels("train-0001/a/00032.jpg") == {"cls": "0", "size": "L"}
+    assert "1 sample has no image and is left out" in found.proposal.check
+    assert layout_of(tmp_path / "set" / "val-0000.tar") == "webdataset"
+    add_images(tmp_path / "set", ["x/1.jpg"])
+    assert layout_of(tmp_path / "set") == "folder"  # of which the tar is the archive
+
+
+def test_webdataset_that_is_damaged(tmp_path: Path) -> None:
+    file = tmp_path / "set" / "train-0.tar"
+    shard(file, members(0, 4))
+    file.write_bytes(file.read_bytes()[:3000])
+    assert "is damaged, or no tar file" in refused(file)
+    file.write_bytes(b"no tar file" * 100)
+    assert "is damaged, or no tar file" in refused(file)
+    shard(file, {"a.jpg": image_bytes(), "a.json": b"{"})
+    assert "a.json: is damaged" in refused(file)
+    shard(file, {"../a.jpg": image_bytes(), "../a.cls": b"1"})
+    assert "leaves the data root" in refused(file)
+    shard(file, {"a.cls": b"1"})
+    assert "holds no images" in refused(file)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["set", "train-0.tar"]

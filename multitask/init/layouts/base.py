@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,14 @@ class Options:
         labels: the columns of the labels; none: they are found.
         group: the column of the groups; None: it is found.
         images: the folder of a table's images; None: the table's own.
+        room: where a layout that extracts may make a folder for images.
     """
 
     pattern: str | None = None
     labels: tuple[str, ...] = ()
     group: str | None = None
     images: Path | None = None
+    room: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,8 @@ class Layout(ABC):
 
     title: str
     """As the console calls it."""
+    extracts: ClassVar[bool] = False
+    """Whether it writes images to files, in ``Options.room``, which is then their root."""
 
     @classmethod
     @abstractmethod

@@ -1,0 +1,321 @@
+"""A proposal as it is worked out from what was observed: sections, words, and a trial."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from multitask.config import Config
+from multitask.data.dataset import Dataset
+from multitask.data.sources.table_rows import MISSING_GROUPS
+from multitask.errors import UserError
+from multitask.init.backbone import OwnBackbone, Plan, cores_here, gpu_here, plan
+from multitask.init.config_text import config_text, counts_text
+from multitask.init.image_sizes import Sizes
+from multitask.init.layouts import Observed
+from multitask.init.never import never_seen
+from multitask.init.roles import Roles
+from multitask.init.tasks import FoundTask
+from multitask.labels import MISSING
+from multitask.settings import validate
+from multitask.settings.yaml_text import parse_yaml
+from multitask.utils.files import write_atomically
+from multitask.utils.spelling import path_text
+
+_VAL_FRACTION = 0.2
+_SIDES = {"left", "right", "links", "rechts", "l", "r"}
+_RARE_RATIO = 10
+_FEW = 20
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A config that loads and whose data is read by it, not yet written.
+
+    Attributes:
+        text: of the config.
+        table: what is written beside it as a table, with its name; None: the set is read as it is.
+        images: the folder of images that were extracted, and what it shall be called; None: they have files.
+        found: what was found, a line each.
+        assumed: what was taken for granted.
+        check: what the user should look at.
+    """
+
+    text: str
+    table: tuple[Path, str] | None
+    images: tuple[Path, Path] | None
+    found: tuple[str, ...]
+    assumed: tuple[str, ...]
+    check: tuple[str, ...]
+
+    def write(self, file: Path) -> None:
+        """Writes the config, after the images and the table that it reads; all or nothing."""
+        try:
+            if self.images is not None:
+                os.rename(*self.images)
+            if self.table is not None:
+                write_atomically(*self.table)
+            write_atomically(file, self.text)
+        except BaseException:
+            for folder in self.images or ():
+                shutil.rmtree(folder, ignore_errors=True)
+            if self.table is not None:
+                self.table[0].unlink(missing_ok=True)
+            raise
+
+
+class Draft:
+    """The parts of a proposal, each worked out from what was observed."""
+
+    def __init__(
+        self,
+        path: Path,
+        file: Path,
+        title: str,
+        observed: Observed,
+        roles: Roles,
+        sizes: Sizes,
+        backbone: OwnBackbone | None,
+        images: Path | None,
+    ) -> None:
+        self.path, self.file, self.title = path, file, title
+        self.observed, self.roles, self.sizes = observed, roles, sizes
+        self.images = images
+        self.tasks = roles.tasks
+        self.copied = observed.source is None or roles.rewritten
+        self.table = file.with_suffix(".csv") if self.copied else None
+        self.plan = self._plan(backbone)
+        self.impossible = self._impossible()
+
+    def proposal(self) -> Proposal:
+        """The whole, tried.
+
+        Raises:
+            UserError: the table's file is there already; or the data cannot be read by the config.
+        """
+        if self.table is not None and os.path.lexists(self.table):
+            raise UserError(f"{self.table}: exists; name another config with -o, beside which its table has room")
+        check = (*self.observed.check, *self.roles.check, *self._checks())
+        text = config_text(
+            self._head(check),
+            self.tasks,
+            self.impossible,
+            self._data(),
+            not any({*map(str.casefold, task.classes)} & _SIDES for task in self.tasks),
+            self.plan,
+            self.roles.left_out,
+        )
+        table = None if self.table is None else (self.table, self._table_text())
+        self._try(text, None if table is None else table[1])
+        images = None if self.images is None else (self.observed.root, self.images)
+        return Proposal(text, table, images, self._found(), (*self.observed.assumed, *self._assumed()), check)
+
+    def _plan(self, backbone: OwnBackbone | None) -> Plan:
+        num = len(self.observed.images)
+        if self.roles.split is not None:
+            sides = self.roles.words[self.roles.split]
+            training = set((self.roles.splits or {})["train"])
+            num = sum(side in training for side in sides)
+        else:
+            num = max(1, round(num * (1 - _VAL_FRACTION)))
+        found = plan(num, self.sizes, gpu=gpu_here(), cores=cores_here())
+        if backbone is None:
+            return found
+        named: dict[str, object] = {"name": backbone.name, "weights": self._relative(backbone.weights)}
+        return replace(found, backbone=named, epochs=10, seconds=math.nan, lr=3e-4)
+
+    def _impossible(self) -> list[dict[str, str]]:
+        labels = np.stack([task.labels for task in self.tasks], axis=1)
+        group = self.roles.group
+        num_groups = len(labels) if group is None else len(set(self.roles.words[group]))
+        cells = never_seen(labels, [len(task.classes) for task in self.tasks], num_groups)
+        return [
+            {self.tasks[task].name: self.tasks[task].classes[label] for task, label in cell.items()} for cell in cells
+        ]
+
+    def _relative(self, path: Path) -> str:
+        return os.path.relpath(path.resolve(), self.file.parent.resolve())
+
+    # --- the data section -------------------------------------------------------------------------------------------
+
+    def _data(self) -> dict[str, tuple[Any, str]]:
+        size = self.plan.image_size
+        cut = self.sizes.cut(size)
+        width, height = self.sizes.median
+        fit, why = (
+            ("crop", "which cuts nothing, since they all have this shape")
+            if not cut
+            else ("pad", "which cuts nothing: images of other shapes get a white border")
+        )
+        data: dict[str, tuple[Any, str]] = {
+            "root": (self._relative(self.images or self.observed.root), ""),
+            "source": (self._source(), ""),
+        }
+        if self.roles.split is None or not (self.roles.splits or {})["val"]:
+            data["val_fraction"] = _VAL_FRACTION, "of the groups, drawn at random"
+        data["image_size"] = list(size), f"height, width; the images' median is {height} x {width}"
+        data["fit"] = fit, why
+        return data
+
+    def _source(self) -> dict[str, Any]:
+        split = self._split_settings()
+        if self.table is not None:
+            section: dict[str, Any] = {"name": "table", "table": self.table.name}
+            return {**section, **({"group": "group"} if self.roles.group else {}), **split}
+        assert self.observed.source is not None, "else a table is written"
+        section = dict(self.observed.source)
+        if "table" in section:
+            section["table"] = self._relative(Path(section["table"]))
+        if self.observed.names_tasks:
+            indices = [name for name in self.observed.indices if name in {task.name for task in self.tasks}]
+            pattern = section["pattern"]
+            for column in self.observed.columns:
+                if column not in (*(task.name for task in self.tasks), self.roles.group, self.roles.split):
+                    pattern = pattern.replace(f"{{{column}}}", "{_}")
+            return {
+                **section,
+                "pattern": pattern,
+                **({"indices": indices} if indices else {}),
+                **_without(split, "split"),
+            }
+        renamed = {task.name: {"column": task.column} for task in self.tasks if task.name != task.column}
+        group = {"group": self.roles.group} if self.roles.group else {}
+        return {**section, **({"tasks": renamed} if renamed else {}), **group, **split}
+
+    def _split_settings(self) -> dict[str, Any]:
+        if self.roles.split is None:
+            return {}
+        column = "split" if self.copied else self.roles.split
+        return {"split": column, **({} if (self.roles.splits or {})["val"] else {"splits": {"val": []}})}
+
+    def _table_text(self) -> str:
+        """The table that is written beside the config: a row for each image, the columns that the config reads."""
+        group, split = self.roles.group, self.roles.split
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        extra = [*(["group"] if group else []), *(["split"] if split else [])]
+        writer.writerow(["path", *(task.name for task in self.tasks), *extra])
+        columns = [self._words(task) for task in self.tasks]
+        if group:
+            groups = zip(self.roles.words[group], self.observed.images, strict=True)
+            columns.append([image if not name or name in MISSING_GROUPS else name for name, image in groups])
+        if split:
+            columns.append(self.roles.words[split])
+        writer.writerows(zip(self.observed.images, *columns, strict=True))
+        return out.getvalue()
+
+    def _words(self, task: FoundTask) -> Sequence[str]:
+        if task.kind != "binned":
+            return [task.classes[label] if label != MISSING else "" for label in task.labels]
+        words = zip(self.roles.words[task.column], task.labels, strict=True)
+        return [word if label != MISSING else "" for word, label in words]
+
+    def _try(self, text: str, table: str | None) -> None:
+        """Reads the data by the config, as training would.
+
+        Raises:
+            UserError: it cannot be.
+        """
+        data = parse_yaml(text, str(self.file))
+        with tempfile.TemporaryDirectory() as folder:
+            if table is not None:
+                data["data"]["source"]["table"] = str(Path(folder) / "table.csv")
+                data["data"]["root"] = str(self.observed.root.resolve())
+                (Path(folder) / "table.csv").write_text(table, encoding="utf-8")
+            config = validate(Config, data, self.file.parent.resolve())
+            dataset = Dataset.read(config.data, config.space(), config.seed)
+            dataset.check_scored(config.training.monitor, "training.monitor", dataset.split.picks)
+
+    # --- words ------------------------------------------------------------------------------------------------------
+
+    def _head(self, check: Sequence[str]) -> list[str]:
+        name = path_text(self.file.name)
+        return [
+            f"What `multitask init` made of {path_text(str(self.path))}: {self.title}. Made to be changed.",
+            "",
+            f"  look first: multitask eda {name}",
+            f"  train:      multitask train {name} --out runs/first",
+            *(["", "To check:"] if check else []),
+            *(f"  - {line}" for line in check),
+        ]
+
+    def _found(self) -> tuple[str, ...]:
+        num = len(self.observed.images)
+        tasks = [f"{task.name}: {counts_text(task)}" for task in self.tasks]
+        product = math.prod(len(task.classes) for task in self.tasks)
+        height, width = self.plan.image_size
+        network = f"{self.plan.backbone['name']} at {height} x {width} px, {self.plan.epochs} epochs"
+        took = f", {self.plan.in_words}" if self.plan.in_words else ""
+        return (
+            f"{self.title}: {num:,} images in {self.images or self.observed.root}",
+            *tasks,
+            f"{product:,} classes in all",
+            network + took,
+        )
+
+    def _assumed(self) -> Iterator[str]:
+        roles = self.roles
+        for task in self.tasks:
+            if task.kind == "binned":
+                yield f"{task.name} is a number; its classes are {', '.join(task.classes)}"
+            if task.kind == "ordinal":
+                yield f"{task.name} is in order: {', '.join(task.classes)}"
+        if roles.group is None:
+            yield "each image is on its own: no column or folder says whose it is"
+        else:
+            num = len(set(roles.words[roles.group]))
+            yield f"{roles.group} says which images stay together ({num:,} groups)"
+        if roles.split is None:
+            yield f"nothing says who validates: {_VAL_FRACTION:.0%} of the groups do, at random"
+        else:
+            sides = {side: words for side, words in (roles.splits or {}).items() if words}
+            yield f"{roles.split} says who does what: {', '.join(sides)}"
+        if self.impossible:
+            num = len(self.impossible)
+            what = "cell is" if num == 1 else "cells are"
+            yield f"{num:,} {what} never seen though ten images or more would be expected: taken for impossible"
+        if self.plan.backbone["weights"] == "none":
+            yield "no pretrained weights, so that it trains as it is; with them the scores would be better"
+        if self.table is not None:
+            yield f"the labels go to {self.table.name}, which the config reads"
+        if self.images is not None:
+            yield f"the images go to {self.images.name}, as the files that they hold"
+
+    def _checks(self) -> Iterator[str]:
+        for task in self.tasks:
+            counts = task.counts
+            rarest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+            if counts[most] >= _RARE_RATIO * counts[rarest]:
+                yield (
+                    f"{task.name} is uneven: {counts[most]:,} images of {most}, {counts[rarest]:,} of {rarest}; "
+                    "data.sampler: {name: class_weighted, power: 0.5} draws rare ones more often"
+                )
+            few = [name for name, count in counts.items() if count < _FEW]
+            if few:
+                named = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
+                yield f"{task.name} has fewer than {_FEW} images of {named}"
+            lower = [name.casefold() for name in task.classes]
+            if len(set(lower)) < len(lower):
+                yield f"{task.name} has classes that differ only in upper and lower case"
+            if task.unknown:
+                codes = ", ".join(f"{number:g}" for number in task.unknown)
+                yield f"{task.name} is {codes} for some images: taken for unknown"
+        if self.sizes.num_unread:
+            num = self.sizes.num_unread + len(self.sizes.sizes)
+            yield f"{self.sizes.num_unread:,} of {num:,} images that were tried cannot be read; training will name them"
+        if self.impossible:
+            yield "labels.impossible: remove the cells that can occur"
+
+
+def _without(section: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {name: value for name, value in section.items() if name != key}

@@ -1,0 +1,121 @@
+"""A Hugging Face dataset on disk, as ``save_to_disk`` leaves it: Arrow files, read without that library."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from multitask.data.sources import cells
+from multitask.errors import UserError
+from multitask.init.layouts.base import Layout, Observed, Options
+from multitask.init.layouts.extraction import Extraction
+from multitask.utils.files import check_regular
+
+_SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
+
+
+class HuggingFace(Layout):
+    """One dataset, or a dictionary of splits; its first column of images is used."""
+
+    title = "a Hugging Face dataset on disk"
+    extracts = True
+
+    @classmethod
+    def fits(cls, path: Path) -> bool:
+        """Whether a folder holds what ``save_to_disk`` writes."""
+        return (path / _SPLITS).is_file() or ((path / _STATE).is_file() and (path / _INFO).is_file())
+
+    @classmethod
+    def observe(cls, path: Path, options: Options) -> Observed:
+        """The rows, whose images are written to files."""
+        assert options.room is not None, "since it extracts"
+        parts = _json(path / _SPLITS).get("splits") if (path / _SPLITS).is_file() else [""]
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise UserError(f"{path / _SPLITS}: names no splits")
+        found = Extraction(options.room)
+        classes: dict[str, tuple[str, ...]] = {}
+        for part in parts:
+            _extract(path / part, part, found, classes)
+        if not found.images:
+            raise UserError(f"{path}: holds no images")
+        return Observed(options.room, found.images, found.columns(), None, classes=classes, assumed=_assumed(parts))
+
+
+def _assumed(parts: list[str]) -> tuple[str, ...]:
+    return (f"the splits are the set's own: {', '.join(parts)}",) if len(parts) > 1 else ()
+
+
+def _extract(folder: Path, part: str, found: Extraction, classes: dict[str, tuple[str, ...]]) -> None:
+    features = _json(folder / _INFO).get("features")
+    if not isinstance(features, dict):
+        raise UserError(f"{folder / _INFO}: describes no features")
+    kinds = {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    image = next((name for name, feature in kinds.items() if feature.get("_type") == "Image"), None)
+    if image is None:
+        raise UserError(f"{folder}: has no column of images")
+    names = {
+        name: tuple(map(str, feature["names"]))
+        for name, feature in kinds.items()
+        if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
+    }
+    classes |= names
+    words = [name for name, feature in kinds.items() if feature.get("_type") in ("Value", "ClassLabel")]
+    for row, values in enumerate(_rows(folder, [image, *words])):
+        where = f"{folder}, row {row}"
+        said = {name: _word(values[name], names.get(name), f"{where}: {name}") for name in words}
+        if part:
+            said["split"] = part
+        found.add(f"{part or 'images'}/{row:07d}", _image_bytes(values[image], where), said, where)
+
+
+def _rows(folder: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
+    import pyarrow as pa
+
+    files = _json(folder / _STATE).get("_data_files")
+    names = [file.get("filename") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    for name in names:
+        file = folder / str(name)
+        try:
+            with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
+                for batch in batches:
+                    yield from batch.select(columns).to_pylist()
+        except FileNotFoundError:
+            raise UserError(f"{file}: no such file") from None
+        except (OSError, KeyError, pa.ArrowException) as error:
+            raise UserError(f"{file}: is damaged, or no Arrow file: {str(error).splitlines()[0]}") from None
+
+
+def _word(value: object, names: tuple[str, ...] | None, where: str) -> str:
+    if value is None or names is None:
+        return cells.text(value)
+    if not isinstance(value, int) or value >= len(names):
+        raise UserError(f"{where}: is none of {len(names)} classes: {value!r}")
+    return names[value] if value >= 0 else ""  # -1 is how that library writes an unknown class
+
+
+def _image_bytes(value: object, where: str) -> bytes:
+    data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
+    if isinstance(data, bytes):
+        return data
+    if isinstance(path, str):
+        check_regular(Path(path))
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise UserError(f"{where}: its image {path} cannot be read: {error.strerror}") from None
+    raise UserError(f"{where}: has no image")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    check_regular(path)
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is damaged, or no JSON: {str(error).splitlines()[0]}") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: must hold keys and values")
+    return data

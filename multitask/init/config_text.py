@@ -73,6 +73,8 @@ def counts_text(task: FoundTask) -> str:
     if len(counts) > _MAX_COUNTED:
         rarest = min(counts, key=counts.__getitem__)
         most = max(counts, key=counts.__getitem__)
+        if counts[rarest] == counts[most]:
+            return f"{len(counts)} classes of {counts[most]:,} images each"
         return f"{len(counts)} classes; {most}: {counts[most]:,}, {rarest}: {counts[rarest]:,} images"
     unknown = len(task.labels) - total
     shares = ", ".join(f"{name} {count / total:.0%}" for name, count in counts.items())

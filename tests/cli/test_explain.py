@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import os
 import re
 from collections.abc import Callable
@@ -51,6 +52,19 @@ def test_a_page_has_its_limit(call: Callable[..., Called], trained: Path, tmp_pa
     text = (tmp_path / "why.html").read_text(encoding="utf-8")
     assert text.count("as the network sees it</b>") == 3
     assert f"They are the first of {len(images_of(trained))}." in text
+
+
+def test_of_standard_input_it_is_known_how_many_images_there_are_once_they_are_read(
+    call: Callable[..., Called], trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = "".join(f"{path}\n" for path in images_of(trained)[:2])
+    for limit, options in ((1, []), (1, ["--groups-by-folder"]), (2, [])):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        done = call("explain", trained, "-", "-o", tmp_path / "why.html", "--limit", limit, *options)
+        assert done.code == 0, done.err
+        assert f"explaining: {limit} image" in done.out
+        text = (tmp_path / "why.html").read_text(encoding="utf-8")
+        assert ("They are the first; there are more." in text) == (limit == 1)
 
 
 def test_a_name_that_is_no_text_is_written_out(call: Callable[..., Called], trained: Path, tmp_path: Path) -> None:

@@ -41,9 +41,12 @@ def open_fastest(path: Path, device: str | None, allow_extensions: bool) -> Engi
     """The engine that ``auto`` means, with a run's folder or an exported file.
 
     Raises:
-        UserError: no engine that opens the path is installed, none can compute it, or it is damaged.
+        UserError: no engine that opens the path is installed, none can compute it, or it is damaged; the device is not
+            one that they compute on.
     """
     if not path.is_dir():
+        if device not in (None, "auto", "cpu"):
+            raise UserError(f"device: exported files are computed on the CPU, found {device}")
         return _fastest_of_file(read_exported(path))
     if device in (None, "auto", "cpu"):
         kept = _kept_export(path, allow_extensions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from multitask.errors import UserError
 from multitask.evaluation.evidence import Explanation
@@ -48,12 +48,13 @@ def explain_files(
             of the run is per group.
     """
     found, images = Explained(), iter(inputs)
+    first = list(islice(images, limit + 1))  # and one more, if there is one
     batches: Iterator[tuple[InputBatch, PredictionBatch | None]]
     if inputs.has_groups:
-        batches = _of_groups(explainer, images, limit)
+        batches = _of_groups(explainer, chain(first, images), limit)
     else:
-        batches = ((batch, None) for batch in explainer.batches(islice(images, limit)))
-    done, num = progress.stage("explaining", min(limit, inputs.count or limit), "images"), 0
+        batches = ((batch, None) for batch in explainer.batches(first[:limit]))
+    done, num = progress.stage("explaining", min(limit, len(first)), "images"), 0
     for batch, predictions in batches:
         for error in batch.errors.values():
             if not skip_unreadable:
@@ -64,9 +65,7 @@ def explain_files(
         done(num)
     if not found.explanations:
         raise UserError(f"none of {num:,} images can be read; the first: {found.unreadable[0]}")
-    found.num_given = inputs.count
-    if found.num_given is None and next(images, None) is None:
-        found.num_given = num
+    found.num_given = num if inputs.count is None and len(first) <= limit else inputs.count
     return found
 
 

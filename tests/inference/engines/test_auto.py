@@ -99,6 +99,11 @@ def test_none_that_is_installed_is_one_line(exported_path: Path, missing_module:
         open_fastest(exported_path, None, False)
 
 
+def test_a_device_that_would_be_ignored_is_refused(exported_path: Path) -> None:
+    with pytest.raises(UserError, match="device: exported files are computed on the CPU, found cuda"):
+        open_fastest(exported_path, "cuda", False)
+
+
 def test_a_run_is_computed_by_torch_until_its_export_is_kept(trained_path: Path, exported_path: Path) -> None:
     assert isinstance(open_fastest(trained_path, None, False), TorchEngine)
     kept = cached_path(read_exported(exported_path).spec.fingerprint, "fp32")

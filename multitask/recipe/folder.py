@@ -37,9 +37,9 @@ class RecipeFolder(WorkFolder):
         """What the clock allowed a stage, written before it begins."""
         return self.stage(name) / "plan.json"
 
-    def outcome(self, name: str) -> Path:
+    def stage_report(self, name: str) -> Path:
         """How a stage ended, written last: a stage that has it is done."""
-        return self.stage(name) / "outcome.json"
+        return self.stage(name) / "report.json"
 
     def run(self, digest: str) -> RunFolder:
         """The run of a config of that digest."""

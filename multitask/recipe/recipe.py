@@ -61,7 +61,7 @@ class _Recipe:
         self.lab = Lab(plan, folder, self.clock, progress)
         self.judges = Judges(self.settings.metric, self.settings.seed, self.settings.level)
         self.created = datetime.now(UTC).isoformat(timespec="seconds")
-        self.outcomes: list[StageReport] = []
+        self.reports: list[StageReport] = []
         self.longer = False
 
     # --- before anything is written ---------------------------------------------------------------------------------
@@ -114,18 +114,18 @@ class _Recipe:
         if self.longer:
             self._reopen()
         for number, stage in enumerate(self.settings.stages):
-            done = self.folder.outcome(stage.name)
+            done = self.folder.stage_report(stage.name)
             if done.is_file():
                 self._take(stage, read_record(done, StageReport))
                 continue
             self.progress.say(f"stage {number + 1} of {len(self.settings.stages)}, {stage.name}")
             with self.clock.running(stage.name):
-                outcome = self._perform(number, stage)
-            outcome = replace(outcome, seconds=self.clock.of(stage.name))
+                report = self._perform(number, stage)
+            report = replace(report, seconds=self.clock.of(stage.name))
             done.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(done, record_to_json(outcome))
-            self.progress.say(outcome.sentence)
-            self._take(stage, outcome)
+            write_atomically(done, record_to_json(report))
+            self.progress.say(report.sentence)
+            self._take(stage, report)
             self._write_report()
         shutil.rmtree(self.folder.reuse, ignore_errors=True)
         return self._write_report()
@@ -133,7 +133,7 @@ class _Recipe:
     def _reopen(self) -> None:
         """Forgets the last stages that a smaller budget did not hold, so that they are done now."""
         for stage in reversed(self.settings.stages):
-            path = self.folder.outcome(stage.name)
+            path = self.folder.stage_report(stage.name)
             if path.is_file():
                 if read_record(path, StageReport).state not in ("skipped", "spent"):
                     return
@@ -160,7 +160,7 @@ class _Recipe:
         except CannotHoldError as error:
             if not number:
                 raise UserError(f"--budget: {self.plan.budget_s:g} s cannot hold the {stage.name}: {error}") from None
-            return self._outcome(stage, "skipped", Proposal({}, note=f"{str(error)[:1].upper()}{str(error)[1:]}."))
+            return self._report_of(stage, "skipped", Proposal({}, note=f"{str(error)[:1].upper()}{str(error)[1:]}."))
         if not number:
             self.lab.epochs = plan.epochs
         self.clock.allow(plan.most_s)
@@ -174,7 +174,7 @@ class _Recipe:
                     "with more goes on with it"
                 ) from None
             note = "The budget was spent in its midst."
-            return self._outcome(stage, "spent", Proposal({}, note=note), plan)
+            return self._report_of(stage, "spent", Proposal({}, note=note), plan)
 
     def _planned(self, number: int, stage: StageSettings) -> StagePlan:
         path = self.folder.plan(stage.name)
@@ -203,25 +203,25 @@ class _Recipe:
                 raise UserError(
                     f"{stage.name}: {self.settings.base}: a loss is no number any more, so nothing compares"
                 )
-            return self._outcome(stage, "done", proposal, plan, self.judges.of_one(answers))
+            return self._report_of(stage, "done", proposal, plan, self.judges.of_one(answers))
         if not stage.judged:
-            return self._outcome(stage, "done", proposal, plan)
+            return self._report_of(stage, "done", proposal, plan)
         if proposal.answers is None and not proposal.changes:
-            return self._outcome(stage, "not kept", proposal, plan)
+            return self._report_of(stage, "not kept", proposal, plan)
         after = proposal.answers
         if after is None:
             after = lab.judge(stage.name, lab.config.with_changes(proposal.changes))
         if after is None:
             failed = replace(proposal, note=f"{proposal.note} A loss was no number any more.".strip())
-            return self._outcome(stage, "not kept", failed, plan)
+            return self._report_of(stage, "not kept", failed, plan)
         judged = self.judges.of_two(lab.answers, after)
         assert judged.gain is not None
         kept = judged.gain.beyond_noise and judged.gain.value > 0
         if kept and proposal.answers is not None:
             self._write_answers(stage, after)
-        return self._outcome(stage, "kept" if kept else "not kept", proposal, plan, judged)
+        return self._report_of(stage, "kept" if kept else "not kept", proposal, plan, judged)
 
-    def _outcome(
+    def _report_of(
         self,
         stage: StageSettings,
         state: State,
@@ -247,16 +247,16 @@ class _Recipe:
 
     # --- what was kept ----------------------------------------------------------------------------------------------
 
-    def _take(self, stage: StageSettings, outcome: StageReport) -> None:
+    def _take(self, stage: StageSettings, report: StageReport) -> None:
         """Goes on from a stage that is done: the config, and the answers that the next is compared with."""
-        self.outcomes.append(outcome)
+        self.reports.append(report)
         lab = self.lab
         if stage.name == "baseline":
             lab.epochs = read_record(self.folder.plan(stage.name), StagePlan).epochs
             lab.answers = self._judged_answers(stage)
             self.first = lab.answers
-        elif outcome.state == "kept":
-            lab.config = lab.config.with_changes(outcome.changes)
+        elif report.state == "kept":
+            lab.config = lab.config.with_changes(report.changes)
             lab.answers = self._read_answers(stage) or self._judged_answers(stage)
 
     def _judged_answers(self, stage: StageSettings) -> Sequence[Predictions]:
@@ -275,7 +275,7 @@ class _Recipe:
 
     def _write_report(self) -> RecipeReport:
         report = summarise_recipe(
-            self.plan, self.created, self.outcomes, self.lab, self.num_pick_groups, self.judges, self.first
+            self.plan, self.created, self.reports, self.lab, self.num_pick_groups, self.judges, self.first
         )
         write_atomically(self.folder.best, best_yaml(report, self.lab.config))
         return write_recipe_report(self.folder, report)

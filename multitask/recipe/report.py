@@ -25,7 +25,7 @@ from multitask.utils.records import read_record, record_to_json
 def summarise_recipe(
     plan: Plan,
     created: str,
-    outcomes: Sequence[StageReport],
+    reports: Sequence[StageReport],
     lab: Lab,
     num_pick_groups: int,
     judges: Judges,
@@ -36,14 +36,14 @@ def summarise_recipe(
     Args:
         plan: the recipe, made out.
         created: when it began.
-        outcomes: of the stages so far.
+        reports: of the stages so far.
         lab: as they left it.
         num_pick_groups: groups that validate.
         judges: of the gains.
         first: the baseline's answers, a pass each.
     """
     settings = plan.settings
-    kept = [stage for stage in outcomes if stage.state == "kept"]
+    kept = [stage for stage in reports if stage.state == "kept"]
     changes: Changes = {key: value for stage in kept for key, value in stage.changes.items()}
     total = judges.gain(first, lab.answers, LEVEL) if kept else None
     report = RecipeReport(
@@ -60,7 +60,7 @@ def summarise_recipe(
         epochs=lab.epochs,
         num_pick_groups=num_pick_groups,
         tasks=plan.base.space().task_names,
-        stages=tuple(outcomes),
+        stages=tuple(reports),
         total=total,
         changes=changes,
         sentences=(),

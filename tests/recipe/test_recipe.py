@@ -151,7 +151,7 @@ def test_the_winner_is_run_in_folds_and_then_on_all_groups(recipe_file: Make, tm
     assert split["group"].nunique() == 12
     assert (out / "final" / "report.html").is_file()
     # One that was killed in its midst goes on.
-    (out / "stages" / "final" / "outcome.json").unlink()
+    (out / "stages" / "final" / "report.json").unlink()
     assert decisions(cook(file, out)) == decisions(report)
 
 
@@ -173,7 +173,7 @@ class TestDecisions:
         assert guess.sentence.startswith("Guess: kept, +")
         assert "(97.5% +" in guess.sentence
         # It is read from the folder by a launch that goes on.
-        (tmp_path / "out" / "stages" / "again" / "outcome.json").unlink()
+        (tmp_path / "out" / "stages" / "again" / "report.json").unlink()
         assert decisions(cook(recipe_file(stages=stages), tmp_path / "out")) == decisions(report)
 
     def test_what_gains_nothing_is_not(self, recipe_file: Make, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class StageReport:
-    """How a stage ended; also ``outcome.json`` in its folder.
+    """How a stage ended; also ``report.json`` in its folder.
 
     Attributes:
         name: the stage's.

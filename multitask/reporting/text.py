@@ -125,3 +125,24 @@ def crop_text(crop: CropCounts) -> str:
         f"to {what}; {crop.fallback:,} had none and {'was' if crop.fallback == 1 else 'were'} cropped as "
         "data.crop.fallback says."
     )
+
+
+def points_text(value: float | None) -> str:
+    """A difference of scores in points.
+
+    >>> points_text(0.0751), points_text(-0.012), points_text(-0.0001), points_text(None)
+    ('+7.5', '−1.2', '0.0', '–')
+    """
+    if value is None:
+        return "–"
+    text = f"{100 * value:+.1f}"
+    return ("0.0" if text in ("-0.0", "+0.0") else text).replace("-", "−")
+
+
+def level_text(level: float) -> str:
+    """The level of an interval.
+
+    >>> level_text(0.95), level_text(1 - 0.05 / 3)
+    ('95%', '98.3%')
+    """
+    return f"{100 * level:.3g}%"

@@ -14,7 +14,7 @@ from multitask.reporting.figures import IntervalGap
 from multitask.reporting.study import plots
 from multitask.reporting.study.plots import Interval
 from multitask.reporting.study.text import time_text, value_text
-from multitask.reporting.text import count_text, interval_text, score_text
+from multitask.reporting.text import count_text, interval_text, points_text, score_text
 from multitask.reporting.views import Cell, PlotView, Row, Table
 
 _LETTERS = 24  # of a contender's name in a plot
@@ -71,7 +71,7 @@ def differences(report: BakeoffReport) -> DifferencesView:
         value, low, high = (100 * number for number in (found.value, found.low, found.high))
         shown.append(Interval(name, value, low, high, full=found.beyond_noise))
         verdicts = ("yes" if sure else "no" for sure in (found.beyond_noise, found.together.beyond_noise))
-        table.append(Row.of(name, _points(found.value), _gap_text(found), *verdicts))
+        table.append(Row.of(name, points_text(found.value), _gap_text(found), *verdicts))
     matrix = report.last.matrix
     return DifferencesView(
         rows=tuple(table),
@@ -86,8 +86,8 @@ def differences(report: BakeoffReport) -> DifferencesView:
 
 def _matrix_cell(found: IntervalGap | None) -> Cell:
     if found is None:
-        return Cell(_points(None))
-    return Cell(_points(found.value), strong=found.beyond_noise, title=f"95% {_gap_text(found)}")
+        return Cell(points_text(None))
+    return Cell(points_text(found.value), strong=found.beyond_noise, title=f"95% {_gap_text(found)}")
 
 
 def scores(report: BakeoffReport) -> PlottedTable:
@@ -153,7 +153,9 @@ def _axis_cell(row: ScoredContender | None) -> Cell:
     if row is None:
         return Cell(score_text(None))
     found = row.difference
-    return Cell(score_text(row.metric.value), "" if found is None else f"{_points(found.value)} ({_gap_text(found)})")
+    return Cell(
+        score_text(row.metric.value), "" if found is None else f"{points_text(found.value)} ({_gap_text(found)})"
+    )
 
 
 def costs(report: BakeoffReport) -> CostsView:
@@ -190,7 +192,7 @@ def runs(report: BakeoffReport) -> list[Table]:
 
 def _run_cell(score: float | None, base: float | None, compared: bool) -> Cell:
     gap = None if score is None or base is None else score - base
-    return Cell(score_text(score), _points(gap) if compared else "")
+    return Cell(score_text(score), points_text(gap) if compared else "")
 
 
 def tuning(report: BakeoffReport) -> Table:
@@ -220,15 +222,8 @@ def contenders(report: BakeoffReport) -> list[ContenderView]:
     return found
 
 
-def _points(value: float | None) -> str:
-    if value is None:
-        return "–"
-    text = f"{100 * value:+.1f}"
-    return ("0.0" if text in ("-0.0", "+0.0") else text).replace("-", "−")
-
-
 def _gap_text(found: IntervalGap) -> str:
-    return f"{_points(found.low)} to {_points(found.high)}"
+    return f"{points_text(found.low)} to {points_text(found.high)}"
 
 
 def _score_cell(figure: PassFigure | None) -> Cell:

@@ -7,8 +7,8 @@ from rich.text import Text
 from multitask.reporting.bakeoff.text import metric_text
 from multitask.reporting.console import make_table, out, say, score
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
-from multitask.reporting.recipe.text import level_text, points_text
 from multitask.reporting.study.text import time_text
+from multitask.reporting.text import level_text, points_text
 
 _STYLES = {"kept": "green", "not kept": "dim", "skipped": "yellow", "spent": "yellow"}
 
@@ -23,10 +23,9 @@ def show_recipe(report: RecipeReport) -> None:
     _say_wrapped(f"recipe {report.recipe}", "bold")
     for sentence in report.sentences:
         _say_wrapped(sentence)
-    level = level_text(1 - report.alpha / max(report.num_judged, 1))
     say()
     _say_wrapped(f"stages, {metric_text(report.metric)} of the groups that judge", "bold")
-    table = make_table("", ("", "", "score", "points", level, "took"), left=2)
+    table = make_table("", ("", "", "score", "points", level_text(report.level), "took"), left=2)
     table.title = None
     for stage in report.stages:
         verdict = Text("" if stage.name == "baseline" else stage.state, style=_STYLES.get(stage.state, ""))

@@ -9,11 +9,19 @@ from markupsafe import Markup
 from multitask.reporting.bakeoff.text import metric_text
 from multitask.reporting.html import render
 from multitask.reporting.recipe.report_schema import Judged, RecipeReport, StageReport
-from multitask.reporting.recipe.text import changes_text, level_text, points_text
+from multitask.reporting.recipe.text import changes_text
 from multitask.reporting.study import plots
 from multitask.reporting.study.plots import Interval
 from multitask.reporting.study.text import time_text
-from multitask.reporting.text import count_text, interval_text, moment_text, plural, score_text
+from multitask.reporting.text import (
+    count_text,
+    interval_text,
+    level_text,
+    moment_text,
+    plural,
+    points_text,
+    score_text,
+)
 from multitask.reporting.views import Cell, Row
 
 
@@ -53,7 +61,7 @@ def render_recipe(report: RecipeReport) -> str:
         report=report,
         created=moment_text(report.created),
         metric=metric_text(report.metric),
-        level=level_text(1 - report.alpha / max(report.num_judged, 1)),
+        level=level_text(report.level),
         sections={"story": "Stages", **{stage.anchor: stage.title for stage in stages}},
         cards=_cards(report),
         rows=tuple(_row(stage) for stage in report.stages),

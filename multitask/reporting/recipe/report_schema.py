@@ -15,6 +15,11 @@ State = Literal["kept", "not kept", "done", "skipped", "spent"]
 """``done``: there is nothing to judge; ``skipped``: the budget did not hold it; ``spent``: it ran out in its midst."""
 
 
+def judged_level(alpha: float, num_judged: int) -> float:
+    """The level of each of so many intervals that share ``alpha`` evenly (Bonferroni)."""
+    return 1 - alpha / max(num_judged, 1)
+
+
 @dataclass(frozen=True)
 class Tried:
     """A candidate that a stage tried on the groups that pick.
@@ -66,10 +71,12 @@ class StageReport:
         tried: on the groups that pick.
         changes: of the config as it stood, that were proposed.
         judged: None: nothing was.
-        epochs: of its judged runs; 0 where it had none.
+        epochs: of the runs that it planned: those that pick, where it has any, or those that are judged or for use; 0:
+            it was not planned.
         estimate_s: what it was reckoned to take; None where that was not known.
         seconds: what it took, over all launches.
         files: what it left for use: a word -> the path within the recipe's folder.
+        runs: the judged runs' folders within the recipe's, where the changed config alone does not say them.
     """
 
     name: str
@@ -84,6 +91,7 @@ class StageReport:
     estimate_s: Number | None
     seconds: Number
     files: dict[str, str] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +141,11 @@ class RecipeReport:
         first = self.stages[0]
         if first.name != "baseline" or first.judged is None:
             raise ValueError("stages: the first must be the baseline, with its score")
+
+    @property
+    def level(self) -> float:
+        """Of the interval that each judged stage must clear of 0."""
+        return judged_level(self.alpha, self.num_judged)
 
     @property
     def baseline(self) -> Judged:

@@ -7,18 +7,7 @@ from collections.abc import Iterator
 from multitask.reporting.bakeoff.text import metric_text
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport, Tried
 from multitask.reporting.study.text import time_text, value_text
-from multitask.reporting.text import interval_text, plural, score_text
-
-
-def points_text(value: float) -> str:
-    """A difference of scores in points: ``+7.5``, ``−1.2``, ``0.0``."""
-    text = f"{100 * value:+.1f}"
-    return ("0.0" if text in ("-0.0", "+0.0") else text).replace("-", "−")
-
-
-def level_text(level: float) -> str:
-    """``95%``, ``98.3%``."""
-    return f"{100 * level:.3g}%"
+from multitask.reporting.text import interval_text, level_text, plural, points_text, score_text
 
 
 def gain_text(stage: StageReport) -> str:
@@ -79,10 +68,9 @@ def recipe_sentences(report: RecipeReport) -> Iterator[str]:
         f"judged, in {report.num_folds} folds, each answered {_times(report.num_seeds)} by networks that never saw it."
     )
     if report.num_judged:
-        level = level_text(1 - report.alpha / report.num_judged)
         yield (
-            f"A stage is kept where its {level} interval is above 0: the {level_text(report.alpha)} chance of keeping "
-            "any that brings nothing is shared by "
+            f"A stage is kept where its {level_text(report.level)} interval is above 0: the "
+            f"{level_text(report.alpha)} chance of keeping any that brings nothing is shared by "
             f"{plural(report.num_judged, 'judged stage', 'judged stages')} (Bonferroni)."
         )
     if report.num_seeds == 1:

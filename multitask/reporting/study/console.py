@@ -22,7 +22,7 @@ from multitask.reporting.study.text import (
     time_text,
     value_text,
 )
-from multitask.reporting.text import plural, shorten
+from multitask.reporting.text import level_text, plural, shorten
 from multitask.settings import Changes
 
 _BEST = 5  # trials that are shown beside the base
@@ -206,7 +206,7 @@ def _show_importances(report: StudyReport) -> None:
 
 def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) -> None:
     """A row per confirmed trial, the figures of winner and base, and what they mean in sentences."""
-    level = f"{100 * confirmation.level:.3g}%"
+    level = level_text(confirmation.level)
     size = (
         f"{plural(confirmation.num_images, 'image', 'images')} of {plural(confirmation.num_groups, 'group', 'groups')}"
     )

@@ -222,8 +222,8 @@ class SweepStatus:
         objectives: metrics, as ``joint.macro_f1``.
         total: trials that the study is to have (or confirming runs, while it confirms); None where time is the limit.
         deadline: ``time.monotonic()`` at which no new trial begins; None: there is none.
-        phase: ``searching``; or ``confirming``, ``comparing`` or ``judging`` (a recipe), where runs are
-            counted rather than trials.
+        phase: ``searching``; or ``confirming``, ``comparing`` (a bake-off), ``judging`` or ``training`` (a recipe), in
+            which runs are counted rather than trials.
         finished: trials with a score (or confirming runs done).
         pruned: trials stopped early.
         failed: trials that ended in an error.

@@ -131,7 +131,7 @@ class _Bakeoff:
         total = len(plan.contenders) * len(settings.points) * len(settings.seeds)
         view = SweepStatus(settings.name, (settings.metric,), len(trials) + total, phase="comparing")
         self.progress.begin(view)
-        course = Course(self.folder, self.progress, view, settings.keep_checkpoints)
+        course = Course(self.folder.reuse, self.progress, view, settings.keep_checkpoints)
         for one in trials:
             course.do(one, self._in_words)
         self._choose(trials)

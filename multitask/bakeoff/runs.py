@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, digest_of
 from multitask.bakeoff.settings import Point
 from multitask.config import Config
@@ -40,6 +39,16 @@ class Peak:
     """``peak.json``: the most that CUDA had given out while the run was trained."""
 
     bytes: Count
+
+
+def is_run_of(folder: RunFolder, config: Config) -> bool:
+    """Whether a folder holds a run of exactly this config, finished or not."""
+    if not folder.exists():
+        return False
+    try:
+        return load_run_config(folder) == config
+    except UserError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -74,15 +83,7 @@ class BakeoffRun:
 
     def is_done(self) -> bool:
         """Whether a run of exactly these settings came to its end, be it that its loss was no number any more."""
-        return self._is_same() and (self.folder.report().is_file() or self.failure() is not None)
-
-    def _is_same(self) -> bool:
-        if not self.folder.exists():
-            return False
-        try:
-            return load_run_config(self.folder) == self.config
-        except UserError:
-            return False
+        return is_run_of(self.folder, self.config) and (self.folder.report().is_file() or self.failure() is not None)
 
     def failure(self) -> str | None:
         """Why there is no report: its loss was no number any more."""
@@ -110,7 +111,7 @@ class BakeoffRun:
             UserError: something is not as it must be.
         """
         path = self.folder.path
-        if path.exists() and not self._is_same():
+        if path.exists() and not is_run_of(self.folder, self.config):
             shutil.rmtree(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.source is not None:
@@ -159,16 +160,14 @@ class Course:
     """Performs runs one after the other, and notifies the progress.
 
     Args:
-        folder: the bake-off's.
+        reuse: where decoded images and features are kept.
         progress: notified of every run.
         view: how the bake-off stands; it is changed.
         keep_checkpoints: whether the weights of every run are kept.
     """
 
-    def __init__(
-        self, folder: BakeoffFolder, progress: StudyProgress, view: SweepStatus, keep_checkpoints: bool
-    ) -> None:
-        self._folder = folder
+    def __init__(self, reuse: Path, progress: StudyProgress, view: SweepStatus, keep_checkpoints: bool) -> None:
+        self._reuse = reuse
         self._progress = progress
         self._view = view
         self._keep_checkpoints = keep_checkpoints
@@ -198,7 +197,7 @@ class Course:
             progress.epoch(shown)
 
         try:
-            one.perform(self._folder.reuse, on_epoch, Ticking(progress), self._keep_checkpoints)
+            one.perform(self._reuse, on_epoch, Ticking(progress), self._keep_checkpoints)
         except UserError as error:
             raise UserError(f"{one.name}: {error}") from None
         finally:

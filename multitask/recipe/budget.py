@@ -11,7 +11,7 @@ from pathlib import Path
 
 from multitask.errors import UserError, quoted
 from multitask.utils.files import write_atomically
-from multitask.utils.records import Number, read_record, record_to_json
+from multitask.utils.records import Count, Number, read_record, record_to_json
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _BUDGET = re.compile("".join(rf"(?:(\d+(?:\.\d+)?){unit})?" for unit in _UNITS), re.ASCII)
@@ -44,11 +44,13 @@ class _Spent:
 
     Attributes:
         stages: stage -> the seconds that it has taken in all launches.
-        image_s: seconds that a training image takes in a run, all else of the run included; None: not measured yet.
+        image_s: seconds that a training image takes in an epoch; None: not measured yet.
+        trained: images of all runs' epochs, of which ``image_s`` is the mean; 0: it was measured before them.
     """
 
     stages: dict[str, Number] = field(default_factory=dict)
     image_s: Number | None = None
+    trained: Count = 0
 
 
 class Clock:
@@ -59,7 +61,7 @@ class Clock:
         budget_s: that may be spent in all.
 
     Attributes:
-        image_s: seconds per training image, as last measured; None: not yet.
+        image_s: seconds that a training image takes in an epoch; None: not measured yet.
         keeps: whether the file is written; not before the folder is a recipe's.
 
     Raises:
@@ -71,6 +73,7 @@ class Clock:
         self.budget_s = budget_s
         self.image_s = found.image_s
         self.keeps = path.is_file()
+        self._num_trained = found.trained
         self._path = path
         self._stages = dict(found.stages)
         self._running: str | None = None
@@ -109,9 +112,22 @@ class Clock:
         """The seconds that are left; below 0 where the last epoch took longer than there was."""
         return self.budget_s - self.spent_s
 
+    def trained(self, seconds: float, num_images: int) -> None:
+        """A run has trained so many images, each as often as it has epochs, in so many seconds."""
+        before_s = (self.image_s or 0.0) * self._num_trained
+        self._num_trained += num_images
+        self.image_s = (before_s + seconds) / self._num_trained
+        self.save()
+
     def allow(self, most_s: float) -> None:
         """Says how much the stage that runs may take, all launches together."""
         self._most_s = most_s
+
+    @property
+    def allowed_s(self) -> float:
+        """What the stage that runs may take yet."""
+        assert self._running is not None
+        return self._most_s - self.of(self._running)
 
     def check(self) -> None:
         """Keeps what was spent so far on disk; called after every epoch.
@@ -120,7 +136,7 @@ class Clock:
             BudgetSpentError: nothing is left, of the budget or of what the stage may take.
         """
         self.save()
-        if self.left_s <= 0 or (self._running is not None and self.of(self._running) >= self._most_s):
+        if self.left_s <= 0 or (self._running is not None and self.allowed_s <= 0):
             raise BudgetSpentError
 
     def save(self) -> None:
@@ -128,4 +144,4 @@ class Clock:
         self._count()
         if not self.keeps:
             return
-        write_atomically(self._path, record_to_json(_Spent(self._stages, self.image_s)))
+        write_atomically(self._path, record_to_json(_Spent(self._stages, self.image_s, self._num_trained)))

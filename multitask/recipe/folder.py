@@ -37,6 +37,10 @@ class RecipeFolder(WorkFolder):
         """What the clock allowed a stage, written before it begins."""
         return self.stage(name) / "plan.json"
 
+    def answers(self, name: str) -> list[Path]:
+        """The tables of answers that a stage left, a pass each."""
+        return sorted(self.stage(name).glob("answers-*.csv"))
+
     def stage_report(self, name: str) -> Path:
         """How a stage ended, written last: a stage that has it is done."""
         return self.stage(name) / "report.json"

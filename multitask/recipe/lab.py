@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
+import math
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from multitask.bakeoff.comparison import known_score
-from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, digest_of
 from multitask.bakeoff.runs import BakeoffRun, Course, Ticking
 from multitask.config import Config
+from multitask.data.splits import Split
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
-from multitask.progress import RunningTrial, StudyProgress, SweepStatus
+from multitask.progress import StudyProgress, SweepStatus
 from multitask.recipe.budget import Clock
 from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.progress import FoldProgress, Passing, Timed
 from multitask.recipe.settings import Plan
+from multitask.recipe.speed import ANSWERED
+from multitask.recipe.stage import of_length
 from multitask.reporting.recipe.report_schema import Tried
 from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
+from multitask.runs.folder import RunFolder
 from multitask.settings import Changes
 from multitask.utils.seeds import derive
 
@@ -35,42 +39,6 @@ class Candidate:
 
     name: str
     changes: Changes
-
-
-class Timed(StudyProgress):
-    """A progress that looks at the clock after every epoch; all else is passed on."""
-
-    def __init__(self, inner: StudyProgress, clock: Clock) -> None:
-        self._inner, self._clock = inner, clock
-
-    def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """Passed on."""
-        return self._inner.stage(name, total, unit)
-
-    def begin(self, view: SweepStatus) -> None:
-        """Passed on."""
-        self._inner.begin(view)
-
-    def tick(self) -> None:
-        """Passed on."""
-        self._inner.tick()
-
-    def epoch(self, trial: RunningTrial) -> None:
-        """Passed on.
-
-        Raises:
-            BudgetSpentError: no time is left.
-        """
-        self._inner.epoch(trial)
-        self._clock.check()
-
-    def ended(self, text: str, kind: str) -> None:
-        """Passed on."""
-        self._inner.ended(text, kind)
-
-    def say(self, text: str) -> None:
-        """Passed on."""
-        self._inner.say(text)
 
 
 class Lab:
@@ -85,17 +53,24 @@ class Lab:
     Attributes:
         config: as it stands: the base with what was kept so far.
         epochs: of a judged run; set by the baseline's plan.
-        answers: of the config as it stands on the judged groups, a pass each; empty before the baseline.
+        standing: the configs of the judged runs of how things stand; empty before the baseline.
+        answers: of how things stand on the judged groups, a pass each; likewise.
+        in_folds: the run in folds for use; None: there is none yet.
+        keeps_networks: whether judged runs keep theirs, since a stage has them answer more.
     """
 
     def __init__(self, plan: Plan, folder: RecipeFolder, clock: Clock, progress: StudyProgress) -> None:
         self.plan, self.settings, self.base = plan, plan.settings, plan.base
-        self.folder, self.clock, self.inner = folder, clock, progress
+        self.folder, self.clock = folder, clock
+        self.inner = Passing(progress, clock)
         self.progress = Timed(progress, clock)
         self.config = plan.base
         self.epochs = 0
+        self.standing: Sequence[Config] = ()
         self.answers: Sequence[Predictions] = ()
-        self._sizes: dict[str, int] = {}
+        self.in_folds: RunFolder | None = None
+        self.keeps_networks = any(stage.asks_networks for stage in plan.settings.stages)
+        self._splits: dict[str, Split] = {}
 
     # --- configs ----------------------------------------------------------------------------------------------------
 
@@ -112,18 +87,22 @@ class Lab:
         """The config of judged run ``index``, of which fold ``index`` mod the number of folds tests.
 
         Raises:
-            UserError: so few epochs do not go with its other settings, or there are fewer groups than folds.
+            UserError: folds do not go with its other settings, or there are fewer groups than folds.
         """
         judges = self.settings.judges
+        config = of_length(config, self.epochs_of(config) if epochs is None else epochs)
         return config.with_changes(
             {
                 "seed": derive(self.settings.seed, "judged", index),
                 "data.split_seed": self.split_seed(),
                 "data.test_folds": judges.folds,
                 "data.test_fold": index % judges.folds,
-                "training.epochs": self.epochs_of(config) if epochs is None else epochs,
             }
         )
+
+    def judged_configs(self, config: Config) -> list[Config]:
+        """Those of all judged runs: the folds of the first seed, then of the next."""
+        return [self.judged_config(config, index) for index in range(self.num_judged_runs)]
 
     def epochs_of(self, config: Config) -> int:
         """Of a judged run of a config: in the proportion in which those of the base were shortened."""
@@ -131,17 +110,29 @@ class Lab:
 
     # --- costs ------------------------------------------------------------------------------------------------------
 
+    def _split(self, config: Config) -> Split:
+        key = f"{config.data.model_dump_json()} {config.seed if config.data.split_seed is None else ''}"
+        if key not in self._splits:
+            self._splits[key] = DataModule(config).split
+        return self._splits[key]
+
     def num_images(self, config: Config) -> int:
         """Images that train in a run."""
-        key = f"{config.data.model_dump_json()} {config.seed if config.data.split_seed is None else ''}"
-        if key not in self._sizes:
-            self._sizes[key] = len(DataModule(config).split.train)
-        return self._sizes[key]
+        return len(self._split(config).train)
 
-    def seconds(self, config: Config, num_runs: int = 1) -> float:
-        """What runs of a config are reckoned to take, by the speed that was measured last."""
+    def seconds(self, config: Config, num_runs: int = 1, more: int = 0) -> float:
+        """What runs of a config are reckoned to take, those who validate and test answered.
+
+        Args:
+            config: theirs.
+            num_runs: how many.
+            more: images that train beside the config's own.
+        """
         assert self.clock.image_s is not None, "measured before any stage is planned"
-        return self.clock.image_s * self.num_images(config) * config.training.epochs * num_runs
+        split, epochs = self._split(config), config.training.epochs
+        answered = ANSWERED * (len(split.val) + len(split.pick))
+        num_images = epochs * (len(split.train) + more + answered) + ANSWERED * len(split.test)
+        return self.clock.image_s * num_images * num_runs
 
     def judged_seconds(self, config: Config) -> float:
         """What judging a config is reckoned to take."""
@@ -161,7 +152,7 @@ class Lab:
             The score of each; None where its loss was no number any more.
         """
         runs = [
-            self._run(one, self.config.with_changes({**one.changes, "training.epochs": epochs}), index)
+            self._run(one, of_length(self.config.with_changes(one.changes), epochs), index)
             for index, one in enumerate(candidates)
         ]
         tried = []
@@ -173,20 +164,17 @@ class Lab:
             tried.append(Tried(one.name, one.changes, score))
         return tried
 
-    def judge(self, stage: str, config: Config) -> list[Predictions] | None:
-        """The answers of a config to the groups that judge, each by a network that never saw it.
+    def judge(self, stage: str, configs: Sequence[Config]) -> list[Predictions] | None:
+        """The answers to the groups that judge, each by a network that never saw it.
 
         Args:
-            stage: whose it is.
-            config: with its own number of epochs, which is shortened as the base's was.
+            stage: whose they are.
+            configs: of the judged runs, as of ``judged_configs``.
 
         Returns:
             A pass each; None where a run's loss was no number any more.
         """
-        runs = [
-            self._run(Candidate(f"judged run {index + 1}", {}), self.judged_config(config, index), index)
-            for index in range(self.num_judged_runs)
-        ]
+        runs = [self._run(Candidate(f"judged run {place + 1}", {}), one, place) for place, one in enumerate(configs)]
         if not all(map(_is_judged, runs)):
             course = self._course(stage, len(runs))
             for run in runs:
@@ -195,10 +183,24 @@ class Lab:
                     return None
                 if not _is_judged(run):
                     evaluate(TrainedRun(run.folder, run.config), "test", Ticking(self.inner))
-                shutil.rmtree(run.folder.checkpoints, ignore_errors=True)
+                if not self.keeps_networks:
+                    shutil.rmtree(run.folder.checkpoints, ignore_errors=True)
         size = self.settings.judges.folds
-        parts = [_of_target(run.config, run.folder.predictions("test")) for run in runs]
+        parts = [_read_test(run) for run in runs]
         return [Predictions.concatenate(parts[start : start + size]) for start in range(0, len(parts), size)]
+
+    def place_of(self, config: Config) -> str:
+        """The folder of a run that was compared, within the recipe's."""
+        return str(self.folder.run(digest_of(config, decode=True)).path.relative_to(self.folder.path))
+
+    def judged_run(self, index: int) -> TrainedRun:
+        """One of the judged runs of how things stand."""
+        config = self.standing[index]
+        return TrainedRun(self.folder.run(digest_of(config, decode=True)), config)
+
+    def shown(self, stage: str, num_runs: int, epochs: int) -> FoldProgress:
+        """The progress of the runs for use of a stage, so many and of so many epochs."""
+        return FoldProgress(self.progress, f"{self.settings.name}, {stage}", self.settings.metric, num_runs, epochs)
 
     def _run(self, candidate: Candidate, config: Config, index: int) -> BakeoffRun:
         folder = self.folder.run(digest_of(config, decode=True))
@@ -209,15 +211,16 @@ class Lab:
         view = SweepStatus(f"{self.settings.name}, {stage}", (self.settings.metric,), num_runs, phase="judging")
         self.inner.begin(view)
         # Checkpoints stay until the images that judge are answered.
-        return Course(BakeoffFolder(self.folder.path), self.progress, view, keep_checkpoints=True)
+        return Course(self.folder.reuse, self.progress, view, keep_checkpoints=True)
 
     def _do(self, course: Course, run: BakeoffRun) -> None:
-        fresh, began = not run.folder.exists(), time.monotonic()
+        done = run.is_done()
+        if not done:
+            self.progress.check()
         course.do(run, self._in_words)
-        if fresh and run.failure() is None:
-            took = time.monotonic() - began
-            self.clock.image_s = took / (self.num_images(run.config) * run.config.training.epochs)
-            self.clock.save()
+        if not done and run.failure() is None:
+            epochs = [row.seconds or 0.0 for row in run.folder.read_history()]
+            self.clock.trained(math.fsum(epochs), len(epochs) * self.num_images(run.config))
 
     def _in_words(self, report: RunReport) -> str:
         score = known_score(report, self.settings.metric)
@@ -229,9 +232,14 @@ def _is_judged(run: BakeoffRun) -> bool:
     return run.is_done() and run.folder.report("test").is_file()
 
 
-def _of_target(config: Config, path: Path) -> Predictions:
-    """The predictions in a table; of several sources' target its own names, as a run on it alone would have them."""
-    answers = Predictions.from_csv(path, config.space(), config.learned_space())
+def _read_test(run: BakeoffRun) -> Predictions:
+    config = run.config
+    answers = Predictions.from_csv(run.folder.predictions("test"), config.space(), config.learned_space())
+    return of_target(config, answers)
+
+
+def of_target(config: Config, answers: Predictions) -> Predictions:
+    """Answers by the names that images and groups have in the target of several sources, as of a run on it alone."""
     images, groups = (
         np.array(config.data.source.own_names(words.tolist()), dtype=object)
         for words in (answers.images, answers.groups)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from multitask.bakeoff.runs import Ticking
+from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress
+from multitask.recipe.begun import Begun
 from multitask.recipe.budget import BudgetSpentError, Clock
 from multitask.recipe.folder import RecipeFolder
 from multitask.recipe.lab import Lab
@@ -22,11 +22,14 @@ from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSe
 from multitask.recipe.verdicts import Judges
 from multitask.reporting.recipe.report_schema import Judged, RecipeReport, StageReport, State
 from multitask.reporting.recipe.text import stage_sentence
+from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
-from multitask.settings import validate
-from multitask.settings.yaml_text import dump_yaml, read_yaml
+from multitask.runs.folder import RunFolder
 from multitask.utils.files import write_atomically
 from multitask.utils.records import read_record, record_to_json
+
+_PLANNED = 0.85
+"""Of the seconds that a stage may take, those that it is planned with, since what it takes is an estimate."""
 
 
 def run_recipe(plan: Plan, folder: RecipeFolder, progress: StudyProgress) -> RecipeReport:
@@ -60,9 +63,7 @@ class _Recipe:
         self.clock = Clock(folder.clock, plan.budget_s)
         self.lab = Lab(plan, folder, self.clock, progress)
         self.judges = Judges(self.settings.metric, self.settings.seed, self.settings.level)
-        self.created = datetime.now(UTC).isoformat(timespec="seconds")
         self.reports: list[StageReport] = []
-        self.longer = False
 
     # --- before anything is written ---------------------------------------------------------------------------------
 
@@ -75,44 +76,26 @@ class _Recipe:
         data = DataModule(self.plan.base)
         data.dataset.check_scored(self.settings.metric, "metric")
         self.num_pick_groups = len(set(data.samples.groups[data.split.val]))
-        self.data = data.facts().fingerprint or ""
         for index in range(self.settings.judges.folds):
             try:
                 DataModule(self.lab.judged_config(self.plan.base, index, epochs=1))
             except UserError as error:
                 raise UserError(f"judges.folds: {error}") from None
-        self._check_same()
-
-    def _check_same(self) -> None:
-        """Checks that the folder's recipe, if there is one, is this one, with perhaps another budget."""
-        if not self.folder.exists():
-            return
-        content, where = read_yaml(self.folder.settings), self.folder.path
-        try:
-            began, base, data = content["recipe"], content["base"], content["data"]
-            LabelSpace.from_settings(validate(LabelSettings, base["labels"]))
-            self.created, before_s = content["created"], float(content["budget_s"])
-        except (KeyError, TypeError, ValueError):
-            raise UserError(f"{self.folder.settings}: is damaged, or of another version") from None
-        if base != self.plan.base.model_dump(mode="json"):
-            raise UserError(f"{where}: its recipe began with another config; name another --out")
-        mine = self.settings.model_dump(mode="json")
-        for key in mine:
-            if key not in ("budget", "overrides", "base") and began.get(key) != mine[key]:
-                raise UserError(f"{where}: its recipe began with other {key}; name another --out")
-        if data != self.data:
-            root = self.plan.base.data.root or "data.source"
-            raise UserError(f"{root}: is not the data that the recipe in {where} began with")
-        self.longer = self.plan.budget_s > before_s
+        for stage in self.settings.stages:
+            try:
+                stage.check_files()
+            except UserError as error:
+                raise UserError(f"stages.{stage.name}.{error}") from None
+        self.begun = Begun(self.plan, self.folder, data.facts().fingerprint or "")
 
     # --- the work ---------------------------------------------------------------------------------------------------
 
     def run(self) -> RecipeReport:
         """All stages, then the report."""
+        if self.begun.longer:
+            self._reopen()
         if self.folder.exists():
             self._begin()
-        if self.longer:
-            self._reopen()
         for number, stage in enumerate(self.settings.stages):
             done = self.folder.stage_report(stage.name)
             if done.is_file():
@@ -131,26 +114,22 @@ class _Recipe:
         return self._write_report()
 
     def _reopen(self) -> None:
-        """Forgets the last stages that a smaller budget did not hold, so that they are done now."""
-        for stage in reversed(self.settings.stages):
+        """Forgets the first stage that a smaller budget did not hold, and all after it, so that they are done now.
+
+        What they left in folders of their own is gone on with where it is still asked for.
+        """
+        reopens = False
+        for stage in self.settings.stages:
             path = self.folder.stage_report(stage.name)
-            if path.is_file():
-                if read_record(path, StageReport).state not in ("skipped", "spent"):
-                    return
-                path.unlink()
-                self.folder.plan(stage.name).unlink(missing_ok=True)
+            there = path.is_file()
+            reopens = reopens or not there or read_record(path, StageReport).state in ("skipped", "spent")
+            if reopens and there:
+                for file in (self.folder.plan(stage.name), *self.folder.answers(stage.name), path):
+                    file.unlink(missing_ok=True)
 
     def _begin(self) -> None:
-        """Writes what the recipe is; before anything else, so that what has it is one."""
+        self.begun.write()
         self.clock.keeps = True
-        content = {
-            "created": self.created,
-            "recipe": self.settings.model_dump(mode="json"),
-            "base": self.plan.base.model_dump(mode="json"),
-            "data": self.data,
-            "budget_s": self.plan.budget_s,
-        }
-        write_atomically(self.folder.settings, dump_yaml(content))
 
     def _perform(self, number: int, stage: StageSettings) -> StageReport:
         """One stage: planned by the clock, performed, judged."""
@@ -163,7 +142,7 @@ class _Recipe:
             return self._report_of(stage, "skipped", Proposal({}, note=f"{str(error)[:1].upper()}{str(error)[1:]}."))
         if not number:
             self.lab.epochs = plan.epochs
-        self.clock.allow(plan.most_s)
+        self.clock.allow(self.clock.budget_s - plan.others_s)
         try:
             proposal = stage.perform(self.lab, plan)
             return self._decide(stage, plan, proposal)
@@ -187,7 +166,8 @@ class _Recipe:
             self.clock.image_s = seconds_per_image(first, self.folder.reuse, Ticking(self.progress))
         lab.epochs = lab.epochs or lab.base.training.epochs
         reserved = sum(later.reserve_s(lab) for later in self.settings.stages[number + 1 :]) if number else 0.0
-        plan = stage.plan(lab, self.clock.left_s - reserved)
+        others_s = self.clock.spent_s - self.clock.of(stage.name) + reserved
+        plan = replace(stage.plan(lab, _PLANNED * (self.clock.left_s - reserved)), others_s=others_s)
         if not number:
             self._begin()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -198,7 +178,7 @@ class _Recipe:
         """What the judges say of a proposal."""
         lab = self.lab
         if stage.name == "baseline":
-            answers = lab.judge(stage.name, lab.base)
+            answers = lab.judge(stage.name, lab.judged_configs(lab.base))
             if answers is None:
                 raise UserError(
                     f"{stage.name}: {self.settings.base}: a loss is no number any more, so nothing compares"
@@ -206,20 +186,25 @@ class _Recipe:
             return self._report_of(stage, "done", proposal, plan, self.judges.of_one(answers))
         if not stage.judged:
             return self._report_of(stage, "done", proposal, plan)
-        if proposal.answers is None and not proposal.changes:
-            return self._report_of(stage, "not kept", proposal, plan)
         after = proposal.answers
         if after is None:
-            after = lab.judge(stage.name, lab.config.with_changes(proposal.changes))
+            runs = proposal.runs
+            if runs is None and not proposal.changes:
+                return self._report_of(stage, "not kept", proposal, plan)
+            changed = lab.config.with_changes(proposal.changes)
+            after = lab.judge(stage.name, lab.judged_configs(changed) if runs is None else runs)
         if after is None:
             failed = replace(proposal, note=f"{proposal.note} A loss was no number any more.".strip())
             return self._report_of(stage, "not kept", failed, plan)
         judged = self.judges.of_two(lab.answers, after)
         assert judged.gain is not None
-        kept = judged.gain.beyond_noise and judged.gain.value > 0
-        if kept and proposal.answers is not None:
+        if not (judged.gain.beyond_noise and judged.gain.value > 0):
+            return self._report_of(stage, "not kept", proposal, plan, judged)
+        if proposal.answers is not None:
             self._write_answers(stage, after)
-        return self._report_of(stage, "kept" if kept else "not kept", proposal, plan, judged)
+        files, note = stage.leave(lab, plan)
+        proposal = replace(proposal, files={**proposal.files, **files}, note=f"{proposal.note} {note}".strip())
+        return self._report_of(stage, "kept", proposal, plan, judged)
 
     def _report_of(
         self,
@@ -242,6 +227,7 @@ class _Recipe:
             estimate_s=None if plan is None else plan.seconds,
             seconds=0.0,
             files=proposal.files,
+            runs=tuple(map(self.lab.place_of, proposal.runs or ())),
         )
         return replace(found, sentence=stage_sentence(found, self.settings.metric))
 
@@ -253,29 +239,38 @@ class _Recipe:
         lab = self.lab
         if stage.name == "baseline":
             lab.epochs = read_record(self.folder.plan(stage.name), StagePlan).epochs
-            lab.answers = self._judged_answers(stage)
+            self._stand(stage, lab.judged_configs(lab.config))
             self.first = lab.answers
         elif report.state == "kept":
             lab.config = lab.config.with_changes(report.changes)
-            lab.answers = self._read_answers(stage) or self._judged_answers(stage)
+            if answers := self._read_answers(stage):
+                lab.answers = answers
+            else:
+                runs = [load_run_config(RunFolder(self.folder.path / place)) for place in report.runs]
+                self._stand(stage, runs or lab.judged_configs(lab.config))
+        if stage.in_folds and "run" in report.files:
+            lab.in_folds = RunFolder(self.folder.path / report.files["run"])
 
-    def _judged_answers(self, stage: StageSettings) -> Sequence[Predictions]:
-        answers = self.lab.judge(stage.name, self.lab.config)
+    def _stand(self, stage: StageSettings, runs: Sequence[Config]) -> None:
+        """How things stand from here on, by the configs of the judged runs."""
+        answers = self.lab.judge(stage.name, runs)
         assert answers is not None, "it was judged before"
-        return answers
+        self.lab.standing, self.lab.answers = runs, answers
 
     def _write_answers(self, stage: StageSettings, answers: Sequence[Predictions]) -> None:
         for number, one in enumerate(answers):
             write_atomically(self.folder.stage(stage.name) / f"answers-{number}.csv", one.to_csv())
 
     def _read_answers(self, stage: StageSettings) -> Sequence[Predictions]:
-        paths = sorted(self.folder.stage(stage.name).glob("answers-*.csv"))
         config = self.lab.config
-        return [Predictions.from_csv(path, config.space(), config.learned_space()) for path in paths]
+        return [
+            Predictions.from_csv(path, config.space(), config.learned_space())
+            for path in self.folder.answers(stage.name)
+        ]
 
     def _write_report(self) -> RecipeReport:
         report = summarise_recipe(
-            self.plan, self.created, self.reports, self.lab, self.num_pick_groups, self.judges, self.first
+            self.plan, self.begun.created, self.reports, self.lab, self.num_pick_groups, self.judges, self.first
         )
         write_atomically(self.folder.best, best_yaml(report, self.lab.config))
         return write_recipe_report(self.folder, report)

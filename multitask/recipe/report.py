@@ -94,5 +94,7 @@ def best_yaml(report: RecipeReport, config: Config) -> str:
     """The config that was kept, which can be run as it is, its story in comments above it."""
     lines = [f"The recipe {report.recipe}, begun {report.created}, from {report.base}.", *report.sentences]
     lines += [f"  {key}: {value}" for key, value in report.changes.items()]
+    others = [stage for stage in report.kept if stage.files and not stage.changes]
+    lines += [f"  {stage.name}: not in this config; it left {', '.join(stage.files.values())}" for stage in others]
     lines += ["", "  command:   multitask train best.yaml --out RUN"]
     return "".join(f"# {' '.join(line.split(chr(10)))}".rstrip() + "\n" for line in lines) + "\n" + config.to_yaml()

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from multitask.config import Config, load_config, read_config
-from multitask.data.sources.several import SeveralSettings
 from multitask.errors import UserError
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.recipe.budget import parse_budget
-from multitask.recipe.stage import AnyStage
+from multitask.recipe.stage import STAGES, AnyStage, StageSettings
+from multitask.reporting.recipe.report_schema import judged_level
 from multitask.settings import (
     ConfigPath,
     ExtensionError,
@@ -29,8 +29,8 @@ from multitask.settings import (
 )
 from multitask.settings.yaml_text import read_yaml
 
-DEFAULT_STAGES = ("baseline", "crop", "study", "folds", "final")
-"""Of a config alone; ``partial`` is among them where it has several sources."""
+DEFAULT_STAGES = ("baseline", "crop", "partial", "study", "folds", "final")
+"""Of a config alone; those that do not go with it are left out, as ``partial`` where it has one source."""
 
 
 class JudgeSettings(Settings):
@@ -68,13 +68,20 @@ class RecipeSettings(Settings):
             raise ValueError(f"stages: names {twice} twice")
         if names[0] != "baseline":
             raise ValueError(f"stages: must begin with baseline, which all others are compared with, found {names[0]}")
-        after: str | None = None
+        after = ended = ""
         for place, stage in enumerate(self.stages):
             if stage.requires and stage.requires not in names[:place]:
                 raise ValueError(f"stages: {stage.name} needs {stage.requires} before it")
-            if stage.changes_config and after is not None:
+            if stage.changes_config and after:
                 raise ValueError(f"stages: {stage.name} changes the config, so it must stand before {after}")
+            if stage.judged and ended:
+                raise ValueError(f"stages: {stage.name} is judged, so it must stand before {ended}")
+            if self.judges.seeds < stage.least_seeds:
+                raise ValueError(
+                    f"judges.seeds: must be at least {stage.least_seeds} for {stage.name}, found {self.judges.seeds}"
+                )
             after = after if stage.changes_config else stage.name
+            ended = stage.name if stage.ends_judging else ended
         return self
 
     @property
@@ -85,7 +92,7 @@ class RecipeSettings(Settings):
     @property
     def level(self) -> float:
         """Of the interval that each judged stage must clear of 0."""
-        return 1 - self.judges.alpha / max(self.num_judged, 1)
+        return judged_level(self.judges.alpha, self.num_judged)
 
 
 @dataclass(frozen=True)
@@ -138,9 +145,20 @@ def load_recipe(
 
 
 def _alone(path: Path, base: Config) -> dict[str, Any]:
-    several = isinstance(base.data.source, SeveralSettings) and base.data.source.target is not None
-    stages = [*DEFAULT_STAGES[:2], *(["partial"] if several else []), *DEFAULT_STAGES[2:]]
+    stages: list[str] = []
+    for name in DEFAULT_STAGES:
+        stage = STAGES[name](name=name)
+        if stage.requires in ("", *stages) and _goes_with(stage, base):
+            stages.append(name)
     return {"name": path.stem, "base": str(path.resolve()), "stages": stages}
+
+
+def _goes_with(stage: StageSettings, base: Config) -> bool:
+    try:
+        stage.check(base)
+    except ValueError:
+        return False
+    return True
 
 
 def _load_extensions(data: Mapping[str, Any], folder: Path, overrides: tuple[str, ...], allowed: bool) -> None:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from multitask.reporting.recipe.report_schema import Tried
 
 
+def of_length(config: Config, epochs: int) -> Config:
+    """A config with so many epochs, a warm-up and a mean of weights cut where they would be too long."""
+    return config.with_changes(config.training.changes_to_length(epochs))
+
+
 class CannotHoldError(Exception):
     """What is left of the budget does not hold a stage; the message says what it would take."""
 
@@ -27,15 +32,16 @@ class StagePlan:
 
     Attributes:
         seconds: that it is reckoned to take.
-        most_s: that it may take, all launches together.
         epochs: of each of its runs.
         trials: at most so many, of a stage that searches.
+        others_s: of the budget, what the stages before it took and those after it are to have; it may take the rest,
+            all launches together, so that with a larger budget it may take more. The recipe fills it in.
     """
 
     seconds: Number
-    most_s: Number
     epochs: Count
     trials: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    others_s: Number = 0.0
 
 
 @dataclass(frozen=True)
@@ -46,14 +52,15 @@ class Proposal:
         changes: of the config as it stands; empty: it found nothing to change.
         tried: what it tried on the groups that pick.
         note: a sentence on it, for the page.
-        answers: of the judged groups, a pass each, where a config alone does not say them; None: runs of the changed
-            config give them.
+        runs: configs of the judged runs, where the changed config alone does not say them; None: it does.
+        answers: of the judged groups, a pass each, where they are not those of runs; None: they are.
         files: what it left for use: a word -> the path within the recipe's folder.
     """
 
     changes: Changes
     tried: Sequence[Tried] = ()
     note: str = ""
+    runs: Sequence[Config] | None = None
     answers: Sequence[Predictions] | None = None
     files: dict[str, str] = field(default_factory=dict)
 
@@ -74,6 +81,14 @@ class StageSettings(Settings):
     """Whether what it proposes is another config; such stages stand before all others."""
     requires: ClassVar[str] = ""
     """The stage that must stand before it, if any."""
+    ends_judging: ClassVar[bool] = False
+    """Whether no judged stage may stand after it, since what it leaves cannot be bettered by another config."""
+    asks_networks: ClassVar[bool] = False
+    """Whether it has the networks of judged runs answer more, so that they are kept."""
+    least_seeds: ClassVar[int] = 1
+    """That the judges must have."""
+    in_folds: ClassVar[bool] = False
+    """Whether the run that it leaves for use is one in folds, which later stages go on with."""
 
     def check(self, base: Config) -> None:
         """Refuses settings that do not go with the base, before anything is read.
@@ -82,13 +97,20 @@ class StageSettings(Settings):
             UserError: they do not; the line begins with the key within the stage.
         """
 
+    def check_files(self) -> None:
+        """Refuses files that it needs and that are not there, before anything is written.
+
+        Raises:
+            UserError: they are not; the line begins with the key within the stage.
+        """
+
     def reserve_s(self, lab: Lab) -> float:
         """The seconds that stages before this one leave for it; 0: it takes what is left."""
         return 0.0
 
     @abstractmethod
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
-        """What the stage does in the seconds that it may take.
+        """What the stage does in the seconds that it may be reckoned to take.
 
         Raises:
             CannotHoldError: they do not hold one epoch of its runs.
@@ -102,6 +124,18 @@ class StageSettings(Settings):
             UserError: something is not as it must be.
             BudgetSpentError: there is no time left.
         """
+
+    def leave(self, lab: Lab, plan: StagePlan) -> tuple[dict[str, str], str]:
+        """Makes what a proposal that was kept leaves for use, or what is left of it.
+
+        Returns:
+            As ``Proposal.files``, and a sentence on them.
+
+        Raises:
+            UserError: something is not as it must be.
+            BudgetSpentError: there is no time left.
+        """
+        return {}, ""
 
 
 STAGES: Table[StageSettings] = Table("stage", StageSettings, default="baseline")

@@ -37,13 +37,12 @@ def final_config(trained: TrainedRun) -> Config:
     members(trained)
     kept = FoldsRun.read(folder.path, config).kept_epochs
     epochs = math.floor(statistics.median(kept) + 0.5)
-    warmup, keep = config.training.schedule.warmup_epochs, config.training.keep
+    keep = config.training.keep
     changes: dict[str, object] = {
         "data.val_fraction": 0.0,
         "data.pick_fraction": 0.0,
-        "training.epochs": epochs,
+        **config.training.changes_to_length(epochs),
         "training.patience": None,
-        "training.schedule.warmup_epochs": min(warmup, max(epochs - 1, 1)),
         "final": str(folder.path.resolve()),
     }
     if config.data.train_groups is None and config.data.test_folds is None:
@@ -52,8 +51,6 @@ def final_config(trained: TrainedRun) -> Config:
         changes["training.keep.name"] = "best"
     else:
         changes["training.monitor"] = TrainingSettings.model_fields["monitor"].default
-    if keep.averaged is not None:
-        changes["training.keep.epochs"] = min(keep.averaged, epochs)
     return config.with_changes(changes)
 
 

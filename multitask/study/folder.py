@@ -12,6 +12,7 @@ class StudyFolder(WorkFolder):
 
     Args:
         path: the folder.
+        reuse: where decoded images and features are kept, for others too; None: in the folder, until the study's end.
     """
 
     file = "study.yaml"
@@ -19,13 +20,14 @@ class StudyFolder(WorkFolder):
     busy = "study; use --workers for more of them, or --out and --storage to share it"
     scratch = ("study.db", "study.db-journal")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, reuse: Path | None = None) -> None:
         super().__init__(path)
         self.database = path / "study.db"
         self.log = path / "workers.log"
         self.trials = path / "trials"
         self.confirming = path / "confirm"
-        self.reuse = path / "reuse"
+        self.reuse = path / "reuse" if reuse is None else reuse
+        self.shares_reuse = reuse is not None
         self.confirmation = path / "confirmation.json"
         self.report = path / "report.json"
         self.page = path / "study.html"

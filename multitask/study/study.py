@@ -102,7 +102,8 @@ def run_study(
             finally:
                 pool.close()
                 progress.close()
-        shutil.rmtree(folder.reuse, ignore_errors=True)
+        if not folder.shares_reuse:
+            shutil.rmtree(folder.reuse, ignore_errors=True)
         return write_study_report(study, plan, folder)
 
 

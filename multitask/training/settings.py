@@ -13,6 +13,7 @@ from multitask.losses.settings import ConsistencySettings
 from multitask.model import timm_names
 from multitask.settings import (
     Bool,
+    Changes,
     Count,
     Epochs,
     Float,
@@ -265,6 +266,18 @@ class TrainingSettings(Settings):
         if (self.keep.averaged or 0) > self.epochs:
             raise ValueError(f"keep.epochs must be at most epochs ({self.epochs}), found {self.keep.averaged}")
         return self
+
+    def changes_to_length(self, epochs: int) -> Changes:
+        """What a config changes to be trained for so many epochs: what cannot be longer is cut with them.
+
+        A warm-up that would be as long ends before the last epoch, and the mean is of at most all epochs.
+
+        >>> TrainingSettings(epochs=9, keep={"name": "mean"}).changes_to_length(2)
+        {'training.epochs': 2, 'training.schedule.warmup_epochs': 1, 'training.keep.epochs': 2}
+        """
+        warmup = min(self.schedule.warmup_epochs, max(epochs - 1, 1))
+        found: Changes = {"training.epochs": epochs, "training.schedule.warmup_epochs": warmup}
+        return found | ({} if self.keep.averaged is None else {"training.keep.epochs": min(self.keep.averaged, epochs)})
 
     @property
     def monitors(self) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from multitask.errors import UserError
+from multitask.progress import RunningTrial, StudyProgress
 from multitask.recipe import budget as module
 from multitask.recipe.budget import BudgetSpentError, Clock, parse_budget
+from multitask.recipe.lab import Timed
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,33 @@ def test_a_stage_that_takes_more_than_it_was_allowed_ends(tmp_path: Path, fake: 
         with pytest.raises(BudgetSpentError):
             clock.check()
     assert not (tmp_path / "clock.json").exists(), "nothing is kept before the folder is a recipe's"
+
+
+def test_a_run_that_is_done_is_not_spent(tmp_path: Path, fake: FakeTime) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    clock.keeps = True
+    trial, progress = RunningTrial("one", 2, {}), Timed(StudyProgress(), clock)
+    with clock.running("crop"):
+        fake.now += 200
+        trial.epoch = 2
+        progress.epoch(trial)
+        assert Clock(tmp_path / "clock.json", 100).of("crop") == 200
+        trial.epoch = 1
+        with pytest.raises(BudgetSpentError):
+            progress.epoch(trial)
+
+
+def test_an_image_costs_the_mean_of_all_runs_which_begins_with_the_first(tmp_path: Path) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    clock.keeps = True
+    clock.image_s = 9.0  # of a few batches, before any run
+    clock.trained(20, 10)
+    assert clock.image_s == 2
+    clock.trained(30, 30)
+    again = Clock(tmp_path / "clock.json", 100)
+    assert again.image_s == pytest.approx(50 / 40)
+    again.trained(10, 40)
+    assert again.image_s == pytest.approx(60 / 80)
 
 
 def test_time_outside_of_stages_is_not_counted(tmp_path: Path) -> None:

@@ -36,6 +36,17 @@ Make = Callable[..., Path]
 CROPS = {"name": "crop", "crops": {"top": {"name": "centre", "bottom": 0.6}}, "epochs": 1}
 
 
+class _Hours:
+    """How long ago it was that the tests began, beside the time that they take."""
+
+    past_s = 0.0
+
+
+def go_by(seconds: float) -> None:
+    """Time goes by at once."""
+    _Hours.past_s += seconds
+
+
 class GuessSettings(StageSettings):
     """Answers as it is told to: right, or any class, whatever the networks say."""
 
@@ -43,17 +54,22 @@ class GuessSettings(StageSettings):
     title: ClassVar[str] = "Guess"
     right: bool = True
     cost_s: float = 1.0
+    takes_s: float = 0.0
+    """Of the clock, each time."""
+    changes: dict[str, Any] = {}
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         if self.cost_s > left_s:
             raise CannotHoldError(f"it takes about {self.cost_s:g} s")
-        return StagePlan(self.cost_s, left_s, 1)
+        return StagePlan(self.cost_s, 1)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
+        go_by(self.takes_s)
+        lab.clock.check()
         rng = np.random.default_rng(0)
         one = lab.answers[0]
         guess = one.classes if self.right else rng.integers(0, one.space.num_classes, len(one))
-        return Proposal({}, answers=[replace(one, predicted=guess)])
+        return Proposal(self.changes, answers=[replace(one, predicted=guess)])
 
 
 class AgainSettings(GuessSettings):
@@ -77,6 +93,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "seconds_per_image", lambda *_: 1e-3)
 
 
+@pytest.fixture(autouse=True)
+def hours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that ``go_by`` puts on."""
+    real = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: real() + _Hours.past_s)
+
+
 def cook(file: Path, out: Path, budget: str | None = None, progress: StudyProgress | None = None) -> RecipeReport:
     return run_recipe(load_recipe(file, budget=budget), RecipeFolder(out), progress or StudyProgress())
 
@@ -86,11 +109,16 @@ def decisions(report: RecipeReport) -> list[StageReport]:
     return [replace(stage, seconds=0.0, estimate_s=None) for stage in report.stages]
 
 
-class TestWhole:
-    @pytest.fixture
-    def cooked(self, recipe_file: Make, tmp_path: Path) -> tuple[RecipeReport, Path]:
-        return cook(recipe_file(stages=["baseline", CROPS]), tmp_path / "out"), tmp_path / "out"
+@pytest.fixture(scope="module")
+def cooked(write_recipe: Make, tmp_path_factory: pytest.TempPathFactory) -> tuple[RecipeReport, Path]:
+    """One that came to its end; not to be changed."""
+    folder = tmp_path_factory.mktemp("cooked")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "seconds_per_image", lambda *_: 1e-3)
+        return cook(write_recipe(folder, stages=["baseline", CROPS]), folder / "out"), folder / "out"
 
+
+class TestWhole:
     def test_it_says_everything_and_leaves_the_config(self, cooked: tuple[RecipeReport, Path]) -> None:
         report, out = cooked
         assert read_record(out / "report.json", RecipeReport) == report
@@ -139,20 +167,6 @@ class TestWhole:
         again = cook(recipe_file(stages=["baseline", CROPS]), out)
         assert again == report
         assert {path: path.stat().st_mtime_ns for path in out.rglob("*.csv")} == before
-
-
-def test_the_winner_is_run_in_folds_and_then_on_all_groups(recipe_file: Make, tmp_path: Path) -> None:
-    file, out = recipe_file(stages=["baseline", {"name": "folds", "num": 2}, "final"]), tmp_path / "out"
-    report = cook(file, out)
-    assert [stage.state for stage in report.stages] == ["done"] * 3
-    assert [stage.files for stage in report.stages[1:]] == [{"run": "folds"}, {"run": "final"}]
-    split = pd.read_csv(out / "final" / "split.csv", dtype=str)
-    assert set(split["split"]) == {"train"}
-    assert split["group"].nunique() == 12
-    assert (out / "final" / "report.html").is_file()
-    # One that was killed in its midst goes on.
-    (out / "stages" / "final" / "report.json").unlink()
-    assert decisions(cook(file, out)) == decisions(report)
 
 
 class TestDecisions:
@@ -204,32 +218,75 @@ class TestBudget:
         assert cook(file, tmp_path / "out", "1h") == report
         assert cook(file, tmp_path / "out", "3h").stages[1].state == "kept"
 
-    def test_a_stage_is_ended_where_it_is_spent(
-        self, recipe_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Late(StudyProgress):
-            """Time goes by while the crops are tried."""
+    def test_a_stage_is_planned_with_less_than_there_is(self, recipe_file: Make, tmp_path: Path) -> None:
+        file = recipe_file(stages=["baseline", {"name": "guess", "cost_s": 3200}])
+        assert cook(file, tmp_path / "out", "1h").stages[1].state == "skipped"
 
-            def epoch(self, trial: RunningTrial) -> None:
-                if trial.name == "top":
-                    real = time.monotonic
-                    monkeypatch.setattr(time, "monotonic", lambda: real() + 10_000)
+    def test_what_stands_behind_a_skipped_stage_is_done_anew_with_it(self, recipe_file: Make, tmp_path: Path) -> None:
+        guess = {"name": "guess", "cost_s": 7200, "changes": {"training.lr": 0.02}}
+        again = {"name": "again", "right": True}
+        file, out = recipe_file(stages=["baseline", guess, again, {"name": "folds", "num": 2}]), tmp_path / "out"
+        assert [stage.state for stage in cook(file, out, "1h").stages] == ["done", "skipped", "kept", "done"]
+        report = cook(file, out, "3h")
+        assert [stage.state for stage in report.stages] == ["done", "kept", "not kept", "done"]
+        assert report.stages[1].judged is not None
+        assert report.stages[2].judged is not None
+        assert report.stages[2].judged.before == report.stages[1].judged.after
+        assert load_config(out / "folds" / "config.yaml").training.lr == 0.02
 
-        report = cook(recipe_file(stages=["baseline", CROPS]), tmp_path / "out", "1h", Late())
+    def test_a_spent_stage_goes_on_with_more(self, recipe_file: Make, tmp_path: Path) -> None:
+        file, out = recipe_file(stages=["baseline", {"name": "guess", "takes_s": 3700}]), tmp_path / "out"
+        assert cook(file, out, "1h").stages[1].state == "spent"
+        # Less is left now than it has had.
+        assert cook(file, out, "130m").stages[1].state == "kept"
+
+    def test_a_spent_baseline_goes_on_with_more(self, recipe_file: Make, tmp_path: Path) -> None:
+        file, out = recipe_file(), tmp_path / "out"
+        for _ in range(2):
+            with pytest.raises(UserError, match=r"^--budget: 3600 s were spent before the baseline was done; the same"):
+                cook(file, out, "1h", Late("judged run 1", 1))
+        assert cook(file, out, "9h").baseline.num_groups
+
+    def test_a_stage_is_ended_where_it_is_spent(self, recipe_file: Make, tmp_path: Path) -> None:
+        report = cook(recipe_file(stages=["baseline", {**CROPS, "epochs": 2}]), tmp_path / "out", "1h", Late("top", 1))
         assert (report.stages[1].state, report.changes) == ("spent", {})
         assert report.spent_s > 10_000
+
+    def test_runs_of_an_epoch_are_ended_between_them(self, recipe_file: Make, tmp_path: Path) -> None:
+        file, out = recipe_file(stages=["baseline", CROPS]), tmp_path / "out"
+        report = cook(file, out, "1h", Late("as it stands", 1))
+        assert report.stages[1].state == "spent"
+        assert {load_config(run / "config.yaml").data.crop.name for run in (out / "runs").iterdir()} == {"none"}
 
     def test_the_baseline_is_shortened_to_its_share(
         self, recipe_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "seconds_per_image", lambda *_: 1.0)
-        report = cook(recipe_file({"training.epochs": 9}), tmp_path / "out", "30m")
+        # Which a warm-up or a mean of more epochs than are left does not hinder.
+        longer = {
+            "training.epochs": 9,
+            "training.schedule.warmup_epochs": 8,
+            "training.keep": {"name": "mean", "epochs": 9},
+        }
+        report = cook(recipe_file(longer), tmp_path / "out", "30m")
         first = next(
             run for run in (tmp_path / "out" / "runs").iterdir() if load_config(run / "config.yaml").data.test_fold == 0
         )
-        num_images = (pd.read_csv(first / "split.csv")["split"] == "train").sum()
-        assert report.epochs == int(0.125 * 1800 / (2 * num_images))
+        sides = pd.read_csv(first / "split.csv")["split"].value_counts()
+        epoch_s = sides["train"] + (sides["val"] + sides["test"]) / 3  # answered at a third of the cost of training
+        assert report.epochs == int(0.125 * 1800 / (2 * epoch_s))
         assert 1 <= report.epochs < 9
+
+
+class Late(StudyProgress):
+    """Hours go by in an epoch."""
+
+    def __init__(self, name: str, epoch: int) -> None:
+        self._at = (name, epoch)
+
+    def epoch(self, trial: RunningTrial) -> None:
+        if (trial.name, trial.epoch) == self._at:
+            go_by(10_000)
 
 
 class Interrupting(StudyProgress):
@@ -247,12 +304,8 @@ class Interrupting(StudyProgress):
 class TestGoingOn:
     STAGES: ClassVar[list[Any]] = ["baseline", CROPS]
 
-    @pytest.fixture
-    def whole(self, recipe_file: Make, tmp_path: Path) -> RecipeReport:
-        return cook(recipe_file(stages=self.STAGES), tmp_path / "whole")
-
     def test_an_interrupted_one_goes_on_with_the_same_decisions(
-        self, recipe_file: Make, tmp_path: Path, whole: RecipeReport
+        self, recipe_file: Make, tmp_path: Path, cooked: tuple[RecipeReport, Path]
     ) -> None:
         file, out, spent = recipe_file(stages=self.STAGES), tmp_path / "out", 0.0
         for epochs in (1, 3, 2):
@@ -262,11 +315,11 @@ class TestGoingOn:
             assert now > spent
             spent = now
         report = cook(file, out)
-        assert decisions(report) == decisions(whole)
+        assert decisions(report) == decisions(cooked[0])
         assert report.spent_s > spent
 
     def test_a_killed_one_goes_on_with_the_same_decisions(
-        self, recipe_file: Make, tmp_path: Path, whole: RecipeReport
+        self, recipe_file: Make, tmp_path: Path, cooked: tuple[RecipeReport, Path]
     ) -> None:
         file, out = recipe_file(stages=self.STAGES), tmp_path / "out"
         words = ["-m", "multitask", "recipe", str(file), "-o", str(out), "-q"]
@@ -278,18 +331,20 @@ class TestGoingOn:
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not (out / "report.json").exists()
-        assert decisions(cook(file, out)) == decisions(whole)
+        assert decisions(cook(file, out)) == decisions(cooked[0])
 
-    def test_another_recipe_config_or_set_is_refused(self, recipe_file: Make, tmp_path: Path) -> None:
-        out = tmp_path / "out"
-        cook(recipe_file(), out)
+    def test_another_recipe_config_or_set_is_refused(
+        self, recipe_file: Make, cooked: tuple[RecipeReport, Path]
+    ) -> None:
+        out = cooked[1]
         kept = (out / "report.json").read_bytes()
         others: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
             ("another config", {"training.lr": 0.5}, {}),
             ("other judges", {}, {"judges": {"folds": 3}}),
-            ("other stages", {}, {"stages": ["baseline", CROPS]}),
+            ("other stages", {}, {"stages": ["baseline"]}),
         ]
-        for what, changes, settings in others:
+        for what, changes, own in others:
+            settings = {"stages": self.STAGES, **own}
             with pytest.raises(UserError, match=rf"its recipe began with {what}; name another --out$"):
                 cook(recipe_file(changes, **settings), out)
         assert (out / "report.json").read_bytes() == kept

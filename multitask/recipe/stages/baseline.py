@@ -36,13 +36,14 @@ class BaselineSettings(StageSettings):
         if epoch_s > left_s:
             raise CannotHoldError(
                 f"one epoch of each of its {lab.num_judged_runs} runs takes about {epoch_s:.3g} s here, and there are "
-                f"{max(left_s, 0):.3g} s"
+                f"{max(left_s, 0):.3g} s to plan with"
             )
         most = lab.base.training.epochs
-        epochs = self.epochs or max(1, min(most, int(self.share * left_s / epoch_s)))
+        share_s = min(self.share * lab.clock.budget_s, left_s)
+        epochs = self.epochs or max(1, min(most, int(share_s / epoch_s)))
         if epochs * epoch_s > left_s:
             raise CannotHoldError(f"its {epochs} epochs take about {epochs * epoch_s:.3g} s here; leave them out")
-        return StagePlan(epochs * epoch_s, left_s, epochs)
+        return StagePlan(epochs * epoch_s, epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """Nothing is changed: the config is judged as it stands."""

@@ -6,13 +6,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, of_length
 
 if TYPE_CHECKING:
     from multitask.config import Config
     from multitask.recipe.lab import Candidate, Lab
 
 AS_IT_STANDS = "as it stands"
+
+
+def half_of_judged(lab: Lab, config: Config) -> int:
+    """The epochs of a run that picks, where nobody says them: half of those of a judged run of the config."""
+    return max(1, lab.epochs_of(config) // 2)
 
 
 def plan_of(lab: Lab, configs: Sequence[Config], epochs: int | None, left_s: float, what: str) -> StagePlan:
@@ -28,12 +33,12 @@ def plan_of(lab: Lab, configs: Sequence[Config], epochs: int | None, left_s: flo
     Raises:
         CannotHoldError: the seconds do not hold it.
     """
-    short = max(1, lab.epochs // 2) if epochs is None else epochs
-    tried = sum(lab.seconds(config.with_changes({"training.epochs": short})) for config in configs)
+    short = half_of_judged(lab, lab.config) if epochs is None else epochs
+    tried = sum(lab.seconds(of_length(config, short)) for config in configs)
     judged = max(lab.judged_seconds(config) for config in configs)
     if tried + judged > left_s:
         raise CannotHoldError(f"{what} and judging the best takes about {tried + judged:.3g} s")
-    return StagePlan(tried + judged, left_s, short)
+    return StagePlan(tried + judged, short)
 
 
 def best_of(lab: Lab, stage: str, candidates: Sequence[Candidate], plan: StagePlan) -> Proposal:

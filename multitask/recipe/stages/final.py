@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
@@ -28,37 +27,26 @@ class FinalStageSettings(StageSettings):
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """As many epochs as the folds kept: with fewer, what was fitted on them would not fit."""
-        if not _report(lab).is_file():
+        if lab.in_folds is None:
             raise CannotHoldError("there is no run in folds, which say how long to train and how to decode")
         config = _config(lab)
         seconds = lab.seconds(config)
         if seconds > left_s:
             raise CannotHoldError(f"its {config.training.epochs} epochs take about {seconds:.3g} s")
-        return StagePlan(seconds, left_s, config.training.epochs)
+        return StagePlan(seconds, config.training.epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """The run on all groups."""
-        from multitask.recipe.fold_progress import FoldProgress
-        from multitask.runs.config import TrainedRun
-        from multitask.runs.page import write_page
-        from multitask.runs.run import run
+        from multitask.recipe.for_use import run_on_all
 
-        config = _config(lab)
-        shown = FoldProgress(lab.progress, f"{lab.settings.name}, {self.name}", lab.settings.metric, 1, config)
-        shown.fold(0, 1, False)
-        out = lab.folder.path / self.name
-        result = run(config, out, resume=True, on_epoch=shown.epoch_done, progress=shown, reuse=lab.folder.reuse)
-        write_page(TrainedRun(result.folder, config), "val")
+        run_on_all(lab, lab.folder.path / self.name, _config(lab), lab.shown(self.name, 1, plan.epochs))
         note = f"{plan.epochs} epochs, as the folds kept in the median. It has no score of its own."
         return Proposal({}, (), note, files={"run": self.name})
-
-
-def _report(lab: Lab) -> Path:
-    return lab.folder.path / FinalStageSettings.requires / "report.json"
 
 
 def _config(lab: Lab) -> Config:
     from multitask.runs.config import read_run
     from multitask.runs.final import final_config
 
-    return final_config(read_run(_report(lab).parent, allow_extensions=True))  # which the recipe was allowed before
+    assert lab.in_folds is not None, "as was planned"
+    return final_config(read_run(lab.in_folds.path, allow_extensions=True))  # which the recipe was allowed before

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.config import Config
 from multitask.data.settings import DataSettings
-from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings, of_length
 from multitask.settings import Folds
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class FoldsStageSettings(StageSettings):
     title: ClassVar[str] = "Folds"
     judged: ClassVar[bool] = False
     changes_config: ClassVar[bool] = False
+    in_folds: ClassVar[bool] = True
     num: Folds = 5
 
     def check(self, base: Config) -> None:
@@ -34,7 +35,7 @@ class FoldsStageSettings(StageSettings):
         return config.with_changes({"data.folds": None, "data.fold": 0, "data.val_fraction": usual})
 
     def _epoch_s(self, lab: Lab) -> float:
-        one = self._config(lab.config).with_changes({"data.folds": self.num, "training.epochs": 1})
+        one = of_length(self._config(lab.config), 1).with_changes({"data.folds": self.num})
         return lab.seconds(one, self.num)
 
     def reserve_s(self, lab: Lab) -> float:
@@ -47,27 +48,17 @@ class FoldsStageSettings(StageSettings):
         if epoch_s > left_s:
             raise CannotHoldError(f"one epoch of its {self.num} folds takes about {epoch_s:.3g} s")
         epochs = min(wanted, int(left_s / epoch_s))
-        return StagePlan(epochs * epoch_s, left_s, epochs)
+        return StagePlan(epochs * epoch_s, epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """The run in folds."""
-        from multitask.recipe.fold_progress import FoldProgress
-        from multitask.runs.config import TrainedRun
-        from multitask.runs.cross_validation import run_folds
-        from multitask.runs.page import write_page
+        from multitask.recipe.for_use import run_in_folds
 
-        config = self._config(lab.config).with_changes({"training.epochs": plan.epochs})
-        out = lab.folder.path / self.name
-        shown = FoldProgress(lab.progress, f"{lab.settings.name}, {self.name}", lab.settings.metric, self.num, config)
-        result = run_folds(
-            config, self.num, out, resume=True, on_epoch=shown.epoch_done, progress=shown, reuse=lab.folder.reuse
-        )
-        write_page(TrainedRun(result.folder, config), "val")
-        assert result.report is not None, "folds validate"
-        score, wanted = result.report.joint.macro_f1, lab.config.training.epochs
-        note = (
-            f"Joint macro-F1 of all {result.report.num_groups} groups {'unknown' if score is None else f'{score:.3f}'}"
-        )
+        config = of_length(self._config(lab.config), plan.epochs)
+        shown = lab.shown(self.name, self.num, plan.epochs)
+        report = run_in_folds(lab, lab.folder.path / self.name, config, self.num, shown)
+        score, wanted = report.joint.macro_f1, lab.config.training.epochs
+        note = f"Joint macro-F1 of all {report.num_groups} groups {'unknown' if score is None else f'{score:.3f}'}"
         note += ", which picked their fold's epochs: the judges' score is the honest one."
         if plan.epochs < wanted:
             note += f" The budget held {plan.epochs} of {wanted} epochs."

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from multitask.config import Config
 from multitask.data.sources.several import PartSettings, SeveralSettings
+from multitask.errors import UserError
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
 from multitask.settings import Changes, Epochs, PositiveFloat
 from multitask.utils.spelling import Name
@@ -52,7 +53,10 @@ class PartialSettings(StageSettings):
         self._changed(base)
 
     def _changed(self, config: Config) -> Config:
-        return config.with_changes(self._changes(config))
+        try:
+            return config.with_changes(self._changes(config))
+        except UserError as error:
+            raise UserError(_in_own_words(str(error))) from None
 
     def _changes(self, config: Config) -> Changes:
         source = config.data.source
@@ -72,7 +76,7 @@ class PartialSettings(StageSettings):
             "data.root": "",
             "data.source": several,
             **({"data.sampler": sampler} if self.weights else {}),
-            **({"training.epochs": self.epochs} if self.epochs else {}),
+            **(config.training.changes_to_length(self.epochs) if self.epochs else {}),
         }
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
@@ -82,10 +86,18 @@ class PartialSettings(StageSettings):
         if seconds > left_s:
             num = lab.num_images(changed)
             raise CannotHoldError(f"judging the config with {num:,} images to train on takes about {seconds:.3g} s")
-        return StagePlan(seconds, left_s, lab.epochs_of(changed))
+        return StagePlan(seconds, lab.epochs_of(changed))
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """With the other sources, or without them: there is nothing to pick."""
         several = isinstance(lab.config.data.source, SeveralSettings)
         note = "The config with its target alone, which is kept only where it is ahead." if several else ""
         return Proposal(self._changes(lab.config), (), note)
+
+
+def _in_own_words(line: str) -> str:
+    """What is wrong with the changed config, by the stage's keys where they set what is wrong."""
+    for theirs, own in (("data.sampler.weights", "weights"), ("data.source.sources", "sources")):
+        if line.startswith(theirs):
+            return own + line.removeprefix(theirs)
+    return line

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from multitask.config import Config
-from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
-from multitask.recipe.stages.candidates import AS_IT_STANDS
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings, of_length
+from multitask.recipe.stages.candidates import AS_IT_STANDS, half_of_judged
 from multitask.settings import Changes, Epochs, Float, Trials, validate
+from multitask.settings.yaml_text import read_yaml
 from multitask.study.parameters import AnyEntry
 from multitask.study.settings import Plan, StudySettings
 
@@ -40,7 +42,7 @@ class StudyStageSettings(StageSettings):
 
     def check(self, base: Config) -> None:
         """The space goes with the base."""
-        self._study(base, "study", 0, self.trials, None)
+        self._study(base, "study", StudySettings.model_fields["objective"].default, 0, self.trials)
 
     def _space(self, config: Config) -> dict[str, Any]:
         if self.space is not None:
@@ -54,10 +56,13 @@ class StudyStageSettings(StageSettings):
             raise ValueError("space: must say what to search: there is one head, and images are not augmented")
         return found
 
-    def _study(self, config: Config, name: str, seed: int, trials: int, hours: float | None) -> Plan:
+    def _study(
+        self, config: Config, name: str, metric: str, seed: int, trials: int, hours: float | None = None
+    ) -> Plan:
         settings = {
             "name": name,
             "base": "config.yaml",
+            "objective": metric,
             "space": self._space(config),
             "budget": {"trials": trials, "hours": hours},
             "seed": seed,
@@ -66,8 +71,8 @@ class StudyStageSettings(StageSettings):
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """As many seconds of trials as its share, which must hold two, and judging the best."""
-        epochs = max(1, lab.epochs // 2) if self.epochs is None else self.epochs
-        trial_s = lab.seconds(lab.config.with_changes({"training.epochs": epochs}))
+        epochs = half_of_judged(lab, lab.config) if self.epochs is None else self.epochs
+        trial_s = lab.seconds(of_length(lab.config, epochs))
         judged_s = lab.judged_seconds(lab.config)
         trials = min(self.trials, int((self.share * left_s - START_S) / trial_s))
         search_s = START_S + trials * trial_s
@@ -77,7 +82,7 @@ class StudyStageSettings(StageSettings):
                 f"two trials take about {least:.3g} s, which {self.share:.0%} of what is left must hold, and judging "
                 f"the better {judged_s:.3g} s"
             )
-        return StagePlan(search_s + judged_s, left_s, epochs, trials)
+        return StagePlan(search_s + judged_s, epochs, trials)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """The best trial's settings."""
@@ -86,10 +91,13 @@ class StudyStageSettings(StageSettings):
         from multitask.study.study import run_study
         from multitask.utils.records import read_record
 
-        base = lab.config.with_changes({"training.epochs": plan.epochs})
-        left_s = max(plan.most_s - lab.judged_seconds(lab.config) - lab.clock.of(self.name), 1.0)
-        study = self._study(base, lab.settings.name, lab.settings.seed, plan.trials or self.trials, left_s / 3600)
-        folder = StudyFolder(lab.folder.stage(self.name) / "search")
+        base, settings = of_length(lab.config, plan.epochs), lab.settings
+        left_s = max(lab.clock.allowed_s - lab.judged_seconds(lab.config), 1.0)
+        trials = plan.trials or self.trials
+        study = self._study(base, settings.name, settings.metric, settings.seed, trials, left_s / 3600)
+        folder = StudyFolder(lab.folder.stage(self.name) / "search", lab.folder.reuse)
+        if folder.exists() and read_yaml(folder.settings).get("base") != base.model_dump(mode="json"):
+            shutil.rmtree(folder.path)  # of before, when less was kept or trials were shorter
         # One that came to its end is not searched on, though there may be seconds left now.
         done = folder.report.is_file()
         report = read_record(folder.report, StudyReport) if done else run_study(study, folder, lab.inner)

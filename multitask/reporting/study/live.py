@@ -62,8 +62,8 @@ class PlainStudyProgress(StudyProgress):
         words = [_budget(view), plural(view.num_workers, "worker", "workers")]
         if view.ended:
             words.append(counts_text(view))
-        names = {"searching": f"study {view.name}", "comparing": f"bake-off {view.name}", "judging": view.name}
-        what = names.get(view.phase, view.phase)
+        names = {"searching": f"study {view.name}", "comparing": f"bake-off {view.name}", "confirming": "confirming"}
+        what = names.get(view.phase, view.name)
         self.say(f"{what}: {', '.join(words)}")
 
     def tick(self) -> None:
@@ -214,7 +214,9 @@ class _Screen:
         yield _row(*_with_commas(counts(self.view)))
         running = [trial for _, trial in sorted(self.view.running.items())]
         if not running:
-            idle = "no run is being trained" if self.view.phase in ("comparing", "judging") else "no trial is running"
+            idle = (
+                "no trial is running" if self.view.phase in ("searching", "confirming") else "no run is being trained"
+            )
             yield _row((idle, "dim"))
             return
         room = max(console.size.height - 6, 1)  # for the bar, the lines above, the table's head and its end

@@ -3,13 +3,22 @@
 from multitask.recipe.stage import STAGES, AnyStage, StageSettings
 from multitask.recipe.stages.baseline import BaselineSettings
 from multitask.recipe.stages.crop import CropStageSettings
+from multitask.recipe.stages.ensemble import EnsembleStageSettings
 from multitask.recipe.stages.final import FinalStageSettings
 from multitask.recipe.stages.folds import FoldsStageSettings
 from multitask.recipe.stages.partial import PartialSettings
+from multitask.recipe.stages.pseudo import PseudoStageSettings
 from multitask.recipe.stages.study import StudyStageSettings
 
 STAGES.register(
-    BaselineSettings, CropStageSettings, PartialSettings, StudyStageSettings, FoldsStageSettings, FinalStageSettings
+    BaselineSettings,
+    CropStageSettings,
+    PartialSettings,
+    StudyStageSettings,
+    FoldsStageSettings,
+    PseudoStageSettings,
+    EnsembleStageSettings,
+    FinalStageSettings,
 )
 
 __all__ = ["STAGES", "AnyStage", "StageSettings"]

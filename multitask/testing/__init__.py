@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from multitask.testing.schedules import check_schedule
     from multitask.testing.sharings import check_sharing
     from multitask.testing.sources import check_source
+    from multitask.testing.stages import check_stage
     from multitask.testing.study_samplers import check_study_sampler
     from multitask.testing.task_kinds import check_task_kind
 
@@ -46,6 +47,7 @@ _HOMES = {
     "check_schedule": "schedules",
     "check_sharing": "sharings",
     "check_source": "sources",
+    "check_stage": "stages",
     "check_study_sampler": "study_samplers",
     "check_task_kind": "task_kinds",
     "tiny_run": "example_run",
@@ -67,6 +69,7 @@ __all__ = [
     "check_schedule",
     "check_sharing",
     "check_source",
+    "check_stage",
     "check_study_sampler",
     "check_task_kind",
     "temporary_extensions",

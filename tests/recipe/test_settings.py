@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from multitask.config import Config
 from multitask.errors import UserError
-from multitask.recipe import STAGES
+from multitask.recipe import STAGES, StageSettings
 from multitask.recipe.settings import load_recipe
+from multitask.testing.stages import STAGE_CHECKS
 
 Make = Callable[..., Path]
 
@@ -21,11 +24,28 @@ def test_a_config_alone_has_the_default_stages(recipe_file: Make) -> None:
     assert (plan.settings.name, plan.budget_s) == ("base", 5400)
 
 
+def test_default_stages_that_do_not_go_with_a_config_are_left_out(recipe_file: Make, drawn: Path) -> None:
+    base = recipe_file().parent / "base.yaml"
+    one_head = ["labels.tasks={hat: {classes: [on, off]}}", "heads={}", "augment.strength=0"]
+    plan = load_recipe(base, one_head, budget="1h")
+    assert [stage.name for stage in plan.settings.stages] == ["baseline", "crop", "folds", "final"]
+    sides = "data.source={name: table, split: side, splits: {val: [v], test: []}}"
+    plan = load_recipe(base, [sides, "data.val_fraction=0.2"], budget="1h")
+    assert [stage.name for stage in plan.settings.stages] == ["baseline", "crop", "study"]
+    several = {"ages": {"root": str(drawn), "source": {"name": "synthetic"}, "tasks": ["age"]},
+               "mine": {"root": str(drawn), "source": {"name": "synthetic"}}}  # fmt: skip
+    source = json.dumps({"name": "several", "target": "mine", "sources": several})
+    plan = load_recipe(base, ['data.root=""', f"data.source={source}"], budget="1h")
+    assert [stage.name for stage in plan.settings.stages][:3] == ["baseline", "crop", "partial"]
+
+
 def test_the_shipped_one_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "weights.pth").touch()  # which a check does not read
     monkeypatch.setenv("MASK18_WEIGHTS", str(tmp_path / "weights.pth"))
     plan = load_recipe(Path(__file__).parents[2] / "studies" / "recipe.yaml")
-    assert [stage.name for stage in plan.settings.stages] == ["baseline", "crop", "partial", "study", "folds", "final"]
+    assert [stage.name for stage in plan.settings.stages] == [
+        "baseline", "crop", "partial", "study", "folds", "ensemble", "final"
+    ]  # fmt: skip
 
 
 def test_the_line_goes_before_the_file(recipe_file: Make) -> None:
@@ -34,18 +54,27 @@ def test_the_line_goes_before_the_file(recipe_file: Make) -> None:
     assert load_recipe(recipe_file(overrides={"training.epochs": 5})).base.training.epochs == 5
 
 
+GIVEN: dict[str, dict[str, Any]] = {
+    "partial": {"sources": {"ages": {"root": "some", "source": {"name": "table"}, "tasks": ["age"]}}},
+    "pseudo": {"images": "some"},
+}
+"""What a stage must be told."""
+
+
+@pytest.mark.parametrize("check", STAGE_CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("name", STAGES)
-def test_every_stage_can_be_named_and_says_what_it_is(name: str, recipe_file: Make) -> None:
+def test_every_stage_keeps_the_contract(
+    name: str, check: Callable[[StageSettings, Config], None], tiny: Callable[..., Config]
+) -> None:
+    check(STAGES[name](**GIVEN.get(name, {})), tiny())
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_can_be_named(name: str, recipe_file: Make) -> None:
     row = STAGES[name]
-    assert row.title[:1].isupper()
-    assert row.__doc__
-    assert row.requires in ("", *STAGES)
-    assert row.judged or not row.changes_config or name == "baseline"  # what changes the config is judged
-    source = {"root": "some", "source": {"name": "table"}, "tasks": ["age"]}
-    given = {"partial": {"sources": {"ages": source}}}.get(name, {})
     stages = [*dict.fromkeys(["baseline", *filter(None, [row.requires])])]
-    stages = stages if name in stages else [*stages, {"name": name, **given}]
-    plan = load_recipe(recipe_file(stages=stages))
+    stages = stages if name in stages else [*stages, {"name": name, **GIVEN.get(name, {})}]
+    plan = load_recipe(recipe_file(stages=stages, judges={"folds": 2, "seeds": row.least_seeds}))
     assert plan.settings.stages[-1 if name != "baseline" else 0].name == name
 
 
@@ -63,6 +92,14 @@ def test_judged_stages_share_alpha(recipe_file: Make) -> None:
         ({"stages": ["baseline", "crop", "crop"]}, "stages: names crop twice"),
         ({"stages": ["baseline", "folds", "crop"]}, "stages: crop changes the config, so it must stand before folds"),
         ({"stages": ["baseline", "final"]}, "stages: final needs folds before it"),
+        ({"stages": ["baseline", "folds", "ensemble"]}, r"judges\.seeds: must be at least 2 for ensemble, found 1"),
+        ({"stages": ["baseline", "folds", "ensemble", {"name": "pseudo", "images": "x"}], "judges": {"seeds": 2}},
+         "stages: pseudo is judged, so it must stand before ensemble"),
+        ({"stages": ["baseline", "folds", "pseudo"]}, r"stages\.2\.images: "),
+        ({"stages": ["baseline", "folds", {"name": "pseudo", "images": "x", "groups_by_folder": True,
+                                           "group_column": "g"}]}, r"stages\.pseudo\.groups_by_folder: would be"),
+        ({"stages": ["baseline", "folds", {"name": "pseudo", "images": "x"}],
+          "overrides": {"data.corrections": {"files": ["x.yaml"]}}}, r"stages\.pseudo\.data\.corrections: name images"),
         ({"stages": ["baseline", "corp"]}, r"stages\.1\.name: unknown name 'corp'; did you mean 'crop'\?"),
         ({"stages": [{"name": "baseline", "epoch": 1}]}, r"stages\.0\.epoch: unknown key \(of 'baseline'\)"),
         ({"stages": []}, "stages: "),
@@ -104,12 +141,12 @@ def test_files_for_other_commands_are_told(recipe_file: Make, tmp_path: Path) ->
 def test_partial_sources_go_with_the_base(recipe_file: Make, drawn: Path, tmp_path: Path) -> None:
     part = {"root": str(drawn), "source": "synthetic", "tasks": ["age"]}
     stages = ["baseline", {"name": "partial", "sources": {"ages": part}, "weights": {"agess": 2}}]
-    with pytest.raises(UserError, match=r"^stages\.partial\.data\.sampler\.weights\.agess: "):
+    with pytest.raises(UserError, match=r"^stages\.partial\.weights\.agess: there is no source of that name; did"):
         load_recipe(recipe_file(stages=stages))
     stages = ["baseline", {"name": "partial", "sources": {"target": part}}]
     with pytest.raises(UserError, match=r"^stages\.partial\.target: 'target' is one of the other sources"):
         load_recipe(recipe_file(stages=stages))
     part = {**part, "tasks": ["hat"]}
     stages = ["baseline", {"name": "partial", "sources": {"ages": part}}]
-    with pytest.raises(UserError, match=r"^stages\.partial\..*has no task 'hat'"):
+    with pytest.raises(UserError, match=r"^stages\.partial\.sources\..*has no task 'hat'"):
         load_recipe(recipe_file(stages=stages))

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from multitask.balancers import BalancerSettings
 from multitask.balancers.fixed import FixedBalancer
+from multitask.config import Config
 from multitask.data.crop import BoxSettings
 from multitask.data.samplers import GroupsBalancedSettings, SamplerSettings
 from multitask.data.samples import Samples
@@ -39,6 +40,9 @@ from multitask.losses.task_losses import TaskLoss
 from multitask.model.encoder import Encoded, Widths
 from multitask.model.heads import NetSettings
 from multitask.model.settings import LowRankSettings
+from multitask.recipe.lab import Lab
+from multitask.recipe.stage import StagePlan
+from multitask.recipe.stages.baseline import BaselineSettings
 from multitask.testing import (
     check_balancer,
     check_crop,
@@ -48,6 +52,7 @@ from multitask.testing import (
     check_loss,
     check_sampler,
     check_source,
+    check_stage,
     temporary_extensions,
 )
 
@@ -240,6 +245,20 @@ def test_a_crop() -> None:
     check_crop(BoxSettings(margin=0.2))
     with pytest.raises(AssertionError, match=r"^HalfBoxSettings must say boxed as it is: True"):
         check_crop(HalfBoxSettings())
+
+
+class GreedyStageSettings(BaselineSettings):
+    """Plans more than is left."""
+
+    def plan(self, lab: Lab, left_s: float) -> StagePlan:
+        return replace(super().plan(lab, left_s), seconds=left_s + 1)
+
+
+def test_a_stage() -> None:
+    base = Config.model_validate({"labels": {"tasks": {"hat": {"classes": ["on", "off"]}}}, "data": {"root": "images"}})
+    check_stage(BaselineSettings(share=0.5), base)
+    with pytest.raises(AssertionError, match=r"^GreedyStageSettings must be planned within the 60 s that are left"):
+        check_stage(GreedyStageSettings(), base)
 
 
 class DrawnTermSettings(LowRankSettings):

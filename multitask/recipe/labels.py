@@ -1,0 +1,67 @@
+"""Labels that a run of a recipe gives to unlabelled images, kept while the run stays the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from multitask.bakeoff.runs import Ticking
+from multitask.config import Config
+from multitask.inference.inputs import InputOptions
+from multitask.inference.run_spec import run_spec
+from multitask.pseudo.label import NothingSureError, config_path, label_images
+from multitask.pseudo.report_schema import read_report, report_path
+from multitask.pseudo.settings import PseudoSettings
+from multitask.pseudo.table import with_pseudo_labels
+from multitask.recipe.lab import Lab
+from multitask.runs.config import TrainedRun
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Images that got a label.
+
+    Attributes:
+        config: the run's own, that trains on them too.
+        num_labelled: how many.
+    """
+
+    config: Config
+    num_labelled: int
+
+
+def labelled(
+    lab: Lab, run: TrainedRun, images: str, table: Path, settings: PseudoSettings, options: InputOptions
+) -> Labelled | None:
+    """Labels images with a run, unless it has done so before.
+
+    Args:
+        lab: where it is done.
+        run: whose heads must be sure.
+        images: as of ``label_images``.
+        table: to be written.
+        settings: what a head must be sure of.
+        options: how ``images`` is read.
+
+    Returns:
+        None where no head is sure of any label.
+
+    Raises:
+        UserError: as of ``label_images``.
+    """
+    folder, config = run
+    if report_path(table).is_file() and read_report(table).fingerprint != run_spec(run).fingerprint:
+        for path in (report_path(table), config_path(table), table):  # of what stood before
+            path.unlink(missing_ok=True)
+    if not report_path(table).is_file():
+        table.parent.mkdir(parents=True, exist_ok=True)
+        lab.progress.say(f"labelling images with {folder.path.relative_to(lab.folder.path)}")
+        progress = Ticking(lab.progress)
+        try:
+            # The recipe was allowed what the config names before.
+            label_images(
+                folder.path, images, table, settings, options=options, progress=progress, allow_extensions=True
+            )
+        except NothingSureError:
+            return None
+    return Labelled(with_pseudo_labels(config, table), read_report(table).num_labelled)

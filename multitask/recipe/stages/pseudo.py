@@ -1,0 +1,122 @@
+"""Pseudo-labels: unlabelled images are trained on with the labels that heads are sure of."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from multitask.config import Config
+from multitask.errors import UserError
+from multitask.pseudo.settings import PseudoSettings
+from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.settings import Bool, ConfigPath
+
+if TYPE_CHECKING:
+    from multitask.inference.inputs import InputOptions
+    from multitask.recipe.lab import Lab
+
+
+class PseudoStageSettings(StageSettings):
+    """Every judged run labels the images, as of ``multitask pseudo``, and one that learns from them takes its place.
+
+    So no group that judges had a say in the labels that its own judge learned from. Where it is kept, the run in folds
+    labels the images, and is trained anew on them for use.
+    """
+
+    name: Literal["pseudo"] = "pseudo"
+    title: ClassVar[str] = "Pseudo-labels"
+    changes_config: ClassVar[bool] = False
+    requires: ClassVar[str] = "folds"
+    asks_networks: ClassVar[bool] = True
+    in_folds: ClassVar[bool] = True
+    images: ConfigPath
+    """The unlabelled ones: a folder; or a table, a list or a pattern, as of ``multitask predict``. The recipe's own are
+    left out."""
+    labels: PseudoSettings = PseudoSettings()
+    """What a head must be sure of."""
+    path_column: Annotated[str, Field(min_length=1)] = "path"
+    """Of a table: the images' paths."""
+    group_column: Annotated[str, Field(min_length=1)] | None = None
+    """Of a table: the images' groups, judged as one where a task is a group's."""
+    groups_by_folder: Bool = False
+    """Whether the images of a folder are a group, likewise."""
+
+    def check(self, base: Config) -> None:
+        """Groups are said in one way, and corrections name the images as they are called then."""
+        from multitask.data.sources.several import SeveralSettings
+
+        if self.groups_by_folder and self.group_column is not None:
+            raise ValueError("groups_by_folder: would be ignored beside group_column")
+        if base.data.corrections is not None and not isinstance(base.data.source, SeveralSettings):
+            raise ValueError(
+                "data.corrections: name images by paths that begin with the source's name where there are several, as "
+                "of images and pseudo-labels; write the base's source as several"
+            )
+
+    def check_files(self) -> None:
+        """The images are there."""
+        self._count()
+
+    def _count(self) -> int:
+        """The images; 0 where nobody knows."""
+        from multitask.inference.inputs import NamedInputs
+
+        try:
+            return NamedInputs([self.images], self._options()).count or 0
+        except UserError as error:
+            raise UserError(f"images: {error}") from None
+
+    def _options(self) -> InputOptions:
+        from multitask.inference.inputs import InputOptions
+
+        return InputOptions(self.path_column, self.group_column, groups_by_folder=self.groups_by_folder)
+
+    def plan(self, lab: Lab, left_s: float) -> StagePlan:
+        """As if all images were labelled: the judged runs and, should it be kept, the run in folds."""
+        if lab.in_folds is None:
+            raise CannotHoldError("there is no run in folds, which would be trained anew")
+        from multitask.runs.config import load_run_config
+
+        more, config, num_folds = self._count(), load_run_config(lab.in_folds), lab.in_folds.num_folds
+        assert num_folds is not None, "it is in folds"
+        judged_s = sum(lab.seconds(one, more=more) for one in lab.standing)
+        seconds = judged_s + lab.seconds(config.with_changes({"data.folds": num_folds}), num_folds, more)
+        if seconds > left_s:
+            raise CannotHoldError(f"training on up to {more:,} more images takes about {seconds:.3g} s")
+        return StagePlan(seconds, lab.standing[0].training.epochs)
+
+    def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
+        """The labels of every judged run, and the configs of those that learn from them."""
+        from multitask.recipe.labels import labelled
+
+        runs, counts = [], []
+        for index, config in enumerate(lab.standing):
+            lab.progress.check()
+            table = lab.folder.stage(self.name) / f"labels-{index + 1}.csv"
+            found = labelled(lab, lab.judged_run(index), self.images, table, self.labels, self._options())
+            runs.append(config if found is None else found.config)
+            counts.append(0 if found is None else found.num_labelled)
+        if not any(counts):
+            return Proposal({}, note="No head of any judged run was sure of any label.")
+        least, most = min(counts), max(counts)
+        num = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        return Proposal({}, note=f"{num} images got a label from the judged runs.", runs=runs)
+
+    def leave(self, lab: Lab, plan: StagePlan) -> tuple[dict[str, str], str]:
+        """The labels of the run in folds, and the run in folds that is trained on them too."""
+        from multitask.recipe.for_use import run_in_folds
+        from multitask.recipe.labels import labelled
+        from multitask.runs.config import read_run
+
+        assert lab.in_folds is not None, "as was planned"
+        teacher, out = read_run(lab.in_folds.path, allow_extensions=True), lab.folder.path / self.name
+        found = labelled(lab, teacher, self.images, out / "labels.csv", self.labels, self._options())
+        if found is None:
+            return {}, "But no head of the run in folds was sure of any label, so that it stays as it is."
+        num_folds = lab.in_folds.num_folds
+        assert num_folds is not None, "it is in folds"
+        shown = lab.shown(self.name, num_folds, found.config.training.epochs)
+        run_in_folds(lab, out / "run", found.config, num_folds, shown)
+        files = {"run": f"{self.name}/run", "labels": f"{self.name}/labels.csv"}
+        return files, f"For use the run in folds labelled {found.num_labelled:,} images, and was trained anew on them."

@@ -1,0 +1,258 @@
+"""The stages of a recipe at work, one after the other, on networks that learn nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from multitask.config import load_config
+from multitask.data.sources import SeveralSettings
+from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.repeated_runs import Gap
+from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
+from multitask.recipe import for_use, verdicts
+from multitask.recipe import recipe as recipe_module
+from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.pooling import pooled_answers
+from multitask.recipe.recipe import run_recipe
+from multitask.recipe.settings import load_recipe
+from multitask.reporting.recipe.report_schema import RecipeReport
+from multitask.runs import page as page_module
+from multitask.runs.config import read_run
+from multitask.runs.ensemble import make_ensemble
+from multitask.runs.evaluate import evaluate
+from multitask.runs.folder import RunFolder
+from multitask.runs.page import write_page
+from multitask.settings.yaml_text import read_yaml
+from multitask.study import study as study_module
+from multitask.study.messages import Done, Epoch, Job
+from multitask.study.worker import do
+
+Make = Callable[..., Path]
+
+
+class Worker:
+    """A worker of a study in this process. What comes after the first trial is not trained, and a little worse."""
+
+    number = 0
+
+    def __init__(self) -> None:
+        self.idle, self.process = True, SimpleNamespace(pid=1)
+        self._records: list[EpochRecord] = []
+        self._done: Done | None = None
+        self._said: list[Any] = []
+
+    def send(self, message: Any) -> None:
+        if not isinstance(message, Job):
+            return
+        if self._done is None:
+            done = do(message, lambda record: not self._records.append(record))  # type: ignore[func-returns-value]
+            assert isinstance(done, Done)
+            self._done = done
+        else:
+            figures = {name: (value or 0.0) / 2 for name, value in self._done.figures.items()}
+            self._done = replace(self._done, figures=figures)
+        self._said = [*map(Epoch, self._records), self._done]
+        self.idle = False
+
+    def says(self) -> Any:
+        return self._said.pop(0)
+
+
+class Pool:
+    """In the place of a study's processes."""
+
+    def __init__(self, *args: Any) -> None:
+        self.workers = [Worker()]
+
+    def idle(self) -> list[Worker]:
+        return [worker for worker in self.workers if worker.idle]
+
+    def listen(self, timeout_s: float) -> Iterator[tuple[Worker, Any]]:
+        for worker in self.workers:
+            if not worker.idle:
+                yield worker, worker.says()
+
+    def close(self) -> None:
+        pass
+
+
+class Watcher(StudyProgress):
+    """Keeps what it was shown."""
+
+    def __init__(self, clock: Path) -> None:
+        self.clock = clock
+        self.closed = False
+        self.views: list[SweepStatus] = []
+        self.running: dict[str, set[str]] = {}
+        self.saved: dict[str, list[float]] = {}
+
+    def begin(self, view: SweepStatus) -> None:
+        self.views.append(view)
+
+    def epoch(self, trial: RunningTrial) -> None:
+        view = self.views[-1]
+        self.running.setdefault(view.name, set()).add(trial.name)
+        self.saved.setdefault(view.phase, []).append(self.clock.stat().st_mtime_ns)
+        time.sleep(0.002)  # so that times differ
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture(scope="module")
+def cooked(
+    write_recipe: Make, drawn: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Callable[[], RecipeReport], RecipeReport, Path, Watcher]:
+    """A recipe of all stages, each of which the judges are made to like: how to go on with it, its report, its folder.
+
+    Two people more are unlabelled.
+    """
+    folder = tmp_path_factory.mktemp("cooked")
+    ages = {"root": str(drawn), "source": "synthetic", "tasks": ["age"]}
+    stages = [
+        {"name": "baseline", "epochs": 1},
+        {"name": "partial", "sources": {"ages": ages}, "weights": {"target": 1, "ages": 1}},
+        {"name": "study", "trials": 2, "epochs": 1, "space": {"training.lr": {"low": 0.01, "high": 0.02}}},
+        {"name": "folds", "num": 2},
+        {"name": "pseudo", "images": str(drawn / "eval" / "images"), "labels": {"precision": 0.05, "certainty": 0.5}},
+        "ensemble",
+        "final",
+    ]
+    changes = {"training.epochs": 2, "training.schedule.warmup_epochs": 1}
+    file = write_recipe(
+        folder, changes, stages=stages, judges={"folds": 2, "seeds": 2}, metric="tasks.mask.accuracy", budget="9h"
+    )
+    out = folder / "out"
+    watcher = Watcher(out / "clock.json")
+
+    def cook() -> RecipeReport:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(recipe_module, "seconds_per_image", lambda *_: 1e-3)
+            patch.setattr(verdicts, "gap", lambda *_: Gap(0.1, 0.05, 0.15))
+            patch.setattr(study_module, "Pool", Pool)
+            patch.setattr(for_use, "write_page", lambda run, name: run.folder.name == "final" and write_page(run, name))
+            patch.setattr(page_module, "write_page", lambda *_: None)
+            return run_recipe(load_recipe(file), RecipeFolder(out), watcher)
+
+    return cook, cook(), out, watcher
+
+
+Cooked = tuple[Callable[[], RecipeReport], RecipeReport, Path, Watcher]
+
+
+def test_all_came_to_their_end(cooked: Cooked) -> None:
+    _, report, _, watcher = cooked
+    assert {stage.name: stage.state for stage in report.stages} == {
+        "baseline": "done", "partial": "kept", "study": "not kept", "folds": "done", "pseudo": "kept",
+        "ensemble": "kept", "final": "done",
+    }  # fmt: skip
+    assert not watcher.closed
+    names = [(view.name, view.phase, view.finished, view.total) for view in watcher.views]
+    assert ("tiny, final", "training", 1, 1) in names
+    assert ("tiny, folds", "training", 2, 2) in names
+    assert ("tiny, ensemble", "training", 2, 2) in names
+    assert watcher.running["tiny, final"] == {"final"}
+    assert watcher.running["tiny, folds"] == {"fold 1", "fold 2"}
+    assert not any(view.running for view in watcher.views)
+
+
+def test_what_was_kept_is_what_runs(cooked: Cooked) -> None:
+    _, report, out, _ = cooked
+    best = load_config(out / "best.yaml")
+    assert "#   pseudo: not in this config; it left pseudo/run, pseudo/labels.csv\n" in (out / "best.yaml").read_text()
+    assert isinstance(best.data.source, SeveralSettings)
+    assert set(best.data.source.sources) == {"target", "ages"}
+    assert best.data.sampler.name == "per_source"
+    folds, pseudo, final = (load_config(out / name / "config.yaml") for name in ("folds", "pseudo/run", "final"))
+    for config, wanted in ((folds, set()), (pseudo, {"pseudo"}), (final, {"pseudo"})):
+        assert isinstance(config.data.source, SeveralSettings)
+        assert set(config.data.source.sources) - {"target", "ages"} == wanted
+    assert [stage.files for stage in report.stages[3:]] == [
+        {"run": "folds"}, {"run": "pseudo/run", "labels": "pseudo/labels.csv"}, {"run": "ensemble"}, {"run": "final"}
+    ]  # fmt: skip
+
+
+def test_the_winner_is_trained_on_all_groups(cooked: Cooked) -> None:
+    _, _, out, _ = cooked
+    split = pd.read_csv(out / "final" / "split.csv", dtype=str)
+    assert set(split["split"]) == {"train"}
+    assert split.loc[split["image"].str.startswith("target/"), "group"].nunique() == 12
+    assert (out / "final" / "report.html").is_file()
+
+
+def test_the_study_searches_by_the_metric_of_the_recipe(cooked: Cooked) -> None:
+    _, report, out, watcher = cooked
+    search = out / "stages" / "study" / "search"
+    study = read_yaml(search / "study.yaml")["study"]
+    assert study["objective"] == ["tasks.mask.accuracy"]
+    assert not (search / "reuse").exists(), "images are decoded for all stages together"
+    # While it searches, what is spent is kept on disk.
+    assert len(set(watcher.saved["searching"])) == 2
+    tried = next(stage for stage in report.stages if stage.name == "study").tried
+    assert [(one.name, one.picked) for one in tried] == [("as it stands", True), ("trial 1", False)]
+
+
+def test_pseudo_labels_of_a_judge_are_of_one_that_never_saw_its_groups(cooked: Cooked) -> None:
+    _, report, out, _ = cooked
+    pseudo = next(stage for stage in report.stages if stage.name == "pseudo")
+    assert len(pseudo.runs) == len(set(pseudo.runs)) == 4
+    for index, place in enumerate(pseudo.runs):
+        config = load_config(out / place / "config.yaml")
+        assert isinstance(config.data.source, SeveralSettings)
+        part = config.data.source.sources["pseudo"]
+        table = out / "stages" / "pseudo" / f"labels-{index + 1}.csv"
+        assert (Path(part.root) / part.source.file).resolve() == table.resolve()  # type: ignore[attr-defined]
+        assert (config.data.test_fold, config.data.test_folds) == (index % 2, 2)
+        images = pd.read_csv(table)["path"]
+        split = pd.read_csv(out / place / "split.csv", dtype=str)
+        trained = split[split["image"].str.startswith("pseudo/")]
+        assert len(trained) == len(images) > 0
+        assert set(trained["split"]) == {"train"}
+    by_run = {pd.read_csv(out / "stages" / "pseudo" / f"labels-{n}.csv")["run of labels"][0] for n in (1, 2, 3, 4)}
+    assert len(by_run) == 4
+
+
+def test_the_ensemble_answers_as_one_of_the_networks_would(cooked: Cooked, tmp_path: Path) -> None:
+    _, report, out, _ = cooked
+    pseudo = next(stage for stage in report.stages if stage.name == "pseudo")
+    runs = [read_run(out / pseudo.runs[index], allow_extensions=True) for index in (1, 3)]  # fold 2 of either seed
+    assert [run.config.data.test_fold for run in runs] == [1, 1]
+    found = pooled_answers(runs, "fitted")
+    make_ensemble([run.folder.path for run in runs], tmp_path / "both")
+    both = read_run(tmp_path / "both")
+    evaluate(both, "test", Progress())
+    wanted = Predictions.from_csv(both.folder.predictions("test"), both.config.space(), both.config.learned_space())
+    order = np.argsort(wanted.images.astype(str))[np.argsort(np.argsort(found.images.astype(str)))]
+    wanted = wanted.take(order)
+    assert found.images.tolist() == wanted.images.tolist()
+    assert found.predicted.tolist() == wanted.predicted.tolist()
+    for task, values in found.log_probs.items():
+        np.testing.assert_allclose(values.exp().numpy(), wanted.log_probs[task].exp().numpy(), atol=1e-4)
+    # And it is a pass in the recipe's answers.
+    kept = list((out / "stages" / "ensemble").glob("answers-*.csv"))
+    assert [len(pd.read_csv(path)) for path in kept] == [report.baseline.num_images]
+
+
+def test_what_was_done_is_not_done_again(cooked: Cooked) -> None:
+    cook, report, out, _ = cooked
+    for name in ("pseudo", "ensemble"):
+        (out / "stages" / name / "report.json").unlink()
+    before = {path: path.stat().st_mtime_ns for path in out.rglob("labels*.csv")}
+    trained = {path: path.stat().st_mtime_ns for path in out.rglob("metrics.jsonl")}
+    again = cook()
+    assert [replace(stage, seconds=0.0, estimate_s=None) for stage in again.stages] == [
+        replace(stage, seconds=0.0, estimate_s=None) for stage in report.stages
+    ]
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    own = [path for path in trained if "ensemble" not in path.relative_to(out).parts[0]]
+    assert {path: path.stat().st_mtime_ns for path in own} == {path: trained[path] for path in own}
+    assert RunFolder(out / "ensemble").report().is_file()

@@ -9,10 +9,10 @@ from multitask.bakeoff.runs import Ticking
 from multitask.config import Config
 from multitask.inference.inputs import InputOptions
 from multitask.inference.run_spec import run_spec
+from multitask.pseudo.config import with_pseudo_labels
 from multitask.pseudo.label import NothingSureError, config_path, label_images
 from multitask.pseudo.report_schema import read_report, report_path
 from multitask.pseudo.settings import PseudoSettings
-from multitask.pseudo.table import with_pseudo_labels
 from multitask.recipe.lab import Lab
 from multitask.runs.config import TrainedRun
 

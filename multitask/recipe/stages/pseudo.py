@@ -43,12 +43,15 @@ class PseudoStageSettings(StageSettings):
     """Whether the images of a folder are a group, likewise."""
 
     def check(self, base: Config) -> None:
-        """Groups are said in one way, and corrections name the images as they are called then."""
+        """Groups are said in one way; images are called as in several sources then, and only a target's are dealt."""
         from multitask.data.sources.several import SeveralSettings
 
         if self.groups_by_folder and self.group_column is not None:
             raise ValueError("groups_by_folder: would be ignored beside group_column")
-        if base.data.corrections is not None and not isinstance(base.data.source, SeveralSettings):
+        if isinstance(base.data.source, SeveralSettings):
+            if base.data.source.target is None:
+                raise ValueError("data.source.target: must name the source whose images are to be answered")
+        elif base.data.corrections is not None:
             raise ValueError(
                 "data.corrections: name images by paths that begin with the source's name where there are several, as "
                 "of images and pseudo-labels; write the base's source as several"

@@ -1,4 +1,4 @@
-"""What a recipe began with, which who goes on must match: ``recipe.yaml`` of its folder."""
+"""The record of a recipe's beginning, ``recipe.yaml`` of its folder, which who goes on must match."""
 
 from __future__ import annotations
 

@@ -60,11 +60,13 @@ def _kept_export(path: Path, allow_extensions: bool) -> Exported | None:
     if not any(cached_path("*", "fp32").parent.glob(cached_path("*", "fp32").name)) or not _installed():
         return None
 
-    from multitask.inference.run_spec import run_spec
     from multitask.runs.config import read_run
+
+    trained = read_run(path, allow_extensions=allow_extensions)  # before what takes seconds to import
+
+    from multitask.inference.run_spec import run_spec
     from multitask.training.device import resolve_device
 
-    trained = read_run(path, allow_extensions=allow_extensions)
     if resolve_device(trained.config.device).type != "cpu":
         return None
     try:

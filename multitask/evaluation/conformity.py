@@ -67,6 +67,9 @@ LAC = Conformity("lac")
 APS = Conformity("aps", adaptive=True)
 APS_RANDOMISED = Conformity("aps-randomised", adaptive=True, randomised=True)
 
+_CHUNK = 1_000_000
+"""Probabilities that are sorted at once."""
+
 CONFORMITIES: Mapping[str, Conformity] = {each.name: each for each in (LAC, APS, APS_RANDOMISED)}
 """The scores, by name."""
 
@@ -83,6 +86,14 @@ def mass_below(probs: FloatArray) -> FloatArray:
     >>> mass_below(np.array([[0.5, 0.2, 0.2, 0.1]])).round(3).tolist()
     [[0.5, 0.1, 0.1, 0.0]]
     """
+    found = np.empty_like(probs)
+    rows = max(1, _CHUNK // probs.shape[1])
+    for start in range(0, len(probs), rows):
+        found[start : start + rows] = _mass_below(probs[start : start + rows])
+    return found
+
+
+def _mass_below(probs: FloatArray) -> FloatArray:
     order = np.argsort(probs, axis=1, kind="stable")
     rising = np.take_along_axis(probs, order, axis=1)
     before = np.zeros_like(rising)

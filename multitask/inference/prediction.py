@@ -49,6 +49,21 @@ class Prediction:
     sets: dict[str, tuple[str, ...]] | None = None
     ask: bool | None = None
 
+    def to_pandas(self, probabilities: bool = False) -> pd.DataFrame:
+        """A table with one row, as of ``PredictionBatch.to_pandas``."""
+        import pandas as pd
+
+        row: dict[str, str | float] = {"image": self.image, **self.labels, "class": self.class_name}
+        row |= {f"p({task})": self.probs[task][label] for task, label in self.labels.items()}
+        row["p(class)"] = self.class_prob
+        row |= {f"set({name})": _joined(labels) for name, labels in (self.sets or {}).items()}
+        if self.ask is not None:
+            row["ask"] = "yes" if self.ask else "no"
+        if probabilities:
+            for name, probs in (*self.probs.items(), ("class", self.class_probs)):
+                row |= {f"p({name}={label})": prob for label, prob in probs.items()}
+        return pd.DataFrame([row])
+
 
 @dataclass(frozen=True, eq=False)
 class PredictionBatch(Sequence[Prediction]):
@@ -192,7 +207,7 @@ class PredictionBatch(Sequence[Prediction]):
             found[f"p({task.name})"] = self.probs[task.name][rows, column]
         found["p(class)"] = self.class_probs[rows, self.predicted]
         for name in self.sets or ():
-            found[f"set({_shown(name)})"] = [" | ".join(self._set(name, row)) for row in range(len(self))]
+            found[f"set({_shown(name)})"] = [_joined(self._set(name, row)) for row in range(len(self))]
         if self.ask is not None:
             found["ask"] = ["yes" if ask else "no" for ask in self.ask]
         if probabilities:
@@ -235,3 +250,8 @@ class PredictionBatch(Sequence[Prediction]):
 def _shown(name: str) -> str:
     """A labelling's name in predictions: a task's, or ``class``."""
     return "class" if name == JOINT else name
+
+
+def _joined(labels: Sequence[str]) -> str:
+    """The labels of a set in a cell."""
+    return " | ".join(labels)

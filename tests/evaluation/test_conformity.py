@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from multitask.evaluation import conformity
 from multitask.evaluation.conformal import Thresholds, prediction_sets, threshold
 from multitask.evaluation.conformity import APS, APS_RANDOMISED, LAC, Conformity, mass_below, mass_below_label
 from multitask.evaluation.metrics import FloatArray
@@ -10,14 +11,14 @@ from tests.evaluation.test_conformal import single_images
 
 
 def sets_of(
-    conformity: Conformity, coverage: float, draws: FloatArray | None = None, new_draws: FloatArray | None = None
+    score: Conformity, coverage: float, draws: FloatArray | None = None, new_draws: FloatArray | None = None
 ) -> np.ndarray:
     """(50, 4), calibrated by 200 images, each its own group; no empty set is filled."""
     rng = np.random.default_rng(7)
     probs, labels = single_images(200, rng)
     test, _ = single_images(50, rng)
-    right = conformity.of_images(probs, draws)[np.arange(200), labels]
-    return conformity.of_images(test, new_draws) >= threshold(right, np.arange(200), coverage)
+    right = score.of_images(probs, draws)[np.arange(200), labels]
+    return score.of_images(test, new_draws) >= threshold(right, np.arange(200), coverage)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,11 @@ def test_sets_are_those_of_mapie(coverage: float, sizes: tuple[int, ...], random
     assert sets_of(APS_RANDOMISED, coverage, draws, draws[:50]).sum(axis=0).tolist() == list(randomised)
 
 
-def test_the_mass_below_a_label_is_that_of_the_less_probable_also_among_equals() -> None:
+def test_the_mass_below_a_label_is_that_of_the_less_probable_also_among_equals(monkeypatch: pytest.MonkeyPatch) -> None:
     probs = np.random.default_rng(0).integers(0, 4, (200, 6)).astype(float)
     expected = np.where(probs[:, None, :] < probs[:, :, None], probs[:, None, :], 0).sum(axis=2)
+    np.testing.assert_array_equal(mass_below(probs), expected)
+    monkeypatch.setattr(conformity, "_CHUNK", 50)
     np.testing.assert_array_equal(mass_below(probs), expected)
     labels = np.arange(200) % 6
     np.testing.assert_array_equal(mass_below_label(probs, labels), expected[np.arange(200), labels])

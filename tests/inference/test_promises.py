@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from multitask.errors import UserError
@@ -45,6 +46,8 @@ def test_one_image_and_many_have_sets_and_are_asked(predictor: Predictor, images
     assert columns["ask"] == ["yes"] * 5
     table = found.to_pandas(probabilities=True)
     assert list(table.columns)[9:14] == ["set(mask)", "set(gender)", "set(age)", "set(class)", "ask"]
+    pd.testing.assert_frame_equal(found[0].to_pandas(probabilities=True), table[:1])
+    pd.testing.assert_frame_equal(predictor.predict(images)[1:2].to_pandas(), predictor.predict(images)[1].to_pandas())
     assert found[1:3][0].sets == found[1].sets
     assert len(found[1:3].ask) == 2
     joined = PredictionBatch.concatenate([found[:2], found[2:]], predictor.space)

@@ -101,7 +101,11 @@ def test_answers_of_other_images_or_labels_are_refused(trained: TrainedRun) -> N
         read_viewed_calibration(trained, VIEWS)
 
 
-def test_a_run_that_all_groups_trained_cannot(trained: TrainedRun) -> None:
+def test_what_was_fitted_on_others_answers_cannot(trained: TrainedRun) -> None:
     everybody = TrainedRun(trained.folder, trained.config.model_copy(update={"final": Path("folds")}))
     with pytest.raises(UserError, match="was trained on all groups, and its rules were fitted on images as they are"):
         read_viewed_calibration(everybody, VIEWS)
+    trained.folder.ensemble.touch()
+    with pytest.raises(UserError, match="is an ensemble, whose weights were fitted on images as they are; leave out"):
+        read_viewed_calibration(trained, VIEWS)
+    trained.folder.ensemble.unlink()

@@ -117,7 +117,8 @@ def _write(
             write_atomically(folder.environment, record_to_json(began))
             write_atomically(folder.config, base.config.to_yaml())  # last: what has one is a run
             images = trials.data.image_facts("val", Progress())
-            return write_report(folder, "val", predictions, base.config.evaluation(), trials.data, [], images)
+            data = DataModule(base.config)  # others may have trained on other images
+            return write_report(folder, "val", predictions, base.config.evaluation(), data, [], images)
         except BaseException:
             shutil.rmtree(folder.path)
             raise
@@ -215,7 +216,7 @@ def _check_family(trained: Sequence[TrainedRun], paths: Sequence[Path]) -> None:
     """
     first = trained[0]
     settings = _architecture(first)
-    images = _validated(first)
+    priors, images = _priors(first), _validated(first)
     for run, path in zip(trained, paths, strict=True):
         if run.folder.num_folds is not None:
             raise UserError(
@@ -226,6 +227,11 @@ def _check_family(trained: Sequence[TrainedRun], paths: Sequence[Path]) -> None:
             raise UserError(
                 f"{path}: {wrong} is {own.get(wrong)!r}, not the {settings.get(wrong)!r} of {paths[0]}; a soup is of "
                 "one architecture and preprocessing, an ensemble without --soup of any"
+            )
+        if head := next((name for name, prior in _priors(run).items() if not np.allclose(prior, priors[name])), None):
+            raise UserError(
+                f"{path}: its loss of {head} weights or adjusts for labels otherwise than that of {paths[0]}, so that "
+                "no one prior is in their mean; a soup is of one objective, an ensemble without --soup of any"
             )
         if TileSettings.of(run.config.data) != TileSettings.of(first.config.data):
             raise UserError(f"{path}: crops or fits images in another way than {paths[0]}; a soup sees them in one")
@@ -244,6 +250,15 @@ def _architecture(run: TrainedRun) -> dict[str, object]:
         for key, value in keys.items()
         if (key.startswith(_ARCHITECTURE) or ".net." in key) and not key.endswith(_ONLY_TRAINING)
     }
+
+
+def _priors(run: TrainedRun) -> dict[str, NDArray[np.float64]]:
+    """Per head, and for ``joint``, the log-prior that its loss puts into the outputs, of labels counted 1, 2, ..."""
+    objective = run.config.objective()
+    losses = {task: objective.heads[task.name] for task in objective.learned.tasks}
+    if objective.joint is not None:
+        losses[objective.joint_task()] = objective.joint
+    return {task.name: loss.implied_log_prior(np.arange(1.0, task.num_classes + 1)) for task, loss in losses.items()}
 
 
 def _validated(run: TrainedRun) -> list[str]:

@@ -131,10 +131,13 @@ def command(
     writer_of(output)
     if precision and engine == "auto":
         raise UserError("--precision: is an engine's; name that, as --engine openvino")
+    if prior_shift and views:
+        raise UserError("--prior-shift: is estimated on images as they are; leave out --views")
     if not run.exists():
         raise UserError(f"{run}: no such run or exported file")
     inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
     check_output(output, inputs)
+    labelled = _labelled(run, allow_extensions) if prior_shift else None
     predictor = Predictor.load(
         run,
         engine=engine_settings(engine, precision) if precision else engine,
@@ -143,9 +146,6 @@ def command(
         views_except=views_except,
         allow_extensions=allow_extensions,
     )
-    if prior_shift and views:
-        raise UserError("--prior-shift: is estimated on images as they are; leave out --views")
-    labelled = _labelled(run, allow_extensions) if prior_shift else None
     progress = make_progress(quiet)
     if not predictor.spec.temperatures:
         progress.note(

@@ -15,6 +15,7 @@ import pytest
 
 from multitask.config import load_config
 from multitask.data.sources import SeveralSettings
+from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import Gap
 from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
@@ -256,3 +257,19 @@ def test_what_was_done_is_not_done_again(cooked: Cooked) -> None:
     own = [path for path in trained if "ensemble" not in path.relative_to(out).parts[0]]
     assert {path: path.stat().st_mtime_ns for path in own} == {path: trained[path] for path in own}
     assert RunFolder(out / "ensemble").report().is_file()
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"images": "nowhere"}, r"images: .*nowhere: no such file or folder"),
+        ({"images": ".", "group_column": "who"}, r"group_column: would be ignored: none of the paths is a table"),
+    ],
+)
+def test_images_that_are_not_there_are_told_before_anything_is_written(
+    write_recipe: Make, tmp_path: Path, settings: dict[str, Any], line: str
+) -> None:
+    file = write_recipe(tmp_path, stages=["baseline", "folds", {"name": "pseudo", **settings}])
+    with pytest.raises(UserError, match=rf"^stages\.pseudo\.{line}"):
+        run_recipe(load_recipe(file), RecipeFolder(tmp_path / "out"), StudyProgress())
+    assert not (tmp_path / "out").exists()

@@ -68,7 +68,11 @@ class PseudoStageSettings(StageSettings):
         try:
             return NamedInputs([self.images], self._options()).count or 0
         except UserError as error:
-            raise UserError(f"images: {error}") from None
+            line = str(error)
+            option, _, rest = line.partition(":")
+            if option.startswith("--"):  # as the command calls the key
+                raise UserError(f"{option.removeprefix('--').replace('-', '_')}:{rest}") from None
+            raise UserError(f"images: {line}") from None
 
     def _options(self) -> InputOptions:
         from multitask.inference.inputs import InputOptions

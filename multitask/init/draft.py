@@ -232,9 +232,12 @@ class Draft:
                 data["data"]["source"]["table"] = str(Path(folder) / "table.csv")
                 data["data"]["root"] = str(self.observed.root.resolve())
                 (Path(folder) / "table.csv").write_text(table, encoding="utf-8")
-            config = validate(Config, data, self.file.parent.resolve())
-            dataset = Dataset.read(config.data, config.space(), config.seed)
-            dataset.check_scored(config.training.monitor, "training.monitor", dataset.split.picks)
+            try:
+                config = validate(Config, data, self.file.parent.resolve())
+                dataset = Dataset.read(config.data, config.space(), config.seed)
+                dataset.check_scored(config.training.monitor, "training.monitor", dataset.split.picks)
+            except UserError as error:
+                raise UserError(f"{self.path}: {str(error).replace(f'{folder}/', '')}") from None
 
     # --- words ------------------------------------------------------------------------------------------------------
 

@@ -110,9 +110,10 @@ def parts_of_files(stems: Sequence[str]) -> Part:
     split = [parts for stem in stems if len(parts := stem.split(delimiter)) == num]
     columns = [[parts[place] for parts in split] for place in range(num)]
     kinds = [_kind(column) for column in columns]
-    labels = [column for column, kind in zip(columns, kinds, strict=True) if kind == "label"]
     for place, kind in enumerate(kinds):
-        if kind == "number" and _counts(columns[place], labels):
+        others = [columns[other] for other, its in enumerate(kinds) if its == "label" and other != place]
+        numeric = kind in ("number", GROUP) or (kind == "label" and all(map(is_number, set(columns[place]))))
+        if numeric and _counts(columns[place], others):
             kinds[place] = ANYTHING
     named = "label" in kinds or "number" in kinds
     pieces = []

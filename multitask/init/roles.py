@@ -14,6 +14,7 @@ from multitask.init.words import MIN_NUMBERS, Kind, clean, is_number, kind_of, s
 MAX_TASKS = 4
 """That are taken of columns nobody named; a product of more has few images in each class."""
 MAX_PRODUCT = 1_000
+"""Likewise; nor more than there are images."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ def _task(
     product = len(task.classes)
     for other in tasks:
         product *= len(other.classes)
-    if len(tasks) == MAX_TASKS or (tasks and product > MAX_PRODUCT):
+    if len(tasks) == MAX_TASKS or (tasks and product > min(MAX_PRODUCT, max(8, len(words)))):
         return "one label too many for a product that is found by itself; name those that you want with --labels"
     return task
 

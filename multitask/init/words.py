@@ -25,6 +25,7 @@ _GROUP = re.compile(
 )
 _ID = re.compile(r"(.*_)?(id|uid|uuid|index|idx|key|hash|md5|sha1|url|link|filename|file|path|image)s?", re.IGNORECASE)
 _SPLIT = re.compile(r"(split|fold|partition|subset|set|phase|usage|data_?split|part)s?", re.IGNORECASE)
+_SURELY_SPLIT = re.compile(r"(data_?)?(split|fold|partition|subset)s?", re.IGNORECASE)
 _GEOMETRY = re.compile(
     r"(img_?|image_?|bbox_?|box_?|face_?|left_?|right_?)*(x|y|w|h|x\d|y\d|xmin|xmax|ymin|ymax|width|height|left|right|top|"
     r"bottom|lat|lon|latitude|longitude|eye|score|confidence|conf|weight|timestamp|time|date|size|bytes)(_?[xywh\d])?",
@@ -68,6 +69,8 @@ def kind_of(name: str, words: Sequence[str]) -> Kind:
         return Kind("other", "empty")
     if _SPLIT.fullmatch(name) and split_words(counts) is not None:
         return Kind("split")
+    if _SURELY_SPLIT.fullmatch(name) and distinct < MAX_CLASSES:
+        return Kind("other", "a split in words that are not train, val and test; --labels takes it as a label")
     if distinct == 1:
         return Kind("other", f"always {next(iter(counts))!r}")
     numeric = all(map(is_number, counts))

@@ -91,7 +91,7 @@ def test_a_pattern_that_the_user_names(tmp_path: Path, written: Callable[..., Wr
     assert found.config.space().task_names == ("age", "gender")
     assert (len(found.samples), found.samples.num_groups) == (40, 20)
     assert found.source.unmatched == "skip"
-    assert any("1 image does not match" in line for line in found.proposal.check)
+    assert any("1 image does not match the pattern and is skipped" in line for line in found.proposal.check)
 
 
 @pytest.mark.parametrize(
@@ -239,3 +239,25 @@ def test_a_cell_that_should_have_occurred_is_taken_for_impossible(
     found = written(tmp_path / "set")
     assert found.config.labels.impossible == ({"colour": "red", "label": "shoe"},)
     assert any("labels.impossible" in line for line in found.proposal.check)
+
+
+def test_a_counter_of_few_images_is_neither_label_nor_group(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "set", (f"{c}_{i}.jpg" for c in ("cat", "dog", "cow") for i in range(9)))
+    assert written(tmp_path / "set").source.pattern == "{label}_{_}.jpg"
+
+
+def test_a_table_that_is_damaged_is_named_where_names_say_nothing(folder: Path) -> None:
+    write_lines(folder / "labels.csv", "file,a", "001.jpg,x", "002.jpg,y,z")
+    assert "labels.csv, line 3: must have 2 cells, found 3" in refused(folder)
+    write_lines(folder / "labels.csv", "")
+    assert "labels.csv: is empty" in refused(folder)
+
+
+def test_folds_are_no_label(folder: Path, written: Callable[..., Written]) -> None:
+    write_lines(folder / "labels.csv", "file,fold,a", *(f"{row:03d}.jpg,{row % 5},{row % 2}" for row in range(60)))
+    assert written(folder).config.space().task_names == ("a",)
+
+
+def test_a_trial_that_fails_names_the_set_and_no_file_of_the_trial(tmp_path: Path) -> None:
+    add_images(tmp_path / "set", (f"{c}/{i}.jpg" for c in ("null", "cat", "a: b") for i in range(4)))
+    assert refused(tmp_path / "set").startswith(f"{tmp_path / 'set'}: table.csv, line")

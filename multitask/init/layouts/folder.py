@@ -12,6 +12,7 @@ from multitask.data.sources.links import Links
 from multitask.data.sources.listing import list_images
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
+from multitask.init.layouts.table import table_problem
 from multitask.init.name_parts import Part, parts_of_files, parts_of_folder
 from multitask.init.patterns import matcher, placeholders
 from multitask.init.words import split_words
@@ -39,6 +40,8 @@ class AnyFolder(Layout):
         paths, below, asked = _training_part(paths)
         pattern = find_pattern([image.removeprefix(below) for image in paths])
         if not placeholders(pattern, labels=True):
+            if (problem := table_problem(path)) is not None:
+                raise UserError(problem)
             raise UserError(
                 f"{path}: neither folders nor file names say labels, as {paths[0]}; say where they stand, as "
                 "--pattern '{label}/{group}_{_}.jpg', or name a table of labels"
@@ -92,8 +95,10 @@ def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = "."
         )
     check = []
     if missed:
-        what = "image does" if len(missed) == 1 else "images do"
-        check.append(f"{len(missed):,} {what} not match the pattern and are skipped, as {missed[0]}")
+        what = (
+            "image does not match the pattern and is" if len(missed) == 1 else "images do not match the pattern and are"
+        )
+        check.append(f"{len(missed):,} {what} skipped, as {missed[0]}")
     source = {"name": "folders", "pattern": pattern, "folder": folder, **({"unmatched": "skip"} if missed else {})}
     known.setdefault("labels", tuple(placeholders(pattern, labels=True)))
     known.setdefault("assumed", (f"the names of {'files' if of_files else 'folders'} say: {pattern}",))

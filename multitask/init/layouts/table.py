@@ -166,28 +166,44 @@ def _delimiter(path: Path) -> str:
             line = file.readline(100_000)
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    if not line.strip():
+        raise UserError(f"{path}: is empty; its first line must name the columns")
     return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([line], delimiter=delimiter), ())))
 
 
+def table_problem(folder: Path) -> str | None:
+    """Why the first of the tables in a folder does not lead to images; None: there is no table, or one does."""
+    tables = _tables(folder)
+    return _problem(tables[0], Images(folder)) if tables else None
+
+
 def _best_table(folder: Path) -> Path | None:
-    """The table in a folder that leads to images, ``train`` and ``labels`` before others; None: none does."""
-    try:
-        tables = [Path(entry.path) for entry in os.scandir(folder) if entry.name.lower().endswith(FILES)]
-    except OSError:
-        return None
-    tables = [table for table in tables if not table.name.startswith(".") and table.is_file()]
+    """The table in a folder that leads to images; None: none does."""
+    tables = _tables(folder)
     if not tables:
         return None
     try:
         images = Images(folder)
     except UserError:
         return None
+    return next((table for table in tables if _problem(table, images) is None), None)
+
+
+def _problem(table: Path, images: Images) -> str | None:
+    try:
+        images.leading(read_columns(table)[0], table)
+    except UserError as error:
+        return str(error)
+    return None
+
+
+def _tables(folder: Path) -> list[Path]:
+    """The tables in a folder, ``train`` and ``labels`` before others, the largest first."""
+    try:
+        tables = [Path(entry.path) for entry in os.scandir(folder) if entry.name.lower().endswith(FILES)]
+    except OSError:
+        return []
+    tables = [table for table in tables if not table.name.startswith(".") and table.is_file()]
     words = ("train", "label", "annotation", "meta", "")
     rank = {table: next(place for place, word in enumerate(words) if word in table.stem.lower()) for table in tables}
-    for table in sorted(tables, key=lambda table: (rank[table], -table.stat().st_size, table.name)):
-        try:
-            images.leading(read_columns(table)[0], table)
-        except UserError:
-            continue
-        return table
-    return None
+    return sorted(tables, key=lambda table: (rank[table], -table.stat().st_size, table.name))

@@ -86,8 +86,10 @@ def test_other_answers_are_read_by_what_was_fitted_on_the_run_s_own(trained: Tra
     assert kept is not None
     assert kept.calibration is not None
     assert (found.single.groups, found.single.labels) == (kept.calibration.groups, kept.calibration.labels)
-    assert (np.array(found.single.probs["gender"]) > 0.95).all()
-    assert all(found.single.right)
+    assert found.grouped is not None
+    for calibration in (found.single, found.grouped):
+        assert (np.array(calibration.probs["gender"]) > 0.95).all()
+        assert all(calibration.right)
 
 
 def test_answers_of_other_images_or_labels_are_refused(trained: TrainedRun) -> None:

@@ -62,6 +62,19 @@ class PriorEstimate:
         return np.where((new > 0) | (old > 0), found, 0.0)
 
 
+@dataclass(frozen=True, kw_only=True)
+class LabelPrior:
+    """The label priors of images, as a report has them.
+
+    Attributes:
+        priors: by task, and of ``joint``, those that are identifiable.
+        unknown: of the others why not, in a line.
+    """
+
+    priors: dict[str, PriorEstimate]
+    unknown: dict[str, str]
+
+
 @dataclass(frozen=True, eq=False)
 class Answered:
     """Calibrated probabilities of M images on which the network was not trained.

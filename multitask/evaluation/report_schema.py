@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field
 from multitask.data.empty_cells import EmptyCells
 from multitask.data.image_facts import CropCounts, FirstFrames, FitCounts, ImageFacts
 from multitask.evaluation.decode_scores import DecodeComparison, JointTermScores
+from multitask.evaluation.prior_shift import LabelPrior
 from multitask.evaluation.promise_schema import SelectiveScores, SetScores
 from multitask.evaluation.scores import Attribution, LabellingScores, UnseenScores
 from multitask.utils.records import ONLY_IF_KNOWN, Count, Gap, GapInterval, Moment, Number, Score
@@ -327,6 +328,8 @@ class RunReport(Summary, _Heading):
             measured, and where nothing is decoded.
         adaptive_sets: likewise, the sets ``aps`` of ``evaluation.conformity``, where ``sets`` are ``lac``.
         selective: the error among those that are answered, where the rest is asked of a human; likewise.
+        label_prior: of ``test`` and ``eval``, how frequent labels are estimated to be without looking at them; left out
+            of others, and where no groups validated by which it could be.
         folds: a row for each; left out of the report of a run that is not in folds.
         ensemble: of an ensemble of runs, on the groups that all of its members answered unseen; left out of others.
         soup: of a run whose weights are the mean of others'; left out of others.
@@ -345,6 +348,7 @@ class RunReport(Summary, _Heading):
     sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     adaptive_sets: dict[str, tuple[SetScores, ...]] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     selective: SelectiveScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    label_prior: LabelPrior | None = field(default=None, metadata=ONLY_IF_KNOWN)
     folds: tuple[FoldScores, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     ensemble: EnsembleScores | None = field(default=None, metadata=ONLY_IF_KNOWN)
     soup: SoupFacts | None = field(default=None, metadata=ONLY_IF_KNOWN)

@@ -9,47 +9,20 @@ from typing import Any
 import numpy as np
 
 from multitask.errors import UserError
-from multitask.evaluation.calibration import marginals
 from multitask.evaluation.decode import DecodeRule
 from multitask.evaluation.decode.outputs import product
 from multitask.evaluation.decode.prior_shifted import PriorShifted
-from multitask.evaluation.metrics import FloatArray, IntArray
-from multitask.evaluation.prior_shift import Answered, PriorEstimate, estimate_prior
+from multitask.evaluation.metrics import IntArray
+from multitask.evaluation.prior_shift import PriorEstimate
+from multitask.evaluation.prior_text import prior_text
 from multitask.inference.grouped import AnsweredBatch, Computed, answer_groups
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import InputBatch
-from multitask.labels import JOINT, MISSING
+from multitask.labels import JOINT
 from multitask.progress import Progress
-from multitask.runs.out_of_fold import OutOfFold
-from multitask.utils.seeds import derive
-
-
-def prior_of(
-    known: OutOfFold, name: str, class_probs: FloatArray, groups: IntArray, seed: int, *, pooled: bool = False
-) -> tuple[PriorEstimate | None, str]:
-    """The label prior of images without labels, of a task or of ``joint``; None, and why, where it is not identifiable.
-
-    Args:
-        known: what the run said of groups on which it was not trained.
-        name: the task's, or ``joint``.
-        class_probs: (N, C) calibrated probabilities of the images.
-        groups: (N,) numbers, one for each group.
-        seed: of the intervals.
-        pooled: whether images were answered as members of their groups.
-    """
-    space, joint = known.space, name == JOINT
-    answered = known.grouped if pooled and known.grouped is not None else known.single
-    probs = class_probs if joint else marginals(class_probs, space)[name]
-    names = space.class_names if joint else space.tasks[space.task_names.index(name)].classes
-    possible = space.possible if joint else space.possible_labels(name)
-    unlabelled = Answered(probs, np.full(len(probs), MISSING), groups)
-    what = "the classes" if joint else name
-    try:
-        return estimate_prior(answered[name], unlabelled, names, possible, what, derive(seed, "prior", name)), ""
-    except UserError as error:
-        return None, str(error)
+from multitask.runs.out_of_fold import OutOfFold, prior_of
 
 
 def group_numbers(groups: Sequence[str | None]) -> IntArray:
@@ -138,7 +111,7 @@ def answer_shifted(
     priors, why = {}, []
     for name in (*known.space.task_names, JOINT):
         found, problem = prior_of(known, name, class_probs, groups, known.seed, pooled=grouped)
-        progress.note(problem or prior_text(name, found))
+        progress.note(problem if found is None else prior_text(name, found))
         if found is None:
             why.append(problem)
         elif name != JOINT or of_classes:
@@ -158,22 +131,3 @@ def _answer(spec: InferenceSpec, computed: Iterable[Computed], grouped: bool) ->
             PredictionBatch.concatenate([], spec.space) if outputs is None else PredictionBatch.of(spec, outputs, names)
         )
         yield AnsweredBatch(batch.inputs, found, batch.errors)
-
-
-_SHOWN = 8
-
-
-def prior_text(name: str, found: PriorEstimate | None) -> str:
-    """A prior with its intervals in a line; of very many labels the most frequent."""
-    if found is None:
-        return ""
-    rows = sorted(range(len(found.labels)), key=lambda row: -found.prior[row])
-    shown = [row for row in range(len(found.labels)) if row in rows[:_SHOWN]]
-    parts = [
-        f"{found.labels[row]} {found.prior[row]:.0%} ({low:.0%} to {high:.0%}; of those who validated "
-        f"{found.trained[row]:.0%})"
-        for row, (low, high) in ((row, found.prior_ci[row]) for row in shown)
-    ]
-    more = f", and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
-    what = "the classes" if name == JOINT else name
-    return f"estimated prior of {what}: {', '.join(parts)}{more}"

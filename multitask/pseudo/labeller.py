@@ -9,14 +9,13 @@ import numpy as np
 
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.prior_shift import Answered, PriorEstimate
-from multitask.inference.prior_shift import prior_of
 from multitask.labels import MISSING, LabelSpace
 from multitask.pseudo.report_schema import HeadReport
 from multitask.pseudo.selection import balanced, sure_labels, without_impossible
 from multitask.pseudo.settings import PseudoSettings
 from multitask.pseudo.thresholds import LabelThreshold, find_thresholds
 from multitask.pseudo.unlabelled import Unlabelled
-from multitask.runs.out_of_fold import OutOfFold
+from multitask.runs.out_of_fold import OutOfFold, prior_of
 from multitask.utils.seeds import derive
 
 

@@ -26,6 +26,7 @@ from multitask.runs.cross_validation import fold_configs, members, write_ensembl
 from multitask.runs.data_module import DataModule
 from multitask.runs.ensemble_parts import ensemble_form, ensemble_parts, read_ensemble
 from multitask.runs.ensemble_report import write_answers_report, write_mixed_report
+from multitask.runs.label_prior import with_label_prior
 from multitask.runs.mixture import in_form, mixed
 from multitask.runs.networks import loaded
 from multitask.runs.report import read_rules, write_report
@@ -58,11 +59,15 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views |
             another process is writing the run.
     """
     with trained.folder.locked():
+        unseen = split in ("eval", "test")
         if trained.folder.is_ensemble:
-            return _evaluate_ensemble(trained, split, progress, views)
-        if trained.folder.num_folds is not None and split not in ("eval", "test"):
-            return _evaluate_folds(trained, split, progress, views)
-        return _evaluate(trained, split, progress, views)
+            report = _evaluate_ensemble(trained, split, progress, views)
+        elif trained.folder.num_folds is not None and not unseen:
+            report = _evaluate_folds(trained, split, progress, views)
+        else:
+            report = _evaluate(trained, split, progress, views)
+        # Of views nothing says how sure they are.
+        return with_label_prior(trained, report) if unseen and views is None else report
 
 
 def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views | None) -> RunReport:

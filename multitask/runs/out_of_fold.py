@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
-from multitask.evaluation.calibration import labellings
+from multitask.evaluation.calibration import labellings, marginals
 from multitask.evaluation.decode import LabelledOutputs, PoolingRule, Priors
 from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
 from multitask.evaluation.decode.expected import posteriors
@@ -17,8 +17,8 @@ from multitask.evaluation.decode.pooling import GroupTasks, pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.prior_shift import Answered
-from multitask.labels import LabelSpace
+from multitask.evaluation.prior_shift import Answered, PriorEstimate, estimate_prior
+from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.runs.config import TrainedRun
 from multitask.runs.report import read_rules
 from multitask.utils.seeds import derive
@@ -75,6 +75,32 @@ def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
         found = _pooled_posteriors(known, kept.grouped.pooling, tasks, kept_priors(kept.grouped.shifts), folds)
         grouped = _answered(predictions, found)
     return OutOfFold(predictions.space, single, grouped, config.seed)
+
+
+def prior_of(
+    known: OutOfFold, name: str, class_probs: FloatArray, groups: IntArray, seed: int, *, pooled: bool = False
+) -> tuple[PriorEstimate | None, str]:
+    """The label prior of images without labels, of a task or of ``joint``; None, and why, where it is not identifiable.
+
+    Args:
+        known: what the run said of groups on which it was not trained.
+        name: the task's, or ``joint``.
+        class_probs: (N, C) calibrated probabilities of the images.
+        groups: (N,) numbers, one for each group.
+        seed: of the intervals.
+        pooled: whether images were answered as members of their groups.
+    """
+    space, joint = known.space, name == JOINT
+    answered = known.grouped if pooled and known.grouped is not None else known.single
+    probs = class_probs if joint else marginals(class_probs, space)[name]
+    names = space.class_names if joint else space.tasks[space.task_names.index(name)].classes
+    possible = space.possible if joint else space.possible_labels(name)
+    unlabelled = Answered(probs, np.full(len(probs), MISSING), groups)
+    what = "the classes" if joint else name
+    try:
+        return estimate_prior(answered[name], unlabelled, names, possible, what, derive(seed, "prior", name)), ""
+    except UserError as error:
+        return None, str(error)
 
 
 def kept_priors(shifts: Mapping[str, tuple[float, ...]]) -> Priors:

@@ -20,12 +20,12 @@ from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.predict_files import predict_files
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
-from multitask.inference.prior_shift import answer_shifted, prior_of, with_priors
+from multitask.inference.prior_shift import answer_shifted, with_priors
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import InputBatch
 from multitask.labels import JOINT, LabelSpace, Task
 from multitask.progress import Progress
-from multitask.runs.out_of_fold import OutOfFold
+from multitask.runs.out_of_fold import OutOfFold, prior_of
 
 RNG = np.random.default_rng(0)
 

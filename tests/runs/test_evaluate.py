@@ -13,11 +13,16 @@ import torch
 
 from multitask.config import Config
 from multitask.errors import UserError
+from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.prior_shift import Answered, em_prior
+from multitask.labels import MISSING
 from multitask.progress import Progress
 from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.evaluate import evaluate
+from multitask.runs.label_prior import with_label_prior
+from multitask.runs.out_of_fold import OutOfFold
 from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
@@ -235,6 +240,29 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     used = next(row for row in report.decode_rules.rules if row.name == "class_bias")
     assert used.macro_f1 == pytest.approx(report.joint.macro_f1)
 
+    # Tiny networks tell no labels apart, and so of none a prior is given; a network that does is put in its place.
+    assert report.label_prior is not None
+    assert {*report.label_prior.priors, *report.label_prior.unknown} == {*space.task_names, "joint"}
+    rng = np.random.default_rng(0)
+    labels = {name: rng.integers(2 if name == "gender" else 3, size=300) for name in space.task_names}
+    sure = {
+        name: Answered(0.8 * np.eye(row.max() + 1)[row] + 0.2 / (row.max() + 1), row, np.arange(300))
+        for name, row in labels.items()
+    }
+    none = np.full(300, MISSING)
+    known = OutOfFold(space, {**sure, "joint": Answered(np.full((300, 18), 1 / 18), none, np.arange(300))}, None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("multitask.runs.label_prior.read_out_of_fold", lambda _: known)
+        prior = with_label_prior(trained, report).label_prior
+    assert prior is not None
+    assert list(prior.priors) == list(space.task_names)
+    natural = {name: np.array(values) for name, values in kept.shifts.items()}
+    probs = posteriors(predictions.outputs(), dict(kept.temperatures), natural).T.reshape(-1, 3, 2, 3)
+    expected = em_prior(probs.sum(axis=(1, 3)), sure["gender"].probs.mean(axis=0))
+    assert np.allclose(prior.priors["gender"].prior, expected)
+    assert folder.read_report("eval").label_prior == prior
+    assert "Label prior of these images" in write_page(trained, "eval").read_text()
+
     # Another bias for one class, and it is all that is ever answered.
     data = json.loads(folder.decode.read_text())
     data["rules"]["class_bias"]["biases"] = [1000.0 * (index == 7) for index in range(18)]
@@ -244,6 +272,7 @@ def test_fitted_rules_travel_with_the_run_and_answer_others(fitted: Path, drawn:
     assert {row["ans"] for row in answers(out)} == {"7"}
     confusion = np.array(evaluate(trained, "train", Progress()).joint.confusion)
     assert confusion[:, 7].sum() == confusion.sum() > 0
+    assert folder.read_report("train").label_prior is None
 
     # Validation groups are answered cross-fitted, and the rules fitted anew.
     before = (fitted / "report.json").read_text()

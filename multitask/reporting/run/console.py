@@ -19,6 +19,7 @@ from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
+from multitask.reporting.run.label_prior import prior_lines
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
 CLASS_ROWS = 40
@@ -70,6 +71,10 @@ def show_report(report: RunReport) -> None:
         say(report.joint_term.sentence)
     _show_groups(report.grouped)
     _show_promises(report)
+    if lines := prior_lines(report.label_prior):
+        say()
+        for line in lines:
+            say(line)
     _show_members(report)
     if report.folds:
         say()

@@ -20,6 +20,7 @@ from multitask.reporting.run.decode_rules import rules_view
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_view
+from multitask.reporting.run.label_prior import prior_view
 from multitask.reporting.run.learning import best_epoch_of, learning_view
 from multitask.reporting.run.promises import promises_view
 from multitask.reporting.run.sections import fold_scores, unseen_scores
@@ -134,6 +135,7 @@ def render_report(
         term=report.joint_term,
         grouped=groups_view(report.grouped),
         promises=promises_view(report),
+        label_prior=prior_view(report.label_prior),
         lost=_lost(report),
         unseen=unseen_scores(report.unseen),
         ensemble=ensemble_view(report.ensemble, report.joint.macro_f1),

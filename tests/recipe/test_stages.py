@@ -22,6 +22,7 @@ from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgres
 from multitask.recipe import for_use, verdicts
 from multitask.recipe import recipe as recipe_module
 from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.lab import of_target
 from multitask.recipe.pooling import pooled_answers
 from multitask.recipe.recipe import run_recipe
 from multitask.recipe.settings import load_recipe
@@ -238,9 +239,14 @@ def test_the_ensemble_answers_as_one_of_the_networks_would(cooked: Cooked, tmp_p
     assert found.predicted.tolist() == wanted.predicted.tolist()
     for task, values in found.log_probs.items():
         np.testing.assert_allclose(values.exp().numpy(), wanted.log_probs[task].exp().numpy(), atol=1e-4)
-    # And it is a pass in the recipe's answers.
-    kept = list((out / "stages" / "ensemble").glob("answers-*.csv"))
-    assert [len(pd.read_csv(path)) for path in kept] == [report.baseline.num_images]
+    # And it is a part of the one pass in the recipe's answers.
+    (path,) = (out / "stages" / "ensemble").glob("answers-*.csv")
+    kept = Predictions.from_csv(path, found.space, found.learned)
+    assert len(kept) == report.baseline.num_images
+    own = of_target(runs[0].config, found)
+    rows = [kept.images.tolist().index(image) for image in own.images]
+    assert kept.predicted[rows].tolist() == own.predicted.tolist()
+    np.testing.assert_allclose(kept.log_probs["mask"][rows].numpy(), own.log_probs["mask"].numpy(), atol=1e-3)
 
 
 def test_what_was_done_is_not_done_again(cooked: Cooked) -> None:

@@ -13,7 +13,7 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.recipe import STAGES, StageSettings
 from multitask.recipe.settings import load_recipe
-from multitask.testing.stages import STAGE_CHECKS
+from multitask.testing.stages import STAGE_CHECKS, PaperLab
 
 Make = Callable[..., Path]
 
@@ -67,6 +67,15 @@ def test_every_stage_keeps_the_contract(
     name: str, check: Callable[[StageSettings, Config], None], tiny: Callable[..., Config]
 ) -> None:
     check(STAGES[name](**GIVEN.get(name, {})), tiny())
+
+
+@pytest.mark.parametrize("name", ["crop", "study"])
+def test_runs_that_pick_are_half_as_long_as_those_that_are_judged(name: str, tiny: Callable[..., Config]) -> None:
+    stage = STAGES[name]()
+    lab = PaperLab(stage, tiny({"training.epochs": 8}))
+    lab.epochs = 4  # of 8, since the budget holds no more
+    lab.config = lab.config.with_changes({"training.epochs": 20})  # as was kept: of which 10 are judged
+    assert stage.plan(lab, 1e9).epochs == 5
 
 
 @pytest.mark.parametrize("name", STAGES)

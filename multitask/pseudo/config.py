@@ -69,7 +69,7 @@ def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None 
         labelled = {"root": config.data.root, "source": own.model_dump(mode="json")}
         both = {"name": "several", "target": LABELLED, "sources": {LABELLED: labelled, PSEUDO: part}}
         return config.with_changes({"data.root": "", "data.source": both})
-    name, sources = _name(own, table), own.model_dump(mode="json")["sources"]
+    name, sources = _name(config, own, table), own.model_dump(mode="json")["sources"]
     queried = sources[own.queried]  # as whose images these were framed when they were labelled
     sources[name] = part | {key: queried[key] for key in ("crop", "fit")}
     changes: dict[str, object] = {"data.source.sources": sources}
@@ -127,12 +127,20 @@ def sampler_note(config: Config) -> str:
     return "" if found is None else f"data.sampler: {config.data.sampler.name} {found}, whatever their weight"
 
 
-def _name(own: SeveralSettings, table: Path) -> str:
-    """Of the source: that which the table has already, or a free one."""
-    for name, part in own.sources.items():
+def source_of_table(config: Config, table: Path) -> str | None:
+    """The name of the source that a table is in a config; None: it is none."""
+    own = config.data.source
+    for name, part in own.sources.items() if isinstance(own, SeveralSettings) else ():
         file = getattr(part.source, "file", None) if part.source.name == "table" else None
         if file is not None and os.path.abspath(Path(part.root, file)) == os.path.abspath(table):
             return name
+    return None
+
+
+def _name(config: Config, own: SeveralSettings, table: Path) -> str:
+    """Of the source: that which the table has already, or a free one."""
+    if name := source_of_table(config, table):
+        return name
     numbered = (f"{PSEUDO}{number}" for number in count(2))
     return next(name for name in chain([PSEUDO], numbered) if name not in own.sources)
 

@@ -55,7 +55,8 @@ def label_images(
         settings: what a head must be sure of; None: the defaults.
         options: how ``data`` is read, as to where groups are named; None: each image is on its own.
         config: what is to be trained with the labels; None: the run's own config.
-        own: the run whose images, and groups, are left out of ``data``, as are those of ``config``; None: ``run``.
+        own: the run whose images, and groups, are left out of ``data``, as are those of ``config`` but for the table's
+            of before; None: ``run``.
         number: of the round, from 1.
         before: the table of the round before; a label that is the same there keeps its round. None: there is none.
         device: where PyTorch computes; None: the run's own setting.
@@ -79,7 +80,7 @@ def label_images(
     wanted = config or trained.config
     tasks = {task.name: task.classes for task in known.space.tasks}
     check_trains(wanted, out, tasks, trained.folder.name)
-    own_images = OwnImages.of(own or trained, [] if config is None else [config])
+    own_images = OwnImages.of(own or trained, [] if config is None else [config], out)
     predictor = Predictor.load(run, device=device, allow_extensions=allow_extensions)
     if inputs.has_groups and known.grouped is None:
         progress.note("groups: no task of the run is per group, so that each image is judged by itself")

@@ -45,9 +45,12 @@ class RoundsFolder(WorkFolder):
         """The folder for one launch alone; it is gone in the end where nothing was labelled.
 
         Raises:
-            UserError: another launch has it, or it holds something else, or rounds that began otherwise.
+            UserError: another launch has it, or it holds something else, or rounds that began otherwise, or
+                there is no folder to make it in.
         """
         self.claim()
+        if not self.path.parent.is_dir():
+            raise UserError(f"{self.path}: there is no folder {self.path.parent}")
         self._check(with_what)
         with self.locked():
             self._check(with_what)

@@ -21,6 +21,7 @@ from multitask.inference.prior_shift import group_numbers
 from multitask.inference.stream import ImageInput, InputBatch
 from multitask.labels import LabelSpace
 from multitask.progress import Progress
+from multitask.pseudo.config import source_of_table
 from multitask.runs.config import TrainedRun
 from multitask.runs.ensemble_parts import ensemble_parts
 from multitask.utils.files import content_digest
@@ -65,6 +66,7 @@ class OwnImages:
 
     Args:
         configs: the runs'.
+        table: whose images do not count, since it is to be written anew; None: all do.
 
     Attributes:
         groups: the names of their groups, of those who are to be answered without the source's.
@@ -73,13 +75,15 @@ class OwnImages:
         UserError: their data is not where it was.
     """
 
-    def __init__(self, configs: Sequence[Config]) -> None:
+    def __init__(self, configs: Sequence[Config], table: Path | None = None) -> None:
         self.groups: set[str] = set()
         self._by_size: dict[int, list[Path]] = {}
         for config in {config.data.model_dump_json(): config for config in configs}.values():
             config.data.check_roots("; whether unlabelled images are the run's own cannot be seen without its data")
             # As the source has them: what corrections and contradictions drop, the run knows all the same.
             samples = config.data.source.samples(Path(config.data.root), config.space())
+            if table is not None and (name := source_of_table(config, table)):
+                samples = samples.take(np.flatnonzero(samples.sources != name))
             self.groups |= set(config.data.source.own_names(samples.groups.tolist()))
             for path in samples.paths():
                 with suppress(OSError):
@@ -87,10 +91,10 @@ class OwnImages:
         self._digests: dict[int, set[bytes]] = {}
 
     @classmethod
-    def of(cls, trained: TrainedRun, others: Sequence[Config] = ()) -> OwnImages:
-        """Those of a run, of an ensemble's members all, and of other configs."""
+    def of(cls, trained: TrainedRun, others: Sequence[Config] = (), table: Path | None = None) -> OwnImages:
+        """Those of a run, of an ensemble's members all, and of other configs, but for a table's."""
         parts = ensemble_parts(trained) or [trained]
-        return cls([*(part.config for part in parts), *others])
+        return cls([*(part.config for part in parts), *others], table)
 
     def __contains__(self, path: Path) -> bool:
         """Whether a file is one of them, or a copy of one: by its content, which is read where the size is the same."""

@@ -139,6 +139,10 @@ def test_labels_are_the_same_each_time(
     out = tmp_path / "labels.csv"
     again = label_images(folded, unlabelled, out, PseudoSettings(**LENIENT.model_dump()))
     assert again.heads == labelled[1].heads
+    written = config_path(out).read_text()
+    config = load_config(config_path(out))  # which names the table: its images are labelled anew
+    assert label_images(folded, unlabelled, out, LENIENT, config=config).heads == again.heads
+    assert config_path(out).read_text() == written
 
 
 def test_groups_that_the_run_knows_are_left_out(folded: Path, unlabelled: Path, drawn: Path, tmp_path: Path) -> None:

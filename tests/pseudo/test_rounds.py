@@ -122,6 +122,8 @@ def test_where_nothing_is_labelled_nothing_is_left(single: Path, unlabelled: Pat
         pseudo_rounds(single, unlabelled, tmp_path / "rounds", RoundsSettings(rounds=2))
     with pytest.raises(UserError, match="the run's own"):
         pseudo_rounds(single, _own(single), tmp_path / "rounds", SETTINGS)
+    with pytest.raises(UserError, match="there is no folder"):
+        pseudo_rounds(single, unlabelled, tmp_path / "none" / "rounds", SETTINGS)
     assert not any(tmp_path.iterdir())
 
 

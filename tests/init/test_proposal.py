@@ -261,3 +261,10 @@ def test_folds_are_no_label(folder: Path, written: Callable[..., Written]) -> No
 def test_a_trial_that_fails_names_the_set_and_no_file_of_the_trial(tmp_path: Path) -> None:
     add_images(tmp_path / "set", (f"{c}/{i}.jpg" for c in ("null", "cat", "a: b") for i in range(4)))
     assert refused(tmp_path / "set").startswith(f"{tmp_path / 'set'}: table.csv, line")
+
+
+def test_an_image_that_two_rows_name_counts_once(folder: Path, written: Callable[..., Written]) -> None:
+    write_lines(folder / "labels.csv", "file,a", *(f"{row % 50:03d}.jpg,{row % 2}" for row in range(60)))
+    found = written(folder)
+    assert len(found.samples) == 50
+    assert "10 rows name an image that an earlier row names, and are left out" in found.proposal.check

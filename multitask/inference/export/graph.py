@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from multitask.errors import UserError
+from multitask.errors import UserError, first_line
 from multitask.evaluation.decode.class_score import ClassScore, class_offsets
 from multitask.evaluation.decode.outputs import FLOOR
 from multitask.evaluation.metrics import FloatArray
@@ -29,6 +29,8 @@ from multitask.utils.quiet import only_errors
 
 OPSET = 18
 """The version of the ONNX operators: the one that torch's exporter writes of itself in all its releases."""
+TORCH = (2, 9)
+"""The first release whose exporter works with the present onnxscript; those before end in an error of its passes."""
 
 
 class Scorer(nn.Module):
@@ -151,8 +153,12 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
         image_size: H and W.
 
     Raises:
-        UserError: torch cannot export an operation of it; the file would be larger than one ONNX file can be.
+        UserError: torch is too old, or cannot export an operation of it; the file would be larger than one ONNX file
+            can be.
     """
+    if tuple(map(int, torch.__version__.split(".")[:2])) < TORCH:
+        wanted = ".".join(map(str, TORCH))
+        raise UserError(f"to export a run needs torch {wanted} or later, found {torch.__version__}")
     # Of two images: with a batch of one, what attends to places is silently fixed at one image.
     example = torch.zeros((2, *image_size, 3), dtype=torch.uint8)
     try:
@@ -185,8 +191,7 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
         raise
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
         cause = error.__cause__ or error  # torch's own says which of its steps failed, its cause says why
-        line = next(iter(str(cause).strip().splitlines()), type(cause).__name__)
-        raise UserError(f"torch cannot export this network: {line}") from None
+        raise UserError(f"torch cannot export this network: {first_line(cause)}") from None
 
 
 FLOAT_NODE = "float/"

@@ -74,6 +74,13 @@ def test_an_operation_that_onnx_lacks_is_one_line(shade_spec: InferenceSpec) -> 
     with pytest.raises(UserError, match="torch cannot export this network: ") as caught:
         make_source(Unknown(), shade_spec)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_an_exporter_that_is_too_old_is_one_line(shade_spec: InferenceSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "__version__", "2.8.0+cu126")
+    with pytest.raises(UserError, match=r"^to export a run needs torch 2\.9 or later, found 2\.8\.0\+cu126"):
+        make_source(Shade(), shade_spec)
 
 
 class Own(Joint):

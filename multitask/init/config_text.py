@@ -8,6 +8,7 @@ from typing import Any
 from multitask.init.backbone import Plan
 from multitask.init.tasks import FoundTask
 from multitask.settings.yaml_text import flow_yaml
+from multitask.utils.shipped import schema_file
 
 _MAX_COUNTED = 8
 _WIDTH = 118
@@ -33,7 +34,7 @@ def config_text(
         plan: backbone, size and epochs.
         left_out: column -> why it is no task.
     """
-    lines = [f"# {line}".rstrip() for line in head]
+    lines = [f"# yaml-language-server: $schema={schema_file()}", *(f"# {line}".rstrip() for line in head)]
     lines += ["", "labels:", "  tasks:                     # the first varies slowest"]
     for task in tasks:
         lines += _with_comment(f"    {flow_yaml(task.name)}: {flow_yaml(task.settings())}", counts_text(task))

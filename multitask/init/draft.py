@@ -174,6 +174,8 @@ class Draft:
             return {**section, **({"group": "group"} if self.roles.group else {}), **split}
         assert self.observed.source is not None, "else a table is written"
         section = dict(self.observed.source)
+        if self.observed.whole:
+            return section
         if "table" in section:
             section["table"] = self._relative(Path(section["table"]))
         if self.observed.names_tasks:

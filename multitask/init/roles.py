@@ -112,8 +112,8 @@ def _task(
     name = column if observed.names_tasks else task_name(column, ("path", *(task.name for task in tasks)))
     task = None
     numbers = kind.name == "number" or (named and len(distinct) >= MIN_NUMBERS and all(map(is_number, distinct)))
-    if numbers and column not in observed.classes:
-        task = binned_task(name, column, words)
+    if column in observed.edges or (numbers and column not in observed.classes):
+        task = binned_task(name, column, words, observed.edges.get(column, ()))
     joined = [word.replace("/", " or ") for word in words]
     task = task or class_task(name, column, joined, observed.classes.get(column, ()))
     if named:

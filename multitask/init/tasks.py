@@ -61,13 +61,13 @@ class FoundTask:
         return {**({} if self.kind == "nominal" else {"kind": self.kind}), "classes": list(self.classes)}
 
 
-def binned_task(name: str, column: str, words: Sequence[str]) -> FoundTask | None:
-    """A task of numbers; None where no edge parts them."""
+def binned_task(name: str, column: str, words: Sequence[str], edges: tuple[float, ...] = ()) -> FoundTask | None:
+    """A task of numbers, with the given edges or with those that part them; None where none does."""
     numbers = np.array([parse_number(word) if word else np.nan for word in words])
     known = numbers[~np.isnan(numbers)]
     codes = tuple(sentinels(known))
     known = known[~np.isin(known, codes)]
-    edges = find_edges(known) if len(known) else ()
+    edges = edges or (find_edges(known) if len(known) else ())
     if not edges:
         return None
     labels = np.searchsorted(edges, np.where(np.isnan(numbers), 0.0, numbers), side="right").astype(np.int64)

@@ -9,8 +9,16 @@ _PACKAGE = Path(__file__).parents[1]
 
 def config_file(name: str, kind: str = "configs") -> Path:
     """The shipped file of this name, as ``demo``; ``kind`` is ``configs`` or ``studies``."""
-    for folder in (_PACKAGE / "_shipped" / kind, _PACKAGE.parent / kind):
-        path = folder / f"{name}.yaml"
-        if path.is_file():
-            return path
-    raise AssertionError(f"the package comes without {kind}/{name}.yaml")
+    return _file(f"{kind}/{name}.yaml")
+
+
+def schema_file() -> Path:
+    """The JSON schema of configs, studies, bake-offs and recipes, for editors."""
+    return _file("configs/schema.json")
+
+
+def _file(name: str) -> Path:
+    for folder in (_PACKAGE / "_shipped", _PACKAGE.parent):
+        if (folder / name).is_file():
+            return folder / name
+    raise AssertionError(f"the package comes without {name}")

@@ -417,3 +417,21 @@ def test_webdataset_that_is_damaged(tmp_path: Path) -> None:
     shard(file, {"a.cls": b"1"})
     assert "holds no images" in refused(file)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["set", "train-0.tar"]
+
+
+# --- the mask competition ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["", "train"])
+def test_the_competition_is_read_by_its_own_source(drawn: Path, written: Make, part: str) -> None:
+    assert layout_of(drawn / part) == "competition"
+    found = written(drawn / part)
+    assert found.proposal.table is None
+    assert found.config.data.source.name == "competition"
+    assert found.classes() == {
+        "mask": ("wear", "incorrect", "not_worn"),
+        "gender": ("male", "female"),
+        "age": ("<30", "30-60", ">=60"),
+    }
+    assert len(found.samples) == 12 * 7
+    assert len(set(found.samples.groups)) == 12

@@ -2,6 +2,7 @@
 
 from multitask.init.layouts.base import LAYOUTS, Layout, Observed, Options
 from multitask.init.layouts.celeba import CelebA
+from multitask.init.layouts.competition import Competition
 from multitask.init.layouts.cvat import CVAT
 from multitask.init.layouts.fairface import FairFace
 from multitask.init.layouts.fashion import Fashion
@@ -12,6 +13,7 @@ from multitask.init.layouts.table import AnyTable
 from multitask.init.layouts.utkface import UTKFace
 from multitask.init.layouts.webdataset import WebDataset
 
+LAYOUTS["competition"] = Competition
 LAYOUTS["celeba"] = CelebA
 LAYOUTS["fairface"] = FairFace
 LAYOUTS["fashion"] = Fashion

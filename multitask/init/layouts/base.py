@@ -42,6 +42,8 @@ class Observed:
         group: the column of groups; None: it is to be found.
         split: likewise, with ``train``, ``val`` and ``test`` in any spelling.
         classes: of a column, its classes in order.
+        edges: of a column of numbers, those of its classes; none: they are to be found.
+        whole: whether the source knows labels, groups and split by itself, so that nothing names them to it.
         indices: columns in which the source finds class indices; here they hold names.
         assumed: what was taken for granted, a sentence each.
         check: what the user should look at, likewise.
@@ -55,6 +57,8 @@ class Observed:
     group: str | None = None
     split: str | None = None
     classes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    whole: bool = False
     indices: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     check: tuple[str, ...] = ()

@@ -15,6 +15,9 @@ class ConsistencySettings(Settings):
     The loss is the divergence of each image's probabilities from the mean over its group's images in the batch, which
     must hold several of them: ``data.sampler: {name: per_group, together: true}``. Images without labels count too
     where another of the group has one.
+
+    >>> ConsistencySettings().weight
+    1.0
     """
 
     weight: Annotated[PositiveFloat, Field(le=1e6)] = 1.0

@@ -22,7 +22,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "one task": {"labels.tasks": {"gender": {"classes": ["male", "female"]}}},
 }
 _NOT_OF_ANSWERS = re.compile(
-    r"(training|class_distribution|decode|decode_rules|joint_term|grouped|sets|selective|fit|first_frames|empty_cells)\."
+    r"(training|class_distribution|decode|decode_rules|joint_term|grouped|sets|adaptive_sets|label_prior|selective|fit|first_frames|empty_cells)\."
     r"|version$"
 )
 """Not of every network's answers by themselves: what is fitted after them, or needs groups that have several images."""

@@ -129,7 +129,17 @@ def cross_fit_each(
     seed: int,
     answered: ModelOutputs | None = None,
 ) -> dict[str, IntArray]:
-    """As ``cross_fit``, for several rules, which then share what each fold's other groups give them."""
+    """As ``cross_fit``, for several rules, which then share what each fold's other groups give them.
+
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
+    >>> from multitask.evaluation.decode.plain import JointSettings
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue"))])
+    >>> outputs = ModelOutputs(space, {"colour": np.log([[0.9, 0.1], [0.2, 0.8]])})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [1]]), np.array(["a", "b"], dtype=object))
+    >>> cross_fit_each({"joint": JointSettings()}, known, priors=None, folds=np.array([0, 1]), seed=0)
+    {'joint': array([0, 1])}
+    """
     predicted = {name: np.empty(len(known), dtype=np.int64) for name in rules}
     for fold in np.unique(folds):
         inside = folds == fold

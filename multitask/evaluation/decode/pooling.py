@@ -274,7 +274,16 @@ def pool(rule: PoolingRule, outputs: ModelOutputs, tasks: GroupTasks, groups: In
 
 
 def pool_labelled(rule: PoolingRule, known: LabelledOutputs, tasks: GroupTasks) -> LabelledOutputs:
-    """The same images and labels with outputs as of ``pool``, by their own groups."""
+    """The same images and labels with outputs as of ``pool``, by their own groups.
+
+    >>> from multitask.labels import Task
+    >>> space = LabelSpace([Task("gender", ("male", "female"))])
+    >>> outputs = ModelOutputs(space, {"gender": np.log([[0.9, 0.1], [0.5, 0.5]])})
+    >>> known = LabelledOutputs(outputs, np.array([[0], [0]]), np.array(["a", "a"], dtype=object))
+    >>> found = pool_labelled(MeanPooling(), known, GroupTasks(space, ("gender",)))
+    >>> np.exp(found.outputs.heads["gender"]).round(2).tolist()
+    [[0.7, 0.3], [0.7, 0.3]]
+    """
     groups = np.unique(known.groups.astype(str), return_inverse=True)[1].astype(np.int64)
     return replace(known, outputs=pool(rule, known.outputs, tasks, groups))
 

@@ -27,30 +27,30 @@ class Competition(Layout):
 
     @classmethod
     def observe(cls, path: Path, options: Options) -> Observed:
-        """Seven images of each person."""
+        """Seven images of each row."""
         root = _root(path)
         assert root is not None, "else it does not fit"
         table = root / "train" / "train.csv"
         images: list[str] = []
-        columns: dict[str, list[str]] = {field: [] for field in (*FIELDS, "person")}
+        columns: dict[str, list[str]] = {field: [] for field in (*FIELDS, "group")}
         for line, row in read_csv(table, ("path", "gender", "race", "age")):
             where = f"{table}, line {line}"
             folder = find_file(root, f"train/images/{row['path']}")
             files = find_images(folder, where)
             for stem, mask in MASK_OF_STEM.items():
                 images.append(f"{folder.relative_to(root).as_posix()}/{files[stem]}")
-                said = {**row, "mask": mask, "person": row["path"]}
+                said = {**row, "mask": mask, "group": row["path"]}
                 for field, words in columns.items():
                     words.append(said[field])
         if not images:
-            raise UserError(f"{table}: holds no people")
+            raise UserError(f"{table}: holds no rows")
         return Observed(
             root,
             images,
             columns,
             {"name": "competition"},
             labels=("mask", "gender", "age"),
-            group="person",
+            group="group",
             classes=CLASSES,
             edges=EDGES,
             whole=True,

@@ -152,14 +152,13 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str], secon
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_saves_all_and_says_how_to_go_on(
-    bakeoff_file: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path, number: int
+    bakeoff_file: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     launch = start(bakeoff_file(epochs=500, seeds=1), "--out", out)
     wait_for((out / "flat" / "all" / "0" / "metrics.jsonl").exists, launch)
-    launch.send_signal(number)
+    launch.send_signal(signal.SIGINT)
     _, errors = launch.communicate(timeout=60)
     assert launch.returncode == 130, errors
     assert errors == (

@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import UNREADABLE, FilePath, data_option, extensions_option, quiet_option, run_argument
+from multitask.cli.options import (
+    UNREADABLE,
+    FilePath,
+    data_option,
+    extensions_option,
+    group_column_option,
+    groups_by_folder_option,
+    path_column_option,
+    quiet_option,
+    refuse_ignored,
+    run_argument,
+)
 from multitask.errors import UserError
 
 if TYPE_CHECKING:
@@ -37,7 +48,7 @@ _OF_PATHS = ("path_column", "box_columns", "group_column", "groups_by_folder", "
 )
 @click.option("--face-model", type=FilePath, help="Of --audit: faces, as OpenCV's YuNet in this ONNX file finds them.")
 @data_option
-@click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
+@path_column_option
 @click.option(
     "--box-columns",
     nargs=4,
@@ -45,8 +56,8 @@ _OF_PATHS = ("path_column", "box_columns", "group_column", "groups_by_folder", "
     default=None,
     help="Of tables: each image's box, where RUN was trained on crops to boxes.",
 )
-@click.option("--group-column", help="Of tables: the images' groups, explained as one where a task is a group's.")
-@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
+@group_column_option
+@groups_by_folder_option
 @click.option(
     "--on-error",
     type=click.Choice(["fail", "skip"]),
@@ -125,11 +136,7 @@ def _check_only_audit(paths: tuple[str, ...]) -> None:
     """
     if paths:
         raise UserError(f"--audit: explains the images of a split; leave out {paths[0]}")
-    context = click.get_current_context()
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
-        if given and option.name in _OF_PATHS:
-            raise UserError(f"{option.opts[-1]}: would be ignored: it is for PATHs, and --audit explains a split")
+    refuse_ignored(lambda name: name in _OF_PATHS, "it is for PATHs, and --audit explains a split")
 
 
 def _explain(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,25 @@ def _complete_settings(ctx: click.Context, param: click.Parameter, begun: str) -
     return completion.settings(ctx, param, begun)
 
 
+def refuse_ignored(is_ignored: Callable[[str], bool], why: str) -> None:
+    """Refuses an option of the running command that the line gives though it would be ignored.
+
+    Args:
+        is_ignored: of an option's parameter, as ``group_column``.
+        why: the rest of the line.
+
+    Raises:
+        UserError: there is one.
+    """
+    from multitask.errors import UserError
+
+    context = click.get_current_context()
+    for option in context.command.params:
+        given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
+        if given and is_ignored(option.name or ""):
+            raise UserError(f"{option.opts[-1]}: would be ignored: {why}")
+
+
 config_argument = click.argument("config", type=FilePath)
 run_argument = click.argument("run", type=FilePath, shell_complete=complete_runs)
 set_option = click.option(
@@ -47,6 +67,15 @@ extensions_option = click.option(
 quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
 data_option = click.option(
     "--data", type=FilePath, help="The data root, where it is not where the run was trained.", default=None
+)
+path_column_option = click.option(
+    "--path-column", default="path", show_default=True, help="Of tables: the images' paths."
+)
+group_column_option = click.option(
+    "--group-column", help="Of tables: the images' groups, answered as one where a task is a group's."
+)
+groups_by_folder_option = click.option(
+    "--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise."
 )
 views_option = click.option(
     "--views",

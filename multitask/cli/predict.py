@@ -12,7 +12,11 @@ from multitask.cli.options import (
     UNREADABLE,
     FilePath,
     extensions_option,
+    group_column_option,
+    groups_by_folder_option,
+    path_column_option,
     quiet_option,
+    refuse_ignored,
     run_argument,
     views_except_option,
     views_option,
@@ -62,9 +66,9 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 )
 @views_option
 @views_except_option
-@click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
-@click.option("--group-column", help="Of tables: the images' groups, answered as one where a task is a group's.")
-@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
+@path_column_option
+@group_column_option
+@groups_by_folder_option
 @click.option(
     "--box-columns",
     nargs=4,
@@ -191,13 +195,7 @@ def _check_only_data(paths: tuple[str, ...]) -> None:
     """
     if paths:
         raise UserError(f"--data: it, too, says which images to answer; leave it out, or the path {paths[0]}")
-    context = click.get_current_context()
-    for option in context.command.params:
-        given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
-        if given and option.name not in _OF_SUBMISSIONS:
-            raise UserError(
-                f"{option.opts[-1]}: would be ignored: it is for PATHs, and --data answers as its layout asks"
-            )
+    refuse_ignored(lambda name: name not in _OF_SUBMISSIONS, "it is for PATHs, and --data answers as its layout asks")
 
 
 def _write_submission(run: Path, data: Path, output: Path, allow_extensions: bool, quiet: bool) -> None:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from multitask.cli.options import FilePath, extensions_option, quiet_option, run_argument
+from multitask.cli.options import (
+    FilePath,
+    extensions_option,
+    group_column_option,
+    groups_by_folder_option,
+    path_column_option,
+    quiet_option,
+    run_argument,
+)
 
 if TYPE_CHECKING:
     from multitask.pseudo.report_schema import PseudoReport
@@ -50,9 +58,9 @@ if TYPE_CHECKING:
     "--precision-step", type=float, help="Of --rounds: by how much the precision that is asked for falls each time."
 )
 @click.option("--config", type=FilePath, help="What is to be trained with the labels.  [default: RUN's own config]")
-@click.option("--path-column", default="path", show_default=True, help="Of tables: the images' paths.")
-@click.option("--group-column", help="Of tables: the images' groups, judged as one where a task is a group's.")
-@click.option("--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise.")
+@path_column_option
+@group_column_option
+@groups_by_folder_option
 @click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
 @extensions_option
 @quiet_option

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
 from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
-from multitask.cli.work import say_begun
+from multitask.cli.work import say_begun, to_the_end
 
 
 @click.command()
@@ -53,7 +52,7 @@ def command(
     plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
-    from multitask.reporting.console import fail, say, show_paths
+    from multitask.reporting.console import say, show_paths
     from multitask.reporting.study.console import make_study_progress, show_study
     from multitask.study.folder import StudyFolder
     from multitask.study.storage import folder_url, resolved, shown
@@ -64,17 +63,13 @@ def command(
         address = shown(resolved(storage)) if storage else folder_url(folder.database)
         say(f"a live page, by the extra [dashboard]: optuna-dashboard {address}")
     progress = make_study_progress(quiet)
-    try:
-        report = run_study(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds)
-    except KeyboardInterrupt:
-        progress.close()
-        if folder.exists():
-            fail(f"interrupted; all finished trials are saved in {folder.path}. The same line goes on with the study")
-        else:
-            fail("interrupted before the first trial; nothing was written")
-        sys.exit(130)
-    finally:
-        progress.close()
+    report = to_the_end(
+        lambda: run_study(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds),
+        folder,
+        progress,
+        "study",
+        unit="trial",
+    )
     if not quiet:
         show_study(report)
         show_paths({"study": folder.path, "page": folder.page, "best config": folder.best})

@@ -22,7 +22,9 @@ def say_begun(file: Path, quiet: bool) -> None:
         click.echo(f"reading {file}, loading PyTorch")
 
 
-def to_the_end(work: Callable[[], Report], folder: WorkFolder, progress: StudyProgress, what: str) -> Report:
+def to_the_end(
+    work: Callable[[], Report], folder: WorkFolder, progress: StudyProgress, what: str, unit: str = "run"
+) -> Report:
     """Does the work; Ctrl-C and SIGTERM end the process with code 130, and a line says how to go on.
 
     Args:
@@ -30,6 +32,7 @@ def to_the_end(work: Callable[[], Report], folder: WorkFolder, progress: StudyPr
         folder: that it works in.
         progress: closed whatever happens.
         what: goes on with the same line: ``bake-off``.
+        unit: what it is made of: of a ``run`` the epochs are saved as they end, of a ``trial`` only the whole.
     """
     from multitask.reporting.console import fail
 
@@ -40,7 +43,8 @@ def to_the_end(work: Callable[[], Report], folder: WorkFolder, progress: StudyPr
     finally:
         progress.close()
     if folder.exists():
-        fail(f"interrupted; all finished epochs are saved in {folder.path}. The same line goes on with the {what}")
+        saved = "epochs" if unit == "run" else f"{unit}s"
+        fail(f"interrupted; all finished {saved} are saved in {folder.path}. The same line goes on with the {what}")
     else:
-        fail("interrupted before the first run; nothing was written")
+        fail(f"interrupted before the first {unit}; nothing was written")
     sys.exit(130)

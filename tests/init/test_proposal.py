@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from multitask.errors import UserError
-from multitask.init import Options, propose
+from multitask.init import Options, Proposal, propose
 from tests.init.conftest import Written
 from tests.init.made import add_images, write_lines
 
@@ -268,3 +268,12 @@ def test_an_image_that_two_rows_name_counts_once(folder: Path, written: Callable
     found = written(folder)
     assert len(found.samples) == 50
     assert "10 rows name an image that an earlier row names, and are left out" in found.proposal.check
+
+
+def test_a_config_that_cannot_be_written_leaves_neither_table_nor_images(tmp_path: Path) -> None:
+    made, images, table = tmp_path / "made", tmp_path / "images", tmp_path / "table.csv"
+    made.mkdir()
+    proposal = Proposal("text", (table, "path\n"), (made, images), (), (), ())
+    with pytest.raises(OSError, match="nowhere"):
+        proposal.write(tmp_path / "nowhere" / "config.yaml")
+    assert list(tmp_path.iterdir()) == []

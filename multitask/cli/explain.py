@@ -123,8 +123,9 @@ def command(
 
     from multitask.inference.inputs import InputOptions, NamedInputs
 
-    inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
-    if _explain(run, inputs, output, limit or 50, allow_extensions, on_error == "skip", quiet):
+    skip = on_error == "skip"
+    inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder, skip))
+    if _explain(run, inputs, output, limit or 50, allow_extensions, skip, quiet):
         sys.exit(UNREADABLE)
 
 

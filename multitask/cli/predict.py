@@ -139,7 +139,8 @@ def command(
         raise UserError("--prior-shift: is estimated on images as they are; leave out --views")
     if not run.exists():
         raise UserError(f"{run}: no such run or exported file")
-    inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder))
+    skip = on_error == "skip"
+    inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder, skip))
     check_output(output, inputs)
     labelled = _labelled(run, allow_extensions) if prior_shift else None
     predictor = Predictor.load(
@@ -163,7 +164,7 @@ def command(
             output,
             progress,
             probabilities=probabilities,
-            skip_unreadable=on_error == "skip",
+            skip_unreadable=skip,
             batch_size=batch_size,
             coverage=coverage,
             max_risk=max_risk,

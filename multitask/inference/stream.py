@@ -27,12 +27,14 @@ class ImageInput:
         image: its file, or the image itself, in any of Pillow's modes.
         box: (4,) its own box, as of ``Samples.boxes``; None where it has none.
         group: its group's name; None: it is on its own.
+        error: why it cannot be read, where that is known already.
     """
 
     name: str
     image: Path | Image.Image
     box: Box | None = None
     group: str | None = None
+    error: UserError | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,8 @@ def read_now(item: ImageInput, preprocessing: Preprocessing) -> InputBatch:
 
 
 def _read(item: ImageInput, preprocessing: Preprocessing) -> Pixels | UserError:
+    if item.error is not None:
+        return item.error
     try:
         if isinstance(item.image, Path):
             return preprocessing.load(item.image, item.box)

@@ -108,6 +108,16 @@ def test_an_unreadable_image_fails_or_is_skipped_with_code_3(call: Call, trained
     assert sorted(path.name for path in here.iterdir()) == ["list.txt", "out.csv", "photos"]
 
 
+def test_a_row_without_a_path_is_skipped_with_its_reason(call: Call, trained: Path, here: Path) -> None:
+    (here / "some.csv").write_text("path,id\nphotos/a.jpg,1\n,2\n")
+    assert call("predict", trained, "some.csv", "-o", "out.csv").refusal() == "some.csv, line 3: path: is empty"
+    assert call("predict", trained, "some.csv", "-o", "out.csv", "--on-error", "skip").code == 3
+    first, second = read("out.csv")
+    assert first["class"]
+    assert not first["error"]
+    assert (second["image"], second["class"], second["error"]) == ("", "", "some.csv, line 3: path: is empty")
+
+
 def test_an_image_of_too_many_pixels_is_named(call: Call, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("multitask.data.image_file.MAX_PIXELS", 1_000)
     line = call("predict", trained, "photos", "-o", "out.csv").refusal()

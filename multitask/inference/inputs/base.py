@@ -18,12 +18,15 @@ class InputOptions:
         group_column: of tables: the images' groups; None: each image is on its own.
         box_columns: of tables: left, top, right and bottom of each image's box, in pixels; None: there are no boxes.
         groups_by_folder: whether the images of a folder are a group.
+        skip_unreadable: whether a row of a table without a path, or with a box that is none, is an image that cannot be
+            read; else it is an error.
     """
 
     path_column: str = "path"
     group_column: str | None = None
     box_columns: tuple[str, str, str, str] | None = None
     groups_by_folder: bool = False
+    skip_unreadable: bool = False
 
 
 class InputKind(ABC):

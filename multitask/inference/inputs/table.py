@@ -56,14 +56,16 @@ class ImageTable(InputKind):
             look: whether to look for files that are spelt a little otherwise.
         """
         for number, row in cells.rows(self._table, self._columns, self._delimiter, "utf-8", configurable=False):
+            name, box, unreadable = cells.text(row[self._path]), None, None
             try:
-                name = cells.text(row[self._path])
                 if not name.strip():
                     raise UserError(f"{self._path}: is empty")
                 box = np.array(cells.box(row, self._box)) if self._box else None
             except UserError as error:
-                raise UserError(f"{self._table}, {cells.unit(self._table)} {number}: {error}") from None
-            yield ImageInput(name, self._file(name) if look else Path(name), box, self._group_of(row))
+                unreadable = UserError(f"{self._table}, {cells.unit(self._table)} {number}: {error}")
+                if not self.options.skip_unreadable:
+                    raise unreadable from None
+            yield ImageInput(name, self._file(name) if look else Path(name), box, self._group_of(row), unreadable)
 
     def _file(self, name: str) -> Path:
         """An image's file: with the slashes of Windows, too, unless a file is really called so."""

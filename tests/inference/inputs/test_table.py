@@ -90,6 +90,18 @@ def test_what_is_wrong_is_said_before_any_image_is_asked_for(
         table(tmp_path / "t.csv", text, options)
 
 
+def test_where_unreadable_images_are_skipped_rows_without_a_path_or_a_box_are_such(tmp_path: Path) -> None:
+    text = "path,who,l,t,r,b\na.png,1,0,0,1,1\n,2,0,0,1,1\nb.png,3,0,0,1,x\n"
+    options = InputOptions(group_column="who", box_columns=("l", "t", "r", "b"), skip_unreadable=True)
+    inputs = table(tmp_path / "t.csv", text, options)
+    assert inputs.count == 3
+    assert [(item.name, item.group, item.error and str(item.error)) for item in inputs] == [
+        ("a.png", "1", None),
+        ("", "2", f"{tmp_path}/t.csv, line 3: path: is empty"),
+        ("b.png", "3", f"{tmp_path}/t.csv, line 4: b: must be a number, found 'x'"),
+    ]
+
+
 def test_other_encodings_are_refused_without_naming_settings_that_there_are_not(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("path\nä.png\n".encode("cp1252"))

@@ -17,6 +17,7 @@ import pytest
 
 from multitask.config import Config
 from multitask.settings.yaml_text import dump_yaml
+from tests.processes import Forked
 
 Call = Callable[..., Any]
 HERE = Path(__file__).parents[2]
@@ -133,9 +134,7 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     def make(*words: object) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "multitask", "bakeoff", *map(str, words)]
         environment = {**os.environ, "PYTHONPATH": str(HERE)}
-        started.append(
-            subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-        )
+        started.append(Forked(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
         return started[-1]
 
     yield make

@@ -16,6 +16,8 @@ from pathlib import Path
 import pyte
 import pytest
 
+from tests.processes import Forked, run_forked
+
 MULTITASK = [sys.executable, "-m", "multitask"]
 HERE = Path(__file__).parents[2]
 
@@ -40,7 +42,9 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(HERE), **more}
 
 
-def watched(words: tuple[str, ...], folder: Path, columns: int) -> tuple[list[str], str]:
+def watched(
+    words: tuple[str, ...], folder: Path, columns: int, start: type[subprocess.Popen[bytes]] = Forked
+) -> tuple[list[str], str]:
     """What a terminal of ``columns`` showed each time that the bars were about to be drawn anew, and what it kept.
 
     However the system cuts the bytes: rich begins a frame by going back to the start of the line before.
@@ -48,7 +52,7 @@ def watched(words: tuple[str, ...], folder: Path, columns: int) -> tuple[list[st
     screen = pyte.Screen(columns, 120)
     stream = pyte.ByteStream(screen)
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = start(
         [*MULTITASK, *words, "--out", "run"],
         stdout=slave,
         stderr=slave,
@@ -72,13 +76,17 @@ def watched(words: tuple[str, ...], folder: Path, columns: int) -> tuple[list[st
     return [frame for frame in frames if "━" in frame], frames[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("number", "start"),
+    [(signal.SIGINT, subprocess.Popen), (signal.SIGTERM, Forked)],
+    ids=["2", "15"],  # the first one in a fresh interpreter
+)
 def test_an_interrupt_saves_and_says_how_to_go_on(
-    config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals
+    config_file: Callable[..., Path], tmp_path: Path, number: signal.Signals, start: type[subprocess.Popen[bytes]]
 ) -> None:
     out = tmp_path / "run"
     config = config_file({"training.epochs": 2000})
-    process = subprocess.Popen(
+    process = start(
         [*MULTITASK, "train", str(config), "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -97,7 +105,7 @@ def test_an_interrupt_saves_and_says_how_to_go_on(
     program, *words = shlex.split(found[2])
     assert program == "multitask"
     # The line that was given goes on: it is interrupted again as soon as it has done one epoch more.
-    again = subprocess.Popen([*MULTITASK, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    again = Forked([*MULTITASK, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     wait_for(lambda: len((out / "metrics.jsonl").read_text().splitlines()) > int(found[1]), again)
     again.send_signal(signal.SIGINT)
     printed, _ = again.communicate(timeout=60)
@@ -109,7 +117,7 @@ def test_an_interrupt_between_folds_saves_and_says_how_to_go_on(
 ) -> None:
     out = tmp_path / "run"
     config = config_file({"training.epochs": 3, "data.val_fraction": 0.2})
-    process = subprocess.Popen(
+    process = Forked(
         [*MULTITASK, "train", str(config), "--folds", "3", "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -128,7 +136,8 @@ def test_an_interrupt_between_folds_saves_and_says_how_to_go_on(
     assert int(found[1]) >= 1
     program, *words = shlex.split(found[2])
     assert program == "multitask"
-    again = subprocess.run([*MULTITASK, *words], capture_output=True, env=environment(), timeout=240, check=True)
+    again = run_forked([*MULTITASK, *words], env=environment())
+    assert again.returncode == 0, again.stderr
     printed = again.stdout.decode()
     assert "fold 0, 1 of 3: finished before" in printed
     assert "fold 2, 3 of 3\n" in printed
@@ -140,7 +149,7 @@ def test_an_interrupt_before_training_leaves_nothing(
     folds: tuple[str, ...], config_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    process = subprocess.Popen(
+    process = Forked(
         [*MULTITASK, "train", str(config_file({"data.val_fraction": 0.2})), *folds, "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -167,9 +176,15 @@ def test_a_terminal_gets_a_table_for_every_fold(config_file: Callable[..., Path]
     assert "macro-F1 by fold" in after
 
 
-@pytest.mark.parametrize("columns", [80, 120])
-def test_a_terminal_gets_bars_and_a_table(config_file: Callable[..., Path], tmp_path: Path, columns: int) -> None:
-    frames, after = watched(("train", str(config_file())), tmp_path, columns)
+@pytest.mark.parametrize(
+    ("columns", "start"),
+    [(80, Forked), (120, subprocess.Popen)],
+    ids=["80", "120"],  # the latter in a fresh interpreter
+)
+def test_a_terminal_gets_bars_and_a_table(
+    config_file: Callable[..., Path], tmp_path: Path, columns: int, start: type[subprocess.Popen[bytes]]
+) -> None:
+    frames, after = watched(("train", str(config_file())), tmp_path, columns, start)
     # One whole frame among them is what is asked for: the run draws one with every row of its table.
     assert any(
         all(during.count(bar) == 1 for bar in ("run      ━", "epoch    ━", "batch    ━"))

@@ -14,6 +14,7 @@ import pytest
 
 from multitask.testing import tiny_run
 from tests.cli.conftest import Called
+from tests.processes import Forked
 
 HERE = Path(__file__).parents[2]
 
@@ -26,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_it_says_where_it_is_and_ends_by_ctrl_c(trained: Path) -> None:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a background script ignores it else
     try:
-        process = subprocess.Popen(
+        process = Forked(
             [sys.executable, "-m", "multitask", "serve", str(trained), "--port", "0"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,7 @@ import pytest
 from multitask.config import Config
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.folder import StudyFolder
+from tests.processes import FRESH_WORKERS, Forked
 
 Call = Callable[..., Any]
 
@@ -132,35 +134,33 @@ class TestWhole:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+def start() -> Iterator[Callable[..., Forked]]:
     """Starts ``multitask study``; at the end of the test neither it nor a worker of it is left."""
-    started: list[subprocess.Popen[str]] = []
-    mark = {"MULTITASK_TEST": str(tmp_path)}
+    started: list[Forked] = []
 
-    def make(*words: object) -> subprocess.Popen[str]:
+    def make(*words: object, **more: str) -> Forked:
         started.append(
-            subprocess.Popen(
+            Forked(
                 command(*words),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 text=True,
-                env={**environment(), **mark},
+                env={**environment(), **more},
             )
         )
         return started[-1]
 
     yield make
-    for process in psutil.process_iter():
-        try:
-            if mark.items() <= process.environ().items() and process.pid != os.getpid():
-                process.kill()
-        except psutil.Error:
-            pass
     for launch in started:
+        left = launch.workers() if launch.poll() is None else []
+        launch.kill()
         launch.communicate()
+        for worker in left:
+            with contextlib.suppress(psutil.Error):
+                worker.kill()
 
 
-def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(condition: Callable[[], Any], process: Forked, seconds: float = 120) -> None:
     until = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -176,15 +176,16 @@ def states(out: Path) -> list[str]:
 
 
 def test_an_interrupt_saves_all_and_the_same_line_goes_on(
-    call: Call, study_file: Callable[..., Path], start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+    call: Call, study_file: Callable[..., Path], start: Callable[..., Forked], tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     file = study_file(base={"training.epochs": 15}, budget={"trials": 2}, pruner="none")
 
-    def interrupted(number: signal.Signals, when: Callable[[], Any]) -> None:
-        launch = start(file, "--out", out)
+    def interrupted(number: signal.Signals, when: Callable[[], Any], **more: str) -> None:
+        launch = start(file, "--out", out, **more)
         wait_for(when, launch)
-        workers = psutil.Process(launch.pid).children()
+        workers = launch.workers()
+        assert workers
         launch.send_signal(number)
         printed, errors = launch.communicate(timeout=60)
         assert launch.returncode == 130, (printed, errors)
@@ -194,7 +195,7 @@ def test_an_interrupt_saves_all_and_the_same_line_goes_on(
         assert not any(worker.is_running() for worker in workers)
 
     # While the worker starts:
-    interrupted(signal.SIGTERM, (out / "workers.log").exists)
+    interrupted(signal.SIGTERM, (out / "workers.log").exists, **{FRESH_WORKERS: "1"})
     assert states(out) == ["WAITING"]
     # While a trial runs:
     interrupted(signal.SIGINT, lambda: list(out.glob("trials/*/metrics.jsonl")))

@@ -27,6 +27,7 @@ from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 from multitask.settings import validate
 from multitask.utils.records import read_record
+from tests.processes import Forked
 from tests.pseudo.conftest import LENIENT
 
 SETTINGS = RoundsSettings(precision=0.3, certainty=0.5, rounds=2, precision_step=0.1)
@@ -137,7 +138,7 @@ def test_a_process_that_is_killed_goes_on_as_if_it_never_was(
     folder = RoundsFolder(tmp_path / "rounds")
     words = ["--precision", "0.3", "--certainty", "0.5", "--rounds", "2", "--precision-step", "0.1"]
     line = ["pseudo", str(single), "--data", str(unlabelled), "-o", str(folder.path), *words]
-    process = subprocess.Popen(
+    process = Forked(
         [sys.executable, "-m", "multitask", *line],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -31,6 +29,7 @@ from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
 from multitask.settings.tables import tables_saved
 from multitask.utils.records import read_record
+from tests.processes import Forked
 
 Make = Callable[..., Path]
 CROPS = {"name": "crop", "crops": {"top": {"name": "centre", "bottom": 0.6}}, "epochs": 1}
@@ -323,7 +322,7 @@ class TestGoingOn:
     ) -> None:
         file, out = recipe_file(stages=self.STAGES), tmp_path / "out"
         words = ["-m", "multitask", "recipe", str(file), "-o", str(out), "-q"]
-        process = subprocess.Popen([sys.executable, *words], env={**os.environ, "OMP_NUM_THREADS": "1"})
+        process = Forked([sys.executable, *words])
         deadline = time.monotonic() + 120
         while not list(out.glob("runs/*/metrics.jsonl")) and time.monotonic() < deadline:
             assert process.poll() is None

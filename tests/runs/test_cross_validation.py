@@ -29,6 +29,7 @@ from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.utils.records import to_json_data
+from tests.processes import Forked
 from tests.runs.test_run import StoppedError, assert_same_run, kill_when
 
 MakeConfig = Callable[..., Config]
@@ -389,11 +390,9 @@ def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, 
     run_folds(config, NUM_FOLDS, whole)
 
     def start() -> subprocess.Popen[str]:
-        code = "from multitask.cli import main; main()"
         words = ["train", str(file), "--folds", str(NUM_FOLDS), "--out", str(parts), "--resume", "--quiet"]
-        return subprocess.Popen(
-            [sys.executable, "-c", code, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        command = [sys.executable, "-m", "multitask", *words]
+        return Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def rows(index: int) -> int:
         path = parts / "folds" / str(index) / "metrics.jsonl"

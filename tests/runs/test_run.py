@@ -29,6 +29,7 @@ from multitask.runs.run import RunResult, run
 from multitask.training.checkpoint import load_checkpoint
 from multitask.utils.records import read_json, to_json_data
 from tests.conftest import SHARED, needs_shared
+from tests.processes import Forked
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 
@@ -522,9 +523,8 @@ def test_killed_process_goes_on_to_the_same_end(tiny: MakeConfig, tmp_path: Path
     run(config, whole)
 
     def start() -> subprocess.Popen[str]:
-        code = "from multitask.cli import main; main()"
-        command = [sys.executable, "-c", code, "train", str(file), "--out", str(parts), "--resume", "--quiet"]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "multitask", "train", str(file), "--out", str(parts), "--resume", "--quiet"]
+        return Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def rows() -> int:
         path = parts / "metrics.jsonl"

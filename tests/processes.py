@@ -1,0 +1,228 @@
+"""Processes that begin with everything imported, in the place of ``subprocess.Popen`` and ``subprocess.run``.
+
+A fresh interpreter computes for 7 s to import torch, timm and this package. ``Forked`` is as real a process, with a
+pid, streams, signals and an exit code of its own, but is forked from a server that has imported them
+(``multiprocessing``'s fork server, one per process of tests)::
+
+    process = Forked([sys.executable, "-m", "multitask", "train", "config.yaml"], stdout=subprocess.PIPE)
+
+Workers that a study starts in it are forked as well, unless its environment has ``FRESH_WORKERS``. What a test shows of
+a process's beginning itself (what it imports, ``-P``, variables that libraries read as they are loaded, as
+OMP_NUM_THREADS) needs a fresh one.
+"""
+
+from __future__ import annotations
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TextIO
+
+import psutil
+
+_ROOT = str(Path(__file__).parents[1])
+
+FRESH_WORKERS = "MULTITASK_TEST_FRESH_WORKERS"
+
+PRELOADED = [
+    "multitask.bakeoff.bakeoff", "multitask.cli.group", "multitask.cli.streams", "multitask.inference.serve",
+    "multitask.pseudo.rounds", "multitask.recipe.recipe", "multitask.runs.cross_validation", "multitask.runs.page",
+    "multitask.runs.run", "multitask.study.study", "matplotlib.backends.backend_agg", "optuna.storages",
+    "sqlalchemy.dialects.sqlite", "timm", "torch._dynamo",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """How a process begins.
+
+    Attributes:
+        words: the command, from the interpreter on.
+        streams: the standard ones.
+        passed: other descriptors, by the numbers that the words call them.
+        family: the file with the numbers of the processes that it has started.
+    """
+
+    words: list[str]
+    cwd: str | None
+    environment: dict[str, str]
+    streams: list[Connection]
+    passed: dict[int, Connection]
+    hears_interrupts: bool
+    new_session: bool
+    process_group: int
+    family: Path
+
+
+class Forked(subprocess.Popen[Any]):
+    """``Popen`` of ``[sys.executable, "-m", name, ...]`` or ``[sys.executable, "-c", code, ...]``, forked.
+
+    It knows the options ``stdin``, ``stdout``, ``stderr`` and those of their text, ``cwd``, ``env``, ``pass_fds``,
+    ``process_group`` and ``start_new_session``. What is passed has another number there, which its word is changed to.
+    """
+
+    _mine: Path | None = None
+
+    def _execute_child(  # type: ignore[no-untyped-def]
+        self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags, shell,
+        p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, restore_signals, gid, gids, uid, umask,
+        start_new_session, process_group,
+    ) -> None:  # fmt: skip
+        """Starts it; in the place of fork and exec."""
+        assert preexec_fn is None
+        assert not shell
+        descriptor, family = tempfile.mkstemp()
+        os.close(descriptor)
+        self._family = Path(family)
+        ends = [number if end == -1 else end for number, end in enumerate((p2cread, c2pwrite, errwrite))]
+        beginning = _Beginning(
+            words=[os.fspath(word) for word in args],
+            cwd=cwd and os.fspath(cwd),
+            environment=dict(os.environ if env is None else env),
+            # As connections, since those are what multiprocessing hands to another process.
+            streams=[Connection(os.dup(end)) for end in ends],
+            passed={number: Connection(os.dup(number)) for number in pass_fds},
+            hears_interrupts=signal.getsignal(signal.SIGINT) != signal.SIG_IGN,
+            new_session=start_new_session,
+            process_group=process_group,
+            family=self._family,
+        )
+        self._process: Any = context().Process(target=_begin, args=(beginning,), daemon=True)
+        sys.path.insert(0, _ROOT)  # which is handed over, and where this module is found
+        try:
+            self._process.start()
+        finally:
+            sys.path.remove(_ROOT)
+        self.pid = self._process.pid
+        self._child_created = True
+        if self._mine is not None:
+            with self._mine.open("a") as file:
+                file.write(f"{self.pid}\n")
+        for connection in (*beginning.streams, *beginning.passed.values()):
+            connection.close()
+        self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)  # type: ignore[attr-defined]
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that it has started and that still run, those too that were forked, which are the server's."""
+        numbers = [int(line) for line in self._family.read_text().splitlines()]
+        found = [psutil.Process(number) for number in numbers if psutil.pid_exists(number)]
+        return [*found, *psutil.Process(self.pid).children()]
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._process.exitcode
+        return self.returncode
+
+    def _internal_poll(self, _deadstate: object = None) -> int | None:
+        return self.poll()
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._process.join(timeout)
+        if self.poll() is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self.returncode
+
+
+def run_forked(words: Sequence[Any], *, timeout: float = 240, **options: Any) -> subprocess.CompletedProcess[Any]:
+    """``subprocess.run`` with ``capture_output``, forked."""
+    with Forked(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def context() -> Any:
+    """Of ``multiprocessing``: its processes begin with everything imported."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(PRELOADED)
+    return found
+
+
+# --- in the new process -----------------------------------------------------------------------------------------------
+
+
+def _begin(beginning: _Beginning) -> None:
+    """Makes of a process of the server what a fresh one is, and does what the words say."""
+    sys.path.remove(_ROOT)
+    multiprocessing.current_process().daemon = False  # which may have no processes of its own
+    if beginning.new_session:
+        os.setsid()
+    elif beginning.process_group != -1:
+        os.setpgid(0, beginning.process_group)
+    signal.signal(signal.SIGINT, signal.default_int_handler if beginning.hears_interrupts else signal.SIG_IGN)
+    os.environ.clear()
+    os.environ.update(beginning.environment)
+    if beginning.cwd is not None:
+        os.chdir(beginning.cwd)
+    for number, connection in enumerate(beginning.streams):
+        os.dup2(connection.fileno(), number)
+        connection.close()
+    sys.stdin = sys.__stdin__ = open(0, closefd=False)  # noqa: SIM115
+    sys.stdout = sys.__stdout__ = _printing(1, sys.stdout.errors)
+    sys.stderr = sys.__stderr__ = _printing(2, "backslashreplace")
+    _renew(beginning.family)
+    numbers = {str(before): str(connection.fileno()) for before, connection in beginning.passed.items()}
+    try:
+        _do([numbers.get(word, word) for word in beginning.words[1:]])
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    finally:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+
+
+def _printing(number: int, errors: str | None) -> TextIO:
+    """A standard stream as the interpreter opens it."""
+    stream = open(number, "w", buffering=1 if number == 2 or os.isatty(number) else -1, errors=errors, closefd=False)  # noqa: SIM115
+    stream.reconfigure(write_through=bool(os.environ.get("PYTHONUNBUFFERED")))
+    return stream
+
+
+def _renew(family: Path) -> None:
+    """What a fresh process finds out as it imports, and one of the server knows from there."""
+    import numpy as np
+
+    from multitask.reporting import console
+    from multitask.study import pool
+
+    np.random.seed()
+    console.out.__init__(highlight=False)  # type: ignore[misc]
+    console._err.__init__(stderr=True, highlight=False)  # type: ignore[misc]
+    if os.environ.get(FRESH_WORKERS):
+        return
+    # Its workers come from the same server, which is not to be started anew.
+    Forked._mine = family
+    forkserver._forkserver.ensure_running = lambda: None  # type: ignore[attr-defined]
+    pool.subprocess = SimpleNamespace(Popen=Forked, DEVNULL=subprocess.DEVNULL)  # type: ignore[attr-defined]
+
+
+def _do(words: list[str]) -> None:
+    """What the interpreter does with its words."""
+    if words[0] == "-P":
+        words = words[1:]
+    option, what, *rest = words
+    if option == "-c":
+        sys.argv = ["-c", *rest]
+        exec(compile(what, "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        assert option == "-m"
+        sys.argv = [what, *rest]
+        runpy.run_module(what, run_name="__main__", alter_sys=True)

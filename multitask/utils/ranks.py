@@ -1,0 +1,235 @@
+"""The processes of one launch, by ``torchrun`` or whatever sets its variables: their ranks, and what they share."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from multitask.errors import UserError, quoted
+
+T = TypeVar("T")
+
+_NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
+_LOST = ("closed by peer", "reset by peer", "broken pipe", "timed out", "timeout", "connection refused", "gloo", "nccl")
+"""What the errors of a collective operation say of a process that is gone."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The place of this process among those of its launch.
+
+    Attributes:
+        rank: from 0.
+        size: how many there are; 1 without a launcher.
+        local_rank: the rank among those of this machine.
+
+    >>> Ranks(rank=1, size=2).rows(5)
+    slice(3, 5, None)
+    """
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the one that writes."""
+        return self.rank == 0
+
+    def rows(self, num: int) -> slice:
+        """Which of ``num`` rows are this rank's: parts one after the other, which differ by at most one row."""
+        return self.rows_of(self.rank, num)
+
+    def rows_of(self, rank: int, num: int) -> slice:
+        """As ``rows``, of any rank."""
+        each, longer = divmod(num, self.size)
+        start = rank * each + min(rank, longer)
+        return slice(start, start + each + (rank < longer))
+
+    def gather(self, make: Callable[[], T]) -> list[T]:
+        """What every rank makes, in the order of ranks, on each of them.
+
+        Raises:
+            UserError: of the lowest rank that raised one, on all of them.
+        """
+        if self.size == 1:
+            return [make()]
+        import torch.distributed as dist
+
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, _attempt(make))
+        return [_made(one) for one in found]
+
+    def from_main(self, make: Callable[[], T]) -> T:
+        """What rank 0 makes, on all ranks; the others do not call ``make``.
+
+        Raises:
+            UserError: rank 0 raised one.
+        """
+        if self.size == 1:
+            return make()
+        import torch.distributed as dist
+
+        found = [_attempt(make) if self.is_main else None]
+        dist.broadcast_object_list(found, src=0)
+        made: T = _made(found[0])
+        return made
+
+
+def _attempt(make: Callable[[], Any]) -> tuple[Any, bytes | None]:
+    try:
+        return make(), None
+    except UserError as error:
+        return None, pickle.dumps(error)
+
+
+def _made(attempt: Any) -> Any:
+    value, error = attempt
+    if error is not None:
+        raise pickle.loads(error)
+    return value
+
+
+_ACTIVE = [Ranks()]
+
+
+def ranks() -> Ranks:
+    """The place of this process among those that have ``joined``; the only one where none have."""
+    return _ACTIVE[-1]
+
+
+def launched(variables: Mapping[str, str] | None = None) -> Ranks:
+    """The place of this process by its launcher's variables; the only one where there are none.
+
+    Args:
+        variables: None: those of the environment.
+
+    Raises:
+        UserError: one is missing or wrong.
+
+    >>> launched({"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "here", "MASTER_PORT": "29500"})
+    Ranks(rank=1, size=4, local_rank=1)
+    >>> launched({})
+    Ranks(rank=0, size=1, local_rank=0)
+    """
+    variables = os.environ if variables is None else variables
+    if not variables.get("RANK"):  # a scheduler's own WORLD_SIZE launches nothing by itself
+        return Ranks()
+    rank, size, local_rank = (_number(variables, name) for name in _NUMBERS)
+    if size < 1:
+        raise UserError(f"WORLD_SIZE: must be at least 1, found {size}")
+    if rank >= size:
+        raise UserError(f"RANK: must be less than WORLD_SIZE ({size}), found {rank}")
+    if local_rank > rank:
+        raise UserError(f"LOCAL_RANK: must be at most RANK ({rank}), found {local_rank}")
+    if size > 1:
+        if not variables.get("MASTER_ADDR"):
+            raise UserError(f"MASTER_ADDR: must name the machine of rank 0, since WORLD_SIZE is {size}; found nothing")
+        port = _number(variables, "MASTER_PORT")
+        if not 0 < port < 65_536:
+            raise UserError(f"MASTER_PORT: must be from 1 to 65535, found {port}")
+    return Ranks(rank, size, local_rank)
+
+
+def _number(variables: Mapping[str, str], name: str) -> int:
+    text = variables.get(name, "")
+    if not (text.isascii() and text.isdecimal()):
+        found = quoted(text) if text else "nothing"
+        raise UserError(f"{name}: must be a whole number, as torchrun sets it beside RANK, found {found}")
+    return int(text)
+
+
+def refuse_several(command: str) -> None:
+    """Refuses several processes for a command that works in one.
+
+    Raises:
+        UserError: there are several; from rank 0 alone, the others end without a word.
+    """
+    found = launched()
+    if found.size == 1:
+        return
+    if not found.is_main:
+        raise SystemExit(2)
+    raise UserError(
+        f"multitask {command}: works in one process, but WORLD_SIZE is {found.size}; start it without torchrun"
+    )
+
+
+@contextmanager
+def joined(wait_s: float = 300.0) -> Iterator[Ranks]:
+    """Joins the processes of this launch for as long as the context lasts; without a launcher there is nothing to join.
+
+    Of an error that ends them all one of them tells; the others end with code 2 and without a word.
+
+    Args:
+        wait_s: how long to wait, in seconds, for the others to begin.
+
+    Yields:
+        The place of this process, which ``ranks`` gives meanwhile.
+
+    Raises:
+        UserError: a variable is wrong, the others are not there, or one of them is gone.
+    """
+    found = launched()
+    if found.size == 1:
+        yield found
+        return
+    store = _join(found, wait_s)
+    _ACTIVE.append(found)
+    try:
+        yield found
+    except (UserError, OSError):
+        _claim(store)
+        raise
+    except RuntimeError as error:
+        if not any(word in str(error).lower() for word in _LOST):
+            raise
+        _claim(store)
+        raise UserError(
+            f"rank {found.rank}: another process of this launch is gone; finished epochs are saved, and the same "
+            "command goes on from them with --resume"
+        ) from None
+    finally:
+        _ACTIVE.remove(found)
+        import torch.distributed as dist
+
+        dist.destroy_process_group()
+
+
+def _join(found: Ranks, wait_s: float) -> Any:
+    """The store of what the processes tell each other."""
+    from datetime import timedelta
+
+    import torch
+    import torch.distributed as dist
+
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    try:
+        store, _, _ = next(dist.rendezvous("env://", found.rank, found.size, timeout=timedelta(seconds=wait_s)))
+        kept = dist.PrefixStore("multitask", store)
+        # Rank 0 may read, digest and write for long while the others wait; a process that is gone is noticed at once.
+        timeout = timedelta(hours=2)
+        dist.init_process_group(backend, store=store, rank=found.rank, world_size=found.size, timeout=timeout)
+        seen: list[Any] = [None] * found.size
+        dist.all_gather_object(seen, found.rank)
+    except (RuntimeError, ValueError, OSError) as error:
+        where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise UserError(
+            f"rank {found.rank}: cannot join the others at {where} (MASTER_ADDR, MASTER_PORT): {reason}"
+        ) from None
+    return kept
+
+
+def _claim(store: Any) -> None:
+    """Goes on in the first of the processes that tell of the end; ends the others."""
+    try:
+        first = store.add("told", 1) == 1
+    except RuntimeError:  # its keeper is gone, with rank 0, which told
+        first = False
+    if not first:
+        raise SystemExit(2)

@@ -206,11 +206,13 @@ def _join(found: Ranks, wait_s: float) -> Any:
 
     import torch
     import torch.distributed as dist
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
-        store, _, _ = next(dist.rendezvous("env://", found.rank, found.size, timeout=timedelta(seconds=wait_s)))
-        kept = dist.PrefixStore("multitask", store)
+        store, _, _ = next(rendezvous("env://", found.rank, found.size, timeout=timedelta(seconds=wait_s)))
+        kept = PrefixStore("multitask", store)
         # Rank 0 may read, digest and write for long while the others wait; a process that is gone is noticed at once.
         timeout = timedelta(hours=2)
         dist.init_process_group(backend, store=store, rank=found.rank, world_size=found.size, timeout=timeout)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 # Before torch is imported, here and in the processes that tests start: several test processes share the cores.
@@ -18,6 +20,7 @@ from multitask.data.synthetic import draw_set
 from multitask.errors import UserError
 from multitask.settings import override, validate
 from multitask.testing.example_run import TINY
+from tests.processes import Forked
 
 # No test pulls the plug, and a tenth of the time of a tiny run is a disk that waits to be sure.
 os.fsync = lambda fd: None
@@ -51,6 +54,16 @@ def tiny(drawn: Path) -> Callable[..., Config]:
         return validate(Config, data)
 
     return make
+
+
+@pytest.fixture(scope="module")
+def forked_workers() -> Generator[None, None, None]:
+    """Workers of studies in this process are forked, and start at once."""
+    from multitask.study import pool
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "subprocess", SimpleNamespace(Popen=Forked, DEVNULL=subprocess.DEVNULL))
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

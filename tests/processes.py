@@ -14,6 +14,7 @@ OMP_NUM_THREADS) needs a fresh one.
 from __future__ import annotations
 
 import atexit
+import gc
 import multiprocessing
 import os
 import runpy
@@ -24,6 +25,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
@@ -117,9 +119,13 @@ class Forked(subprocess.Popen[Any]):
 
     def workers(self) -> list[psutil.Process]:
         """The processes that it has started and that still run, those too that were forked, which are the server's."""
-        numbers = [int(line) for line in self._family.read_text().splitlines()]
-        found = [psutil.Process(number) for number in numbers if psutil.pid_exists(number)]
-        return [*found, *psutil.Process(self.pid).children()]
+        found = []
+        for line in self._family.read_text().splitlines():
+            with suppress(psutil.NoSuchProcess):
+                found.append(psutil.Process(int(line)))
+        with suppress(psutil.NoSuchProcess):
+            found.extend(psutil.Process(self.pid).children())
+        return found
 
     def poll(self) -> int | None:
         if self.returncode is None:
@@ -159,6 +165,7 @@ def context() -> Any:
 
 def _begin(beginning: _Beginning) -> None:
     """Makes of a process of the server what a fresh one is, and does what the words say."""
+    gc.freeze()  # else the collector visits all that was imported, and copies its pages
     sys.path.remove(_ROOT)
     multiprocessing.current_process().daemon = False  # which may have no processes of its own
     if beginning.new_session:
@@ -191,8 +198,10 @@ def _begin(beginning: _Beginning) -> None:
 
 def _printing(number: int, errors: str | None) -> TextIO:
     """A standard stream as the interpreter opens it."""
-    stream = open(number, "w", buffering=1 if number == 2 or os.isatty(number) else -1, errors=errors, closefd=False)  # noqa: SIM115
-    stream.reconfigure(write_through=bool(os.environ.get("PYTHONUNBUFFERED")))
+    stream = open(number, "w", encoding=sys.stdout.encoding, errors=errors, closefd=False)  # noqa: SIM115
+    unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
+    by_line = (number == 2 or os.isatty(number)) and not unbuffered
+    stream.reconfigure(line_buffering=by_line, write_through=unbuffered)
     return stream
 
 

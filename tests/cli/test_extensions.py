@@ -170,7 +170,7 @@ def test_an_interrupt_says_the_leave_again(
 
 
 def test_a_studys_workers_import_what_the_launch_may_and_its_folder_runs_nothing_later(
-    call: Call, folder: Path, tmp_path: Path
+    call: Call, folder: Path, tmp_path: Path, forked_workers: None
 ) -> None:
     out = tmp_path / "out"
     with temporary_extensions():

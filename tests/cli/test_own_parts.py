@@ -67,7 +67,9 @@ def folder(drawn: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_trains_answers_and_is_studied(call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_trains_answers_and_is_studied(
+    call: Call, folder: Path, monkeypatch: pytest.MonkeyPatch, forked_workers: None
+) -> None:
     monkeypatch.chdir(folder)
     assert call("train", "mine.yaml").refusal().endswith("look at it, then say --allow-extensions")
     trained = call("train", "mine.yaml", "--allow-extensions", "--out", "run", "-q")

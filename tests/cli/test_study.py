@@ -107,7 +107,7 @@ class TestWhole:
         chosen = next(row for row in study["trials"] if row["number"] == study["confirmation"]["chosen"])
         assert [trained["joint"]["macro_f1"]] == chosen["values"]
 
-    def test_the_same_line_again_does_nothing_again(self, call: Call, copied: Path) -> None:
+    def test_the_same_line_again_does_nothing_again(self, call: Call, copied: Path, forked_workers: None) -> None:
         out = copied / "out"
         before = {path: path.stat().st_mtime_ns for path in out.glob("*/*/*")}
         words = (copied / "study.yaml", "--trials", 4, "--confirm", 2, "--seeds", 2, "--out", out)
@@ -176,7 +176,7 @@ def states(out: Path) -> list[str]:
 
 
 def test_an_interrupt_saves_all_and_the_same_line_goes_on(
-    call: Call, study_file: Callable[..., Path], start: Callable[..., Forked], tmp_path: Path
+    call: Call, study_file: Callable[..., Path], start: Callable[..., Forked], tmp_path: Path, forked_workers: None
 ) -> None:
     out = tmp_path / "out"
     file = study_file(base={"training.epochs": 15}, budget={"trials": 2}, pruner="none")
@@ -371,7 +371,7 @@ class TestStudyFolder:
         assert "tiny: changed since the study began: space.augment.strength was" in line
         assert "--extend" in line
 
-    def test_another_space_with_extend(self, call: Call, copied: Path) -> None:
+    def test_another_space_with_extend(self, call: Call, copied: Path, forked_workers: None) -> None:
         space = {**SPACE, "training.lr": {"low": 0.001, "high": 0.002}}
         change(copied / "study.yaml", space=space, budget={"trials": 4})
         done = call("study", copied / "study.yaml", "--extend", "--trials", 5, "--out", copied / "out", "-q")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +25,7 @@ from multitask.progress import EpochRecord, LabelScores, StudyProgress, SweepSta
 from multitask.reporting.study.report_schema import TrialScores
 from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml
-from multitask.study import pool, trial_attrs
+from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
@@ -35,6 +34,7 @@ from multitask.study.provenance import record_of
 from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, open_storage, open_study
+from tests.processes import Forked
 
 SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -258,113 +258,45 @@ def search(tmp_path: Path) -> Callable[..., Study]:
 
 # --- launches that are processes --------------------------------------------------------------------------------
 
-_MARK = "MULTITASK_TEST"
-_LAUNCH = """
-import os, sys
-log = os.open({log!r}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-os.dup2(log, 1)
-os.dup2(log, 2)
-os.environ[{mark!r}] = {value!r}
-sys.argv = {words!r}
-from multitask.cli import main
-main()
-"""
-
 
 class Launch:
     """``multitask study`` in a process of its own."""
 
-    def __init__(self, words: Sequence[str], log: Path, mark: str) -> None:
+    def __init__(self, words: Sequence[str], log: Path) -> None:
         self._log = log
-        code = _LAUNCH.format(log=str(log), mark=_MARK, value=mark, words=["multitask", "study", *words])
-        self.process: Any = _context().Process(target=exec, args=(code, {}))
-        self.process.start()
+        with log.open("ab") as file:
+            self.process = Forked([sys.executable, "-m", "multitask", "study", *words], stdout=file, stderr=file)
 
     @property
     def output(self) -> str:
         """What it printed, on both streams."""
-        return self._log.read_text() if self._log.exists() else ""
+        return self._log.read_text()
 
     def workers(self) -> list[psutil.Process]:
         """Its workers, those that still start too."""
-        try:
-            return psutil.Process(self.process.pid).children()
-        except psutil.NoSuchProcess:
-            return []
+        return self.process.workers()
 
     def kill(self) -> list[psutil.Process]:
         """Kills it as the kernel does when memory is short; the workers that it had."""
         workers = self.workers()
-        os.kill(self.process.pid, signal.SIGKILL)
-        self.process.join(30)
+        self.process.kill()
+        self.process.wait(30)
         return workers
 
     def wait(self, seconds: float = 120) -> int:
         """Its exit code."""
-        self.process.join(seconds)
-        assert self.process.exitcode is not None, f"still runs after {seconds} s: {self.output}"
-        return int(self.process.exitcode)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still runs after {seconds} s: {self.output}")
 
     def wait_for(self, condition: Callable[[], Any], seconds: float = 60) -> None:
         """Until something is so."""
         until = time.monotonic() + seconds
         while not condition():
-            assert self.process.is_alive(), f"ended with {self.process.exitcode}: {self.output}"
+            assert self.process.poll() is None, f"ended with {self.process.returncode}: {self.output}"
             assert time.monotonic() < until, f"waited {seconds} s in vain: {self.output}"
             time.sleep(0.02)
-
-
-def _context() -> Any:
-    """Processes that begin with everything imported, which else takes each of them seconds."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["multitask.cli.study", "multitask.study.study", "multitask.study.worker"])
-    return context
-
-
-_WORKER = """
-import os, sys
-os.setpgid(0, 0)
-os.dup2(log.fileno(), 1)
-os.dup2(log.fileno(), 2)
-sys.argv = ["worker", str(line.fileno())]
-from multitask.study.worker import main
-main()
-"""
-
-
-class Forked:
-    """In the place of ``subprocess.Popen``: the same worker in a process of its own, without the seconds of imports."""
-
-    def __init__(self, words: Sequence[str], *, stdout: Any, **rest: Any) -> None:
-        line, log = (Connection(os.dup(number)) for number in (int(words[-1]), stdout.fileno()))
-        self._process: Any = _context().Process(target=exec, args=(_WORKER, {"line": line, "log": log}), daemon=True)
-        self._process.start()
-        line.close()
-        log.close()
-        self.pid = self._process.pid
-
-    @property
-    def returncode(self) -> int | None:
-        code: int | None = self._process.exitcode
-        return code
-
-    def poll(self) -> int | None:
-        return self.returncode
-
-    def kill(self) -> None:
-        self._process.kill()
-
-    def wait(self) -> int:
-        self._process.join()
-        return int(self._process.exitcode)
-
-
-@pytest.fixture(scope="module")
-def forked_workers() -> Iterator[None]:
-    """Workers of launches in this process start at once."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "subprocess", SimpleNamespace(Popen=Forked, DEVNULL=None))
-        yield
 
 
 @pytest.fixture
@@ -373,17 +305,14 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
     launches: list[Launch] = []
 
     def make(*words: object) -> Launch:
-        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log", str(tmp_path)))
+        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log"))
         return launches[-1]
 
     yield make
     for launch in launches:
-        if launch.process.is_alive():
-            launch.kill()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get(_MARK) == str(tmp_path):
-                process.kill()
+        for worker in launch.kill():
+            with suppress(psutil.Error):
+                worker.kill()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import io
 import multiprocessing
 import os
 import runpy
@@ -185,24 +186,32 @@ def _begin(beginning: _Beginning) -> None:
     sys.stderr = sys.__stderr__ = _printing(2, "backslashreplace")
     _renew(beginning.family)
     numbers = {str(before): str(connection.fileno()) for before, connection in beginning.passed.items()}
+    interrupted = False
     try:
         _do([numbers.get(word, word) for word in beginning.words[1:]])
     except KeyboardInterrupt:
         traceback.print_exc()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
+        interrupted = True
     finally:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()
+    if interrupted:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def _printing(number: int, errors: str | None) -> TextIO:
     """A standard stream as the interpreter opens it."""
-    stream = open(number, "w", encoding=sys.stdout.encoding, errors=errors, closefd=False)  # noqa: SIM115
     unbuffered = bool(os.environ.get("PYTHONUNBUFFERED"))
-    by_line = (number == 2 or os.isatty(number)) and not unbuffered
-    stream.reconfigure(line_buffering=by_line, write_through=unbuffered)
-    return stream
+    return io.TextIOWrapper(
+        open(number, "wb", 0 if unbuffered else -1, closefd=False),
+        encoding=sys.stdout.encoding,
+        errors=errors,
+        line_buffering=not unbuffered and (number == 2 or os.isatty(number)),
+        write_through=unbuffered,
+    )
 
 
 def _renew(family: Path) -> None:

@@ -106,8 +106,8 @@ def test_it_is_at_a_terminal_where_its_streams_are_one() -> None:
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "77", "LINES": "9"}
     with Forked([PYTHON, "-c", code], stdin=slave, stdout=slave, stderr=slave, env=environment) as process:
         os.close(slave)
-        assert os.read(master, 100).decode().split() == ["True", "True", "77"]
         assert process.wait(30) == 0
+    assert os.read(master, 100).decode().split() == ["True", "True", "77"]
     os.close(master)
     assert run_forked([PYTHON, "-c", code], text=True).stdout.split()[:2] == ["False", "False"]
 

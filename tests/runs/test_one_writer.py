@@ -26,6 +26,7 @@ from multitask.runs.folder import RunFolder, list_runs, overview
 from multitask.runs.run import run
 from multitask.study.folder import StudyFolder
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
+from tests.processes import Forked
 
 MakeConfig = Callable[..., Config]
 STEP = {"training.schedule": {"name": "step", "factor": 1.0, "warmup_epochs": 0}}
@@ -43,7 +44,7 @@ with RunFolder(Path(sys.argv[1])).locked():
 
 def test_a_second_writer_is_refused_until_the_first_is_killed(tiny: MakeConfig, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True) as holder:
+    with Forked([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         for resume in (False, True):

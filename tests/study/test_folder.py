@@ -10,6 +10,7 @@ import pytest
 
 from multitask.errors import UserError
 from multitask.study.folder import StudyFolder
+from tests.processes import Forked
 
 
 @pytest.fixture
@@ -67,8 +68,7 @@ class TestLock:
             f"with StudyFolder(Path({str(folder.path)!r})).locked():\n"
             "    print('locked', flush=True); time.sleep(600)"
         )
-        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, env=environment) as process:
+        with Forked([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             try:
                 assert process.stdout.readline() == b"locked\n"

@@ -90,6 +90,7 @@ class Forked(subprocess.Popen[Any]):
         descriptor, family = tempfile.mkstemp()
         os.close(descriptor)
         self._family = Path(family)
+        atexit.register(self._family.unlink, missing_ok=True)
         ends = [number if end == -1 else end for number, end in enumerate((p2cread, c2pwrite, errwrite))]
         beginning = _Beginning(
             words=[os.fspath(word) for word in args],

@@ -41,6 +41,7 @@ from multitask.settings import (
     validate,
 )
 from multitask.settings.yaml_text import dump_yaml, read_yaml
+from multitask.tracking import AnyTracker
 from multitask.training.settings import TrainingSettings
 from multitask.utils.spelling import Name
 
@@ -90,6 +91,8 @@ class Config(Settings):
     decode: AnyDecode = IndependentSettings()
     """Fitted after training, on the groups that validate; after each epoch a rule that must be fitted is the joint
     arg-max, so that epochs stay cheap."""
+    tracking: Annotated[tuple[AnyTracker, ...], Field(exclude_if=lambda rows: not rows)] = ()
+    """The trackers that are told each epoch's scores and the report's; none of them is a reason to stop a run."""
     final: Annotated[ConfigPath | None, Field(exclude_if=lambda path: path is None)] = None
     """The folder of a run in folds: what it fitted on its out-of-fold predictions (decode rule, temperatures, pooling,
     prediction sets) decodes this run, all of whose groups train. ``multitask final`` writes it."""
@@ -125,6 +128,9 @@ class Config(Settings):
                 )
             if self.augment.mixes:
                 raise ValueError("augment.mix: mixes images of several sources, which model.batch_norm keeps apart")
+        names_of_trackers = [row.name for row in self.tracking]
+        if len(set(names_of_trackers)) < len(names_of_trackers):
+            raise ValueError(f"tracking: names each tracker once, found {', '.join(names_of_trackers)}")
         if not any(head.weight for head in self.heads.values()):
             raise ValueError("heads: at least one weight must be above 0")
         for task in self.learned_space().tasks:

@@ -616,3 +616,9 @@ class TestSections:
         assert config == resolved({})
         with pytest.raises(UserError, match=r"^training\.epochs: "):
             config.with_changes({"training.epochs": 0})
+
+
+def test_a_tracker_is_named_once() -> None:
+    assert found({"tracking": ["csv", {"name": "mlflow"}]}) == []
+    [line] = found({"tracking": ["csv", {"name": "csv"}]})
+    assert line.endswith("tracking: names each tracker once, found csv, csv")

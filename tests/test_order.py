@@ -27,6 +27,7 @@ ORDER: tuple[dict[str, str], ...] = (
         "evaluation": "predictions, `decode/` (rules), metrics, intervals, attribution, label issues, the report",
     },
     {
+        "tracking": "trackers, which runs tell their scores: CSV, TensorBoard, MLflow, Weights & Biases",
         "training": "the one loop, optimisers and schedules, checkpoints, devices",
         "reporting": "console, text, SVG and pages; `run/`, `audit/`, `study/`, `bakeoff/`, ... the same of theirs",
     },

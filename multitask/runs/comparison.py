@@ -17,14 +17,16 @@ from multitask.settings import flatten
 OF_THE_MACHINE = ("device", "data.root", "data.workers", "data.cache", "data.cache_dir")
 """Settings that say where and how fast a run is computed, and not what."""
 
+TRACKING = "tracking"
+
 
 def differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The settings that are not the same in all: dotted key -> the value in each, None where it has no such key.
 
-    Those of the machine are left out.
+    Those of the machine are left out, and whom a run told its scores.
     """
     flat = [flatten(config) for config in configs]
-    keys = dict.fromkeys(key for one in flat for key in one if key not in OF_THE_MACHINE)
+    keys = dict.fromkeys(key for one in flat for key in one if key not in (*OF_THE_MACHINE, TRACKING))
     values = {key: [one.get(key) for one in flat] for key in keys}
     return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from multitask.config import Config
 from multitask.data.data_facts import DataFacts
@@ -28,6 +29,7 @@ from multitask.runs.report import class_distribution, training_facts, write_repo
 from multitask.runs.resume import begin, check_best, check_frozen
 from multitask.runs.start_from import start_from_run
 from multitask.runs.validation import Validation
+from multitask.tracking.trackers import Trackers
 from multitask.training.device import make_deterministic, resolve_device
 from multitask.training.loop import Trainer
 from multitask.training.memory import keep_freed_memory
@@ -83,6 +85,8 @@ def run(
         device = resolve_device(config.device)
         make_deterministic(device)
         keep_freed_memory()
+        for row in config.tracking:
+            row.require()
         on_folds = None if config.final is None else FoldsRun.read(Path(config.final), config)
         data = DataModule(config, reuse)
         for note in data.samples.notes:
@@ -119,6 +123,9 @@ def run(
             check_best(folder, trainer.history)
             folder.write_history(trainer.history)
 
+        epochs_before, told = len(trainer.history), config.model_dump(mode="json")
+        trackers = stack.enter_context(Trackers(config.tracking, folder.path, told, epochs_before, progress))
+
         settings = config.evaluation()
         bound_of = config.training.monitor if config.training.keep.name == "lower_bound" else None
 
@@ -130,7 +137,7 @@ def run(
 
         validation = scored(data.split.picks)
         progress.training(len(trainer.history) + 1, config.training.epochs, train.num_batches, data.space.task_names)
-        _fit(trainer, train, validation, folder, on_epoch, progress)
+        _fit(trainer, train, validation, folder, [trackers.epoch, *([on_epoch] if on_epoch else [])], progress)
         report = None
         answers = validation if data.split.picks == "val" else scored("val")
         if answers is not None:
@@ -145,7 +152,15 @@ def run(
         elif on_folds is not None:
             facts = training_facts(folder, settings, trainer.history)
             report = on_folds.write_report(folder, facts, class_distribution(data))
+        if report is not None:
+            trackers.report(_scores(report), [folder.config, folder.report()])
         return RunResult(folder, report, trainer.history)
+
+
+def _scores(report: RunReport) -> dict[str, Any]:
+    """What trackers are told of a report."""
+    parts = {"joint": report.joint, **{f"tasks.{name}": scores for name, scores in report.tasks.items()}}
+    return {name: {"macro_f1": part.macro_f1, "accuracy": part.accuracy} for name, part in parts.items()}
 
 
 def _write_data(folder: RunFolder, data: DataModule, found: DataFacts, progress: Progress) -> None:
@@ -164,7 +179,7 @@ def _fit(
     batches: Batches,
     validation: Validation | None,
     folder: RunFolder,
-    on_epoch: Callable[[EpochRecord], None] | None,
+    on_epoch: Sequence[Callable[[EpochRecord], None]],
     progress: Progress,
 ) -> None:
     """Trains, with the history in the folder after every epoch; where it diverges, the folder says why."""
@@ -173,8 +188,8 @@ def _fit(
         if validation is not None and record.is_kept:
             validation.keep()
         folder.write_history(trainer.history)
-        if on_epoch is not None:
-            on_epoch(record)
+        for tell in on_epoch:
+            tell(record)
 
     try:
         trainer.fit(batches, validation, folder.checkpoints, on_epoch=after_epoch, progress=progress)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from multitask.testing.stages import check_stage
     from multitask.testing.study_samplers import check_study_sampler
     from multitask.testing.task_kinds import check_task_kind
+    from multitask.testing.trackers import check_tracker
 
 _HOMES = {
     "check_balancer": "balancers",
@@ -50,6 +51,7 @@ _HOMES = {
     "check_stage": "stages",
     "check_study_sampler": "study_samplers",
     "check_task_kind": "task_kinds",
+    "check_tracker": "trackers",
     "tiny_run": "example_run",
 }
 """Suite -> its module."""
@@ -72,6 +74,7 @@ __all__ = [
     "check_stage",
     "check_study_sampler",
     "check_task_kind",
+    "check_tracker",
     "temporary_extensions",
     "tiny_run",
 ]

@@ -121,3 +121,5 @@ def test_differing_settings_are_listed_and_the_same_are_not(tiny: Callable[..., 
         "heads.age.loss.gamma": [None, None, 2.0],
     }
     assert differing_settings([tiny().model_dump(mode="json")] * 2) == {}
+    tracked = tiny({"tracking": ["csv"], "device": "cuda"})
+    assert differing_settings([one.model_dump(mode="json") for one in (tiny(), tracked)]) == {}

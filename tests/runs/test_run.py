@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -180,6 +181,29 @@ def test_two_runs_of_one_config_give_the_same_numbers(
     torch.manual_seed(12345)  # whatever the process did before
     run(tiny(), tmp_path / "again")
     assert_same_run(plain[0], tmp_path / "again")
+
+
+def test_trackers_are_told_everything_and_change_nothing(
+    plain: tuple[Path, RunResult], tiny: MakeConfig, tmp_path: Path
+) -> None:
+    tracked = tiny({"tracking": ["csv", {"name": "mlflow", "uri": "http://127.0.0.1:9"}]})
+    with pytest.raises(StoppedError):
+        run(tracked, tmp_path / "run", on_epoch=stop_after(1))
+    run(tiny({"tracking": ["csv"]}), tmp_path / "run", resume=True)  # others may be told from here on
+    for name in ("best", "last"):
+        states = [
+            load_checkpoint(folder / f"checkpoints/{name}.safetensors") for folder in (plain[0], tmp_path / "run")
+        ]
+        assert_same_bits(*states)
+    report = plain[1].report
+    assert report is not None
+    rows = list(csv.DictReader((tmp_path / "run/tracking.csv").read_text().splitlines()))
+    told = {(row["epoch"], row["name"]): float(row["value"]) for row in rows}
+    assert len(told) == len(rows)
+    assert told["", "report/joint/macro_f1"] == report.joint.macro_f1
+    for record in plain[1].history:
+        assert record.val is not None
+        assert told[str(record.epoch), "val/joint/macro_f1"] == record.val.joint_macro_f1
 
 
 def test_another_seed_gives_other_numbers(plain: tuple[Path, RunResult], tiny: MakeConfig) -> None:

@@ -31,6 +31,9 @@ class Step:
         replay: a second forward pass of the same batch through the network as it then is, with the same random draws;
             gives the losses by name, without a graph. A balancer that compares them after the optimiser's step keeps
             this and not the step, whose features hold the graph. None: the batch is not kept.
+        over_ranks: where several processes have a part of the batch each, the sum over them of what is a sum over rows
+            of the batch, as products of Jacobians and gradients of weights are; ``features`` are of the own rows, the
+            losses of all. None: there is one process.
 
     >>> features = torch.tensor([[1.0, 2.0]], requires_grad=True)
     >>> losses = torch.stack([features.sum(), (features**2).sum()])
@@ -49,6 +52,11 @@ class Step:
     shares: Tensor | None = None
     labelled: Tensor | None = None
     replay: Replay | None = None
+    over_ranks: Callable[[Tensor], Tensor] | None = None
+
+    def whole(self, part: Tensor) -> Tensor:
+        """``over_ranks`` of a part; itself in one process."""
+        return part if self.over_ranks is None else self.over_ranks(part)
 
     def shared(self, losses: Tensor) -> Tensor:
         """(K,) losses times their shares in an accumulated step; whatever goes to ``backward`` is a sum of these."""

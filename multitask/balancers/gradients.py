@@ -66,7 +66,7 @@ class GradientBalancer(Balancer):
         stacked = torch.stack([losses[name] for name in self.names]) * self.weights
         shared = step.shared(stacked)
         rows = step.jacobian(shared)
-        shares = self.combine(rows @ rows.T)
+        shares = self.combine(step.whole(rows @ rows.T))
         self.sums += shares * self.weights
         self.num_batches += 1
         combined = (shares.to(rows) @ rows).view_as(step.features).to(step.features.dtype)

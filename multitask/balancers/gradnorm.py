@@ -65,7 +65,7 @@ class GradNormBalancer(WeightedBalancer):
         norms = []
         for loss in losses.unbind():
             found = torch.autograd.grad(step.scaled(loss), step.last_layer, retain_graph=True, allow_unused=True)
-            norms.append(sum((part.float() ** 2).sum() for part in found if part is not None) ** 0.5)
+            norms.append(sum((step.whole(part.float()) ** 2).sum() for part in found if part is not None) ** 0.5)
         return torch.stack([torch.as_tensor(norm, device=losses.device) for norm in norms]) / step.scaled(
             torch.ones((), device=losses.device)
         )

@@ -10,8 +10,9 @@ from typing import Any
 import click
 
 from multitask import __version__
-from multitask.cli import COMMANDS
+from multitask.cli import COMMANDS, SEVERAL_PROCESSES
 from multitask.errors import UserError, nearest
+from multitask.utils.ranks import refuse_several
 
 if "_MULTITASK_COMPLETE" in os.environ:  # click looks for the scripts of shells among the classes that it knows
     importlib.import_module("multitask.cli.completion")
@@ -40,6 +41,8 @@ class _LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             raise UserError(f"no command {args[0]!r}{nearest(args[0], COMMANDS)}")
+        if args and args[0] in COMMANDS and args[0] not in SEVERAL_PROCESSES:
+            refuse_several(args[0])
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

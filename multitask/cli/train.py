@@ -36,16 +36,25 @@ def command(
 
     With --folds the groups are dealt into N folds, and a network is trained for each on the others. The report is then
     on all groups, each answered by the one network that never saw it; new images are answered by all N together.
+
+    Over several processes: torchrun --nproc-per-node N -m multitask train CONFIG.
     """
     from multitask.config import load_config
     from multitask.errors import UserError
     from multitask.runs.folder import new_folder
+    from multitask.utils.ranks import joined, launched
 
     if resume and out is None:
         raise UserError("--resume: needs --out, the folder of the run to go on with")
-    say_begun(config, quiet)
-    settings = load_config(config, overrides, allow_extensions=allow_extensions)
-    train_and_report(settings, out or new_folder(Path("runs"), config.stem), resume, quiet, folds)
+    say_begun(config, quiet or not launched().is_main)
+    with joined() as here:
+        if folds is not None and here.size > 1:
+            raise UserError(
+                f"--folds: are trained in one process, but WORLD_SIZE is {here.size}; start it without torchrun"
+            )
+        settings = load_config(config, overrides, allow_extensions=allow_extensions)
+        where = here.from_main(lambda: out or new_folder(Path("runs"), config.stem))
+        train_and_report(settings, where, resume, quiet or not here.is_main, folds)
 
 
 def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, folds: int | None = None) -> None:
@@ -59,6 +68,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.runs.folder import RunFolder
     from multitask.runs.page import write_page
     from multitask.runs.run import run
+    from multitask.utils.ranks import ranks
 
     assert isinstance(settings, Config)
     progress = make_progress(quiet)
@@ -73,8 +83,11 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     finally:
         progress.close()
     if result is None:
-        fail(_interrupted(RunFolder(out), bool(settings.extensions)))
+        if ranks().is_main:
+            fail(_interrupted(RunFolder(out), bool(settings.extensions)))
         sys.exit(130)
+    if not ranks().is_main:
+        return
     if result.report is not None:
         page = write_page(TrainedRun(result.folder, settings), "val")
         if not quiet:

@@ -119,6 +119,26 @@ class Augmentation:
             return self._by_source(np.array(images), seed, sources)
         return self._changed(images, seed)
 
+    def of_rows(self, images: Pixels, rows: slice, seed: int, sources: NDArray[np.object_]) -> Pixels:
+        """The images of some rows of a batch, changed as in the whole one.
+
+        Args:
+            images: (n, H, W, 3) uint8, of those rows.
+            rows: which, one after the other.
+            seed: of the batch.
+            sources: (B,) of all rows.
+
+        Returns:
+            (n, H, W, 3) uint8.
+        """
+        if not rows.start:
+            return self(images, seed, sources[rows])
+        # One stream of random numbers runs through a batch, and what an image draws depends on its shape alone:
+        # whatever stands in the place of the rows before draws what they do.
+        batch = np.zeros((rows.stop, *images.shape[1:]), dtype=np.uint8)
+        batch[rows] = images
+        return self(batch, seed, sources[: rows.stop])[rows]
+
     def _by_source(self, images: Pixels, seed: int, sources: NDArray[np.object_]) -> Pixels:
         rest = ~np.isin(sources.astype(str), list(self._own))
         if rest.any():

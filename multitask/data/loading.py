@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 
 import cv2
@@ -23,6 +23,7 @@ from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.labels import MISSING
+from multitask.utils.ranks import Ranks
 from multitask.utils.seeds import derive
 
 
@@ -45,12 +46,14 @@ class Batch:
     """B samples.
 
     Attributes:
-        images: (B, H, W, 3) uint8; or (B, F), the features that stand for them.
+        images: (B, H, W, 3) uint8; or (B, F), the features that stand for them. In one of several processes those of
+            ``rows`` alone, (n, ...), where all else is of the whole batch.
         labels: (B, T) int64, ``MISSING`` where unknown.
         weights: (B,) float32, or (B, T) where each loss has its own.
         numbers: (B, T) float32, the raw numbers that labels were made of, NaN where there is none.
         groups: (B, K) int64, as of ``labelled_groups``, of the tasks that are asked for; None: none is.
         sources: (B,) int64, the places of their sources in ``source_names`` of ``Batches``; None where it has none.
+        rows: of which there are images here; None: of all.
     """
 
     images: Tensor
@@ -59,9 +62,10 @@ class Batch:
     numbers: Tensor
     groups: Tensor | None = None
     sources: Tensor | None = None
+    rows: slice | None = None
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.labels)
 
     def to(self, device: torch.device) -> Batch:
         """The batch copied to a device, without waiting for the copy."""
@@ -74,7 +78,7 @@ class Batch:
     def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         groups, sources = (None if part is None else change(part) for part in (self.groups, self.sources))
         images, labels, weights, numbers = map(change, (self.images, self.labels, self.weights, self.numbers))
-        return Batch(images, labels, weights, numbers, groups, sources)
+        return Batch(images, labels, weights, numbers, groups, sources, self.rows)
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ class _Order:
 
     indices: NDArray[np.int64]
     seed: int
+    rows: slice | None = None
 
 
 class _Maker(Dataset[Batch | UserError]):
@@ -117,12 +122,16 @@ class _Maker(Dataset[Batch | UserError]):
     def __getitem__(self, order: _Order) -> Batch | UserError:
         # OpenCV counts threads per process, and a batch is one worker's job.
         cv2.setNumThreads(0)
+        rows = order.rows or slice(0, len(order.indices))
         try:
-            images = self.inputs.take(order.indices) if self.draw is None else self.draw(order.indices, order.seed)
+            if self.draw is None:
+                images = self.inputs.take(order.indices[rows])
+            else:
+                images = self.draw(order.indices, order.seed)[rows]
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
-            images = self.augmentation(images, order.seed, self.sources[order.indices])
+            images = self.augmentation.of_rows(images, rows, order.seed, self.sources[order.indices])
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(self.learned.labels[order.indices]),
@@ -130,6 +139,7 @@ class _Maker(Dataset[Batch | UserError]):
             torch.from_numpy(self.learned.numbers[order.indices]),
             None if self.groups is None else torch.from_numpy(self.groups[order.indices]),
             None if self.places is None else torch.from_numpy(self.places[order.indices]),
+            order.rows,
         )
 
 
@@ -153,6 +163,8 @@ class Batches:
         group_tasks: those of which batches say which group each sample is of, ``MISSING`` where nobody in it is
             labelled.
         source_names: of all sources; none: batches do not tell them.
+        ranks: the place of this process among several. Of a shuffled epoch each has the images of its rows of every
+            batch; else whole batches are dealt to them in turn.
     """
 
     def __init__(
@@ -172,7 +184,9 @@ class Batches:
         pin: bool = False,
         group_tasks: Sequence[str] = (),
         source_names: Sequence[str] = (),
+        ranks: Ranks | None = None,
     ) -> None:
+        self.ranks = ranks or Ranks()
         self._groups = labelled_groups(samples, group_tasks) if group_tasks else None
         self._maker = _Maker(samples, learned, inputs, augmentation, draw, self._groups, source_names)
         self._indices = indices
@@ -203,9 +217,14 @@ class Batches:
         Raises:
             UserError: an image cannot be read.
         """
-        self._orders[:] = [
-            _Order(part, derive(self._seed, "augment", epoch, number)) for number, part in enumerate(self._parts(epoch))
-        ]
+        seeds = (derive(self._seed, "augment", epoch, number) for number in range(self.num_batches))
+        orders = [_Order(part, seed) for part, seed in zip(self._parts(epoch), seeds, strict=True)]
+        if self.ranks.size > 1:
+            if self._draws is None:
+                orders = orders[self.ranks.rank :: self.ranks.size]
+            else:
+                orders = [replace(order, rows=self.ranks.rows(len(order.indices))) for order in orders]
+        self._orders[:] = orders
         made = iter(self._loader) if self._loader is not None else _ahead(self._maker, list(self._orders), self._pin)
         for batch in made:
             if isinstance(batch, UserError):
@@ -220,6 +239,11 @@ class Batches:
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
         """(batches, T) the weight of the samples of each batch of an epoch whose label is known; reads no image."""
         return np.stack([self._maker.labelled_weights(part) for part in self._parts(epoch)])
+
+    @property
+    def sizes(self) -> list[int]:
+        """How many samples are in each batch of an epoch, over all processes."""
+        return [len(part) for part in np.array_split(np.empty(self.num_images), self.num_batches)]
 
     def share_paired(self, epoch: int) -> float:
         """The share of an epoch's samples whose group has another in the batch, of the task with most."""

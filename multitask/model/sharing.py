@@ -158,19 +158,21 @@ class ModelSettings(Settings):
 
     backbone: BackboneSettings = BackboneSettings()
     sharing: AnySharing = SharedSettings()
-    batch_norm: Literal["shared", "per_source"] = "shared"
-    """``per_source``: in training the backbone's batch norms normalise each of several sources by statistics of its
-    own, scale and shift are shared; afterwards those of ``data.source.target`` count. Frozen stages keep theirs."""
+    batch_norm: Literal["shared", "per_source", "synchronised"] = "shared"
+    """``synchronised``: in training over several processes batch norms normalise by the images of all of them; else by
+    those of each, and the first's statistics are kept. ``per_source``: in training the backbone's batch norms normalise
+    each of several sources by statistics of its own, scale and shift are shared; afterwards those of
+    ``data.source.target`` count. Frozen stages keep theirs."""
     start_from: ConfigPath | None = None
     """The folder of a run of the same network and split, whose best weights, heads and all, training begins with: that
     of heads on a frozen backbone, to train its last stages next (``backbone.freeze`` less than all of them)."""
 
     @model_validator(mode="after")
     def _check(self) -> ModelSettings:
-        if self.backbone.freeze == "all" and self.batch_norm == "per_source":
+        if self.backbone.freeze == "all" and self.batch_norm != "shared":
             raise ValueError(
-                "batch_norm: per_source would be ignored, since backbone.freeze is all and a frozen backbone keeps its "
-                "statistics"
+                f"batch_norm: {self.batch_norm} would be ignored, since backbone.freeze is all and a frozen backbone "
+                "keeps its statistics"
             )
         if self.backbone.freeze == "all" and self.sharing.apart:
             raise ValueError(

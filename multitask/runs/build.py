@@ -11,12 +11,14 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.model.network import ByTask, Network
 from multitask.model.source_statistics import keep_per_source
+from multitask.model.sync_batch_norm import synchronise
 from multitask.runs.build_losses import build_consistency, build_losses
 from multitask.runs.data_module import DataModule
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.loop import Trainer
 from multitask.training.state import check_state
+from multitask.utils.ranks import ranks
 from multitask.utils.seeds import derive
 
 
@@ -37,6 +39,9 @@ def build_network(config: Config, device: torch.device, pretrained: bool = True)
     batch_sources = None
     if config.model.batch_norm == "per_source":
         batch_sources = keep_per_source(backbone, config.model.backbone.name, len(config.data.source_names))
+    elif config.model.batch_norm == "synchronised" and ranks().size > 1 and not synchronise(backbone):
+        name = config.model.backbone.name
+        raise UserError(f"model.batch_norm: synchronised would be ignored: {name} has no batch norm; leave it out")
     nets = {name: head.net for name, head in config.heads.items()}
     term = None if config.joint is None else config.joint.term
     network = Network(backbone, learned, nets, term)

@@ -48,7 +48,9 @@ class Classifier:
             UserError: an image cannot be read.
         """
         learned = self.settings.learned
-        log_probs = predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned)
+        log_probs = _of_all_ranks(
+            batches, lambda: predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned)
+        )
         joint = log_probs.pop(JOINT, None)
         if not self.settings.joint_term:
             joint = None  # nothing but what the heads say
@@ -65,3 +67,17 @@ class Classifier:
             joint,
             samples.numbers,
         )
+
+
+def _of_all_ranks(batches: Batches, own: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The answers to all batches, in order, where each rank has answered those that were dealt to it."""
+    here = batches.ranks
+    if here.size == 1:
+        return own()
+    parts = here.gather(own if here.rank < batches.num_batches else dict)
+    sizes = batches.sizes
+    found = {}
+    for name in parts[0]:
+        dealt = [part[name].split(sizes[rank :: here.size]) for rank, part in enumerate(parts) if part]
+        found[name] = torch.cat([dealt[number % here.size][number // here.size] for number in range(len(sizes))])
+    return found

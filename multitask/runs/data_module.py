@@ -25,6 +25,7 @@ from multitask.model.frozen_features import Features
 from multitask.progress import Progress
 from multitask.runs.frozen_features import FeatureMaker, can_stand_in, computing_batch_size
 from multitask.training.device import resolve_precision
+from multitask.utils.ranks import ranks
 from multitask.utils.seeds import derive
 
 
@@ -170,4 +171,5 @@ class DataModule:
             pin=device.type == "cuda",
             group_tasks=self.consistent_tasks if train else (),
             source_names=self._batch_sources if train else (),
+            ranks=ranks(),
         )

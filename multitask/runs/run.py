@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from multitask.config import Config
 from multitask.data.data_facts import DataFacts
 from multitask.data.loading import Batches
 from multitask.errors import DivergedError
 from multitask.evaluation.report_schema import RunReport
+from multitask.model.network import Network
 from multitask.progress import EpochRecord, Progress
 from multitask.reporting.text import image_notes
 from multitask.runs.build import build_network, build_trainer, load_weights
@@ -27,13 +30,16 @@ from multitask.runs.folder import RunFolder
 from multitask.runs.records import RunEnvironment
 from multitask.runs.report import class_distribution, training_facts, write_report
 from multitask.runs.resume import begin, check_best, check_frozen
+from multitask.runs.several_processes import check_config, check_parts, check_same
 from multitask.runs.start_from import start_from_run
 from multitask.runs.validation import Validation
 from multitask.tracking.trackers import Trackers
 from multitask.training.device import make_deterministic, resolve_device
+from multitask.training.distributed import broadcast_state
 from multitask.training.loop import Trainer
 from multitask.training.memory import keep_freed_memory
 from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.ranks import ranks
 from multitask.utils.records import record_to_json
 
 
@@ -77,54 +83,53 @@ def run(
         UserError: the data, the weights or the folder are not as they must be, or a loss is no number any more.
     """
     progress = progress or Progress()
+    here = ranks()
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
         folder = RunFolder(out)
-        stack.enter_context(folder.claimed(resume))
+        check_config(config, here)
+        here.from_main(lambda: stack.enter_context(folder.claimed(resume)))
         device = resolve_device(config.device)
         make_deterministic(device)
         keep_freed_memory()
-        for row in config.tracking:
+        tracking = config.tracking if here.is_main else []
+        for row in tracking:
             row.require()
         on_folds = None if config.final is None else FoldsRun.read(Path(config.final), config)
         data = DataModule(config, reuse)
+        check_same(config, data.dataset, here)
         for note in data.samples.notes:
             progress.note(note)
 
         # A checkpoint to go on from does not hold what is frozen.
         backbone = config.model.backbone
-        pretrained = backbone.freeze != "none" or not (resume and folder.last.exists())
+        resumed = here.from_main(folder.last.exists)
+        pretrained = backbone.freeze != "none" or not (resume and resumed)
         network = build_network(config, device, pretrained)
         start_from_run(network, config, data)
+        if here.size > 1:
+            broadcast_state(network)
         check_balancer(config.balancer, backbone, network)
         data.use_features(network.backbone, progress)
         train = data.batches("train", progress, device, train=True)
         check_accumulate(config.training, train.num_batches)
+        check_parts(train.num_images, train.num_batches, config.training.batch_size, here)
         check_consistency(data.consistent_tasks, train)
-        check_smallest_batch(network, backbone.name, config.data.image_size, config.training.batch_size, train)
+        together = config.model.batch_norm == "synchronised"
+        check_smallest_batch(
+            network, backbone.name, config.data.image_size, config.training.batch_size, train, together
+        )
         # Before the folder is made: what cannot be built leaves none that the corrected line would then refuse.
         trainer = build_trainer(config, data, network, train.num_batches)
 
-        frozen = network.backbone.state_digest() if network.backbone.frozen else None
-        began = RunEnvironment(
-            **vars(environment(config.seed, device)),
-            num_parameters=sum(weight.numel() for weight in network.parameters()),
-            frozen_backbone=frozen,
-        )
-        found = replace(data.facts(), centres=number_centres(data.dataset.training_samples()))
-        begin(folder, config, found, began, progress)
-        check_frozen(folder, frozen, backbone.weights)
-        _write_data(folder, data, found, progress)
-        if on_folds is not None:
-            on_folds.write_rules(folder)
-        if folder.last.exists():
+        here.from_main(lambda: _begin(folder, config, data, network, device, on_folds, progress))
+        if resumed:
             trainer.resume(folder.last)
-            check_best(folder, trainer.history)
-            folder.write_history(trainer.history)
+            here.from_main(lambda: _check_resumed(folder, trainer))
 
         epochs_before, told = len(trainer.history), config.model_dump(mode="json")
-        trackers = stack.enter_context(Trackers(config.tracking, folder.path, told, epochs_before, progress))
+        trackers = stack.enter_context(Trackers(tracking, folder.path, told, epochs_before, progress))
 
         settings = config.evaluation()
         bound_of = config.training.monitor if config.training.keep.name == "lower_bound" else None
@@ -143,13 +148,16 @@ def run(
         if answers is not None:
             predictions = answers.best
             if predictions is None:  # the best epoch was before the run was resumed, or others picked it
-                load_weights(network, folder.best)
+                here.from_main(lambda: load_weights(network, folder.best))
+                if here.size > 1:
+                    broadcast_state(network)
                 trainer.network.eval()  # the same, or its heads
                 with trainer.autocast():
                     predictions = answers.predict(trainer.network)
-            images = data.image_facts("val", progress)
-            report = write_report(folder, "val", predictions, settings, data, trainer.history, images)
-        elif on_folds is not None:
+            if here.is_main:
+                images = data.image_facts("val", progress)
+                report = write_report(folder, "val", predictions, settings, data, trainer.history, images)
+        elif on_folds is not None and here.is_main:
             facts = training_facts(folder, settings, trainer.history)
             report = on_folds.write_report(folder, facts, class_distribution(data))
         if report is not None:
@@ -161,6 +169,36 @@ def _scores(report: RunReport) -> dict[str, Any]:
     """What trackers are told of a report."""
     parts = {"joint": report.joint, **{f"tasks.{name}": scores for name, scores in report.tasks.items()}}
     return {name: {"macro_f1": part.macro_f1, "accuracy": part.accuracy} for name, part in parts.items()}
+
+
+def _begin(
+    folder: RunFolder,
+    config: Config,
+    data: DataModule,
+    network: Network,
+    device: torch.device,
+    on_folds: FoldsRun | None,
+    progress: Progress,
+) -> None:
+    """Writes what a run begins with, or checks that the one in the folder began with the same."""
+    frozen = network.backbone.state_digest() if network.backbone.frozen else None
+    began = RunEnvironment(
+        **vars(environment(config.seed, device)),
+        num_parameters=sum(weight.numel() for weight in network.parameters()),
+        frozen_backbone=frozen,
+    )
+    found = replace(data.facts(), centres=number_centres(data.dataset.training_samples()))
+    begin(folder, config, found, began, progress)
+    check_frozen(folder, frozen, config.model.backbone.weights)
+    _write_data(folder, data, found, progress)
+    if on_folds is not None:
+        on_folds.write_rules(folder)
+
+
+def _check_resumed(folder: RunFolder, trainer: Trainer) -> None:
+    """Checks what is kept of the best epoch, and writes the history that goes on."""
+    check_best(folder, trainer.history)
+    folder.write_history(trainer.history)
 
 
 def _write_data(folder: RunFolder, data: DataModule, found: DataFacts, progress: Progress) -> None:
@@ -187,13 +225,16 @@ def _fit(
     def after_epoch(record: EpochRecord) -> None:
         if validation is not None and record.is_kept:
             validation.keep()
-        folder.write_history(trainer.history)
+        if ranks().is_main:
+            folder.write_history(trainer.history)
         for tell in on_epoch:
             tell(record)
 
     try:
         trainer.fit(batches, validation, folder.checkpoints, on_epoch=after_epoch, progress=progress)
     except DivergedError as error:
-        folder.fail(str(error))
+        if ranks().is_main:
+            folder.fail(str(error))
         raise
-    folder.failure.unlink(missing_ok=True)
+    if ranks().is_main:
+        folder.failure.unlink(missing_ok=True)

@@ -15,6 +15,7 @@ from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.summary import epoch_scores
 from multitask.progress import ValidationScores
 from multitask.runs.classifier import Classifier
+from multitask.utils.ranks import ranks
 from multitask.utils.records import value_at
 
 
@@ -46,11 +47,14 @@ class Validation:
 
     def __call__(self, network: Callable[[Tensor], Mapping[str, Tensor]]) -> ValidationScores:
         """A network's scores."""
-        self._last = self.predict(network)
-        scores = epoch_scores(self._last)
+        last = self._last = self.predict(network)
+        return ranks().from_main(lambda: self._scores(last))
+
+    def _scores(self, predictions: Predictions) -> ValidationScores:
+        scores = epoch_scores(predictions)
         if (metric := self._bound_of) is None:
             return scores
-        error = standard_error(self._last, metric)
+        error = standard_error(predictions, metric)
         value = float(value_at(scores, metric))
         return replace(scores, bound=value + error if metric.endswith("loss") else value - error)
 

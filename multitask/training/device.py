@@ -8,14 +8,25 @@ import torch
 
 from multitask.errors import UserError
 from multitask.training.settings import Precision
+from multitask.utils.ranks import ranks
 
 
 def resolve_device(name: str) -> torch.device:
-    """The device of this name; ``auto`` is a GPU where there is one.
+    """The device of this name; ``auto`` is a GPU where there is one, and of several processes each has its own.
 
     Raises:
-        UserError: there is no such device here.
+        UserError: there is no such device here, or it cannot be every process's.
     """
+    here = ranks()
+    if here.size > 1 and name.startswith("cuda:"):
+        raise UserError(f"device: must be auto, cpu or cuda in one of {here.size} processes, found {name}")
+    if here.size > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
+        if here.local_rank >= (found := torch.cuda.device_count()):
+            raise UserError(
+                f"LOCAL_RANK: must be less than the number of CUDA devices ({found}), found {here.local_rank}"
+            )
+        torch.cuda.set_device(here.local_rank)
+        return torch.device("cuda", here.local_rank)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -48,8 +48,13 @@ class Conflict:
         self._names = tuple(losses)
         rows = step.jacobian(torch.stack(list(losses.values())))
         # A row of zeros, as of a batch without a label of the task, has no direction: NaN.
-        rows = rows / rows.norm(dim=1, keepdim=True)
-        self._found.append(rows @ rows.T)
+        if step.over_ranks is None:
+            rows = rows / rows.norm(dim=1, keepdim=True)
+            self._found.append(rows @ rows.T)
+            return
+        products = step.over_ranks(rows @ rows.T)
+        norms = products.diagonal().sqrt()
+        self._found.append(products / torch.outer(norms, norms))
 
     def record(self) -> ConflictRecord:
         """The cosines of each pair, ``[one][other]`` with one before other in the order of the losses.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from multitask.progress import EpochRecord, Progress, TrainingScores, Validation
 from multitask.training.accumulation import step_shares
 from multitask.training.checkpoint import save_checkpoint
 from multitask.training.device import resolve_precision
+from multitask.training.distributed import broadcast_buffers, gather_answers, gather_rows, sum_gradients, summed
 from multitask.training.divergence import DivergenceCheck
 from multitask.training.epoch_meter import EpochMeter, TrainedBatch
 from multitask.training.history import is_best, out_of_patience
@@ -31,6 +33,7 @@ from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import TrainingState
 from multitask.training.weight_mean import WeightMean
+from multitask.utils.ranks import ranks
 from multitask.utils.seeds import derive
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
@@ -93,6 +96,7 @@ class Trainer:
         self.consistency = consistency
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
+        self.ranks = ranks()
 
         self._last_layer = network.last_layer()
         self._divergence = DivergenceCheck(settings, self.dtype)
@@ -189,14 +193,15 @@ class Trainer:
     ) -> TrainedBatch:
         """Adds the gradients of one batch, after ``look``, which changes nothing."""
         if self.network.batch_sources is not None and batch.sources is not None:
-            self.network.batch_sources.update(batch.sources, self.device)
+            sources = batch.sources if batch.rows is None else batch.sources[batch.rows]
+            self.network.batch_sources.update(sources, self.device)
         batch = batch.to(self.device)
-        images = self.preprocessing.normalise(batch.images)
-        images, targets = mix(images, BatchTargets(batch.labels, batch.weights, batch.numbers), self.mixing, seed)
-        second = ReplayForward(self.device)
-        with self.autocast():
-            encoded = self.network.forward_features(images)
-            answers = self.network.forward_heads(encoded)
+        images, targets = self._mixed(batch, seed)
+        with self._draws_of_rank(seed):
+            second = ReplayForward(self.device)
+            with self.autocast():
+                encoded = self.network.forward_features(images)
+                answers = self._gathered(self.network.forward_heads(encoded), batch)
 
         def scaled(scalar: Tensor) -> Tensor:
             found: Tensor = self.scaler.scale(scalar / in_step)
@@ -205,13 +210,14 @@ class Trainer:
         def replay() -> dict[str, Tensor]:
             with torch.no_grad(), second(self.network):
                 with self.autocast():
-                    answers = self.network(images)
+                    answers = self._gathered(self.network(images), batch)
                 return self._losses(answers, targets)
 
         features = self.network.shared(encoded)
         labelled = targets.labelled_weights() / len(batch)
         losses = self._losses(answers, targets)
-        step = Step(scaled, features, self._last_layer, shares, labelled, replay)
+        over_ranks = summed if self.ranks.size > 1 else None
+        step = Step(scaled, features, self._last_layer, shares, labelled, replay, over_ranks)
         look(losses, step)
         added: dict[str, Tensor] = {}
         if self.consistency is not None and batch.groups is not None:
@@ -220,6 +226,29 @@ class Trainer:
         outputs = {name: values.detach() for name, values in answers.items()}
         own, beside = ({name: loss.detach() for name, loss in part.items()} for part in (losses, added))
         return TrainedBatch(total, own, outputs, targets, beside)
+
+    def _mixed(self, batch: Batch, seed: int) -> tuple[Tensor, BatchTargets]:
+        """The network's input, of this rank's rows, and the targets of the whole batch."""
+        targets = BatchTargets(batch.labels, batch.weights, batch.numbers)
+        if batch.rows is None or not self.mixing.mixup_prob + self.mixing.cutmix_prob:
+            return mix(self.preprocessing.normalise(batch.images), targets, self.mixing, seed)
+        images = self.preprocessing.normalise(gather_rows(batch.images, len(batch)))  # partners are anybody's
+        images, targets = mix(images, targets, self.mixing, seed)
+        return images[batch.rows], targets
+
+    def _gathered(self, answers: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
+        """The answers to the whole batch."""
+        return answers if batch.rows is None else gather_answers(answers, len(batch))
+
+    @contextmanager
+    def _draws_of_rank(self, seed: int) -> Iterator[None]:
+        """A context in which random layers draw for this rank's rows; what all draw alike goes on after it."""
+        if self.ranks.size == 1:
+            yield
+            return
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(derive(seed, "rank", self.ranks.rank))
+            yield
 
     def _losses(self, answers: Mapping[str, Tensor], targets: BatchTargets) -> dict[str, Tensor]:
         losses = {}
@@ -233,6 +262,8 @@ class Trainer:
 
     def _step(self, update: int) -> None:
         """One step of the optimiser, the schedule and the average; ``update`` counts from 1."""
+        if self.ranks.size > 1:
+            sum_gradients(self.network.parameters(), self.balancer.parameters(), self.ranks)
         if self.settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
@@ -277,6 +308,8 @@ class Trainer:
             if out_of_patience(self.history, self.settings.patience):
                 break
             trained = self.train_epoch(epoch, batches, progress)
+            if self.ranks.size > 1:
+                broadcast_buffers(self.network, self.ema.module if self.ema else None)
             self._divergence.weights(epoch, self._averaged, self.network)
             if self.mean:
                 self.mean.add(self._averaged)
@@ -288,15 +321,20 @@ class Trainer:
             keep = self.settings.keep
             best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
             kept = None if keep.asks else True
-            record = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)
+            found = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)
+            record = self.ranks.from_main(lambda found=found: found)  # type: ignore[misc]
             self.history.append(record)
-            if record.is_kept:
-                weights = {**self.fixed, **self.evaluated.state_dict()}
-                save_checkpoint(folder / "best.safetensors", {"epoch": epoch, "network": weights})
-            save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))
+            if self.ranks.is_main:
+                self._save(folder, record)
             progress.epoch(record)
             if on_epoch is not None:
                 on_epoch(record)
+
+    def _save(self, folder: Path, record: EpochRecord) -> None:
+        if record.is_kept:
+            weights = {**self.fixed, **self.evaluated.state_dict()}
+            save_checkpoint(folder / "best.safetensors", {"epoch": record.epoch, "network": weights})
+        save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))
 
     # --- state --------------------------------------------------------------------------------------------------
 

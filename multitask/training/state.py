@@ -16,6 +16,7 @@ from multitask.progress import EpochRecord, kept_epoch
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.settings import TrainingSettings
 from multitask.training.weight_mean import WeightMean
+from multitask.utils.ranks import ranks
 from multitask.utils.records import from_data, to_data, value_at
 
 
@@ -59,7 +60,7 @@ class TrainingState:
         Raises:
             UserError: it is damaged, or belongs to another training.
         """
-        state = load_checkpoint(path)
+        state = ranks().from_main(lambda: load_checkpoint(path))
         try:
             self._restore(self.network, state["network"])
             if self.average is not None:

@@ -1,0 +1,52 @@
+"""Real processes for what several of them do together: forked, so that none imports anything anew."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from multitask.utils.ranks import joined
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
+def over_ranks(size: int, work: Callable[[int], Any], seconds: float = 120.0, num_told: int | None = None) -> list[Any]:
+    """What ``work`` gives in each of ``size`` ranks, or in the ``num_told`` that live; an error or an exit as text."""
+    context = multiprocessing.get_context("fork")
+    port = free_port()
+    found: Any = context.Queue()
+
+    def one(rank: int) -> None:
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(size))
+        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        try:
+            with joined(wait_s=60):
+                result = work(rank)
+        except SystemExit as error:
+            result = f"exit {error.code}"
+        except BaseException as error:
+            result = f"{type(error).__name__}: {error}"
+            if not isinstance(error, ValueError):
+                traceback.print_exc()
+        found.put((rank, result))
+
+    processes = [context.Process(target=one, args=(rank,)) for rank in range(size)]
+    for process in processes:
+        process.start()
+    try:
+        results = dict(found.get(timeout=seconds) for _ in range(num_told or size))
+    finally:
+        for process in processes:
+            process.join(timeout=20)
+            process.kill()
+    return [results[rank] for rank in sorted(results)]

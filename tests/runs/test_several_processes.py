@@ -1,0 +1,161 @@
+"""A run over several processes: real ones, which talk over gloo."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from multitask.config import Config
+from multitask.data import SAMPLERS
+from multitask.errors import UserError
+from multitask.progress import EpochRecord
+from multitask.runs import several_processes
+from multitask.runs.run import run
+from multitask.runs.several_processes import check_config, check_parts
+from multitask.training.checkpoint import load_checkpoint
+from multitask.utils.ranks import Ranks
+from tests.over_ranks import over_ranks
+
+assert SAMPLERS  # imported before the fork, as all that runs need
+
+# Plain descent at a small rate: where a step is divided by the gradient's own size, a last digit can turn its sign.
+STEADY = {
+    "training.optimizer.name": "sgd",
+    "training.lr": 0.002,
+    "training.epochs": 1,
+    "training.batch_size": 15,
+    "model.batch_norm": "synchronised",
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {"training.ema.decay": 0.9, "augment.strength": 0.9},
+    "gramian": {"balancer.name": "pcgrad", "augment.mix.mixup_prob": 0.5, "augment.mix.cutmix_prob": 0.5},
+    "norms": {"balancer.name": "gradnorm", "joint.weight": 1.0, "training.accumulate": 2},
+    "replay": {"balancer.name": "famo", "data.sampler.name": "class_weighted"},
+    "learned": {"balancer.name": "uncertainty", "training.keep": {"name": "mean", "epochs": 1}},
+    "drawn": {"balancer.name": "random"},
+    "whole_batch": {
+        "training.consistency.weight": 1.0,
+        "labels.tasks.gender.per_group": True,
+        "heads.age.loss.name": "soft_macro_f1",
+    },
+}
+Make = Callable[..., Config]
+
+
+@pytest.fixture(scope="module")
+def runs(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tuple[Path, list[dict[str, Any]]]]:
+    """By the number of processes: the folder of runs, and what each rank has of their histories."""
+    configs = {name: tiny({**STEADY, **changes}) for name, changes in VARIANTS.items()}
+    root = tmp_path_factory.mktemp("ranks")
+
+    def work(folder: Path, names: list[str]) -> Callable[[int], dict[str, list[EpochRecord]]]:
+        return lambda rank: {name: run(configs[name], folder / name).history for name in names}
+
+    found = {}
+    for size in (1, 2, 4):
+        folder = root / str(size)
+        names = [*VARIANTS] if size < 4 else ["gramian", "norms"]
+        found[size] = folder, [work(folder, names)(0)] if size == 1 else over_ranks(size, work(folder, names))
+    return found
+
+
+@pytest.mark.parametrize(("size", "name"), [*((2, name) for name in VARIANTS), (4, "gramian"), (4, "norms")])
+def test_the_number_of_processes_changes_nothing_but_the_last_digits(runs: Any, size: int, name: str) -> None:
+    (one, [own]), (folder, ranks) = runs[1], runs[size]
+    assert all(rank[name] == ranks[0][name] for rank in ranks)  # decided once, told to all
+    (before,), (after,) = own[name], ranks[0][name]
+    assert after.train.loss == pytest.approx(before.train.loss, rel=1e-5)
+    assert after.train.nll == pytest.approx(before.train.nll, rel=1e-5)
+    assert after.val.loss == pytest.approx(before.val.loss, rel=1e-4)
+    state, other = (load_checkpoint(path / name / "checkpoints" / "last.safetensors") for path in (one, folder))
+    for part, value in state["network"].items():
+        assert torch.allclose(other["network"][part], value, atol=1e-5), part
+    assert sorted(path.name for path in (folder / name).iterdir()) == sorted(
+        path.name for path in (one / name).iterdir()
+    )
+
+
+def test_a_run_goes_on_as_never_stopped_at_the_same_number_and_at_another(tiny: Make, tmp_path: Path) -> None:
+    config = tiny({**STEADY, "training.epochs": 2, "model.backbone.options": {"drop_rate": 0.2}})
+
+    class StopError(ValueError):
+        pass
+
+    def stop(record: EpochRecord) -> None:
+        if record.epoch == 1:
+            raise StopError
+
+    def work(rank: int) -> None:
+        run(config, tmp_path / "whole")
+        for name in ("same", "other"):
+            with pytest.raises(StopError):
+                run(config, tmp_path / name, on_epoch=stop)
+        run(config, tmp_path / "same", resume=True)
+
+    assert over_ranks(2, work) == [None, None]
+    whole, same = (load_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "same"))
+    for part, value in whole["network"].items():
+        assert torch.equal(same["network"][part], value), part
+    assert len(run(config, tmp_path / "other", resume=True).history) == 2
+    assert (tmp_path / "other" / "report.json").is_file()
+
+
+def test_what_one_rank_finds_ends_all_with_one_line(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tiny({**STEADY, "seed": 7})
+    config = tiny(STEADY)
+
+    def differ(rank: int) -> None:
+        run(other if rank == 1 else config, tmp_path / "run")
+
+    lines = over_ranks(2, differ)
+    assert sorted(lines)[0] == "UserError: rank 1: has other settings than rank 0; give all processes the same"
+    assert sorted(lines)[1] == "exit 2"
+    assert not (tmp_path / "run").exists()
+
+    def code(rank: int) -> None:
+        monkeypatch.setattr(several_processes, "_of_code", lambda: str(rank))
+        run(config, tmp_path / "run")
+
+    assert sorted(over_ranks(2, code))[0].startswith("UserError: rank 1: has other code")
+
+    def alone(rank: int) -> None:
+        if rank == 1:
+            raise UserError("an image is gone")
+        run(config, tmp_path / "alone")
+
+    assert over_ranks(2, alone) == ["exit 2", "UserError: an image is gone"]
+
+
+def test_a_rank_that_dies_ends_the_others_with_one_line(tiny: Make, tmp_path: Path) -> None:
+    def work(rank: int) -> None:
+        def die(record: EpochRecord) -> None:
+            if rank == 1:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run(tiny({**STEADY, "training.epochs": 3}), tmp_path / "run", on_epoch=die)
+
+    [line] = over_ranks(2, work, num_told=1)
+    assert line.startswith("UserError: rank 0: another process of this launch is gone; finished epochs are saved")
+
+
+def test_what_does_not_go_through_several_processes_is_refused(tiny: Make) -> None:
+    with pytest.raises(UserError, match=r"training.batch_size: 15 makes batches of 3 of 18 images, fewer than the 4"):
+        check_parts(18, 6, 15, Ranks(0, 4))
+    check_parts(18, 6, 15, Ranks(0, 3))
+    config = tiny()
+
+    class Mine(type(config.balancer)):  # type: ignore[misc]
+        pass
+
+    own = config.model_copy(update={"balancer": Mine()})
+    check_config(own, Ranks())
+    with pytest.raises(UserError, match="is your own"):
+        check_config(own, Ranks(0, 2))

@@ -131,7 +131,11 @@ class _Maker(Dataset[Batch | UserError]):
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
-            images = self.augmentation.of_rows(images, rows, order.seed, self.sources[order.indices])
+            sources = self.sources[order.indices]
+            if order.rows is None:
+                images = self.augmentation(images, order.seed, sources)
+            else:
+                images = self.augmentation.of_rows(images, rows, order.seed, sources)
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(self.learned.labels[order.indices]),

@@ -41,6 +41,8 @@ class Step:
     >>> step.jacobian(losses)
     tensor([[1., 1.],
             [2., 4.]])
+    >>> step.whole(losses) is losses  # of one process
+    True
     >>> step.backward(step.shared(losses).sum())
     >>> features.grad
     tensor([[2.5000, 4.5000]])

@@ -65,7 +65,7 @@ def check_smallest_batch(
     image_size: tuple[int, int],
     batch_size: int,
     batches: Batches,
-    together: bool = False,
+    num_parts: int = 1,
 ) -> None:
     """Checks that a batch of one image, where there is one, leaves no batch norm with one value per channel.
 
@@ -75,13 +75,12 @@ def check_smallest_batch(
         image_size: height and width in pixels.
         batch_size: the setting.
         batches: the training samples.
-        together: whether batch norms see the images of all processes.
+        num_parts: of each batch that are normalised each by itself: of processes.
 
     Raises:
         UserError: it does; such a network cannot be trained on it.
     """
-    size = batches.ranks.size
-    if batches.num_images // batches.num_batches // (1 if together else size) > 1:  # parts differ by at most one image
+    if batches.num_images // batches.num_batches // num_parts > 1:  # parts differ by at most one image
         return
     network.train()
     alone = _norms_of_one_value(network, image_size)
@@ -89,9 +88,9 @@ def check_smallest_batch(
         height, width = image_size
         raise UserError(
             f"training.batch_size: {batch_size} leaves one of {batches.num_images} images alone in a "
-            f"batch{'' if size == 1 else f' or in its part of {size}'}, of which {backbone} at {height} x {width} px "
-            f"has one value per channel ({alone[0]}), and batch norm cannot be trained on that; use larger batches "
-            "or a larger data.image_size"
+            f"batch{'' if num_parts == 1 else f' or in its part of {num_parts}'}, of which {backbone} at {height} x "
+            f"{width} px has one value per channel ({alone[0]}), and batch norm cannot be trained on that; use larger "
+            "batches or a larger data.image_size"
         )
 
 

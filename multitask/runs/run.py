@@ -116,9 +116,9 @@ def run(
         check_accumulate(config.training, train.num_batches)
         check_parts(train.num_images, train.num_batches, config.training.batch_size, here)
         check_consistency(data.consistent_tasks, train)
-        together = config.model.batch_norm == "synchronised"
+        num_parts = 1 if config.model.batch_norm == "synchronised" else here.size
         check_smallest_batch(
-            network, backbone.name, config.data.image_size, config.training.batch_size, train, together
+            network, backbone.name, config.data.image_size, config.training.batch_size, train, num_parts
         )
         # Before the folder is made: what cannot be built leaves none that the corrected line would then refuse.
         trainer = build_trainer(config, data, network, train.num_batches)

@@ -1,4 +1,4 @@
-"""What a training over several processes exchanges: answers, gradients, buffers.
+"""The exchanges of a training over several processes: of answers, gradients and buffers.
 
 Every rank computes the loss of the whole batch, from the answers of all ranks; its backward pass goes through its own
 rows alone, and the gradients are summed. So what a loss or a balancer makes of a batch is what it makes in one process.

@@ -93,7 +93,7 @@ def run(
         device = resolve_device(config.device)
         make_deterministic(device)
         keep_freed_memory()
-        tracking = config.tracking if here.is_main else []
+        tracking = config.tracking if here.is_main else ()
         for row in tracking:
             row.require()
         on_folds = None if config.final is None else FoldsRun.read(Path(config.final), config)

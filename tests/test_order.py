@@ -16,6 +16,7 @@ ORDER: tuple[dict[str, str], ...] = (
         "progress": "callbacks on the progress of a run, a study, a bake-off and a recipe",
         "settings": "strict settings, open tables of variants, extensions, overrides, YAML",
     },
+    {"executors": "what starts workers: processes, SLURM (submitit), Ray; the pool of those that connect back"},
     {"labels": "`Task` and `LabelSpace`: class <-> labels, joint and marginal probabilities, impossible cells"},
     {
         "data": "`sources/` (one per layout), samples, corrections, splits, samplers, images, crops, loading, `eda/`",

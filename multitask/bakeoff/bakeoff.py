@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from multitask.bakeoff.checks import check_contenders
 from multitask.bakeoff.comparison import known_score
 from multitask.bakeoff.costs import CostFile, inference_speed, training_memory, training_speed
+from multitask.bakeoff.elsewhere import train_elsewhere
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, Plan, digest_of
 from multitask.bakeoff.report import summarise_bakeoff
@@ -19,6 +21,7 @@ from multitask.bakeoff.settings import Point
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.report_schema import RunReport
+from multitask.executors import ProcessesSettings
 from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
@@ -51,6 +54,7 @@ def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> B
         UserError: the data, a contender or the folder are not as they must be; a run fails.
         KeyboardInterrupt: it was interrupted; everything is saved.
     """
+    plan.settings.executor.check()
     folder.claim()
     bakeoff = _Bakeoff(plan, folder, progress)
     bakeoff.check()
@@ -132,12 +136,10 @@ class _Bakeoff:
         view = SweepStatus(settings.name, (settings.metric,), len(trials) + total, phase="comparing")
         self.progress.begin(view)
         course = Course(self.folder.reuse, self.progress, view, settings.keep_checkpoints)
-        for one in trials:
-            course.do(one, self._in_words)
+        self._perform(trials, course, view)
         self._choose(trials)
         runs = self._runs()
-        for one in runs:
-            course.do(one, self._in_words)
+        self._perform(runs, course, view)
         chosen = {row.name: next(one.config for one in runs if one.contender is row) for row in plan.contenders}
         digests = {name: digest_of(config, ignore=_ANYWHERE) for name, config in chosen.items()}
         if any(digest not in costs.inference for digest in digests.values()):
@@ -157,6 +159,18 @@ class _Bakeoff:
         report = read_record(self.folder.report, BakeoffReport)  # the same now as whenever it is read
         write_atomically(self.folder.page, render_bakeoff(report))
         return report
+
+    def _perform(self, runs: list[BakeoffRun], course: Course, view: SweepStatus) -> None:
+        """Performs runs one after another, without those that the executor has trained before."""
+        settings = self.settings
+        trained: list[BakeoffRun] = []
+        if not isinstance(settings.executor, ProcessesSettings):
+            trained = [one for one in runs if one.source is None and not one.is_done()]
+            tell = partial(course.tell, in_words=self._in_words)
+            train_elsewhere(settings, trained, self.folder, self.progress, view, tell)
+        for one in runs:
+            if one not in trained:
+                course.do(one, self._in_words)
 
     def _each(
         self,

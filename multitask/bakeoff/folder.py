@@ -21,6 +21,7 @@ class BakeoffFolder(WorkFolder):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
+        self.workers = path / "workers"
         self.costs = path / "costs.json"
         self.report = path / "report.json"
         self.page = path / "bakeoff.html"

@@ -210,18 +210,25 @@ def digest_of(config: Config, decode: bool = False, ignore: Iterable[str] = ()) 
     return hashlib.blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
-def load_bakeoff(path: Path, overrides: Iterable[str] = (), *, allow_extensions: bool = False) -> Plan:
+def load_bakeoff(
+    path: Path,
+    overrides: Iterable[str] = (),
+    instead: Mapping[str, Any] | None = None,
+    *,
+    allow_extensions: bool = False,
+) -> Plan:
     """A bake-off file, checked whole.
 
     Args:
         path: the file.
         overrides: ``key=value`` for all contenders alike; they go before the file's own, a contender's before them.
+        instead: the file's own keys -> value in place of the file's, where that is not None.
         allow_extensions: whether the code that the contenders' configs name may run.
 
     Raises:
         UserError: as one line, with the key at fault.
     """
-    settings = read_bakeoff(path)
+    settings = read_bakeoff(path, instead)
     folder = path.parent.resolve()
     given = dict(parse_override(text) for text in overrides)
     contenders = []

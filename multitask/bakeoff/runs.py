@@ -51,6 +51,40 @@ def is_run_of(folder: RunFolder, config: Config) -> bool:
         return False
 
 
+def _diverged(folder: RunFolder) -> Path:
+    return folder.path / "diverged.json"
+
+
+def _peak(folder: RunFolder) -> Path:
+    return folder.path / "peak.json"
+
+
+def train(
+    config: Config,
+    folder: RunFolder,
+    reuse: Path,
+    on_epoch: Callable[[EpochRecord], None],
+    progress: Progress,
+    keep_checkpoints: bool,
+) -> None:
+    """Trains a bake-off's run, or resumes it, and writes down what it took.
+
+    Raises:
+        UserError: something is not as it must be.
+    """
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        run(config, folder.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
+    except DivergedError as error:
+        write_atomically(_diverged(folder), record_to_json(Diverged(str(error))))
+    if cuda:
+        write_atomically(_peak(folder), record_to_json(Peak(torch.cuda.max_memory_allocated())))
+    if not keep_checkpoints:
+        shutil.rmtree(folder.checkpoints, ignore_errors=True)
+
+
 @dataclass(frozen=True)
 class BakeoffRun:
     """A contender's run.
@@ -75,11 +109,11 @@ class BakeoffRun:
 
     @property
     def _diverged(self) -> Path:
-        return self.folder.path / "diverged.json"
+        return _diverged(self.folder)
 
     @property
     def _peak(self) -> Path:
-        return self.folder.path / "peak.json"
+        return _peak(self.folder)
 
     def is_done(self) -> bool:
         """Whether a run of exactly these settings came to its end, be it that its loss was no number any more."""
@@ -110,24 +144,18 @@ class BakeoffRun:
         Raises:
             UserError: something is not as it must be.
         """
+        self.clear()
+        if self.source is not None:
+            self._answer_again(self.source)
+        else:
+            train(self.config, self.folder, reuse, on_epoch, progress, keep_checkpoints)
+
+    def clear(self) -> None:
+        """Removes what stands in the folder of another config's run."""
         path = self.folder.path
         if path.exists() and not is_run_of(self.folder, self.config):
             shutil.rmtree(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        if self.source is not None:
-            self._answer_again(self.source)
-            return
-        cuda = torch.cuda.is_available()
-        if cuda:
-            torch.cuda.reset_peak_memory_stats()
-        try:
-            run(self.config, path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
-        except DivergedError as error:
-            write_atomically(self._diverged, record_to_json(Diverged(str(error))))
-        if cuda:
-            write_atomically(self._peak, record_to_json(Peak(torch.cuda.max_memory_allocated())))
-        if not keep_checkpoints:
-            shutil.rmtree(self.folder.checkpoints, ignore_errors=True)
 
     def _answer_again(self, source: BakeoffRun) -> None:
         """A run folder of the source's network, its images answered by this run's decode rule."""
@@ -202,8 +230,19 @@ class Course:
             raise UserError(f"{one.name}: {error}") from None
         finally:
             view.running = {}
+        self.tell(one, time.monotonic() - shown.started, in_words)
+
+    def tell(self, one: BakeoffRun, seconds: float, in_words: Callable[[RunReport], str]) -> None:
+        """Notifies the progress that a run has ended.
+
+        Args:
+            one: the run.
+            seconds: that it took.
+            in_words: from a report to the line that is shown of it.
+        """
+        view, progress = self._view, self._progress
         if one.source is None:
-            self._seconds.append(time.monotonic() - shown.started)
+            self._seconds.append(seconds)
             view.mean_seconds = statistics.fmean(self._seconds)
         failure = one.failure()
         if failure is not None:

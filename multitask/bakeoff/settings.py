@@ -11,7 +11,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.errors import UserError, nearest
-from multitask.settings import Bool, ConfigPath, Float, Folds, PositiveInt, Seed, Settings, validate
+from multitask.executors import AnyExecutor, ProcessesSettings
+from multitask.settings import (
+    Bool,
+    ConfigPath,
+    Float,
+    Folds,
+    PositiveInt,
+    Seed,
+    Settings,
+    Workers,
+    override,
+    validate,
+)
 from multitask.settings.yaml_text import read_yaml
 
 Point = PositiveInt | Literal["all"]
@@ -109,9 +121,17 @@ class BakeoffSettings(Settings):
     """Of the resampling, and of the tuning runs."""
     keep_checkpoints: Bool = False
     """Whether the weights of every run are kept."""
+    executor: AnyExecutor = ProcessesSettings()
+    """What trains the runs: ``processes`` one after another in the launch, the others on other machines too."""
+    workers: Workers = 1
+    """Runs that an executor other than ``processes`` trains side by side."""
 
     @model_validator(mode="after")
     def _check(self) -> BakeoffSettings:
+        if self.workers > 1 and isinstance(self.executor, ProcessesSettings):
+            raise ValueError(
+                "workers: with executor: processes the runs of a bake-off follow one another; name another"
+            )
         if len(self.contenders) < 2:
             raise ValueError(f"contenders: must be two or more, found {len(self.contenders)}")
         slugs: dict[str, str] = {}
@@ -156,8 +176,12 @@ def slug_of(name: str) -> str:
     return re.sub(r"[^\w]+", "-", name.strip().lower())
 
 
-def read_bakeoff(path: Path) -> BakeoffSettings:
+def read_bakeoff(path: Path, instead: Mapping[str, Any] | None = None) -> BakeoffSettings:
     """A bake-off file; of what it names nothing is read yet.
+
+    Args:
+        path: the file.
+        instead: dotted key -> value in place of the file's, where that is not None.
 
     Raises:
         UserError: as one line, with the key at fault.
@@ -165,4 +189,5 @@ def read_bakeoff(path: Path) -> BakeoffSettings:
     data = read_yaml(path)
     if "contenders" not in data and "space" in data:
         raise UserError(f"{path}: is a study file, as it has a space and no contenders; use `multitask study`")
-    return validate(BakeoffSettings, data, path.parent.resolve())
+    changes = {name: value for name, value in (instead or {}).items() if value is not None}
+    return validate(BakeoffSettings, override(BakeoffSettings, data, changes), path.parent.resolve())

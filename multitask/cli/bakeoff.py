@@ -12,11 +12,21 @@ from multitask.cli.work import say_begun, to_the_end
 
 @click.command()
 @click.argument("file", type=FilePath)
+@click.option("--executor", metavar="NAME", help="What trains: processes, submitit, ray.  [default: the file's]")
+@click.option("--workers", type=int, help="Runs that it trains side by side.  [default: the file's]")
 @set_option
 @click.option("--out", type=FilePath, help="The bake-off's folder.  [default: runs/NAME]")
 @extensions_option
 @quiet_option
-def command(file: Path, overrides: tuple[str, ...], out: Path | None, allow_extensions: bool, quiet: bool) -> None:
+def command(
+    file: Path,
+    executor: str | None,
+    workers: int | None,
+    overrides: tuple[str, ...],
+    out: Path | None,
+    allow_extensions: bool,
+    quiet: bool,
+) -> None:
     """Compare the contenders that FILE, a YAML file, names; the same line goes on with what was begun.
 
     --set changes a setting for all contenders alike.
@@ -24,7 +34,8 @@ def command(file: Path, overrides: tuple[str, ...], out: Path | None, allow_exte
     from multitask.bakeoff.plan import load_bakeoff
 
     say_begun(file, quiet)
-    plan = load_bakeoff(file, overrides, allow_extensions=allow_extensions)
+    instead = {"executor.name": executor, "workers": workers}
+    plan = load_bakeoff(file, overrides, instead, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
     from multitask.bakeoff.bakeoff import run_bakeoff

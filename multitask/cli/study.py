@@ -15,6 +15,7 @@ from multitask.cli.work import say_begun, to_the_end
 @click.option("--trials", type=int, help="How many in all, those of earlier launches too.  [default: the file's]")
 @click.option("--hours", type=float, help="After which no new trial begins.  [default: the file's]")
 @click.option("--workers", type=int, help="Processes that train side by side.  [default: the file's]")
+@click.option("--executor", metavar="NAME", help="What starts them: processes, submitit, ray.  [default: the file's]")
 @click.option("--storage", metavar="URL", help="A database, to share the study between machines.  [default: in --out]")
 @set_option
 @click.option("--out", type=FilePath, help="The study folder.  [default: runs/NAME]")
@@ -28,6 +29,7 @@ def command(
     trials: int | None,
     hours: float | None,
     workers: int | None,
+    executor: str | None,
     storage: str | None,
     overrides: tuple[str, ...],
     out: Path | None,
@@ -47,7 +49,7 @@ def command(
     for option, value, least in (("--confirm", confirm, 0), ("--seeds", seeds, 1)):
         if not least <= value <= 1000:
             raise UserError(f"{option}: must be from {least} to 1000, found {value}")
-    budget = {"trials": trials, "hours": hours, "workers": workers}
+    budget = {"trials": trials, "hours": hours, "workers": workers, "executor": executor}
     say_begun(study, quiet)
     plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 

@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from multitask.config import Config
 from multitask.data.settings import DataSettings
 from multitask.errors import UserError
+from multitask.executors.pool import RemotePool
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
@@ -151,7 +152,7 @@ class Confirmation:
         )
         return ConfirmingRun(candidate, index, config, RunFolder(self.folder.confirming_run(candidate.number, index)))
 
-    def run(self, pool: Pool, progress: StudyProgress, interrupt: Interrupt) -> None:
+    def run(self, pool: Pool | RemotePool, progress: StudyProgress, interrupt: Interrupt) -> None:
         """Performs the runs that have no report yet.
 
         Raises:
@@ -202,4 +203,10 @@ class Confirmation:
     def _job(self, run: ConfirmingRun) -> Job:
         settings = self.plan.settings
         config = run.config.model_dump(mode="json")
-        return Job(config, run.folder.path, self.folder.reuse, settings.objective, settings.keep_checkpoints)
+        return Job(
+            config,
+            run.folder.path.absolute(),
+            self.folder.reuse.absolute(),
+            settings.objective,
+            settings.keep_checkpoints,
+        )

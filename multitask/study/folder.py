@@ -24,6 +24,7 @@ class StudyFolder(WorkFolder):
         super().__init__(path)
         self.database = path / "study.db"
         self.log = path / "workers.log"
+        self.workers = path / "workers"
         self.trials = path / "trials"
         self.confirming = path / "confirm"
         self.reuse = path / "reuse" if reuse is None else reuse

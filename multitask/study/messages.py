@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from multitask.executors.messages import Beat, Lost, Ready
 from multitask.progress import EpochRecord
 from multitask.reporting.study.report_schema import TrialScores
+
+__all__ = ["Beat", "Done", "Epoch", "Failed", "Job", "Lost", "Ready", "Stopped"]
 
 
 @dataclass(frozen=True)
@@ -29,16 +32,6 @@ class Job:
     metrics: tuple[str, ...]
     keep_checkpoints: bool = False
     resume: bool = False
-
-
-@dataclass(frozen=True)
-class Beat:
-    """A heartbeat of the worker."""
-
-
-@dataclass(frozen=True)
-class Ready:
-    """The worker waits for a job."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +66,3 @@ class Failed:
     """A run ended in an error, of one line."""
 
     message: str
-
-
-@dataclass(frozen=True)
-class Lost:
-    """The worker is gone, or was ended because it showed no sign of life; why, in a line."""
-
-    reason: str

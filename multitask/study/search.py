@@ -13,6 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from multitask.errors import UserError
+from multitask.executors.pool import RemotePool, RemoteWorker
 from multitask.progress import EpochRecord, RunningTrial, StudyProgress, SweepStatus
 from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.study import trial_attrs
@@ -56,7 +57,13 @@ class Search:
     """
 
     def __init__(
-        self, study: Study, plan: Plan, folder: StudyFolder, pool: Pool, progress: StudyProgress, alone: bool
+        self,
+        study: Study,
+        plan: Plan,
+        folder: StudyFolder,
+        pool: Pool | RemotePool,
+        progress: StudyProgress,
+        alone: bool,
     ) -> None:
         self.study = study
         self.plan = plan
@@ -156,13 +163,14 @@ class Search:
             self.progress.say(f"waiting for trial {others[0]}, which another launch runs or has lost")
         return bool(others)
 
-    def _start(self, worker: Worker) -> None:
+    def _start(self, worker: Worker | RemoteWorker) -> None:
         """Asks for a trial and gives it to a worker."""
         with without_heartbeat_warning():
             trial = self.study.ask()
         storage: Any = self.study._storage
         storage.record_heartbeat(trial._trial_id)
-        trial.set_user_attr(trial_attrs.WORKER, this_worker(worker.process.pid))
+        host = worker.host if isinstance(worker, RemoteWorker) else ""
+        trial.set_user_attr(trial_attrs.WORKER, this_worker(worker.process.pid, host))
         trials = self.study.get_trials(deepcopy=False)
         asked = next(other for other in trials if other.number == trial.number)
         if trial_attrs.takes_a_taken_place(asked, trials, self.settings.budget.trials, self.settings.retries):
@@ -183,8 +191,8 @@ class Search:
         self.view.running[worker.number] = view
         job = Job(
             config.model_dump(mode="json"),
-            self.folder.trial(trial.number),
-            self.folder.reuse,
+            self.folder.trial(trial.number).absolute(),
+            self.folder.reuse.absolute(),
             self.settings.objective,
             self.settings.keep_checkpoints,
         )
@@ -192,7 +200,7 @@ class Search:
 
     # --- what workers say ---------------------------------------------------------------------------------------
 
-    def _hear(self, worker: Worker, message: Any) -> None:
+    def _hear(self, worker: Worker | RemoteWorker, message: Any) -> None:
         if worker.number not in self._running:
             return
         running = self._running[worker.number]

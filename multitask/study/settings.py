@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.config import Config, load_config, read_config, scored_metrics
 from multitask.errors import UserError, nearest
+from multitask.executors import AnyExecutor, ProcessesSettings
 from multitask.settings import (
     Bool,
     ConfigPath,
@@ -97,6 +98,8 @@ class StudySettings(Settings):
     """Of what is tried; the runs' own seed is the config's."""
     workers: Workers = 1
     """Processes that train side by side, sharing the cores, or with a GPU each."""
+    executor: AnyExecutor = ProcessesSettings()
+    """What starts them; others than ``processes`` on other machines too."""
     stop_after_failures: Trials = 5
     """Trials in a row that end in an error, after which the study stops."""
     retries: Annotated[Count, Field(le=1000)] = 5
@@ -196,7 +199,7 @@ def load_study(
     Args:
         path: the file.
         overrides: ``key=value`` of its base config.
-        budget: ``trials``, ``hours`` or ``workers`` in place of the file's.
+        budget: ``trials``, ``hours``, ``workers`` or ``executor`` in place of the file's.
         allow_extensions: whether the code that the base config names may run, here and in the workers.
 
     Raises:
@@ -204,7 +207,8 @@ def load_study(
     """
     overrides = tuple(overrides)
     given = {name: value for name, value in (budget or {}).items() if value is not None}
-    changes = {name if name == "workers" else f"budget.{name}": value for name, value in given.items()}
+    places = {"workers": "workers", "executor": "executor.name"}
+    changes = {places.get(name, f"budget.{name}"): value for name, value in given.items()}
     folder = path.parent.resolve()
     data = read_yaml(path)
     if "contenders" in data and "space" not in data:

@@ -12,6 +12,8 @@ from optuna.study import Study
 
 from multitask.config import stored_config
 from multitask.errors import UserError
+from multitask.executors import ProcessesSettings
+from multitask.executors.pool import RemotePool
 from multitask.progress import Progress, StudyProgress
 from multitask.reporting.study.page import render_study
 from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport
@@ -76,6 +78,7 @@ def run_study(
     folder.claim()
     settings = plan.settings
     url = resolved(storage) if storage else folder_url(folder.database)
+    _check_executor(settings, url)
     if folder.exists():
         _check_same(_read_settings(folder), folder, settings.name, storage)
         if not storage:
@@ -93,7 +96,7 @@ def run_study(
         _write_settings(folder, plan, url)
         data.store.images(_Stages(progress))  # decoded once, before workers would wait for each other
         with Interrupt() as interrupt:  # before there are workers, so that none is left alone
-            pool = Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
+            pool = _pool(plan, folder)
             try:
                 Search(study, plan, folder, pool, progress, alone=storage is None).run(interrupt)
                 if confirm:
@@ -105,6 +108,29 @@ def run_study(
         if not folder.shares_reuse:
             shutil.rmtree(folder.reuse, ignore_errors=True)
         return write_study_report(study, plan, folder)
+
+
+def _check_executor(settings: StudySettings, url: str) -> None:
+    """Checks that the executor is there, and that its workers' study is kept where several machines may share it.
+
+    Raises:
+        UserError: it is not.
+    """
+    settings.executor.check()
+    if settings.executor.several_machines and url.startswith("sqlite"):
+        raise UserError(
+            f"executor: {settings.executor.name} works on several machines, which share --out, where SQLite's locks do "
+            "not hold; name a --storage as postgresql://user@host/name"
+        )
+
+
+def _pool(plan: Plan, folder: StudyFolder) -> Pool | RemotePool:
+    """The workers of a launch."""
+    settings = plan.settings
+    if isinstance(settings.executor, ProcessesSettings):
+        return Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
+    module, grace_s = "multitask.study.worker", settings.heartbeat.grace_s
+    return RemotePool(settings.executor, module, settings.workers, folder.workers, grace_s)
 
 
 class _Stages(Progress):
@@ -150,7 +176,7 @@ def _confirm(
     study: Study,
     plan: Plan,
     folder: StudyFolder,
-    pool: Pool,
+    pool: Pool | RemotePool,
     progress: StudyProgress,
     interrupt: Interrupt,
     best: int,

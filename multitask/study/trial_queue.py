@@ -88,6 +88,10 @@ def without_heartbeat_warning() -> Iterator[None]:
         yield
 
 
-def this_worker(process: int) -> dict[str, str | int]:
-    """The name of this worker, for a trial's user attributes."""
-    return {"host": socket.gethostname(), "process": process, "since": datetime.now(UTC).isoformat(timespec="seconds")}
+def this_worker(process: int, host: str = "") -> dict[str, str | int]:
+    """The name of a worker, for a trial's user attributes; on this machine where no host is given."""
+    return {
+        "host": host or socket.gethostname(),
+        "process": process,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

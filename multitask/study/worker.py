@@ -1,65 +1,30 @@
 """A worker: a process that trains one run after another for a launch, and knows nothing of studies.
 
     python -P -m multitask.study.worker FILE_DESCRIPTOR
+    python -P -m multitask.study.worker HOST PORT TICKET
 
-Over the pipe of that number it is given a ``Job``, says ``Epoch`` after each, hears whether to go on, and ends with
-``Done``, ``Stopped`` or ``Failed``. When the other end is gone, so is the worker.
+Over the pipe of that number, or the connection that it makes, it is given a ``Job``, says ``Epoch`` after each, hears
+whether to go on, and ends with ``Done``, ``Stopped`` or ``Failed``. When the other end is gone, so is the worker.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
-import signal
-import sys
-import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from typing import Any
 
 from multitask.config import stored_config
 from multitask.errors import UserError
+from multitask.executors.line import Line, serve
 from multitask.progress import EpochRecord
 from multitask.reporting.study.report_schema import TrialScores
 from multitask.runs.run import run
-from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
+from multitask.study.messages import Done, Epoch, Failed, Job, Stopped
 from multitask.study.metrics import figure
-
-BEAT_S = 0.5
 
 
 class _StopError(Exception):
     """Ends a run after an epoch."""
-
-
-class _Line:
-    """The worker's end of the pipe."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()  # the beat comes from a thread of its own
-
-    def send(self, message: object) -> None:
-        """Sends a message; where the launch has closed the pipe, the process ends."""
-        try:
-            with self._lock:
-                self._connection.send(message)
-        except OSError:
-            os._exit(1)
-
-    def receive(self) -> Any:
-        """The next message; where the launch has closed the pipe, the process ends."""
-        try:
-            return self._connection.recv()
-        except (EOFError, OSError):
-            os._exit(0)
-
-    def beat(self) -> None:
-        """Sends a heartbeat every ``BEAT_S`` seconds, for ever."""
-        while True:
-            self.send(Beat())
-            time.sleep(BEAT_S)
 
 
 def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Failed:
@@ -104,18 +69,16 @@ def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Fai
 
 
 def main() -> None:
-    """The worker's process: performs jobs until the launch closes the pipe."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the launch's to handle
-    line = _Line(Connection(int(sys.argv[1])))
-    threading.Thread(target=line.beat, name="beat", daemon=True).start()
-    line.send(Ready())
+    """The worker's process: performs jobs until the launch closes the line."""
 
-    def goes_on(record: EpochRecord) -> bool:
-        line.send(Epoch(record))
-        return bool(line.receive())
+    def perform(job: Job, line: Line) -> Done | Stopped | Failed:
+        def goes_on(record: EpochRecord) -> bool:
+            line.send(Epoch(record))
+            return bool(line.receive())
 
-    while True:
-        line.send(do(line.receive(), goes_on))
+        return do(job, goes_on)
+
+    serve(perform)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from multitask.testing.engines import check_engine
     from multitask.testing.entries import check_entry
     from multitask.testing.example_run import tiny_run
+    from multitask.testing.executors import check_executor
     from multitask.testing.heads import check_head
     from multitask.testing.joint_terms import check_joint_term
     from multitask.testing.losses import check_loss
@@ -40,6 +41,7 @@ _HOMES = {
     "check_decode_rule": "decode_rules",
     "check_entry": "entries",
     "check_engine": "engines",
+    "check_executor": "executors",
     "check_head": "heads",
     "check_joint_term": "joint_terms",
     "check_loss": "losses",
@@ -63,6 +65,7 @@ __all__ = [
     "check_decode_rule",
     "check_engine",
     "check_entry",
+    "check_executor",
     "check_head",
     "check_joint_term",
     "check_loss",

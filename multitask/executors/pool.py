@@ -1,0 +1,221 @@
+"""Workers that an executor starts: they connect to the launch, are watched, and are replaced when they are lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import queue
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge, wait
+from pathlib import Path
+from pickle import UnpicklingError
+from types import SimpleNamespace
+from typing import Any
+
+from multitask.errors import UserError
+from multitask.executors.base import Executor, ExecutorSettings, RemoteSettings
+from multitask.executors.line import KEY
+from multitask.executors.messages import Beat, Lost, Ready
+
+_PATIENCE = 3
+"""Workers that end before they are ready, one after another, after which the launch stops."""
+_CHECK_S = 0.5
+"""Between two looks at jobs of which nothing was heard yet."""
+
+
+class RemoteWorker:
+    """One worker.
+
+    Attributes:
+        number: its place among the workers, from 0.
+        idle: whether it waits for a job.
+        host: the machine that it runs on, once it is known.
+        process: ``pid`` is the number of its process there.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.ticket = secrets.token_hex(8)
+        self.idle = False
+        self.host = ""
+        self.process = SimpleNamespace(pid=0)
+        self.connection: Connection | None = None
+        self.beat = time.monotonic()
+
+    @property
+    def where(self) -> str:
+        """`` on HOST``, once it is known."""
+        return f" on {self.host}" if self.host else ""
+
+    def send(self, message: Any) -> None:
+        """Sends a job, or an answer; that a worker is lost is noticed by ``RemotePool.listen``."""
+        if not isinstance(message, bool):
+            self.idle = False
+        if self.connection is not None:
+            with suppress(OSError):
+                self.connection.send(message)
+
+
+class RemotePool:
+    """Several workers, asked and heard as those of ``multitask.study.pool.Pool`` are.
+
+    Args:
+        settings: of the executor.
+        module: what each worker runs, which calls ``multitask.executors.line.serve``.
+        num_workers: how many.
+        folder: for logs and the engine's own files, in a folder that all machines see.
+        grace_s: without a sign of life, after which a worker counts as lost.
+
+    Raises:
+        UserError: the engine cannot be reached, or refuses.
+    """
+
+    def __init__(self, settings: ExecutorSettings, module: str, num_workers: int, folder: Path, grace_s: float) -> None:
+        self._module = module
+        self._folder = folder.resolve()
+        self._grace_s = grace_s
+        self._num_threads = settings.cpus_per_worker if isinstance(settings, RemoteSettings) else 1
+        minutes = settings.queue_timeout_min if isinstance(settings, RemoteSettings) else None
+        self._queue_timeout_s = None if minutes is None else 60 * minutes
+        self._folder.mkdir(exist_ok=True)
+        executor = settings.open(self._folder)
+        assert executor is not None, "processes have no engine"
+        self._executor: Executor = executor
+        self._key = secrets.token_bytes(32)
+        self._arrivals: queue.SimpleQueue[tuple[str, Connection]] = queue.SimpleQueue()
+        self._spent = 0
+        self._looked = self._served = time.monotonic()
+        self._closed = False
+        self.workers: list[RemoteWorker] = []
+        self._jobs: dict[str, Any] = {}
+        try:
+            self._listener = _listen("127.0.0.1" if executor.host == "127.0.0.1" else "0.0.0.0")
+            self._port = self._listener.address[1]
+            threading.Thread(target=self._accept, name="accept", daemon=True).start()
+            for number in range(num_workers):
+                self.workers.append(self._start(number))
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, number: int) -> RemoteWorker:
+        worker = RemoteWorker(number)
+        words = ["-P", "-m", self._module, self._executor.host, str(self._port), worker.ticket]
+        environment = {KEY: self._key.hex(), "OMP_NUM_THREADS": str(self._num_threads)}
+        self._jobs[worker.ticket] = self._executor.start(words, environment, self._log(number))
+        return worker
+
+    def _log(self, number: int) -> Path:
+        return self._folder / f"worker-{number}.log"
+
+    def idle(self) -> list[RemoteWorker]:
+        """The workers that wait for a job."""
+        return [worker for worker in self.workers if worker.idle]
+
+    def listen(self, timeout_s: float) -> Iterator[tuple[RemoteWorker, Any]]:
+        """The messages of workers within the time, and ``Lost`` for those that are gone, which are replaced.
+
+        Raises:
+            UserError: the engine is gone; workers end before they are ready, again and again, or none starts in time.
+        """
+        self._welcome()
+        connected = [worker.connection for worker in self.workers if worker.connection is not None]
+        heard: set[Any] = set(wait(connected, timeout_s)) if connected else set()
+        if not connected:
+            time.sleep(timeout_s)
+        now = time.monotonic()
+        look = now - self._looked >= _CHECK_S
+        if look:
+            self._looked = now
+            self._executor.check()
+        for worker in list(self.workers):
+            lost = None
+            if worker.connection is None:
+                lost = self._jobs[worker.ticket].ended() if look else None
+                if lost is not None:
+                    self._spent += 1
+                    if self._spent >= _PATIENCE:
+                        raise UserError(f"workers do not start ({lost}); {self._log(worker.number)} says more")
+            elif worker.connection in heard:
+                try:
+                    message = worker.connection.recv()
+                except (EOFError, OSError):
+                    lost = f"the worker{worker.where} is gone"
+                except (AttributeError, ImportError, TypeError, UnpicklingError):
+                    raise UserError(f"the worker{worker.where} runs other code of multitask than this launch") from None
+                else:
+                    worker.beat = now
+                    if isinstance(message, Ready):
+                        worker.idle, worker.host, worker.process.pid = True, message.host, message.process
+                        self._spent = 0
+                    elif not isinstance(message, Beat):
+                        yield worker, message
+            elif now - worker.beat > self._grace_s:
+                lost = f"the worker{worker.where} showed no sign of life for {self._grace_s:g} s"
+            if lost is not None:
+                yield worker, Lost(lost)
+                self._end(worker)
+                self.workers[worker.number] = self._start(worker.number)
+        self._check_queue(now)
+
+    def _check_queue(self, now: float) -> None:
+        if any(worker.connection is not None for worker in self.workers):
+            self._served = now
+        elif self._queue_timeout_s is not None and now - self._served > self._queue_timeout_s:
+            minutes = self._queue_timeout_s / 60
+            raise UserError(f"executor: no worker has begun within queue_timeout_min ({minutes:g}); all of them wait")
+
+    def _end(self, worker: RemoteWorker) -> None:
+        if worker.connection is not None:
+            worker.connection.close()  # which ends its process
+        self._jobs.pop(worker.ticket).cancel()
+
+    def _welcome(self) -> None:
+        """Takes in those who have connected."""
+        while not self._arrivals.empty():
+            ticket, connection = self._arrivals.get()
+            worker = next((one for one in self.workers if one.ticket == ticket and one.connection is None), None)
+            if worker is None:  # it was given up meanwhile
+                connection.close()
+            else:
+                worker.connection, worker.beat = connection, time.monotonic()
+
+    def _accept(self) -> None:
+        while not self._closed:
+            try:
+                connection = self._listener.accept()
+            except OSError:
+                continue
+            # Each by itself, since whoever connects may say nothing for ever.
+            threading.Thread(target=self._admit, args=(connection,), daemon=True).start()
+
+    def _admit(self, connection: Connection) -> None:
+        try:
+            deliver_challenge(connection, self._key)
+            answer_challenge(connection, self._key)
+            self._arrivals.put((str(connection.recv()), connection))
+        except (OSError, EOFError, multiprocessing.AuthenticationError, ValueError):
+            connection.close()
+
+    def close(self) -> None:
+        """Ends all workers, those that still wait too."""
+        if self._closed:
+            return
+        self._closed = True
+        if hasattr(self, "_listener"):
+            with suppress(OSError):  # so that the thread that accepts is woken, and ends
+                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
+            self._listener.close()
+        for worker in self.workers:
+            with suppress(UserError):
+                self._end(worker)
+        self.workers = []
+        self._executor.close()
+
+
+def _listen(address: str) -> Listener:
+    return Listener((address, 0), family="AF_INET", backlog=128)

@@ -1,0 +1,90 @@
+"""Studies whose workers an executor starts: real ones, lost and gone, and nothing is lost of the study."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from optuna.trial import TrialState
+
+from multitask.errors import UserError
+from multitask.study import trial_attrs
+from multitask.study.folder import StudyFolder
+from multitask.study.study import run_study
+
+Make = Callable[..., Any]
+
+LOCAL = {"name": "submitit", "cluster": "local"}
+
+
+def plan_of(make_plan: Make, executor: Any) -> Any:
+    """A study of two trials; only its executor differs."""
+    return make_plan(None, {"training.epochs": 3}, budget={"trials": 2}, pruner="none", executor=executor)
+
+
+def descendants() -> list[psutil.Process]:
+    return psutil.Process().children(recursive=True)
+
+
+def study_workers() -> list[psutil.Process]:
+    return [process for process in descendants() if "multitask.study.worker" in process.cmdline()[:5]]
+
+
+def test_a_ray_that_is_killed_is_one_line_and_another_executor_goes_on_even_where_its_worker_is_lost(
+    make_plan: Make, tmp_path: Path, watcher: Any, read: Make, places: Make, capfd: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/out/study.db"
+    seen: list[str] = []
+
+    def kill_ray() -> None:
+        if not seen and any(trial.epoch for trial in watcher.view.running.values()):
+            seen.append("ray")
+            for process in descendants():
+                if "gcs_server" in process.name():
+                    process.kill()
+                    return
+            raise AssertionError("Ray has no head")
+
+    watcher.on_tick = kill_ray
+    with pytest.raises(UserError) as error:
+        run_study(plan_of(make_plan, "ray"), StudyFolder(tmp_path / "out"), watcher)
+    assert re.fullmatch(r"executor: the Ray of this launch is gone[:;] .*", str(error.value))
+    assert not study_workers()
+    first = read(url)
+    assert first[0].user_attrs[trial_attrs.FAILURE]
+    assert not [trial for trial in first if trial.state == TrialState.RUNNING]
+
+    def kill_worker() -> None:
+        if len(seen) == 1 and any(trial.epoch for trial in watcher.view.running.values()):
+            seen.append("worker")
+            os.kill(study_workers()[0].pid, signal.SIGKILL)
+
+    watcher.on_tick = kill_worker
+    report = run_study(plan_of(make_plan, LOCAL), StudyFolder(tmp_path / "out"), watcher)
+    assert seen == ["ray", "worker"]
+    assert report.counts.finished == 2
+    found = read(url)
+    assert all(chain[-1].state == TrialState.COMPLETE for chain in places(found).values())
+    host = os.uname().nodename
+    assert f"the worker on {host} is gone" in {trial.user_attrs.get(trial_attrs.FAILURE) for trial in found}
+    assert {trial.user_attrs[trial_attrs.WORKER]["host"] for trial in found} == {host}
+    assert not study_workers()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_several_machines_do_not_share_sqlite(make_plan: Make, tmp_path: Path, watcher: Any) -> None:
+    for storage in (None, f"sqlite:///{tmp_path}/study.db"):
+        plan = plan_of(make_plan, {"name": "ray", "address": "10.0.0.1:6379"})
+        with pytest.raises(UserError) as error:
+            run_study(plan, StudyFolder(tmp_path / "out"), watcher, storage=storage)
+        assert str(error.value) == (
+            "executor: ray works on several machines, which share --out, where SQLite's locks do not hold; name a "
+            "--storage as postgresql://user@host/name"
+        )
+    assert not any(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""What an executor is: it starts commands somewhere, says how they ended, and ends them."""
+"""The interface of executors: they start commands somewhere, say how they ended, and end them."""
 
 from __future__ import annotations
 

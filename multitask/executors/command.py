@@ -1,4 +1,4 @@
-"""What a worker's machine is asked to do: run Python with some words, and say how that ended."""
+"""A command on a worker's machine: Python run with some words, and how that ended."""
 
 from __future__ import annotations
 

@@ -251,6 +251,6 @@ def test_a_record_says_what_made_it(make_plan: MakePlan) -> None:
 def test_every_setting_of_a_study_file_is_recorded_or_the_launchs() -> None:
     """A new one must be put in one of the two lists."""
     recorded = {"name", "base", "overrides", "objective", "direction", "sampler", "pruner", "seed", "space"}
-    launchs = {"budget", "workers", "stop_after_failures", "retries", "heartbeat", "keep_checkpoints"}
+    launchs = {"budget", "workers", "executor", "stop_after_failures", "retries", "heartbeat", "keep_checkpoints"}
     assert set(StudySettings.model_fields) == recorded | launchs
     assert validate(StudySettings, {"name": "x", "base": "y", "budget": {"hours": 1}, "space": SPACE})

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from itertools import count
@@ -58,7 +58,7 @@ def measure_whole(config_path: Path | None, progress: Progress) -> list[Measurem
         changes = _COMMON if config_path else {**_COMMON, "model.backbone.options": {"pad_type": "same"}}
         config = base.with_changes(changes)
         folder = Path(name)
-        ours = _Ours(config.to_yaml(), bool(config.extensions), folder)
+        ours = TrainProgram(config.to_yaml(), bool(config.extensions), folder)
         plain = _Plain(DataModule(config), config.model.backbone, config.training, config.device, config.seed, folder)
         done = progress.stage("measuring", 2 * (ROUNDS + 1), "processes")
         finished = count(1)
@@ -79,13 +79,19 @@ def measure_whole(config_path: Path | None, progress: Progress) -> list[Measurem
         return [Measurement(**{**vars(whole), "note": note}), steps]
 
 
-class _Side(ABC):
-    """One of the two programs.
+class Program(ABC):
+    """One of two programs that are run in turn.
+
+    Args:
+        folder: for what it writes.
 
     Attributes:
         speeds: images per second within its epochs, a run each.
         processor_s: what a run and its own children take, a run each.
     """
+
+    environment: Mapping[str, str] = {}
+    """In addition to this process's."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -100,7 +106,10 @@ class _Side(ABC):
         before = _children_s()
         with (out / "said").open("wb") as said:
             words = [sys.executable, "-P", "-m", *self.words(out)]
-            code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False).returncode
+            environment = {**os.environ, **self.environment}
+            code = subprocess.run(
+                words, stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment, check=False
+            ).returncode
         self.processor_s.append(_children_s() - before)
         if code:
             last = (out / "said").read_text(encoding="utf-8", errors="replace").strip().splitlines() or [""]
@@ -121,7 +130,7 @@ class _Side(ABC):
         return float(np.median(self.processor_s[1:]))
 
 
-class _Ours(_Side):
+class TrainProgram(Program):
     """``multitask train``."""
 
     def __init__(self, config: str, extended: bool, folder: Path) -> None:
@@ -131,14 +140,16 @@ class _Ours(_Side):
         self._extended = extended
 
     def words(self, out: Path) -> list[str]:
+        """The command on the config's file."""
         allowed = ["--allow-extensions"] if self._extended else []
         return ["multitask", "train", str(self._config), "--out", str(out / "run"), *allowed]
 
     def epoch_speeds(self, out: Path) -> list[float]:
+        """As the run has written them."""
         return [row.images_per_s or 0.0 for row in RunFolder(out / "run").read_history()]
 
 
-class _Plain(_Side):
+class _Plain(Program):
     """``plain_timm``, on the same images in a folder for each class."""
 
     def __init__(

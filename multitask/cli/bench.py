@@ -15,6 +15,7 @@ from multitask.cli.options import FilePath, extensions_option
 @click.option("--balancers", is_flag=True, help="What a step costs with each balancer; about five minutes.")
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
 @click.option("--whole", is_flag=True, help="A whole run to a plain timm script, each a process; seven minutes.")
+@click.option("--processes", is_flag=True, help="Training over two processes to one, each of one thread; ten minutes.")
 @click.option("--predict", is_flag=True, help="Answers of a standard network, by each engine; about ten minutes.")
 @extensions_option
 def command(
@@ -23,12 +24,13 @@ def command(
     balancers: bool,
     sharing: bool,
     whole: bool,
+    processes: bool,
     predict: bool,
     allow_extensions: bool,
 ) -> None:
     """Measure speed on this machine, as ratios, for CONFIG or for a standard network."""
-    if study + balancers + sharing + whole + predict > 1:
-        raise click.UsageError("--study, --balancers, --sharing, --whole and --predict: one at a time")
+    if study + balancers + sharing + whole + processes + predict > 1:
+        raise click.UsageError("--study, --balancers, --sharing, --whole, --processes and --predict: one at a time")
     if predict and config is not None:
         raise click.UsageError("--predict: measures a standard network; leave out CONFIG")
     from multitask.config import load_config
@@ -58,6 +60,10 @@ def command(
             from multitask.bench.whole import measure_whole
 
             found = measure_whole(config, progress)
+        elif processes:
+            from multitask.bench.processes import measure_processes
+
+            found = measure_processes(config, progress)
         elif predict:
             from multitask.bench.predict import measure_predict
 

@@ -33,15 +33,18 @@ def test_the_plain_script_trains_on_the_same_images(config: Config, tmp_path: Pa
 
 
 def test_ours_is_the_command_on_a_config_file(config: Config, tmp_path: Path) -> None:
-    words = whole._Ours(config.to_yaml(), False, tmp_path).words(tmp_path / "out")
+    words = whole.TrainProgram(config.to_yaml(), False, tmp_path).words(tmp_path / "out")
     assert words[:2] == ["multitask", "train"]
     assert Path(words[2]).is_file()
     assert words[-1] != "--allow-extensions"
-    assert whole._Ours(config.to_yaml(), True, tmp_path).words(tmp_path / "out") == [*words, "--allow-extensions"]
+    assert whole.TrainProgram(config.to_yaml(), True, tmp_path).words(tmp_path / "out") == [
+        *words,
+        "--allow-extensions",
+    ]
 
 
 def test_a_side_that_fails_says_why(config: Config, tmp_path: Path) -> None:
-    side = whole._Ours(config.to_yaml(), False, tmp_path)
+    side = whole.TrainProgram(config.to_yaml(), False, tmp_path)
     (tmp_path / "whole.yaml").write_text("nonsense: 1\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"bench: multitask ended with exit code 2: .*nonsense"):
         side()

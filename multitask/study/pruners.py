@@ -29,6 +29,8 @@ class PrunerSettings(Settings):
     """Whether it can judge trials that have several objectives; Optuna's own cannot."""
     needs_scores: ClassVar[bool] = True
     """Whether it judges the objective's value after every epoch, as Optuna's own do; else the histories, or nothing."""
+    judges_gains: ClassVar[bool] = False
+    """Whether it asks for the ``gains`` of the histories' epochs."""
 
     def check(self, num_epochs: int) -> None:
         """Refuses trials of so few epochs that nothing could be pruned.
@@ -136,15 +138,17 @@ class HyperbandSettings(PrunerSettings):
 
 
 class DominatedSettings(PrunerSettings):
-    """Stops a trial when a finished one was at least as good in every head, and better in one, by the same epoch.
+    """Stops a trial when a finished one was at least as good in all, and better in something, by the same epoch.
 
-    Optuna refuses to prune with several objectives; what it cannot rank, this leaves alone: a trial that is ahead in
-    any head goes on. Each head's best score up to the epoch counts, so that one bad epoch does not end a trial.
+    All is every objective and every head's macro-F1. Optuna refuses to prune with several objectives; what it cannot
+    rank, this leaves alone: a trial that is ahead in anything goes on, and so do all where an objective is known at the
+    end only, as a calibration error. The best of each up to the epoch counts, so that one bad epoch ends no trial.
     """
 
     name: Literal["dominated"] = "dominated"
     several_objectives: ClassVar[bool] = True
     needs_scores: ClassVar[bool] = False
+    judges_gains: ClassVar[bool] = True
     startup_trials: Annotated[Count, Field(le=1_000_000)] = 5
     """Finished trials before any is stopped."""
     warmup_epochs: Annotated[Count, Field(le=100_000)] = 1
@@ -157,17 +161,23 @@ class DominatedSettings(PrunerSettings):
         return NopPruner()
 
     def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
-        """The finished trial that leaves this one no head to be ahead in."""
+        """The finished trial that leaves this one nothing to be ahead in."""
         if len(others) < self.startup_trials or len(history) <= self.warmup_epochs:
+            return None
+        own_gains = best_gains(history)
+        if any(gain is None for gain in own_gains):
             return None
         own = best_by_head(history)
         for number, other in others.items():
             until_then = [row for row in other if row.epoch <= history[-1].epoch]
             if not until_then:
                 continue
-            theirs = best_by_head(until_then)
-            if (theirs >= own).all() and (theirs > own).any():
-                return f"trial {number} was at least as good in every head by epoch {history[-1].epoch}"
+            theirs, gains = best_by_head(until_then), best_gains(until_then)
+            if len(gains) != len(own_gains) or any(gain is None for gain in gains):
+                continue
+            mine, other_best = np.array([*own_gains, *own]), np.array([*gains, *theirs])
+            if (other_best >= mine).all() and (other_best > mine).any():
+                return f"trial {number} was at least as good in every objective and head by epoch {history[-1].epoch}"
         return None
 
 
@@ -176,3 +186,9 @@ def best_by_head(history: Iterable[TrialEpoch]) -> np.ndarray:
     rows = [[0.0 if score is None else score for score in row.tasks.values()] for row in history]
     best: np.ndarray = np.max(rows, axis=0)
     return best
+
+
+def best_gains(history: Iterable[TrialEpoch]) -> tuple[float | None, ...]:
+    """Each objective's greatest gain over some epochs, None where none has it; nothing where none were asked for."""
+    columns = zip(*(row.gains or () for row in history), strict=True)
+    return tuple(max((gain for gain in column if gain is not None), default=None) for column in columns)

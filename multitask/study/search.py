@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from multitask.errors import UserError
 from multitask.executors.pool import RemotePool, RemoteWorker
-from multitask.progress import EpochRecord, RunningTrial, StudyProgress, SweepStatus
+from multitask.progress import EpochRecord, RunningTrial, StudyProgress, SweepStatus, ValidationScores
 from multitask.reporting.study.report_schema import TrialEpoch
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
@@ -109,7 +109,7 @@ class Search:
         if len(self.settings.objective) > 1 and self.settings.chosen_pruner.name == "dominated":
             self.progress.say(
                 "several objectives, which Optuna does not prune: a trial is stopped when a finished one was at least "
-                "as good in every head, and better in one, by the same epoch"
+                "as good in every objective and head, and better in one, by the same epoch"
             )
         if self._is_spent(trials := self._trials()) and not self._elsewhere(trials):
             return  # without a wait for workers
@@ -224,7 +224,7 @@ class Search:
         """Takes an epoch's scores; whether the trial is worth another."""
         val = record.val
         assert val is not None, "a study's runs are validated"
-        running.history.append(TrialEpoch(record.epoch, val.joint_macro_f1, val.task_macro_f1()))
+        running.history.append(TrialEpoch(record.epoch, val.joint_macro_f1, val.task_macro_f1(), self._gains(val)))
         running.view.take(record)
         self.progress.epoch(running.view)
         if len(self.settings.objective) == 1:
@@ -238,6 +238,17 @@ class Search:
         reason = self.settings.chosen_pruner.verdict(running.trial, running.history, others)
         running.stopped = reason or ""
         return reason is None
+
+    def _gains(self, val: ValidationScores) -> tuple[float | None, ...] | None:
+        """As of ``TrialEpoch``."""
+        if not self.settings.chosen_pruner.judges_gains:
+            return None
+        found = []
+        for metric, direction in zip(self.settings.objective, self.settings.directions, strict=True):
+            value = figure(val, metric)
+            known = value is not None and math.isfinite(value)
+            found.append(None if value is None or not known else value if direction == "maximize" else -value)
+        return tuple(found)
 
     # --- signs of life ------------------------------------------------------------------------------------------
 

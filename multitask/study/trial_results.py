@@ -20,6 +20,7 @@ from multitask.study.metrics import figures_in_words
 from multitask.study.pruners import History
 from multitask.study.settings import StudySettings
 from multitask.study.trial_queue import give_up, queue_lost
+from multitask.utils.records import to_data
 
 
 class Outcomes:
@@ -69,7 +70,7 @@ class Outcomes:
         Raises:
             UserError: as did too many before it.
         """
-        attributes = {trial_attrs.FAILURE: message, trial_attrs.HISTORY: list(map(asdict, history or []))}
+        attributes = {trial_attrs.FAILURE: message, trial_attrs.HISTORY: list(map(to_data, history or []))}
         if give_up(self.study, trial._trial_id, attributes):
             self._ended(f"trial {trial.number}: failed: {message}", "failed")
         row = trial_attrs.failures_in_a_row(self.study.get_trials(deepcopy=False))
@@ -120,7 +121,7 @@ class Outcomes:
     ) -> bool:
         """Records how a trial ended, with its curves; whether it was still this launch's."""
         attributes = {
-            trial_attrs.HISTORY: list(map(asdict, history)),
+            trial_attrs.HISTORY: list(map(to_data, history)),
             trial_attrs.SCORES: asdict(scores),
             trial_attrs.BEST_SCORE: best_score,
             trial_attrs.SECONDS: seconds,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -216,7 +217,9 @@ def test_a_trial_is_stopped_when_a_finished_one_leaves_it_no_head_to_be_ahead_in
 ) -> None:
     pruner = DominatedSettings(startup_trials=2, warmup_epochs=0)
     found = pruner.verdict(trial, history(*own), OTHERS)
-    assert found == (None if by is None else f"trial {by} was at least as good in every head by epoch {len(own)}")
+    assert found == (
+        None if by is None else f"trial {by} was at least as good in every objective and head by epoch {len(own)}"
+    )
 
 
 @pytest.fixture
@@ -242,7 +245,8 @@ def test_a_finished_trial_that_ended_early_counts_with_what_it_had(trial: Trial)
     pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
     own = history(*[(0.4, 0.1)] * 5)
     assert (
-        pruner.verdict(trial, own, {0: history((0.5, 0.2))}) == "trial 0 was at least as good in every head by epoch 5"
+        pruner.verdict(trial, own, {0: history((0.5, 0.2))})
+        == "trial 0 was at least as good in every objective and head by epoch 5"
     )
 
 
@@ -281,6 +285,25 @@ def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominat
     assert (found is not None) == bool(dominating)
     if found is not None:
         assert int(found.split()[1]) in dominating
+
+
+@pytest.mark.parametrize(
+    ("own", "theirs", "stops"),
+    [
+        ((0.9, -0.1), (0.1, -0.1), False),  # leads in an objective, though behind in each head
+        ((0.1, -0.05), (0.1, -0.1), False),
+        ((0.1, -0.1), (0.1, -0.1), True),
+        ((0.1, None), (0.1, -0.1), False),  # known at the end only
+        ((0.1, -0.1), (0.1, None), False),
+    ],
+)
+def test_a_trial_that_is_ahead_in_an_objective_goes_on(
+    own: tuple[float | None, ...], theirs: tuple[float | None, ...], stops: bool, trial: Trial
+) -> None:
+    rows = [replace(row, gains=own) for row in history((0.4, 0.4))]
+    others = {0: [replace(row, gains=theirs) for row in history((0.5, 0.5))]}
+    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
+    assert (pruner.verdict(trial, rows, others) is not None) == stops
 
 
 def test_the_best_of_each_head_is_taken_over_the_epochs() -> None:

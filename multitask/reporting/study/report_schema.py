@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from multitask.reporting.figures import IntervalGap, IntervalScore
 from multitask.settings import Changes
-from multitask.utils.records import Count, Interval, Moment, Number, Score
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Interval, Moment, Number, Score
 
 State = Literal["finished", "pruned", "failed", "running", "waiting"]
 
@@ -48,11 +48,20 @@ class TrialScores:
 
 @dataclass(frozen=True)
 class TrialEpoch:
-    """The scores after an epoch, counted from 1."""
+    """The scores after an epoch, counted from 1.
+
+    Attributes:
+        epoch: its number.
+        joint: macro-F1 of the classes.
+        tasks: each head's macro-F1.
+        gains: each objective's figure, negated where less is better, None where epochs do not have it; left out where
+            no pruner asks for it.
+    """
 
     epoch: Count
     joint: Number | None
     tasks: dict[str, Number | None]
+    gains: tuple[Number | None, ...] | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
 
 @dataclass(frozen=True)

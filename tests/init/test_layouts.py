@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from multitask.errors import UserError
 from multitask.init import LAYOUTS, Options, propose
@@ -380,6 +381,7 @@ def members(start: int, num: int) -> dict[str, bytes]:
     found: dict[str, bytes] = {"__readme__": b"words"}
     for row in range(start, start + num):
         found |= {
+            f"a/{row:05d}.mask.png": image_bytes(".png", (9, 9)),  # beside the image
             f"a/{row:05d}.jpg": image_bytes(),
             f"a/{row:05d}.cls": str(row % 2).encode(),
             f"a/{row:05d}.json": json.dumps({"size": "SML"[row % 3], "box": [1, 2]}).encode(),
@@ -397,6 +399,8 @@ def test_webdataset(tmp_path: Path, written: Make) -> None:
     assert found.classes() == {"cls": ("0", "1"), "size": ("S", "M", "L")}
     assert np.bincount(found.samples.sides).tolist() == [60, 30]
     assert found.labels("train-0001/a/00032.jpg") == {"cls": "0", "size": "L"}
+    with Image.open(found.samples.paths()[0]) as image:
+        assert image.size == (40, 48)
     assert "1 sample has no image and is left out" in found.proposal.check
     assert layout_of(tmp_path / "set" / "val-0000.tar") == "webdataset"
     add_images(tmp_path / "set", ["x/1.jpg"])
@@ -416,6 +420,10 @@ def test_webdataset_that_is_damaged(tmp_path: Path) -> None:
     assert "leaves the data root" in refused(file)
     shard(file, {"a.cls": b"1"})
     assert "holds no images" in refused(file)
+    shard(file, {"shirt.front.jpg": image_bytes(), "shirt.back.jpg": image_bytes(), "shirt.cls": b"1"})
+    assert "shirt: has several images (.front.jpg, .back.jpg)" in refused(file)
+    shard(file, {"a.jpg": image_bytes(), "./a.JPG": image_bytes(), "a.cls": b"1"})
+    assert "a: has .JPG twice" in refused(file)
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["set", "train-0.tar"]
 
 

@@ -53,7 +53,7 @@ class WebDataset(Layout):
             stem = shard.name[: shard.name.lower().index(".t")]
             place = f"{shard.parent.name}/{stem}" if shard.parent not in (path, path.parent) else stem
             for key, sample in _samples(shard):
-                image = next((data for name, data in sample.items() if _is_image(name)), None)
+                image = _image(sample, f"{shard}, {key}")
                 if image is None:
                     without += 1
                     continue
@@ -105,6 +105,8 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
                     key, sample = named, Sample()
                 file = tar.extractfile(member)
                 assert file is not None, "it is a file"
+                if extension.lower() in sample:
+                    raise UserError(f"{shard}, {key}: has .{extension} twice")
                 sample[extension.lower()] = file.read()
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise UserError(f"{shard}: is damaged, or no tar file: {error}") from None
@@ -112,6 +114,24 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
         raise UserError(f"{shard}: cannot be read: {error}") from None
     if sample:
         yield key, sample
+
+
+def _image(sample: Sample, where: str) -> bytes | None:
+    """The image of a sample: of several the one whose name has no other dot, as ``.jpg`` beside ``.mask.png``.
+
+    Raises:
+        UserError: it may be any of them.
+    """
+    images = [extension for extension in sample if _is_image(extension)]
+    if len(images) > 1:
+        images = [extension for extension in images if "." not in extension]
+        if len(images) != 1:
+            every = ", ".join(f".{extension}" for extension in sample if _is_image(extension))
+            raise UserError(
+                f"{where}: has several images ({every}); a name counts up to its first dot, so images of their own "
+                "need names of their own"
+            )
+    return sample[images[0]] if images else None
 
 
 def _is_image(extension: str) -> bool:

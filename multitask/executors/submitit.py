@@ -99,9 +99,7 @@ class _Job(StartedWorker):
 
 class _Submitit(Executor):
     def __init__(self, settings: SubmititSettings, folder: Path) -> None:
-        import submitit
-
-        logging.getLogger("submitit").setLevel(logging.CRITICAL)
+        submitit = _imported()
         local = settings.cluster == "local"
         self.host = settings.host or ("127.0.0.1" if local else socket.getfqdn())
         self._jobs: list[_Job] = []
@@ -132,6 +130,17 @@ class _Submitit(Executor):
             if job.ended() is None:
                 job.cancel()
         self._jobs.clear()
+
+
+def _imported() -> Any:
+    """submitit, without its logging, whose set-up would close every handler that the process has."""
+    before = os.environ.setdefault("SUBMITIT_LOG_LEVEL", "NOCONFIG")
+    import submitit
+
+    if before == "NOCONFIG":
+        del os.environ["SUBMITIT_LOG_LEVEL"]
+    logging.getLogger("submitit").setLevel(logging.CRITICAL)
+    return submitit
 
 
 @contextmanager

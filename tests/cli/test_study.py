@@ -236,7 +236,7 @@ class TestStudyFile:
         ("space", "parts"),
         [
             ({"augment.strenght": {"low": 0, "high": 1}}, ("space.augment.strenght", "did you mean 'strength'?")),
-            ({"trainin.lr": {"low": 0.1, "high": 1}}, ("space.trainin", "did you mean 'training'?")),
+            ({"trainin.lr": {"low": 0.1, "high": 1}}, ("space.trainin", "did you mean 'training' or 'tracking'?")),
             ({"heads.*.los.gamma": {"low": 1, "high": 2}}, ("space.heads.mask.los", "did you mean 'loss'?")),
             ({"heads.hat.weight": {"low": 1, "high": 2}}, ("heads.hat", "'age'")),
             (

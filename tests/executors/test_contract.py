@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -28,6 +29,19 @@ def test_every_executor(name: str, tmp_path: Path, capfd: pytest.CaptureFixture[
     settings.check()
     check_executor(settings, tmp_path)
     assert capfd.readouterr() == ("", "")  # whatever an engine says is not for the terminal
+
+
+def test_submitit_leaves_the_log_of_the_process_open(tmp_path: Path) -> None:
+    program = """
+import logging
+from pathlib import Path
+from multitask.executors import EXECUTORS
+logging.basicConfig(filename="log.txt", filemode="w", level=logging.INFO)
+EXECUTORS["submitit"](cluster="local").open(Path("jobs")).close()
+logging.info("goes on")
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    assert (tmp_path / "log.txt").read_text() == "INFO:root:goes on\n"
 
 
 class _Process(StartedWorker):

@@ -21,7 +21,7 @@ def complete(begun: str) -> list[str]:
     ("begun", "found"),
     [
         ("see", ["seed="]),
-        ("tr", ["training."]),
+        ("tr", ["training.", "tracking="]),
         ("heads.", ["heads.hue.", "heads.cut."]),
         ("heads.hue.l", ["heads.hue.loss."]),
         ("heads.hue.loss.ga", ["heads.hue.loss.gamma="]),  # of focal, which the config names

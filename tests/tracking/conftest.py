@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -30,7 +32,7 @@ def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         _wait(server, f"{uri}/health", folder / "log.txt")
         yield uri
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGKILL)  # with its workers, some of which outlive it
         server.wait(30)
 
 

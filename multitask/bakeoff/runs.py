@@ -18,6 +18,7 @@ from multitask.errors import DivergedError, UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
 from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
+from multitask.runs.comparison import TRACKING
 from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
@@ -42,11 +43,12 @@ class Peak:
 
 
 def is_run_of(folder: RunFolder, config: Config) -> bool:
-    """Whether a folder holds a run of exactly this config, finished or not."""
+    """Whether a folder holds a run of this config, finished or not; whom it told its scores does not count."""
     if not folder.exists():
         return False
     try:
-        return load_run_config(folder) == config
+        held = load_run_config(folder)
+        return held.with_changes({TRACKING: []}) == config.with_changes({TRACKING: []})
     except UserError:
         return False
 

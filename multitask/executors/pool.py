@@ -82,6 +82,7 @@ class RemotePool:
         minutes = settings.queue_timeout_min if isinstance(settings, RemoteSettings) else None
         self._queue_timeout_s = None if minutes is None else 60 * minutes
         self._folder.mkdir(exist_ok=True)
+        self._folder.chmod(0o700)  # what is submitted there holds the key of this launch
         executor = settings.open(self._folder)
         assert executor is not None, "processes have no engine"
         self._executor: Executor = executor

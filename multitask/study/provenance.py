@@ -11,7 +11,7 @@ from optuna.study import Study
 
 import multitask
 from multitask.errors import UserError
-from multitask.runs.comparison import OF_THE_MACHINE
+from multitask.runs.comparison import OF_THE_MACHINE, TRACKING
 from multitask.settings import flatten
 from multitask.study.settings import Plan
 
@@ -49,7 +49,7 @@ def _without_folder(value: Any) -> Any:
 def changed_since(began: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """The differences between two records: key -> (then, now)."""
     then_keys, now_keys = began["began"], now["began"]
-    keys = [key for key in {**then_keys, **now_keys} if key.removeprefix("base.") not in OF_THE_MACHINE]
+    keys = [key for key in {**then_keys, **now_keys} if key.removeprefix("base.") not in (*OF_THE_MACHINE, TRACKING)]
     found = {key: (then_keys.get(key), now_keys.get(key)) for key in keys if then_keys.get(key) != now_keys.get(key)}
     if began["data"] != now["data"]:
         found["the data's fingerprint"] = (began["data"][:12], now["data"][:12])

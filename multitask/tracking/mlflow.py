@@ -43,6 +43,7 @@ class MLflowTracker(Tracker):
         from mlflow import MlflowClient
         from mlflow.entities import Param, RunTag
 
+        self._epoch = run.num_epochs
         with _asking():
             self._client = MlflowClient(tracking_uri=uri)
             if run.key is not None:
@@ -56,7 +57,6 @@ class MLflowTracker(Tracker):
             tags = [RunTag("multitask.folder", str(run.folder.resolve()))]
             for start in range(0, len(params), _MAX_PARAMS):
                 self._client.log_batch(self.key, params=params[start : start + _MAX_PARAMS], tags=tags)
-        self._epoch = 0
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
         """Logs metrics."""

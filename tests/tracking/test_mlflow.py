@@ -26,12 +26,13 @@ def test_a_run_is_there_with_parameters_metrics_and_files_and_goes_on_when_resum
     second.epoch(2, {"val/joint/macro_f1": 0.5})
     second.report({"report/joint/macro_f1": 0.75}, [tmp_path / "report.json"])
     second.close(failed=False)
+    settings.open(TrackedRun(tmp_path, params, num_epochs=2, key=first.key)).report({"report/joint/macro_f1": 0.75}, [])
 
     client = MlflowClient(mlflow_uri)
     experiment = client.get_experiment_by_name("masks")
     assert experiment is not None
     [run] = client.search_runs([experiment.experiment_id])
-    assert run.info.status == "FINISHED"
+    assert run.info.status == "RUNNING"  # reported anew, and not yet ended
     assert run.data.tags["multitask.folder"] == str(tmp_path)
     assert len(run.data.params) == 151
     assert run.data.params["labels.tasks._"] == "[1, 2]"

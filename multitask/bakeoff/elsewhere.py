@@ -18,7 +18,7 @@ from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 _TICK_S = 0.1
 _GRACE_S = 60.0
 _LOSSES = 3
-"""Deaths of a run's worker, after which the bake-off stops."""
+"""Deaths of a run's worker without an epoch between them, after which the bake-off stops."""
 
 
 def train_elsewhere(
@@ -61,6 +61,7 @@ def train_elsewhere(
                 if worker.number not in running:
                     continue
                 if not isinstance(message, Ended | Lost):
+                    losses[running[worker.number].name] = 0  # an epoch is on disk, which the next goes on from
                     view.running[worker.number].take(message)
                     progress.epoch(view.running[worker.number])
                     continue

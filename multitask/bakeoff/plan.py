@@ -201,6 +201,7 @@ def _overlap(key: str, other: str) -> bool:
 def digest_of(config: Config, decode: bool = False, ignore: Iterable[str] = ()) -> str:
     """A digest of all settings that training depends on; with ``decode``, of the decode rule too."""
     data = config.model_dump(mode="json")
+    data.pop("tracking", None)  # which changes no number
     for key in ignore if decode else ("decode", *ignore):
         *path, last = key.split(".")
         section = data

@@ -190,6 +190,7 @@ class RemotePool:
             try:
                 connection = self._listener.accept()
             except OSError:
+                time.sleep(_CHECK_S)  # as long as the process has no descriptor left
                 continue
             # Each by itself, since whoever connects may say nothing for ever.
             threading.Thread(target=self._admit, args=(connection,), daemon=True).start()

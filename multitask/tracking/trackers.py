@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -44,10 +45,13 @@ class Trackers:
     ) -> None:
         self._progress = progress
         self._open: dict[str, Tracker] = {}
+        self._failed: list[Tracker] = []
         if not rows:
             return
         path = folder / KEYS
-        keys = _known(path) if num_epochs else {}
+        keys: dict[str, str] = {}
+        if num_epochs:
+            self._call("what an earlier launch left", lambda: keys.update(_known(path)))
         for row in rows:
             run = TrackedRun(folder, flatten(settings), num_epochs, keys.get(row.name))
             self._call(row.name, partial(self._begin, row, run))
@@ -79,6 +83,9 @@ class Trackers:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        for tracker in self._failed:  # perhaps it answers by now
+            with suppress(Exception):
+                tracker.close(failed=True)
         for name, tracker in list(self._open.items()):
             self._call(name, partial(tracker.close, failed=kind is not None))
 
@@ -89,7 +96,8 @@ class Trackers:
         try:
             call()
         except Exception as error:  # whatever another program's client raises
-            self._open.pop(name, None)
+            if name in self._open:
+                self._failed.append(self._open.pop(name))
             reason = printable(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
             self._progress.note(f"tracking: {name} failed, the run goes on without it: {reason[:200]}")
 

@@ -12,6 +12,7 @@ from multitask.tracking.settings import TrackerSettings
 from multitask.tracking.tracker import TrackedRun, Tracker
 
 _TIMEOUT_S = 20
+"""To begin a run, and to send what is left at its end."""
 
 
 class WandbTracker(Tracker):
@@ -32,7 +33,14 @@ class WandbTracker(Tracker):
             mode=mode,
             resume="allow" if mode == "online" else None,
             reinit="create_new",
-            settings=wandb.Settings(init_timeout=_TIMEOUT_S, silent=True, console="off", x_disable_stats=True),
+            settings=wandb.Settings(
+                init_timeout=_TIMEOUT_S,
+                finish_timeout=_TIMEOUT_S,
+                finish_timeout_raises=True,
+                silent=True,
+                console="off",
+                x_disable_stats=True,
+            ),
         )
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:

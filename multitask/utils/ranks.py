@@ -13,7 +13,6 @@ from multitask.errors import UserError, quoted
 
 T = TypeVar("T")
 
-_NUMBERS = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _LOST = ("closed by peer", "reset by peer", "broken pipe", "timed out", "timeout", "connection refused", "gloo", "nccl")
 """What the errors of a collective operation say of a process that is gone."""
 
@@ -119,7 +118,9 @@ def launched(variables: Mapping[str, str] | None = None) -> Ranks:
     variables = os.environ if variables is None else variables
     if not variables.get("RANK"):  # a scheduler's own WORLD_SIZE launches nothing by itself
         return Ranks()
-    rank, size, local_rank = (_number(variables, name) for name in _NUMBERS)
+    rank, size = (_number(variables, name) for name in ("RANK", "WORLD_SIZE"))
+    # Some platforms set the others for a single process too, without this.
+    local_rank = 0 if size == 1 and not variables.get("LOCAL_RANK") else _number(variables, "LOCAL_RANK")
     if size < 1:
         raise UserError(f"WORLD_SIZE: must be at least 1, found {size}")
     if rank >= size:

@@ -47,6 +47,7 @@ def test_runs_are_those_of_one_process_though_a_worker_is_lost(
     plan = load_bakeoff(bakeoff_file(changes, seeds=1, executor=LOCAL))
     report = run_bakeoff(plan, BakeoffFolder(tmp_path / "other"), killer)
     assert len(killer.killed) == 1
+    assert (tmp_path / "other" / "workers").stat().st_mode & 0o777 == 0o700  # what is submitted holds a key
     host = os.uname().nodename
     (kind, lost), *rest = killer.lines
     assert (kind, lost) == ("retried", f"flat, seed 0: lost, the worker on {host} is gone; queued again")

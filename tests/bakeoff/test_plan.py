@@ -83,6 +83,7 @@ class TestDigest:
         assert digest_of(one) == digest_of(other)
         assert digest_of(one, decode=True) != digest_of(other, decode=True)
         assert digest_of(one) != digest_of(tiny({"seed": 1}))
+        assert digest_of(one) == digest_of(tiny({"tracking": ["csv"]}))
         assert digest_of(one, ignore=("seed", "data.fold")) == digest_of(
             tiny({"seed": 1}), ignore=("seed", "data.fold")
         )

@@ -58,6 +58,7 @@ def test_a_record_that_was_kept_is_the_same(make_plan: MakePlan) -> None:
         {"base": {"data.cache": "none"}},
         {"base": {"data.root": "/elsewhere/images"}},
         {"base": {"device": "cpu"}},
+        {"base": {"tracking": ["csv"]}},
         # Written out, they are what was meant before.
         {"sampler": {"name": "tpe", "startup_trials": 10}},
         {"pruner": "median"},

@@ -83,6 +83,22 @@ def test_one_that_fails_is_told_once_and_the_others_go_on(fails: str, tmp_path: 
     ]
 
 
+def test_one_that_failed_is_closed_at_the_end(tmp_path: Path) -> None:
+    with Trackers([HeardSettings(fails="epoch")], tmp_path, {}, 0, Progress()) as trackers:
+        trackers.epoch(record(1))
+        assert not HeardSettings.trackers[0].calls
+    assert HeardSettings.trackers[0].calls == [("close", True)]
+
+
+def test_what_an_earlier_launch_left_damaged_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tracking.json").write_text("{")
+    notes = Notes()
+    with Trackers([HeardSettings()], tmp_path, {}, 2, notes):
+        pass
+    assert len(notes.notes) == 1
+    assert HeardSettings.opened[0].key is None
+
+
 def test_a_run_that_goes_on_is_opened_by_its_key_and_one_that_begins_is_not(tmp_path: Path) -> None:
     for num_epochs, key in ((0, None), (3, "k1"), (0, None)):
         with Trackers([HeardSettings()], tmp_path, {"a": {"b": 1}}, num_epochs, Progress()):

@@ -13,6 +13,10 @@ def test_the_launchers_variables_are_the_place_of_a_process() -> None:
     assert launched({}) == launched({"WORLD_SIZE": "8"}) == Ranks()  # a scheduler's own word launches nothing
 
 
+def test_one_process_needs_no_local_rank() -> None:
+    assert launched({"RANK": "0", "WORLD_SIZE": "1"}) == Ranks()
+
+
 @pytest.mark.parametrize(
     ("wrong", "line"),
     [

@@ -45,6 +45,10 @@ class Machine:
     num_threads: Count
     gpus: tuple[str, ...]
 
+    def in_words(self) -> str:
+        """Processor, cores and GPUs."""
+        return f"{self.processor}, {self.num_cores} cores{''.join(', ' + gpu for gpu in self.gpus)}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:

@@ -313,6 +313,45 @@ def test_bench_of_answers_is_of_a_standard_network(call: Call, config_file: Call
     assert (done.code, "leave out CONFIG" in done.err) == (2, True)
 
 
+def test_bench_of_the_time_to_a_score_trains_both(call: Call, config_file: Callable[..., Path], tmp_path: Path) -> None:
+    plain, recipe = config_file(), config_file({"training.epochs": 3}, "recipe.yaml")
+    file = tmp_path / "found.json"
+    pair = ("--plain", plain, "--recipe", recipe)
+    done = call("bench", "--to-score", *pair, "--seeds", 1, "--metric", "tasks.mask.accuracy", "--json", file)
+    assert done.code == 0, done.err
+    words = " ".join(done.out.split())
+    assert "tasks.mask.accuracy of the 5 groups that validate in both; time of the processor" in words
+    assert "0 last epoch " in words
+    assert "last epoch, for good " in words
+    found = json.loads(file.read_text(encoding="utf-8"))
+    assert (found["plain"], found["recipe"]) == (str(plain), str(recipe))
+    assert found["machine"]["num_cores"] > 0
+    [seed] = found["seeds"]
+    assert [len(seed[side]) for side in ("plain", "recipe")] == [2, 3]
+    times = [row["processor_s"] for row in seed["recipe"]]
+    assert 0 < times[0] < times[1] < times[2]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--to-score", "--whole"], "one at a time"),
+        (["--to-score", "CONFIG"], "leave out CONFIG"),
+        (["--to-score", "--plain", "CONFIG"], "takes both --plain and --recipe, or neither"),
+        (["--seeds", "2"], "--seeds: would be ignored: it belongs to --to-score"),
+        (["--whole", "--json", "a.json"], "--json: would be ignored: it belongs to --to-score"),
+        (["--to-score", "--json", "no/where.json"], "--json: must be a file in a folder that is there"),
+        (["--to-score", "--plain", "CONFIG", "--recipe", "nothere.yaml"], "nothere.yaml"),
+    ],
+)
+def test_bench_of_the_time_to_a_score_refuses(
+    call: Call, config_file: Callable[..., Path], words: list[str], line: str
+) -> None:
+    config = config_file()
+    done = call("bench", *(config if word == "CONFIG" else word for word in words))
+    assert (done.code, line in done.err) == (2, True), done.err
+
+
 def test_help_is_quick() -> None:
     """No bound on the clock, which the machine's other work moves: against an interpreter that does nothing."""
 

@@ -1,0 +1,1 @@
+"""Time to a score: what of it is shown and kept."""

@@ -10,10 +10,18 @@ from multitask.data.samplers import (
     PerGroupSettings,
     PerSourceSettings,
     SamplerSettings,
+    StreamSettings,
     UniformSettings,
 )
 
 CROPS.register(WholeSettings, CentreSettings, BoxSettings, FaceSettings, AlignSettings)
-SAMPLERS.register(UniformSettings, ClassWeightedSettings, PerSourceSettings, GroupsBalancedSettings, PerGroupSettings)
+SAMPLERS.register(
+    UniformSettings,
+    ClassWeightedSettings,
+    PerSourceSettings,
+    GroupsBalancedSettings,
+    PerGroupSettings,
+    StreamSettings,
+)
 
 __all__ = ["CROPS", "SAMPLERS", "AnyCrop", "AnySampler", "CropSettings", "SamplerSettings"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from multitask.data.image_file import open_image, upright_size
 from multitask.utils.files import check_regular
+from multitask.utils.tar_files import read_member
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,10 @@ def read_header(path: Path) -> Header:
     Raises:
         OSError, UserError: it is no image, or cannot be opened; or whatever else Pillow raises on a damaged one.
     """
-    check_regular(path)
-    with open_image(path) as image:
+    member = read_member(path)
+    if member is None:
+        check_regular(path)
+    with open_image(path if member is None else io.BytesIO(member)) as image:
         # A PNG that has no EXIF up front would be decoded whole to look for it at the end.
         known = image.format != "PNG" or "exif" in image.info
         width, height = upright_size(image) if known else image.size

@@ -16,6 +16,7 @@ from multitask.data.colours import Decoding
 from multitask.data.formats import FORMATS, why_unread
 from multitask.errors import UserError
 from multitask.utils.files import check_regular
+from multitask.utils.tar_files import read_member
 
 MAX_PIXELS = 178_956_970
 """Of an image: beyond it Pillow, too, takes a file for a decompression bomb."""
@@ -140,14 +141,20 @@ def read_image(path: Path, decoding: Decoding, use: Callable[[ImageFile], T]) ->
     Raises:
         UserError: the file is missing, no file, damaged or no image, or ``use`` raises it.
     """
+    data = read_member(path)
+    if data is None:
+        data = _read_file(path)
+    return read_bytes(data, str(path), decoding, use)
+
+
+def _read_file(path: Path) -> bytes:
     check_regular(path)
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read as an image: {error}") from None
-    return read_bytes(data, str(path), decoding, use)
 
 
 def read_bytes(data: bytes, name: str, decoding: Decoding, use: Callable[[ImageFile], T]) -> T:

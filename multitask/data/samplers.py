@@ -14,6 +14,7 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError, nearest
 from multitask.settings import Bool, Float, PositiveFloat, PositiveInt, Settings, Table
 from multitask.utils.spelling import Name
+from multitask.utils.tar_files import IN_TAR
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,27 @@ class Strata:
         return served[np.argsort(turn[self.together[served]], kind="stable")]
 
 
+@dataclass(frozen=True, eq=False)
+class Stream:
+    """N samples in shards, of which an epoch serves each once and nearly in the order in which they are stored.
+
+    Attributes:
+        shards: (N,) the shard of each sample, from 0; samples of one shard follow each other as they are stored.
+        buffer: a sample is served at most so many places from where it would be without shuffling.
+    """
+
+    shards: NDArray[np.int64]
+    buffer: int
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """(N,) places among the samples: shard after shard in a random order, shuffled within the buffer."""
+        turn = rng.permutation(self.shards.max() + 1)
+        order = np.argsort(turn[self.shards], kind="stable")
+        # As a buffer that is filled in order and emptied at random does, but for its last few: no sample passes one
+        # that stands a buffer's length before it.
+        return order[np.argsort(np.arange(len(order)) + rng.random(len(order)) * self.buffer, kind="stable")]
+
+
 class SamplerSettings(Settings):
     """The settings of a sampler.
 
@@ -63,6 +85,10 @@ class SamplerSettings(Settings):
         Raises:
             UserError: a setting does not fit the samples.
         """
+        return None
+
+    def stream(self, samples: Samples) -> Stream | None:
+        """The stream of N training samples; None: they are shuffled whatever their places on disk."""
         return None
 
     @abstractmethod
@@ -181,6 +207,29 @@ class PerGroupSettings(SamplerSettings):
         """None: within a stratum all are alike."""
 
 
+class StreamSettings(SamplerSettings):
+    """Every sample once, read shard after shard: for sets beyond memory, of the source ``webdataset``.
+
+    Each epoch the shards come in a random order, and samples are shuffled within a buffer, so that all that is read at
+    a time lies near each other on disk.
+    """
+
+    name: Literal["stream"] = "stream"
+    buffer: PositiveInt = 10_000
+    """A sample is served at most so many places from where it stands in its shard. Larger: better shuffled, but read
+    less in order; at the least several batches."""
+
+    def stream(self, samples: Samples) -> Stream:
+        """Shards as the images' paths have them."""
+        import pandas as pd
+
+        shards = [image[: image.find(IN_TAR)] if IN_TAR in image else "" for image in samples.images]
+        return Stream(pd.factorize(np.array(shards, dtype=object))[0].astype(np.int64), self.buffer)
+
+    def chances(self, samples: Samples) -> None:
+        """None: every sample is served once."""
+
+
 def _shares(weights: NDArray[np.float64]) -> NDArray[np.float64]:
     shares: NDArray[np.float64] = weights / weights.sum()
     return shares
@@ -200,6 +249,7 @@ class EpochDraws:
     def __init__(self, samples: Samples, sampler: SamplerSettings | None) -> None:
         self._num = len(samples)
         self._strata = sampler.strata(samples) if sampler else None
+        self._stream = sampler.stream(samples) if sampler and self._strata is None else None
         self._chances = sampler.chances(samples) if sampler and self._strata is None else None
 
     def __len__(self) -> int:
@@ -210,6 +260,8 @@ class EpochDraws:
         """(M,) places among the samples, for one epoch; ``rng`` is for the order and the choice."""
         if self._strata is not None:
             return self._strata.draw(rng)
+        if self._stream is not None:
+            return self._stream.draw(rng)
         return draw(np.arange(self._num), self._chances, rng)
 
 

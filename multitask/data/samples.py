@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import canonical, find_file
+from multitask.utils.tar_files import IN_TAR, is_member
 
 SIDES = ("train", "val", "test")
 """What a source may say that an image is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
@@ -123,10 +124,13 @@ class Samples:
 
     def path(self, image: str) -> Path:
         """The file of one of ``images``."""
-        if self.roots is None:
-            return find_file(self.root, image)
-        part, _, rest = image.partition("/")
-        return find_file(self.roots[part], rest)
+        root = self.root
+        if self.roots is not None:
+            part, _, image = image.partition("/")
+            root = self.roots[part]
+        if IN_TAR in image and is_member(path := root / image):
+            return path
+        return find_file(root, image)
 
     def paths(self) -> Files:
         """The paths of the images."""

@@ -12,8 +12,8 @@ from multitask.data.contradictions import ContradictionsName
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, CropSettings, WholeSettings
 from multitask.data.fit import FitName
-from multitask.data.samplers import AnySampler, PerSourceSettings, UniformSettings
-from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings
+from multitask.data.samplers import AnySampler, PerSourceSettings, StreamSettings, UniformSettings
+from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings, WebDatasetSettings
 from multitask.errors import UserError, nearest
 from multitask.labels import Cell
 from multitask.settings import (
@@ -177,7 +177,8 @@ class DataSettings(Settings):
     and 1 of floats; others are refused. The same for all images, whatever the values of each."""
     cache: CacheName = "auto"
     """Where decoded images stay: in memory, for this run; on disk, for others too; or nowhere. auto: in memory if
-    they take at most half of what is free, else on disk if they take at most half of what is free there."""
+    they take at most half of what is free, else on disk if they take at most half of what is free there; nowhere
+    beside the sampler ``stream``."""
     cache_dir: ConfigPath | None = None
     """The folder for what stays on disk; None: ``$XDG_CACHE_HOME/multitask``."""
     workers: Annotated[Count, Field(le=256)] | Literal["auto"] = "auto"
@@ -204,6 +205,8 @@ class DataSettings(Settings):
                 if name not in self.source.sources:
                     near = nearest(name, self.source.sources)
                     raise ValueError(f"sampler.weights.{name}: there is no source of that name{near}")
+        if isinstance(self.sampler, StreamSettings):
+            self._check_stream()
         if self.source.says_sides:
             for key in ("folds", "split_seed", "val_fraction"):
                 if key == "split_seed" and self.test_folds is not None:
@@ -234,6 +237,20 @@ class DataSettings(Settings):
         ):
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
         return self
+
+    def _check_stream(self) -> None:
+        parts = [self.source]
+        if isinstance(self.source, SeveralSettings):
+            parts = [part.source for part in self.source.sources.values()]
+        if other := next((part.name for part in parts if not isinstance(part, WebDatasetSettings)), None):
+            raise ValueError(
+                f"sampler: stream reads shards in their order and needs the source webdataset, found {other}"
+            )
+        if self.cache in ("memory", "disk"):
+            raise ValueError(
+                f"sampler: stream would be ignored beside cache: {self.cache}, where all images are decoded before the "
+                "first epoch; leave cache out, or the sampler"
+            )
 
     def decoding(self) -> Decoding:
         """The conversion of images that are not plain 8-bit ones."""

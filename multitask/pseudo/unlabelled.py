@@ -25,6 +25,7 @@ from multitask.pseudo.config import source_of_table
 from multitask.runs.config import TrainedRun
 from multitask.runs.ensemble_parts import ensemble_parts
 from multitask.utils.files import content_digest
+from multitask.utils.tar_files import size_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +88,7 @@ class OwnImages:
             self.groups |= set(config.data.source.own_names(samples.groups.tolist()))
             for path in samples.paths():
                 with suppress(OSError):
-                    self._by_size.setdefault(os.stat(path).st_size, []).append(path)
+                    self._by_size.setdefault(size_of(path), []).append(path)
         self._digests: dict[int, set[bytes]] = {}
 
     @classmethod

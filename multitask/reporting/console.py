@@ -99,7 +99,14 @@ def show_cache(folder: Path, files: Sequence[Any], exports: Sequence[Path]) -> N
         return
     table = make_table("", ("kind", "file", "made", "images", "of each", "size"), left=3)
     table.title = None
+    shards = [file for file in files if file.kind == "shards"]  # of a set there may be thousands
+    if shards:
+        made = moment_text(datetime.fromtimestamp(max(file.made for file in shards), UTC).isoformat())
+        size = size_text(sum(file.num_bytes for file in shards))
+        table.add_row("shards", f"of {len(shards):,}", made, "-", "-", size)
     for file in files:
+        if file.kind == "shards":
+            continue
         shape = ("?", "damaged") if file.shape is None else (f"{file.shape[0]:,}", " x ".join(map(str, file.shape[1:])))
         made = moment_text(datetime.fromtimestamp(file.made, UTC).isoformat())
         table.add_row(

@@ -13,6 +13,7 @@ from multitask.data.sources import SourceSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.testing.expect import expect, expect_refusal
+from multitask.utils.tar_files import is_member
 
 
 def samples_are_whole(settings: SourceSettings, root: Path, space: LabelSpace) -> None:
@@ -26,7 +27,7 @@ def _expect_whole(settings: SourceSettings, samples: Samples, space: LabelSpace,
     expect(samples.space == space, settings, f"give {what} of the label space that it was given")
     images = list(samples.images)
     expect(len(set(images)) == len(images), settings, f"give each image of the {what} once")
-    missing = [path for path in samples.paths() if not path.is_file()]
+    missing = [path for path in samples.paths() if not _is_file(path)]
     expect(not missing, settings, f"give {what} whose images are files below their root; {missing[:1]} is none")
     expect(all(isinstance(group, str) and group for group in samples.groups), settings, f"give {what} a group each")
     sizes = np.array([task.num_classes for task in space.tasks])
@@ -37,6 +38,10 @@ def _expect_whole(settings: SourceSettings, samples: Samples, space: LabelSpace,
     if samples.sides is not None:
         pairs = set(zip(samples.groups, samples.sides.tolist(), strict=True))
         expect(len(pairs) == samples.num_groups, settings, "put all images of a group on the same side of a split")
+
+
+def _is_file(path: Path) -> bool:
+    return path.is_file() or is_member(path)
 
 
 def _expect_numbers(settings: SourceSettings, samples: Samples, space: LabelSpace, what: str) -> None:
@@ -66,7 +71,7 @@ def queries_are_files_and_their_answers_are_of_them(settings: SourceSettings, ro
         return
     ids = list(queries.ids)
     expect(len(set(ids)) == len(ids) == len(queries.paths), settings, "name each image that is asked for once")
-    expect(all(path.is_file() for path in queries.paths), settings, "ask for images that are files")
+    expect(all(_is_file(path) for path in queries.paths), settings, "ask for images that are files")
     header, *rows = queries.table(np.zeros(len(ids), dtype=np.int64), space)
     right = [row[0] for row in rows] == ids and {len(row) for row in rows} <= {len(header)}
     expect(right, settings, "answer with a row for each image, in their order, as wide as the header")

@@ -138,9 +138,15 @@ _SETTLED_S = 2.0
 def content_digest(path: Path) -> bytes:
     """A digest of a file's content, which is read anew whenever the file may have changed.
 
+    Of a file in a tar it is that of the content when the tar was read.
+
     Raises:
         UserError: it cannot be read.
     """
+    from multitask.utils.tar_files import member_digest  # which reads regular files, too
+
+    if (of_member := member_digest(path)) is not None:
+        return of_member
     check_regular(path)
     try:
         with path.open("rb", buffering=0) as file:

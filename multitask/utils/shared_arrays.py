@@ -141,7 +141,7 @@ def _is_at(path: Path, file: os.stat_result) -> bool:
 
 # --- folders of arrays ------------------------------------------------------------------------------------------
 
-KINDS = ("pixels", "boxes", "features")
+KINDS = ("pixels", "boxes", "features", "shards")
 """What the names of kept arrays begin with; a key of 32 digits follows."""
 _KEY = "[0-9a-f]" * 32
 

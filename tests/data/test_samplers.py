@@ -18,9 +18,11 @@ from multitask.data.samplers import (
     PerGroupSettings,
     PerSourceSettings,
     SamplerSettings,
+    StreamSettings,
     UniformSettings,
     draw,
 )
+from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.settings import problems
 from multitask.testing.samplers import SAMPLER_CHECKS, UNEVEN, make_samples, served
@@ -149,3 +151,41 @@ def test_to_serve_whole_groups_together_is_no_setting_that_is_ignored() -> None:
     assert len(served(PerGroupSettings(num=100, of="group", together=True), 1)) == 100
     with pytest.raises(UserError, match="per_group would be ignored"):
         PerGroupSettings(num=100, of="group").strata(UNEVEN)
+
+
+def sharded(*sizes: int) -> Samples:
+    """Samples in shards of these sizes, one after the other."""
+    samples = make_samples([[0, 0]] * sum(sizes))
+    names = [f"{shard:03d}.tar/{row}.jpg" for shard, size in enumerate(sizes) for row in range(size)]
+    return replace(samples, images=np.array(names, dtype=object))
+
+
+def test_a_stream_serves_each_sample_once_shard_after_shard() -> None:
+    samples = sharded(*[50] * 8)
+    first, second = (served(StreamSettings(buffer=1), epoch, samples) for epoch in (1, 2))
+    assert sorted(first) == list(range(400))
+    starts = [row for row in first if row % 50 == 0]
+    assert first == [row for start in starts for row in range(start, start + 50)]  # as they are stored
+    assert starts != [row for row in second if row % 50 == 0]  # the shards' order is another in each epoch
+
+
+def test_a_stream_shuffles_within_its_buffer_and_no_further() -> None:
+    samples = sharded(*[100] * 6)
+    settings = StreamSettings(buffer=60)
+    order = np.array(settings.stream(samples).draw(np.random.default_rng(0)))
+    plain = np.array(StreamSettings(buffer=1).stream(samples).draw(np.random.default_rng(0)))
+    assert sorted(order) == list(range(600))
+    moved = np.abs(np.argsort(order)[plain] - np.arange(600))
+    assert moved.max() < 60
+    assert moved.mean() > 10
+    wide = StreamSettings(buffer=10**9).stream(samples).draw(np.random.default_rng(0))
+    assert np.abs(np.argsort(wide)[plain] - np.arange(600)).mean() > 150  # as of any order
+
+
+def test_a_stream_of_those_who_train_keeps_the_order_of_their_shards() -> None:
+    samples = sharded(40, 40, 40)
+    rows = served(StreamSettings(buffer=1), 1, samples, np.arange(1, 120, 3))
+    shards = [row // 40 for row in rows]
+    assert [one for one, other in zip(shards, [None, *shards], strict=False) if one != other] == list(
+        dict.fromkeys(shards)
+    )

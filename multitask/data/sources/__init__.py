@@ -6,8 +6,11 @@ from multitask.data.sources.folders import FoldersSettings
 from multitask.data.sources.several import SeveralSettings
 from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.data.sources.table import TableSettings
+from multitask.data.sources.webdataset import WebDatasetSettings
 
-SOURCES.register(CompetitionSettings, SyntheticSettings, TableSettings, FoldersSettings, SeveralSettings)
+SOURCES.register(
+    CompetitionSettings, SyntheticSettings, TableSettings, FoldersSettings, WebDatasetSettings, SeveralSettings
+)
 
 __all__ = [
     "SOURCES",
@@ -18,4 +21,5 @@ __all__ = [
     "SourceSettings",
     "SyntheticSettings",
     "TableSettings",
+    "WebDatasetSettings",
 ]

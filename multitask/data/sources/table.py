@@ -97,17 +97,7 @@ class TableSettings(RootedSettings):
         for name, column in self.tasks.items():
             if name not in space.task_names:
                 raise UserError(f"tasks.{name}: labels.tasks has no such task{nearest(name, space.task_names)}")
-            task = space.tasks[space.task_names.index(name)]
-            if column.classes not in (None, task.classes):
-                order = "in another order than" if {*column.classes} == {*task.classes} else "others than"
-                raise UserError(
-                    f"tasks.{name}.classes: {', '.join(column.classes)}: {order} labels.tasks.{name}, "
-                    f"{', '.join(task.classes)}; an index would mean another class"
-                )
-            if column.number and not column.indices and task.kind == "binned":
-                raise UserError(
-                    f"tasks.{name}.number: {column.number!r} would be ignored: a binned task's own column is its number"
-                )
+            column.check(space.tasks[space.task_names.index(name)])
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``file``, in its order."""

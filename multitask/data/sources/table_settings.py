@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from multitask.errors import UserError
+from multitask.labels import Task
 from multitask.settings import Bool, Settings
 from multitask.utils.spelling import Name
 
@@ -29,3 +31,20 @@ class ColumnSettings(Settings):
         if self.classes is not None and not self.indices:
             raise ValueError("classes: would be ignored: the column holds names or numbers; set indices to true")
         return self
+
+    def check(self, task: Task) -> None:
+        """Refuses what does not fit the task.
+
+        Raises:
+            UserError: its classes are others, or its number would come from two columns.
+        """
+        if self.classes is not None and self.classes != task.classes:
+            order = "in another order than" if {*self.classes} == {*task.classes} else "others than"
+            raise UserError(
+                f"tasks.{task.name}.classes: {', '.join(self.classes)}: {order} labels.tasks.{task.name}, "
+                f"{', '.join(task.classes)}; an index would mean another class"
+            )
+        if self.number and not self.indices and task.kind == "binned":
+            raise UserError(
+                f"tasks.{task.name}.number: {self.number!r} would be ignored: a binned task's own column is its number"
+            )

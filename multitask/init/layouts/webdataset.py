@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import tarfile
@@ -12,18 +11,14 @@ from itertools import islice
 from pathlib import Path
 
 from multitask.data.formats import SUFFIXES
-from multitask.data.sources import cells
+from multitask.data.sources.shard_sample import Sample, image_of, split_name, words_of
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.extraction import Extraction
 
 _SUFFIXES = (".tar", ".tar.gz", ".tgz")
-_MOST_TEXT = 4096
-"""Bytes of a label; longer texts are captions, or no text."""
 _LOOKED_AT = 2_000
 _SPLIT = re.compile(r"[A-Za-z]+")
-Sample = dict[str, bytes]
-"""By extension, in lower case."""
 
 
 class WebDataset(Layout):
@@ -53,13 +48,14 @@ class WebDataset(Layout):
             stem = shard.name[: shard.name.lower().index(".t")]
             place = f"{shard.parent.name}/{stem}" if shard.parent not in (path, path.parent) else stem
             for key, sample in _samples(shard):
-                image = _image(sample, f"{shard}, {key}")
+                where = f"{shard}, {key}"
+                image = image_of(sample, where)
                 if image is None:
                     without += 1
                     continue
-                words = _words(sample, f"{shard}, {key}")
+                words = words_of(sample, where)
                 words.setdefault("split", split[0].lower() if split and len(shards) > 1 else "")
-                found.add(f"{place}/{key}", image, words, f"{shard}, {key}")
+                found.add(f"{place}/{key}", sample[image], words, where)
         if not found.images:
             raise UserError(f"{path}: holds no images")
         columns = {name: words for name, words in found.columns().items() if any(words)}
@@ -94,11 +90,10 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
     try:
         with tarfile.open(shard, "r|*") as tar:
             for member in tar:
-                folder, _, name = member.name.removeprefix("./").rpartition("/")
-                base, dot, extension = name.partition(".")
-                if not member.isfile() or not base or not dot:
+                parts = split_name(member.name)
+                if not member.isfile() or parts is None:
                     continue
-                named = f"{folder}/{base}" if folder else base
+                named, extension = parts
                 if named != key:
                     if sample:
                         yield key, sample
@@ -114,54 +109,3 @@ def _samples(shard: Path) -> Iterator[tuple[str, Sample]]:
         raise UserError(f"{shard}: cannot be read: {error}") from None
     if sample:
         yield key, sample
-
-
-def _image(sample: Sample, where: str) -> bytes | None:
-    """The image of a sample: of several the one whose name has no other dot, as ``.jpg`` beside ``.mask.png``.
-
-    Raises:
-        UserError: it may be any of them.
-    """
-    images = [extension for extension in sample if _is_image(extension)]
-    if len(images) > 1:
-        images = [extension for extension in images if "." not in extension]
-        if len(images) != 1:
-            every = ", ".join(f".{extension}" for extension in sample if _is_image(extension))
-            raise UserError(
-                f"{where}: has several images ({every}); a name counts up to its first dot, so images of their own "
-                "need names of their own"
-            )
-    return sample[images[0]] if images else None
-
-
-def _is_image(extension: str) -> bool:
-    return f".{extension.rpartition('.')[2]}" in SUFFIXES
-
-
-def _words(sample: Sample, where: str) -> dict[str, str]:
-    """What a sample says of its image.
-
-    Raises:
-        UserError: its JSON is damaged.
-    """
-    words: dict[str, str] = {}
-    for extension, data in sample.items():
-        if _is_image(extension) or len(data) > (_MOST_TEXT * 16 if extension == "json" else _MOST_TEXT):
-            continue
-        try:
-            text = data.decode()
-        except UnicodeDecodeError:
-            continue
-        if extension != "json":
-            words[extension] = text.strip()
-            continue
-        try:
-            said = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}.json: is damaged: {str(error).splitlines()[0]}") from None
-        if isinstance(said, dict):
-            plain = {name: value for name, value in said.items() if not isinstance(value, (dict, list))}
-            words |= {str(name): cells.text(value) for name, value in plain.items()}
-        elif not isinstance(said, list):
-            words[extension] = cells.text(said)
-    return words

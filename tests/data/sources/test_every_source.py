@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -20,11 +21,15 @@ from multitask.data.sources import (
     SourceSettings,
     SyntheticSettings,
     TableSettings,
+    WebDatasetSettings,
 )
 from multitask.data.sources.several import PartSettings
+from multitask.data.sources.table_settings import ColumnSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.testing import check_source
+from multitask.utils.tar_files import read_member
+from tests.data.made_shards import write_shard
 
 SPACE = LabelSpace(
     [
@@ -66,6 +71,34 @@ def as_folders(drawn: Path, root: Path) -> FoldersSettings:
     return FoldersSettings(pattern="{gender}-{age}/{group}/{mask}")
 
 
+def as_webdataset(drawn: Path, root: Path) -> WebDatasetSettings:
+    root.mkdir()
+    for name, samples in (
+        ("train", CompetitionSettings().samples(drawn, SPACE)),
+        ("query", CompetitionSettings().answered(drawn, SPACE)),
+    ):
+        rows = zip(samples.paths(), samples.groups, samples.labels, strict=True)
+        members: dict[str, bytes] = {}
+        for number, (path, group, labels) in enumerate(rows):
+            mask, gender = (task.classes[label] for task, label in zip(SPACE.tasks, labels[:2], strict=False))
+            said = {"mask": mask, "gender": gender, "years": (20, 40, 70)[labels[2]]}
+            members |= {
+                f"{group}/{number}{path.suffix}": path.read_bytes(),
+                f"{group}/{number}.json": json.dumps(said).encode(),
+            }
+        half = len(members) // 4 * 2
+        for part, names in enumerate((list(members)[:half], list(members)[half:])):
+            write_shard(root / f"{name}-{part}.tar", {member: members[member] for member in names})
+    return WebDatasetSettings(
+        shards="train-{0..1}.tar", key="{who}/{_}", group="who", tasks={"age": ColumnSettings(column="years")}
+    )
+
+
+def content(path: Path) -> bytes:
+    member = read_member(path)
+    return path.read_bytes() if member is None else member
+
+
 def as_several(drawn: Path, root: Path) -> SeveralSettings:
     table = as_table(drawn, root / "one")
     lines = (root / "one" / "train.csv").read_text().splitlines(keepends=True)
@@ -96,6 +129,7 @@ LAYOUTS: dict[str, Callable[[Path, Path], SourceSettings]] = {
     "synthetic": as_it_is(SyntheticSettings),
     "table": as_table,
     "folders": as_folders,
+    "webdataset": as_webdataset,
     "several": as_several,
 }
 
@@ -113,13 +147,13 @@ def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: P
     assert set(samples.sources) == ({"first", "second"} if name == "several" else {name})
     assert (samples.classes != MISSING).all()
     assert not np.isnan(samples.numbers[:, 2]).any()
-    assert all(path.is_file() for path in samples.paths())
+    assert all(map(content, samples.paths()))
     # The same labels of the same images as the competition's source finds.
     truth = CompetitionSettings().samples(drawn, SPACE)
 
     def told(which: Samples) -> Counter[tuple[bytes, int]]:
         rows = zip(which.paths(), which.classes, strict=True)
-        return Counter((path.read_bytes(), int(index)) for path, index in rows)
+        return Counter((content(path), int(index)) for path, index in rows)
 
     assert told(samples) == told(truth)
     queried = root / "one" if name == "several" else root

@@ -52,7 +52,7 @@ def measure_to_score(
     """
     with tempfile.TemporaryDirectory() as name:
         if files is None:
-            pair = Pair(*drawn_pair(Path(name)), metric)
+            pair = Pair(*drawn_pair(Path(name) / "drawn"), metric)
         else:
             plain, recipe = (load_config(file, allow_extensions=allow_extensions) for file in files)
             pair = Pair(plain, recipe, metric, (str(files[0]), str(files[1])))

@@ -136,6 +136,15 @@ def test_seeds_are_run_in_turn_with_nothing_kept_for_each_other(
     assert [note.split(":")[0] for note in progress.notes] == ["seed 0", "seed 1", "seed 2"]
 
 
+def test_without_configs_three_heads_race_one_on_drawn_images(
+    fake_runs: list[Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(to_score, "PEOPLE", 12)
+    found = measure_to_score(None, Progress(), num_seeds=1)
+    assert (found.plain, found.recipe, found.seeds[0].num_groups) == (None, None, 2)
+    assert [config.model.sharing.name for config in fake_runs] == ["flat", "shared"]
+
+
 @pytest.mark.parametrize("cache", ["memory", "none"])
 def test_kept_features_are_kept_in_a_folder_of_their_own(
     tiny: Callable[..., Config], fake_runs: list[Config], cache: str

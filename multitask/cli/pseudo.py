@@ -108,7 +108,7 @@ def command(
     from multitask.inference.inputs import InputOptions
     from multitask.pseudo.label import label_images
     from multitask.pseudo.rounds import pseudo_rounds
-    from multitask.reporting.console import fail
+    from multitask.reporting.console import fail, say
     from multitask.reporting.progress import make_progress
 
     progress = make_progress(quiet)
@@ -137,6 +137,11 @@ def command(
         _show_rounds(in_rounds, output)
     else:
         _show(report, output)
+        if read_run(run, allow_extensions=allow_extensions).folder.num_folds is not None:
+            say(
+                "all networks of its folds labelled: scores of a run in folds on these labels would owe them a little; "
+                "--rounds 1 trains each fold on labels of the network that saw none of its groups"
+            )
 
 
 def _show(report: PseudoReport, output: Path) -> None:

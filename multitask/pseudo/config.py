@@ -32,7 +32,9 @@ _DRAWN = {
 }
 
 
-def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None = None) -> Config:
+def with_pseudo_labels(
+    config: Config, table: Path, report: PseudoReport | None = None, *, instead_of: Path | None = None
+) -> Config:
     """A config that trains on a table of pseudo-labels too, as a source of its own that never validates.
 
     The groups that validate stay those of the config: where it has one source, that becomes the target of several. With
@@ -42,6 +44,7 @@ def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None 
         config: of the label space that the table's run has.
         table: as ``write_table`` writes it.
         report: the table's; None: it is read beside it.
+        instead_of: another table of the config, whose place it takes; None: it is one more.
 
     Raises:
         UserError: the report is missing or damaged, or as of ``check_trains``.
@@ -69,7 +72,7 @@ def with_pseudo_labels(config: Config, table: Path, report: PseudoReport | None 
         labelled = {"root": config.data.root, "source": own.model_dump(mode="json")}
         both = {"name": "several", "target": LABELLED, "sources": {LABELLED: labelled, PSEUDO: part}}
         return config.with_changes({"data.root": "", "data.source": both})
-    name, sources = _name(config, own, table), own.model_dump(mode="json")["sources"]
+    name, sources = _name(config, own, instead_of or table), own.model_dump(mode="json")["sources"]
     queried = sources[own.queried]  # as whose images these were framed when they were labelled
     sources[name] = part | {key: queried[key] for key in ("crop", "fit")}
     changes: dict[str, object] = {"data.source.sources": sources}

@@ -39,6 +39,7 @@ def label_images(
     own: TrainedRun | None = None,
     number: int = 1,
     before: Path | None = None,
+    fold: int | None = None,
     device: str | None = None,
     progress: Progress | None = None,
     allow_extensions: bool = False,
@@ -59,6 +60,9 @@ def label_images(
             of before; None: ``run``.
         number: of the round, from 1.
         before: the table of the round before; a label that is the same there keeps its round. None: there is none.
+        fold: of a run in folds, the one whose network alone labels: it was trained on none of the fold's groups. What
+            it must be sure of is found on the groups of the other folds, so that the labels may train a network that
+            these groups validate. None: all networks label.
         device: where PyTorch computes; None: the run's own setting.
         progress: notified of everything.
         allow_extensions: whether code that the run's config names may run.
@@ -76,25 +80,27 @@ def label_images(
     inputs = NamedInputs([os.fspath(data)], options or InputOptions())
     check_output(out, inputs)
     trained = read_run(run, allow_extensions=allow_extensions)
-    known = read_out_of_fold(trained)
+    known = read_out_of_fold(trained, fold)
     wanted = config or trained.config
     tasks = {task.name: task.classes for task in known.space.tasks}
     check_trains(wanted, out, tasks, trained.folder.name)
     own_images = OwnImages.of(own or trained, [] if config is None else [config], out)
-    predictor = Predictor.load(run, device=device, allow_extensions=allow_extensions)
+    answering = run if fold is None else trained.folder.fold(fold).path
+    predictor = Predictor.load(answering, device=device, allow_extensions=allow_extensions)
     if inputs.has_groups and known.grouped is None:
         progress.note("groups: no task of the run is per group, so that each image is judged by itself")
     images = answer_unlabelled(predictor, inputs, own_images, progress)
     heads = Labeller(known, images, settings, derive(trained.config.seed, "pseudo"))
     labels, reports = heads.label()
     if (labels == MISSING).all():
-        raise NothingSureError(_nothing_sure(run, reports, settings))
+        raise NothingSureError(_nothing_sure(answering, reports, settings))
     joint_prior, why = heads.prior(JOINT)
     found = PseudoLabels.of(known.space, images.paths, images.groups, labels, images.probs(known.space), number)
     if before is not None:
         found = found.since(read_rounds(before))
     report = PseudoReport(
         run=trained.folder.name,
+        fold=fold,
         fingerprint=predictor.spec.fingerprint,
         round=number,
         tasks=tasks,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from multitask.errors import UserError
 from multitask.evaluation.prior_shift import PriorEstimate
 from multitask.pseudo.thresholds import LabelThreshold
-from multitask.utils.records import Count, Number, Score, read_record
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Number, Score, read_record
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,7 @@ class PseudoReport:
     Attributes:
         version: of the file.
         run: the name of the run that labelled.
+        fold: whose network alone did; left out where all of the run's did.
         fingerprint: of its config, weights and decode rules.
         round: which it is, from 1.
         tasks: task -> its labels' names, the label space.
@@ -88,6 +89,7 @@ class PseudoReport:
     heads: tuple[HeadReport, ...]
     joint_prior: PriorEstimate | None
     why_no_joint_prior: str
+    fold: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
 
 def report_path(table: Path) -> Path:

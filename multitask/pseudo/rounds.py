@@ -4,35 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from multitask.config import Config, load_config
+from multitask.data.dataset import Dataset
 from multitask.errors import UserError
 from multitask.evaluation.intervals import Difference
 from multitask.evaluation.predictions import Predictions
 from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.run_spec import run_spec
 from multitask.progress import Progress
+from multitask.pseudo.config import with_pseudo_labels
 from multitask.pseudo.label import NothingSureError, config_path, label_images
 from multitask.pseudo.report_schema import read_report, report_path
 from multitask.pseudo.rounds_folder import RoundsFolder
 from multitask.pseudo.rounds_schema import RoundReport, RoundsBegun, RoundsReport
-from multitask.pseudo.settings import RoundsSettings
+from multitask.pseudo.settings import PseudoSettings, RoundsSettings
 from multitask.runs.comparison import paired_differences
 from multitask.runs.config import TrainedRun, read_run
-from multitask.runs.cross_validation import run_folds
+from multitask.runs.cross_validation import fold_configs, run_folds
 from multitask.runs.folder import RunFolder
 from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run as train
 from multitask.utils.files import write_atomically
 from multitask.utils.records import read_record, record_to_json
 
-_IN_FOLDS = (
-    "the networks of all folds labelled together, all but one of which were trained on the groups that validate each "
-    "network here, so that a little of the scores may be what they knew of these"
+_TAINTED = (
+    "folds {} learned from labels of all networks, since the one that was not trained on the groups that validate them "
+    "was sure of nothing, or there was none; a little of the scores may be what the others knew of these groups"
 )
 
 
@@ -51,10 +55,10 @@ def pseudo_rounds(
     """Labels images and trains on them, several times; what was interrupted goes on where it stopped.
 
     Each round labels all images anew with the run of the round before, the first with ``run``, and trains from the
-    beginning on the given labels and on these. A run in folds is trained in as many folds, and labels with the networks
-    of all of them, already in the first round: all but one were trained on the groups that validate a student, which
-    therefore learns from labels in which they had a say. A little of its score may be that, which the report says; the
-    scores of a run with one split have none of it.
+    beginning on the given labels and on these. A run in folds is trained in as many folds: each learns from labels of
+    the one network of the round before that was not trained on the groups that validate it, which owe them no more
+    than the temperatures of that network; where there is none that is sure, the report says so. The table that is left
+    for use has the labels of all networks.
 
     Args:
         run: as of ``label_images``.
@@ -87,54 +91,139 @@ def pseudo_rounds(
     )
     with folder.begun(begun):
         rounds: list[RoundReport] = []
+        labelling = _Labelling(data, wanted, trained, options, device, progress, allow_extensions)
+        tainted = labelling.seen_folds()
         teacher, before = run, None
         for number in range(1, settings.rounds + 1):
             table = folder.table(number)
             table.parent.mkdir(exist_ok=True)
-            if not report_path(table).is_file():
-                try:
-                    label_images(
-                        teacher,
-                        data,
-                        table,
-                        settings.of_round(number),
-                        options=options,
-                        config=wanted,
-                        own=trained,
-                        number=number,
-                        before=before,
-                        device=device,
-                        progress=progress,
-                        allow_extensions=allow_extensions,
-                    )
-                except NothingSureError as error:
-                    if number == 1:
-                        raise
-                    progress.note(f"round {number}: {error}; the rounds end here")
-                    table.parent.rmdir()
-                    break
+            asked = settings.of_round(number)
+            try:
+                labelling.label(teacher, table, asked, number, before)
+            except NothingSureError as error:
+                if number == 1:
+                    raise
+                progress.note(f"round {number}: {error}; the rounds end here")
+                table.parent.rmdir()
+                break
+            tainted |= labelling.label_for_folds(teacher, folder, asked, number, tainted)
             progress.note(f"round {number} of {settings.rounds}: training on {table}")
-            student = _train(folder, number, trained.folder.num_folds, progress, allow_extensions)
+            of_folds = [
+                table if fold in tainted else folder.fold_table(number, fold)
+                for fold in range(trained.folder.num_folds or 0)
+            ]
+            student = _train(folder.run(number), table, of_folds, progress, allow_extensions)
             rounds.append(_scored(trained, student, table, number))
             teacher, before = student.folder.path, table
-        report = RoundsReport(
-            run=trained.folder.name, rounds=tuple(rounds), caveat=_IN_FOLDS if trained.folder.num_folds else ""
-        )
+        caveat = _TAINTED.format(", ".join(map(str, sorted(tainted)))) if tainted else ""
+        report = RoundsReport(run=trained.folder.name, rounds=tuple(rounds), caveat=caveat)
         write_atomically(folder.report, record_to_json(report))
         return read_record(folder.report, RoundsReport)
 
 
-def _train(
-    folder: RoundsFolder, number: int, num_folds: int | None, progress: Progress, allow_extensions: bool
-) -> TrainedRun:
-    """Trains the run of a round, or goes on with it; in folds where ``num_folds`` says so."""
-    path = folder.run(number)
-    if not RunFolder(path).report().is_file():
-        config = load_config(config_path(folder.table(number)), allow_extensions=allow_extensions)
+@dataclass(frozen=True, eq=False)
+class _Labelling:
+    """What is the same whenever images are labelled; attributes as of ``label_images``.
+
+    Attributes:
+        first: the run that labels first.
+    """
+
+    data: str | os.PathLike[str]
+    config: Config
+    first: TrainedRun
+    options: InputOptions
+    device: str | None
+    progress: Progress
+    allow_extensions: bool
+
+    def label(
+        self,
+        run: Path,
+        table: Path,
+        settings: PseudoSettings,
+        number: int,
+        before: Path | None,
+        fold: int | None = None,
+    ) -> None:
+        """Labels images with a run, or the network of one of its folds, unless an earlier launch has done so."""
+        if report_path(table).is_file():
+            return
+        label_images(
+            run,
+            self.data,
+            table,
+            settings,
+            options=self.options,
+            config=self.config,
+            own=self.first,
+            number=number,
+            before=before,
+            fold=fold,
+            device=self.device,
+            progress=self.progress,
+            allow_extensions=self.allow_extensions,
+        )
+
+    def label_for_folds(
+        self, run: Path, folder: RoundsFolder, settings: PseudoSettings, number: int, but: AbstractSet[int]
+    ) -> set[int]:
+        """Labels images for each fold of a round, but for some.
+
+        Returns:
+            The folds for which nothing is sure, or that an earlier launch began to train without labels of their own.
+        """
+        unsure = set()
+        for fold in set(range(self.first.folder.num_folds or 0)) - but:
+            table, before = folder.fold_table(number, fold), folder.fold_table(number - 1, fold)
+            if RunFolder(folder.run(number)).exists() and not report_path(table).is_file():
+                unsure.add(fold)
+                continue
+            try:
+                self.label(run, table, settings, number, before if number > 1 else None, fold)
+            except NothingSureError as error:
+                self.progress.note(f"round {number}: {error}; fold {fold} learns from the labels of all networks")
+                unsure.add(fold)
+        return unsure
+
+    def seen_folds(self) -> set[int]:
+        """The folds of what is trained that groups validate of which the first run's network of that fold was trained.
+
+        There are none where both split their groups alike.
+        """
+        folder, num_folds = self.first.folder, self.first.folder.num_folds
         if num_folds is None:
-            train(config, path, resume=True, progress=progress)
+            return set()
+        seen = set()
+        space, learned = self.first.config.space(), self.first.config.learned_space()
+        for fold, config in enumerate(fold_configs(self.config, num_folds)):
+            dataset = Dataset.read(config.data, config.space(), config.seed)
+            validate = config.data.source.own_names(dataset.samples.groups[dataset.split.val].tolist())
+            answered = Predictions.from_csv(folder.fold(fold).predictions(), space, learned).groups.tolist()
+            if not set(validate) <= set(self.first.config.data.source.own_names(answered)):
+                seen.add(fold)
+        return seen
+
+
+def _train(path: Path, table: Path, of_folds: Sequence[Path], progress: Progress, allow_extensions: bool) -> TrainedRun:
+    """Trains the run of a round, or goes on with it.
+
+    Args:
+        path: its folder.
+        table: the labels that it trains on.
+        of_folds: those of each fold, where it is in folds; empty: it is not.
+        progress: notified of everything.
+        allow_extensions: as of ``pseudo_rounds``.
+    """
+    if not RunFolder(path).report().is_file():
+        config = load_config(config_path(table), allow_extensions=allow_extensions)
+        if of_folds:
+            configs = [
+                config if mine == table else with_pseudo_labels(config, mine, instead_of=table) for mine in of_folds
+            ]
+            run_folds(config, len(configs), path, resume=True, progress=progress, of_folds=configs)
         else:
-            run_folds(config, num_folds, path, resume=True, progress=progress)
+            train(config, path, resume=True, progress=progress)
     return read_run(path, allow_extensions=allow_extensions)
 
 

@@ -36,6 +36,10 @@ class RoundsFolder(WorkFolder):
         """The labels of a round, from 1."""
         return self.path / f"round-{number}" / "labels.csv"
 
+    def fold_table(self, number: int, fold: int) -> Path:
+        """The labels that one fold of a round's run is trained on, from 0."""
+        return self.path / f"round-{number}" / f"labels-fold-{fold}.csv"
+
     def run(self, number: int) -> Path:
         """The run that was trained on them."""
         return self.path / f"round-{number}" / "run"

@@ -61,7 +61,7 @@ class RoundsReport:
         version: of the file.
         run: the name of the first run.
         rounds: a row for each round that was trained.
-        caveat: what the scores may owe to who labelled; empty where they owe nothing.
+        caveat: what the scores may owe to networks that were trained on the groups that validate; empty: nothing.
     """
 
     version: int = 1

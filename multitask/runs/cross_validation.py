@@ -65,6 +65,7 @@ def run_folds(
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: Progress | None = None,
     reuse: Path | None = None,
+    of_folds: Sequence[Config] | None = None,
 ) -> RunResult:
     """Trains a run for every fold, one after the other, and reports on all groups, each answered by its fold's network.
 
@@ -79,6 +80,8 @@ def run_folds(
         on_epoch: called with each epoch's record; what it raises ends the run.
         progress: notified of everything.
         reuse: as in ``run``.
+        of_folds: the config of each fold, but for who validates, where it trains on other images that never validate;
+            None: it is ``config``.
 
     Returns:
         With no history, which each fold has of its own.
@@ -88,16 +91,19 @@ def run_folds(
     """
     progress = progress or Progress()
     configs = fold_configs(config, num_folds)
+    if of_folds is not None:
+        configs = [fold_configs(one, num_folds)[index] for index, one in enumerate(of_folds)]
     folder = RunFolder(out)
     with folder.claimed(resume, num_folds):
         device = resolve_device(config.device)
         data = [DataModule(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
-        found = replace(data[0].facts(), centres=number_centres(data[0].dataset.without_test()))
+        whole = data[0] if of_folds is None else DataModule(fold_configs(config, num_folds)[0])
+        found = replace(whole.facts(), centres=number_centres(whole.dataset.without_test()))
         begun = folder.exists()
         begin(folder, config, found, environment(config.seed, device), progress, num_folds)
         try:
             write_atomically(folder.data, record_to_json(found))
-            write_atomically(folder.split, _split_csv(data))
+            write_atomically(folder.split, _split_csv(whole, data))
             for index, fold in enumerate(configs):
                 member = folder.fold(index)
                 done = member.report().is_file() and load_run_config(member).training.epochs == fold.training.epochs
@@ -110,18 +116,21 @@ def run_folds(
             if not begun and not folder.fold(0).exists():
                 _undo(folder)
             raise
-        return RunResult(folder, write_out_of_fold(TrainedRun(folder, config), data[0]), [])
+        return RunResult(folder, write_out_of_fold(TrainedRun(folder, config), whole), [])
 
 
-def _split_csv(data: list[DataModule]) -> str:
+def _split_csv(whole: DataModule, data: list[DataModule]) -> str:
     """Every image with the fold that it validates in, or ``test``; nothing where it does in none."""
-    samples = data[0].samples
+    samples = whole.samples
     folds = [""] * len(samples)
     for index, fold in enumerate(data):
         for row in fold.split.val:
+            assert fold.samples.images[row] == samples.images[row], (
+                f"{samples.images[row]} is elsewhere in fold {index}"
+            )
             assert not folds[row], f"{samples.images[row]} validates in two folds"
             folds[row] = str(index)
-    for row in data[0].split.test:
+    for row in whole.split.test:
         assert not folds[row], f"{samples.images[row]} tests, and validates in a fold"
         folds[row] = "test"
     return csv_text(("image", "group", "fold"), zip(samples.images, samples.groups, folds, strict=True))

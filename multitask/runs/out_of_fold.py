@@ -44,8 +44,12 @@ class OutOfFold:
     seed: int = 0
 
 
-def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
+def read_out_of_fold(trained: TrainedRun, but_fold: int | None = None) -> OutOfFold:
     """The predictions that a run left of the groups that validate, or, in folds, of all; a final run has its folds'.
+
+    Args:
+        trained: the run.
+        but_fold: of a run in folds, the fold whose groups are left out; None: none is.
 
     Raises:
         UserError: nobody validated the run, fewer than two groups did, or its files are missing or damaged.
@@ -58,6 +62,11 @@ def read_out_of_fold(trained: TrainedRun) -> OutOfFold:
         )
     folder.read_report()
     predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
+    if but_fold is not None:
+        fold = Predictions.from_csv(folder.fold(but_fold).predictions(), config.space(), config.learned_space())
+        predictions = predictions.take(
+            np.flatnonzero(~np.isin(predictions.groups.astype(str), fold.groups.astype(str)))
+        )
     known = predictions.known()
     whole = num_folds(known) > 1  # else temperatures are fitted head by head
     if not whole and num_folds(known, whole=False) < 2:

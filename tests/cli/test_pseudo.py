@@ -41,6 +41,7 @@ def test_labels_report_and_config(
 ) -> None:
     out = tmp_path / "labels.csv"
     done = call("pseudo", folded, "--data", unlabelled, "-o", out, *LENIENT)
+    assert "--rounds 1 trains each fold on labels of the network that saw none of its groups" in done.out
     assert done.code == 0, done.err
     assert "labels at a precision of 0.2" in done.out
     assert "of 21 images have a label" in done.out

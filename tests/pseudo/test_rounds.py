@@ -8,22 +8,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from multitask.config import Config, load_config
 from multitask.errors import UserError
+from multitask.inference.run_spec import run_spec
+from multitask.pseudo import rounds
 from multitask.pseudo.config import LABELLED, PSEUDO
-from multitask.pseudo.label import config_path
+from multitask.pseudo.label import NothingSureError, config_path
 from multitask.pseudo.report_schema import read_report
 from multitask.pseudo.rounds import pseudo_rounds
 from multitask.pseudo.rounds_folder import RoundsFolder
 from multitask.pseudo.rounds_schema import RoundsReport
 from multitask.pseudo.settings import PseudoSettings, RoundsSettings
-from multitask.runs.config import read_run
+from multitask.runs.config import TrainedRun, load_run_config, read_run
 from multitask.runs.folder import RunFolder
+from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run
 from multitask.settings import validate
 from multitask.utils.records import read_record
@@ -96,13 +100,80 @@ def test_scores_are_compared_on_the_groups_that_the_first_run_did_not_train_on(
         assert (row.macro_f1, row.macro_f1_ci) == (scores.macro_f1, scores.macro_f1_ci)
 
 
-def test_of_a_run_in_folds_it_is_said_that_labels_come_from_all_of_them(
-    folded: Path, finished: RoundsFolder, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def in_folds(folded: Path, unlabelled: Path, tmp_path_factory: pytest.TempPathFactory) -> RoundsFolder:
+    """Two rounds of a run in two folds; not to be written to."""
+    folder = RoundsFolder(tmp_path_factory.mktemp("in folds") / "rounds")
+    pseudo_rounds(folded, unlabelled, folder.path, RoundsSettings(**LENIENT.model_dump(), rounds=2))
+    return folder
+
+
+def test_each_fold_learns_from_the_network_that_saw_none_who_validates_it(folded: Path, in_folds: RoundsFolder) -> None:
+    assert read_record(in_folds.report, RoundsReport).caveat == ""
+    teacher = RunFolder(folded)
+    for number in (1, 2):
+        student = RunFolder(in_folds.run(number))
+        assert read_report(in_folds.table(number)).fold is None
+        for fold in (0, 1):
+            labels = read_report(in_folds.fold_table(number, fold))
+            assert labels.fold == fold
+            assert labels.fingerprint == run_spec(read_run(teacher.fold(fold).path)).fingerprint
+            config = load_run_config(student.fold(fold))
+            part = config.data.source.model_dump()["sources"][PSEUDO]
+            assert Path(part["root"], part["source"]["file"]) == in_folds.fold_table(number, fold).resolve()
+            seen = _groups(teacher.fold(fold), "train")
+            assert not {group.removeprefix(f"{LABELLED}/") for group in _groups(student.fold(fold), "val")} & seen
+        teacher = student
+    # For use the whole run is that of the table which all networks have filled.
+    part = load_run_config(teacher).data.source.model_dump()["sources"][PSEUDO]
+    assert Path(part["root"], part["source"]["file"]) == in_folds.table(2).resolve()
+
+
+def _groups(folder: RunFolder, side: str) -> set[str]:
+    with folder.split.open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == side]
+    return {row["group"].removeprefix(f"{LABELLED}/") for row in rows}
+
+
+def test_what_a_fold_must_be_sure_of_is_found_on_the_groups_of_the_others(folded: Path) -> None:
+    trained = read_run(folded)
+    whole, left = read_out_of_fold(trained).single["mask"], read_out_of_fold(trained, 0).single["mask"]
+    inside = len(_groups(trained.folder.fold(0), "val"))
+    assert len(set(left.groups)) == len(set(whole.groups)) - inside > 0
+
+
+def test_a_fold_whose_groups_the_network_was_trained_on_is_told(
+    folded: Path, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("multitask.pseudo.rounds._train", lambda *_: read_run(folded))
-    settings = RoundsSettings(**LENIENT.model_dump())
-    assert "all folds" in pseudo_rounds(folded, unlabelled, tmp_path / "rounds", settings).caveat
-    assert read_record(finished.report, RoundsReport).caveat == ""
+    trained: list[Sequence[Path]] = []
+
+    def train(path: Path, table: Path, of_folds: Sequence[Path], *_: object) -> TrainedRun:
+        trained.append(of_folds)
+        return read_run(folded)
+
+    monkeypatch.setattr("multitask.pseudo.rounds._train", train)
+    settings, folder = RoundsSettings(**LENIENT.model_dump()), RoundsFolder(tmp_path / "rounds")
+    other = read_run(folded).config.with_changes({"data.split_seed": 5})
+    report = pseudo_rounds(folded, unlabelled, folder.path, settings, config=other)
+    assert report.caveat.startswith("folds 0, 1 learned from labels of all networks")
+    assert trained == [[folder.table(1), folder.table(1)]]
+
+
+def test_a_fold_whose_network_is_sure_of_nothing_is_told(
+    folded: Path, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label, folder = rounds.label_images, RoundsFolder(tmp_path / "rounds")
+
+    def unsure(*args: Any, fold: int | None, **rest: Any) -> object:
+        if fold == 1:
+            raise NothingSureError("no head is sure")
+        return label(*args, fold=fold, **rest)
+
+    monkeypatch.setattr(rounds, "label_images", unsure)
+    monkeypatch.setattr(rounds, "_train", lambda *_: read_run(folded))
+    report = pseudo_rounds(folded, unlabelled, folder.path, RoundsSettings(**LENIENT.model_dump()))
+    assert report.caveat.startswith("folds 1 learned from labels of all networks")
+    assert not folder.fold_table(1, 1).exists()
 
 
 def test_rounds_that_began_otherwise_are_refused(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,11 +26,11 @@ from multitask.model.sharing import ModelSettings
 from multitask.settings import (
     Changes,
     ConfigPath,
-    Located,
     NonNegativeFloat,
     PositiveFloat,
     Seed,
     Settings,
+    expand,
     load_extensions,
     named_extensions,
     not_loaded,
@@ -303,33 +301,7 @@ def scored_metrics(space: LabelSpace) -> tuple[str, ...]:
     )
 
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-
-
-def _expand(value: Any, path: str) -> Any:
-    """``${NAME}`` and ``${NAME:-default}`` in strings, from the environment."""
-    if isinstance(value, dict):
-        return {key: _expand(item, f"{path}.{key}" if path else str(key)) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_expand(item, path) for item in value]
-    if not isinstance(value, str):
-        return value
-    used = False
-
-    def replace(match: re.Match[str]) -> str:
-        nonlocal used
-        name, default = match.groups()
-        if os.environ.get(name):
-            used = True
-            return os.environ[name]
-        if default is None:
-            raise UserError(f"{path}: the environment variable {name} is not set; set it, or --set {path}=...")
-        return default
-
-    expanded = _VARIABLE.sub(replace, value)
-    # A path from the environment is relative to where the command runs, as one from --set is.
-    folder = Path.cwd() if used else getattr(value, "folder", None)
-    return expanded if folder is None else Located(expanded, folder)
+_OTHERWISE = ", or --set {path}=..."
 
 
 def read_config(
@@ -354,9 +326,9 @@ def read_config(
     given: Changes = {**(changes or {}), **dict(parse_override(text) for text in overrides)}
     written, folder = read_yaml(path), path.parent.resolve()
     # Before the overrides, which look up what the keys of a row are.
-    named = _expand({"extensions": {**written, **given}.get("extensions", ())}, "")
+    named = expand({"extensions": {**written, **given}.get("extensions", ())}, otherwise=_OTHERWISE)
     load_extensions(named_extensions(named, folder), str(path), allow_extensions)
-    return _expand(override(Config, written, given), ""), folder
+    return expand(override(Config, written, given), otherwise=_OTHERWISE), folder
 
 
 def load_config(

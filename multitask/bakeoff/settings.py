@@ -21,6 +21,7 @@ from multitask.settings import (
     Seed,
     Settings,
     Workers,
+    expand,
     override,
     validate,
 )
@@ -186,7 +187,7 @@ def read_bakeoff(path: Path, instead: Mapping[str, Any] | None = None) -> Bakeof
     Raises:
         UserError: as one line, with the key at fault.
     """
-    data = read_yaml(path)
+    data = expand(read_yaml(path), leave={"overrides", "tune"})  # those are expanded with the base
     if "contenders" not in data and "space" in data:
         raise UserError(f"{path}: is a study file, as it has a space and no contenders; use `multitask study`")
     changes = {name: value for name, value in (instead or {}).items() if value is not None}

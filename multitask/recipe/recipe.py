@@ -83,7 +83,7 @@ class _Recipe:
                 raise UserError(f"judges.folds: {error}") from None
         for stage in self.settings.stages:
             try:
-                stage.check_files()
+                stage.check_files(self.plan.base)
             except UserError as error:
                 raise UserError(f"stages.{stage.name}.{error}") from None
         self.begun = Begun(self.plan, self.folder, data.facts().fingerprint or "")

@@ -24,6 +24,7 @@ from multitask.settings import (
     PositiveInt,
     Seed,
     Settings,
+    expand,
     located,
     validate,
 )
@@ -125,7 +126,8 @@ def load_recipe(
         UserError: as one line, with the key at fault.
     """
     given = None if budget is None else parse_budget(budget, "--budget")
-    folder, data = path.parent.resolve(), read_yaml(path)
+    # Overrides are expanded with the base.
+    folder, data = path.parent.resolve(), expand(read_yaml(path), leave={"overrides"})
     for key, command in (("space", "study"), ("contenders", "bakeoff")):
         if key in data and "base" in data:
             raise UserError(f"{path}: is a file for `multitask {command}`, as it has {key}")

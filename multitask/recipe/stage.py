@@ -97,8 +97,8 @@ class StageSettings(Settings):
             UserError: they do not; the line begins with the key within the stage.
         """
 
-    def check_files(self) -> None:
-        """Refuses files that it needs and that are not there, before anything is written.
+    def check_files(self, base: Config) -> None:
+        """Refuses files that it needs beside the base's own and that cannot be read, before anything is written.
 
         Raises:
             UserError: they are not; the line begins with the key within the stage.

@@ -1,5 +1,6 @@
 """Settings: strict sections, open tables of variants, overrides, YAML."""
 
+from multitask.settings.environment import expand
 from multitask.settings.extensions import ExtensionError, load_extensions, named_extensions, not_loaded
 from multitask.settings.overrides import Changes, flatten, override, parse_override
 from multitask.settings.schema import (
@@ -50,6 +51,7 @@ __all__ = [
     "Trials",
     "Width",
     "Workers",
+    "expand",
     "flatten",
     "load_extensions",
     "located",

@@ -24,6 +24,7 @@ from multitask.settings import (
     Settings,
     Trials,
     Workers,
+    expand,
     located,
     override,
     validate,
@@ -210,7 +211,7 @@ def load_study(
     places = {"workers": "workers", "executor": "executor.name"}
     changes = {places.get(name, f"budget.{name}"): value for name, value in given.items()}
     folder = path.parent.resolve()
-    data = read_yaml(path)
+    data = expand(read_yaml(path), leave={"overrides", "space"})  # those are expanded with the base
     if "contenders" in data and "space" not in data:
         raise UserError(f"{path}: is a bake-off, as it has contenders and no space; use `multitask bakeoff`")
     _load_extensions(data, folder, overrides, allow_extensions)

@@ -70,6 +70,16 @@ class TestFile:
         for part in parts:
             assert part in line
 
+    def test_configs_may_come_from_the_environment(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("MT_FOLDER", str(tmp_path))
+        file = tmp_path / "bakeoff.yaml"
+        contenders = "{a: {config: '${MT_FOLDER}/a.yaml'}, b: {overrides: {data.root: '${MT_FOLDER}'}}}"
+        file.write_text(f"name: a\nbase: ${{MT_FOLDER}}/b.yaml\ncontenders: {contenders}\n")
+        found = read_bakeoff(file)
+        assert found.base == str(tmp_path / "b.yaml")
+        assert found.contenders["a"].config == str(tmp_path / "a.yaml")
+        assert found.contenders["b"].overrides == {"data.root": "${MT_FOLDER}"}, "as it is expanded with the base"
+
     def test_a_study_file_is_no_bakeoff_and_the_other_way_round(self, tmp_path: Path) -> None:
         study = tmp_path / "study.yaml"
         study.write_text("name: a\nbase: b.yaml\nbudget: {trials: 1}\nspace: {training.lr: {low: 1, high: 2}}\n")

@@ -11,8 +11,12 @@ import pytest
 
 from multitask.config import Config
 from multitask.errors import UserError
+from multitask.progress import StudyProgress
 from multitask.recipe import STAGES, StageSettings
+from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.recipe import run_recipe
 from multitask.recipe.settings import load_recipe
+from multitask.recipe.stages.partial import PartialSettings
 from multitask.testing.stages import STAGE_CHECKS, PaperLab
 
 Make = Callable[..., Path]
@@ -159,3 +163,39 @@ def test_partial_sources_go_with_the_base(recipe_file: Make, drawn: Path, tmp_pa
     stages = ["baseline", {"name": "partial", "sources": {"ages": part}}]
     with pytest.raises(UserError, match=r"^stages\.partial\.sources\..*has no task 'hat'"):
         load_recipe(recipe_file(stages=stages))
+
+
+def test_paths_of_a_recipe_may_come_from_the_environment(
+    recipe_file: Make, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = {"root": "${MT_OTHER:-other}", "source": "synthetic", "tasks": ["age"]}
+    file = recipe_file(
+        base="${MT_BASE:-base}.yaml", stages=["baseline", {"name": "partial", "sources": {"ages": part}}]
+    )
+
+    def root() -> str:
+        (stage,) = (one for one in load_recipe(file).settings.stages if isinstance(one, PartialSettings))
+        return stage.sources["ages"].root
+
+    monkeypatch.delenv("MT_OTHER", raising=False)
+    assert root() == str(tmp_path / "other")
+    monkeypatch.setenv("MT_OTHER", str(drawn))
+    assert root() == str(drawn)
+    monkeypatch.setenv("MT_OTHER", "beside")
+    assert root() == str(Path.cwd() / "beside")
+    file.write_text(file.read_text().replace(":-other", ""))
+    monkeypatch.delenv("MT_OTHER")
+    with pytest.raises(
+        UserError, match=r"^stages\.sources\.ages\.root: the environment variable MT_OTHER is not set; set"
+    ):
+        load_recipe(file)
+
+
+def test_what_other_sources_lack_is_said_before_anything_is_written(
+    recipe_file: Make, drawn: Path, tmp_path: Path
+) -> None:
+    part = {"root": str(drawn), "source": "table", "tasks": ["age"]}
+    file = recipe_file(stages=["baseline", {"name": "partial", "sources": {"ages": part}}])
+    with pytest.raises(UserError, match=r"^stages\.partial\.\S*train\.csv: no such file$"):
+        run_recipe(load_recipe(file), RecipeFolder(tmp_path / "out"), StudyProgress())
+    assert not (tmp_path / "out").exists()

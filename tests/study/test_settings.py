@@ -275,6 +275,11 @@ class TestLoadStudy:
         path.write_text(dump_yaml({**read_yaml(path), **changes}))
         return path
 
+    def test_the_base_may_come_from_the_environment(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        base = str(path.parent.parent / "configs" / "base.yaml")
+        monkeypatch.setenv("MT_BASE", base)
+        assert load_study(self.change(path, base="${MT_BASE}")).settings.base == base
+
     def test_the_base_is_the_file_with_the_studys_overrides_and_then_the_lines(
         self, path: Path, tiny: Callable[..., Config], tmp_path: Path
     ) -> None:

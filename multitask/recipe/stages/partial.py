@@ -79,6 +79,15 @@ class PartialSettings(StageSettings):
             **(config.training.changes_to_length(self.epochs) if self.epochs else {}),
         }
 
+    def check_files(self, base: Config) -> None:
+        """The other sources can be read, beside the base's."""
+        from multitask.runs.data_module import DataModule
+
+        try:
+            DataModule(self._changed(base))
+        except UserError as error:
+            raise UserError(_in_own_words(str(error))) from None
+
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """Judging the one change."""
         changed = self._changed(lab.config)

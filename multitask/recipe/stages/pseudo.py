@@ -57,7 +57,7 @@ class PseudoStageSettings(StageSettings):
                 "of images and pseudo-labels; write the base's source as several"
             )
 
-    def check_files(self) -> None:
+    def check_files(self, base: Config) -> None:
         """The images are there."""
         self._count()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 MAX_QUOTED = 200
 """Characters of a value that an error quotes; of more, the beginning."""
@@ -20,6 +21,14 @@ class UserError(ValueError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(shortened(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _as_it_was, (type(self), self.args)
+
+
+def _as_it_was(kind: type[UserError], args: tuple[Any, ...]) -> UserError:
+    """An error that comes from another process, not shortened once more."""
+    return kind.__new__(kind, *args)
 
 
 def shortened(message: str) -> str:

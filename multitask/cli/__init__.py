@@ -43,7 +43,7 @@ COMMANDS = {
 }
 """The table of commands: each is ``command`` in the module of its name."""
 
-SEVERAL_PROCESSES = {"train"}
+SEVERAL_PROCESSES = {"train", "predict", "evaluate"}
 """The commands that work over the processes of ``torchrun``; the others refuse it."""
 
 # What a user can mend: a full disk, a quota, a file too large, a place where one may not write, is no folder, is gone.

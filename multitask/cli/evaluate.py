@@ -15,6 +15,8 @@ from multitask.cli.options import (
     views_except_option,
     views_option,
 )
+from multitask.cli.work import over_processes
+from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
     from multitask.runs.config import TrainedRun
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 @data_option
 @extensions_option
 @quiet_option
+@over_processes("start it again")
 def command(
     run: Path,
     split: str,
@@ -54,10 +57,18 @@ def command(
     """Score RUN on one of its splits: console, report.json and report.html (report-SPLIT for the others).
 
     With views the report is report-SPLIT-VIEWS; with an engine report-SPLIT-ENGINE-PRECISION.json.
+
+    Over several processes: torchrun --nproc-per-node N -m multitask evaluate RUN.
     """
     from multitask.errors import UserError
     from multitask.runs.config import read_run
 
+    here = ranks()
+    quiet = quiet or not here.is_main
+    if engine and here.size > 1:
+        raise UserError(
+            f"--engine: is compared in one process, but WORLD_SIZE is {here.size}; start it without torchrun"
+        )
     if precision and not engine:
         raise UserError("--precision: would be ignored without --engine")
     if engine and views:
@@ -83,6 +94,8 @@ def command(
         report = evaluate(trained, split, progress, averaged)
     finally:
         progress.close()
+    if not here.is_main:
+        return
     page = write_page(trained, report.split)
     if not quiet:
         show_report(report)

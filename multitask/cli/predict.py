@@ -21,7 +21,9 @@ from multitask.cli.options import (
     views_except_option,
     views_option,
 )
+from multitask.cli.work import over_processes
 from multitask.errors import UserError
+from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
     from multitask.runs.out_of_fold import OutOfFold
@@ -88,6 +90,7 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 )
 @extensions_option
 @quiet_option
+@over_processes("nothing was written")
 def command(
     run: Path,
     paths: tuple[str, ...],
@@ -116,13 +119,22 @@ def command(
 
     PATH is an image, a folder, a table (.csv, .tsv, .parquet), a list of paths (.txt; - is standard input), or a
     pattern in quotes. The file is written when every image is answered, and not before.
+
+    Over several processes: torchrun --nproc-per-node N -m multitask predict RUN PATH -o FILE.
     """
+    here = ranks()
+    quiet = quiet or not here.is_main
     if data is not None:
         _check_only_data(paths)
         _write_submission(run, data, output, allow_extensions, quiet)
         return
     if not paths:
         raise UserError("name the images to answer: PATHs (images, folders, tables, lists, patterns), or --data ROOT")
+    if here.size > 1 and "-" in paths:
+        raise UserError(
+            f"-: standard input is read by one process, but WORLD_SIZE is {here.size}; write its lines to a file that "
+            "ends in .txt, and name that"
+        )
 
     from multitask.inference.engines import engine_settings
     from multitask.inference.inputs import InputOptions, NamedInputs
@@ -132,7 +144,7 @@ def command(
     from multitask.reporting.console import say
     from multitask.reporting.progress import make_progress
 
-    writer_of(output)
+    here.from_main(lambda: writer_of(output).__name__)
     if precision and engine == "auto":
         raise UserError("--precision: is an engine's; name that, as --engine openvino")
     if prior_shift and views:
@@ -141,7 +153,7 @@ def command(
         raise UserError(f"{run}: no such run or exported file")
     skip = on_error == "skip"
     inputs = NamedInputs(paths, InputOptions(path_column, group_column, box_columns, groups_by_folder, skip))
-    check_output(output, inputs)
+    here.from_main(lambda: check_output(output, inputs))
     labelled = _labelled(run, allow_extensions) if prior_shift else None
     predictor = Predictor.load(
         run,
@@ -175,7 +187,7 @@ def command(
         progress.close()
     if not quiet:
         say(f"{output}: {counts}")
-    if counts.unreadable:
+    if counts.unreadable and here.is_main:  # the launcher ends the others of one that fails
         sys.exit(UNREADABLE)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 import click
 
@@ -14,12 +15,33 @@ if TYPE_CHECKING:
     from multitask.utils.work_folder import WorkFolder
 
 Report = TypeVar("Report")
+Params = ParamSpec("Params")
 
 
 def say_begun(file: Path, quiet: bool) -> None:
     """Says at once that a command was heard: to import what it works with takes seconds."""
     if not quiet:
         click.echo(f"reading {file}, loading PyTorch")
+
+
+def over_processes(left: str) -> Callable[[Callable[Params, None]], Callable[Params, None]]:
+    """Of a command: it works over the processes of a launch, where there are any.
+
+    Args:
+        left: as of ``joined``.
+    """
+
+    def change(command: Callable[Params, None]) -> Callable[Params, None]:
+        @functools.wraps(command)
+        def run(*args: Params.args, **kwargs: Params.kwargs) -> None:
+            from multitask.utils.ranks import joined
+
+            with joined(left=left):
+                command(*args, **kwargs)
+
+        return run
+
+    return change
 
 
 def to_the_end(

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -20,10 +20,14 @@ from multitask.data.images import AnyPreprocessing, Pixels, Preprocessing, boxes
 from multitask.data.settings import CacheName
 from multitask.errors import UserError
 from multitask.utils.files import content_digest, size_text
+from multitask.utils.in_turn import in_turn
+from multitask.utils.ranks import Ranks
 from multitask.utils.shared_arrays import check_room, kept
 
 _AHEAD = 32
 """Images for each thread that are begun before they are asked for."""
+_PIECE = 16
+"""Images that a process decodes in a row of those that several decode together."""
 T = TypeVar("T")
 
 
@@ -140,6 +144,7 @@ class ImageCache:
         shared: where the pixels are kept for other processes and runs, unless ``cache`` is ``none``; None: they are in
             this process's memory only.
         boxes: (N, 4) the images' boxes in pixels, NaN where unknown; None: there are none, or the crop finds them.
+        here: the place of this process among several that all keep the images in memory, and decode them together.
 
     Raises:
         UserError: an image cannot be read (with ``none``: when it is looked at), or has changed.
@@ -153,6 +158,7 @@ class ImageCache:
         on_done: Callable[[int], None] | None = None,
         shared: SharedPixels | None = None,
         boxes: NDArray[np.float64] | None = None,
+        here: Ranks | None = None,
     ) -> None:
         self._paths = paths
         self._preprocessings = per_image(preprocessing, len(paths))
@@ -168,13 +174,26 @@ class ImageCache:
             self._pixels = shared.kept(name, num_bytes, paths, self._decode)
         elif cache == "memory" or (cache == "auto" and num_bytes <= psutil.virtual_memory().available / 2):
             self._pixels = np.empty((len(paths), *size, 3), dtype=np.uint8)
-            for index, image in enumerate(self._decode()):
+            decoded = self._decode() if here is None else self._decode_together(here)
+            for index, image in enumerate(decoded):
                 self._pixels[index] = image
 
     def _decode(self) -> Iterator[Pixels]:
-        boxes = repeat(None) if self._boxes is None else self._boxes
-        items = zip(self._preprocessings, self._paths, boxes, strict=False)
-        return _in_threads(Preprocessing.load, items, self._on_done)
+        return _in_threads(Preprocessing.load, self._items(range(len(self))), self._on_done)
+
+    def _decode_together(self, here: Ranks) -> Iterator[Pixels]:
+        mine = [row for row in range(len(self)) if row // _PIECE % here.size == here.rank]
+        decoded = _in_threads(Preprocessing.load, self._items(mine), None)
+        pieces = iter(lambda: list(islice(decoded, _PIECE)), [])
+        for done, image in enumerate(chain.from_iterable(in_turn(pieces, here, everywhere=True, most=8)), 1):
+            yield image
+            if self._on_done is not None:
+                self._on_done(done)
+
+    def _items(self, rows: Iterable[int]) -> Iterator[tuple[object, ...]]:
+        boxes = self._boxes
+        for row in rows:
+            yield self._preprocessings[row], self._paths[row], None if boxes is None else boxes[row]
 
     def __len__(self) -> int:
         return len(self._paths)

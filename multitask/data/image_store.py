@@ -21,6 +21,7 @@ from multitask.data.settings import DATA_CROP, CacheName, DataSettings
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.utils.files import content_digest
+from multitask.utils.ranks import Ranks
 
 
 class ImageStore:
@@ -133,8 +134,13 @@ class ImageStore:
     def _crop_key(self, index: int) -> str:
         return self._settings.framing(None if self._samples.roots is None else self._samples.sources[index])[2]
 
-    def images(self, progress: Progress) -> ImageCache:
+    def images(self, progress: Progress, here: Ranks | None = None) -> ImageCache:
         """The images, read at the first call.
+
+        Args:
+            progress: notified of every step of the work.
+            here: the place of this process among several that all call it: where they keep the images in memory, each
+                decodes some of them for all. None: it reads them all.
 
         Raises:
             UserError: one of them cannot be read, or there is no room to keep them.
@@ -143,8 +149,34 @@ class ImageStore:
             boxes = self.boxes(progress)
             on_done = stage_if_begun(progress, "reading images", len(self._paths))
             shared = self._shared(progress) if self.cache == "disk" else None
-            self._images = ImageCache(self._paths, self.preprocessings, self.cache, on_done, shared, boxes)
+            if here is not None and set(here.gather(lambda: self.cache)) != {"memory"}:
+                here = None
+            self._images = ImageCache(self._paths, self.preprocessings, self.cache, on_done, shared, boxes, here)
         return self._images
+
+    def own_images(
+        self, parts: Sequence[NDArray[np.int64]], here: Ranks, progress: Progress
+    ) -> ImageCache | SomeImages:
+        """The images of which each of several processes looks at some: it reads no others where they go to memory.
+
+        Args:
+            parts: the images' places, in parts that are dealt to the processes in turn.
+            here: the place of this process.
+            progress: notified of every step of the work.
+
+        Raises:
+            UserError: as of ``images``.
+        """
+        if here.size == 1 or self.cache != "memory":
+            return self.images(progress)
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *parts[here.rank :: here.size]])
+        boxes = self.boxes(progress)
+        if not len(rows):
+            return SomeImages(None, rows, len(self))
+        settings = self._settings.model_copy(update={"cache": "memory"})
+        own = ImageStore(settings, self._samples.take(rows), self.preprocessing)
+        own._boxes = None if boxes is None else boxes[rows]
+        return SomeImages(own.images(progress), rows, len(self))
 
     def image(self, index: int, progress: Progress) -> Pixels:
         """One image, (H, W, 3) uint8, without the others being read.
@@ -177,6 +209,31 @@ class ImageStore:
 
     def _shared(self, progress: Progress) -> SharedPixels:
         return SharedPixels(self._folder, self.contents, progress.note)
+
+
+class SomeImages:
+    """Images by their places among N, of which some are here.
+
+    Args:
+        images: those, in order; None: there are none.
+        rows: their places.
+        num: N.
+    """
+
+    def __init__(self, images: ImageCache | None, rows: NDArray[np.int64], num: int) -> None:
+        self._images = images
+        self._places = np.full(num, -1)
+        self._places[rows] = np.arange(len(rows))
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def take(self, indices: NDArray[np.int64]) -> Pixels:
+        """(B, H, W, 3) uint8, the images at B indices, which must be here; a copy."""
+        places = self._places[indices]
+        assert self._images is not None
+        assert (places >= 0).all(), "images were asked for that are another process's"
+        return self._images.take(places)
 
 
 def _preprocessings(settings: DataSettings, samples: Samples, preprocessing: Preprocessing) -> Sequence[Preprocessing]:

@@ -267,6 +267,16 @@ class Batches:
         return np.array_split(indices, self.num_batches)
 
 
+def in_batches(indices: NDArray[np.int64], batch_size: int) -> list[NDArray[np.int64]]:
+    """Samples in batches of at most so many, which differ by at most one in size; of none, no batch.
+
+    >>> [len(batch) for batch in in_batches(np.arange(7), 3)], in_batches(np.arange(0), 3)
+    ([3, 2, 2], [])
+    """
+    num = -(-len(indices) // batch_size)
+    return np.array_split(indices, num) if num else []
+
+
 def _ahead(maker: _Maker, orders: list[_Order], pin: bool) -> Iterator[Batch | UserError]:
     """The orders' batches, made by a thread that is two ahead of their consumer."""
     made: queue.Queue[Batch | UserError | BaseException | None] = queue.Queue(maxsize=2)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from multitask.errors import UserError
 from multitask.evaluation.conformity import LAC
+from multitask.inference.grouped import AnsweredBatch, Computed
 from multitask.inference.inputs import NamedInputs
 from multitask.inference.outputs import RowLayout, Rows, open_writer, writer_of
 from multitask.inference.predictor import Predictor
+from multitask.inference.several_processes import check_job, own_inputs
 from multitask.inference.stream import InputBatch
 from multitask.progress import Progress
+from multitask.utils.in_turn import in_turn
+from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
     from multitask.runs.out_of_fold import OutOfFold
@@ -73,6 +78,8 @@ def predict_files(
 ) -> JobCounts:
     """Answers images and writes a row for each, in their order; a batch at a time, so that there may be millions.
 
+    Over several processes each computes every ``size``-th batch, rank 0 decides and writes, and all return the same.
+
     Args:
         predictor: that answers.
         inputs: the images.
@@ -92,7 +99,8 @@ def predict_files(
             none, or the other way round; the inputs have groups, and no task of the run is per group; the output cannot
             be written; or as of ``Predictor.promises``.
     """
-    check_output(output, inputs)
+    here = ranks()
+    here.from_main(lambda: check_output(output, inputs))
     _check_boxes(predictor, inputs)
     layout = RowLayout(probabilities, inputs.has_groups, skip_unreadable)
     if layout.errors and "error" in predictor.space.task_names:
@@ -103,41 +111,51 @@ def predict_files(
             "leave out the one or the others"
         )
     promises = predictor.promises(coverage, max_risk, sets, for_groups=inputs.has_groups)
+    check_job(predictor, inputs, repr((layout, batch_size, coverage, max_risk, sets, labelled is None)), here)
     for note in [*inputs.notes, *([promises.note] if promises.note else [])]:
         progress.note(note)
     done = progress.answering(inputs.count)
-    images = unreadable = 0
-    began = time.monotonic()
-    with (
-        open_writer(output, layout) as writer,
-        closing(predictor.batches(inputs, batch_size)) as batches,
-    ):
-        read = _read(batches, skip_unreadable, done)
+
+    def answered(computed: Iterable[Computed]) -> Iterable[AnsweredBatch]:
         if labelled is not None:
             from multitask.inference.prior_shift import answer_shifted  # and with it pandas
 
-            answered = answer_shifted(predictor, labelled, read, inputs.has_groups, progress)
-        elif inputs.has_groups:
-            answered = predictor.answer_groups(read, coverage, max_risk, sets)
+            return answer_shifted(predictor, labelled, computed, inputs.has_groups, progress)
+        if inputs.has_groups:
+            return predictor.answer_groups(computed, coverage, max_risk, sets)
+        return (predictor.answer(one, promises) for one in computed)
+
+    size = batch_size or predictor.spec.batch_size
+    began, counts = time.monotonic(), JobCounts(0, 0, 0.0)
+    with closing(predictor.batches(own_inputs(inputs, size, here), size)) as batches:
+        own = predictor.compute(batches if skip_unreadable else _all_readable(batches))
+        computed = _counted(in_turn(own, here), done)
+        if not here.is_main:
+            deque(computed, maxlen=0)  # all go to rank 0, which writes
         else:
-            answered = (predictor.answer(batch, promises) for batch in read)
-        for batch in answered:
-            rows = Rows(batch.inputs, batch.predictions, batch.errors)
-            writer.write(rows)
-            images += len(rows)
-            unreadable += len(rows.errors)
-    return JobCounts(images, unreadable, time.monotonic() - began)
+            with open_writer(output, layout) as writer:
+                for batch in answered(computed):
+                    rows = Rows(batch.inputs, batch.predictions, batch.errors)
+                    writer.write(rows)
+                    counts = replace(
+                        counts, images=counts.images + len(rows), unreadable=counts.unreadable + len(rows.errors)
+                    )
+    return here.from_main(lambda: replace(counts, seconds=time.monotonic() - began))
 
 
-def _read(
-    batches: Iterable[InputBatch], skip_unreadable: bool, done: Callable[[int], None]
-) -> Generator[InputBatch, None, None]:
-    """The batches, counted once they are computed; an error where an image cannot be read and none is skipped."""
-    num = 0
+def _all_readable(batches: Iterable[InputBatch]) -> Iterator[InputBatch]:
+    """The batches; an error where an image cannot be read."""
     for batch in batches:
-        if batch.errors and not skip_unreadable:
-            raise next(iter(batch.errors.values()))
+        for error in batch.errors.values():
+            raise error
         yield batch
+
+
+def _counted(computed: Iterable[Computed], done: Callable[[int], None]) -> Iterator[Computed]:
+    """What was computed, counted once it is answered or kept."""
+    num = 0
+    for batch, outputs in computed:
+        yield batch, outputs
         num += len(batch.inputs)
         done(num)
 

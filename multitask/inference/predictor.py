@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -13,17 +14,19 @@ from PIL import Image
 
 from multitask.errors import UserError
 from multitask.evaluation.conformity import LAC
+from multitask.evaluation.decode import ModelOutputs
 from multitask.evaluation.views import Views
 from multitask.inference.engines import Engine, EngineSettings, engine_settings
 from multitask.inference.engines.auto import open_fastest
 from multitask.inference.engines.viewed import ViewedEngine
-from multitask.inference.grouped import AnsweredBatch, answer_groups, grouped_inputs
+from multitask.inference.grouped import AnsweredBatch, Computed, answer_groups, grouped_inputs
 from multitask.inference.image_like import BoxLike, ImageLike, image_input, image_inputs, is_one
 from multitask.inference.prediction import Prediction, PredictionBatch
 from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
 from multitask.inference.stream import ImageInput, InputBatch, read_batches, read_now
 from multitask.labels import LabelSpace
+from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
     from multitask.runs.viewed_calibration import ViewedCalibration
@@ -185,7 +188,8 @@ class Predictor:
             batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]
         else:
             read = map(_readable, self.batches(grouped_inputs(inputs, groups), batch_size))
-            batches = [answered.predictions for answered in self.answer_groups(read, coverage, max_risk, sets)]
+            computed = self.compute(read)
+            batches = [answered.predictions for answered in self.answer_groups(computed, coverage, max_risk, sets)]
         return PredictionBatch.concatenate(batches, self.space)
 
     def _check_boxes(self, boxes: object) -> None:
@@ -198,7 +202,7 @@ class Predictor:
 
     def answer_groups(
         self,
-        batches: Iterable[InputBatch],
+        computed: Iterable[Computed],
         coverage: float | None = None,
         max_risk: float | None = None,
         sets: str = LAC.name,
@@ -206,14 +210,13 @@ class Predictor:
         """The predictions of all images of a job as members of their groups, as of ``grouped.answer_groups``.
 
         Args:
-            batches: of all images; taken to the end before the first is answered.
+            computed: as of ``compute``, of all images; taken to the end before the first is answered.
             coverage: as of ``promises``.
             max_risk: likewise.
             sets: likewise.
         """
         promises = self.promises(coverage, max_risk, sets)
         of_groups = self.promises(coverage, max_risk, sets, for_groups=True)
-        computed = ((batch, self.engine.outputs(batch.pixels) if len(batch.pixels) else None) for batch in batches)
         return answer_groups(self.spec, computed, promises, of_groups)
 
     def promises(
@@ -250,9 +253,20 @@ class Predictor:
         """Images read ahead, as of ``read_batches``."""
         return read_batches(inputs, self._preprocessing, batch_size or self.spec.batch_size)
 
-    def answer(self, batch: InputBatch, promises: Promises | None = None) -> AnsweredBatch:
-        """A batch with the predictions of those of its images that could be read."""
-        return AnsweredBatch(batch.inputs, self.predict_readable(batch, promises), batch.errors)
+    def compute(self, batches: Iterable[InputBatch]) -> Iterator[Computed]:
+        """Batches with their outputs; their pixels are let go."""
+        for batch in batches:
+            # A copy: a slice holds all pixels.
+            without = replace(batch, pixels=batch.pixels[:0].copy())
+            yield without, self._outputs(batch)
+
+    def _outputs(self, batch: InputBatch) -> ModelOutputs | None:
+        return self.engine.outputs(batch.pixels) if len(batch.pixels) else None
+
+    def answer(self, computed: Computed, promises: Promises | None = None) -> AnsweredBatch:
+        """A batch with the predictions of those of its images that could be read, as of ``compute``."""
+        batch, outputs = computed
+        return AnsweredBatch(batch.inputs, self._decided(batch, outputs, promises), batch.errors)
 
     def predict_batch(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of the images of a batch.
@@ -264,11 +278,13 @@ class Predictor:
 
     def predict_readable(self, batch: InputBatch, promises: Promises | None = None) -> PredictionBatch:
         """The predictions of those images of a batch that could be read."""
-        names = [item.name for item in batch.readable]
-        if names:
-            found = PredictionBatch.of(self.spec, self.engine.outputs(batch.pixels), names)
-        else:
+        return self._decided(batch, self._outputs(batch), promises)
+
+    def _decided(self, batch: InputBatch, outputs: ModelOutputs | None, promises: Promises | None) -> PredictionBatch:
+        if outputs is None:
             found = PredictionBatch.concatenate([], self.space)
+        else:
+            found = PredictionBatch.of(self.spec, outputs, [item.name for item in batch.readable])
         return found if promises is None else found.with_promises(promises)
 
 
@@ -291,4 +307,4 @@ def _open(path: Path, engine: str | EngineSettings, device: str | None, allow_ex
         return open_fastest(path, device, allow_extensions)
     settings = engine_settings(engine) if isinstance(engine, str) else engine
     settings.require()
-    return settings.open(path, device, allow_extensions)
+    return ranks().main_first(lambda: settings.open(path, device, allow_extensions))  # which may export the run first

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from multitask.inference.grouped import AnsweredBatch, Computed, answer_groups
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import InferenceSpec
-from multitask.inference.stream import InputBatch
 from multitask.labels import JOINT
 from multitask.progress import Progress
 from multitask.runs.out_of_fold import OutOfFold, prior_of
@@ -79,7 +77,7 @@ def with_priors(spec: InferenceSpec, priors: Mapping[str, PriorEstimate]) -> Inf
 
 
 def answer_shifted(
-    predictor: Predictor, known: OutOfFold, batches: Iterable[InputBatch], grouped: bool, progress: Progress
+    predictor: Predictor, known: OutOfFold, computed: Iterable[Computed], grouped: bool, progress: Progress
 ) -> Iterator[AnsweredBatch]:
     """The predictions of all images under the prior that is estimated on them, batch by batch, in their order.
 
@@ -88,21 +86,14 @@ def answer_shifted(
     Args:
         predictor: of the run.
         known: what it said of groups on which it was not trained.
-        batches: of all images.
+        computed: as of ``Predictor.compute``, of all images.
         grouped: whether images with a group are answered as members of it.
         progress: told the priors.
 
     Raises:
         UserError: no prior is identifiable.
     """
-    computed: list[Computed] = [
-        # A copy: a slice holds all pixels.
-        (
-            replace(batch, pixels=batch.pixels[:0].copy()),
-            predictor.engine.outputs(batch.pixels) if len(batch.pixels) else None,
-        )
-        for batch in batches
-    ]
+    computed = list(computed)
     before = list(_answer(predictor.spec, computed, grouped))
     class_probs = np.concatenate([batch.predictions.class_probs for batch in before])
     items = [item for batch in before for place, item in enumerate(batch.inputs) if place not in batch.errors]

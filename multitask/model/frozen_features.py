@@ -20,7 +20,8 @@ from multitask.errors import UserError
 from multitask.model.encoder import Encoder
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.settings import BackboneSettings
-from multitask.utils.shared_arrays import check_room, kept
+from multitask.utils.ranks import Ranks, ranks
+from multitask.utils.shared_arrays import check_room, kept_together
 
 _VERSION = 2
 """Of how features are computed and kept; with another, those that were kept are not used any more."""
@@ -67,7 +68,7 @@ class Features:
 
 def compute_features(
     backbone: Encoder,
-    batches: Callable[[], Iterable[Batch]],
+    batches: Callable[[Ranks], Iterable[Batch]],
     num_images: int,
     preprocessing: Preprocessing,
     autocast: torch.autocast,
@@ -75,12 +76,13 @@ def compute_features(
     path: Path,
     on_done: Callable[[int], None],
 ) -> FeatureArray:
-    """The features of images, computed if they are not in the cache.
+    """The features of images, computed if they are not in the cache; over several processes by all of them.
 
     Args:
         backbone: frozen whole, on its device.
-        batches: gives the images in order. How a matrix product is rounded may depend on the number of its rows, so
-            a run on features is that from images to the bit where these are batches of the size that trains.
+        batches: gives the images in order, to one of several processes whole batches in turn. How a matrix product is
+            rounded may depend on the number of its rows, so a run on features is that from images to the bit where
+            these are batches of the size that trains.
         num_images: N.
         preprocessing: the run's.
         autocast: the precision that the network computes in.
@@ -97,23 +99,27 @@ def compute_features(
     """
     assert backbone.frozen
 
-    def make() -> Iterator[FeatureArray]:
+    def make(here: Ranks) -> Iterator[FeatureArray]:
         device = next(backbone.parameters()).device
-        done = 0
         backbone.eval()
-        for batch in batches():
+        for batch in batches(here):
             with torch.inference_mode(), autocast:
                 encoded = backbone.forward_features(preprocessing.normalise(batch.images.to(device, non_blocking=True)))
             found = rows.pack(encoded)
             if not bool(rows.numbers(found).isfinite().all()):
                 raise UserError(_not_finite(encoded.pooled, rows))
-            if not done:
-                check_room(path, num_images * rows.width * found.element_size())
             yield found.cpu().numpy()
-            done += len(batch)
-            on_done(done)
 
-    return kept(path, num_images, make)
+    done = 0
+
+    def count(found: FeatureArray) -> None:
+        nonlocal done
+        if not done and path.parent.is_dir():  # else it is another process that writes here
+            check_room(path, num_images * rows.width * found.itemsize)
+        done += len(found)
+        on_done(done)
+
+    return kept_together(path, num_images, make, ranks(), count)
 
 
 def _not_finite(pooled: Tensor, rows: FeatureRows) -> str:

@@ -126,8 +126,8 @@ def answer_unlabelled(
     done = progress.answering(inputs.count)
     grouped = inputs.has_groups and predictor.spec.grouping is not None
     with closing(predictor.batches(_others(inputs, own, counts), batch_size)) as batches:
-        read = _counted(batches, counts, done)
-        answered = predictor.answer_groups(read) if grouped else (predictor.answer(batch) for batch in read)
+        computed = predictor.compute(_counted(batches, counts, done))
+        answered = predictor.answer_groups(computed) if grouped else map(predictor.answer, computed)
         parts = [
             ([item for place, item in enumerate(batch.inputs) if place not in batch.errors], batch.predictions)
             for batch in answered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from multitask.data.fingerprint import describe
 from multitask.data.image_facts import ImageFacts
 from multitask.data.image_store import ImageStore
 from multitask.data.images import Normaliser
-from multitask.data.loading import Batches, num_workers
+from multitask.data.loading import Batches, in_batches, num_workers
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, check_learnable
 from multitask.model.encoder import Encoder
@@ -25,7 +26,7 @@ from multitask.model.frozen_features import Features
 from multitask.progress import Progress
 from multitask.runs.frozen_features import FeatureMaker, can_stand_in, computing_batch_size
 from multitask.training.device import resolve_precision
-from multitask.utils.ranks import ranks
+from multitask.utils.ranks import Ranks, ranks
 from multitask.utils.seeds import derive
 
 
@@ -133,10 +134,15 @@ class DataModule:
         maker = FeatureMaker(backbone, self._model, self.store, self._nets, size, dtype, folder, progress)
         targets, indices, seed = self.targets(self.samples), self.dataset.indices("all"), derive(self._seed, "views")
 
-        def view(number: int) -> Batches:
+        images = cache(lambda here: self.store.own_images(in_batches(indices, size), here, progress))
+        pin = device.type == "cuda"
+
+        def view(number: int, here: Ranks) -> Batches:
             augmentation = self.augmentation() if number else None
-            images, pin = self.store.images(progress), device.type == "cuda"
-            return Batches(self.samples, targets, images, indices, size, augmentation=augmentation, seed=seed, pin=pin)
+            return Batches(
+                self.samples, targets, images(here), indices, size,
+                augmentation=augmentation, seed=seed, pin=pin, ranks=here,
+            )  # fmt: skip
 
         key = {"augment": self._augment.model_dump(mode="json"), "seed": seed}
         strengths = {name: augment.strength for name, augment in own.items()}
@@ -155,11 +161,11 @@ class DataModule:
 
         To train they are shuffled and augmented, else they are as they are and in order.
         """
-        features = self._features
+        features, here = self._features, ranks()
         return Batches(
             self.samples,
             self.targets(self.samples),
-            self.store.images(progress) if features is None else features,
+            self.store.images(progress, here if here.size > 1 else None) if features is None else features,
             self.dataset.indices(split) if indices is None else indices,
             self.batch_size,
             augmentation=self.augmentation() if train and features is None else None,
@@ -171,5 +177,5 @@ class DataModule:
             pin=device.type == "cuda",
             group_tasks=self.consistent_tasks if train else (),
             source_names=self._batch_sources if train else (),
-            ranks=ranks(),
+            ranks=here,
         )

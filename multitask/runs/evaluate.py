@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from torch import nn
 
 from multitask.data.image_store import ImageStore
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batches
+from multitask.data.loading import Batches, in_batches
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
@@ -30,7 +31,10 @@ from multitask.runs.label_prior import with_label_prior
 from multitask.runs.mixture import in_form, mixed
 from multitask.runs.networks import loaded
 from multitask.runs.report import read_rules, write_report
+from multitask.runs.several_processes import DATA, SETTINGS, check_alike, of_samples
 from multitask.runs.viewed import AsPixels, ViewedNetwork
+from multitask.utils.files import content_digest
+from multitask.utils.ranks import Ranks, ranks
 
 
 def data_of(trained: TrainedRun) -> DataModule:
@@ -41,6 +45,8 @@ def data_of(trained: TrainedRun) -> DataModule:
 
 def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views | None = None) -> RunReport:
     """Scores a run on one of its splits, or on images with known answers, and writes report and predictions.
+
+    Over several processes each answers some of the images; rank 0 scores and writes, and all return the same.
 
     Args:
         trained: the run.
@@ -58,7 +64,9 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views |
         UserError: the split is empty; the checkpoint is missing or damaged; data is missing;
             another process is writing the run.
     """
-    with trained.folder.locked():
+    here = ranks()
+    with ExitStack() as stack:
+        here.from_main(lambda: stack.enter_context(trained.folder.locked()))
         unseen = split in ("eval", "test")
         if trained.folder.is_ensemble:
             report = _evaluate_ensemble(trained, split, progress, views)
@@ -67,30 +75,32 @@ def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views |
         else:
             report = _evaluate(trained, split, progress, views)
         # Of views nothing says how sure they are.
-        return with_label_prior(trained, report) if unseen and views is None else report
+        return here.from_main(lambda: with_label_prior(trained, report) if unseen and views is None else report)
 
 
 def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views | None) -> RunReport:
     """Scores a run, or a run in folds as an ensemble."""
     folder, config = trained
-    settings = config.evaluation()
+    here, settings = ranks(), config.evaluation()
     if split != "val":
         read_rules(folder, settings)  # what is wrong with them is said before any image is read
     data = data_of(trained)
     samples = scored_samples(trained, data, split, progress)
-    if split != "eval" and data.store.cache == "disk":  # which holds the run's images, whole
+    if split != "eval" and here.from_main(lambda: data.store.cache == "disk"):  # which holds the run's images, whole
+        check_same_run(trained, samples, here)
+        images = here.from_main(lambda: data.image_facts(split, progress))
         with loaded(trained) as (network, device):
-            images = data.image_facts(split, progress)
             batches = data.batches(split, progress, device)
             predictions = _classifier(trained, network, device, data.preprocessing, views).predict(samples, batches)
     else:
         store = ImageStore(config.data, samples, data.preprocessing)
         predictions = answers(trained, samples, store, progress, views)
-        images = store.facts(np.arange(len(samples)), progress)
+        images = here.from_main(lambda: store.facts(np.arange(len(samples)), progress))
     name = _named(split, views)
     if folder.num_folds is not None:
-        return write_ensemble_report(trained, name, predictions, data, images)
-    return write_report(folder, name, predictions, settings, data, folder.read_history(), images)
+        return here.from_main(lambda: write_ensemble_report(trained, name, predictions, data, images))
+    history = folder.read_history()
+    return here.from_main(lambda: write_report(folder, name, predictions, settings, data, history, images))
 
 
 def answers(
@@ -111,8 +121,10 @@ def answers(
         views: that are averaged.
         rule: as of ``Classifier``.
     """
+    here = ranks()
+    check_same_run(trained, samples, here)
     with loaded(trained) as (network, device):
-        batches = plain_batches(samples, store, trained.config.training.batch_size, progress)
+        batches = plain_batches(samples, store, trained.config.training.batch_size, progress, here)
         return _classifier(trained, network, device, store.preprocessing, views, rule).predict(samples, batches)
 
 
@@ -158,10 +170,11 @@ def _evaluate_ensemble(trained: TrainedRun, split: str, progress: Progress, view
     if split == "val":
         for part in ensemble_parts(trained):
             evaluate(part, split, progress, views)
-        return write_mixed_report(trained, _named(split, views))
+        return ranks().from_main(lambda: write_mixed_report(trained, _named(split, views)))
     read_rules(trained.folder, trained.config.evaluation())
     samples = scored_samples(trained, data_of(trained), split, progress)
-    return write_answers_report(trained, _named(split, views), ensemble_answers(trained, samples, progress, views))
+    predictions = ensemble_answers(trained, samples, progress, views)
+    return ranks().from_main(lambda: write_answers_report(trained, _named(split, views), predictions))
 
 
 def scored_samples(trained: TrainedRun, data: DataModule, split: str, progress: Progress) -> Samples:
@@ -209,10 +222,36 @@ def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress, views: 
     for index, member in enumerate(members(trained)):
         progress.fold(index, trained.folder.num_folds or 0, False)
         evaluate(member, split, progress, views)
-    return write_out_of_fold(trained, data_of(trained), _named(split, views))
+    return ranks().from_main(lambda: write_out_of_fold(trained, data_of(trained), _named(split, views)))
 
 
-def plain_batches(samples: Samples, store: ImageStore, batch_size: int, progress: Progress) -> Batches:
-    """Batches of all samples, in their order, to be answered rather than learned."""
+def check_same_run(trained: TrainedRun, samples: Samples, here: Ranks) -> None:
+    """Checks that all processes have the same run, single or in folds, and the same images to answer.
+
+    Raises:
+        UserError: one does not; it names the rank.
+    """
+    if here.size == 1:
+        return
+    files = [member.folder.best for member in members(trained)]
+    weights = [content_digest(path).hex() for path in files if path.is_file()]
+    check_alike({SETTINGS: trained.config.to_yaml(), "weights": repr(weights), DATA: of_samples(samples)}, here)
+
+
+def plain_batches(
+    samples: Samples, store: ImageStore, batch_size: int, progress: Progress, here: Ranks | None = None
+) -> Batches:
+    """Batches of all samples, in their order, to be answered rather than learned; of several processes each has some.
+
+    Args:
+        samples: any.
+        store: their images.
+        batch_size: at most so many in a batch.
+        progress: notified of every step of the work.
+        here: the place of this process; None: the only one.
+    """
+    here = here or Ranks()
     targets = Targets(samples.labels, samples.numbers.astype(np.float32))
-    return Batches(samples, targets, store.images(progress), np.arange(len(samples)), batch_size)
+    indices = np.arange(len(samples))
+    images = store.own_images(in_batches(indices, batch_size), here, progress)
+    return Batches(samples, targets, images, indices, batch_size, ranks=here)

@@ -20,6 +20,7 @@ from multitask.model.heads import NetSettings
 from multitask.model.settings import BackboneSettings, FeaturesSettings
 from multitask.progress import Progress
 from multitask.runs.environment import machine
+from multitask.utils.ranks import Ranks
 
 
 def can_stand_in(backbone: Encoder, settings: BackboneSettings, augment: AugmentSettings) -> bool:
@@ -90,12 +91,12 @@ class FeatureMaker:
             half=self._features.storage == "half",
         )
 
-    def make(self, batches: Callable[[int], Batches], augmented: dict[str, Any]) -> Features:
+    def make(self, batches: Callable[[int, Ranks], Batches], augmented: dict[str, Any]) -> Features:
         """The features of every view.
 
         Args:
-            batches: makes batches of all images, in order, of a view by its number; 0 is of the plain ones. Called
-                only where nothing was left.
+            batches: makes batches of all images, in order, of a view by its number; 0 is of the plain ones. To one of
+                several processes they are dealt in turn. Called only where nothing was left.
             augmented: what the other views depend on, as JSON can hold it.
 
         Raises:
@@ -112,11 +113,11 @@ class FeatureMaker:
             views.append(self._view(number, key, batches))
         return Features(views, self._rows)
 
-    def _view(self, number: int, key: str, batches: Callable[[int], Batches]) -> FeatureArray:
+    def _view(self, number: int, key: str, batches: Callable[[int, Ranks], Batches]) -> FeatureArray:
         name = f"computing features of view {number}" if number else "computing features"
         return compute_features(
             self._backbone,
-            lambda: batches(number).epoch(number),
+            lambda here: batches(number, here).epoch(number),
             len(self._store),
             self._store.preprocessing,
             self._autocast,

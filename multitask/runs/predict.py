@@ -13,10 +13,11 @@ from multitask.runs.config import TrainedRun
 from multitask.runs.evaluate import answers, ensemble_answers
 from multitask.runs.report import read_rules
 from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.ranks import ranks
 
 
 def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progress) -> int:
-    """Answers the images that the source's layout asks for under ``root``.
+    """Answers the images that the source's layout asks for under ``root``; over several processes each answers some.
 
     Args:
         trained: the run.
@@ -31,10 +32,8 @@ def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progr
     Raises:
         UserError: an image is missing or cannot be read; nothing is written.
     """
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; name a file")
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: there is no folder {out.parent}")
+    here = ranks()
+    here.from_main(lambda: _check(out))
     folder, config = trained
     queries = config.data.source.queries(root)
     for note in queries.notes:
@@ -52,5 +51,12 @@ def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progr
         store = ImageStore(config.data, samples, preprocessing)
         predictions = answers(trained, samples, store, progress, rule=rule)
     header, *rows = queries.table(predictions.predicted, samples.space)
-    write_atomically(out, csv_text(header, rows))
+    here.from_main(lambda: write_atomically(out, csv_text(header, rows)))
     return len(samples)
+
+
+def _check(out: Path) -> None:
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file")
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: there is no folder {out.parent}")

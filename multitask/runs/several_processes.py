@@ -1,13 +1,18 @@
-"""Checks of a run over several processes, before an image is read."""
+"""Checks of work over several processes, before an image is read."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 import multitask
 from multitask.config import Config
 from multitask.data.dataset import Dataset
+from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.runs.environment import library_versions
 from multitask.utils.ranks import Ranks
@@ -48,34 +53,41 @@ def check_same(config: Config, dataset: Dataset, here: Ranks) -> None:
     Raises:
         UserError: one does not; it names the rank.
     """
-    if here.size == 1:
-        return
-    own = {"config": _digest(config.to_yaml()), "data": _of_data(dataset), "code": _of_code()}
-    found = here.gather(lambda: own)
+    if here.size > 1:
+        check_alike({SETTINGS: config.to_yaml(), DATA: of_samples(dataset.samples, dataset.indices("train"))}, here)
+
+
+SETTINGS = "settings"
+DATA = "images, labels or groups"
+_CODE = "code, or other versions of its libraries,"
+
+
+def check_alike(own: Mapping[str, str], here: Ranks) -> None:
+    """Checks that all processes run the same code on the same of whatever is told.
+
+    Args:
+        own: what this process has, by its name.
+        here: the place of this process.
+
+    Raises:
+        UserError: one does not; it names the rank.
+    """
+    digests = {name: _digest(text) for name, text in own.items()} | {_CODE: _of_code()}
+    found = here.gather(lambda: digests)
     for rank, other in enumerate(found):
-        for what, digest in other.items():
-            if digest != found[0][what]:
-                raise UserError(f"rank {rank}: has other {_NAMES[what]} than rank 0; give all processes the same")
-
-
-_NAMES = {"config": "settings", "data": "images, labels or groups", "code": "code, or other versions of its libraries,"}
+        for name, digest in other.items():
+            if digest != found[0][name]:
+                raise UserError(f"rank {rank}: has other {name} than rank 0; give all processes the same")
 
 
 def _digest(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _of_data(dataset: Dataset) -> str:
-    samples = dataset.samples
+def of_samples(samples: Samples, *more: NDArray[Any]) -> str:
+    """A digest of samples, and of other columns."""
     digest = hashlib.blake2b(digest_size=16)
-    for column in (
-        samples.images,
-        samples.groups,
-        samples.labels,
-        samples.weights,
-        samples.sources,
-        dataset.indices("train"),
-    ):
+    for column in (samples.images, samples.groups, samples.labels, samples.weights, samples.sources, *more):
         digest.update(repr(column.tolist()).encode())
     return digest.hexdigest()
 

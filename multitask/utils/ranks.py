@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,6 +79,16 @@ class Ranks:
         dist.broadcast_object_list(found, src=0)
         made: T = _made(found[0])
         return made
+
+    def main_first(self, make: Callable[[], T]) -> T:
+        """What this rank makes, once rank 0 has made its own: what that leaves on disk the others find.
+
+        Raises:
+            UserError: rank 0 raised one, or this rank did.
+        """
+        made: list[T] = []
+        self.from_main(lambda: made.append(make()))
+        return made[0] if made else make()
 
 
 def _attempt(make: Callable[[], Any]) -> tuple[Any, bytes | None]:
@@ -160,14 +172,19 @@ def refuse_several(command: str) -> None:
     )
 
 
+RESUMABLE = "finished epochs are saved, and the same command goes on from them with --resume"
+
+
 @contextmanager
-def joined(wait_s: float = 300.0) -> Iterator[Ranks]:
+def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
     """Joins the processes of this launch for as long as the context lasts; without a launcher there is nothing to join.
 
-    Of an error that ends them all one of them tells; the others end with code 2 and without a word.
+    Of an error that ends them all one of them tells; the others end with code 2 and without a word. Of an interrupt
+    likewise, with code 130.
 
     Args:
         wait_s: how long to wait, in seconds, for the others to begin.
+        left: what there is where one of them is gone, for the error.
 
     Yields:
         The place of this process, which ``ranks`` gives meanwhile.
@@ -182,18 +199,19 @@ def joined(wait_s: float = 300.0) -> Iterator[Ranks]:
     store = _join(found, wait_s)
     _ACTIVE.append(found)
     try:
-        yield found
-    except (UserError, OSError):
-        _claim(store)
-        raise
-    except RuntimeError as error:
-        if not any(word in str(error).lower() for word in _LOST):
+        try:
+            yield found
+        except (UserError, OSError):
+            _claim(store)
             raise
-        _claim(store)
-        raise UserError(
-            f"rank {found.rank}: another process of this launch is gone; finished epochs are saved, and the same "
-            "command goes on from them with --resume"
-        ) from None
+        except RuntimeError as error:
+            if not any(word in str(error).lower() for word in _LOST):
+                raise
+            _claim(store)
+            raise UserError(f"rank {found.rank}: another process of this launch is gone; {left}") from None
+    except KeyboardInterrupt:  # maybe while another error is told
+        _claim(store, 130)
+        raise
     finally:
         _ACTIVE.remove(found)
         import torch.distributed as dist
@@ -228,11 +246,17 @@ def _join(found: Ranks, wait_s: float) -> Any:
     return kept
 
 
-def _claim(store: Any) -> None:
-    """Goes on in the first of the processes that tell of the end; ends the others."""
+def _claim(store: Any, code: int = 2) -> None:
+    """Goes on in the first of the processes that tell of the end; ends the others with an exit code.
+
+    The first is no longer interrupted: its launcher may do so, once others have ended, before it has told.
+    """
     try:
         first = store.add("told", 1) == 1
     except RuntimeError:  # its keeper is gone, with rank 0, which told
         first = False
     if not first:
-        raise SystemExit(2)
+        raise SystemExit(code)
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

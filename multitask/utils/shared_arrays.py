@@ -8,8 +8,9 @@ import os
 import shutil
 import tempfile
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from numpy.typing import NDArray
 
 from multitask.errors import UserError
 from multitask.utils.files import parts, remove_parts, replacing, size_text
+from multitask.utils.in_turn import in_turn
+from multitask.utils.ranks import Ranks
 
 _CHECKSUM_BYTES = 4
 
@@ -62,6 +65,47 @@ def kept(
     assert found is not None, f"{path} was changed as soon as it was written"
     assert len(found) == num_rows, f"{path} holds {len(found)} rows, not {num_rows}"
     return found
+
+
+def kept_together(
+    path: Path,
+    num_rows: int,
+    make: Callable[[Ranks], Iterator[NDArray[Any]]],
+    here: Ranks,
+    on_rows: Callable[[NDArray[Any]], None],
+) -> NDArray[Any]:
+    """As ``kept``, made by all processes of a launch, each of which makes some of the pieces; all of them call it.
+
+    On each machine one writes the file. Where processes name it otherwise, each makes its own.
+
+    Args:
+        path: the file.
+        num_rows: N.
+        make: gives the pieces in order, of a process those at its rank, rank + size, and so on.
+        here: the place of this process.
+        on_rows: called with the rows of each piece, whoever made it, before it is written.
+    """
+
+    def pieces(who: Ranks) -> Iterator[NDArray[Any]]:
+        for rows in in_turn(make(who), who, everywhere=True, most=8):  # a piece may be of megabytes
+            on_rows(rows)
+            yield rows
+
+    found = here.gather(lambda: (path.name, here.size > 1 and _mapped(path) is None))
+    if here.size == 1 or len({name for name, _ in found}) > 1:
+        return kept(path, num_rows, lambda: pieces(Ranks()))
+    if any(missing for _, missing in found):
+        shared = pieces(here)
+        if here.local_rank == 0:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # Without waiting: who has the lock may be one of these, on another machine with the same disk.
+            with suppress(BlockingIOError), _locked(path.with_suffix(".lock"), wait=False):
+                if _mapped(path) is None:
+                    remove_parts(path)
+                    _write(path, num_rows, shared)
+        deque(shared, maxlen=0)  # its part, where another writes or it was there already
+        here.gather(lambda: None)  # written
+    return kept(path, num_rows, lambda: pieces(Ranks()))
 
 
 def check_room(path: Path, num_bytes: int) -> None:

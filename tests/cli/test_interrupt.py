@@ -16,6 +16,8 @@ from pathlib import Path
 import pyte
 import pytest
 
+from multitask.testing import tiny_run
+from tests.over_ranks import free_port
 from tests.processes import Forked, run_forked
 
 MULTITASK = [sys.executable, "-m", "multitask"]
@@ -28,6 +30,12 @@ def interruptible() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def trained_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run, with its set beside it."""
+    return tiny_run(tmp_path_factory.mktemp("alone"))
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], seconds: float = 120) -> None:
@@ -199,3 +207,41 @@ def test_a_terminal_gets_bars_and_a_table(
     assert "★" in after
     assert "perfect" in after
     assert "run/report.html" in after
+
+
+def launch(words: list[str], folder: Path) -> list[subprocess.Popen[bytes]]:
+    """Two processes of one launch."""
+    where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
+    return [
+        Forked(
+            [*MULTITASK, *words],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **where),
+        )
+        for rank in range(2)
+    ]
+
+
+def told(processes: list[subprocess.Popen[bytes]]) -> list[str]:
+    """The lines on the error streams of processes, once all have ended."""
+    return [line for process in processes for line in process.communicate(timeout=120)[1].decode().splitlines()]
+
+
+def test_a_job_over_two_processes_ends_with_one_line(trained_alone: Path, tmp_path: Path) -> None:
+    images = sorted((trained_alone.parent / "set").rglob("*.jpg"))
+    (tmp_path / "many.txt").write_text("\n".join(map(str, images * 500)))
+    job = ["predict", str(trained_alone), "many.txt", "-o", "out.csv"]
+    processes = launch(job, tmp_path)
+    for process in processes:
+        wait_for(lambda: any(tmp_path.glob(".out.csv.*")), process)
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    assert told(processes) == ["error: interrupted"]
+    assert {process.returncode for process in processes} <= {130, 2}
+    assert [path.name for path in tmp_path.iterdir()] == ["many.txt"]
+    processes = launch(["predict", str(trained_alone), "-", "-o", "out.csv"], tmp_path)
+    [line] = told(processes)
+    assert line.startswith("error: -: standard input is read by one process, but WORLD_SIZE is 2")
+    assert [process.returncode for process in processes] == [2, 2]

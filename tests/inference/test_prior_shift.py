@@ -218,7 +218,7 @@ def test_the_pixels_of_images_that_are_computed_are_let_go(
             held.append(weakref.ref(copy))
             yield replace(batch, pixels=copy)
 
-    answered = answer_shifted(shades, known(shade_spec), batches(), False, Progress())
+    answered = answer_shifted(shades, known(shade_spec), shades.compute(batches()), False, Progress())
     next(answered)  # all are computed
     assert len(held) == 10
     assert all(ref() is None for ref in held[:-1])

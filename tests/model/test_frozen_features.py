@@ -17,6 +17,7 @@ from multitask.model.backbone import Backbone
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.frozen_features import Features, compute_features, features_key
 from multitask.model.settings import BackboneSettings, FeaturesSettings
+from multitask.utils.ranks import Ranks
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 
@@ -46,7 +47,7 @@ def autocast(dtype: torch.dtype) -> torch.autocast:
     return torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32)
 
 
-def broken() -> list[Batch]:
+def broken(here: Ranks) -> list[Batch]:
     raise AssertionError("they were computed again")
 
 
@@ -71,7 +72,7 @@ def test_features_are_the_backbones_to_the_bit_and_computed_once(
 ) -> None:
     rows = rows_of(backbone, dtype, with_map)
     backbone.train()
-    first = compute(backbone, lambda: batches, rows, tmp_path / "x.npy", dtype)
+    first = compute(backbone, lambda here: batches, rows, tmp_path / "x.npy", dtype)
     again = compute(backbone, broken, rows, tmp_path / "x.npy", dtype)
     with torch.no_grad(), autocast(dtype):
         encoded = [backbone.forward_features(PREPROCESSING.normalise(batch.images)) for batch in batches]
@@ -91,7 +92,14 @@ def test_features_are_the_backbones_to_the_bit_and_computed_once(
 def test_what_is_done_is_told(backbone: Backbone, batches: list[Batch], tmp_path: Path) -> None:
     seen: list[int] = []
     compute_features(
-        backbone, lambda: batches, 10, PREPROCESSING, autocast(torch.float32), POOLED, tmp_path / "x.npy", seen.append
+        backbone,
+        lambda here: batches,
+        10,
+        PREPROCESSING,
+        autocast(torch.float32),
+        POOLED,
+        tmp_path / "x.npy",
+        seen.append,
     )
     assert seen == [4, 7, 10]
 
@@ -101,7 +109,7 @@ def test_half_takes_two_bytes_a_number_and_rounds(
     backbone: Backbone, batches: list[Batch], dtype: torch.dtype, tmp_path: Path
 ) -> None:
     rows = {half: rows_of(backbone, dtype, half=half) for half in (False, True)}
-    whole, half = (compute(backbone, lambda: batches, rows[key], tmp_path / f"{key}.npy", dtype) for key in rows)
+    whole, half = (compute(backbone, lambda here: batches, rows[key], tmp_path / f"{key}.npy", dtype) for key in rows)
     assert half.take(np.arange(1)).nbytes == 2 * half.rows.width
     one, other = (each.normalise(torch.from_numpy(each.take(np.arange(10)))) for each in (whole, half))
     assert one.dtype == other.dtype == dtype
@@ -116,8 +124,8 @@ def test_a_feature_beyond_float16_is_refused_where_half_is_kept(
         for parameter in backbone.parameters():
             parameter.mul_(100)
     with pytest.raises(UserError, match=r"^model\.backbone\.features\.storage: half: a feature is beyond float16"):
-        compute(backbone, lambda: batches, rows_of(backbone, half=True), tmp_path / "x.npy")
-    compute(backbone, lambda: batches, rows_of(backbone), tmp_path / "x.npy")
+        compute(backbone, lambda here: batches, rows_of(backbone, half=True), tmp_path / "x.npy")
+    compute(backbone, lambda here: batches, rows_of(backbone), tmp_path / "x.npy")
 
 
 def test_features_that_the_disk_has_no_room_for_are_refused(
@@ -125,7 +133,7 @@ def test_features_that_the_disk_has_no_room_for_are_refused(
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"x\.npy: takes .* but its disk has 1.0 kB left"):
-        compute(backbone, lambda: batches, rows_of(backbone), tmp_path / "x.npy")
+        compute(backbone, lambda here: batches, rows_of(backbone), tmp_path / "x.npy")
     assert not (tmp_path / "x.npy").exists()
 
 
@@ -135,7 +143,7 @@ def test_a_frozen_backbone_that_answers_nan_is_named_and_nothing_is_kept(
     with torch.no_grad():
         backbone.get_parameter(next(name for name, _ in backbone.named_parameters())).fill_(torch.nan)
     with pytest.raises(UserError, match=r"^model\.backbone: frozen, it answers NaN or infinities in float32; set "):
-        compute(backbone, lambda: batches, POOLED, tmp_path / "x.npy")
+        compute(backbone, lambda here: batches, POOLED, tmp_path / "x.npy")
     assert not (tmp_path / "x.npy").exists()
 
 

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from multitask.config import Config
 from multitask.data import SAMPLERS
+from multitask.data.images import Preprocessing
 from multitask.errors import UserError
-from multitask.progress import EpochRecord
+from multitask.evaluation.report_schema import RunReport
+from multitask.progress import EpochRecord, Progress
 from multitask.runs import several_processes
+from multitask.runs.build import build_network
+from multitask.runs.config import read_run
+from multitask.runs.data_module import DataModule
+from multitask.runs.evaluate import evaluate
+from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.runs.several_processes import check_config, check_parts
 from multitask.training.checkpoint import load_checkpoint
 from multitask.utils.ranks import Ranks
 from tests.over_ranks import over_ranks
+
+import timm  # isort: skip  (after multitask, which makes it importable)
 
 assert SAMPLERS  # imported before the fork, as all that runs need
 
@@ -159,3 +171,95 @@ def test_what_does_not_go_through_several_processes_is_refused(tiny: Make) -> No
     check_config(own, Ranks())
     with pytest.raises(UserError, match="is your own"):
         check_config(own, Ranks(0, 2))
+
+
+def images_read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The images that this process decodes from now on."""
+    found, load = [], Preprocessing.load
+
+    def note(self: Preprocessing, path: Path, *box: Any) -> Any:
+        found.append(path)
+        return load(self, path, *box)
+
+    monkeypatch.setattr(Preprocessing, "load", note)
+    return found
+
+
+def test_features_are_computed_by_all_and_are_those_of_one_process(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = tmp_path / "weights.pth"
+    torch.manual_seed(0)
+    torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), weights)
+    backbone = {"name": "test_resnet", "weights": str(weights), "freeze": "all", "features": {"views": 2}}
+    read = images_read(monkeypatch)
+
+    def work(rank: int, folder: str = "several") -> tuple[int, Any]:
+        config = tiny({"model.backbone": backbone, "data.cache_dir": str(tmp_path / folder)})
+        data = DataModule(config)
+        data.use_features(build_network(config, torch.device("cpu"), True).backbone, Progress())
+        num = len(read)
+        data.use_features(build_network(config, torch.device("cpu"), True).backbone, Progress())
+        assert len(read) == num  # nothing is computed again
+        assert data._features is not None
+        return num, data._features.take(np.arange(84)).sum()
+
+    files: dict[str, list[Path]] = {}
+    (num, total), several = work(0, "one"), over_ranks(3, work)
+    for folder in ("one", "several"):
+        files[folder] = sorted(path for path in (tmp_path / folder).iterdir() if path.suffix != ".lock")
+    assert [path.name for path in files["one"]] == [path.name for path in files["several"]]
+    assert len(files["one"]) == 2
+    for one, other in zip(*files.values(), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+    assert num == 84
+    assert [num - 84 for num, _ in several] == [28, 28, 28]  # the fork begins with what one process read
+    assert {found for _, found in several} == {total}
+
+
+def test_images_in_memory_are_decoded_by_all(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = images_read(monkeypatch)
+
+    def work(rank: int) -> tuple[int, bytes]:
+        data = DataModule(tiny({"data.cache": "memory"}))
+        data.batches("train", Progress(), torch.device("cpu"), train=True)
+        return len(read), data.store.images(Progress()).take(np.arange(84)).tobytes()
+
+    (num, pixels), several = work(0), over_ranks(3, work)
+    assert num == 84
+    assert [num - 84 for num, _ in several] == [32, 32, 20]  # of pieces of sixteen
+    assert {found for _, found in several} == {pixels}
+
+
+def test_answers_and_scores_are_those_of_one_process(
+    tiny: Make, drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tiny({**STEADY, "training.batch_size": 8})
+    run(config, tmp_path / "one")
+    for name in ("two", "five"):
+        shutil.copytree(tmp_path / "one", tmp_path / name)
+    read = images_read(monkeypatch)
+
+    def work(name: str) -> tuple[list[int], RunReport]:
+        trained, counts = read_run(tmp_path / name), []
+        num = write_submission(trained, drawn, tmp_path / f"{name}.csv", Progress())
+        counts.append(len(read))
+        report = evaluate(trained, "val", Progress())
+        counts.append(len(read))
+        evaluate(trained, "eval", Progress())
+        assert num == 21
+        return counts, replace(report, created="", run="")
+
+    [first, _], expected = work("one")
+    before = len(read)
+    assert first == 21
+    for name, size in (("two", 2), ("five", 5)):
+        found = over_ranks(size, lambda rank, name=name: work(name))
+        assert [report for _, report in found] == [expected] * size
+        assert sum(counts[0] - before for counts, _ in found) == 21  # each image is one process's
+        for file in ("predictions-val.csv", "predictions-eval.csv"):
+            assert (tmp_path / name / file).read_bytes() == (tmp_path / "one" / file).read_bytes()
+        assert (tmp_path / f"{name}.csv").read_bytes() == (tmp_path / "one.csv").read_bytes()
+        assert {path.name for path in (tmp_path / name).iterdir()} == {
+            path.name for path in (tmp_path / "one").iterdir()
+        }

@@ -21,11 +21,12 @@ import numpy as np
 from multitask.data.images import Pixels
 from multitask.errors import UserError
 from multitask.evaluation.metrics import FloatArray
-from multitask.inference.engines.base import ENGINES, Engine
+from multitask.inference.engines.base import ENGINES, Engine, EngineSettings
 from multitask.inference.engines.exported import ExportedEngine, ExportedSettings
 from multitask.inference.export.cache import cached_path, remembered_path
 from multitask.inference.export.exported import Exported, read_exported
 from multitask.utils.files import write_atomically
+from multitask.utils.ranks import ranks
 
 TOLERANCE = 1e-3
 """Of log-probabilities, relative where they are beyond 1: engines round each in its own way. In int8 they may differ by
@@ -38,12 +39,24 @@ _ROUNDS = 3
 
 
 def open_fastest(path: Path, device: str | None, allow_extensions: bool) -> Engine:
-    """The engine that ``auto`` means, with a run's folder or an exported file.
+    """The engine that ``auto`` means, with a run's folder or an exported file; over several processes that of rank 0.
 
     Raises:
         UserError: no engine that opens the path is installed, none can compute it, or it is damaged; the device is not
             one that they compute on.
     """
+    opened: list[Engine] = []
+
+    def choose() -> EngineSettings:
+        settings, engine = _fastest(path, device, allow_extensions)
+        opened.append(engine)
+        return settings
+
+    settings = ranks().from_main(choose)
+    return opened[0] if opened else settings.open(path, device, allow_extensions)
+
+
+def _fastest(path: Path, device: str | None, allow_extensions: bool) -> tuple[EngineSettings, Engine]:
     if not path.is_dir():
         if device not in (None, "auto", "cpu"):
             raise UserError(f"device: exported files are computed on the CPU, found {device}")
@@ -52,7 +65,8 @@ def open_fastest(path: Path, device: str | None, allow_extensions: bool) -> Engi
         kept = _kept_export(path, allow_extensions)
         if kept is not None:
             return _fastest_of_file(kept)
-    return ENGINES[ENGINES.default].model_validate({}).open(path, device, allow_extensions)
+    settings = ENGINES[ENGINES.default].model_validate({})
+    return settings, settings.open(path, device, allow_extensions)
 
 
 def _kept_export(path: Path, allow_extensions: bool) -> Exported | None:
@@ -80,7 +94,7 @@ def _installed() -> list[ExportedSettings]:
     return [settings for settings in rows if settings.missing() is None]
 
 
-def _fastest_of_file(exported: Exported) -> ExportedEngine:
+def _fastest_of_file(exported: Exported) -> tuple[ExportedSettings, ExportedEngine]:
     rows = {settings.name: settings for settings in _installed()}
     if not rows:
         problems = [row.model_validate({}).missing() for row in ENGINES.values() if issubclass(row, ExportedSettings)]
@@ -89,13 +103,14 @@ def _fastest_of_file(exported: Exported) -> ExportedEngine:
     key = _key(rows)
     known = _remembered(memory, key)
     if len(rows) == 1 or known in rows:
-        return rows[known or next(iter(rows))].open_exported(exported)
+        settings = rows[known or next(iter(rows))]
+        return settings, settings.open_exported(exported)
     engines, opening_s = _opened(rows, exported)
     name = next(iter(engines)) if len(engines) == 1 else race(engines, opening_s, exported)
     with contextlib.suppress(OSError):  # a cache that cannot be written to costs the race again
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(memory, json.dumps({"key": key, "engine": name}))
-    return engines[name]
+    return rows[name], engines[name]
 
 
 def _opened(

@@ -25,6 +25,11 @@ class Engine(ABC):
 
     spec: InferenceSpec
 
+    @property
+    def identity(self) -> str:
+        """What decides the outputs, on one machine: equal for engines that give the same."""
+        return f"{type(self).__qualname__} {self.spec.model_dump_json()}"
+
     @abstractmethod
     def log_probs(self, images: Pixels) -> dict[str, FloatArray]:
         """The outputs of the network.

@@ -32,6 +32,11 @@ class ExportedEngine(Engine):
         self.spec = exported.spec
         self._heads = head_outputs(exported.spec)
 
+    @property
+    def identity(self) -> str:
+        """As ``Engine.identity``, with the file's digest."""
+        return f"{super().identity} {self.exported.record.digest}"
+
     @abstractmethod
     def compute(self, images: Pixels) -> Mapping[str, NDArray[Any]]:
         """(B, H, W, 3) images to the outputs of the file, by name."""

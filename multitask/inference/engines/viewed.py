@@ -33,6 +33,11 @@ class ViewedEngine(Engine):
         self._views = views
         self._calibrate = calibrate
 
+    @property
+    def identity(self) -> str:
+        """As ``Engine.identity``, with the views."""
+        return f"{self._engine.identity} {self._views.name}"
+
     def log_probs(self, images: Pixels) -> dict[str, FloatArray]:
         """As ``Engine.log_probs``, once for each view."""
         return self._views.answers(images, self._engine.log_probs, self.spec.space)

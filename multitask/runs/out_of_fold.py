@@ -69,14 +69,19 @@ def read_out_of_fold(trained: TrainedRun, but_fold: int | None = None) -> OutOfF
         )
     known = predictions.known()
     whole = num_folds(known) > 1  # else temperatures are fitted head by head
-    if not whole and num_folds(known, whole=False) < 2:
+    each = whole or num_folds(known, whole=False) > 1
+    labelled = predictions.groups[(predictions.labels != MISSING).any(axis=1)]
+    if not each and len(set(labelled)) < 2:
         raise UserError(
             f"{folder.path}: fewer than two groups with labels validated it, which are too few to say how sure its "
             "heads are; train in folds: `multitask train CONFIG --folds 5`"
         )
     kept = read_rules(folder, config.evaluation())
     priors = None if kept is None else kept_priors(kept.shifts)
-    folds = deal(known, derive(config.seed, "out of fold"), whole=whole)
+    if each:
+        folds = deal(known, derive(config.seed, "out of fold"), whole=whole)
+    else:  # one head learns the classes, of which at most one group's are known: its own answers are as they are
+        folds = np.isin(known.groups.astype(str), known.groups[known.classes != MISSING].astype(str)).astype(np.int64)
     single = _answered(predictions, cross_fit_posteriors(known, priors, folds))
     grouped = None
     if kept is not None and kept.grouped is not None:

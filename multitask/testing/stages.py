@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from multitask.config import Config
 from multitask.data.splits import Split
+from multitask.errors import UserError
 from multitask.progress import StudyProgress
 from multitask.recipe import STAGES, StageSettings
 from multitask.recipe.budget import Clock
@@ -66,6 +67,17 @@ def reads_back_as_it_was_written(stage: StageSettings, base: Config) -> None:
     expect(again == written, stage, f"read back as it was written, not as {again!r}")
 
 
+def refuses_settings_that_it_does_not_have(stage: StageSettings, base: Config) -> None:
+    """A misspelt key of a recipe's file is told, and no default takes its place."""
+    try:
+        validate(type(stage), {**stage.model_dump(mode="json"), "no_such_setting": 1})
+    except UserError as error:
+        line = str(error)
+        expect("no_such_setting" in line and "\n" not in line, stage, f"name an unknown key in one line, not {line!r}")
+    else:
+        expect(False, stage, "refuse a key that it does not have")
+
+
 def goes_with_the_config_or_says_why_not(stage: StageSettings, base: Config) -> None:
     """In one line, which a recipe begins with the stage's name."""
     try:
@@ -105,6 +117,7 @@ STAGE_CHECKS = (
     says_what_it_is,
     what_changes_the_config_is_judged,
     reads_back_as_it_was_written,
+    refuses_settings_that_it_does_not_have,
     goes_with_the_config_or_says_why_not,
     plans_within_what_is_left,
     reserves_no_more_than_the_budget,

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pytest
 import torch
+from pydantic import ConfigDict
 from torch import Tensor, nn
 
 from multitask.balancers import BalancerSettings
@@ -254,11 +255,19 @@ class GreedyStageSettings(BaselineSettings):
         return replace(super().plan(lab, left_s), seconds=left_s + 1)
 
 
+class LooseStageSettings(BaselineSettings):
+    """Takes any key."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 def test_a_stage() -> None:
     base = Config.model_validate({"labels": {"tasks": {"hat": {"classes": ["on", "off"]}}}, "data": {"root": "images"}})
     check_stage(BaselineSettings(share=0.5), base)
     with pytest.raises(AssertionError, match=r"^GreedyStageSettings must be planned within the 60 s that are left"):
         check_stage(GreedyStageSettings(), base)
+    with pytest.raises(AssertionError, match=r"^LooseStageSettings must refuse a key that it does not have"):
+        check_stage(LooseStageSettings(), base)
 
 
 class DrawnTermSettings(LowRankSettings):

@@ -221,6 +221,9 @@ def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
 
 def _join(found: Ranks, wait_s: float) -> Any:
     """The store of what the processes tell each other."""
+    # Else whoever finds another gone prints the stack of that in C++, beside the one line.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+
     from datetime import timedelta
 
     import torch

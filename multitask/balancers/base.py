@@ -89,8 +89,10 @@ class Balancer(nn.Module):
     """Turns the losses of the heads, and of the joint term, into gradients.
 
     Its parameters join the optimiser without decay and its state goes into the checkpoint, so that a balancer that
-    learns or remembers is resumed like everything else. Weights are scaled so that their mean is about 1, whatever the
-    method: then the learning rate means the same as with the plain sum.
+    learns or remembers is resumed like everything else: from the end of an epoch by its persistent buffers, from the
+    middle of one by all of them. What ``after_step`` needs of the last batch alone may be an attribute. Weights are
+    scaled so that their mean is about 1, whatever the method: then the learning rate means the same as with the plain
+    sum.
 
     >>> class WorstBalancer(Balancer):
     ...     def __init__(self, names):

@@ -44,6 +44,7 @@ class GradientBalancer(Balancer):
 
     weights: Tensor
     sums: Tensor
+    num_batches: Tensor
 
     def __init__(self, settings: GradientSettings, weights: Mapping[str, float]) -> None:
         super().__init__()
@@ -53,12 +54,12 @@ class GradientBalancer(Balancer):
         # Not saved: these follow from the config, and what follows is of one epoch and only for the record.
         self.register_buffer("weights", values, persistent=False)
         self.register_buffer("sums", torch.zeros(len(values), dtype=torch.float64), persistent=False)
-        self.num_batches = 0
+        self.register_buffer("num_batches", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Resets the record of the coefficients."""
         self.sums.zero_()
-        self.num_batches = 0
+        self.num_batches.zero_()
 
     def backward(self, losses: Mapping[str, Tensor], step: Step) -> Tensor:
         """A backward pass through the heads for each loss, then one for their sum through heads and backbone."""
@@ -95,4 +96,4 @@ class GradientBalancer(Balancer):
 
     def current_weights(self) -> dict[str, float]:
         """The mean, over this epoch's batches, of each loss's coefficient times the config's weight."""
-        return dict(zip(self.names, (self.sums / max(self.num_batches, 1)).tolist(), strict=True))
+        return dict(zip(self.names, (self.sums / self.num_batches.clamp(min=1)).tolist(), strict=True))

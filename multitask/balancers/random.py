@@ -26,17 +26,18 @@ class RandomBalancer(WeightedBalancer):
     """
 
     sums: Tensor
+    num_batches: Tensor
 
     def __init__(self, names: Iterable[str]) -> None:
         super().__init__(names)
         # Not saved: of one epoch, and only for the record.
         self.register_buffer("sums", torch.zeros(len(self.names)), persistent=False)
-        self.num_batches = 0
+        self.register_buffer("num_batches", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def begin_epoch(self, epoch: int, num_epochs: int) -> None:
         """Resets the record of the weights."""
         self.sums.zero_()
-        self.num_batches = 0
+        self.num_batches.zero_()
 
     def weigh(self, losses: Tensor, step: Step) -> Tensor:
         """(K,) w, drawn on the CPU, so that every device has the same."""
@@ -47,4 +48,4 @@ class RandomBalancer(WeightedBalancer):
 
     def current_weights(self) -> dict[str, float]:
         """The mean over this epoch's batches; the last weights drawn would be noise."""
-        return dict(zip(self.names, (self.sums / max(self.num_batches, 1)).tolist(), strict=True))
+        return dict(zip(self.names, (self.sums / self.num_batches.clamp(min=1)).tolist(), strict=True))

@@ -210,19 +210,23 @@ class Batches:
                 persistent_workers=True,
                 pin_memory=pin,
                 prefetch_factor=2,
+                # Its own, or it would draw from torch's when it starts workers: dropout would depend on their number,
+                # and on whether a run was resumed.
+                generator=torch.Generator(),
             )
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """The batches of one epoch.
 
         Args:
             epoch: its number; the same number gives the same batches.
+            done: how many of the first are left out.
 
         Raises:
             UserError: an image cannot be read.
         """
         seeds = (derive(self._seed, "augment", epoch, number) for number in range(self.num_batches))
-        orders = [_Order(part, seed) for part, seed in zip(self._parts(epoch), seeds, strict=True)]
+        orders = [_Order(part, seed) for part, seed in zip(self._parts(epoch), seeds, strict=True)][done:]
         if self.ranks.size > 1:
             if self._draws is None:
                 orders = orders[self.ranks.rank :: self.ranks.size]

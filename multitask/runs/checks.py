@@ -30,15 +30,21 @@ def check_balancer(balancer: BalancerSettings, settings: BackboneSettings, netwo
 
 
 def check_accumulate(training: TrainingSettings, num_batches: int) -> None:
-    """Checks that a step needs no more batches than an epoch has.
+    """Checks that a step needs no more batches than an epoch has, and that checkpoints within it are ever written.
 
     Raises:
-        UserError: it does.
+        UserError: it does, or none is.
     """
     if training.accumulate > num_batches:
         raise UserError(
             f"training.accumulate: must be at most the number of batches in an epoch ({num_batches} of "
             f"{training.batch_size} images), found {training.accumulate}"
+        )
+    steps = -(-num_batches // training.accumulate)
+    if training.checkpoint_steps is not None and training.checkpoint_steps >= steps:
+        raise UserError(
+            f"training.checkpoint_steps: {training.checkpoint_steps} would be ignored: an epoch has {steps} "
+            f"{'step' if steps == 1 else 'steps'}, and after its last there is a checkpoint anyway"
         )
 
 

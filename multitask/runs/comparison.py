@@ -14,7 +14,8 @@ from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING
 from multitask.settings import flatten
 
-OF_THE_MACHINE = ("device", "data.root", "data.workers", "data.cache", "data.cache_dir")
+CHECKPOINT_STEPS = "training.checkpoint_steps"
+OF_THE_MACHINE = ("device", "data.root", "data.workers", "data.cache", "data.cache_dir", CHECKPOINT_STEPS)
 """Settings that say where and how fast a run is computed, and not what."""
 
 TRACKING = "tracking"

@@ -36,6 +36,7 @@ class RunFolder:
         self.checkpoints = path / "checkpoints"
         self.best = self.checkpoints / "best.safetensors"
         self.last = self.checkpoints / "last.safetensors"
+        self.step = self.checkpoints / "step.safetensors"
         self.folds = path / "folds"
         self.members = path / "members"
         self.ensemble = path / "ensemble.json"

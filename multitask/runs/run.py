@@ -72,8 +72,8 @@ def run(
     Args:
         config: everything.
         out: the run folder, which must not hold a run unless it is resumed; None: nothing is kept.
-        resume: whether to go on from the last finished epoch of the run in ``out``, if there is one. The outcome is
-            that of a run which was never stopped.
+        resume: whether to go on from the last finished epoch of the run in ``out``, if there is one, or from the last
+            checkpoint within an epoch. The outcome is that of a run which was never stopped.
         on_epoch: called with each epoch's record; what it raises ends the run.
         progress: notified of everything.
         reuse: a folder in which decoded images and, where nothing can change them, pooled features are kept for
@@ -104,7 +104,7 @@ def run(
 
         # A checkpoint to go on from does not hold what is frozen.
         backbone = config.model.backbone
-        resumed = here.from_main(folder.last.exists)
+        resumed, has_last = here.from_main(lambda: (folder.last.exists() or folder.step.exists(), folder.last.exists()))
         pretrained = backbone.freeze != "none" or not (resume and resumed)
         network = build_network(config, device, pretrained)
         start_from_run(network, config, data)
@@ -125,7 +125,9 @@ def run(
 
         here.from_main(lambda: _begin(folder, config, data, network, device, on_folds, progress))
         if resumed:
-            trainer.resume(folder.last)
+            if has_last:
+                trainer.resume(folder.last)
+            trainer.resume_part(folder.step)
             here.from_main(lambda: _check_resumed(folder, trainer))
 
         epochs_before, told = len(trainer.history), config.model_dump(mode="json")
@@ -197,6 +199,8 @@ def _begin(
 
 def _check_resumed(folder: RunFolder, trainer: Trainer) -> None:
     """Checks what is kept of the best epoch, and writes the history that goes on."""
+    if not trainer.history:  # it stopped within the first epoch
+        return
     check_best(folder, trainer.history)
     folder.write_history(trainer.history)
 

@@ -141,6 +141,23 @@ def state_goes_round_through_a_checkpoint(settings: BalancerSettings) -> None:
     expect_equal(found[1], found[0], settings, "keep in its state all that later epochs depend on")
 
 
+def goes_on_in_the_middle_of_an_epoch(settings: BalancerSettings) -> None:
+    """From its parameters and all its buffers, those too that no state holds."""
+    balancer, toy = built(settings), Toy()
+    learn(balancer, toy, 3)
+    fresh, other = built(settings), Toy()
+    kept = dict([*balancer.named_parameters(), *balancer.named_buffers()])
+    with torch.no_grad():
+        for name, value in (*fresh.named_parameters(), *fresh.named_buffers()):
+            value.copy_(kept[name])
+    other.load_state_dict(toy.state_dict())
+    found = []
+    for one, network in ((balancer, toy), (fresh, other)):
+        torch.manual_seed(2)
+        found.append(torch.cat([learn(one, network, 3), _weights(one)]))
+    expect_equal(found[1], found[0], settings, "keep in buffers all that later batches of an epoch depend on")
+
+
 def says_what_every_loss_counts(settings: BalancerSettings) -> None:
     """For the record; none is negative, and their mean is about 1."""
     balancer = built(settings)
@@ -214,6 +231,7 @@ BALANCER_CHECKS = (
     task_without_labels_leaves_the_others_what_they_were,
     loss_that_is_no_number_is_told_and_raises_nothing,
     state_goes_round_through_a_checkpoint,
+    goes_on_in_the_middle_of_an_epoch,
     says_what_every_loss_counts,
     is_a_module_whose_parameters_an_optimiser_takes,
     weight_that_would_be_ignored_is_refused_by_name,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,7 @@ class EpochMeter:
         self.conflict = Conflict(num_batches)
         self._likelihood = None if space is None else LikelihoodMeter(space, device)
         self._num_batches = num_batches
+        self._device = device
         self._num_mixed = 0
         self._num_images = 0
         self._consistency: dict[str, Tensor] = {}
@@ -69,6 +71,26 @@ class EpochMeter:
             self._consistency[name] = self._consistency.get(name, torch.zeros_like(loss)) + loss * num_images
         if self._likelihood is not None:
             self._likelihood.add(batch.outputs, batch.targets)
+
+    def state(self) -> dict[str, Any]:
+        """What the batches so far have left, to go on from in the middle of the epoch."""
+        return {
+            "losses": self.losses.state(),
+            "conflict": self.conflict.state(),
+            "likelihood": None if self._likelihood is None else self._likelihood.state(),
+            "num_mixed": self._num_mixed,
+            "num_images": self._num_images,
+            "consistency": dict(self._consistency),
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes up what ``state`` gave."""
+        self.losses.load(state["losses"])
+        self.conflict.load(state["conflict"], self._device)
+        if self._likelihood is not None:
+            self._likelihood.load(state["likelihood"])
+        self._num_mixed, self._num_images = int(state["num_mixed"]), int(state["num_images"])
+        self._consistency = {name: total.to(self._device) for name, total in state["consistency"].items()}
 
     def record(self, weights: Mapping[str, float]) -> TrainingScores:
         """``train`` of the epoch's record, as ``metrics.jsonl`` has it.

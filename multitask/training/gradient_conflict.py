@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -55,6 +56,15 @@ class Conflict:
         products = step.over_ranks(rows @ rows.T)
         norms = products.diagonal().sqrt()
         self._found.append(products / torch.outer(norms, norms))
+
+    def state(self) -> dict[str, Any]:
+        """What the batches so far have left."""
+        return {"names": list(self._names), "found": list(self._found)}
+
+    def load(self, state: Mapping[str, Any], device: torch.device) -> None:
+        """Takes up what ``state`` gave."""
+        self._names = tuple(state["names"])
+        self._found = [found.to(device) for found in state["found"]]
 
     def record(self) -> ConflictRecord:
         """The cosines of each pair, ``[one][other]`` with one before other in the order of the losses.

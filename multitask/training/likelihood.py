@@ -50,6 +50,15 @@ class LikelihoodMeter:
             self._sums += share * torch.cat([losses.sum(dim=0), of_class.where(whole, 0.0).sum().unsqueeze(0)])
             self._counts += share * torch.cat([known.sum(dim=0), whole.sum().unsqueeze(0)])
 
+    def state(self) -> dict[str, Tensor]:
+        """What the batches so far have left."""
+        return {"sums": self._sums, "counts": self._counts}
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Takes up what ``state`` gave."""
+        self._sums.copy_(state["sums"])
+        self._counts.copy_(state["counts"])
+
     def _classes(self, labels: Tensor) -> Tensor:
         """(B,) the class of (B, T) labels; meaningless where one is missing."""
         classes = torch.zeros_like(labels[:, 0])

@@ -28,6 +28,8 @@ from multitask.training.device import resolve_precision
 from multitask.training.distributed import broadcast_buffers, gather_answers, gather_rows, sum_gradients, summed
 from multitask.training.divergence import DivergenceCheck
 from multitask.training.epoch_meter import EpochMeter, TrainedBatch
+from multitask.training.epoch_part import NAME as PART
+from multitask.training.epoch_part import EpochPart, load_part
 from multitask.training.history import is_best, out_of_patience
 from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
@@ -115,6 +117,7 @@ class Trainer:
         if settings.keep.averaged:
             self.mean = WeightMean(network, settings.keep.averaged, self.fixed)
         self.history: list[EpochRecord] = []
+        self._part: EpochPart | None = None  # of the next epoch
 
     @property
     def evaluated(self) -> nn.Module:
@@ -132,13 +135,14 @@ class Trainer:
 
     # --- one epoch ----------------------------------------------------------------------------------------------
 
-    def train_epoch(self, epoch: int, batches: Batches, progress: Progress) -> TrainedEpoch:
-        """One pass over the training samples.
+    def train_epoch(self, epoch: int, batches: Batches, progress: Progress, folder: Path | None = None) -> TrainedEpoch:
+        """One pass over the training samples, or what is left of it where a part was resumed.
 
         Args:
             epoch: from 1.
             batches: the training samples.
             progress: notified of every batch.
+            folder: of the checkpoints within the epoch, if there are to be any.
 
         Raises:
             DivergedError: a head's loss is NaN or infinite; it names the head and the step.
@@ -153,8 +157,13 @@ class Trainer:
         started = time.perf_counter()
         meter = EpochMeter(tuple(self.losses), self.space, batches.num_batches, self.device)
         shares = self._shares(batches, epoch)
-        num_images = 0
-        for number, batch in enumerate(batches.epoch(epoch)):
+        num_done = num_images = 0
+        part, self._part = self._part, None
+        if part is not None:
+            part.restore(meter, self.balancer, self.device)
+            num_done, num_images, started = part.num_batches, part.num_images, started - part.seconds
+        served = batches.epoch(epoch, num_done) if num_done else batches.epoch(epoch)
+        for number, batch in enumerate(served, num_done):
             last = number + 1 == batches.num_batches
             place = number % self.settings.accumulate
             in_step = min(self.settings.accumulate, batches.num_batches - (number - place))  # the last may be shorter
@@ -162,11 +171,19 @@ class Trainer:
             share = None if shares is None else shares[number]
             trained = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step, share, look)
             meter.add(trained, len(batch))
-            if self.device.type == "cpu" or last or (number + 1) % 20 == 0:  # a look costs a GPU its head start
-                self._divergence.losses(meter.losses, epoch)
-            if last or place + 1 == in_step:
-                self._step((epoch - 1) * self.updates_per_epoch + number // self.settings.accumulate + 1)
             num_images += len(batch)
+            step = number // self.settings.accumulate + 1 if last or place + 1 == in_step else None
+            saves = self._saves(step) and not last and folder is not None
+            if (
+                self.device.type == "cpu" or last or saves or (number + 1) % 20 == 0
+            ):  # a look costs a GPU its head start
+                self._divergence.losses(meter.losses, epoch)
+            if step is not None:
+                self._step((epoch - 1) * self.updates_per_epoch + step)
+            if saves and folder is not None:
+                seconds = time.perf_counter() - started
+                found = EpochPart.of(epoch, number + 1, num_images, seconds, meter, self.balancer, self.device)
+                save_checkpoint(folder / PART, {"part": vars(found), "state": self._state().dump(self.history)})
             progress.batch(number + 1, num_images, meter.losses.heads)
         seconds = time.perf_counter() - started
         return TrainedEpoch(
@@ -175,6 +192,11 @@ class Trainer:
             images_per_s=num_images / seconds,
             train=meter.record(self.balancer.current_weights()),
         )
+
+    def _saves(self, step: int | None) -> bool:
+        """Whether this process writes a checkpoint after a step of an epoch, counted from 1."""
+        every = self.settings.checkpoint_steps
+        return every is not None and step is not None and step % every == 0 and self.ranks.is_main
 
     def _shares(self, batches: Batches, epoch: int) -> Tensor | None:
         """``step_shares`` on the device."""
@@ -289,7 +311,8 @@ class Trainer:
         """Trains from the epoch after the last finished one to the end, or until patience is out.
 
         After every epoch ``folder`` holds ``last.safetensors`` (everything that changes) and ``best.safetensors`` (the
-        weights that ``training.keep`` says, whole; without validation, of the last epoch).
+        weights that ``training.keep`` says, whole; without validation, of the last epoch); within an epoch, where the
+        settings ask for it, ``step.safetensors`` (everything that has changed in it so far).
 
         Args:
             batches: the training samples.
@@ -307,7 +330,7 @@ class Trainer:
         for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
             if out_of_patience(self.history, self.settings.patience):
                 break
-            trained = self.train_epoch(epoch, batches, progress)
+            trained = self.train_epoch(epoch, batches, progress, folder)
             if self.ranks.size > 1:
                 broadcast_buffers(self.network, self.ema.module if self.ema else None)
             self._divergence.weights(epoch, self._averaged, self.network)
@@ -335,6 +358,7 @@ class Trainer:
             weights = {**self.fixed, **self.evaluated.state_dict()}
             save_checkpoint(folder / "best.safetensors", {"epoch": record.epoch, "network": weights})
         save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))
+        (folder / PART).unlink(missing_ok=True)
 
     # --- state --------------------------------------------------------------------------------------------------
 
@@ -350,3 +374,18 @@ class Trainer:
         """
         self.history = self._state().load(path, self.settings)
         self.schedule.step_update(len(self.history) * self.updates_per_epoch)
+
+    def resume_part(self, path: Path) -> None:
+        """Takes up a checkpoint that ``fit`` left within an epoch, if there is one of an epoch that is not finished.
+
+        Raises:
+            UserError: it is damaged, or belongs to another network.
+        """
+        found = load_part(path, len(self.history))
+        if found is None:
+            return
+        self._part, state = found
+        self.history = self._state().load(path, self.settings, state)
+        self._part.check(self.balancer, path)
+        steps = -(-self._part.num_batches // self.settings.accumulate)
+        self.schedule.step_update(self._part.num_epochs * self.updates_per_epoch + steps)

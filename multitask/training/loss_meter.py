@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +55,23 @@ class LossMeter:
         columns = [c for b, c in wrong.tolist() if b == batch and c > 0] or [column]
         name = self.names[columns[0] - 1] if columns[0] > 0 else "all"
         return start + batch + 1, name, float(fresh[batch, columns[0]])
+
+    def state(self) -> dict[str, Any]:
+        """What the batches so far have left, once ``first_not_finite`` has looked at them."""
+        assert not self._rows, "some batches were not looked at"
+        return {
+            "checked": self._checked,
+            "sums": self._sums,
+            "labelled_sums": self._labelled_sums,
+            "labelled": self._labelled,
+            "num_images": self._num_images,
+        }
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Takes up what ``state`` gave."""
+        self._checked, self._num_images = int(state["checked"]), int(state["num_images"])
+        for own, name in ((self._sums, "sums"), (self._labelled_sums, "labelled_sums"), (self._labelled, "labelled")):
+            own.copy_(state[name])
 
     def heads(self) -> dict[str, float]:
         """The mean loss of each head so far, over its labelled samples; NaN where there was none."""

@@ -248,6 +248,9 @@ class TrainingSettings(Settings):
     keep: KeepSettings = KeepSettings()
     consistency: ConsistencySettings | None = None
     """None: images of a group are answered each on its own."""
+    checkpoint_steps: Annotated[PositiveInt | None, Field(exclude_if=lambda steps: steps is None)] = None
+    """Every so many steps of the optimiser within an epoch a checkpoint is written, from which ``--resume`` goes on.
+    None: it goes on from the last finished epoch."""
 
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:

@@ -54,13 +54,20 @@ class TrainingState:
             **({} if self.mean is None else {"mean": self.mean.state()}),
         }
 
-    def load(self, path: Path, settings: TrainingSettings) -> list[EpochRecord]:
+    def load(self, path: Path, settings: TrainingSettings, state: Mapping[str, Any] | None = None) -> list[EpochRecord]:
         """Takes up the state in a checkpoint; returns its history.
+
+        Args:
+            path: the checkpoint's.
+            settings: the ``training`` section.
+            state: its content, of a checkpoint in the middle of an epoch, which may be the first; None: it is read.
 
         Raises:
             UserError: it is damaged, or belongs to another training.
         """
-        state = ranks().from_main(lambda: load_checkpoint(path))
+        within = state is not None
+        if state is None:
+            state = ranks().from_main(lambda: load_checkpoint(path))
         try:
             self._restore(self.network, state["network"])
             if self.average is not None:
@@ -68,7 +75,8 @@ class TrainingState:
             if self.mean is not None:
                 for epoch in state["mean"]:
                     check_state(self._changing(self.network), epoch)
-                self.mean.load(state["mean"])
+                if state["mean"] or not within:
+                    self.mean.load(state["mean"])
             check_state(dict(self.balancer.state_dict()), state["balancer"])
             self.balancer.load_state_dict(state["balancer"])
             options = [dict(group) for group in self.optimizer.param_groups]
@@ -76,7 +84,7 @@ class TrainingState:
             check_optimizer(self.optimizer, options, settings.optimizer.state_keys)
             check_state(self.scaler.state_dict(), state["scaler"])
             self.scaler.load_state_dict(state["scaler"])
-            history = check_history(state["history"], settings)
+            history = [] if within and not state["history"] else check_history(state["history"], settings)
         except Exception as error:  # whatever torch makes of a state that is another one's
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise UserError(f"{path}: does not belong to this config: {reason}") from None

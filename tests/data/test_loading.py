@@ -29,6 +29,7 @@ from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.frozen_features import Features
+from multitask.testing.samplers import make_samples
 
 SIZE = (24, 18)
 
@@ -230,3 +231,14 @@ def test_what_breaks_in_the_thread_is_raised(samples: Samples, images: ImageCach
 
     with pytest.raises(RuntimeError, match="broken"):
         who(make(samples, images, augmentation=broken), 1)
+
+
+def test_workers_draw_nothing_from_torchs_generator() -> None:
+    """Else dropout would depend on their number, and on whether a run was resumed."""
+    samples = make_samples([[0, 0]] * 8)
+    targets = Targets(np.zeros((8, 1), dtype=np.int64), np.full((8, 1), np.nan, dtype=np.float32))
+    batches = Batches(samples, targets, np.zeros((8, 1, 1, 3), dtype=np.uint8), np.arange(8), 4, workers=1)
+    before = torch.get_rng_state()
+    assert len(list(batches.epoch(1))) == 2
+    assert torch.equal(torch.get_rng_state(), before)
+    assert [batch.labels.tolist() for batch in batches.epoch(1, 1)] == [[[0]] * 4]  # the rest of an epoch

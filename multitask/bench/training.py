@@ -49,9 +49,9 @@ class Served(Batches):
         self.num_batches = len(batches)
         self.num_images = sum(len(batch) for batch in batches)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """The batches, the same whatever the epoch."""
-        yield from self._batches
+        yield from self._batches[done:]
 
     def labelled_weights(self, epoch: int) -> NDArray[np.float64]:
         """(batches, T) the weight of the labelled samples, as of ``Batches``; the same whatever the epoch."""
@@ -201,7 +201,7 @@ class _Watched(Batches):
         self.num_batches, self.num_images = batches.num_batches, batches.num_images
         self.waited_s = 0.0
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
+    def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """The epoch's batches; the time until each of them is there is added to ``waited_s``."""
         batches = self._batches.epoch(epoch)
         while True:

@@ -33,8 +33,10 @@ def settle_contradictions(samples: Samples, rule: ContradictionsName) -> tuple[S
         UserError: a group contradicts what is declared, and none may; or all are dropped; or the majority's label makes
             a class that cannot occur.
     """
+    if not any(task.per_group for task in samples.space.tasks):
+        return samples, np.arange(len(samples))
     groups = samples.group_indices()
-    labels, numbers = samples.labels.copy(), samples.numbers.copy()
+    labels, numbers = samples.labels.copy(), samples.numbers.astype(np.float64)
     kept = np.ones(len(samples), dtype=bool)
     notes = []
     for column, task in enumerate(samples.space.tasks):

@@ -59,7 +59,9 @@ class Dataset:
             samples, kept, record = done.samples, done.kept, done.record
         relabelled = samples.labels != given.labels[kept]
         samples, rows = settle_contradictions(samples, settings.contradictions)
-        kept, relabelled = kept[rows], relabelled[rows]
+        if len(rows) < len(kept):
+            kept, relabelled = kept[rows], relabelled[rows]
+        del rows
         samples = replace(samples, notes=(*samples.notes, *sentinel_notes(samples)))
         split = split_samples(settings, samples, given, kept, seed)
         return cls(samples, split, relabelled, record)
@@ -88,7 +90,7 @@ class Dataset:
     @cached_property
     def per_group(self) -> tuple[str, ...]:
         """The tasks that are per group in the samples that train."""
-        return per_group_tasks(self.training_samples())
+        return per_group_tasks(self.samples, self.split.train)
 
     @cached_property
     def empty_cells(self) -> EmptyCells:
@@ -131,7 +133,7 @@ class Dataset:
             UserError: only one group has the label.
         """
         scored = self.samples.take(self.indices(split))
-        if len(scored) and len(set(scored.groups[_scored(scored, metric) != MISSING])) < 2:
+        if len(scored) and scored.groups[_scored(scored, metric) != MISSING].num_distinct < 2:
             raise UserError(
                 f"training.keep: lower_bound needs {metric} of two groups, but only one that is to {_VERBS[split]} is "
                 "labelled for it; let more (data.val_fraction, data.folds, data.pick_fraction), or set "

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.group_counts import GroupCounts, Node, dense, tree
 from multitask.data.samples import Samples
+
+_LONG = 32
+"""Groups of the same counts that are dealt at once, if there are as many one after the other; and at most"""
+_BLOCK = 4096
+_MANY = 100_000
+"""Distinct counts that are remembered."""
 
 
 def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArray[np.int64]:
@@ -26,31 +32,7 @@ def assign_groups(samples: Samples, shares: Sequence[float], seed: int) -> NDArr
     Returns:
         (N,) the part of each sample.
     """
-    import pandas as pd
-
-    group_of, names = pd.factorize(samples.groups, sort=True)
-    # A sample with a missing label is a class of its own kind, so that it is shared out too.
-    kinds, class_of = np.unique(samples.kinds, return_inverse=True)
-    counts = np.zeros((len(names), len(kinds) + 1))
-    np.add.at(counts, (group_of, class_of), 1)
-    # Where the classes leave a choice, as between parts that have none of them yet, the parts' sizes decide.
-    counts[:, -1] = counts[:, :-1].sum(axis=1)
-    counts /= counts.sum(axis=0)
-
-    order = np.random.default_rng(seed).permutation(len(names))
-    order = order[np.argsort(-counts[order].max(axis=1), kind="stable")]
-    targets = np.asarray(shares, dtype=float)[:, None]
-    filled = np.zeros((len(shares), counts.shape[1]))
-    part_of_group = np.empty(len(names), dtype=np.int64)
-    for group in order:
-        # How far each part would be over its share, had it this group; an empty part's room counts most.
-        after = (filled + counts[group]) / targets
-        before = filled / targets
-        cost = ((after**2 - before**2) * targets).sum(axis=1)
-        part = int(np.argmin(cost))
-        part_of_group[group] = part
-        filled[part] += counts[group]
-    return part_of_group[group_of]
+    return _deal(samples.groups.ranks()[0], samples.kinds, shares, seed)
 
 
 def take_share(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:
@@ -62,18 +44,116 @@ def take_share(samples: Samples, share: float, seed: int) -> NDArray[np.bool_]:
         seed: of the dealing.
     """
     shares = (1 - share, share)
-    part = assign_groups(samples, shares, seed)
+    groups = samples.groups.ranks()[0]
+    part = _deal(groups, samples.kinds, shares, seed)
     if not part.any():
         # Where nearly every group has classes that no other has, each is best shared out by staying on the larger
         # side: there is nothing to stratify by.
-        part = assign_groups(replace(samples, labels=np.zeros_like(samples.labels)), shares, seed)
+        part = _deal(groups, np.zeros(len(samples), dtype=np.int64), shares, seed)
     return np.asarray(part == 1)
 
 
 def in_order(samples: Samples, indices: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """The samples at ``indices``, group after group, the first half of them a stratified half, and so on within it."""
-    half = samples.take(indices)
-    if half.num_groups == 1:
-        return indices
-    part = assign_groups(half, (0.5, 0.5), seed)
-    return np.concatenate([in_order(samples, indices[part == index], seed) for index in (0, 1)])
+    groups, kinds = samples.groups.ranks()[0], samples.kinds
+
+    def ordered(rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        if (groups[rows] == groups[rows[0]]).all():
+            return rows
+        part = _deal(groups[rows], kinds[rows], (0.5, 0.5), seed)
+        return np.concatenate([ordered(rows[part == index]) for index in (0, 1)])
+
+    return ordered(indices)
+
+
+def _deal(groups: NDArray[np.int64], kinds: NDArray[np.int64], shares: Sequence[float], seed: int) -> NDArray[np.int64]:
+    """(N,) the part of each sample, by its group and the kind of its labels; groups rise as their names do."""
+    # A sample with a missing label is a class of its own kind, so that it is shared out too.
+    group_of, num_groups = dense(groups)
+    if not num_groups:
+        return np.empty(0, dtype=np.int64)
+    kind_of, num_kinds = dense(kinds)
+    del groups, kinds  # of ten million samples they are large
+    counts = GroupCounts.of(group_of, num_groups, kind_of, num_kinds)
+    del kind_of
+    order = np.random.default_rng(seed).permutation(num_groups)
+    order = order[np.argsort(-counts.largest()[order], kind="stable")]
+    part_of_group = np.empty(num_groups, dtype=np.int8 if len(shares) < 128 else np.int64)
+    part_of_group[order] = _Dealer(counts, shares).deal(counts.alike[order])
+    return part_of_group[group_of].astype(np.int64)
+
+
+class _Dealer:
+    """Deals groups, one after the other, each to the part that it costs least.
+
+    Part p of share s_p, which has the share f_j of class j so far, costs sum_j ((f_j + c_j) / s_p) ** 2 s_p - (f_j /
+    s_p) ** 2 s_p to have a group with the share c_j: how far it would be over its share; an empty part's room counts
+    most.
+    """
+
+    def __init__(self, counts: GroupCounts, shares: Sequence[float]) -> None:
+        self._counts = counts
+        self._shares = [float(share) for share in shares]
+        self._filled = [[0.0] * counts.num_columns for _ in shares]
+        self._known: dict[int, tuple[Node, list[tuple[int, float]]]] = {}
+
+    def deal(self, alike: NDArray[np.int32]) -> NDArray[np.int64]:
+        """(G,) the part of each group; ``alike`` are the groups' counts in their order."""
+        ends = np.flatnonzero(np.diff(alike, append=-1)) + 1
+        parts = np.empty(len(alike), dtype=np.int64)
+        begin = 0
+        for end, first in zip(ends.tolist(), alike[ends - 1].tolist(), strict=True):
+            row = self._row(first)
+            if end - begin < _LONG:
+                for place in range(begin, end):
+                    parts[place] = self._one(row)
+            else:
+                for start in range(begin, end, _BLOCK):
+                    stop = min(start + _BLOCK, end)
+                    parts[start:stop] = self._several(row, stop - start)
+            begin = end
+        return parts
+
+    def _row(self, alike: int) -> tuple[Node, list[tuple[int, float]]]:
+        row = self._known.get(alike)
+        if row is None:
+            if len(self._known) >= _MANY:
+                self._known.clear()
+            shares = self._counts.row(alike)
+            row = self._known[alike] = tree(shares, self._counts.num_columns), shares
+        return row
+
+    def _one(self, row: tuple[Node, list[tuple[int, float]]]) -> int:
+        """The part of one group."""
+        node, shares = row
+        costs = [node(filled, share) for filled, share in zip(self._filled, self._shares, strict=True)]
+        part = costs.index(min(costs))
+        filled = self._filled[part]
+        for column, count in shares:
+            filled[column] += count
+        return part
+
+    def _several(self, row: tuple[Node, list[tuple[int, float]]], num: int) -> NDArray[np.int64]:
+        """The parts of groups whose counts are alike.
+
+        What the n-th of them would cost a part depends only on how many of them it has. So to deal each to the part
+        that it costs least is to merge the parts' costs, each of which rises; where one falls by rounding, what comes
+        before it has kept it waiting.
+        """
+        node, shares = row
+        steps = []
+        costs = np.empty((len(self._shares), num))
+        for part, share in enumerate(self._shares):
+            filled = {}
+            for column, count in shares:
+                filled[column] = np.full(num + 1, count)
+                filled[column][0] = self._filled[part][column]
+                np.add.accumulate(filled[column], out=filled[column])
+            steps.append(filled)
+            costs[part] = node({column: values[:-1] for column, values in filled.items()}, share)
+        np.maximum.accumulate(costs, axis=1, out=costs)
+        parts: NDArray[np.int64] = np.argsort(costs.ravel(), kind="stable")[:num] // num
+        for part, taken in enumerate(np.bincount(parts, minlength=len(self._shares)).tolist()):
+            for column, values in steps[part].items():
+                self._filled[part][column] = float(values[taken])
+        return parts

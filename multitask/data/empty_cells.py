@@ -8,9 +8,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.samples import Samples
+from multitask.data.samples import Samples, distinct_labels
 from multitask.data.splits import Split
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.strings import Codes
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,9 @@ def empty_cells(samples: Samples, split: Split) -> EmptyCells:
     return EmptyCells(tuple(names[never]), tuple(names[untrained]), tuple(selections))
 
 
-def _occurring(space: LabelSpace, labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _occurring(space: LabelSpace, labels: Codes) -> NDArray[np.bool_]:
     """(C,) whether each class has one of the (N, T) labels, of which some may be missing."""
-    kinds = np.unique(labels, axis=0)
+    _, kinds = distinct_labels(labels, space)
     missing = (kinds == MISSING).sum(axis=1)
     whole = np.zeros(space.sizes, dtype=bool)
     whole[tuple(kinds[missing == 0].T)] = True

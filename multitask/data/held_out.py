@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.samples import Samples
+from multitask.data.samples import Samples, distinct_labels
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.strings import Codes
 
 
 def without_classes(samples: Samples, train: NDArray[np.int64], unseen: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -25,14 +26,14 @@ def without_classes(samples: Samples, train: NDArray[np.int64], unseen: NDArray[
             know it.
     """
     product = unseen.reshape(samples.space.sizes)
-    kinds, kind_of = np.unique(samples.labels[train], axis=0, return_inverse=True)
-    may_be = [product[tuple(slice(None) if label == MISSING else label for label in kind)].any() for kind in kinds]
-    left: NDArray[np.int64] = train[~np.array(may_be, dtype=bool)[kind_of.ravel()]]
+    kinds, labels = distinct_labels(samples.labels[train], samples.space)
+    may_be = [product[tuple(slice(None) if label == MISSING else label for label in kind)].any() for kind in labels]
+    left: NDArray[np.int64] = train[~np.isin(samples.kinds[train], kinds[np.array(may_be, dtype=bool)])]
     check_labels_left(samples.space, samples.labels[train], samples.labels[left])
     return left
 
 
-def check_labels_left(space: LabelSpace, before: NDArray[np.int64], after: NDArray[np.int64]) -> None:
+def check_labels_left(space: LabelSpace, before: Codes, after: Codes) -> None:
     """Checks that what is held out leaves something of every label: a label that is never seen cannot be learned.
 
     Args:
@@ -46,7 +47,7 @@ def check_labels_left(space: LabelSpace, before: NDArray[np.int64], after: NDArr
     if not len(after):
         raise UserError("data.held_out: leaves nothing to train on")
     for column, task in enumerate(space.tasks):
-        lost = set(before[:, column].tolist()) - set(after[:, column].tolist()) - {MISSING}
+        lost = set(np.unique(before[:, column]).tolist()) - set(np.unique(after[:, column]).tolist()) - {MISSING}
         if lost:
             raise UserError(
                 f"data.held_out: leaves no image of {task.name} {task.classes[min(lost)]!r} to train on; "

@@ -131,14 +131,14 @@ class _Maker(Dataset[Batch | UserError]):
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
-            sources = self.sources[order.indices]
+            sources = self.sources[order.indices].to_numpy()
             if order.rows is None:
                 images = self.augmentation(images, order.seed, sources)
             else:
                 images = self.augmentation.of_rows(images, rows, order.seed, sources)
         return Batch(
             torch.from_numpy(images),
-            torch.from_numpy(self.learned.labels[order.indices]),
+            torch.from_numpy(self.learned.labels[order.indices].astype(np.int64)),
             torch.from_numpy(self.weights[order.indices]),
             torch.from_numpy(self.learned.numbers[order.indices]),
             None if self.groups is None else torch.from_numpy(self.groups[order.indices]),

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.strings import Codes
 
 BY_CHANCE = 0.01
 """The most that it may be probable that all groups agree by chance where a task is found to be per group."""
 
 
-def per_group_tasks(samples: Samples) -> tuple[str, ...]:
+def per_group_tasks(samples: Samples, rows: NDArray[np.int64] | slice = slice(None)) -> tuple[str, ...]:
     """The tasks whose label is the same in all images of a group, in the space's order.
 
     These are the declared ones, and those for which nothing is declared where no group has two different labels, groups
@@ -23,7 +24,8 @@ def per_group_tasks(samples: Samples) -> tuple[str, ...]:
     images drawn anew would agree with a probability of prod_g sum_c p_c ** n_g, over groups g with n_g > 1 labels.
 
     Args:
-        samples: those that train.
+        samples: N.
+        rows: those that train; all.
 
     >>> from pathlib import Path
     >>> from multitask.labels import Task
@@ -34,9 +36,9 @@ def per_group_tasks(samples: Samples) -> tuple[str, ...]:
     >>> per_group_tasks(samples)
     ('gender',)
     """
-    groups = samples.group_indices()
+    groups = samples.groups.codes[rows]
     found = []
-    for task, labels in zip(samples.space.tasks, samples.labels.T, strict=True):
+    for task, labels in zip(samples.space.tasks, samples.labels[rows].T, strict=True):
         if task.per_group is None:
             chosen = not len(contradicted(labels, groups)) and _log_chance(labels, groups) < math.log(BY_CHANCE)
         else:
@@ -84,18 +86,22 @@ def shares_constant(space: LabelSpace, labels: NDArray[np.int64], groups: NDArra
     return shares
 
 
-def contradicted(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def contradicted(labels: Codes, groups: Codes) -> NDArray[np.int64]:
     """The groups, rising, that have two different ones among (N,) labels of which some may be ``MISSING``.
 
     >>> contradicted(np.array([0, 1, 1, 1, 0, MISSING]), np.array([0, 0, 1, 1, 2, 2]))
     array([0])
     """
     known = labels != MISSING
-    pairs = np.unique(np.stack([groups[known], labels[known]]), axis=1)
-    return np.flatnonzero(np.bincount(pairs[0]) > 1)
+    groups, labels = groups[known], labels[known]
+    one = np.empty(groups.max(initial=-1) + 1, dtype=labels.dtype)
+    one[groups] = labels  # any of a group's
+    wrong = np.zeros(len(one), dtype=bool)
+    wrong[groups[labels != one[groups]]] = True
+    return np.flatnonzero(wrong)
 
 
-def _log_chance(labels: NDArray[np.int64], groups: NDArray[np.int64]) -> float:
+def _log_chance(labels: Codes, groups: Codes) -> float:
     """The log-probability that all groups agree where labels are drawn anew; 0 where no group has two labels."""
     known = labels != MISSING
     sizes = np.bincount(groups[known])

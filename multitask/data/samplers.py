@@ -148,9 +148,8 @@ class PerSourceSettings(SamplerSettings):
 
     def chances(self, samples: Samples) -> NDArray[np.float64]:
         """(N,) proportional to w_s / n_s."""
-        import pandas as pd
-
-        sources, names = pd.factorize(samples.sources)
+        sources = samples.sources.numbers()
+        names = samples.sources[np.unique(sources, return_index=True)[1]].tolist()
         for name in self.weights:
             if name not in names:
                 raise UserError(f"data.sampler.weights.{name}: no source of that name trains{nearest(name, names)}")

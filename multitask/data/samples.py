@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import canonical, find_file
+from multitask.utils.strings import Codes, Strings
 from multitask.utils.tar_files import IN_TAR, is_member
 
 SIDES = ("train", "val", "test")
 """What a source may say that an image is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""
+
+Column = NDArray[Any] | Strings
+
+
+def labels_dtype(space: LabelSpace) -> np.dtype[np.signedinteger[Any]]:
+    """The integers of ``Samples.labels``: they hold the number of classes of any task, and its negative, too."""
+    return np.result_type(np.int8, *(np.min_scalar_type(-size - 1) for size in space.sizes))
 
 
 class Files(Sequence[Path]):
@@ -49,13 +57,15 @@ class Samples:
     Attributes:
         space: the label space that ``labels`` belongs to.
         root: the folder that ``images`` are relative to.
-        images: (N,) str, relative paths with ``/``; no two alike.
-        groups: (N,) str; the images of one group (a person) stay together in every split.
-        labels: (N, T) int64, ``MISSING`` where unknown; columns in task order.
-        numbers: (N, T) float64, the raw number of a binned task (an age), NaN where unknown or not binned.
+        images: (N,) relative paths with ``/``; no two alike.
+        groups: (N,); the images of one group (a person) stay together in every split.
+        labels: (N, T) signed integers, of as few bytes as the space's labels need; ``MISSING`` where unknown; columns
+            in task order.
+        numbers: (N, T) the raw number of a binned task (an age), NaN where unknown or not binned; float32 where that
+            holds all of them as they are, else float64.
         weights: (N,) float32, in the loss; only the ratios within a batch matter.
-        sources: (N,) str, the name of the source of each.
-        ids: (N,) str, what the source calls each or its group, by which corrections may find them; not always unique.
+        sources: (N,) the name of the source of each.
+        ids: (N,) what the source calls each or its group, by which corrections may find them; not always unique.
             None where the source has none.
         sides: (N,) int64, indices into ``SIDES`` where the source says who trains, validates and tests, ``MISSING``
             where it does not; alike within a group. None where it says nothing.
@@ -70,13 +80,13 @@ class Samples:
 
     space: LabelSpace
     root: Path
-    images: NDArray[np.object_]
-    groups: NDArray[np.object_]
-    labels: NDArray[np.int64]
-    numbers: NDArray[np.float64]
+    images: Strings
+    groups: Strings
+    labels: Codes
+    numbers: NDArray[np.floating[Any]]
     weights: NDArray[np.float32]
-    sources: NDArray[np.object_]
-    ids: NDArray[np.object_] | None = None
+    sources: Strings
+    ids: Strings | None = None
     sides: NDArray[np.int64] | None = None
     boxes: NDArray[np.float64] | None = None
     roots: Mapping[str, Path] | None = None
@@ -85,6 +95,11 @@ class Samples:
     eyes: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("images", "groups", "sources", "ids"):
+            if getattr(self, name) is not None:  # also given as an array of objects, as sources of one's own may
+                object.__setattr__(self, name, Strings.of(getattr(self, name)))
+        object.__setattr__(self, "labels", _narrow_labels(self.labels, self.space))
+        object.__setattr__(self, "numbers", narrowest(self.numbers))
         num = len(self)
         assert self.labels.shape == self.numbers.shape == (num, self.space.num_tasks)
         assert self.boxes is None or self.boxes.shape == (num, 4)
@@ -96,13 +111,11 @@ class Samples:
     @property
     def num_groups(self) -> int:
         """G, the number of groups."""
-        return len(set(self.groups))
+        return self.groups.num_distinct
 
     def group_indices(self) -> NDArray[np.int64]:
         """(N,) the groups as numbers from 0, in the order in which they appear."""
-        import pandas as pd
-
-        return pd.factorize(self.groups)[0].astype(np.int64)
+        return self.groups.numbers()
 
     @property
     def classes(self) -> NDArray[np.int64]:
@@ -112,15 +125,12 @@ class Samples:
     @property
     def kinds(self) -> NDArray[np.int64]:
         """(N,) numbers, alike where all labels are alike: classes where those of incomplete labels are told apart."""
-        kinds = np.zeros(len(self), dtype=np.int64)
-        for column, size in zip(self.labels.T, self.space.sizes, strict=True):
-            kinds = kinds * (size + 1) + (column - MISSING)
-        return kinds
+        return kinds_of(self.labels, self.space)
 
-    def columns(self) -> dict[str, NDArray[Any]]:
+    def columns(self) -> dict[str, Column]:
         """The columns that are not None, by the name of their attribute."""
         found = {column.name: getattr(self, column.name) for column in fields(self)}
-        return {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+        return {name: value for name, value in found.items() if isinstance(value, np.ndarray | Strings)}
 
     def path(self, image: str) -> Path:
         """The file of one of ``images``."""
@@ -148,12 +158,12 @@ class Samples:
         return cls(
             space,
             root,
-            np.array(images, dtype=object),
-            np.array(groups, dtype=object),
+            Strings.of(images),
+            Strings.of(groups),
             np.full((num, space.num_tasks), MISSING, dtype=np.int64),
             np.full((num, space.num_tasks), np.nan),
             np.ones(num, dtype=np.float32),
-            np.full(num, "query", dtype=object),
+            Strings.repeated("query", num),
         )
 
     @classmethod
@@ -203,12 +213,12 @@ class Samples:
         samples = cls(
             space,
             root,
-            np.array(images, dtype=object),
-            np.array(groups, dtype=object),
+            Strings.of(images),
+            Strings.of(groups),
             labels,
             numbers,
             np.ones(num, dtype=np.float32),
-            np.full(num, source, dtype=object),
+            Strings.repeated(source, num),
             notes=tuple(notes),
         )
         samples.check_possible()
@@ -223,15 +233,58 @@ class Samples:
         if self.space.possible.all():
             return
         product = self.space.possible.reshape(self.space.sizes)
-        kinds, kind_of = np.unique(self.labels, axis=0, return_inverse=True)
-        for index, kind in enumerate(kinds):
+        kinds, labels = distinct_labels(self.labels, self.space)
+        for number, kind in zip(kinds, labels, strict=True):
             if not product[tuple(slice(None) if label == MISSING else label for label in kind)].any():
-                row = int(np.argmax(kind_of.ravel() == index))
+                row = int(np.argmax(self.kinds == number))
                 known = zip(self.space.tasks, kind, strict=True)
                 name = "/".join(task.classes[label] for task, label in known if label != MISSING)
                 raise UserError(
                     f"{self.path(self.images[row])}: is labelled {name!r}, which labels.impossible says cannot occur"
                 )
+
+
+def kinds_of(labels: Codes, space: LabelSpace) -> NDArray[np.int64]:
+    """(N,) numbers that are alike where all of (N, T) labels are alike, and rise as rows of labels do."""
+    kinds = np.zeros(len(labels), dtype=np.int64)
+    for column, size in zip(labels.T, space.sizes, strict=True):
+        kinds *= size + 1
+        kinds += column
+        kinds -= MISSING
+    return kinds
+
+
+def distinct_labels(labels: Codes, space: LabelSpace) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The D kinds that there are among (N, T) labels, rising, and (D, T) their labels."""
+    kinds = distinct_numbers(kinds_of(labels, space))
+    rest, columns = kinds, []
+    for size in reversed(space.sizes):
+        rest, label = np.divmod(rest, size + 1)
+        columns.append(label + MISSING)
+    return kinds, np.stack(columns[::-1], axis=1)
+
+
+def distinct_numbers(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The different ones of (N,) numbers from 0, rising: unsorted where they are small."""
+    if len(values) and values.max() < max(len(values), 1 << 16):
+        return np.flatnonzero(np.bincount(values))
+    return np.unique(values)
+
+
+def _narrow_labels(labels: Codes, space: LabelSpace) -> Codes:
+    """The labels as ``labels_dtype``; ones that are no labels stay, for whoever checks them."""
+    dtype = labels_dtype(space)
+    fits = labels.dtype == dtype or (labels.min(initial=0) >= MISSING and labels.max(initial=0) < max(space.sizes))
+    return labels.astype(dtype, copy=False) if fits else labels
+
+
+def narrowest(numbers: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """The numbers as float32, if that changes none."""
+    if numbers.dtype == np.float32:
+        return numbers
+    with np.errstate(over="ignore"):
+        narrow = numbers.astype(np.float32)
+    return narrow if np.array_equal(narrow, numbers, equal_nan=True) else numbers
 
 
 @dataclass(frozen=True)

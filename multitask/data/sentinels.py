@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,17 +29,19 @@ def sentinel_notes(samples: Samples) -> list[str]:
     return found
 
 
-def sentinels(numbers: NDArray[np.float64]) -> list[float]:
+def sentinels(numbers: NDArray[np.floating[Any]]) -> list[float]:
     """Those of (N,) numbers that are probably codes for unknown: -1 or nines, outside the range of all others.
 
     A negative one is where no other number is negative; a positive one where it is further from the next than the next
     is from the least.
     """
-    values = np.unique(numbers)
-    if len(values) < 3:
+    if not len(numbers):
         return []
-    least, greatest = values[0], values[-1]
-    low = -least in (1.0, 9.0, *_SENTINELS) and values[1] >= 0
-    rest = values[1:] if low else values
-    high = greatest in _SENTINELS and greatest - rest[-2] > rest[-2] - rest[0]
-    return [*([float(least)] if low else []), *([float(greatest)] if high else [])]
+    least, greatest = float(numbers.min()), float(numbers.max())
+    inner = numbers[(numbers > least) & (numbers < greatest)]
+    if not len(inner):
+        return []
+    second, last = float(inner.min()), float(inner.max())
+    low = -least in (1.0, 9.0, *_SENTINELS) and second >= 0
+    high = greatest in _SENTINELS and greatest - last > last - (second if low else least)
+    return [*([least] if low else []), *([greatest] if high else [])]

@@ -16,6 +16,7 @@ from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.utils.seeds import derive
+from multitask.utils.strings import shared_strings
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,7 @@ def among(samples: Samples, validates: NDArray[np.bool_], split_of: Callable[[Sa
     inside = np.flatnonzero(validates)
     split = split_of(samples.take(inside))
     train, val, test = (inside[part] for part in (split.train, split.val, split.test))
-    unseen = np.isin(samples.groups.astype(str), samples.groups[np.concatenate([val, test])].astype(str))
+    unseen = samples.groups.isin(samples.groups[np.concatenate([val, test])])
     if samples.sides is not None:
         unseen |= ~np.isin(samples.sides, (MISSING, SIDES.index("train")))
     others = np.flatnonzero(~validates & ~unseen)
@@ -196,7 +197,7 @@ def with_test_fold(
     if part.num_groups < count:
         raise UserError(f"data.test_folds: {count} were asked for, but there are {part.num_groups} groups to train")
     test = dealt[assign_groups(part, [1 / count] * count, derive(seed, "test")) == index]
-    trains = ~np.isin(samples.groups[split.train].astype(str), samples.groups[test].astype(str))
+    trains = ~samples.groups[split.train].isin(samples.groups[test])
     return _asserted(samples, Split(split.train[trains], split.val, test))
 
 
@@ -223,11 +224,9 @@ def limit_groups(
     if num_groups > train.num_groups:
         raise UserError(f"data.train_groups: {num_groups} were asked for, but there are {train.num_groups} to train")
     order = in_order(train, np.arange(len(train)), seed)
-    names = train.groups.astype(str)
-    _, first = np.unique(names[order], return_index=True)
-    chosen = names[order[np.sort(first)[:num_groups]]]
+    chosen = train.groups[order].numbers() < num_groups
     others = np.setdiff1d(split.train, limited)
-    return replace(split, train=np.union1d(limited[np.isin(names, chosen)], others))
+    return replace(split, train=np.union1d(limited[order[chosen]], others))
 
 
 def pick_groups(
@@ -249,7 +248,7 @@ def pick_groups(
     picks = take_share(samples.take(able), pick_fraction, derive(seed, "pick"))
     pick = able[picks]
     # Images of the same groups from a source that only trains leave training too.
-    picking = np.isin(samples.groups.astype(str), samples.groups[pick].astype(str))
+    picking = samples.groups.isin(samples.groups[pick])
     train = split.train[~picking[split.train]]
     if picks.all() or not picks.any():
         raise UserError(
@@ -277,9 +276,9 @@ def given_split(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
         dealt = deal(samples.take(rest))
         sides[rest[dealt.train]], sides[rest[dealt.val]] = SIDES.index("train"), SIDES.index("val")
         val_is_empty = not len(dealt.val)  # which is what data.val_fraction asks for
-    groups = [set(samples.groups[sides == side]) for side in range(len(SIDES))]
+    groups = [samples.groups[sides == side] for side in range(len(SIDES))]
     for one, other in combinations(range(len(SIDES)), 2):
-        if both := groups[one] & groups[other]:
+        if both := shared_strings(groups[one], groups[other]):
             raise UserError(
                 f"data.source: group {min(both)!r} is in {SIDES[one]} and in {SIDES[other]}; a group cannot be in both"
             )
@@ -299,6 +298,6 @@ def _split(validates: NDArray[np.bool_], samples: Samples) -> Split:
 
 def _asserted(samples: Samples, split: Split) -> Split:
     for one, other in combinations(split.parts().values(), 2):
-        shared = set(samples.groups[one]) & set(samples.groups[other])
+        shared = shared_strings(samples.groups[one], samples.groups[other])
         assert not shared, f"groups in two parts of the split: {sorted(shared)[:3]}"
     return split

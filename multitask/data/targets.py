@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING, LabelSpace
+from multitask.utils.strings import Codes
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +19,13 @@ class Targets:
     """The labels of N samples for K losses: those of the heads and, where there is one, of the joint term.
 
     Attributes:
-        labels: (N, K) int64, ``MISSING`` where unknown; of a head that learns the classes whole, below ``MISSING``
-            where only some of the tasks' labels are known: which, says ``agreeing_classes``.
+        labels: (N, K) signed integers, ``MISSING`` where unknown; of a head that learns the classes whole, below
+            ``MISSING`` where only some of the tasks' labels are known: which, says ``agreeing_classes``.
         numbers: (N, K) float32, the raw numbers that labels were made of, NaN where there is none.
         weights: (N, K) float32, of each sample in each loss; None: in all of them that of the sample.
     """
 
-    labels: NDArray[np.int64]
+    labels: Codes
     numbers: NDArray[np.float32]
     weights: NDArray[np.float32] | None = None
 
@@ -44,13 +45,12 @@ class Targets:
             joint: whether the last column is the class, for a joint term.
             by_source: how much a source's samples count in each loss, by both names; 1 where nothing is said.
         """
-        classes = samples.classes[:, None]
-        unknown = np.full_like(classes, np.nan, dtype=np.float32)
-        labels, numbers = samples.labels, samples.numbers.astype(np.float32)
+        unknown = np.full((len(samples), 1), np.nan, dtype=np.float32)
+        labels, numbers = samples.labels, samples.numbers.astype(np.float32, copy=False)
         if learned != samples.space:  # one head learns the classes whole
             labels, numbers = _class_targets(samples)[:, None], unknown
         if joint:
-            labels, numbers = np.hstack([labels, classes]), np.hstack([numbers, unknown])
+            labels, numbers = np.hstack([labels, samples.classes[:, None]]), np.hstack([numbers, unknown])
         names = (*learned.task_names, *([JOINT] if joint else []))
         return cls(labels, numbers, _weights(samples, names, by_source) if by_source else None)
 

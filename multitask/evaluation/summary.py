@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +27,7 @@ from multitask.evaluation.scores import ClassScores, Confusion, LabellingScores,
 from multitask.labels import MISSING, LabelSpace
 from multitask.progress import LabelScores, ValidationScores
 from multitask.utils.records import Interval, finite
+from multitask.utils.strings import Strings
 
 
 def _negative_log_likelihood(log_probs: Tensor, labels: IntArray) -> float:
@@ -201,13 +202,13 @@ def unseen_scores(predictions: Predictions, unseen: NDArray[np.bool_], seed: int
     )
 
 
-def distribution(labels: IntArray, groups: NDArray[np.object_], space: LabelSpace) -> ClassDistribution:
+def distribution(labels: IntArray, groups: Iterable[str], space: LabelSpace) -> ClassDistribution:
     """How often each class and each task's label that can occur does, among (N, T) labels of (N,) groups."""
     classes = space.encode(labels)
     counts = np.bincount(classes[classes != MISSING], minlength=space.num_classes)
     return ClassDistribution(
         num_images=len(labels),
-        num_groups=len(set(groups)),
+        num_groups=Strings.of(groups).num_distinct,
         joint=tuple(counts[space.possible].tolist()),
         tasks={
             task.name: tuple(

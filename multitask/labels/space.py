@@ -185,15 +185,21 @@ class LabelSpace:
         >>> space.encode([[0, 0], [2, 1], [1, -1]])
         array([ 0,  5, -1])
         """
-        array = np.asarray(labels, dtype=np.int64)
+        array = np.asarray(labels)
+        if array.dtype.kind != "i":
+            array = array.astype(np.int64)
         if array.shape[-1:] != (self.num_tasks,):
             raise ValueError(f"labels must have {self.num_tasks} columns, found shape {array.shape}")
-        if ((array < MISSING) | (array >= np.array(self.sizes))).any():
-            raise ValueError(f"a label is outside its task's range; the tasks have {self.sizes} classes")
-        missing = (array == MISSING).any(axis=-1)
-        known = np.where(missing[..., None], 0, array)
-        classes = np.ravel_multi_index(tuple(np.moveaxis(known, -1, 0)), self.sizes)
-        return np.where(missing, MISSING, classes)
+        classes = np.zeros(array.shape[:-1], dtype=np.int64)
+        missing = np.zeros(array.shape[:-1], dtype=bool)
+        for column, size in zip(np.moveaxis(array, -1, 0), self.sizes, strict=True):
+            if ((column < MISSING) | (column >= size)).any():
+                raise ValueError(f"a label is outside its task's range; the tasks have {self.sizes} classes")
+            missing |= column == MISSING
+            classes *= size
+            classes += column
+        classes[missing] = MISSING
+        return classes
 
     def decode(self, classes: ArrayLike) -> NDArray[np.int64]:
         """Task labels from classes.

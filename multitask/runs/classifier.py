@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -59,13 +60,13 @@ class Classifier:
         return Predictions(
             samples.space,
             learned,
-            samples.images,
-            samples.groups,
-            samples.labels,
+            samples.images.to_numpy(),
+            samples.groups.to_numpy(),
+            samples.labels.astype(np.int64),
             log_probs,
             classes,
             joint,
-            samples.numbers,
+            samples.numbers.astype(np.float64),
         )
 
 

@@ -73,7 +73,7 @@ def _augmented(data: DataModule, seed: int) -> list[CaptionedImage]:
     _, firsts = np.unique(samples.groups[order].astype(str), return_index=True)
     chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
     images = [data.store.image(index, Progress()) for index in chosen]
-    changed = data.augmentation()(images, seed, samples.sources[chosen])
+    changed = data.augmentation()(images, seed, samples.sources[chosen].to_numpy())
     names = (*data.space.class_names, "not labelled whole")  # MISSING is the last
     return [
         CaptionedImage(pixels, names[index])

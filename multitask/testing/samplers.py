@@ -12,6 +12,7 @@ from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.labels import LabelSpace, Task
 from multitask.testing.expect import expect
+from multitask.utils.strings import Strings
 
 SPACE = LabelSpace([Task("a", ("x", "y")), Task("b", ("p", "q"))])
 
@@ -22,12 +23,12 @@ def make_samples(labels: list[list[int]], groups: list[str] | None = None, sourc
     return Samples(
         SPACE,
         Path("/"),
-        np.array([str(row) for row in range(num)], dtype=object),
-        np.array(groups or [str(row) for row in range(num)], dtype=object),
+        Strings.of(str(row) for row in range(num)),
+        Strings.of(groups or [str(row) for row in range(num)]),
         np.array(labels, dtype=np.int64),
         np.full((num, 2), np.nan),
         np.ones(num, dtype=np.float32),
-        np.array(sources or ["s"] * num, dtype=object),
+        Strings.of(sources or ["s"] * num),
     )
 
 

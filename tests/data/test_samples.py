@@ -34,7 +34,7 @@ def test_values_become_labels_and_numbers() -> None:
     assert samples.classes.tolist() == [0, 3, MISSING, MISSING]
     assert np.isnan(samples.numbers[:, 0]).all()
     np.testing.assert_equal(samples.numbers[:, 1], [9.5, 10.0, np.nan, np.nan])
-    assert samples.labels.dtype == np.int64
+    assert (samples.labels.dtype, samples.numbers.dtype) == (np.int8, np.float32)
     assert samples.weights.tolist() == [1, 1, 1, 1]
     assert list(samples.sources) == ["made up"] * 4
     assert samples.num_groups == 2

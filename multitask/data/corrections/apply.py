@@ -47,7 +47,7 @@ def correct(samples: Samples, settings: CorrectionsSettings) -> Corrected:
         if correction.tier in tiers
     ]
     finder = Finder(samples, [correction for _, _, correction in chosen])
-    labels, numbers = samples.labels.copy(), samples.numbers.copy()
+    labels, numbers = samples.labels.copy(), samples.numbers.astype(np.float64)
     kept = np.ones(len(samples), dtype=bool)
     changed = np.zeros(labels.shape, dtype=bool)
     applied: list[Entry] = []
@@ -97,7 +97,10 @@ def _relabel(
     task = samples.space.tasks[column]
     old, new = LabelValue(task, str(correction.from_)), LabelValue(task, str(correction.to))
     ways = [(old, new), (new, old)] if correction.both else [(old, new)]
-    found = [rows[wrong.holds(samples.labels[rows, column], samples.numbers[rows, column])] for wrong, _ in ways]
+    found = [
+        rows[wrong.holds(samples.labels[rows, column], samples.numbers[rows, column].astype(np.float64))]
+        for wrong, _ in ways
+    ]
     those = np.concatenate(found)
     if not len(those):
         has = " and ".join(sorted({_label_text(task, samples, row, column) for row in rows}))

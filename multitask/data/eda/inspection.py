@@ -157,14 +157,15 @@ def inspect(
     labels = np.where(samples.labels == MISSING, MISSING, samples.labels + starts[:-1])
     keys = np.hstack([labels, shown[classes][:, None]])
     looks = look_at(paths, preprocessing, keys, int(starts[-1]) + len(cells), stage("looking at images", len(samples)))
-    copies = find_copies(looks, samples.groups.tolist(), stage("looking for copies", len(samples)))
+    groups = samples.groups.to_numpy()
+    copies = find_copies(looks, groups.tolist(), stage("looking for copies", len(samples)))
     parts = _parts(len(samples), split)
     found = _linked(copies, samples, parts)
-    extremes = _extremes(looks, samples.groups)
-    grid = _grid(cells, classes, samples.groups, looks.readable, seed)
-    counts = {JOINT: _count(samples.space.class_names, classes, samples.groups, parts)}
+    extremes = _extremes(looks, groups)
+    grid = _grid(cells, classes, groups, looks.readable, seed)
+    counts = {JOINT: _count(samples.space.class_names, classes, groups, parts)}
     for place, task in enumerate(samples.space.tasks):
-        counts[task.name] = _count(task.classes, samples.labels[:, place], samples.groups, parts)
+        counts[task.name] = _count(task.classes, samples.labels[:, place], groups, parts)
     wanted = {index for indices in (*extremes.values(), *grid.values()) for index in indices}
     for item in found[:MOST_LINKED]:
         wanted |= {index for pair in item.pairs[:EXAMPLES] for index in (pair.first, pair.second)}

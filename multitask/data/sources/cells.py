@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multitask.data.sources.csv_file import check_columns, read_csv
 from multitask.errors import UserError
 from multitask.utils.files import check_regular
 from multitask.utils.spelling import canonical, number_hint, parse_number
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_AT_ONCE = 1 << 15
+_BUFFER = 1 << 20
+"""Bytes of a Parquet file's column that are read at a time: else a column of a row group is, which may be the file."""
 
 
 def box(row: Mapping[str, Any], columns: Iterable[str]) -> tuple[float, float, float, float]:
@@ -80,40 +89,97 @@ def unit(path: Path) -> str:
     return "row" if _is_parquet(path) else "line"
 
 
-def rows(
+@dataclass(frozen=True)
+class Rows:
+    """Some consecutive rows of a table.
+
+    Attributes:
+        first: how many rows stand before them.
+        lines: the number of each: of its line in a CSV file, counted from 1 in a Parquet file.
+        columns: their cells, by column in canonical spelling.
+    """
+
+    first: int
+    lines: Sequence[int]
+    columns: Mapping[str, pa.Array]
+
+
+def parts(
     path: Path, columns: Sequence[str], delimiter: str, encoding: str, *, configurable: bool = True
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The rows of a table, each with its number: of its line in a CSV file, counted from 1 in a Parquet file.
+) -> Iterator[Rows]:
+    """The rows of a table, some thousands at a time.
 
     Args:
         path: the table.
-        columns: those that it must have, in canonical spelling; only they are sure to be read.
+        columns: those that it must have, in canonical spelling; only they are read.
         delimiter: what stands between the cells of a CSV file.
         encoding: of a CSV file.
         configurable: as of ``read_csv``.
 
     Raises:
-        UserError: the file is missing, is none of the two, or lacks a column.
+        UserError: the file is missing, is none of the two, or lacks a column; or a row of it is malformed, once those
+            before it were yielded.
     """
-    if not _is_parquet(path):
-        yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=configurable)
-        return
+    columns = tuple(dict.fromkeys(columns))
+    if _is_parquet(path):
+        yield from _parquet_parts(path, columns)
+    else:
+        yield from _csv_parts(
+            columns, read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=configurable)
+        )
+
+
+def _csv_parts(columns: Sequence[str], rows: Iterator[tuple[int, dict[str, str]]]) -> Iterator[Rows]:
+    import pyarrow as pa
+
+    first, failure = 0, None
+    while failure is None:
+        lines: list[int] = []
+        cells: list[list[str]] = [[] for _ in columns]
+        try:
+            for line, row in islice(rows, ROWS_AT_ONCE):
+                lines.append(line)
+                for column, words in zip(columns, cells, strict=True):
+                    words.append(row[column])
+        except UserError as error:  # of the row after those that are whole, which are looked at first
+            failure = error
+        if lines:
+            texts = [pa.array(words, pa.large_string()) for words in cells]
+            yield Rows(first, lines, dict(zip(columns, texts, strict=True)))
+        elif failure is None:
+            return
+        first += len(lines)
+    raise failure
+
+
+def _parquet_parts(path: Path, columns: Sequence[str]) -> Iterator[Rows]:
     check_regular(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
             header = file.schema_arrow.names
             names = [canonical(name) for name in header]
             check_columns(path, names, columns)
             wanted = {header[names.index(column)]: column for column in columns}
             count = 0
-            for batch in file.iter_batches(batch_size=8192, columns=list(wanted)):
-                for row in batch.to_pylist():
-                    count += 1
-                    yield count, {wanted[name]: value for name, value in row.items()}
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(wanted)):
+                batch.validate(full=True)  # texts are UTF-8
+                cells = {wanted[name]: batch.column(name) for name in batch.schema.names}
+                yield Rows(count, range(count + 1, count + len(batch) + 1), cells)
+                count += len(batch)
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+
+
+def rows(
+    path: Path, columns: Sequence[str], delimiter: str, encoding: str, *, configurable: bool = True
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a table, each with its number; arguments and errors as of ``parts``."""
+    for part in parts(path, columns, delimiter, encoding, configurable=configurable):
+        values = [column.to_pylist() for column in part.columns.values()]
+        for line, *row in zip(part.lines, *values, strict=True):
+            yield line, dict(zip(part.columns, row, strict=True))

@@ -16,6 +16,7 @@ from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
 from multitask.utils.spelling import canonical, canonical_path, find_file
+from multitask.utils.strings import Strings
 
 MASK_OF_STEM = {
     "mask1": "wear",
@@ -72,7 +73,7 @@ class CompetitionLayout(RootedSettings):
             raise UserError(f"{table}: holds no people")
         self.links(root).check_images(images)
         samples = Samples.from_values(space, root, images, groups, values, self.name)
-        return replace(samples, ids=np.array(ids, dtype=object))
+        return replace(samples, ids=Strings.of(ids))
 
     def queries(self, root: Path) -> Queries:
         """The rows of ``eval/info.csv``, in its order."""
@@ -113,12 +114,12 @@ class CompetitionLayout(RootedSettings):
         return Samples(
             space,
             root,
-            np.array([path.relative_to(root).as_posix() for path in queries.paths], dtype=object),
-            np.array([groups[image] for image in asked], dtype=object),
+            Strings.of(path.relative_to(root).as_posix() for path in queries.paths),
+            Strings.of(groups[image] for image in asked),
             labels,
             np.full(labels.shape, np.nan),
             np.ones(num, dtype=np.float32),
-            np.full(num, self.name, dtype=object),
+            Strings.repeated(self.name, num),
         )
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 from multitask.errors import UserError
 from multitask.utils.spelling import find_file
+
+_MANY = 16
+"""Images of a folder that are looked at one by one."""
+_AHEAD = 64
+"""Entries of a folder that are looked at for each of its images that was."""
+_LINKLESS = -1
 
 
 class Links:
@@ -24,6 +31,7 @@ class Links:
         self._real_root = os.path.realpath(root)
         self._outside = outside
         self._folders: dict[str, str] = {}
+        self._asked: dict[str, int] = {}
 
     def check(self, path: str) -> str:
         """The target of a link.
@@ -61,6 +69,8 @@ class Links:
             found = self._folders.get(folder)
             if found is None:
                 found = self._folders[folder] = self._folder(folder)
+            if self._without_links(found):
+                continue
             path = f"{found}/{name}"
             try:
                 os.readlink(path)  # a single look, of a million images
@@ -69,6 +79,29 @@ class Links:
                     self._check_spelt_alike(image)
                 continue
             self._check_file(path)
+
+    def _without_links(self, folder: str) -> bool:
+        """Whether it is known that a folder has no links, so that its images need no look each.
+
+        It is looked through where many of its images are asked for: the more have been, the further.
+        """
+        asked = self._asked.get(folder, 0)
+        if asked == _LINKLESS:
+            return True
+        asked = self._asked[folder] = asked + 1
+        if asked < _MANY or asked.bit_count() > 1:
+            return False
+        try:
+            with os.scandir(folder) as entries:
+                seen = [entry.is_symlink() for entry in islice(entries, asked * _AHEAD)]
+        except (FileNotFoundError, NotADirectoryError):
+            seen = []
+        except OSError:
+            return False
+        if any(seen) or len(seen) == asked * _AHEAD:
+            return False
+        self._asked[folder] = _LINKLESS
+        return True
 
     def _folder(self, folder: str) -> str:
         path = find_file(self._root, folder) if folder else self._root

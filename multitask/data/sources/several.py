@@ -20,6 +20,7 @@ from multitask.errors import UserError, nearest
 from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.settings import Bool, ConfigPath, Fraction, NonNegativeFloat, Settings
 from multitask.utils.spelling import Name, identifier_problem
+from multitask.utils.strings import Strings
 
 AnySingle = Annotated[SourceSettings, SOURCES.part(lambda row: not row.nests, default="table")]
 
@@ -143,25 +144,25 @@ class SeveralSettings(SourceSettings):
         return self.query_source or self.target or next(iter(self.sources))
 
     def _mixed(self, parts: dict[str, Samples], space: LabelSpace) -> Samples:
-        def joined(column: str, unknown: Callable[[int], NDArray[Any]]) -> NDArray[Any] | None:
+        def joined(column: str, unknown: Callable[[int], Any]) -> Any:
             """A column that some of the sources may lack, with ``unknown`` in its place there."""
             found = {name: getattr(samples, column) for name, samples in parts.items()}
             if all(values is None for values in found.values()):
                 return None
             filled = [unknown(len(parts[name])) if values is None else values for name, values in found.items()]
-            return np.concatenate(filled)
+            return Strings.concatenate(filled) if isinstance(filled[0], Strings) else np.concatenate(filled)
 
         roots = {name: samples.root for name, samples in parts.items()}
         mixed = Samples(
             space,
             Path(os.path.commonpath(roots.values())),
-            np.concatenate([_prefixed(name, samples.images) for name, samples in parts.items()]),
-            np.concatenate([self._groups(name, samples) for name, samples in parts.items()]),
+            Strings.concatenate([samples.images.prefixed(f"{name}/") for name, samples in parts.items()]),
+            Strings.concatenate([self._groups(name, samples) for name, samples in parts.items()]),
             np.concatenate([_widened(samples, samples.labels, space, MISSING) for samples in parts.values()]),
             np.concatenate([_widened(samples, samples.numbers, space, np.nan) for samples in parts.values()]),
             np.concatenate([samples.weights for samples in parts.values()]),
-            np.repeat(np.array(list(parts), dtype=object), [len(samples) for samples in parts.values()]),
-            joined("ids", lambda num: np.full(num, "", dtype=object)),
+            Strings.concatenate([Strings.repeated(name, len(samples)) for name, samples in parts.items()]),
+            joined("ids", lambda num: Strings.repeated("", num)),
             joined("sides", lambda num: np.full(num, MISSING, dtype=np.int64)),
             joined("boxes", lambda num: np.full((num, 4), np.nan)),
             roots,
@@ -172,19 +173,13 @@ class SeveralSettings(SourceSettings):
         mixed.check_possible()
         return mixed
 
-    def _groups(self, name: str, samples: Samples) -> NDArray[np.object_]:
-        return samples.groups if self.shared_groups else _prefixed(name, samples.groups)
+    def _groups(self, name: str, samples: Samples) -> Strings:
+        return samples.groups if self.shared_groups else samples.groups.prefixed(f"{name}/")
 
 
 def _labelled(space: LabelSpace, part: PartSettings) -> LabelSpace:
     """The label space of the tasks that a source labels."""
     return space if part.tasks is None else LabelSpace([task for task in space.tasks if task.name in part.tasks])
-
-
-def _prefixed(name: str, words: NDArray[np.object_]) -> NDArray[np.object_]:
-    """The words prefixed by the name of their source; equal ones stay one object."""
-    known = {word: f"{name}/{word}" for word in words}
-    return np.array([known[word] for word in words], dtype=object)
 
 
 def _widened(samples: Samples, values: NDArray[Any], space: LabelSpace, unknown: float) -> NDArray[Any]:

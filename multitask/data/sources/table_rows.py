@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import os
-from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.samples import SIDES, Samples
+from multitask.data.samples import SIDES, Samples, labels_dtype
 from multitask.data.sources import cells
-from multitask.data.sources.base import inside
-from multitask.data.sources.table_labels import LabelReader
+from multitask.data.sources.columns import Faults, WordColumn, as_numbers, cells_of, read_each
+from multitask.data.sources.path_column import PathColumn
+from multitask.data.sources.table_labels import LabelColumn
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
-from multitask.utils.spelling import Spellings, canonical_path, find_file
+from multitask.utils.spelling import canonical_path, find_file
+from multitask.utils.strings import Codes, Strings, release_arrow
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from multitask.data.sources.table import TableSettings
 
 MISSING_GROUPS = frozenset(("nan", "NaN", "<NA>", "None", "NULL", "null", "NaT", "#N/A"))
 """Groups that are none: all images of an unknown group would be one group."""
-"""Names of no group: how programs write what is missing."""
+_NO_GROUP = "which is how programs write what is missing; give each of these images a group of its own"
 
 
 class TableRows:
@@ -49,71 +53,69 @@ class TableRows:
         self.columns = columns
         self.settings = settings
         self.space = space
-        self.images: list[str] = []
-        self.groups: list[str] = []
-        self.ids: list[str] = []
-        self.lines = array("q")
-        self.labels = array("q")
-        self.numbers = array("d")
-        self.weights = array("f")
-        self.sides = array("q")
-        self.boxes = array("d")
-        self.eyes = array("d")
-        self.num_backslashed = 0
+        self.num = 0
+        self.weights: list[NDArray[np.float32]] = []
+        self.sides: list[Codes] = []
+        self.boxes: list[NDArray[np.float64]] = []
+        self.eyes: list[NDArray[np.float64]] = []
+        self._lines: list[int] | None = None  # in a Parquet file they are the rows' own
         self._sides: dict[str, int] = {}
-        self._tasks = (
-            [LabelReader(task, settings.tasks.get(task.name), self.table.name) for task in space.tasks] if space else []
+        name = self.table.name
+        self._paths = PathColumn(root, settings.path)
+        self._tasks = [LabelColumn(task, settings.tasks.get(task.name), name) for task in space.tasks] if space else []
+        self._groups, self._ids = (
+            None if column is None or space is None else WordColumn(name, column, forbidden, _NO_GROUP)
+            for column, forbidden in ((settings.group, MISSING_GROUPS), (settings.id, ()))
         )
-        self._groups, self._ids = (Spellings(f"{self.table.name}, {name}") for name in (settings.group, settings.id))
         self._read()
 
-    def where(self, line: int) -> str:
+    def where(self, row: int) -> str:
         """The file and the number of a row, as errors name it."""
-        return f"{self.table}, {cells.unit(self.table)} {line}"
+        return f"{self.table}, {self._line(row)}"
+
+    def _line(self, row: int) -> str:
+        return f"{cells.unit(self.table)} {row + 1 if self._lines is None else self._lines[row]}"
 
     def _read(self) -> None:
         settings = self.settings
-        for line, row in cells.rows(self.table, self.columns, settings.delimiter, settings.encoding):
-            try:
-                self.images.append(self._image(cells.text(row[settings.path])))
-                for labels in self._tasks:
-                    label, number = labels.read(row)
-                    self.labels.append(label)
-                    self.numbers.append(number)
-                if settings.box is not None:
-                    self.boxes.extend(cells.box(row, settings.box))
-                if settings.eyes is not None:
-                    self.eyes.extend(cells.eyes(row, settings.eyes))
-                if self.space is not None:
-                    self._read_rest(row)
-            except UserError as error:
-                raise UserError(f"{self.where(line)}: {error}") from None
-            self.lines.append(line)
-        if not self.images:
+        for part in cells.parts(self.table, self.columns, settings.delimiter, settings.encoding):
+            if not isinstance(part.lines, range):
+                self._lines = (self._lines or []) + list(part.lines)
+            faults = Faults()
+            self._read_part(part.columns, faults)
+            if faults.error is not None:
+                raise UserError(f"{self.where(self.num + faults.row)}: {faults.error}")
+            self.num += len(part.lines)
+        if not self.num:
             raise UserError(f"{self.table}: holds no rows")
+        release_arrow()
+        self.images = self._paths.strings()
         self._check_distinct()
 
-    def _read_rest(self, row: Mapping[str, Any]) -> None:
+    def _read_part(self, columns: Mapping[str, pa.Array], faults: Faults) -> None:
+        """Reads a part of the rows; of what is wrong in one row, the first in this order is told."""
         settings = self.settings
-        if settings.group is not None:
-            self.groups.append(_word(row, settings.group, self._groups))
-            if self.groups[-1] in MISSING_GROUPS:
-                raise UserError(
-                    f"{settings.group}: is {self.groups[-1]!r}, which is how programs write what is missing; give each "
-                    "of these images a group of its own"
-                )
-        if settings.id is not None:
-            self.ids.append(_word(row, settings.id, self._ids))
+        self._paths.read(columns[settings.path], faults)
+        for labels in self._tasks:
+            labels.read_part(columns, faults)
+        if settings.box is not None:
+            self.boxes.append(_boxes(columns, settings.box, faults))
+        if settings.eyes is not None:
+            self.eyes.append(_eyes(columns, settings.eyes, faults))
+        for words in (self._groups, self._ids):
+            if words is not None:
+                words.read(columns[words.name], faults)
+        if self.space is None:
+            return
         if settings.weight is not None:
-            weight = cells.number(row, settings.weight)
-            if not weight >= 0:
-                raise UserError(f"{settings.weight}: must be a number of at least 0, found {row[settings.weight]!r}")
-            self.weights.append(weight)
+            self.weights.append(_weights(columns, settings.weight, faults))
         if settings.split is not None:
-            self.sides.append(self._side(cells.text(row[settings.split]), settings.split))
+            codes, sides = read_each(columns[settings.split], self._side, MISSING, faults)
+            self.sides.append(np.array(sides, dtype=np.int64)[codes])
 
-    def _side(self, word: str, column: str) -> int:
+    def _side(self, cell: object) -> int:
         """The side that a word means, with a memory of the distinct words."""
+        word, column = cells.text(cell), self.settings.split
         if word not in self._sides:
             try:
                 self._sides[word] = self.settings.splits.side(word)
@@ -121,26 +123,13 @@ class TableRows:
                 raise UserError(f"{column}: {error}") from None
         return self._sides[word]
 
-    def _image(self, text: str) -> str:
-        """An image's path: with the slashes of Windows, too, unless a file is really called so."""
-        image = inside(text, self.settings.path)
-        if "\\" in image and not os.path.lexists(self.root / image):
-            self.num_backslashed += 1
-            image = inside(image.replace("\\", "/"), self.settings.path)
-        return image
-
     def _check_distinct(self) -> None:
-        names = [canonical_path(image) for image in self.images]
-        if len(set(names)) == len(names):
-            return
+        rows = self._paths.rows_alike()
         seen: dict[str, int] = {}
-        for row, name in enumerate(names):
-            first = seen.setdefault(name, row)
+        for row, image in zip(rows.tolist(), self.images[rows], strict=True):
+            first = seen.setdefault(canonical_path(image), row)
             if first != row and not self._both_there(first, row):
-                other = f"{cells.unit(self.table)} {self.lines[first]}"
-                raise UserError(
-                    f"{self.where(self.lines[row])}: {self.settings.path} {self.images[row]!r} stands in {other} too"
-                )
+                raise UserError(f"{self.where(row)}: {self.settings.path} {image!r} stands in {self._line(first)} too")
 
     def _both_there(self, first: int, second: int) -> bool:
         """Whether two paths that look alike are two files."""
@@ -149,38 +138,60 @@ class TableRows:
 
     def notes(self) -> Iterator[str]:
         """Notes to be shown once, on spellings and paths."""
-        for spellings in (self._groups, self._ids, *(labels.spellings for labels in self._tasks)):
-            yield from spellings.notes()
-        if self.num_backslashed:
-            yield f"{self.table.name}: {self.num_backslashed:,} paths are written with \\, which is read as /"
+        for words in (self._groups, self._ids):
+            if words is not None:
+                yield from words.notes()
+        for labels in self._tasks:
+            yield from labels.spellings.notes()
+        if self._paths.num_backslashed:
+            yield f"{self.table.name}: {self._paths.num_backslashed:,} paths are written with \\, which is read as /"
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows as samples of the label space that they were read with."""
         self.settings.links(root).check_images(self.images)
-        num = len(self.images)
-        images = np.array(self.images, dtype=object)
+        ids = None if self._ids is None else self._ids.strings()
+        groups = self.groups
         return Samples(
             space,
             root,
-            images,
-            np.array(self.groups, dtype=object) if self.groups else images,
-            np.array(self.labels, dtype=np.int64).reshape(num, space.num_tasks),
-            np.array(self.numbers, dtype=np.float64).reshape(num, space.num_tasks),
-            np.array(self.weights, dtype=np.float32) if self.weights else np.ones(num, dtype=np.float32),
-            np.full(num, self.settings.name, dtype=object),
-            np.array(self.ids, dtype=object) if self.ids else None,
+            self.images,
+            groups,
+            self._labels(space),
+            self._numbers(space),
+            np.concatenate(self.weights) if self.weights else np.ones(self.num, dtype=np.float32),
+            Strings.repeated(self.settings.name, self.num),
+            ids,
             boxes=self.box_array(),
             eyes=self.eye_array(),
             notes=tuple(self.notes()),
         )
 
+    @cached_property
+    def groups(self) -> Strings:
+        """(N,) the rows' groups; the images where each is on its own."""
+        return self.images if self._groups is None else self._groups.strings()
+
+    def _labels(self, space: LabelSpace) -> Codes:
+        labels = np.empty((self.num, space.num_tasks), dtype=labels_dtype(space))
+        for place, task in enumerate(self._tasks):
+            np.concatenate(task.labels, out=labels[:, place])
+        return labels
+
+    def _numbers(self, space: LabelSpace) -> NDArray[np.floating[Any]]:
+        parts = [part for task in self._tasks for part in task.numbers]
+        numbers = np.full((self.num, space.num_tasks), np.nan, dtype=np.result_type(np.float32, *parts))
+        for place, task in enumerate(self._tasks):
+            if task.numbers:
+                np.concatenate(task.numbers, out=numbers[:, place])
+        return numbers
+
     def box_array(self) -> NDArray[np.float64] | None:
         """(N, 4) the rows' boxes; None where the table has none."""
-        return np.array(self.boxes, dtype=np.float64).reshape(-1, 4) if self.boxes else None
+        return np.concatenate(self.boxes) if self.boxes else None
 
     def eye_array(self) -> NDArray[np.float64] | None:
         """(N, 4) the rows' eyes, as of ``Samples.eyes``; None where the table has none."""
-        return np.array(self.eyes, dtype=np.float64).reshape(-1, 4) if self.eyes else None
+        return np.concatenate(self.eyes) if self.eyes else None
 
     def sides_by_group(self) -> NDArray[np.int64]:
         """(N,) the rows' sides, as of ``Samples.sides``.
@@ -188,25 +199,48 @@ class TableRows:
         Raises:
             UserError: a group is on two.
         """
-        first: dict[str, int] = {}
-        groups = self.groups or self.images
-        for row, (group, side) in enumerate(zip(groups, self.sides, strict=True)):
-            other = first.setdefault(group, row)
-            if self.sides[other] != side:
-                raise UserError(
-                    f"{self.where(self.lines[row])}: group {group!r} is in {_side_name(side)!r} here and in "
-                    f"{_side_name(self.sides[other])!r} in {cells.unit(self.table)} {self.lines[other]}; "
-                    "a group cannot be in both"
-                )
-        return np.array(self.sides, dtype=np.int64)
+        groups, sides = self.groups, np.concatenate(self.sides)
+        numbers = groups.numbers()
+        firsts = np.flatnonzero(np.diff(np.maximum.accumulate(numbers), prepend=-1))
+        wrong = sides != sides[firsts][numbers]
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            other = int(firsts[numbers[row]])
+            raise UserError(
+                f"{self.where(row)}: group {groups[row]!r} is in {_side_name(sides[row])!r} here and in "
+                f"{_side_name(sides[other])!r} in {self._line(other)}; a group cannot be in both"
+            )
+        return sides
 
 
-def _word(row: Mapping[str, Any], column: str, spellings: Spellings) -> str:
-    """The text of a cell that must not be empty, kept once however many rows have it."""
-    word = spellings.read(cells.text(row[column]))
-    if not word:
-        raise UserError(f"{column}: is empty")
-    return word
+def _boxes(columns: Mapping[str, pa.Array], names: Sequence[str], faults: Faults) -> NDArray[np.float64]:
+    """(n, 4) as of ``cells.box``."""
+    found = np.stack([as_numbers(columns, name, faults) for name in names], axis=1)
+    good = np.isnan(found).all(axis=1) | ((found[:, 0] < found[:, 2]) & (found[:, 1] < found[:, 3]))
+    faults.look(good, lambda row: cells.box(cells_of(columns, names, row), names))
+    return found
+
+
+def _eyes(columns: Mapping[str, pa.Array], names: Sequence[str], faults: Faults) -> NDArray[np.float64]:
+    """(n, 4) as of ``cells.eyes``."""
+    found = np.stack([as_numbers(columns, name, faults) for name in names], axis=1)
+    missing = np.isnan(found).sum(axis=1)
+    good = (missing == 4) | ((missing == 0) & (found[:, :2] != found[:, 2:]).any(axis=1))
+    faults.look(good, lambda row: cells.eyes(cells_of(columns, names, row), names))
+    return found
+
+
+def _weights(columns: Mapping[str, pa.Array], name: str, faults: Faults) -> NDArray[np.float32]:
+    """(n,) numbers of at least 0."""
+
+    def read(row: int) -> None:
+        cell = cells_of(columns, [name], row)
+        if not cells.number(cell, name) >= 0:
+            raise UserError(f"{name}: must be a number of at least 0, found {cell[name]!r}")
+
+    found = as_numbers(columns, name, faults)
+    faults.look(found >= 0, read)
+    return found.astype(np.float32)
 
 
 def _side_name(side: int) -> str:

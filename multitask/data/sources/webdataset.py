@@ -22,6 +22,7 @@ from multitask.data.sources.table_settings import Column, ColumnSettings
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import Spellings
+from multitask.utils.strings import Strings
 from multitask.utils.tar_files import DamagedTarError
 
 Patterns = Annotated[
@@ -230,16 +231,16 @@ class _Rows:
     def samples(self, *, says_sides: bool) -> Samples:
         """The rows as samples of the label space that they were read with."""
         assert self.space is not None, "labels were not read"
-        num, images = len(self.images), np.array(self.images, dtype=object)
+        num, images = len(self.images), Strings.of(self.images)
         samples = Samples(
             self.space,
             self.root,
             images,
-            np.array(self.groups, dtype=object) if self.groups else images,
+            Strings.of(self.groups) if self.groups else images,
             np.array(self.labels, dtype=np.int64).reshape(num, self.space.num_tasks),
             np.array(self.numbers, dtype=np.float64).reshape(num, self.space.num_tasks),
             np.array(self.weights, dtype=np.float32) if self.weights else np.ones(num, dtype=np.float32),
-            np.full(num, self.settings.name, dtype=object),
+            Strings.repeated(self.settings.name, num),
             sides=self._sides_by_group() if says_sides else None,
             notes=tuple(self.notes()),
         )

@@ -16,6 +16,7 @@ from multitask.evaluation.decode.outputs import LabelledOutputs, ModelOutputs, P
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray, f1_scores
 from multitask.labels import MISSING
+from multitask.utils.strings import Strings
 
 NUM_FOLDS = 5
 """The most folds of cross-fitting."""
@@ -72,12 +73,12 @@ def deal(known: LabelledOutputs, seed: int, *, whole: bool = True) -> IntArray:
     count = num_folds(known, whole=whole)
     assert count > 1, "cross-fitting needs two groups"
     dealt = np.flatnonzero(np.isin(known.groups.astype(str), known.groups[_dealt(known, whole)].astype(str)))
-    names = dealt.astype(str).astype(object)
+    names = Strings.of(dealt.astype(str).tolist())
     samples = Samples(
         known.space,
         Path(),
         names,
-        known.groups[dealt],
+        Strings.of(map(str, known.groups[dealt])),
         known.labels[dealt],
         np.full((len(dealt), known.space.num_tasks), np.nan),
         np.ones(len(dealt), dtype=np.float32),

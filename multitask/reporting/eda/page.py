@@ -154,7 +154,7 @@ def _numbers(found: Inspection) -> list[PlotView]:
     """A histogram of every task that is made of a number, with the edges between its classes."""
     views = []
     for place, task in enumerate(found.samples.space.tasks):
-        values = found.samples.numbers[:, place]
+        values = found.samples.numbers[:, place].astype(np.float64)
         known = values[np.isfinite(values)]
         if task.kind != "binned" or not len(known):
             continue

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
+import os
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from multitask.data.samples import Samples
+from multitask.data.sources import cells
 from multitask.data.sources.table import TableSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
@@ -272,6 +277,117 @@ class TestBadRows:
         space = LabelSpace(SPACE.tasks, [{"garment": "skirt", "price": "dear"}])
         with pytest.raises(UserError, match=r"b/c\.jpg: is labelled 'skirt/dear', which labels\.impossible"):
             read(tmp_path, space)
+
+
+class TestParts:
+    """A table is read some thousands of rows at a time: what is said of it is the same however many these are."""
+
+    HEADER = "path,garment,price,who,w,l,t,r,b,x,y,xx,yy,part,code"
+    ROWS: ClassVar = [
+        f"d{row % 3}/{row}.jpg,{['shirt', 'skirt'][row % 2]},{row},p{row // 2},1,,,,,,,,,train,c{row}"
+        for row in range(9)
+    ]
+    SETTINGS: ClassVar[dict[str, Any]] = {
+        "group": "who",
+        "weight": "w",
+        "box": list("ltrb"),
+        "eyes": ["x", "y", "xx", "yy"],
+        "split": "part",
+        "splits": {"val": []},
+        "id": "code",
+    }
+
+    def outcome(self, root: Path, file: str) -> object:
+        try:
+            samples = read(root, file=file, **self.SETTINGS)
+        except UserError as error:
+            return str(error)
+        return repr([(name, column.tolist()) for name, column in samples.columns().items()]), samples.notes
+
+    @pytest.mark.parametrize(
+        ("wrong", "told"),
+        [
+            ({}, ""),
+            ({5: {0: "../up.jpg", 1: "hat"}, 6: {0: "../up.jpg"}}, "6: path: leaves"),
+            ({3: {1: "hat", 2: "x"}, 2: {14: " "}}, "3: code: is empty"),
+            ({3: {2: "x"}, 4: {1: "hat"}}, "4: price: must be a number"),
+            ({4: {5: "a"}, 5: {5: "1"}, 6: {2: "x"}}, "5: l: must be a number"),
+            ({4: {5: "3", 6: "1", 7: "2", 8: "2", 9: "z"}}, "5: l, t, r, b: must be left < right"),
+            ({4: {9: "1"}, 5: {3: " "}}, "5: x, y, xx, yy: must be two places"),
+            ({4: {3: "nan", 4: "-1"}}, "5: who: is 'nan', which is how"),
+            ({4: {4: "-1", 13: "later"}}, "5: w: must be a number of at least 0, found '-1'"),
+            ({4: {13: "later"}, 5: {3: "null"}}, "5: part: must be train"),
+            ({8: {0: "d1/4.jpg"}, 7: {0: "d0/3.jpg"}}, "8: path 'd0/3.jpg' stands in "),
+            ({2: {3: "p0 "}, 3: {3: "p\u200b0"}, 7: {3: " p2"}, 8: {3: "p2"}, 5: {1: "shirt "}}, ""),
+            ({3: {13: "test"}}, "4: group 'p1' is in 'test' here and in 'train' in "),
+        ],
+    )
+    @pytest.mark.parametrize("file", ["train.csv", "train.parquet"])
+    def test_a_row_at_a_time_says_the_same(
+        self, wrong: dict[int, dict[int, str]], told: str, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        table = [row.split(",") for row in self.ROWS]
+        for row, changes in wrong.items():
+            for column, text in changes.items():
+                table[row][column] = text
+        frame = pd.DataFrame(table, columns=self.HEADER.split(","))
+        frame.to_csv(tmp_path / "train.csv", index=False)
+        frame.to_parquet(tmp_path / "train.parquet")
+        found = self.outcome(tmp_path, file)
+        assert isinstance(found, str) == bool(told)
+        if told:
+            where = f"line {int(told[0]) + 1}" if file.endswith(".csv") else f"row {told[0]}"
+            assert f"{file}, {where}{told[1:]}" in str(found)
+        for rows in (1, 2, 7):
+            monkeypatch.setattr("multitask.data.sources.cells.ROWS_AT_ONCE", rows)
+            assert self.outcome(tmp_path, file) == found
+
+    def test_a_row_without_all_its_cells_is_told_after_those_before_it(self, tmp_path: Path) -> None:
+        write(tmp_path, ["a.jpg,hat,1", "b.jpg,shirt"])
+        assert refused(tmp_path).startswith("train.csv, line 2: garment: unknown class 'hat'")
+        write(tmp_path, ["a.jpg,shirt,1", "b.jpg,shirt", "c.jpg,hat,1"])
+        assert refused(tmp_path) == "train.csv, line 3: must have 3 cells, found 2"
+
+    @pytest.mark.parametrize("price", [[-0.0, 0.1, 1e18, None], [1, 20, 2**53 + 1, None], [True, False, True, False]])
+    def test_numbers_are_read_as_their_texts_are(self, price: list[Any], tmp_path: Path) -> None:
+        frame = pd.DataFrame({"path": list("abcd"), "garment": "shirt", "price": pd.Series(price, dtype=object)})
+        frame.assign(price=frame["price"].map(cells.text)).to_parquet(tmp_path / "texts.parquet")
+        frame.assign(price=frame["price"].convert_dtypes()).to_parquet(tmp_path / "train.parquet")
+        if price[0] is True:
+            assert refused(tmp_path, file="train.parquet").startswith("train.parquet, row 1: price: must be a number")
+            return
+        samples, expected = (read(tmp_path, file=file) for file in ("train.parquet", "texts.parquet"))
+        np.testing.assert_array_equal(samples.labels, expected.labels)
+        np.testing.assert_array_equal(samples.numbers, expected.numbers)
+        assert not np.signbit(samples.numbers[0, 1])
+
+    @pytest.mark.parametrize("price", [math.inf, -math.inf, 1e19])
+    def test_a_number_that_is_none_is_named(self, price: float, tmp_path: Path) -> None:
+        pd.DataFrame({"path": list("ab"), "garment": "shirt", "price": [1, price]}).to_parquet(tmp_path / "t.parquet")
+        assert refused(tmp_path, file="t.parquet").startswith("t.parquet, row 2: price: must be a number, found '")
+
+    def test_texts_that_are_no_utf_8(self, tmp_path: Path) -> None:
+        paths = pa.array([b"a.jpg", b"\xff.jpg"]).view(pa.string())
+        pq.write_table(pa.table({"path": paths, "garment": ["shirt"] * 2, "price": [1, 2]}), tmp_path / "t.parquet")
+        assert refused(tmp_path, file="t.parquet").endswith(": Invalid UTF8 sequence at string index 1")
+
+    def test_folders_with_many_images_are_looked_through_for_links(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        root, num = tmp_path / "root", 300
+        (root / "many").mkdir(parents=True)
+        for row in range(num):
+            (root / f"many/{row}.jpg").touch()
+        write(root, [f"{folder}/{row}.jpg,shirt,1" for folder in ("many", "nowhere") for row in range(num)])
+        looks: list[str] = []
+        readlink = os.readlink
+        monkeypatch.setattr(os, "readlink", lambda path: (looks.append(path), readlink(path))[1])
+        assert len(read(root)) == 2 * num
+        assert len(looks) < num / 4
+        (tmp_path / "far.jpg").touch()
+        (root / f"many/{num - 1}.jpg").unlink()
+        (root / f"many/{num - 1}.jpg").symlink_to(tmp_path / "far.jpg")
+        assert "many/299.jpg: is a link that leads out of the data root" in refused(root)
 
 
 class TestSettings:

@@ -1,0 +1,184 @@
+"""Columns of a table, read a part at a time: each different cell once, and the first row that is malformed."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from multitask.data.sources import cells
+from multitask.errors import UserError
+from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical
+from multitask.utils.strings import Codes, Strings, TextsBuilder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+_PLAIN_WORD = "^[!-~]([ -~]*[!-~])?$"
+"""Words that are in canonical spelling, at a glance: most are."""
+
+
+class Faults:
+    """The first malformed row of a part of a table; of several cells in it, the one that was looked at first."""
+
+    def __init__(self) -> None:
+        self.row = -1
+        self.error: UserError | None = None
+
+    def add(self, row: int, error: UserError) -> None:
+        """Notes what is wrong in a row, counted from the part's first."""
+        if self.error is None or row < self.row:
+            self.row, self.error = row, error
+
+    def look(self, good: NDArray[np.bool_], read: Callable[[int], object]) -> None:
+        """Has the first row that is not good read on its own, to say what is wrong with it."""
+        if not good.all():
+            row = int(np.argmin(good))
+            try:
+                read(row)
+            except UserError as error:
+                self.add(row, error)
+
+
+def distinct(column: pa.Array) -> tuple[Codes, list[Any]]:
+    """The different cells of (n,), in the order in which they appear, and (n,) which each is."""
+    import pyarrow as pa
+
+    column = _plain(column)
+    try:
+        found = column.dictionary_encode(null_encoding="encode")
+        return found.indices.to_numpy(), found.dictionary.to_pylist()
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):  # of some kinds, as lists
+        return np.arange(len(column), dtype=np.int32), column.to_pylist()
+
+
+def read_each(column: pa.Array, read: Callable[[Any], T], faulty: T, faults: Faults) -> tuple[Codes, list[T]]:
+    """What each different cell is read as, and (n,) which of these each row has; ``faulty`` from a malformed one on."""
+    codes, values = distinct(column)
+    found: list[T] = []
+    for code, value in enumerate(values):
+        try:
+            found.append(read(value))
+        except UserError as error:
+            faults.add(int(np.argmax(codes == code)), error)
+            found += [faulty] * (len(values) - code)
+            break
+    return codes, found
+
+
+def is_numeric(column: pa.Array) -> bool:
+    """Whether a column's cells are numbers, rather than texts or anything else that may spell them."""
+    from pyarrow import types
+
+    return bool(types.is_integer(column.type) or types.is_float32(column.type) or types.is_float64(column.type))
+
+
+def to_numbers(column: pa.Array) -> NDArray[np.float64]:
+    """(n,) the cells of a numeric column, as their texts would be read; NaN where there is none."""
+    import pyarrow as pa
+
+    values: NDArray[np.float64] = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
+    return values + 0.0  # the text of -0.0 is 0
+
+
+def as_numbers(columns: Mapping[str, pa.Array], name: str, faults: Faults) -> NDArray[np.float64]:
+    """(n,) the numbers in a column, as of ``cells.number``."""
+    column = columns[name]
+    if not is_numeric(column):
+        codes, found = read_each(column, lambda value: cells.number({name: value}, name), np.nan, faults)
+        return np.array(found, dtype=np.float64)[codes]
+    values = to_numbers(column)
+    with np.errstate(invalid="ignore"):
+        good = np.isnan(values) | (np.abs(values) <= MAX_NUMBER)
+    faults.look(good, lambda row: cells.number(cells_of(columns, [name], row), name))
+    return values
+
+
+def cells_of(columns: Mapping[str, pa.Array], names: Sequence[str], row: int) -> dict[str, Any]:
+    """One row, by column."""
+    return {name: columns[name][row].as_py() for name in names}
+
+
+def texts(column: pa.Array) -> pa.Array:
+    """(n,) the cells as texts, as of ``cells.text``."""
+    import pyarrow as pa
+    from pyarrow import types
+
+    column = _plain(column)
+    if types.is_string(column.type) or types.is_large_string(column.type):
+        return column.fill_null("")
+    codes, values = distinct(column)
+    return pa.array([cells.text(value) for value in values], pa.large_string()).take(pa.array(codes))
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    from pyarrow import types
+
+    return column.dictionary_decode() if types.is_dictionary(column.type) else column
+
+
+class WordColumn:
+    """Reads a column of words that must not be empty, as groups are.
+
+    Args:
+        table: the name of the table.
+        name: the column's.
+        forbidden: words that it may not hold, and what is told of one.
+    """
+
+    def __init__(self, table: str, name: str, forbidden: Collection[str] = (), told: str = "") -> None:
+        self.name = name
+        self._spellings = Spellings(f"{table}, {name}")
+        self._forbidden, self._told = frozenset(forbidden), told
+        self._odd: set[str] = set()  # the canonical names of those that are spelt otherwise
+        self._words = TextsBuilder()
+        self._rows = array("i")
+
+    def read(self, column: pa.Array, faults: Faults) -> None:
+        """Appends a part."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        encoded = texts(column).dictionary_encode()
+        words, codes = encoded.dictionary, encoded.indices.to_numpy()
+        unsure = pc.invert(pc.match_substring_regex(words, _PLAIN_WORD))
+        if self._forbidden:
+            unsure = pc.or_(unsure, pc.is_in(words, pa.array(sorted(self._forbidden), words.type)))
+        for code in pc.indices_nonzero(unsure).to_pylist():
+            try:
+                self._check(words[code].as_py())
+            except UserError as error:
+                faults.add(int(np.argmax(codes == code)), error)
+                break
+        self._rows.frombytes((codes + len(self._words)).astype(np.int32).tobytes())
+        self._words.extend_arrow(words)
+
+    def _check(self, word: str) -> None:
+        name = canonical(word)
+        if not name:
+            raise UserError(f"{self.name}: is empty")
+        if name in self._forbidden:
+            raise UserError(f"{self.name}: is {name!r}, {self._told}")
+        if name != word:
+            self._odd.add(name)
+
+    def strings(self) -> Strings:
+        """The words in canonical spelling; the column is spent."""
+        codes, words = self._words.build().distinct()
+        if self._odd:
+            names = TextsBuilder()
+            for word in words:
+                name = canonical(word)
+                names.extend([self._spellings.read(word) if name in self._odd else name])
+            places, words = names.build().distinct()
+            codes = places[codes]
+        return Strings(words, codes[np.frombuffer(self._rows, dtype=np.int32)])
+
+    def notes(self) -> Iterator[str]:
+        """A note on words that are spelt in several ways."""
+        yield from self._spellings.notes()

@@ -1,0 +1,384 @@
+"""Columns of strings in a few arrays: as Python objects ten million paths would take a gigabyte."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Codes = NDArray[np.signedinteger[Any]]
+
+MOST_NARROW = (1 << 31) - 1
+"""Bytes that offsets of four bytes reach."""
+_PART = 1 << 16
+"""Strings that are made, or hashed, at a time."""
+_PADDING = bytes(8)
+"""Behind the last text, so that eight bytes can be read at each."""
+
+
+def release_arrow() -> None:
+    """Gives back the memory that Arrow keeps for its next arrays, which after large ones is much."""
+    import pyarrow as pa
+
+    pa.default_memory_pool().release_unused()
+
+
+class Texts:
+    """M texts in one buffer, as Arrow keeps them.
+
+    Args:
+        data: their UTF-8 (lone surrogates are let through, as names of files may have them), one after the other, and
+            ``_PADDING``.
+        offsets: (M + 1,) where each begins, and the last ends; int32 where that suffices.
+    """
+
+    def __init__(self, data: NDArray[np.uint8], offsets: Codes) -> None:
+        self.data = data
+        self.offsets = offsets
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Texts:
+        """Texts of strings."""
+        builder = TextsBuilder()
+        builder.extend(texts)
+        return builder.build()
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[str]:
+        for start in range(0, len(self), _PART):
+            yield from self.at(np.arange(start, min(start + _PART, len(self))))
+
+    def at(self, indices: NDArray[np.integer[Any]]) -> list[str]:
+        """The texts at indices, as strings."""
+        data = self.data.data
+        starts, ends = self.offsets[indices].tolist(), self.offsets[indices + 1].tolist()
+        return [str(data[start:end], "utf-8", "surrogatepass") for start, end in zip(starts, ends, strict=True)]
+
+    def arrow(self) -> pa.Array:
+        """The same as an Arrow array of bytes; nothing is copied."""
+        import pyarrow as pa
+
+        kind = pa.binary() if self.offsets.dtype == np.int32 else pa.large_binary()
+        buffers = [None, pa.py_buffer(self.offsets), pa.py_buffer(self.data)]
+        return pa.Array.from_buffers(kind, len(self), buffers)
+
+    def distinct(self) -> tuple[Codes, Texts]:
+        """(M,) which of the distinct texts each is, and these in the order in which they appear."""
+        found = self.arrow().dictionary_encode()
+        builder = TextsBuilder()
+        builder.extend_arrow(found.dictionary)
+        codes = found.indices.to_numpy().copy()
+        del found
+        release_arrow()
+        return codes, builder.build()
+
+    def ranks(self) -> Codes:
+        """(M,) the place of each where they are sorted as Python sorts strings; for distinct texts."""
+        import pyarrow.compute as pc
+
+        texts = self.arrow()  # UTF-8 sorts as code points do
+        places = np.arange(len(self), dtype=np.int32)
+        if len(self) < 2 or pc.all(pc.less(texts[:-1], texts[1:])).as_py():
+            return places
+        ranks = np.empty_like(places)
+        ranks[pc.array_sort_indices(texts).to_numpy()] = places
+        release_arrow()
+        return ranks
+
+    def hashes(self) -> NDArray[np.uint64]:
+        """(M,) numbers, alike for equal texts and hardly ever for others."""
+        found = np.empty(len(self), dtype=np.uint64)
+        words = np.ndarray((len(self.data) - 7,), "<u8", self.data, strides=(1,))  # the eight bytes from each byte on
+        for start in range(0, len(self), _PART):
+            part = self.offsets[start : start + _PART + 1].astype(np.int64)
+            starts, lengths = part[:-1], np.diff(part)
+            hashed = lengths.astype(np.uint64)
+            for skip in range(0, int(lengths.max(initial=0)), 8):
+                rows = np.flatnonzero(lengths > skip)
+                spare = (8 * (8 - np.minimum(lengths[rows] - skip, 8))).astype(np.uint64)
+                mixed = (hashed[rows] ^ (words[starts[rows] + skip] << spare)) * np.uint64(0x9E3779B97F4A7C15)
+                hashed[rows] = mixed ^ (mixed >> np.uint64(29))
+            found[start : start + len(hashed)] = hashed
+        return found
+
+
+class TextsBuilder:
+    """Gathers texts, one after the other."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._lengths = array("I")
+
+    def __len__(self) -> int:
+        return len(self._lengths)
+
+    def extend(self, texts: Iterable[str]) -> None:
+        """Appends strings."""
+        for text in texts:
+            encoded = text.encode("utf-8", "surrogatepass")
+            self._data += encoded
+            self._lengths.append(len(encoded))
+
+    def extend_arrow(self, texts: pa.Array) -> None:
+        """Appends an Arrow array of strings or bytes without nulls."""
+        import pyarrow.types as kinds
+
+        wide = kinds.is_large_string(texts.type) or kinds.is_large_binary(texts.type)
+        _, offsets, data = texts.buffers()
+        if not len(texts) or data is None:
+            self._lengths.frombytes(bytes(4 * len(texts)))
+            return
+        bounds = np.frombuffer(offsets, np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
+        self._data += memoryview(data)[int(bounds[0]) : int(bounds[-1])]
+        self._lengths.frombytes(np.diff(bounds).astype(np.uint32).tobytes())
+
+    def build(self) -> Texts:
+        """The texts; the builder is spent."""
+        lengths = np.frombuffer(self._lengths, np.uint32) if self._lengths else np.empty(0, dtype=np.uint32)
+        offsets: Codes = np.zeros(len(lengths) + 1, dtype=np.int32 if len(self._data) <= MOST_NARROW else np.int64)
+        np.cumsum(lengths, out=offsets[1:])
+        self._data += _PADDING
+        return Texts(np.frombuffer(self._data, np.uint8), offsets)
+
+
+class Strings:
+    """N strings, to be read as an array of objects would be; each is kept once, however many rows have it.
+
+    Args:
+        names: the distinct ones; some may have no row.
+        codes: (N,) which of them each row has; None: as they are.
+
+    >>> words = Strings.of(["b", "a", "b"])
+    >>> words[0], words[[1, 2]].tolist(), words == "b"
+    ('b', ['a', 'b'], array([ True, False,  True]))
+    """
+
+    dtype = np.dtype(object)
+    ndim = 1
+
+    def __init__(self, names: Texts, codes: Codes | None = None) -> None:
+        self.names = names
+        self._codes = codes
+
+    @classmethod
+    def of(cls, values: Iterable[str]) -> Strings:
+        """Strings of any others.
+
+        >>> Strings.of(word for word in ("b", "a")).tolist()
+        ['b', 'a']
+        """
+        if isinstance(values, Strings):
+            return values
+        known: dict[str, int] = {}
+        codes = np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int32)
+        return cls(Texts.of(known), None if len(known) == len(codes) else codes)
+
+    @classmethod
+    def repeated(cls, value: str, num: int) -> Strings:
+        """One string ``num`` times.
+
+        >>> Strings.repeated("a", 2).tolist()
+        ['a', 'a']
+        """
+        return cls(Texts.of([value]), np.zeros(num, dtype=np.int8))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[Strings]) -> Strings:
+        """The strings of several, one after the other.
+
+        >>> Strings.concatenate([Strings.of(["a", "b"]), Strings.of(["b"])]).tolist()
+        ['a', 'b', 'b']
+        """
+        builder = TextsBuilder()
+        starts = []
+        for part in parts:
+            starts.append(len(builder))
+            builder.extend_arrow(part.names.arrow())
+        places, names = builder.build().distinct()
+        codes = [places[part.codes + start] for part, start in zip(parts, starts, strict=True)]
+        return cls(names, np.concatenate(codes))
+
+    def prefixed(self, prefix: str) -> Strings:
+        """Each behind a prefix.
+
+        >>> Strings.of(["a", "b"]).prefixed("x/").tolist()
+        ['x/a', 'x/b']
+        """
+        return Strings(Texts.of(prefix + name for name in self.names), self._codes)
+
+    @property
+    def codes(self) -> Codes:
+        """(N,) numbers of the distinct strings: alike where, and only where, the strings are."""
+        return np.arange(len(self.names), dtype=np.int32) if self._codes is None else self._codes
+
+    def arrow(self) -> pa.Array:
+        """(N,) their UTF-8 as an Arrow array.
+
+        >>> Strings.of(["b", "a", "b"]).arrow().to_pylist()
+        [b'b', b'a', b'b']
+        """
+        import pyarrow as pa
+
+        names = self.names.arrow()
+        return (names if self._codes is None else names.take(pa.array(self._codes))).cast(pa.large_binary())
+
+    def numbers(self) -> NDArray[np.int64]:
+        """(N,) the distinct strings as numbers from 0, in the order in which they appear.
+
+        >>> Strings.of(["b", "a", "b"])[[1, 2]].numbers()
+        array([0, 1])
+        """
+        if self._codes is None:
+            return np.arange(len(self))
+        first = self._firsts()
+        numbers = np.empty(len(self.names), dtype=np.int64)
+        numbers[self._codes[first]] = np.arange(len(first))
+        return numbers[self._codes]
+
+    def ranks(self) -> tuple[Codes, int]:
+        """(N,) the distinct strings as numbers from 0, in sorted order, and how many there are.
+
+        >>> Strings.of(["b", "a", "b"]).ranks()
+        (array([1, 0, 1], dtype=int32), 2)
+        """
+        if self._codes is None:
+            return self.names.ranks(), len(self)
+        used = self.used()
+        if used.all():
+            return self.names.ranks()[self._codes], len(used)
+        order = np.argsort(self.names.ranks()[used])
+        ranks = np.empty(len(used), dtype=np.int32)
+        ranks[np.flatnonzero(used)[order]] = np.arange(len(order))
+        return ranks[self._codes], len(order)
+
+    def used(self) -> NDArray[np.bool_]:
+        """Which of ``names`` have a row."""
+        used = np.full(len(self.names), self._codes is None)
+        if self._codes is not None:
+            used[self._codes] = True
+        return used
+
+    @property
+    def num_distinct(self) -> int:
+        """How many different strings there are.
+
+        >>> Strings.of(["b", "a", "b"]).num_distinct
+        2
+        """
+        return len(self) if self._codes is None else int(self.used().sum())
+
+    def isin(self, others: Strings) -> NDArray[np.bool_]:
+        """(N,) whether each is one of others, which are taken from the same column.
+
+        >>> words = Strings.of(["b", "a", "b"])
+        >>> words.isin(words[[2]])
+        array([ True, False,  True])
+        """
+        assert others.names is self.names, "of another column"
+        return others.used()[self.codes]
+
+    def _firsts(self) -> NDArray[np.int64]:
+        """The row of each distinct string's first appearance, ascending."""
+        assert self._codes is not None
+        first = np.full(len(self.names), -1)
+        first[self._codes[::-1]] = np.arange(len(self) - 1, -1, -1)  # the last that is written stays
+        return np.sort(first[first >= 0])
+
+    def __len__(self) -> int:
+        return len(self.names) if self._codes is None else len(self._codes)
+
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> str: ...
+    @overload
+    def __getitem__(self, index: slice | ArrayLike) -> Strings: ...
+    def __getitem__(self, index: Any) -> str | Strings:
+        if isinstance(index, slice):
+            rows = np.arange(*index.indices(len(self)))
+        elif np.ndim(index) == 0:
+            row = range(len(self))[index]
+            return self.names.at(np.array([row if self._codes is None else self._codes[row]]))[0]
+        else:
+            rows = np.asarray(index, dtype=None if len(index) else np.int64)  # numpy takes an empty list for floats
+        if self._codes is not None:
+            return Strings(self.names, self._codes[rows])
+        if rows.dtype == bool:
+            rows = np.flatnonzero(rows)
+        if len(rows) and not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
+            rows = np.arange(len(self))[rows]  # negative ones, or numpy's error
+        return Strings(self.names, rows.astype(np.int32 if len(self) < 1 << 31 else np.int64))
+
+    def __iter__(self) -> Iterator[str]:
+        if self._codes is None:
+            yield from self.names
+            return
+        for start in range(0, len(self), _PART):
+            yield from self.names.at(self._codes[start : start + _PART])
+
+    def tolist(self) -> list[str]:
+        """As Python strings; equal ones are one object.
+
+        >>> Strings.of(["b", "a"]).tolist()
+        ['b', 'a']
+        """
+        return list(self.to_numpy())
+
+    def to_numpy(self) -> NDArray[np.object_]:
+        """(N,) Python strings; equal ones are one object.
+
+        >>> Strings.of(["b", "a"]).to_numpy()
+        array(['b', 'a'], dtype=object)
+        """
+        if self._codes is None:
+            return _objects(list(self.names))
+        used, places = np.unique(self._codes, return_inverse=True)
+        return _objects(self.names.at(used))[places]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return self.to_numpy().astype(object if dtype is None else dtype, copy=False)
+
+    def astype(self, dtype: Any) -> NDArray[Any]:
+        """As an array of objects is made another.
+
+        >>> Strings.of(["b", "a"]).astype(str)
+        array(['b', 'a'], dtype='<U1')
+        """
+        return self.to_numpy().astype(dtype)
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, str):
+            return self.to_numpy() == np.asarray(other, dtype=object)
+        code = next((code for code, name in enumerate(self.names) if name == other), -1)
+        return self.codes == code
+
+    def __ne__(self, other: object) -> Any:
+        return ~(self == other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Strings({self[:3].tolist()}, {len(self)} in all)"
+
+
+def shared_strings(some: Strings, others: Strings) -> list[str]:
+    """The strings that are in both of two, which are taken from the same column.
+
+    >>> words = Strings.of(["b", "a", "b"])
+    >>> shared_strings(words[[0, 1]], words[[2]])
+    ['b']
+    """
+    assert others.names is some.names, "of another column"
+    return some.names.at(np.flatnonzero(some.used() & others.used()))
+
+
+def _objects(values: list[str]) -> NDArray[np.object_]:
+    found = np.empty(len(values), dtype=object)
+    found[:] = values
+    return found

@@ -1,0 +1,90 @@
+"""Columns of strings: whatever is asked of one, an array of objects gives the same answer."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from multitask.utils.strings import Strings, Texts, TextsBuilder, shared_strings
+
+WORDS = st.lists(
+    st.sampled_from(["", "a", "b", "ab", "a\0", "é", "e\u0301", "가", "\ud800", "\uffff", "😀", "x" * 9]) | st.text(),
+    max_size=30,
+)
+
+
+def objects(words: list[str]) -> np.ndarray:
+    found = np.empty(len(words), dtype=object)
+    found[:] = words
+    return found
+
+
+@settings(max_examples=30)
+@given(WORDS, st.data())
+def test_it_is_read_as_an_array_of_objects_is(words: list[str], data: st.DataObject) -> None:
+    column, expected = Strings.of(words), objects(words)
+    rows = np.array(data.draw(st.lists(st.integers(-len(words), len(words) - 1), max_size=40)) if words else [], int)
+    mask = np.array([data.draw(st.booleans()) for _ in words], dtype=bool)
+    for index in (slice(None), slice(1, None, 2), rows, rows.tolist(), mask):
+        assert column[index].tolist() == expected[index].tolist()
+        assert column[rows][mask[rows]].tolist() == expected[rows][mask[rows]].tolist()
+    assert list(column) == column.tolist() == column.to_numpy().tolist() == np.asarray(column).tolist() == words
+    assert [column[row] for row in range(-len(words), len(words))] == words * 2
+    assert [one.decode("utf-8", "surrogatepass") for one in column.arrow().to_pylist()] == words
+    assert pickle.loads(pickle.dumps(column)).tolist() == words
+    if words:
+        assert (column == words[0]).tolist() == [word == words[0] for word in words]
+        assert (column != words[0]).tolist() == [word != words[0] for word in words]
+
+
+@given(WORDS, st.data())
+def test_numbers_are_those_of_pandas(words: list[str], data: st.DataObject) -> None:
+    rows = np.array(data.draw(st.lists(st.integers(0, len(words) - 1), max_size=40)) if words else [], int)
+    for column, expected in ((Strings.of(words), objects(words)), (Strings.of(words)[rows], objects(words)[rows])):
+        assert column.numbers().tolist() == pd.factorize(expected)[0].tolist()
+        places = {word: place for place, word in enumerate(sorted(set(expected)))}
+        assert column.ranks()[0].tolist() == [places[word] for word in expected]
+        assert column.ranks()[1] == column.num_distinct == len(places)
+
+
+@given(WORDS, st.data())
+def test_rows_of_one_column_are_compared_by_their_numbers(words: list[str], data: st.DataObject) -> None:
+    column, expected = Strings.of(words), objects(words)
+    some, others = (np.array([data.draw(st.booleans()) for _ in words], dtype=bool) for _ in range(2))
+    assert column.isin(column[some]).tolist() == [word in set(expected[some]) for word in words]
+    assert set(shared_strings(column[some], column[others])) == set(expected[some]) & set(expected[others])
+
+
+@given(WORDS, WORDS)
+def test_columns_are_joined(words: list[str], more: list[str]) -> None:
+    joined = Strings.concatenate([Strings.of(words), Strings.repeated("a", 2), Strings.of(more).prefixed("a")])
+    assert joined.tolist() == [*words, "a", "a", *("a" + word for word in more)]
+    assert joined.num_distinct == len(set(joined.tolist()))
+
+
+@given(WORDS)
+def test_hashes_are_alike_for_equal_texts_alone(words: list[str]) -> None:
+    hashes = Texts.of(words).hashes().tolist()
+    assert len(set(zip(hashes, words, strict=True))) == len(set(hashes)) == len(set(words))
+
+
+@pytest.mark.parametrize("index", [3, -4, [3], np.array([-4])])
+def test_a_row_that_is_not_there_is_an_index_error(index: object) -> None:
+    with pytest.raises(IndexError):
+        Strings.of(["a", "b", "c"])[index]
+
+
+def test_texts_beyond_two_gigabytes_have_wider_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multitask.utils.strings.MOST_NARROW", 3)
+    builder = TextsBuilder()
+    builder.extend(["ab", "cd", "ab"])
+    texts = builder.build()
+    assert texts.offsets.dtype == np.int64
+    codes, names = texts.distinct()
+    assert (codes.tolist(), list(names), names.ranks().tolist()) == ([0, 1, 0], ["ab", "cd"], [0, 1])
+    assert Strings(names, codes).arrow().to_pylist() == [b"ab", b"cd", b"ab"]

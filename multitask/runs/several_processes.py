@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import multitask
 from multitask.config import Config
 from multitask.data.dataset import Dataset
-from multitask.data.samples import Samples
+from multitask.data.samples import Column, Samples
 from multitask.errors import UserError
 from multitask.runs.environment import library_versions
 from multitask.utils.ranks import Ranks
@@ -87,7 +87,8 @@ def _digest(text: str) -> str:
 def of_samples(samples: Samples, *more: NDArray[Any]) -> str:
     """A digest of samples, and of other columns."""
     digest = hashlib.blake2b(digest_size=16)
-    for column in (samples.images, samples.groups, samples.labels, samples.weights, samples.sources, *more):
+    own: tuple[Column, ...] = (samples.images, samples.groups, samples.labels, samples.weights, samples.sources)
+    for column in (*own, *more):
         digest.update(repr(column.tolist()).encode())
     return digest.hexdigest()
 

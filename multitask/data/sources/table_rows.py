@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -58,7 +59,7 @@ class TableRows:
         self.sides: list[Codes] = []
         self.boxes: list[NDArray[np.float64]] = []
         self.eyes: list[NDArray[np.float64]] = []
-        self._lines: list[int] | None = None  # in a Parquet file they are the rows' own
+        self._lines: array[int] | None = None  # in a Parquet file they are the rows' own
         self._sides: dict[str, int] = {}
         name = self.table.name
         self._paths = PathColumn(root, settings.path)
@@ -80,7 +81,8 @@ class TableRows:
         settings = self.settings
         for part in cells.parts(self.table, self.columns, settings.delimiter, settings.encoding):
             if not isinstance(part.lines, range):
-                self._lines = (self._lines or []) + list(part.lines)
+                self._lines = self._lines or array("q")
+                self._lines.extend(part.lines)
             faults = Faults()
             self._read_part(part.columns, faults)
             if faults.error is not None:

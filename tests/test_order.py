@@ -11,9 +11,7 @@ README = PACKAGE / "README.md"
 
 ORDER: tuple[dict[str, str], ...] = (
     {"errors": "`UserError`, the one line that a user's mistake becomes"},
-    {
-        "utils": "whole files, folders of one launch, its processes, records, shared arrays, columns of strings, seeds, spellings"
-    },
+    {"utils": "whole files, folders of one launch, its processes, records, shared arrays, strings, seeds, spellings"},
     {
         "progress": "callbacks on the progress of a run, a study, a bake-off and a recipe",
         "settings": "strict settings, open tables of variants, extensions, overrides, YAML",

@@ -203,7 +203,7 @@ class _Watched(Batches):
 
     def epoch(self, epoch: int, done: int = 0) -> Iterator[Batch]:
         """The epoch's batches; the time until each of them is there is added to ``waited_s``."""
-        batches = self._batches.epoch(epoch)
+        batches = self._batches.epoch(epoch, done)
         while True:
             began = time.perf_counter()
             batch = next(batches, None)

@@ -15,6 +15,7 @@ from pathlib import Path
 from multitask.config import Config
 from multitask.data.image_facts import CropCounts, ImageFacts
 from multitask.data.settings import DataSettings
+from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import FoldScores, RunReport, TrainingFacts
@@ -162,7 +163,27 @@ def members(trained: TrainedRun) -> list[TrainedRun]:
                 f"{folder.path}: fold {index} of {num_folds} is not finished; go on with `multitask train "
                 f"{folder.config} --folds {num_folds} --out {folder.path} --resume`"
             )
-    return [TrainedRun(*pair) for pair in zip(found, fold_configs(config, num_folds), strict=True)]
+    configs = [
+        _with_own_tables(fold, member) for fold, member in zip(fold_configs(config, num_folds), found, strict=True)
+    ]
+    return [TrainedRun(*pair) for pair in zip(found, configs, strict=True)]
+
+
+def _with_own_tables(config: Config, member: RunFolder) -> Config:
+    """A fold's config with the tables that it was trained on in the place of the whole's, as of pseudo-labels."""
+    source = config.data.source
+    if not isinstance(source, SeveralSettings):
+        return config
+    own = load_run_config(member).data.source
+    parts = own.sources if isinstance(own, SeveralSettings) else {}
+    others = {
+        name: parts[name].model_dump(mode="json")
+        for name, part in source.sources.items()
+        if name in parts and getattr(parts[name].source, "file", None) != getattr(part.source, "file", None)
+    }
+    if not others:
+        return config
+    return config.with_changes({"data.source.sources": source.model_dump(mode="json")["sources"] | others})
 
 
 def write_out_of_fold(trained: TrainedRun, data: DataModule, name: str = "val") -> RunReport:

@@ -26,6 +26,7 @@ from multitask.pseudo.rounds_folder import RoundsFolder
 from multitask.pseudo.rounds_schema import RoundsReport
 from multitask.pseudo.settings import PseudoSettings, RoundsSettings
 from multitask.runs.config import TrainedRun, load_run_config, read_run
+from multitask.runs.cross_validation import members
 from multitask.runs.folder import RunFolder
 from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run
@@ -124,6 +125,8 @@ def test_each_fold_learns_from_the_network_that_saw_none_who_validates_it(folded
             seen = _groups(teacher.fold(fold), "train")
             assert not {group.removeprefix(f"{LABELLED}/") for group in _groups(student.fold(fold), "val")} & seen
         teacher = student
+        for member, config in members(read_run(student.path)):
+            assert load_run_config(member) == config
     # For use the whole run is that of the table which all networks have filled.
     part = load_run_config(teacher).data.source.model_dump()["sources"][PSEUDO]
     assert Path(part["root"], part["source"]["file"]) == in_folds.table(2).resolve()

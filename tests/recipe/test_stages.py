@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from multitask.config import load_config
+from multitask.config import Config, load_config
 from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
@@ -26,6 +26,7 @@ from multitask.recipe.lab import of_target
 from multitask.recipe.pooling import pooled_answers
 from multitask.recipe.recipe import run_recipe
 from multitask.recipe.settings import load_recipe
+from multitask.recipe.stages.folds import picked_by_the_scored
 from multitask.reporting.recipe.report_schema import RecipeReport
 from multitask.runs import page as page_module
 from multitask.runs.config import read_run
@@ -165,6 +166,16 @@ def test_all_came_to_their_end(cooked: Cooked) -> None:
     assert watcher.running["tiny, final"] == {"final"}
     assert watcher.running["tiny, folds"] == {"fold 1", "fold 2"}
     assert not any(view.running for view in watcher.views)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [({}, True), ({"training.keep.name": "last"}, False), ({"data.pick_fraction": 0.2}, False)],
+)
+def test_a_score_is_said_to_flatter_where_those_who_are_scored_picked(
+    tiny: Callable[..., Config], changes: dict[str, Any], said: bool
+) -> None:
+    assert ("honest" in picked_by_the_scored(tiny(changes))) is said
 
 
 def test_what_was_kept_is_what_runs(cooked: Cooked) -> None:

@@ -53,13 +53,20 @@ class FoldsStageSettings(StageSettings):
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """The run in folds."""
         from multitask.recipe.for_use import run_in_folds
+        from multitask.reporting.text import score_text
 
         config = of_length(self._config(lab.config), plan.epochs)
         shown = lab.shown(self.name, self.num, plan.epochs)
         report = run_in_folds(lab, lab.folder.path / self.name, config, self.num, shown)
-        score, wanted = report.joint.macro_f1, lab.config.training.epochs
-        note = f"Joint macro-F1 of all {report.num_groups} groups {'unknown' if score is None else f'{score:.3f}'}"
-        note += ", which picked their fold's epochs: the judges' score is the honest one."
+        wanted, score = lab.config.training.epochs, score_text(report.joint.macro_f1)
+        note = f"Joint macro-F1 of all {report.num_groups} groups {score}{picked_by_the_scored(config)}."
         if plan.epochs < wanted:
             note += f" The budget held {plan.epochs} of {wanted} epochs."
         return Proposal({}, (), note, files={"run": self.name})
+
+
+def picked_by_the_scored(config: Config) -> str:
+    """Whether those who are scored picked what is scored."""
+    if not config.training.keep.asks or config.data.pick_fraction > 0:
+        return ""
+    return ", which picked their fold's epochs: the judges' score is the honest one"

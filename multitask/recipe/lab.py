@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -217,10 +218,13 @@ class Lab:
         done = run.is_done()
         if not done:
             self.progress.check()
+        began = time.monotonic()
         course.do(run, self._in_words)
         if not done and run.failure() is None:
             epochs = [row.seconds or 0.0 for row in run.folder.read_history()]
-            self.clock.trained(math.fsum(epochs), len(epochs) * self.num_images(run.config))
+            # With what it does before and after, which is most of a run on kept features; of a resumed one the epochs.
+            seconds = max(time.monotonic() - began, math.fsum(epochs))
+            self.clock.trained(seconds, len(epochs) * self.num_images(run.config))
 
     def _in_words(self, report: RunReport) -> str:
         score = known_score(report, self.settings.metric)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from multitask.reporting.bakeoff.text import metric_text
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport, Tried
 from multitask.reporting.study.text import time_text, value_text
-from multitask.reporting.text import interval_text, level_text, plural, points_text, score_text
+from multitask.reporting.text import interval_text, level_text, plural, points_text, score_text, shorten
 
 
 def gain_text(stage: StageReport) -> str:
@@ -84,9 +84,13 @@ def _times(number: int) -> str:
     return "once" if number == 1 else f"{number} times"
 
 
+_LONGEST = 90
+"""Of a value, as that of a whole section; the config that won has it in full."""
+
+
 def changes_text(tried: Tried | StageReport) -> str:
-    """``data.crop={name: none}``; long values shortened by their kind."""
-    return ", ".join(f"{key}={_value(value)}" for key, value in tried.changes.items()) or "nothing"
+    """``data.crop={name: none}``; long values shortened."""
+    return ", ".join(f"{key}={shorten(_value(value), _LONGEST)}" for key, value in tried.changes.items()) or "nothing"
 
 
 def _value(value: object) -> str:

@@ -97,7 +97,10 @@ def samples_of(trained: TrainedRun, predictions: Predictions) -> tuple[Samples, 
     data = DataModule(config)
     places = {image: row for row, image in enumerate(data.samples.images)}
     rows = np.array([places.get(image, -1) for image in predictions.images], dtype=np.int64)
-    same = len(places) - len(data.split.test) == len(rows) and (rows >= 0).all()
+    validates = config.data.source.validates(data.samples)
+    answered = np.ones(len(places), dtype=bool) if validates is None else validates.copy()
+    answered[data.split.test] = False
+    same = answered.sum() == len(rows) and (rows >= 0).all()
     if not same or (data.samples.labels[rows] != predictions.labels).any():
         where = config.data.root or "data.source"
         raise UserError(f"{where}: is not the data that the run in {folder.path} began with")

@@ -218,3 +218,12 @@ def test_labels_that_changed_since_are_refused(folded: Path, drawn: Path, tmp_pa
     with pytest.raises(UserError, match="no such folder"):
         audit_run(folded, AuditFolder(tmp_path / "audit"), data=tmp_path / "gone")
     assert not (tmp_path / "audit").exists()
+
+
+def test_images_that_only_train_are_no_suspects(tiny: MakeConfig, drawn: Path, tmp_path: Path) -> None:
+    part = {"root": str(drawn), "source": {"name": "synthetic"}}
+    sources = {"mine": part, "ages": {**part, "tasks": ["age"]}}
+    source = {"name": "several", "target": "mine", "sources": sources}
+    run_folds(tiny({**QUICK, "data.root": "", "data.source": source}), 2, tmp_path / "run")
+    audit = audit_run(tmp_path / "run", AuditFolder(tmp_path / "audit"))
+    assert {image.partition("/")[0] for suspect in audit.suspects for image in suspect.images} == {"mine"}

@@ -224,7 +224,9 @@ def test_a_key_that_is_no_setting_is_seen(text: str) -> None:
 
 @pytest.mark.parametrize("line", [line for line in command_lines() if "--set" in line and "key=value" not in line])
 def test_keys_of_set_are_settings(line: str) -> None:
-    words = [word.strip("[]") for word in shlex.split(line, comments=True)]
+    words = shlex.split(line, comments=True)
+    # Of ``[--set key=value]``, not of a list.
+    words = [word if word.count("[") == word.count("]") else word.strip("[]") for word in words]
     changes = dict(parse_override(text) for option, text in pairwise(words) if option == "--set")
     assert unknown(Config, override(Config, {}, changes)) == []
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from multitask.data.samples import Samples, distinct_labels
 from multitask.data.splits import Split
 from multitask.labels import MISSING, LabelSpace
-from multitask.utils.strings import Codes
+from multitask.utils.texts import Codes
 
 
 @dataclass(frozen=True)

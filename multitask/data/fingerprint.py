@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from multitask.data.data_facts import DataFacts, SplitSize
 from multitask.data.dataset import Dataset
 from multitask.data.samples import Samples
-from multitask.utils.strings import release_arrow
+from multitask.utils.texts import release_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.utils.strings import Codes
+from multitask.utils.texts import Codes
 
 Node = Callable[[Sequence[float] | Mapping[int, Any], float], Any]
 """The cost of a part that has so much of each class already and is to have such a share, floats or arrays of them."""

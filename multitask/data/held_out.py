@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from multitask.data.samples import Samples, distinct_labels
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
-from multitask.utils.strings import Codes
+from multitask.utils.texts import Codes
 
 
 def without_classes(samples: Samples, train: NDArray[np.int64], unseen: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from multitask.data.samples import Samples
 from multitask.labels import MISSING, LabelSpace
-from multitask.utils.strings import Codes
+from multitask.utils.texts import Codes
 
 BY_CHANCE = 0.01
 """The most that it may be probable that all groups agree by chance where a task is found to be per group."""

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import canonical, find_file
-from multitask.utils.strings import Codes, Strings
+from multitask.utils.strings import Strings
 from multitask.utils.tar_files import IN_TAR, is_member
+from multitask.utils.texts import Codes
 
 SIDES = ("train", "val", "test")
 """What a source may say that an image is for: in ``Samples.sides`` as indices, ``MISSING`` where it says nothing."""

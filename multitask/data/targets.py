@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING, LabelSpace
-from multitask.utils.strings import Codes
+from multitask.utils.texts import Codes
 
 
 @dataclass(frozen=True, eq=False)

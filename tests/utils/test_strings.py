@@ -10,12 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from multitask.utils.strings import Strings, Texts, TextsBuilder, shared_strings
-
-WORDS = st.lists(
-    st.sampled_from(["", "a", "b", "ab", "a\0", "é", "e\u0301", "가", "\ud800", "\uffff", "😀", "x" * 9]) | st.text(),
-    max_size=30,
-)
+from multitask.utils.strings import Strings, shared_strings
+from tests.utils.test_texts import WORDS
 
 
 def objects(words: list[str]) -> np.ndarray:
@@ -67,24 +63,7 @@ def test_columns_are_joined(words: list[str], more: list[str]) -> None:
     assert joined.num_distinct == len(set(joined.tolist()))
 
 
-@given(WORDS)
-def test_hashes_are_alike_for_equal_texts_alone(words: list[str]) -> None:
-    hashes = Texts.of(words).hashes().tolist()
-    assert len(set(zip(hashes, words, strict=True))) == len(set(hashes)) == len(set(words))
-
-
 @pytest.mark.parametrize("index", [3, -4, [3], np.array([-4])])
 def test_a_row_that_is_not_there_is_an_index_error(index: object) -> None:
     with pytest.raises(IndexError):
         Strings.of(["a", "b", "c"])[index]
-
-
-def test_texts_beyond_two_gigabytes_have_wider_offsets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("multitask.utils.strings.MOST_NARROW", 3)
-    builder = TextsBuilder()
-    builder.extend(["ab", "cd", "ab"])
-    texts = builder.build()
-    assert texts.offsets.dtype == np.int64
-    codes, names = texts.distinct()
-    assert (codes.tolist(), list(names), names.ranks().tolist()) == ([0, 1, 0], ["ab", "cd"], [0, 1])
-    assert Strings(names, codes).arrow().to_pylist() == [b"ab", b"cd", b"ab"]

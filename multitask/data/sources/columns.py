@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from multitask.data.sources import cells
 from multitask.errors import UserError
 from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical
-from multitask.utils.strings import Codes, Strings, TextsBuilder
+from multitask.utils.strings import Strings
+from multitask.utils.texts import Codes, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa

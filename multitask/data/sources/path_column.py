@@ -13,7 +13,8 @@ from multitask.data.sources.base import inside
 from multitask.data.sources.columns import Faults, texts
 from multitask.errors import UserError
 from multitask.utils.spelling import canonical_path
-from multitask.utils.strings import Strings, Texts, TextsBuilder
+from multitask.utils.strings import Strings
+from multitask.utils.texts import Texts, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa

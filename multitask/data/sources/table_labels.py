@@ -17,7 +17,7 @@ from multitask.data.sources.table_settings import ColumnSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, Task
 from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical, missing_hint
-from multitask.utils.strings import Codes
+from multitask.utils.texts import Codes
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,7 +20,8 @@ from multitask.data.sources.table_labels import LabelColumn
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import canonical_path, find_file
-from multitask.utils.strings import Codes, Strings, release_arrow
+from multitask.utils.strings import Strings
+from multitask.utils.texts import Codes, release_arrow
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,14 +19,14 @@ def test_features_are_computed_anew_in_every_round(
 ) -> None:
     torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), tmp_path / "weights.pth")
     made: list[Path] = []
-    keep = frozen_features.kept
+    keep = frozen_features.kept_together
 
     def counted(path: Path, *args: object) -> object:
         made.append(path)
         assert not path.exists()
         return keep(path, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(frozen_features, "kept", counted)
+    monkeypatch.setattr(frozen_features, "kept_together", counted)
     config = tiny({"model.backbone.weights": str(tmp_path / "weights.pth"), **_FROZEN})
     found = _computing(config, tmp_path / "kept")
     assert len(made) == 4  # once to warm up, and three rounds

@@ -49,7 +49,7 @@ def folder(drawn: Path, tmp_path: Path) -> Path:
             samples.images, samples.groups, samples.labels, samples.numbers, strict=True
         ):
             named = {task.name: task.classes[label] for task, label in zip(SPACE.tasks, labels, strict=True)}
-            file.write(json.dumps({"image": image, "group": group, **named, "age": numbers[2]}) + "\n")
+            file.write(json.dumps({"image": image, "group": group, **named, "age": float(numbers[2])}) + "\n")
     (tmp_path / "my_parts.py").write_text(PYTHON[0])
     (example,) = re.findall(r"^```yaml\n(.*?)^```", SECTION, re.MULTILINE | re.DOTALL)
     data = parse_yaml(example, "README.md")

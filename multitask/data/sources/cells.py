@@ -104,9 +104,7 @@ class Rows:
     columns: Mapping[str, pa.Array]
 
 
-def parts(
-    path: Path, columns: Sequence[str], delimiter: str, encoding: str, *, configurable: bool = True
-) -> Iterator[Rows]:
+def parts(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[Rows]:
     """The rows of a table, some thousands at a time.
 
     Args:
@@ -114,7 +112,6 @@ def parts(
         columns: those that it must have, in canonical spelling; only they are read.
         delimiter: what stands between the cells of a CSV file.
         encoding: of a CSV file.
-        configurable: as of ``read_csv``.
 
     Raises:
         UserError: the file is missing, is none of the two, or lacks a column; or a row of it is malformed, once those
@@ -124,9 +121,8 @@ def parts(
     if _is_parquet(path):
         yield from _parquet_parts(path, columns)
     else:
-        yield from _csv_parts(
-            columns, read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=configurable)
-        )
+        found = read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
+        yield from _csv_parts(columns, found)
 
 
 def _csv_parts(columns: Sequence[str], rows: Iterator[tuple[int, dict[str, str]]]) -> Iterator[Rows]:
@@ -175,11 +171,12 @@ def _parquet_parts(path: Path, columns: Sequence[str]) -> Iterator[Rows]:
         raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
-def rows(
-    path: Path, columns: Sequence[str], delimiter: str, encoding: str, *, configurable: bool = True
-) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """The rows of a table, each with its number; arguments and errors as of ``parts``."""
-    for part in parts(path, columns, delimiter, encoding, configurable=configurable):
+def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """The rows of a table that no config names, each with its number; arguments and errors as of ``parts``."""
+    if not _is_parquet(path):  # whose rows need no Arrow
+        yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding)
+        return
+    for part in _parquet_parts(path, tuple(dict.fromkeys(columns))):
         values = [column.to_pylist() for column in part.columns.values()]
         for line, *row in zip(part.lines, *values, strict=True):
             yield line, dict(zip(part.columns, row, strict=True))

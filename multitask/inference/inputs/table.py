@@ -55,7 +55,7 @@ class ImageTable(InputKind):
         Args:
             look: whether to look for files that are spelt a little otherwise.
         """
-        for number, row in cells.rows(self._table, self._columns, self._delimiter, "utf-8", configurable=False):
+        for number, row in cells.rows(self._table, self._columns, self._delimiter, "utf-8"):
             name, box, unreadable = cells.text(row[self._path]), None, None
             try:
                 if not name.strip():

@@ -58,7 +58,7 @@ def read_portraits(table: Path) -> list[Portrait]:
     columns = (*COLUMNS, *(POINTS if with_points else ()))
     portraits: list[Portrait] = []
     first: dict[Path, int] = {}
-    for number, row in cells.rows(table, columns, delimiter, "utf-8", configurable=False):
+    for number, row in cells.rows(table, columns, delimiter, "utf-8"):
         try:
             portrait = _portrait(len(portraits), table.parent, row, with_points)
             if portrait.path in first:
@@ -81,7 +81,7 @@ def _has_points(table: Path, delimiter: str) -> bool:
     lacking = []
     for column in POINTS:
         try:
-            next(iter(cells.rows(table, [column], delimiter, "utf-8", configurable=False)), None)
+            next(iter(cells.rows(table, [column], delimiter, "utf-8")), None)
         except MissingColumnError:
             lacking.append(column)
     if lacking and len(lacking) < len(POINTS):

@@ -23,7 +23,7 @@ NUM_BINS = 15
 
 def confusion(given: IntArray, predicted: IntArray, num_classes: int) -> IntArray:
     """(C, C) counts, rows the given class, columns the predicted one, from two (N,) arrays of class indices."""
-    flat = np.bincount(given * num_classes + predicted, minlength=num_classes**2)
+    flat = np.bincount(given.astype(np.int64) * num_classes + predicted, minlength=num_classes**2)
     return flat.reshape(num_classes, num_classes)
 
 
@@ -35,7 +35,7 @@ def confusion_table(given: IntArray, predicted: IntArray, num_classes: int) -> C
     """
     if num_classes <= MATRIX_CLASSES:
         return tuple(map(tuple, confusion(given, predicted, num_classes).tolist()))
-    cells, counts = np.unique(given * num_classes + predicted, return_counts=True)
+    cells, counts = np.unique(given.astype(np.int64) * num_classes + predicted, return_counts=True)
     rows = (column.tolist() for column in (*divmod(cells, num_classes), counts))
     return SparseConfusion(num_classes, tuple(zip(*rows, strict=True)))
 

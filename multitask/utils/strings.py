@@ -68,7 +68,7 @@ class Strings:
             starts.append(len(builder))
             builder.extend_arrow(part.names.arrow())
         places, names = builder.build().distinct()
-        codes = [places[part.codes + start] for part, start in zip(parts, starts, strict=True)]
+        codes = [places[start:][part.codes] for part, start in zip(parts, starts, strict=True)]
         return cls(names, np.concatenate(codes))
 
     def prefixed(self, prefix: str) -> Strings:

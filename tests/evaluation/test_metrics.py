@@ -97,6 +97,14 @@ def test_calibrated_answers_have_no_error_and_no_answers_have_none() -> None:
     assert math.isnan(calibration_error(reliability(np.empty(0), np.empty(0, dtype=bool))))
 
 
+@pytest.mark.parametrize("num_classes", [100, 300])
+def test_labels_in_few_bytes_are_counted_alike(num_classes: int) -> None:
+    given = np.arange(num_classes, dtype=np.int8 if num_classes < 128 else np.int16)
+    guess = given[::-1].astype(np.int64)
+    wide = confusion_table(given.astype(np.int64), guess, num_classes)
+    assert confusion_table(given, guess, num_classes) == wide
+
+
 def test_a_confusion_matrix_of_many_classes_is_its_entries() -> None:
     truth, guess = np.array([3, 9000, 3, 3, 7]), np.array([3, 2, 5, 5, 7])
     table = confusion_table(truth, guess, 10_000)

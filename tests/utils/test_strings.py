@@ -56,6 +56,12 @@ def test_rows_of_one_column_are_compared_by_their_numbers(words: list[str], data
     assert set(shared_strings(column[some], column[others])) == set(expected[some]) & set(expected[others])
 
 
+def test_a_column_with_few_strings_is_joined_behind_one_with_many() -> None:
+    many = [str(number) for number in range(300)]
+    joined = Strings.concatenate([Strings.of(many), Strings.repeated("299", 2), Strings.repeated("new", 1)])
+    assert joined.tolist() == [*many, "299", "299", "new"]
+
+
 @given(WORDS, WORDS)
 def test_columns_are_joined(words: list[str], more: list[str]) -> None:
     joined = Strings.concatenate([Strings.of(words), Strings.repeated("a", 2), Strings.of(more).prefixed("a")])

@@ -156,7 +156,7 @@ class WordColumn:
             except UserError as error:
                 faults.add(int(np.argmax(codes == code)), error)
                 break
-        self._rows.frombytes((codes + len(self._words)).astype(np.int32).tobytes())
+        self._rows.frombytes((codes.astype(np.int32) + np.int32(len(self._words))).tobytes())
         self._words.extend_arrow(words)
 
     def _check(self, word: str) -> None:

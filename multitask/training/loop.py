@@ -174,9 +174,8 @@ class Trainer:
             num_images += len(batch)
             step = number // self.settings.accumulate + 1 if last or place + 1 == in_step else None
             saves = self._saves(step) and not last and folder is not None
-            if (
-                self.device.type == "cpu" or last or saves or (number + 1) % 20 == 0
-            ):  # a look costs a GPU its head start
+            # A look costs a GPU its head start.
+            if self.device.type == "cpu" or last or saves or (number + 1) % 20 == 0:
                 self._divergence.losses(meter.losses, epoch)
             if step is not None:
                 self._step((epoch - 1) * self.updates_per_epoch + step)

@@ -14,10 +14,10 @@ _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)", re.ASCII)
 
 
-def expand(pattern: str) -> list[str]:
+def expand_braces(pattern: str) -> list[str]:
     """The paths, or patterns with ``*``, that braces stand for, as shells and WebDataset expand them.
 
-    >>> expand("{a,b}-{08..10}.tar")
+    >>> expand_braces("{a,b}-{08..10}.tar")
     ['a-08.tar', 'a-09.tar', 'a-10.tar', 'b-08.tar', 'b-09.tar', 'b-10.tar']
 
     Raises:
@@ -29,7 +29,7 @@ def expand(pattern: str) -> list[str]:
             raise ValueError(f"must have pairs of braces, found {pattern!r}")
         return [pattern]
     before, after = pattern[: found.start()], pattern[found.end() :]
-    rest = expand(after)
+    rest = expand_braces(after)
     parts = list(_parts(found[1]))
     if len(parts) * len(rest) > _MOST:
         raise ValueError(f"means more than {_MOST:,} shards: {pattern!r}")
@@ -59,7 +59,7 @@ def shards_of(root: Path, patterns: tuple[str, ...], key: str) -> list[str]:
 
     Args:
         root: the data root.
-        patterns: as of ``expand``; each of a shard that must be there, or with a ``*``.
+        patterns: as of ``expand_braces``; each of a shard that must be there, or with a ``*``.
         key: the setting that they are of.
 
     Raises:
@@ -67,7 +67,7 @@ def shards_of(root: Path, patterns: tuple[str, ...], key: str) -> list[str]:
     """
     found: list[str] = []
     for pattern in patterns:
-        for path in expand(pattern):
+        for path in expand_braces(pattern):
             if "*" not in path:
                 found.append(path)
                 continue

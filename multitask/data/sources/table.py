@@ -13,8 +13,7 @@ from multitask.data.samples import Queries, Samples
 from multitask.data.sources.base import RootedSettings, all_there, inside
 from multitask.data.sources.split_words import SplitWords
 from multitask.data.sources.table_rows import TableRows
-from multitask.data.sources.table_settings import Column, ColumnSettings
-from multitask.errors import UserError, nearest
+from multitask.data.sources.table_settings import Column, ColumnSettings, check_tasks
 from multitask.labels import LabelSpace
 from multitask.settings import ConfigPath
 from multitask.utils.spelling import find_file
@@ -94,10 +93,7 @@ class TableSettings(RootedSettings):
 
     def check(self, space: LabelSpace) -> None:
         """Refuses tasks that the label space lacks, and numbers from two columns."""
-        for name, column in self.tasks.items():
-            if name not in space.task_names:
-                raise UserError(f"tasks.{name}: labels.tasks has no such task{nearest(name, space.task_names)}")
-            column.check(space.tasks[space.task_names.index(name)])
+        check_tasks(self.tasks, space)
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``file``, in its order."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from multitask.errors import UserError
-from multitask.labels import Task
+from multitask.errors import UserError, nearest
+from multitask.labels import LabelSpace, Task
 from multitask.settings import Bool, Settings
 from multitask.utils.spelling import Name
 
@@ -48,3 +49,15 @@ class ColumnSettings(Settings):
             raise UserError(
                 f"tasks.{task.name}.number: {self.number!r} would be ignored: a binned task's own column is its number"
             )
+
+
+def check_tasks(columns: Mapping[str, ColumnSettings], space: LabelSpace) -> None:
+    """Refuses columns of tasks that the label space lacks, and those that do not fit theirs.
+
+    Raises:
+        UserError: as of ``ColumnSettings.check``.
+    """
+    for name, column in columns.items():
+        if name not in space.task_names:
+            raise UserError(f"tasks.{name}: labels.tasks has no such task{nearest(name, space.task_names)}")
+        column.check(space.tasks[space.task_names.index(name)])

@@ -15,10 +15,10 @@ from multitask.data.samples import SIDES, Queries, Samples
 from multitask.data.sources import cells
 from multitask.data.sources.base import RootedSettings, inside
 from multitask.data.sources.shard_index import Shard, read_shard
-from multitask.data.sources.shard_paths import expand, shards_of
+from multitask.data.sources.shard_paths import expand_braces, shards_of
 from multitask.data.sources.table_labels import LabelReader
 from multitask.data.sources.table_rows import MISSING_GROUPS
-from multitask.data.sources.table_settings import Column, ColumnSettings
+from multitask.data.sources.table_settings import Column, ColumnSettings, check_tasks
 from multitask.errors import UserError, nearest
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.spelling import Spellings
@@ -72,7 +72,7 @@ class WebDatasetSettings(RootedSettings):
     def _are_patterns(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
         for pattern in patterns:
             inside(pattern, "a pattern")
-            for path in expand(pattern)[:1]:
+            for path in expand_braces(pattern)[:1]:
                 if path.startswith(("http:", "https:", "s3:", "gs:", "pipe:")):
                     raise ValueError(f"must be paths in the data root, found {path!r}; fetch remote shards first")
                 if not path.endswith(".tar"):
@@ -97,10 +97,7 @@ class WebDatasetSettings(RootedSettings):
 
     def check(self, space: LabelSpace) -> None:
         """Refuses tasks that the label space lacks, and classes in another order."""
-        for name, column in self.tasks.items():
-            if name not in space.task_names:
-                raise UserError(f"tasks.{name}: labels.tasks has no such task{nearest(name, space.task_names)}")
-            column.check(space.tasks[space.task_names.index(name)])
+        check_tasks(self.tasks, space)
 
     def samples(self, root: Path, space: LabelSpace) -> Samples:
         """The samples of the shards that train, validate and test, in the order of the shards."""
@@ -130,7 +127,7 @@ class WebDatasetSettings(RootedSettings):
 
 
 class _Rows:
-    """The samples of shards as columns: of ten million, nothing is kept but what the columns hold.
+    """The samples of shards as columns.
 
     Args:
         settings: of the source.

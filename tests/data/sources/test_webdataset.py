@@ -13,7 +13,7 @@ import pytest
 from multitask.data.samples import Samples
 from multitask.data.settings import DataSettings
 from multitask.data.sources import shard_index
-from multitask.data.sources.shard_paths import expand
+from multitask.data.sources.shard_paths import expand_braces
 from multitask.data.sources.webdataset import WebDatasetSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace, Task
@@ -98,13 +98,13 @@ def test_shards_say_who_validates_and_a_group_on_two_sides_is_refused(tmp_path: 
 
 
 def test_braces_are_expanded_as_in_shells() -> None:
-    assert expand("{a,b}/{008..010}.tar") == [
+    assert expand_braces("{a,b}/{008..010}.tar") == [
         f"{folder}/{number}.tar" for folder in "ab" for number in ("008", "009", "010")
     ]
-    assert expand("x-{9..11}.tar") == ["x-9.tar", "x-10.tar", "x-11.tar"]
+    assert expand_braces("x-{9..11}.tar") == ["x-9.tar", "x-10.tar", "x-11.tar"]
     for pattern in ("{0..", "a}", "{3..1}.tar", "{0..9999999}.tar", "{a..b}.tar", "{a,{b,c}}.tar"):
         with pytest.raises(ValueError, match=r"must have|means more"):
-            expand(pattern)
+            expand_braces(pattern)
 
 
 @pytest.mark.parametrize(

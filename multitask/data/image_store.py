@@ -15,7 +15,6 @@ from multitask.data.crop import crop_counts
 from multitask.data.image_cache import ImageCache, SharedPixels, choose_cache, find_boxes, free_bytes, pixel_bytes
 from multitask.data.image_facts import ImageFacts
 from multitask.data.images import Pixels, Preprocessing, distinct, per_image, pixels_key
-from multitask.data.samplers import StreamSettings
 from multitask.data.samples import Samples
 from multitask.data.settings import DATA_CROP, CacheName, DataSettings
 from multitask.errors import UserError
@@ -54,7 +53,7 @@ class ImageStore:
         self.cache: CacheName = choose_cache(
             settings.cache, pixel_bytes(len(samples), preprocessing.size), self._folder
         )
-        if isinstance(settings.sampler, StreamSettings):
+        if not settings.sampler.keeps_images:
             self.cache = "none"
         elif reuse is not None and settings.cache in ("auto", "memory"):
             self._folder, self.cache = reuse, "disk"

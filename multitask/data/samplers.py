@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +78,8 @@ class SamplerSettings(Settings):
     """
 
     name: str
+    keeps_images: ClassVar[bool] = True
+    """Whether decoded images may be kept from one epoch to the next, as ``data.cache`` says."""
 
     def strata(self, samples: Samples) -> Strata | None:
         """The strata of N training samples; None: there are none, and ``chances`` says how often each is drawn.
@@ -217,6 +219,7 @@ class StreamSettings(SamplerSettings):
     buffer: PositiveInt = 10_000
     """A sample is served at most so many places from where it stands in its shard. Larger: better shuffled, but read
     less in order; at the least several batches."""
+    keeps_images: ClassVar[bool] = False
 
     def stream(self, samples: Samples) -> Stream:
         """Shards as the images' paths have them."""

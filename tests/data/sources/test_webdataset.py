@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from multitask.data.image_store import ImageStore
 from multitask.data.samples import Samples
 from multitask.data.settings import DataSettings
 from multitask.data.sources import shard_index
@@ -246,6 +247,16 @@ def test_the_sampler_that_streams_needs_shards_and_no_cache() -> None:
     ):
         with pytest.raises(ValueError, match=expected):
             settings(**more)
+
+
+@pytest.mark.parametrize(("sampler", "kept"), [("stream", False), ("uniform", True)])
+def test_images_that_are_streamed_are_not_kept(tmp_path: Path, sampler: str, kept: bool) -> None:
+    two_shards(tmp_path)
+    settings = DataSettings.model_validate(
+        {"root": str(tmp_path), "source": {"name": "webdataset"}, "sampler": {"name": sampler}}
+    )
+    store = ImageStore(settings, read(tmp_path), settings.preprocessing(((0.5,) * 3, (0.5,) * 3)), tmp_path / "kept")
+    assert (store.cache != "none") is kept
 
 
 def test_json_of_any_kind_is_no_reason_to_stop(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from multitask.training.checkpoint import load_checkpoint
 from multitask.training.epoch_meter import EpochMeter
 from multitask.utils.ranks import ranks
 
-NAME = "step.safetensors"
+STEP_CHECKPOINT = "step.safetensors"
 """Of the file, beside ``last.safetensors``."""
 
 

@@ -28,8 +28,7 @@ from multitask.training.device import resolve_precision
 from multitask.training.distributed import broadcast_buffers, gather_answers, gather_rows, sum_gradients, summed
 from multitask.training.divergence import DivergenceCheck
 from multitask.training.epoch_meter import EpochMeter, TrainedBatch
-from multitask.training.epoch_part import NAME as PART
-from multitask.training.epoch_part import EpochPart, load_part
+from multitask.training.epoch_part import STEP_CHECKPOINT, EpochPart, load_part
 from multitask.training.history import is_best, out_of_patience
 from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
@@ -182,7 +181,9 @@ class Trainer:
             if saves and folder is not None:
                 seconds = time.perf_counter() - started
                 found = EpochPart.of(epoch, number + 1, num_images, seconds, meter, self.balancer, self.device)
-                save_checkpoint(folder / PART, {"part": vars(found), "state": self._state().dump(self.history)})
+                save_checkpoint(
+                    folder / STEP_CHECKPOINT, {"part": vars(found), "state": self._state().dump(self.history)}
+                )
             progress.batch(number + 1, num_images, meter.losses.heads)
         seconds = time.perf_counter() - started
         return TrainedEpoch(
@@ -357,7 +358,7 @@ class Trainer:
             weights = {**self.fixed, **self.evaluated.state_dict()}
             save_checkpoint(folder / "best.safetensors", {"epoch": record.epoch, "network": weights})
         save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))
-        (folder / PART).unlink(missing_ok=True)
+        (folder / STEP_CHECKPOINT).unlink(missing_ok=True)
 
     # --- state --------------------------------------------------------------------------------------------------
 

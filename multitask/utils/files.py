@@ -135,6 +135,15 @@ _SETTLED_S = 2.0
 """A file that changed less than so long ago may change again without a trace, since file systems' clocks are coarse."""
 
 
+DIGEST_BYTES = 16
+"""Of ``bytes_digest``."""
+
+
+def bytes_digest(content: bytes) -> bytes:
+    """(16 bytes) The BLAKE2b digest of a content, by which images are known again."""
+    return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
 def content_digest(path: Path) -> bytes:
     """A digest of a file's content, which is read anew whenever the file may have changed.
 
@@ -156,7 +165,7 @@ def content_digest(path: Path) -> bytes:
             if known is not None and known[0] == seen:
                 return known[1]
             began = time.time()
-            digest = hashlib.blake2b(file.read(), digest_size=16).digest()
+            digest = bytes_digest(file.read())
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:

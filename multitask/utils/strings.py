@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from multitask.utils.texts import PART, Codes, Texts, TextsBuilder
+from multitask.utils.texts import TEXTS_AT_ONCE, Codes, Texts, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -184,8 +184,8 @@ class Strings:
         if self._codes is None:
             yield from self.names
             return
-        for start in range(0, len(self), PART):
-            yield from self.names.at(self._codes[start : start + PART])
+        for start in range(0, len(self), TEXTS_AT_ONCE):
+            yield from self.names.at(self._codes[start : start + TEXTS_AT_ONCE])
 
     def tolist(self) -> list[str]:
         """As Python strings; equal ones are one object.

@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
-from multitask.utils.files import check_regular
+from multitask.utils.files import DIGEST_BYTES, bytes_digest, check_regular
 
 _BLOCK = 512
-_DIGEST_BYTES = 16
 _AHEAD = 4 << 20
 """Bytes that the kernel is asked to read beforehand: images served nearly in their order lie near each other."""
 _MAX_OPEN = 64
@@ -43,11 +42,6 @@ class Member:
     name: str
     offset: int
     size: int
-
-
-def digest_of(data: bytes) -> bytes:
-    """The digest of a content, as of ``utils.files.content_digest``."""
-    return hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest()
 
 
 def stamp_of(path: Path) -> Stamp:
@@ -144,7 +138,7 @@ class TarIndex:
             keys[order],
             np.array([member.offset for member in members], dtype=np.int64)[order],
             np.array([member.size for member in members], dtype=np.int64)[order],
-            np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, _DIGEST_BYTES)[order],
+            np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, DIGEST_BYTES)[order],
         )
 
     def row(self, name: str) -> int | None:
@@ -187,7 +181,7 @@ def _found(path: Path) -> tuple[TarIndex, int] | None:
 def _indexed(path: Path) -> TarIndex:
     stamp, members = stamp_of(path), {}
     for member, data in walk(path):
-        members[member.name] = member, digest_of(data)
+        members[member.name] = member, bytes_digest(data)
     found = list(members.values())
     index = TarIndex.of(path, stamp, [member for member, _ in found], [digest for _, digest in found])
     keep(index)

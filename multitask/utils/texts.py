@@ -16,7 +16,7 @@ Codes = NDArray[np.signedinteger[Any]]
 
 MOST_NARROW = (1 << 31) - 1
 """Bytes that offsets of four bytes reach."""
-PART = 1 << 16
+TEXTS_AT_ONCE = 1 << 16
 """Texts that are made, or hashed, at a time."""
 _PADDING = bytes(8)
 """Behind the last text, so that eight bytes can be read at each."""
@@ -53,8 +53,8 @@ class Texts:
         return len(self.offsets) - 1
 
     def __iter__(self) -> Iterator[str]:
-        for start in range(0, len(self), PART):
-            yield from self.at(np.arange(start, min(start + PART, len(self))))
+        for start in range(0, len(self), TEXTS_AT_ONCE):
+            yield from self.at(np.arange(start, min(start + TEXTS_AT_ONCE, len(self))))
 
     def at(self, indices: NDArray[np.integer[Any]]) -> list[str]:
         """The texts at indices, as strings."""
@@ -97,8 +97,8 @@ class Texts:
         """(M,) numbers, alike for equal texts and hardly ever for others."""
         found = np.empty(len(self), dtype=np.uint64)
         words = np.ndarray((len(self.data) - 7,), "<u8", self.data, strides=(1,))  # the eight bytes from each byte on
-        for start in range(0, len(self), PART):
-            part = self.offsets[start : start + PART + 1].astype(np.int64)
+        for start in range(0, len(self), TEXTS_AT_ONCE):
+            part = self.offsets[start : start + TEXTS_AT_ONCE + 1].astype(np.int64)
             starts, lengths = part[:-1], np.diff(part)
             hashed = lengths.astype(np.uint64)
             for skip in range(0, int(lengths.max(initial=0)), 8):

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from multitask.data.sources.base import inside
 from multitask.data.sources.shard_sample import Sample, image_of, split_name, words_of
 from multitask.errors import UserError
+from multitask.utils.files import bytes_digest
 from multitask.utils.shared_arrays import default_folder, kept
-from multitask.utils.tar_files import Member, Stamp, TarIndex, digest_of, keep, stamp_of, walk
+from multitask.utils.tar_files import Member, Stamp, TarIndex, keep, stamp_of, walk
 
 _VERSION = 1
 _SETTLED_S = 2.0
@@ -93,7 +94,7 @@ def _read(path: Path) -> Shard:
         shard.keys.append(key)
         shard.images.append(inside(member.name, where))
         shard.places.append((member.offset, member.size))
-        shard.digests.append(digest_of(sample[image]).hex())
+        shard.digests.append(bytes_digest(sample[image]).hex())
         shard.words.append(words_of(sample, where))
     return shard
 

@@ -172,7 +172,7 @@ class Trainer:
             meter.add(trained, len(batch))
             num_images += len(batch)
             step = number // self.settings.accumulate + 1 if last or place + 1 == in_step else None
-            saves = self._saves(step) and not last and folder is not None
+            saves = folder is not None and not last and self._saves(step)
             # A look costs a GPU its head start.
             if self.device.type == "cpu" or last or saves or (number + 1) % 20 == 0:
                 self._divergence.losses(meter.losses, epoch)
@@ -181,9 +181,7 @@ class Trainer:
             if saves and folder is not None:
                 seconds = time.perf_counter() - started
                 found = EpochPart.of(epoch, number + 1, num_images, seconds, meter, self.balancer, self.device)
-                save_checkpoint(
-                    folder / STEP_CHECKPOINT, {"part": vars(found), "state": self._state().dump(self.history)}
-                )
+                self._save_part(folder, found)
             progress.batch(number + 1, num_images, meter.losses.heads)
         seconds = time.perf_counter() - started
         return TrainedEpoch(
@@ -197,6 +195,9 @@ class Trainer:
         """Whether this process writes a checkpoint after a step of an epoch, counted from 1."""
         every = self.settings.checkpoint_steps
         return every is not None and step is not None and step % every == 0 and self.ranks.is_main
+
+    def _save_part(self, folder: Path, part: EpochPart) -> None:
+        save_checkpoint(folder / STEP_CHECKPOINT, {"part": vars(part), "state": self._state().dump(self.history)})
 
     def _shares(self, batches: Batches, epoch: int) -> Tensor | None:
         """``step_shares`` on the device."""

@@ -136,6 +136,12 @@ class TestWhole:
         assert report.spent_s == pytest.approx(sum(spent.values()))
         assert [stage.seconds for stage in report.stages] == pytest.approx(list(spent.values()))
 
+    def test_what_a_run_takes_beside_its_epochs_is_reckoned_with(self, cooked: tuple[RecipeReport, Path]) -> None:
+        _, out = cooked
+        clock = json.loads((out / "clock.json").read_text())
+        rows = [json.loads(line) for path in out.glob("runs/*/metrics.jsonl") for line in path.read_text().splitlines()]
+        assert clock["image_s"] * clock["trained"] > 1.01 * sum(row["seconds"] for row in rows) > 0
+
     def test_judges_are_answered_once_and_pick_nothing(
         self, cooked: tuple[RecipeReport, Path], recipe_file: Make
     ) -> None:

@@ -47,7 +47,8 @@ def config_text(
     lines += ["", "data:"]
     for key, (value, comment) in data.items():
         if isinstance(value, Mapping):
-            lines += [f"  {key}:"] + [f"    {flow_yaml(name)}: {flow_yaml(item)}" for name, item in value.items()]
+            lines += _with_comment(f"  {key}:", comment)
+            lines += [f"    {flow_yaml(name)}: {flow_yaml(item)}" for name, item in value.items()]
         else:
             lines += _with_comment(f"  {key}: {flow_yaml(value)}", comment)
     how = "# left and right look to be classes, so images are not mirrored" if not flip else ""

@@ -17,6 +17,7 @@ import numpy as np
 
 from multitask.config import Config
 from multitask.data.dataset import Dataset
+from multitask.data.image_cache import choose_cache, pixel_bytes
 from multitask.data.sources.table_rows import MISSING_GROUPS
 from multitask.errors import UserError
 from multitask.init.backbone import OwnBackbone, Plan, cores_here, gpu_here, plan
@@ -30,6 +31,7 @@ from multitask.labels import MISSING
 from multitask.settings import validate
 from multitask.settings.yaml_text import parse_yaml
 from multitask.utils.files import write_atomically
+from multitask.utils.shared_arrays import default_folder
 from multitask.utils.spelling import path_text
 
 _VAL_FRACTION = 0.2
@@ -92,7 +94,7 @@ class Draft:
         self.observed, self.roles, self.sizes = observed, roles, sizes
         self.images = images
         self.tasks = roles.tasks
-        self.copied = observed.source is None or roles.rewritten
+        self.copied = observed.source is None or roles.rewritten or self._lacks_a_column()
         self.table = file.with_suffix(".csv") if self.copied else None
         self.plan = self._plan(backbone)
         self.impossible = self._impossible()
@@ -134,6 +136,15 @@ class Draft:
         named: dict[str, object] = {"name": backbone.name, "weights": self._relative(backbone.weights)}
         return replace(found, backbone=named, epochs=10, seconds=math.nan, lr=3e-4)
 
+    def _lacks_a_column(self) -> bool:
+        """Whether the source would refuse images, or has no way to be told of the split."""
+        named = set(self.roles.words)
+        if self.observed.by_split is not None and self.roles.split is not None:
+            if self.roles.split != self.observed.split:
+                return True
+            named.remove(self.roles.split)
+        return not named.isdisjoint(self.observed.partial)
+
     def _impossible(self) -> list[dict[str, str]]:
         labels = np.stack([task.labels for task in self.tasks], axis=1)
         group = self.roles.group
@@ -165,7 +176,16 @@ class Draft:
             data["val_fraction"] = _VAL_FRACTION, "of the groups, drawn at random"
         data["image_size"] = list(size), f"height, width; the images' median is {height} x {width}"
         data["fit"] = fit, why
+        if data["source"][0]["name"] == "webdataset" and self._beyond_memory(size):
+            data["sampler"] = (
+                {"name": "stream"},
+                "shard after shard: decoded, the images are more than memory has room for",
+            )
         return data
+
+    def _beyond_memory(self, size: tuple[int, int]) -> bool:
+        """Whether decoded images would not be kept in memory, as ``data.cache: auto`` has it."""
+        return choose_cache("auto", pixel_bytes(len(self.observed.images), size), default_folder()) != "memory"
 
     def _source(self) -> dict[str, Any]:
         split = self._split_settings()
@@ -197,6 +217,8 @@ class Draft:
     def _split_settings(self) -> dict[str, Any]:
         if self.roles.split is None:
             return {}
+        if not self.copied and self.observed.by_split is not None:
+            return dict(self.observed.by_split(self.roles.splits or {}))
         column = "split" if self.copied else self.roles.split
         return {"split": column, **({} if (self.roles.splits or {})["val"] else {"splits": {"val": []}})}
 

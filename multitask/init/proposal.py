@@ -32,7 +32,7 @@ def propose(path: Path, file: Path, options: Options, backbone: OwnBackbone | No
     layout = next((row for row in LAYOUTS.values() if row.fits(path)), None)
     if layout is None:
         raise UserError(f"{path}: is neither a folder nor a table (.csv, .tsv, .parquet), nor any other layout known")
-    if not layout.extracts:
+    if not layout.extracts(path):
         return _propose(layout, path, file, options, backbone)
     room, images = file.parent / f".{file.stem}_images.part", file.parent / f"{file.stem}_images"
     if os.path.lexists(images):

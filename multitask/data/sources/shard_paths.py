@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from multitask.data.sources.base import all_there, inside
@@ -11,6 +11,7 @@ from multitask.errors import UserError
 
 _MOST = 1_000_000
 _BRACES = re.compile(r"\{([^{}]*)\}")
+_LAST_NUMBER = re.compile(r"\d+(?=\D*$)", re.ASCII)
 _RANGE = re.compile(r"(\d+)\.\.(\d+)", re.ASCII)
 
 
@@ -81,3 +82,40 @@ def shards_of(root: Path, patterns: tuple[str, ...], key: str) -> list[str]:
         twice = next(path for path in found if found.count(path) > 1)
         raise UserError(f"data.source.{key}: {twice} is meant twice")
     return found
+
+
+def shard_patterns(shards: Sequence[str]) -> list[str]:
+    """The patterns that mean some shards, in that order: those of one name and consecutive numbers by one.
+
+    >>> shard_patterns(["train-08.tar", "train-09.tar", "train-10.tar", "train-12.tar"])
+    ['train-{08..10}.tar', 'train-12.tar']
+
+    Raises:
+        UserError: a shard has a brace or a star in its name, which no pattern means.
+    """
+    runs: list[list[str]] = []
+    for shard in shards:
+        if set(shard) & set("{}*"):
+            raise UserError(f"{shard}: has a brace or a star in its name, which patterns of shards have a meaning for")
+        if runs and _next(runs[-1][-1]) == shard:
+            runs[-1].append(shard)
+        else:
+            runs.append([shard])
+    return [run[0] if len(run) == 1 else _range(run[0], run[-1]) for run in runs]
+
+
+def _next(shard: str) -> str | None:
+    """The name with the next number, as wide; None: it has none."""
+    before, number, after = _numbered(shard)
+    return f"{before}{int(number) + 1:0{len(number)}d}{after}" if number else None
+
+
+def _range(first: str, last: str) -> str:
+    before, number, after = _numbered(first)
+    return f"{before}{{{number}..{_numbered(last)[1]}}}{after}"
+
+
+def _numbered(shard: str) -> tuple[str, str, str]:
+    """The last number in a name, with what stands before and behind it."""
+    found = _LAST_NUMBER.search(shard)
+    return (shard[: found.start()], found[0], shard[found.end() :]) if found else (shard, "", "")

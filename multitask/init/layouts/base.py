@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Observed:
         edges: of a column of numbers, those of its classes; none: they are to be found.
         whole: whether the source knows labels, groups and split by itself, so that nothing names them to it.
         indices: columns in which the source finds class indices; here they hold names.
+        partial: columns that some images lack in the source, which it would refuse; a table says nothing of these.
+        by_split: the source's settings for the words of ``split`` that each side has, where it has no column for it.
         assumed: what was taken for granted, a sentence each.
         check: what the user should look at, likewise.
     """
@@ -60,6 +62,8 @@ class Observed:
     edges: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     whole: bool = False
     indices: tuple[str, ...] = ()
+    partial: frozenset[str] = frozenset()
+    by_split: Callable[[Mapping[str, Sequence[str]]], Mapping[str, Any]] | None = None
     assumed: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
 
@@ -74,13 +78,16 @@ class Layout(ABC):
 
     title: str
     """As the console calls it."""
-    extracts: ClassVar[bool] = False
-    """Whether it writes images to files, in ``Options.room``, which is then their root."""
 
     @classmethod
     @abstractmethod
     def fits(cls, path: Path) -> bool:
         """Whether a path is of this layout: a look at names, and at most at the head of a file."""
+
+    @classmethod
+    def extracts(cls, path: Path) -> bool:
+        """Whether it writes the images under a path to files, in ``Options.room``, which is then their root."""
+        return False
 
     @classmethod
     @abstractmethod

@@ -1,4 +1,4 @@
-"""Images that are in no files of their own, written to a folder, with what is said of each."""
+"""Images that are in no files of their own, written to a folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SUFFIXES = {"JPEG": ".jpg", "TIFF": ".tif", "JPEG2000": ".jp2"}
 
 
 class Extraction:
-    """Rows that are read one after the other, each an image and words.
+    """Images that are read one after the other.
 
     Args:
         folder: to be made for the images.
@@ -22,10 +22,9 @@ class Extraction:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.images: list[str] = []
-        self._columns: dict[str, list[str]] = {}
         self._known: set[str] = set()
 
-    def add(self, name: str, data: bytes, words: dict[str, str], where: str) -> None:
+    def add(self, name: str, data: bytes, where: str) -> None:
         """Writes an image as ``name`` with the suffix of its format.
 
         Raises:
@@ -41,12 +40,4 @@ class Extraction:
         file = self.folder / image
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-        for column in words:
-            self._columns.setdefault(column, [""] * len(self.images))
-        for column, values in self._columns.items():
-            values.append(words.get(column, ""))
         self.images.append(image)
-
-    def columns(self) -> dict[str, list[str]]:
-        """The words of each column; empty where a row says nothing of it."""
-        return self._columns

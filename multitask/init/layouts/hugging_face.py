@@ -11,6 +11,7 @@ from multitask.data.sources import cells
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.extraction import Extraction
+from multitask.init.layouts.row_words import RowWords
 from multitask.utils.files import check_regular
 
 _SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
@@ -20,12 +21,16 @@ class HuggingFace(Layout):
     """One dataset, or a dictionary of splits; its first column of images is used."""
 
     title = "a Hugging Face dataset on disk"
-    extracts = True
 
     @classmethod
     def fits(cls, path: Path) -> bool:
         """Whether a folder holds what ``save_to_disk`` writes."""
         return (path / _SPLITS).is_file() or ((path / _STATE).is_file() and (path / _INFO).is_file())
+
+    @classmethod
+    def extracts(cls, path: Path) -> bool:
+        """Always: no source reads Arrow files."""
+        return True
 
     @classmethod
     def observe(cls, path: Path, options: Options) -> Observed:
@@ -34,20 +39,20 @@ class HuggingFace(Layout):
         parts = _json(path / _SPLITS).get("splits") if (path / _SPLITS).is_file() else [""]
         if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
             raise UserError(f"{path / _SPLITS}: names no splits")
-        found = Extraction(options.room)
+        found, words = Extraction(options.room), RowWords()
         classes: dict[str, tuple[str, ...]] = {}
         for part in parts:
-            _extract(path / part, part, found, classes)
+            _extract(path / part, part, found, words, classes)
         if not found.images:
             raise UserError(f"{path}: holds no images")
-        return Observed(options.room, found.images, found.columns(), None, classes=classes, assumed=_assumed(parts))
+        return Observed(options.room, found.images, words.columns, None, classes=classes, assumed=_assumed(parts))
 
 
 def _assumed(parts: list[str]) -> tuple[str, ...]:
     return (f"the splits are the set's own: {', '.join(parts)}",) if len(parts) > 1 else ()
 
 
-def _extract(folder: Path, part: str, found: Extraction, classes: dict[str, tuple[str, ...]]) -> None:
+def _extract(folder: Path, part: str, found: Extraction, rows: RowWords, classes: dict[str, tuple[str, ...]]) -> None:
     features = _json(folder / _INFO).get("features")
     if not isinstance(features, dict):
         raise UserError(f"{folder / _INFO}: describes no features")
@@ -67,7 +72,8 @@ def _extract(folder: Path, part: str, found: Extraction, classes: dict[str, tupl
         said = {name: _word(values[name], names.get(name), f"{where}: {name}") for name in words}
         if part:
             said["split"] = part
-        found.add(f"{part or 'images'}/{row:07d}", _image_bytes(values[image], where), said, where)
+        found.add(f"{part or 'images'}/{row:07d}", _image_bytes(values[image], where), where)
+        rows.add(said)
 
 
 def _rows(folder: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:

@@ -1,13 +1,7 @@
-"""A real PostgreSQL server, on loopback, that the tests start and stop."""
+"""Studies in a real PostgreSQL server, on loopback."""
 
 from __future__ import annotations
 
-import os
-import pwd
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,76 +12,23 @@ from optuna.trial import TrialState
 from multitask.errors import UserError
 from multitask.study import trial_attrs
 from multitask.study.study import read_study
+from tests.study.postgres import PASSWORD, Server, started
 
 Make = Callable[..., Any]
-
-PASSWORD = "xyzzy"
-
-
-class Server:
-    """A server whose files are in a folder of its own; it runs as somebody else where we are root, whom it refuses."""
-
-    def __init__(self, binaries: Path, folder: Path) -> None:
-        self._binaries = binaries
-        self._folder = folder
-        self._user = None
-        if os.geteuid() == 0:
-            self._user = "postgres" if "postgres" in {entry.pw_name for entry in pwd.getpwall()} else "nobody"
-            shutil.chown(folder, self._user)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        (folder / "password").write_text(PASSWORD)
-        self._run("initdb", "-U", "anna", "-A", "scram-sha-256", "--pwfile", str(folder / "password"), "-N")
-
-    def _run(self, program: str, *words: str) -> None:
-        command = [str(self._binaries / program), "-D", str(self._folder / "data"), *words]
-        # To a file, since a pipe would be the server's too, and never end.
-        with (self._folder / "output").open("ab") as output:
-            done = subprocess.run(
-                command, cwd=self._folder, user=self._user, stdout=output, stderr=output, timeout=60, check=False
-            )
-        assert done.returncode == 0, (self._folder / "output").read_text()
-
-    def start(self) -> None:
-        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -F"
-        self._run("pg_ctl", "start", "-w", "-l", str(self._folder / "log"), "-o", options)
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "-w", "-m", "immediate")
-
-    def url(self, database: str = "postgres", password: str = f":{PASSWORD}") -> str:
-        return f"postgresql://anna{password}@127.0.0.1:{self.port}/{database}"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """With the driver; skipped where either is missing."""
-    pytest.importorskip("psycopg", reason="psycopg is not installed: pip install multitask[postgres]")
-    found = shutil.which("initdb")
-    places = [Path(found).resolve().parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    if not places:
-        pytest.skip("PostgreSQL's server is not installed (on Debian: apt-get install postgresql)")
-    folder = Path(tempfile.mkdtemp(prefix="multitask-postgres-"))  # pytest's own folders are root's alone
-    try:
-        server = Server(places[-1], folder)
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-    finally:
-        shutil.rmtree(folder)
+    """Shared by the tests of this file."""
+    with started() as server:
+        yield server
 
 
 @pytest.fixture
 def database(server: Server, request: pytest.FixtureRequest) -> str:
     """The name of an empty database."""
-    import psycopg
-
     name = f"of_{abs(hash(request.node.name))}"
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    server.make_database(name)
     return name
 
 

@@ -6,7 +6,8 @@ pid, streams, signals and an exit code of its own, but is forked from a server t
 
     process = Forked([sys.executable, "-m", "multitask", "train", "config.yaml"], stdout=subprocess.PIPE)
 
-Workers that a study starts in it are forked as well, unless its environment has ``FRESH_WORKERS``. What a test shows of
+Workers that a study starts in it are forked as well, unless its environment has ``FRESH_WORKERS``. With ``MACHINE`` in
+the environment it runs in the network namespace of that name, and takes the name for its host's. What a test shows of
 a process's beginning itself (what it imports, ``-P``, variables that libraries read as they are loaded, as
 OMP_NUM_THREADS) needs a fresh one.
 """
@@ -14,12 +15,14 @@ OMP_NUM_THREADS) needs a fresh one.
 from __future__ import annotations
 
 import atexit
+import ctypes
 import gc
 import io
 import multiprocessing
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -39,6 +42,7 @@ import psutil
 _ROOT = str(Path(__file__).parents[1])
 
 FRESH_WORKERS = "MULTITASK_TEST_FRESH_WORKERS"
+MACHINE = "MULTITASK_TEST_MACHINE"
 
 PRELOADED = [
     "multitask.bakeoff.bakeoff", "multitask.cli.group", "multitask.cli.streams", "multitask.inference.serve",
@@ -177,6 +181,8 @@ def _begin(beginning: _Beginning) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler if beginning.hears_interrupts else signal.SIG_IGN)
     os.environ.clear()
     os.environ.update(beginning.environment)
+    if MACHINE in os.environ:
+        _move_to(os.environ[MACHINE])
     if beginning.cwd is not None:
         os.chdir(beginning.cwd)
     for number, connection in enumerate(beginning.streams):
@@ -201,6 +207,17 @@ def _begin(beginning: _Beginning) -> None:
         sys.stderr.flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def _move_to(machine: str) -> None:
+    """Joins a network namespace, and names the host of this process and its children after it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_network, new_host_name = 0x40000000, 0x04000000  # CLONE_NEWNET, CLONE_NEWUTS
+    with open(f"/run/netns/{machine}") as namespace:
+        failed = libc.setns(namespace.fileno(), new_network) or libc.unshare(new_host_name)
+    if failed:
+        raise OSError(ctypes.get_errno(), f"cannot join the namespace {machine}")
+    socket.sethostname(machine)
 
 
 def _printing(number: int, errors: str | None) -> TextIO:

@@ -34,7 +34,7 @@ from multitask.study.provenance import record_of
 from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, open_storage, open_study
-from tests.processes import Forked
+from tests.processes import MACHINE, Forked
 
 SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -260,12 +260,15 @@ def search(tmp_path: Path) -> Callable[..., Study]:
 
 
 class Launch:
-    """``multitask study`` in a process of its own."""
+    """``multitask study`` in a process of its own, on a machine of ``machines`` where one is named."""
 
-    def __init__(self, words: Sequence[str], log: Path) -> None:
+    def __init__(self, words: Sequence[str], log: Path, machine: str | None = None) -> None:
         self._log = log
+        environment = None if machine is None else {**os.environ, MACHINE: machine}
         with log.open("ab") as file:
-            self.process = Forked([sys.executable, "-m", "multitask", "study", *words], stdout=file, stderr=file)
+            self.process = Forked(
+                [sys.executable, "-m", "multitask", "study", *words], stdout=file, stderr=file, env=environment
+            )
 
     @property
     def output(self) -> str:
@@ -304,8 +307,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
     """Starts ``multitask study`` with words; at the end of the test neither launches nor workers are left."""
     launches: list[Launch] = []
 
-    def make(*words: object) -> Launch:
-        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log"))
+    def make(*words: object, machine: str | None = None) -> Launch:
+        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log", machine))
         return launches[-1]
 
     yield make

@@ -60,8 +60,8 @@ class Server:
             connection.execute(f'CREATE DATABASE "{name}"')
         return self.url(name)
 
-    def url(self, database: str = "postgres", password: str = f":{PASSWORD}") -> str:
-        return f"postgresql://anna{password}@{self.address}:{self.port}/{database}"
+    def url(self, database: str = "postgres", password: str = f":{PASSWORD}", host: str | None = None) -> str:
+        return f"postgresql://anna{password}@{host or self.address}:{self.port}/{database}"
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from multitask.init.layouts.fashion import Fashion
 from multitask.init.layouts.folder import AnyFolder
 from multitask.init.layouts.hugging_face import HuggingFace
 from multitask.init.layouts.label_studio import LabelStudio
+from multitask.init.layouts.parquet_images import ParquetImages
 from multitask.init.layouts.table import AnyTable
 from multitask.init.layouts.utkface import UTKFace
 from multitask.init.layouts.webdataset import WebDataset
@@ -20,6 +21,7 @@ LAYOUTS["fashion"] = Fashion
 LAYOUTS["cvat"] = CVAT
 LAYOUTS["label_studio"] = LabelStudio
 LAYOUTS["hugging_face"] = HuggingFace
+LAYOUTS["parquet_images"] = ParquetImages
 LAYOUTS["webdataset"] = WebDataset
 LAYOUTS["utkface"] = UTKFace
 LAYOUTS["table"] = AnyTable

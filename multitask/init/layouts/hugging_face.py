@@ -60,19 +60,15 @@ def _extract(folder: Path, part: str, found: Extraction, rows: RowWords, classes
     image = next((name for name, feature in kinds.items() if feature.get("_type") == "Image"), None)
     if image is None:
         raise UserError(f"{folder}: has no column of images")
-    names = {
-        name: tuple(map(str, feature["names"]))
-        for name, feature in kinds.items()
-        if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
-    }
+    names = class_names(features)
     classes |= names
     words = [name for name, feature in kinds.items() if feature.get("_type") in ("Value", "ClassLabel")]
     for row, values in enumerate(_rows(folder, [image, *words])):
         where = f"{folder}, row {row}"
-        said = {name: _word(values[name], names.get(name), f"{where}: {name}") for name in words}
+        said = {name: value_word(values[name], names.get(name), f"{where}: {name}") for name in words}
         if part:
             said["split"] = part
-        found.add(f"{part or 'images'}/{row:07d}", _image_bytes(values[image], where), where)
+        found.add(f"{part or 'images'}/{row:07d}", image_bytes(values[image], where, folder), where)
         rows.add(said)
 
 
@@ -93,7 +89,22 @@ def _rows(folder: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
             raise UserError(f"{file}: is damaged, or no Arrow file: {str(error).splitlines()[0]}") from None
 
 
-def _word(value: object, names: tuple[str, ...] | None, where: str) -> str:
+def class_names(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """By column, the names of the classes that its indices stand for, as that library describes features."""
+    kinds = {name: feature for name, feature in features.items() if isinstance(feature, dict)}
+    return {
+        name: tuple(map(str, feature["names"]))
+        for name, feature in kinds.items()
+        if feature.get("_type") == "ClassLabel" and isinstance(feature.get("names"), list)
+    }
+
+
+def value_word(value: object, names: tuple[str, ...] | None, where: str) -> str:
+    """A cell as a word: of an index the class's name.
+
+    Raises:
+        UserError: it is no index of a class.
+    """
     if value is None or names is None:
         return cells.text(value)
     if not isinstance(value, int) or value >= len(names):
@@ -101,14 +112,19 @@ def _word(value: object, names: tuple[str, ...] | None, where: str) -> str:
     return names[value] if value >= 0 else ""  # -1 is how that library writes an unknown class
 
 
-def _image_bytes(value: object, where: str) -> bytes:
+def image_bytes(value: object, where: str, folder: Path) -> bytes:
+    """The file of an image, from a cell of bytes and path, or of bytes; a path is relative to ``folder``.
+
+    Raises:
+        UserError: there is none; the line begins with ``where``.
+    """
     data, path = (value.get("bytes"), value.get("path")) if isinstance(value, dict) else (value, None)
     if isinstance(data, bytes):
         return data
     if isinstance(path, str):
-        check_regular(Path(path))
+        check_regular(folder / path)
         try:
-            return Path(path).read_bytes()
+            return (folder / path).read_bytes()
         except OSError as error:
             raise UserError(f"{where}: its image {path} cannot be read: {error.strerror}") from None
     raise UserError(f"{where}: has no image")

@@ -27,7 +27,7 @@ def over_ranks(size: int, work: Callable[[int], Any], seconds: float = 120.0, nu
     found: Any = context.Queue()
 
     def one(rank: int) -> None:
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(size))
+        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(size), WORLD_SIZE=str(size))
         os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         try:
             with joined(wait_s=60):

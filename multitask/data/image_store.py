@@ -20,7 +20,7 @@ from multitask.data.settings import DATA_CROP, CacheName, DataSettings
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.utils.files import content_digest
-from multitask.utils.ranks import Ranks
+from multitask.utils.ranks import Ranks, ranks
 
 
 class ImageStore:
@@ -51,7 +51,7 @@ class ImageStore:
         self.preprocessings = _preprocessings(settings, samples, preprocessing)
         self._folder = settings.cache_folder
         self.cache: CacheName = choose_cache(
-            settings.cache, pixel_bytes(len(samples), preprocessing.size), self._folder
+            settings.cache, pixel_bytes(len(samples), preprocessing.size), self._folder, ranks().local_size
         )
         if not settings.sampler.keeps_images:
             self.cache = "none"
@@ -72,31 +72,42 @@ class ImageStore:
         """
         return [content_digest(path) for path in self._paths]
 
-    def pixels_key(self, progress: Progress) -> str:
-        """The cache key of the images' pixels: equal for the same pixels, and for no others.
+    def pixels_key(self, progress: Progress, here: Ranks | None = None) -> str:
+        """The cache key of the images' pixels: equal for the same pixels, and for no others; ``here`` as of ``boxes``.
 
         Raises:
             UserError: an image cannot be read.
         """
-        return pixels_key(self.contents, self.preprocessings, self.boxes(progress))
+        return pixels_key(self.contents, self.preprocessings, self.boxes(progress, here))
 
-    def boxes(self, progress: Progress) -> NDArray[np.float64] | None:
+    def boxes(self, progress: Progress, here: Ranks | None = None) -> NDArray[np.float64] | None:
         """(N, 4) the box of each image, NaN where it has none; None where the crop uses no boxes.
+
+        Args:
+            progress: notified of every step of the work.
+            here: the place of this process among several that all call it, and look for faces in some of the images
+                each. None: it looks at them all.
 
         Raises:
             UserError: an image cannot be read; the crop needs boxes, and the samples have none.
         """
         parts = [(part, rows) for part, rows in distinct(self.preprocessings) if part.crop.boxed]
+        here = _together(here, (self._boxes is None, self._keeps_boxes))
         if not parts or self._boxes is not None:
             return self._boxes
         boxes = np.full((len(self), 4), np.nan)
         for preprocessing, rows in parts:
-            boxes[rows] = self._boxes_of(preprocessing, rows, progress)
+            boxes[rows] = self._boxes_of(preprocessing, rows, progress, here)
         self._boxes = boxes
         return boxes
 
+    @cached_property
+    def _keeps_boxes(self) -> bool:
+        """Whether boxes go to disk: they are small, and take as long to find as to decode; ``auto`` keeps them too."""
+        return self.cache == "disk" or (self._settings.cache == "auto" and free_bytes(self._folder) > 1 << 30)
+
     def _boxes_of(
-        self, preprocessing: Preprocessing, rows: NDArray[np.int64], progress: Progress
+        self, preprocessing: Preprocessing, rows: NDArray[np.int64], progress: Progress, here: Ranks | None
     ) -> NDArray[np.float64]:
         """(n, 4) the boxes of some images, as the crop that all of them have looks for them."""
         if preprocessing.reads_table:
@@ -107,13 +118,11 @@ class ImageStore:
                 if np.isnan(given[own]).all() and (several or self._crop_key(int(own[0])) != DATA_CROP):
                     raise self._without_boxes(preprocessing, int(own[0]))
             return given[rows]
-        # They are small, and to find them takes as long as to decode: auto keeps them on disk in any case.
-        on_disk = self.cache == "disk" or (self._settings.cache == "auto" and free_bytes(self._folder) > 1 << 30)
         on_done = stage_if_begun(progress, "finding faces", len(rows))
-        shared = self._shared(progress) if on_disk else None
+        shared = self._shared(progress) if self._keeps_boxes else None
         if shared is not None:
             shared = replace(shared, contents=[shared.contents[row] for row in rows])
-        return find_boxes(self._samples.take(rows).paths(), preprocessing, on_done, shared)
+        return find_boxes(self._samples.take(rows).paths(), preprocessing, on_done, shared, here)
 
     def _given(self, preprocessing: Preprocessing, index: int) -> NDArray[np.float64]:
         """(N, 4) the samples' boxes or eyes, which the crop of the image at an index needs."""
@@ -138,18 +147,17 @@ class ImageStore:
 
         Args:
             progress: notified of every step of the work.
-            here: the place of this process among several that all call it: where they keep the images in memory, each
-                decodes some of them for all. None: it reads them all.
+            here: the place of this process among several that all call it, and decode some of the images each for all.
+                None: it reads them all.
 
         Raises:
             UserError: one of them cannot be read, or there is no room to keep them.
         """
         if self._images is None:
-            boxes = self.boxes(progress)
+            boxes = self.boxes(progress, here)
             on_done = stage_if_begun(progress, "reading images", len(self._paths))
             shared = self._shared(progress) if self.cache == "disk" else None
-            if here is not None and set(here.gather(lambda: self.cache)) != {"memory"}:
-                here = None
+            here = _together(here, self.cache)
             self._images = ImageCache(self._paths, self.preprocessings, self.cache, on_done, shared, boxes, here)
         return self._images
 
@@ -166,10 +174,10 @@ class ImageStore:
         Raises:
             UserError: as of ``images``.
         """
-        if here.size == 1 or self.cache != "memory":
-            return self.images(progress)
+        if here.size == 1 or set(here.gather(lambda: self.cache)) != {"memory"}:
+            return self.images(progress, here)
         rows = np.concatenate([np.empty(0, dtype=np.int64), *parts[here.rank :: here.size]])
-        boxes = self.boxes(progress)
+        boxes = self.boxes(progress, here)
         if not len(rows):
             return SomeImages(None, rows, len(self))
         settings = self._settings.model_copy(update={"cache": "memory"})
@@ -233,6 +241,11 @@ class SomeImages:
         assert self._images is not None
         assert (places >= 0).all(), "images were asked for that are another process's"
         return self._images.take(places)
+
+
+def _together(here: Ranks | None, own: object) -> Ranks | None:
+    """The place of this process among several that do a piece of work together; None where they differ in ``own``."""
+    return None if here is None or len(set(here.gather(lambda: own))) > 1 else here
 
 
 def _preprocessings(settings: DataSettings, samples: Samples, preprocessing: Preprocessing) -> Sequence[Preprocessing]:

@@ -88,6 +88,7 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
     samples = scored_samples(trained, data, split, progress)
     if split != "eval" and here.from_main(lambda: data.store.cache == "disk"):  # which holds the run's images, whole
         check_same_run(trained, samples, here)
+        data.store.boxes(progress, here)  # by all, before rank 0 needs them
         images = here.from_main(lambda: data.image_facts(split, progress))
         with loaded(trained) as (network, device):
             batches = data.batches(split, progress, device)

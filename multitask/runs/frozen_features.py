@@ -20,7 +20,7 @@ from multitask.model.heads import NetSettings
 from multitask.model.settings import BackboneSettings, FeaturesSettings
 from multitask.progress import Progress
 from multitask.runs.environment import machine
-from multitask.utils.ranks import Ranks
+from multitask.utils.ranks import Ranks, ranks
 
 
 def can_stand_in(backbone: Encoder, settings: BackboneSettings, augment: AugmentSettings) -> bool:
@@ -102,7 +102,7 @@ class FeatureMaker:
         Raises:
             UserError: an image cannot be read; what the backbone answers is no number; the disk has no room.
         """
-        state, pixels = self._backbone.state_digest(), self._store.pixels_key(self._progress)
+        state, pixels = self._backbone.state_digest(), self._store.pixels_key(self._progress, ranks())
         views = []
         for number in range(self._features.views):
             depends = {"number": number, "libraries": _libraries(), **augmented} if number else None

@@ -27,6 +27,7 @@ class Ranks:
         rank: from 0.
         size: how many there are; 1 without a launcher.
         local_rank: the rank among those of this machine.
+        local_size: how many there are on this machine, at least.
 
     >>> Ranks(rank=1, size=2).rows(5)
     slice(3, 5, None)
@@ -35,6 +36,7 @@ class Ranks:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
 
     @property
     def is_main(self) -> bool:
@@ -123,9 +125,9 @@ def launched(variables: Mapping[str, str] | None = None) -> Ranks:
         UserError: one is missing or wrong.
 
     >>> launched({"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1", "MASTER_ADDR": "here", "MASTER_PORT": "29500"})
-    Ranks(rank=1, size=4, local_rank=1)
+    Ranks(rank=1, size=4, local_rank=1, local_size=2)
     >>> launched({})
-    Ranks(rank=0, size=1, local_rank=0)
+    Ranks(rank=0, size=1, local_rank=0, local_size=1)
     """
     variables = os.environ if variables is None else variables
     if not variables.get("RANK"):  # a scheduler's own WORLD_SIZE launches nothing by itself
@@ -139,13 +141,21 @@ def launched(variables: Mapping[str, str] | None = None) -> Ranks:
         raise UserError(f"RANK: must be less than WORLD_SIZE ({size}), found {rank}")
     if local_rank > rank:
         raise UserError(f"LOCAL_RANK: must be at most RANK ({rank}), found {local_rank}")
+    local_size = local_rank + 1
     if size > 1:
+        if variables.get("LOCAL_WORLD_SIZE"):  # not every launcher says it
+            local_size = _number(variables, "LOCAL_WORLD_SIZE")
+        if not local_rank < local_size <= size:
+            raise UserError(
+                f"LOCAL_WORLD_SIZE: must be above LOCAL_RANK ({local_rank}) and at most WORLD_SIZE ({size}), found "
+                f"{local_size}"
+            )
         if not variables.get("MASTER_ADDR"):
             raise UserError(f"MASTER_ADDR: must name the machine of rank 0, since WORLD_SIZE is {size}; found nothing")
         port = _number(variables, "MASTER_PORT")
         if not 0 < port < 65_536:
             raise UserError(f"MASTER_PORT: must be from 1 to 65535, found {port}")
-    return Ranks(rank, size, local_rank)
+    return Ranks(rank, size, local_rank, local_size)
 
 
 def _number(variables: Mapping[str, str], name: str) -> int:

@@ -73,6 +73,8 @@ def kept_together(
     make: Callable[[Ranks], Iterator[NDArray[Any]]],
     here: Ranks,
     on_rows: Callable[[NDArray[Any]], None],
+    on_write: Callable[[], None] | None = None,
+    on_damaged: Callable[[], None] | None = None,
 ) -> NDArray[Any]:
     """As ``kept``, made by all processes of a launch, each of which makes some of the pieces; all of them call it.
 
@@ -84,28 +86,43 @@ def kept_together(
         make: gives the pieces in order, of a process those at its rank, rank + size, and so on.
         here: the place of this process.
         on_rows: called with the rows of each piece, whoever made it, before it is written.
+        on_write: called by who writes, in the folder that is there, before anything is made; a ``UserError`` of it is
+            raised by all.
+        on_damaged: as of ``kept``.
     """
 
-    def pieces(who: Ranks) -> Iterator[NDArray[Any]]:
-        for rows in in_turn(make(who), who, everywhere=True, most=8):  # a piece may be of megabytes
+    def pieces(who: Ranks, writes: bool) -> Iterator[NDArray[Any]]:
+        own = _after(on_write, make(who)) if writes and on_write is not None else make(who)
+        for rows in in_turn(own, who, everywhere=True, most=8):  # a piece may be of megabytes
             on_rows(rows)
             yield rows
 
+    def alone() -> NDArray[Any]:
+        return kept(path, num_rows, lambda: pieces(Ranks(), writes=True), on_damaged)
+
     found = here.gather(lambda: (path.name, here.size > 1 and _mapped(path) is None))
     if here.size == 1 or len({name for name, _ in found}) > 1:
-        return kept(path, num_rows, lambda: pieces(Ranks()))
+        return alone()
     if any(missing for _, missing in found):
-        shared = pieces(here)
+        shared = pieces(here, writes=False)
         if here.local_rank == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Without waiting: who has the lock may be one of these, on another machine with the same disk.
             with suppress(BlockingIOError), _locked(path.with_suffix(".lock"), wait=False):
                 if _mapped(path) is None:
+                    if path.exists() and on_damaged is not None:
+                        on_damaged()
                     remove_parts(path)
+                    shared = pieces(here, writes=True)
                     _write(path, num_rows, shared)
         deque(shared, maxlen=0)  # its part, where another writes or it was there already
         here.gather(lambda: None)  # written
-    return kept(path, num_rows, lambda: pieces(Ranks()))
+    return alone()
+
+
+def _after(first: Callable[[], None], rows: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    first()
+    yield from rows
 
 
 def check_room(path: Path, num_bytes: int) -> None:

@@ -116,14 +116,18 @@ class TestSharedImages:
         assert not shared.folder.exists()
 
     def test_an_image_that_changes_while_all_are_read_is_named_and_nothing_is_kept(
-        self, paths: list[Path], shared: SharedPixels
+        self, paths: list[Path], shared: SharedPixels, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        def change(done: int) -> None:
-            if done == 5:
-                saved(make_image(99, 80), paths[1])
+        load = Preprocessing.load
 
+        def change(self: Preprocessing, path: Path, box: Any) -> Any:
+            if path == paths[1]:
+                saved(make_image(99, 80), path)
+            return load(self, path, box)
+
+        monkeypatch.setattr(Preprocessing, "load", change)
         with pytest.raises(UserError, match=r"1\.jpg: changed while the images were read"):
-            ImageCache(paths, Preprocessing(SIZE), "auto", change, shared)
+            ImageCache(paths, Preprocessing(SIZE), "auto", None, shared)
         assert list(shared.folder.glob("*.npy")) == []
 
     def test_a_bad_file_is_named_and_nothing_is_kept(self, paths: list[Path], tmp_path: Path) -> None:
@@ -249,6 +253,13 @@ class TestChoice:
         assert choose_cache("auto", 100, tmp_path / "not" / "there") == expected
         for named in ("memory", "disk", "none"):
             assert choose_cache(named, 100, tmp_path) == named
+
+    def test_each_process_of_this_machine_holds_a_copy_in_memory_and_all_share_the_disk(
+        self, free: Any, tmp_path: Path
+    ) -> None:
+        free(400, 200)
+        assert choose_cache("auto", 100, tmp_path, num_copies=2) == "memory"
+        assert choose_cache("auto", 100, tmp_path, num_copies=3) == "disk"
 
     def test_there_is_no_room_in_what_is_no_folder(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("")

@@ -11,13 +11,18 @@ import pytest
 from PIL import Image
 
 from multitask.config import Config
+from multitask.data.crop import FaceSettings
 from multitask.data.dataset import Dataset
+from multitask.data.face_detector import FaceDetector
 from multitask.data.image_store import ImageStore
+from multitask.data.images import Preprocessing
 from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.labels import LabelSpace, Task
 from multitask.progress import Progress
 from multitask.settings import validate
+from multitask.utils.ranks import ranks
+from tests.over_ranks import over_ranks
 
 RED, BLUE = [250, 0, 0], [0, 0, 250]
 
@@ -191,3 +196,79 @@ class TestSourcesFramedEachInItsOwnWay:
         del data["crop"]
         with pytest.raises(UserError, match=r"^fit: would be ignored"):
             validate(DataSettings, data)
+
+
+def _corner(detector: FaceDetector, pixels: Any) -> Any:
+    """In the place of a face: a box that the image's content decides."""
+    return np.array([0.0, 0.0, 8.0 + pixels[0, 0, 0] % 8, 9.0 + pixels[-1, -1, 1] % 8])
+
+
+class TestSeveralProcesses:
+    @pytest.fixture
+    def work(self, make: MakeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+        """Reads all images, cropped to faces, in one of several processes: how many it decoded and looked at itself."""
+        monkeypatch.setattr(FaceSettings, "detector", lambda self: FaceDetector(b"", "largest", 0.2, 224, "digest"))
+        monkeypatch.setattr(FaceDetector, "find", _corner)
+
+        def work(folder: Path, **changes: Any) -> tuple[int, int, bytes]:
+            done: list[str] = []
+            with pytest.MonkeyPatch.context() as patch:
+                for name in ("load", "locate"):
+                    whole = getattr(Preprocessing, name)
+
+                    def counted(*args: Any, name: str = name, whole: Any = whole) -> Any:
+                        done.append(name)
+                        return whole(*args)
+
+                    patch.setattr(Preprocessing, name, counted)
+                crop = {"name": "face", "model": "yunet.onnx"}
+                store = make({"data.crop": crop, "data.cache_dir": str(folder), **changes})
+                images = store.images(Progress(), ranks() if ranks().size > 1 else None)
+            return done.count("load"), done.count("locate"), images.take(np.arange(len(images))).tobytes()
+
+        return work
+
+    def test_each_decodes_its_share_and_the_files_are_those_of_one_to_the_byte(
+        self, work: Callable[..., Any], tmp_path: Path
+    ) -> None:
+        loads, looks, pixels = work(tmp_path / "1")
+        assert loads == looks == 84
+        whole = {path.name: path.read_bytes() for path in (tmp_path / "1").glob("*.npy")}
+        assert files(tmp_path / "1") == ["boxes", "pixels"]
+        for size in (2, 4):
+            found = over_ranks(size, lambda rank: work(tmp_path / str(size)))  # noqa: B023
+            assert [sum(part) for part in zip(*[own[:2] for own in found], strict=True)] == [84, 84]
+            assert max(own[0] for own in found) < 84 / size + 16
+            assert all(own[2] == pixels for own in found)
+            assert {path.name: path.read_bytes() for path in (tmp_path / str(size)).glob("*.npy")} == whole
+
+    def test_in_memory_likewise_and_what_one_kept_is_taken(self, work: Callable[..., Any], tmp_path: Path) -> None:
+        memory = {"data.cache": "memory", "data.cache_dir": None}
+        loads, looks, pixels = work(tmp_path, **memory)
+        assert (loads, looks) == (84, 84)
+        found = over_ranks(2, lambda rank: work(tmp_path, **memory))
+        assert [own[:2] for own in found] == [(48, 48), (36, 36)]
+        assert all(own[2] == pixels for own in found)
+        work(tmp_path / "kept")
+        assert [own[:2] for own in over_ranks(2, lambda rank: work(tmp_path / "kept"))] == [(0, 0)] * 2
+        # Of machines with a disk each, of which one has it: all are served.
+        found = over_ranks(2, lambda rank: work(tmp_path / ("kept" if rank else "other")))
+        assert all(own[2] == pixels for own in found)
+        assert files(tmp_path / "other") == files(tmp_path / "kept")
+
+    def test_what_one_of_them_finds_is_the_one_line_of_all_and_nothing_is_kept(
+        self, work: Callable[..., Any], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        whole = Preprocessing.load
+
+        def load(self: Preprocessing, path: Path, box: Any = None) -> Any:
+            if path.stem == broken:
+                raise UserError(f"{path.name}: cannot be read")
+            return whole(self, path, box)
+
+        paths = sorted((drawn / "train" / "images").rglob("*.jpg"))
+        broken = paths[40].stem
+        monkeypatch.setattr(Preprocessing, "load", load)
+        found = over_ranks(2, lambda rank: work(tmp_path / "x"))
+        assert sorted(found) == [f"UserError: {broken}.jpg: cannot be read", "exit 2"]
+        assert files(tmp_path / "x") == ["boxes"]

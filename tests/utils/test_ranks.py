@@ -9,7 +9,8 @@ WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "loca
 
 
 def test_the_launchers_variables_are_the_place_of_a_process() -> None:
-    assert launched(WHOLE) == Ranks(1, 2, 1)
+    assert launched(WHOLE) == Ranks(1, 2, 1, 2)  # there must be two here, by the rank
+    assert launched({**WHOLE, "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}) == Ranks(1, 8, 1, 4)
     assert launched({}) == launched({"WORLD_SIZE": "8"}) == Ranks()  # a scheduler's own word launches nothing
 
 
@@ -26,6 +27,14 @@ def test_one_process_needs_no_local_rank() -> None:
         ({"WORLD_SIZE": "0"}, "WORLD_SIZE: must be at least 1, found 0"),
         ({"LOCAL_RANK": "x"}, "LOCAL_RANK: must be a whole number, as torchrun sets it beside RANK, found 'x'"),
         ({"LOCAL_RANK": "2"}, "LOCAL_RANK: must be at most RANK (1), found 2"),
+        (
+            {"LOCAL_WORLD_SIZE": "1"},
+            "LOCAL_WORLD_SIZE: must be above LOCAL_RANK (1) and at most WORLD_SIZE (2), found 1",
+        ),
+        (
+            {"LOCAL_WORLD_SIZE": "two"},
+            "LOCAL_WORLD_SIZE: must be a whole number, as torchrun sets it beside RANK, found 'two'",
+        ),
         ({"MASTER_ADDR": ""}, "MASTER_ADDR: must name the machine of rank 0, since WORLD_SIZE is 2; found nothing"),
         ({"MASTER_PORT": "0"}, "MASTER_PORT: must be from 1 to 65535, found 0"),
         ({"MASTER_PORT": "http"}, "MASTER_PORT: must be a whole number, as torchrun sets it beside RANK, found 'http'"),

@@ -17,7 +17,7 @@ PRINTING = {
     "runs": "List runs with their scores.",
     "compare": "Show what differs between runs, in settings and in scores.",
     "config": "Print a config resolved, or what is wrong with it.",
-    "cache": "Show or clear what is kept on disk of decoded images.",
+    "cache": "Show, make or clear what is kept on disk of decoded images.",
 }
 """The commands whose output is all that they are for: they end where nobody reads it any more."""
 
@@ -43,7 +43,7 @@ COMMANDS = {
 }
 """The table of commands: each is ``command`` in the module of its name."""
 
-SEVERAL_PROCESSES = {"train", "predict", "evaluate"}
+SEVERAL_PROCESSES = {"train", "predict", "evaluate", "cache"}
 """The commands that work over the processes of ``torchrun``; the others refuse it."""
 
 # What a user can mend: a full disk, a quota, a file too large, a place where one may not write, is no folder, is gone.

@@ -40,6 +40,36 @@ def test_shows_and_clears_what_a_run_left(
     assert list(home.iterdir()) == []
 
 
+def test_makes_what_a_run_takes(call: Call, config_file: Callable[..., Path], tmp_path: Path, home: Path) -> None:
+    config = config_file({**ONE_EPOCH, "data.cache": "disk"})
+    made = call("cache", config, "--make")
+    assert made.code == 0, made.err
+    [file] = home.glob("pixels-*.npy")
+    assert f"writing 194 kB to {file}" in made.out
+    assert f"{home}: 1 file, 194 kB\n" in made.out
+    for line in (call("cache", config, "--make"), call("train", config, "--out", tmp_path / "run")):
+        assert line.code == 0, line.err
+        assert "writing" not in line.out
+        assert "reading images" not in line.out
+
+
+def test_what_cannot_be_made_is_one_line(
+    call: Call, config_file: Callable[..., Path], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_file()
+    assert call("cache", "--make").refusal() == "--make: needs a config"
+    assert call("cache", config, "--make", "--clear").refusal() == "--make: cannot be combined with --clear"
+    for cache in ("auto", "memory", "none"):
+        assert call("cache", config, "--make", "--set", f"data.cache={cache}").refusal() == (
+            f"--make: keeps images on disk, and data.cache is {cache}; set it to disk, here and in training"
+        )
+    for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "two"}.items():
+        monkeypatch.setenv(name, value)
+    said = "WORLD_SIZE: must be a whole number, as torchrun sets it beside RANK, found 'two'"
+    assert call("cache", config, "--make").refusal() == said
+    assert not home.exists()
+
+
 def test_the_folder_of_a_config_is_its_own(call: Call, config_file: Callable[..., Path], tmp_path: Path) -> None:
     config = config_file({"data.cache": "disk"})
     shown = call("cache", config, "--set", f"data.cache_dir={tmp_path / 'mine'}")

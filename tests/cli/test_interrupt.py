@@ -247,3 +247,23 @@ def test_a_job_over_two_processes_ends_with_one_line(trained_alone: Path, tmp_pa
     [line] = told(processes)
     assert line.startswith("error: -: standard input is read by one process, but WORLD_SIZE is 2")
     assert [process.returncode for process in processes] == [2, 2]
+
+
+def test_images_are_decoded_ahead_by_two_processes_of_which_one_prints(
+    config_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = str(config_file({"data.cache": "disk"}))
+    lone = run_forked([*MULTITASK, "cache", config, "--make", "--set", "data.cache_dir=one"], cwd=tmp_path)
+    assert lone.returncode == 0, lone.stderr
+    processes = launch(["cache", config, "--make", "--set", "data.cache_dir=two"], tmp_path)
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    assert "reading images" in said[0][0].decode()
+    assert said[1] == (b"", b"")
+    [one], [two] = (list((tmp_path / name).glob("*.npy")) for name in ("one", "two"))
+    assert (one.name, one.read_bytes()) == (two.name, two.read_bytes())
+    processes = launch(["cache", config], tmp_path)
+    assert told(processes) == [
+        "error: multitask cache: works in one process without --make, but WORLD_SIZE is 2; start it without torchrun"
+    ]
+    assert [process.returncode for process in processes] == [2, 2]

@@ -24,6 +24,7 @@ from multitask.init.backbone import OwnBackbone, Plan, cores_here, gpu_here, pla
 from multitask.init.config_text import config_text, counts_text
 from multitask.init.image_sizes import Sizes
 from multitask.init.layouts import Observed
+from multitask.init.located import Located
 from multitask.init.never import never_seen
 from multitask.init.roles import Roles
 from multitask.init.tasks import FoundTask
@@ -89,12 +90,15 @@ class Draft:
         sizes: Sizes,
         backbone: OwnBackbone | None,
         images: Path | None,
+        located: Located | None = None,
     ) -> None:
         self.path, self.file, self.title = path, file, title
         self.observed, self.roles, self.sizes = observed, roles, sizes
-        self.images = images
+        self.images, self.located = images, located
+        self.seen = sizes if located is None else located.sizes()
         self.tasks = roles.tasks
         self.copied = observed.source is None or roles.rewritten or self._lacks_a_column()
+        self.copied |= located is not None and located.as_read is None
         self.table = file.with_suffix(".csv") if self.copied else None
         self.plan = self._plan(backbone)
         self.impossible = self._impossible()
@@ -130,7 +134,7 @@ class Draft:
             num = sum(side in training for side in sides)
         else:
             num = max(1, round(num * (1 - _VAL_FRACTION)))
-        found = plan(num, self.sizes, gpu=gpu_here(), cores=cores_here())
+        found = plan(num, self.seen, gpu=gpu_here(), cores=cores_here())
         if backbone is None:
             return found
         named: dict[str, object] = {"name": backbone.name, "weights": self._relative(backbone.weights)}
@@ -161,27 +165,30 @@ class Draft:
 
     def _data(self) -> dict[str, tuple[Any, str]]:
         size = self.plan.image_size
-        cut = self.sizes.cut(size)
-        width, height = self.sizes.median
-        fit, why = (
-            ("crop", "which cuts nothing, since they all have this shape")
-            if not cut
-            else ("pad", "which cuts nothing: images of other shapes get a white border")
-        )
+        width, height = self.seen.median
+        what = {None: "images", "box": "boxes", "eyes": "faces"}[self.located.key if self.located else None]
         data: dict[str, tuple[Any, str]] = {
             "root": (self._relative(self.images or self.observed.root), ""),
             "source": (self._source(), ""),
         }
         if self.roles.split is None or not (self.roles.splits or {})["val"]:
             data["val_fraction"] = _VAL_FRACTION, "of the groups, drawn at random"
-        data["image_size"] = list(size), f"height, width; the images' median is {height} x {width}"
-        data["fit"] = fit, why
+        data["image_size"] = list(size), f"height, width; the {what}' median is {height} x {width}"
+        if self.located is not None:
+            columns = ", ".join(self.located.columns)
+            data["crop"] = {"name": self.located.crop}, f"to the {'box' if what == 'boxes' else 'eyes'} of {columns}"
+        data["fit"] = self._fit(size)
         if data["source"][0]["name"] == "webdataset" and self._beyond_memory(size):
             data["sampler"] = (
                 {"name": "stream"},
                 "shard after shard: decoded, the images are more than memory has room for",
             )
         return data
+
+    def _fit(self, size: tuple[int, int]) -> tuple[str, str]:
+        if self.located is None and not self.sizes.cut(size):
+            return "crop", "which cuts nothing, since they all have this shape"
+        return "pad", "which cuts nothing: images of other shapes get a white border"
 
     def _beyond_memory(self, size: tuple[int, int]) -> bool:
         """Whether decoded images would not be kept in memory, as ``data.cache: auto`` has it."""
@@ -191,7 +198,7 @@ class Draft:
         split = self._split_settings()
         if self.table is not None:
             section: dict[str, Any] = {"name": "table", "table": self.table.name}
-            return {**section, **({"group": "group"} if self.roles.group else {}), **split}
+            return {**section, **({"group": "group"} if self.roles.group else {}), **split, **self._place()}
         assert self.observed.source is not None, "else a table is written"
         section = dict(self.observed.source)
         if self.observed.whole:
@@ -212,7 +219,13 @@ class Draft:
             }
         renamed = {task.name: {"column": task.column} for task in self.tasks if task.name != task.column}
         group = {"group": self.roles.group} if self.roles.group else {}
-        return {**section, **({"tasks": renamed} if renamed else {}), **group, **split}
+        return {**section, **({"tasks": renamed} if renamed else {}), **group, **split, **self._place()}
+
+    def _place(self) -> dict[str, list[str]]:
+        """The columns of boxes or eyes, in the table that the config reads."""
+        if self.located is None:
+            return {}
+        return {self.located.key: list(self.located.written if self.copied else self.located.as_read or ())}
 
     def _split_settings(self) -> dict[str, Any]:
         if self.roles.split is None:
@@ -227,7 +240,11 @@ class Draft:
         group, split = self.roles.group, self.roles.split
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        extra = [*(["group"] if group else []), *(["split"] if split else [])]
+        extra = [
+            *(["group"] if group else []),
+            *(["split"] if split else []),
+            *(self.located.written if self.located else ()),
+        ]
         writer.writerow(["path", *(task.name for task in self.tasks), *extra])
         columns = [self._words(task) for task in self.tasks]
         if group:
@@ -235,6 +252,11 @@ class Draft:
             columns.append([image if not name or name in MISSING_GROUPS else name for name, image in groups])
         if split:
             columns.append(self.roles.words[split])
+        if self.located is not None:
+            columns += [
+                ["" if np.isnan(place) else f"{place:.12g}" for place in places]
+                for places in self.located.values.T.tolist()
+            ]
         writer.writerows(zip(self.observed.images, *columns, strict=True))
         return out.getvalue()
 
@@ -307,6 +329,10 @@ class Draft:
         else:
             sides = {side: words for side, words in (roles.splits or {}).items() if words}
             yield f"{roles.split} says who does what: {', '.join(sides)}"
+        if self.located is not None:
+            what = "a box" if self.located.key == "box" else "both eyes"
+            columns = ", ".join(self.located.columns)
+            yield f"{columns} place {what} in each image, in pixels, by which it is cropped ({self.located.crop})"
         if self.impossible:
             num = len(self.impossible)
             what = "cell is" if num == 1 else "cells are"

@@ -12,6 +12,7 @@ from multitask.init.backbone import OwnBackbone
 from multitask.init.draft import Draft, Proposal
 from multitask.init.image_sizes import sample_sizes
 from multitask.init.layouts import LAYOUTS, Layout, Options
+from multitask.init.located import find_located
 from multitask.init.roles import find_roles
 
 
@@ -55,6 +56,14 @@ def _propose(
 ) -> Proposal:
     """The proposal; ``images`` is where extracted images will be."""
     observed = layout.observe(path, options)
+    located, problem = find_located(observed)
+    if located is not None and not {*options.labels, options.group}.isdisjoint(located.columns):
+        located = None
+    if located is not None:
+        rest = {name: words for name, words in observed.columns.items() if name not in located.columns}
+        observed = replace(observed, columns=rest)
+    if problem:
+        observed = replace(observed, check=(*observed.check, problem))
     roles = find_roles(observed, options, str(path))
     sizes = sample_sizes(observed.root, observed.images)
-    return Draft(path, file, layout.title, observed, roles, sizes, backbone, images).proposal()
+    return Draft(path, file, layout.title, observed, roles, sizes, backbone, images, located).proposal()

@@ -103,6 +103,11 @@ def test_celeba(tmp_path: Path, written: Make, form: str) -> None:
     if form == "txt":
         write_lines(root / "Anno" / "list_attr_celeba.txt", "40", " ".join(ATTRIBUTES), *rows)
         write_lines(root / "Eval" / "list_eval_partition.txt", *map(" ".join, zip(names, sides, strict=True)))
+        eyes = [f"{name} 69 109 106 113" for name in names]
+        header = "lefteye_x lefteye_y righteye_x righteye_y"
+        write_lines(root / "Anno" / "list_landmarks_align_celeba.txt", "40", header, *eyes)
+        boxes = [f"{name} 95 71 226 313" for name in names]  # of the images before they were aligned
+        write_lines(root / "Anno" / "list_bbox_celeba.txt", "40", "image_id x_1 y_1 width height", *boxes)
         write_lines(root / "Anno" / "identity_CelebA.txt", *map(" ".join, zip(names, persons, strict=True)))
     else:
         write_lines(root / "list_attr_celeba.csv", ",".join(("image_id", *ATTRIBUTES)), *rows)
@@ -114,7 +119,9 @@ def test_celeba(tmp_path: Path, written: Make, form: str) -> None:
     assert found.labels("img_align_celeba/000011.jpg") == {"Male": "yes", "Young": "yes", "Smiling": "no"}
     assert found.samples.sides[[0, 4, 8]].tolist() == [0, 1, 2]  # train, val, test
     assert found.samples.num_groups == (10 if form == "txt" else 40)
-    assert found.config.data.fit == "crop"
+    assert found.config.data.crop.name == ("align" if form == "txt" else "none")
+    if form == "txt":
+        assert found.samples.eyes[5].tolist() == [69, 109, 106, 113]
     other = propose(root, tmp_path / "other.yaml", Options(labels=("Bald",)))
     assert "Bald: {classes: [no, yes]}" in other.text
 

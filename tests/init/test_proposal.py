@@ -263,6 +263,51 @@ def test_a_trial_that_fails_names_the_set_and_no_file_of_the_trial(tmp_path: Pat
     assert refused(tmp_path / "set").startswith(f"{tmp_path / 'set'}: table.csv, line")
 
 
+@pytest.mark.parametrize(
+    ("header", "copied"),
+    [("xmin,ymin,xmax,ymax", False), ("bbox_left,bbox_top,bbox_right,bbox_bottom", False), ("x,y,w,h", True)],
+)
+def test_boxes_in_a_table_are_what_is_cropped_to(
+    folder: Path, written: Callable[..., Written], header: str, copied: bool
+) -> None:
+    cells = [f"{row % 8},4,{20 if copied else row % 8 + 20},{40 if copied else 44}" for row in range(60)]
+    write_lines(
+        folder / "labels.csv", f"file,{header},a", *(f"{row:03d}.jpg,{cells[row]},{row % 2}" for row in range(60))
+    )
+    found = written(folder)
+    assert found.config.data.crop.name == "box"
+    assert found.config.data.image_size == (40, 32)  # of the boxes, 20 x 40, as near as 32 px at the least let it be
+    assert (found.proposal.table is not None) == copied
+    assert found.samples.boxes[9].tolist() == [1, 4, 21, 44]
+    assert found.config.space().task_names == ("a",)
+
+
+def test_boxes_that_are_none_are_unknown_and_boxes_of_other_images_are_not_used(
+    folder: Path, written: Callable[..., Written]
+) -> None:
+    header = "file,left,top,right,bottom,a"
+    cells = ["0,0,0,0" if row == 7 else f"{row % 8},4,{row % 8 + 20},44" for row in range(60)]
+    write_lines(folder / "labels.csv", header, *(f"{row:03d}.jpg,{cells[row]},{row % 2}" for row in range(60)))
+    found = written(folder)
+    assert np.isnan(found.samples.boxes).all(axis=1).nonzero()[0].tolist() == [7]
+    for place, reason in (("4,4,400,90", "lie outside of 60 of 60 images"), ("0.1,0.1,0.5,0.5", "shares of the image")):
+        write_lines(folder / "labels.csv", header, *(f"{row:03d}.jpg,{place},{row % 2}" for row in range(60)))
+        proposal = propose(folder, folder.parent / "other.yaml", Options())
+        assert any(reason in line for line in proposal.check)
+        assert "crop:" not in proposal.text.replace("fit: crop", "")
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_eyes_in_a_table_are_what_is_aligned_by(folder: Path, written: Callable[..., Written], mirrored: bool) -> None:
+    eyes = ["24,20,12,21" if mirrored else "12,21,24,20"] * 59 + [",,,"]
+    header = "file,lefteye_x,lefteye_y,righteye_x,righteye_y,a"
+    write_lines(folder / "labels.csv", header, *(f"{row:03d}.jpg,{eyes[row]},{row % 2}" for row in range(60)))
+    found = written(folder)
+    assert (found.config.data.crop.name, found.proposal.table) == ("align", None)
+    assert found.samples.eyes[9].tolist() == [12, 21, 24, 20]  # the face's right eye, left in the image, first
+    assert np.isnan(found.samples.eyes[59]).all()
+
+
 def test_an_image_that_two_rows_name_counts_once(folder: Path, written: Callable[..., Written]) -> None:
     write_lines(folder / "labels.csv", "file,a", *(f"{row % 50:03d}.jpg,{row % 2}" for row in range(60)))
     found = written(folder)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from multitask.data.sources.csv_file import read_csv
@@ -34,12 +34,13 @@ class CelebA(Layout):
         attributes = _file(path, "list_attr_celeba")
         assert attributes is not None, "as fits says"
         columns = _attributes(attributes)
-        names = columns["image_id"]
+        names, attributed = columns["image_id"], tuple(columns)
         group = _beside(path, "identity_CelebA", names, columns, "identity", {})
         split = _beside(path, "list_eval_partition", names, columns, "split", _SIDES)
         images = Images(options.images or path)
         _, found = images.leading({"image_id": names}, attributes)
-        others = ", ".join(name for name in columns if name not in (*LABELS, "image_id", "identity", "split"))
+        others = ", ".join(name for name in attributed if name not in (*LABELS, "image_id"))
+        columns |= _places(path, names, found)
         labels = options.labels or tuple(name for name in LABELS if name in columns)
         return of_rows(
             attributes,
@@ -51,7 +52,7 @@ class CelebA(Layout):
             labels=labels,
             group=group,
             split=split,
-            classes={name: ("no", "yes") for name in columns if name not in ("image_id", "identity", "split")},
+            classes={name: ("no", "yes") for name in attributed if name != "image_id"},
             assumed=(f"{', '.join(labels)} are the labels; --labels takes others: {others}",),
             check=()
             if group
@@ -68,23 +69,48 @@ def _file(path: Path, stem: str) -> Path | None:
     return None
 
 
+def _places(path: Path, names: list[str], found: Sequence[str | None]) -> dict[str, list[str]]:
+    """The columns of eyes and boxes, of the set's files that are of these images: aligned, or as they were."""
+    aligned = any("align" in image.rpartition("/")[0] for image in found if image)
+    stems = ("list_landmarks_align_celeba",) if aligned else ("list_landmarks_celeba", "list_bbox_celeba")
+    places: dict[str, list[str]] = {}
+    for stem in stems:
+        file = _file(path, stem)
+        if file is None:
+            continue
+        columns = _columns(file, None)
+        rows = {name: row for row, name in enumerate(columns.pop("image_id"))}
+        for column, words in columns.items():
+            places[column] = [words[rows[name]] if name in rows else "" for name in names]
+    return places
+
+
 def _attributes(path: Path) -> dict[str, list[str]]:
+    return _columns(path, _WORDS)
+
+
+def _columns(path: Path, known: dict[str, str] | None) -> dict[str, list[str]]:
+    """The columns of a file; of words other than those that are known nothing is left; None: all are."""
+
+    def read(word: str) -> str:
+        return word.strip() if known is None else known.get(word.strip(), "")
+
     columns: dict[str, list[str]] = {}
     if path.suffix == ".csv":
         for _, row in read_csv(path, ("image_id",)):
             for name, word in row.items():
-                columns.setdefault(name, []).append(word if name == "image_id" else _WORDS.get(word.strip(), ""))
+                columns.setdefault(name, []).append(word if name == "image_id" else read(word))
     else:
         lines = _lines(path)
         next(lines, None)  # the number of images
-        header = next(lines, (0, []))[1]
+        header = [name for name in next(lines, (0, []))[1] if name != "image_id"]  # which only that of boxes has
         columns = {name: [] for name in ("image_id", *header)}
         for line, cells in lines:
             if len(cells) != len(header) + 1:
                 raise UserError(f"{path}, line {line}: must have {len(header) + 1} cells, found {len(cells)}")
             columns["image_id"].append(cells[0])
             for name, word in zip(header, cells[1:], strict=True):
-                columns[name].append(_WORDS.get(word, ""))
+                columns[name].append(read(word))
     if not columns.get("image_id"):
         raise UserError(f"{path}: holds no rows")
     return columns

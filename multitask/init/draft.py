@@ -8,7 +8,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from multitask.init.layouts import Observed
 from multitask.init.located import Located
 from multitask.init.never import never_seen
 from multitask.init.roles import Roles
+from multitask.init.sentences import VAL_FRACTION, assumptions, checks
 from multitask.init.tasks import FoundTask
 from multitask.labels import MISSING
 from multitask.settings import validate
@@ -35,10 +36,7 @@ from multitask.utils.files import write_atomically
 from multitask.utils.shared_arrays import default_folder
 from multitask.utils.spelling import path_text
 
-_VAL_FRACTION = 0.2
 _SIDES = {"left", "right", "links", "rechts", "l", "r"}
-_RARE_RATIO = 10
-_FEW = 20
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ class Draft:
         """
         if self.table is not None and os.path.lexists(self.table):
             raise UserError(f"{self.table}: exists; name another config with -o, beside which its table has room")
-        check = (*self.observed.check, *self.roles.check, *self._checks())
+        check = (*self.observed.check, *self.roles.check, *checks(self))
         text = config_text(
             self._head(check),
             self.tasks,
@@ -124,7 +122,7 @@ class Draft:
         table = None if self.table is None else (self.table, self._table_text())
         self._try(text, None if table is None else table[1])
         images = None if self.images is None else (self.observed.root, self.images)
-        return Proposal(text, table, images, self._found(), (*self.observed.assumed, *self._assumed()), check)
+        return Proposal(text, table, images, self._found(), (*self.observed.assumed, *assumptions(self)), check)
 
     def _plan(self, backbone: OwnBackbone | None) -> Plan:
         num = len(self.observed.images)
@@ -133,7 +131,7 @@ class Draft:
             training = set((self.roles.splits or {})["train"])
             num = sum(side in training for side in sides)
         else:
-            num = max(1, round(num * (1 - _VAL_FRACTION)))
+            num = max(1, round(num * (1 - VAL_FRACTION)))
         found = plan(num, self.seen, gpu=gpu_here(), cores=cores_here())
         if backbone is None:
             return found
@@ -172,7 +170,7 @@ class Draft:
             "source": (self._source(), ""),
         }
         if self.roles.split is None or not (self.roles.splits or {})["val"]:
-            data["val_fraction"] = _VAL_FRACTION, "of the groups, drawn at random"
+            data["val_fraction"] = VAL_FRACTION, "of the groups, drawn at random"
         data["image_size"] = list(size), f"height, width; the {what}' median is {height} x {width}"
         if self.located is not None:
             columns = ", ".join(self.located.columns)
@@ -311,63 +309,6 @@ class Draft:
             f"{product:,} classes in all",
             network + took,
         )
-
-    def _assumed(self) -> Iterator[str]:
-        roles = self.roles
-        for task in self.tasks:
-            if task.kind == "binned":
-                yield f"{task.name} is a number; its classes are {', '.join(task.classes)}"
-            if task.kind == "ordinal":
-                yield f"{task.name} is in order: {', '.join(task.classes)}"
-        if roles.group is None:
-            yield "each image is on its own: no column or folder says whose it is"
-        else:
-            num = len(set(roles.words[roles.group]))
-            yield f"{roles.group} says which images stay together ({num:,} groups)"
-        if roles.split is None:
-            yield f"nothing says who validates: {_VAL_FRACTION:.0%} of the groups do, at random"
-        else:
-            sides = {side: words for side, words in (roles.splits or {}).items() if words}
-            yield f"{roles.split} says who does what: {', '.join(sides)}"
-        if self.located is not None:
-            what = "a box" if self.located.key == "box" else "both eyes"
-            columns = ", ".join(self.located.columns)
-            yield f"{columns} place {what} in each image, in pixels, by which it is cropped ({self.located.crop})"
-        if self.impossible:
-            num = len(self.impossible)
-            what = "cell is" if num == 1 else "cells are"
-            yield f"{num:,} {what} never seen though ten images or more would be expected: taken for impossible"
-        if self.plan.backbone["weights"] == "none":
-            yield "no pretrained weights, so that it trains as it is; with them the scores would be better"
-        if self.table is not None:
-            yield f"the labels go to {self.table.name}, which the config reads"
-        if self.images is not None:
-            yield f"the images go to {self.images.name}, as the files that they hold"
-
-    def _checks(self) -> Iterator[str]:
-        for task in self.tasks:
-            counts = task.counts
-            rarest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
-            if counts[most] >= _RARE_RATIO * counts[rarest]:
-                yield (
-                    f"{task.name} is uneven: {counts[most]:,} images of {most}, {counts[rarest]:,} of {rarest}; "
-                    "data.sampler: {name: class_weighted, power: 0.5} draws rare ones more often"
-                )
-            few = [name for name, count in counts.items() if count < _FEW]
-            if few:
-                named = ", ".join(few[:5]) + (", ..." if len(few) > 5 else "")
-                yield f"{task.name} has fewer than {_FEW} images of {named}"
-            lower = [name.casefold() for name in task.classes]
-            if len(set(lower)) < len(lower):
-                yield f"{task.name} has classes that differ only in upper and lower case"
-            if task.unknown:
-                codes = ", ".join(f"{number:g}" for number in task.unknown)
-                yield f"{task.name} is {codes} for some images: taken for unknown"
-        if self.sizes.num_unread:
-            num = self.sizes.num_unread + len(self.sizes.sizes)
-            yield f"{self.sizes.num_unread:,} of {num:,} images that were tried cannot be read; training will name them"
-        if self.impossible:
-            yield "labels.impossible: remove the cells that can occur"
 
 
 def _without(section: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from multitask.model.source_statistics import keep_per_source
 from multitask.model.sync_batch_norm import synchronise
 from multitask.runs.build_losses import build_consistency, build_losses
 from multitask.runs.data_module import DataModule
-from multitask.training.checkpoint import load_checkpoint
 from multitask.training.device import resolve_device, resolve_precision
+from multitask.training.kept_weights import load_kept
 from multitask.training.loop import Trainer
 from multitask.training.state import check_state
 from multitask.utils.ranks import ranks
@@ -56,7 +56,7 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         UserError: the checkpoint is missing, damaged, or another network's.
     """
-    state = load_checkpoint(path)
+    state = load_kept(path)
     try:
         check_state(network.state_dict(), state["network"])
         network.load_state_dict(state["network"])

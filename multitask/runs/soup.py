@@ -29,8 +29,9 @@ from multitask.runs.folder import RunFolder
 from multitask.runs.networks import LoadedNetwork
 from multitask.runs.report import write_report
 from multitask.settings import flatten
-from multitask.training.checkpoint import load_checkpoint, save_checkpoint
+from multitask.training.checkpoint import save_checkpoint
 from multitask.training.device import resolve_device, resolve_precision
+from multitask.training.kept_weights import load_kept
 from multitask.utils.files import write_atomically
 from multitask.utils.records import record_to_json
 from multitask.utils.seeds import derive
@@ -165,7 +166,7 @@ class Trials:
             raise UserError(f"--batch-norm estimate: would be ignored: {first.model.backbone.name} has no batch norm")
         for run in trained:
             load_weights(network, run.folder.best)  # which checks that they fit
-        states = [load_checkpoint(run.folder.best)["network"] for run in trained]
+        states = [load_kept(run.folder.best)["network"] for run in trained]
         classifier = Classifier(network.eval(), data.preprocessing, device, first.evaluation())
         batches = data.batches("val", progress, device)
         dtype = resolve_precision(first.training.precision, device)

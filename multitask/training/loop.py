@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -30,6 +30,7 @@ from multitask.training.divergence import DivergenceCheck
 from multitask.training.epoch_meter import EpochMeter, TrainedBatch
 from multitask.training.epoch_part import STEP_CHECKPOINT, EpochPart, load_part
 from multitask.training.history import is_best, out_of_patience
+from multitask.training.kept_weights import KeptWeights
 from multitask.training.replay import ReplayForward
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import TrainingState
@@ -67,7 +68,7 @@ class Trainer:
         num_batches: per epoch.
         space: that of the heads, for the negative log-likelihood of the training labels; None: it is not recorded.
         fixed: the part of the state that training cannot change, whether the network has it or runs on features that
-            were computed before. ``best.safetensors`` holds it, so that it is whole; ``last.safetensors`` does not.
+            were computed before. No checkpoint but ``best.safetensors`` holds it, as of ``KeptWeights``.
         consistency: the loss of answers that differ within a group, added to the heads' own; None: there is none.
     """
 
@@ -312,8 +313,9 @@ class Trainer:
         """Trains from the epoch after the last finished one to the end, or until patience is out.
 
         After every epoch ``folder`` holds ``last.safetensors`` (everything that changes) and ``best.safetensors`` (the
-        weights that ``training.keep`` says, whole; without validation, of the last epoch); within an epoch, where the
-        settings ask for it, ``step.safetensors`` (everything that has changed in it so far).
+        weights that ``training.keep`` says; without validation, of the last epoch; whole at the end, before as of
+        ``KeptWeights``); within an epoch, where the settings ask for it, ``step.safetensors`` (everything that has
+        changed in it so far).
 
         Args:
             batches: the training samples.
@@ -327,39 +329,46 @@ class Trainer:
                 was finished with numbers.
             UserError: an image cannot be read.
         """
-        progress = progress or Progress()
-        for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
-            if out_of_patience(self.history, self.settings.patience):
-                break
-            trained = self.train_epoch(epoch, batches, progress, folder)
-            if self.ranks.size > 1:
-                broadcast_buffers(self.network, self.ema.module if self.ema else None)
-            self._divergence.weights(epoch, self._averaged, self.network)
-            if self.mean:
-                self.mean.add(self._averaged)
-            scores: ValidationScores | None = None
-            if validate is not None:
-                self.evaluated.eval()
-                with torch.inference_mode(), self.autocast(), self._divergence.answers(epoch):
-                    scores = validate(self.evaluated)
-            keep = self.settings.keep
-            best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
-            kept = None if keep.asks else True
-            found = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)
-            record = self.ranks.from_main(lambda found=found: found)  # type: ignore[misc]
-            self.history.append(record)
-            if self.ranks.is_main:
-                self._save(folder, record)
-            progress.epoch(record)
-            if on_epoch is not None:
-                on_epoch(record)
+        kept_weights, progress = KeptWeights(folder, self.fixed), progress or Progress()
+        with kept_weights.completed() if self.ranks.is_main else nullcontext():
+            for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
+                if out_of_patience(self.history, self.settings.patience):
+                    break
+                record = self._epoch(epoch, batches, validate, folder, progress)
+                if self.ranks.is_main:
+                    self._save(kept_weights, record)
+                progress.epoch(record)
+                if on_epoch is not None:
+                    on_epoch(record)
 
-    def _save(self, folder: Path, record: EpochRecord) -> None:
+    def _epoch(
+        self, epoch: int, batches: Batches, validate: Validate | None, folder: Path, progress: Progress
+    ) -> EpochRecord:
+        """Trains and validates; the record is in the history then."""
+        trained = self.train_epoch(epoch, batches, progress, folder)
+        if self.ranks.size > 1:
+            broadcast_buffers(self.network, self.ema.module if self.ema else None)
+        self._divergence.weights(epoch, self._averaged, self.network)
+        if self.mean:
+            self.mean.add(self._averaged)
+        scores: ValidationScores | None = None
+        if validate is not None:
+            self.evaluated.eval()
+            with torch.inference_mode(), self.autocast(), self._divergence.answers(epoch):
+                scores = validate(self.evaluated)
+        keep = self.settings.keep
+        best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
+        kept = None if keep.asks else True
+        found = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)
+        record: EpochRecord = self.ranks.from_main(lambda: found)
+        self.history.append(record)
+        return record
+
+    def _save(self, kept_weights: KeptWeights, record: EpochRecord) -> None:
         if record.is_kept:
-            weights = {**self.fixed, **self.evaluated.state_dict()}
-            save_checkpoint(folder / "best.safetensors", {"epoch": record.epoch, "network": weights})
-        save_checkpoint(folder / "last.safetensors", self._state().dump(self.history))
-        (folder / STEP_CHECKPOINT).unlink(missing_ok=True)
+            kept_weights.save(record.epoch, self.evaluated.state_dict(), last=record.epoch == self.settings.epochs)
+        save_checkpoint(kept_weights.folder / "last.safetensors", self._state().dump(self.history))
+        (kept_weights.folder / STEP_CHECKPOINT).unlink(missing_ok=True)
 
     # --- state --------------------------------------------------------------------------------------------------
 

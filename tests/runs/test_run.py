@@ -22,10 +22,11 @@ from multitask.errors import DivergedError, UserError
 from multitask.model.encoder import Encoded
 from multitask.model.feature_rows import FeatureRows
 from multitask.progress import EpochRecord, Progress
-from multitask.runs.config import TrainedRun
+from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
+from multitask.runs.networks import load_network
 from multitask.runs.run import RunResult, run
 from multitask.training.checkpoint import load_checkpoint
 from multitask.utils.records import read_json, to_json_data
@@ -465,6 +466,21 @@ def test_resumed_run_is_that_of_one_never_stopped(variant: str, tiny: MakeConfig
     result = run(config, tmp_path / "parts", resume=True)
     assert [row.epoch for row in result.history] == [1, 2, 3]
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_frozen_run_that_was_stopped_answers_as_one_that_ended_there(
+    tiny: MakeConfig, weights: str, tmp_path: Path
+) -> None:
+    changes = {"model.backbone": {"weights": weights, "freeze": "all"}, "training.keep.name": "last"}
+    changes["training.schedule.name"] = "step"
+    run(tiny({**changes, "training.epochs": 2}), tmp_path / "ended")
+    config = tiny({**changes, "training.epochs": 4})
+    with pytest.raises(StoppedError):
+        run(config, tmp_path / "stopped", on_epoch=stop_after(2))
+    states = [load_network(read_run(tmp_path / name)).network.state_dict() for name in ("ended", "stopped")]
+    assert_same_bits(*(dict(state) for state in states))
+    sizes = [(tmp_path / name / "checkpoints" / "best.safetensors").stat().st_size for name in ("ended", "stopped")]
+    assert sizes[1] < sizes[0] / 2, "what is frozen is not written with every epoch"
 
 
 def test_resuming_with_other_frozen_weights_is_refused(tiny: MakeConfig, weights: str, tmp_path: Path) -> None:

@@ -12,14 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from multitask.config import Config, load_config
-from multitask.data.dataset import Dataset
 from multitask.errors import UserError
 from multitask.evaluation.intervals import Difference
 from multitask.evaluation.predictions import Predictions
 from multitask.inference.inputs import InputOptions, NamedInputs
 from multitask.inference.run_spec import run_spec
 from multitask.progress import Progress
-from multitask.pseudo.config import with_pseudo_labels
+from multitask.pseudo.folds import caveat, fold_training_configs, seen_folds
 from multitask.pseudo.label import NothingSureError, config_path, label_images
 from multitask.pseudo.report_schema import read_report, report_path
 from multitask.pseudo.rounds_folder import RoundsFolder
@@ -27,17 +26,12 @@ from multitask.pseudo.rounds_schema import RoundReport, RoundsBegun, RoundsRepor
 from multitask.pseudo.settings import PseudoSettings, RoundsSettings
 from multitask.runs.comparison import paired_differences
 from multitask.runs.config import TrainedRun, read_run
-from multitask.runs.cross_validation import fold_configs, run_folds
+from multitask.runs.cross_validation import run_folds
 from multitask.runs.folder import RunFolder
 from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run as train
 from multitask.utils.files import write_atomically
 from multitask.utils.records import read_record, record_to_json
-
-_TAINTED = (
-    "folds {} learned from labels of all networks, since the one that was not trained on the groups that validate them "
-    "was sure of nothing, or there was none; a little of the scores may be what the others knew of these groups"
-)
 
 
 def pseudo_rounds(
@@ -92,7 +86,7 @@ def pseudo_rounds(
     with folder.begun(begun):
         rounds: list[RoundReport] = []
         labelling = _Labelling(data, wanted, trained, options, device, progress, allow_extensions)
-        tainted = labelling.seen_folds()
+        tainted = seen_folds(trained, wanted)
         teacher, before = run, None
         for number in range(1, settings.rounds + 1):
             table = folder.table(number)
@@ -115,8 +109,7 @@ def pseudo_rounds(
             student = _train(folder.run(number), table, of_folds, progress, allow_extensions)
             rounds.append(_scored(trained, student, table, number))
             teacher, before = student.folder.path, table
-        caveat = _TAINTED.format(", ".join(map(str, sorted(tainted)))) if tainted else ""
-        report = RoundsReport(run=trained.folder.name, rounds=tuple(rounds), caveat=caveat)
+        report = RoundsReport(run=trained.folder.name, rounds=tuple(rounds), caveat=caveat(tainted))
         write_atomically(folder.report, record_to_json(report))
         return read_record(folder.report, RoundsReport)
 
@@ -186,24 +179,6 @@ class _Labelling:
                 unsure.add(fold)
         return unsure
 
-    def seen_folds(self) -> set[int]:
-        """The folds of what is trained that groups validate of which the first run's network of that fold was trained.
-
-        There are none where both split their groups alike.
-        """
-        folder, num_folds = self.first.folder, self.first.folder.num_folds
-        if num_folds is None:
-            return set()
-        seen = set()
-        space, learned = self.first.config.space(), self.first.config.learned_space()
-        for fold, config in enumerate(fold_configs(self.config, num_folds)):
-            dataset = Dataset.read(config.data, config.space(), config.seed)
-            validate = config.data.source.own_names(dataset.samples.groups[dataset.split.val].tolist())
-            answered = Predictions.from_csv(folder.fold(fold).predictions(), space, learned).groups.tolist()
-            if not set(validate) <= set(self.first.config.data.source.own_names(answered)):
-                seen.add(fold)
-        return seen
-
 
 def _train(path: Path, table: Path, of_folds: Sequence[Path], progress: Progress, allow_extensions: bool) -> TrainedRun:
     """Trains the run of a round, or goes on with it.
@@ -218,9 +193,7 @@ def _train(path: Path, table: Path, of_folds: Sequence[Path], progress: Progress
     if not RunFolder(path).report().is_file():
         config = load_config(config_path(table), allow_extensions=allow_extensions)
         if of_folds:
-            configs = [
-                config if mine == table else with_pseudo_labels(config, mine, instead_of=table) for mine in of_folds
-            ]
+            configs = fold_training_configs(config, table, of_folds)
             run_folds(config, len(configs), path, resume=True, progress=progress, of_folds=configs)
         else:
             train(config, path, resume=True, progress=progress)

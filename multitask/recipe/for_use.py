@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from multitask.bakeoff.runs import is_run_of
@@ -17,7 +18,14 @@ from multitask.runs.page import write_page
 from multitask.runs.run import run
 
 
-def run_in_folds(lab: Lab, out: Path, config: Config, num_folds: int, shown: FoldProgress) -> RunReport:
+def run_in_folds(
+    lab: Lab,
+    out: Path,
+    config: Config,
+    num_folds: int,
+    shown: FoldProgress,
+    of_folds: Sequence[Config] | None = None,
+) -> RunReport:
     """Trains a config in folds, or goes on with it.
 
     Args:
@@ -26,6 +34,7 @@ def run_in_folds(lab: Lab, out: Path, config: Config, num_folds: int, shown: Fol
         config: everything but the folds.
         num_folds: how many.
         shown: notified of every epoch.
+        of_folds: as of ``run_folds``.
 
     Returns:
         The report on all groups.
@@ -36,7 +45,14 @@ def run_in_folds(lab: Lab, out: Path, config: Config, num_folds: int, shown: Fol
     """
     _clear(out, config)
     result = run_folds(
-        config, num_folds, out, resume=True, on_epoch=shown.epoch_done, progress=shown, reuse=lab.folder.reuse
+        config,
+        num_folds,
+        out,
+        resume=True,
+        on_epoch=shown.epoch_done,
+        progress=shown,
+        reuse=lab.folder.reuse,
+        of_folds=of_folds,
     )
     write_page(TrainedRun(result.folder, config), "val")
     shown.end(num_folds)

@@ -15,6 +15,7 @@ from multitask.pseudo.report_schema import read_report, report_path
 from multitask.pseudo.settings import PseudoSettings
 from multitask.recipe.lab import Lab
 from multitask.runs.config import TrainedRun
+from multitask.runs.cross_validation import members
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,15 @@ class Labelled:
 
 
 def labelled(
-    lab: Lab, run: TrainedRun, images: str, table: Path, settings: PseudoSettings, options: InputOptions
+    lab: Lab,
+    run: TrainedRun,
+    images: str,
+    table: Path,
+    settings: PseudoSettings,
+    options: InputOptions,
+    fold: int | None = None,
 ) -> Labelled | None:
-    """Labels images with a run, unless it has done so before.
+    """Labels images with a run, or the network of one of its folds, unless it has done so before.
 
     Args:
         lab: where it is done.
@@ -42,6 +49,7 @@ def labelled(
         table: to be written.
         settings: what a head must be sure of.
         options: how ``images`` is read.
+        fold: as of ``label_images``.
 
     Returns:
         None where no head is sure of any label.
@@ -50,17 +58,25 @@ def labelled(
         UserError: as of ``label_images``.
     """
     folder, config = run
-    if report_path(table).is_file() and read_report(table).fingerprint != run_spec(run).fingerprint:
+    answering = run if fold is None else members(run)[fold]
+    if report_path(table).is_file() and read_report(table).fingerprint != run_spec(answering).fingerprint:
         for path in (report_path(table), config_path(table), table):  # of what stood before
             path.unlink(missing_ok=True)
     if not report_path(table).is_file():
         table.parent.mkdir(parents=True, exist_ok=True)
-        lab.progress.say(f"labelling images with {folder.path.relative_to(lab.folder.path)}")
+        lab.progress.say(f"labelling images with {answering.folder.path.relative_to(lab.folder.path)}")
         progress = Ticking(lab.progress)
         try:
             # The recipe was allowed what the config names before.
             label_images(
-                folder.path, images, table, settings, options=options, progress=progress, allow_extensions=True
+                folder.path,
+                images,
+                table,
+                settings,
+                options=options,
+                fold=fold,
+                progress=progress,
+                allow_extensions=True,
             )
         except NothingSureError:
             return None

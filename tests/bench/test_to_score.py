@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from multitask.bench import to_score
-from multitask.bench.to_score import Pair, measure_to_score, over_seeds, seed_times
+from multitask.bench.to_score import METRIC, Pair, measure_to_score, over_seeds, seed_times, summarise
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.progress import EpochRecord, LabelScores, Progress, ValidationScores
+from multitask.reporting import console
+from multitask.reporting.to_score import console as to_score_console
+from multitask.reporting.to_score.console import show_to_score
 from multitask.reporting.to_score.report_schema import OverSeeds, TimedEpoch
 from multitask.reporting.to_score.text import seed_text
 from multitask.settings.yaml_text import dump_yaml
@@ -49,6 +54,19 @@ def test_a_score_that_is_never_reached_is_said_to_be() -> None:
     found = seed_times(0, 4, curve(10, [0.5]), curve(2, [0.3, float("nan")]))
     assert (found.last.first, found.last.stays, found.last.ratio, found.last.stays_ratio) == (None,) * 4
     assert "the recipe never has it in 2 epochs" in seed_text(found, by_wall=False)
+
+
+def test_what_is_never_reached_is_said_so_in_the_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = summarise(None, METRIC, False, [seed_times(0, 4, curve(10, [0.5]), curve(2, [0.3]))])
+    printer = Console(file=io.StringIO(), width=160)
+    for module in (console, to_score_console):
+        monkeypatch.setattr(module, "out", printer)
+    show_to_score(report)
+    assert isinstance(printer.file, io.StringIO)
+    words = printer.file.getvalue().split()
+    assert "-" not in words
+    # For last and best epoch when it is reached and its ratio, first and for good; then median and range of all four.
+    assert words.count("never") == 8 + 8
 
 
 def test_a_loss_is_reached_from_above_and_the_wall_may_count() -> None:

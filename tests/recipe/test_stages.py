@@ -18,7 +18,9 @@ from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import Gap
+from multitask.inference.run_spec import run_spec
 from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
+from multitask.pseudo.report_schema import read_report
 from multitask.recipe import for_use, verdicts
 from multitask.recipe import recipe as recipe_module
 from multitask.recipe.folder import RecipeFolder
@@ -232,6 +234,24 @@ def test_pseudo_labels_of_a_judge_are_of_one_that_never_saw_its_groups(cooked: C
         assert set(trained["split"]) == {"train"}
     by_run = {pd.read_csv(out / "stages" / "pseudo" / f"labels-{n}.csv")["run of labels"][0] for n in (1, 2, 3, 4)}
     assert len(by_run) == 4
+
+
+def test_each_fold_for_use_learns_from_labels_of_the_network_that_never_saw_its_groups(cooked: Cooked) -> None:
+    _, report, out, _ = cooked
+    for fold in (0, 1):
+        student, teacher = out / "pseudo" / "run" / "folds" / str(fold), out / "folds" / "folds" / str(fold)
+        source = load_config(student / "config.yaml").data.source
+        assert isinstance(source, SeveralSettings)
+        part, table = source.sources["pseudo"], out / "pseudo" / f"labels-fold-{fold}.csv"
+        assert (Path(part.root) / part.source.file).resolve() == table.resolve()  # type: ignore[attr-defined]
+        assert read_report(table).fingerprint == run_spec(read_run(teacher)).fingerprint
+        after, before = (pd.read_csv(run / "split.csv") for run in (student, teacher))
+        validate = set(after.loc[after["split"] == "val", "group"])
+        trained = set(before.loc[before["split"] == "train", "group"])
+        assert validate
+        assert not validate & trained
+    pseudo = next(stage for stage in report.stages if stage.name == "pseudo")
+    assert "learned from labels of all networks" not in pseudo.note
 
 
 def test_the_ensemble_answers_as_one_of_the_networks_would(cooked: Cooked, tmp_path: Path) -> None:

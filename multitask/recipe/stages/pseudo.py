@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -15,13 +16,15 @@ from multitask.settings import Bool, ConfigPath
 if TYPE_CHECKING:
     from multitask.inference.inputs import InputOptions
     from multitask.recipe.lab import Lab
+    from multitask.runs.config import TrainedRun
 
 
 class PseudoStageSettings(StageSettings):
     """Every judged run labels the images, as of ``multitask pseudo``, and one that learns from them takes its place.
 
     So no group that judges had a say in the labels that its own judge learned from. Where it is kept, the run in folds
-    labels the images, and is trained anew on them for use.
+    labels the images, and is trained anew on them for use: each fold on labels of the one network that was not trained
+    on the groups that validate it.
     """
 
     name: Literal["pseudo"] = "pseudo"
@@ -111,19 +114,46 @@ class PseudoStageSettings(StageSettings):
         return Proposal({}, note=f"{num} images got a label from the judged runs.", runs=runs)
 
     def leave(self, lab: Lab, plan: StagePlan) -> tuple[dict[str, str], str]:
-        """The labels of the run in folds, and the run in folds that is trained on them too."""
+        """The labels of the run in folds, and the run in folds that is trained on those of its folds."""
+        from multitask.pseudo.folds import caveat, fold_training_configs, seen_folds
         from multitask.recipe.for_use import run_in_folds
         from multitask.recipe.labels import labelled
         from multitask.runs.config import read_run
 
         assert lab.in_folds is not None, "as was planned"
         teacher, out = read_run(lab.in_folds.path, allow_extensions=True), lab.folder.path / self.name
-        found = labelled(lab, teacher, self.images, out / "labels.csv", self.labels, self._options())
+        table = out / "labels.csv"
+        found = labelled(lab, teacher, self.images, table, self.labels, self._options())
         if found is None:
             return {}, "But no head of the run in folds was sure of any label, so that it stays as it is."
         num_folds = lab.in_folds.num_folds
         assert num_folds is not None, "it is in folds"
+        assert not seen_folds(teacher, found.config), "it splits the groups as who labels does"
+        of_folds = self._label_for_folds(lab, teacher, table, num_folds)
+        configs = fold_training_configs(found.config, table, of_folds)
         shown = lab.shown(self.name, num_folds, found.config.training.epochs)
-        run_in_folds(lab, out / "run", found.config, num_folds, shown)
+        run_in_folds(lab, out / "run", found.config, num_folds, shown, configs)
         files = {"run": f"{self.name}/run", "labels": f"{self.name}/labels.csv"}
-        return files, f"For use the run in folds labelled {found.num_labelled:,} images, and was trained anew on them."
+        note = f"For use the run in folds labelled {found.num_labelled:,} images, and was trained anew on them."
+        said = caveat([fold for fold, mine in enumerate(of_folds) if mine == table])
+        return files, f"{note} {said[:1].upper()}{said[1:]}{'.' if said else ''}".strip()
+
+    def _label_for_folds(self, lab: Lab, teacher: TrainedRun, table: Path, num_folds: int) -> list[Path]:
+        """The labels that each fold learns from: of all networks, ``table``, where its own is sure of nothing.
+
+        Also where an earlier launch began to train without labels of its own.
+        """
+        from multitask.pseudo.report_schema import report_path
+        from multitask.recipe.labels import labelled
+        from multitask.runs.folder import RunFolder
+
+        found, began = [], RunFolder(table.with_name("run")).exists()
+        for fold in range(num_folds):
+            lab.progress.check()
+            mine = table.with_name(f"labels-fold-{fold}.csv")
+            if began and not report_path(mine).is_file():
+                found.append(table)
+                continue
+            sure = labelled(lab, teacher, self.images, mine, self.labels, self._options(), fold)
+            found.append(table if sure is None else mine)
+        return found

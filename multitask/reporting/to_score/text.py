@@ -5,18 +5,20 @@ from __future__ import annotations
 from multitask.reporting.text import plural
 from multitask.reporting.to_score.report_schema import OverSeeds, SeedTimes, TimedEpoch, ToScoreReport
 
+NEVER = "never"
+
 
 def number_text(value: float | None) -> str:
-    """A score or a ratio, which may be 1 or more: ``.442``; a dash where there is none."""
+    """A score or a ratio, which may be 1 or more: ``.442``; None: a ratio to what is never reached."""
     if value is None:
-        return "-"
+        return NEVER
     return f"{value:.3f}".removeprefix("0")
 
 
 def at_text(row: TimedEpoch | None, by_wall: bool) -> str:
     """``3 (81 s)``: an epoch, and what it took to its end."""
     if row is None:
-        return "never"
+        return NEVER
     seconds = row.seconds(by_wall)
     return f"{row.epoch} ({seconds:.1f} s)" if seconds < 10 else f"{row.epoch} ({seconds:,.0f} s)"
 
@@ -44,6 +46,4 @@ def summary_rows(report: ToScoreReport) -> list[tuple[str, OverSeeds]]:
 
 def range_text(found: OverSeeds) -> str:
     """``.25 to .31``, over the seeds."""
-    if found.low is None:
-        return "-"
-    return f"{number_text(found.low)} to {'never' if found.high is None else number_text(found.high)}"
+    return NEVER if found.low is None else f"{number_text(found.low)} to {number_text(found.high)}"

@@ -153,9 +153,8 @@ def run(
                 here.from_main(lambda: load_weights(network, folder.best))
                 if here.size > 1:
                     broadcast_state(network)
-                trainer.network.eval()  # the same, or its heads
-                with trainer.autocast():
-                    predictions = answers.predict(trainer.network)
+                with trainer.evaluating(trainer.network) as evaluated:  # the same, or its heads
+                    predictions = answers.predict(evaluated)
             if here.is_main:
                 images = data.image_facts("val", progress)
                 report = write_report(folder, "val", predictions, settings, data, trainer.history, images)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from multitask.errors import DivergedError
 from multitask.labels import JOINT
@@ -40,14 +40,20 @@ class DivergenceCheck:
                 f"{self._advice}"
             )
 
-    def weights(self, epoch: int, *networks: nn.Module) -> None:
+    def weights(self, epoch: int, *networks: nn.Module, anywhere: Callable[[Tensor], Tensor] | None = None) -> None:
         """Checks that the last steps of an epoch, which no loss tells of, left finite weights.
+
+        Args:
+            epoch: from 1.
+            networks: whose weights.
+            anywhere: from flags of the weights here to whether they are set in any process; None: all have the same.
 
         Raises:
             DivergedError: a weight is NaN or infinite; it names the head, or the backbone.
         """
         names, values = zip(*(named for network in networks for named in network.named_parameters()), strict=True)
-        wrong = (~torch.stack([value.detach().isfinite().all() for value in values])).nonzero().flatten().tolist()
+        found = ~torch.stack([value.detach().isfinite().all() for value in values])
+        wrong = (found if anywhere is None else anywhere(found)).nonzero().flatten().tolist()
         if wrong:
             raise DivergedError(
                 f"{_owner(names[wrong[0]])}: the weights are no numbers after epoch {epoch}; {self._advice}"

@@ -25,13 +25,14 @@ from multitask.progress import EpochRecord, Progress, TrainingScores, Validation
 from multitask.training.accumulation import step_shares
 from multitask.training.checkpoint import save_checkpoint
 from multitask.training.device import resolve_precision
-from multitask.training.distributed import broadcast_buffers, gather_answers, gather_rows, sum_gradients, summed
+from multitask.training.distributed import broadcast_buffers, gather_answers, gather_rows, summed
 from multitask.training.divergence import DivergenceCheck
 from multitask.training.epoch_meter import EpochMeter, TrainedBatch
 from multitask.training.epoch_part import STEP_CHECKPOINT, EpochPart, load_part
 from multitask.training.history import is_best, out_of_patience
 from multitask.training.kept_weights import KeptWeights
 from multitask.training.replay import ReplayForward
+from multitask.training.replicas import Replicas
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import TrainingState
 from multitask.training.weight_mean import WeightMean
@@ -40,7 +41,7 @@ from multitask.utils.seeds import derive
 
 from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
 
-Validate = Callable[[nn.Module], ValidationScores]
+Validate = Callable[[Callable[[Tensor], Any]], ValidationScores]
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class Trainer:
         fixed: the part of the state that training cannot change, whether the network has it or runs on features that
             were computed before. No checkpoint but ``best.safetensors`` holds it, as of ``KeptWeights``.
         consistency: the loss of answers that differ within a group, added to the heads' own; None: there is none.
+        replicas: how the weights lie in the processes; None: whole in each.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class Trainer:
         fixed: Mapping[str, Tensor] | None = None,
         space: LabelSpace | None = None,
         consistency: Consistency | None = None,
+        replicas: Replicas | None = None,
     ) -> None:
         self.network = network
         self.losses = losses
@@ -99,23 +102,27 @@ class Trainer:
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
         self.ranks = ranks()
+        self.replicas = replicas or Replicas()
 
-        self._last_layer = network.last_layer()
-        self._divergence = DivergenceCheck(settings, self.dtype)
-        groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
-        if learned := list(balancer.parameters()):
-            groups.append({"params": learned, "weight_decay": 0.0, "lr_scale": 1.0})
-        self.parameters: list[Tensor] = [parameter for group in groups for parameter in group["params"]]
-        self.optimizer = settings.optimizer.build(groups, settings.lr)
-        self.updates_per_epoch = -(-num_batches // settings.accumulate)
-        self.schedule = settings.schedule.build(self.optimizer, settings.lr, settings.epochs, self.updates_per_epoch)
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.ema: ModelEmaV3 | None = None
         if settings.ema:
             self.ema = ModelEmaV3(network, decay=settings.ema.decay, use_warmup=settings.ema.warmup)
         self.mean: WeightMean | None = None
         if settings.keep.averaged:
             self.mean = WeightMean(network, settings.keep.averaged, self.fixed)
+        self.replicas.place(network, *(copy.module for copy in (self.ema, self.mean) if copy is not None))
+        self._last_layer = network.last_layer()
+        self._divergence = DivergenceCheck(settings, self.dtype)
+        groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
+        self._weights: list[Tensor] = [parameter for group in groups for parameter in group["params"]]
+        if learned := list(balancer.parameters()):
+            groups.append({"params": learned, "weight_decay": 0.0, "lr_scale": 1.0})
+        self._learned: list[Tensor] = list(learned)
+        self.parameters = [*self._weights, *self._learned]
+        self.optimizer = settings.optimizer.build(groups, settings.lr)
+        self.updates_per_epoch = -(-num_batches // settings.accumulate)
+        self.schedule = settings.schedule.build(self.optimizer, settings.lr, settings.epochs, self.updates_per_epoch)
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
         self.history: list[EpochRecord] = []
         self._part: EpochPart | None = None  # of the next epoch
 
@@ -132,6 +139,12 @@ class Trainer:
     def autocast(self) -> torch.autocast:
         """Half precision where it is used."""
         return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+    @contextmanager
+    def evaluating(self, network: nn.Module | None = None) -> Iterator[Callable[[Tensor], Any]]:
+        """A network in evaluation mode, at the training's precision; None: ``evaluated``."""
+        with self.replicas.evaluating(network or self.evaluated) as found, self.autocast():
+            yield found
 
     # --- one epoch ----------------------------------------------------------------------------------------------
 
@@ -193,12 +206,12 @@ class Trainer:
         )
 
     def _saves(self, step: int | None) -> bool:
-        """Whether this process writes a checkpoint after a step of an epoch, counted from 1."""
+        """Whether a checkpoint is written after a step of an epoch, counted from 1."""
         every = self.settings.checkpoint_steps
-        return every is not None and step is not None and step % every == 0 and self.ranks.is_main
+        return every is not None and step is not None and step % every == 0
 
     def _save_part(self, folder: Path, part: EpochPart) -> None:
-        save_checkpoint(folder / STEP_CHECKPOINT, {"part": vars(part), "state": self._state().dump(self.history)})
+        self._save_state(folder / STEP_CHECKPOINT, lambda: {"part": vars(part), "state": self._dump()})
 
     def _shares(self, batches: Batches, epoch: int) -> Tensor | None:
         """``step_shares`` on the device."""
@@ -286,18 +299,17 @@ class Trainer:
 
     def _step(self, update: int) -> None:
         """One step of the optimiser, the schedule and the average; ``update`` counts from 1."""
-        if self.ranks.size > 1:
-            sum_gradients(self.network.parameters(), self.balancer.parameters(), self.ranks)
+        self.replicas.reduce(self._weights, self._learned)
         if self.settings.clip_norm is not None:
             self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
+            self.replicas.clip(self._weights, self._learned, self.settings.clip_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         self.balancer.after_step()
         self.schedule.step_update(update)
         if self.ema:
-            self.ema.update(self.network, step=update)
+            self.replicas.average(self.ema, self.network, update)
 
     # --- all epochs ---------------------------------------------------------------------------------------------
 
@@ -335,8 +347,7 @@ class Trainer:
                 if out_of_patience(self.history, self.settings.patience):
                     break
                 record = self._epoch(epoch, batches, validate, folder, progress)
-                if self.ranks.is_main:
-                    self._save(kept_weights, record)
+                self._save(kept_weights, record)
                 progress.epoch(record)
                 if on_epoch is not None:
                     on_epoch(record)
@@ -348,14 +359,13 @@ class Trainer:
         trained = self.train_epoch(epoch, batches, progress, folder)
         if self.ranks.size > 1:
             broadcast_buffers(self.network, self.ema.module if self.ema else None)
-        self._divergence.weights(epoch, self._averaged, self.network)
+        self._divergence.weights(epoch, self._averaged, self.network, anywhere=self.replicas.anywhere)
         if self.mean:
             self.mean.add(self._averaged)
         scores: ValidationScores | None = None
         if validate is not None:
-            self.evaluated.eval()
-            with torch.inference_mode(), self.autocast(), self._divergence.answers(epoch):
-                scores = validate(self.evaluated)
+            with self.evaluating() as network, self._divergence.answers(epoch):
+                scores = validate(network)
         keep = self.settings.keep
         best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
         kept = None if keep.asks else True
@@ -366,9 +376,17 @@ class Trainer:
 
     def _save(self, kept_weights: KeptWeights, record: EpochRecord) -> None:
         if record.is_kept:
-            kept_weights.save(record.epoch, self.evaluated.state_dict(), last=record.epoch == self.settings.epochs)
-        save_checkpoint(kept_weights.folder / "last.safetensors", self._state().dump(self.history))
-        (kept_weights.folder / STEP_CHECKPOINT).unlink(missing_ok=True)
+            last = record.epoch == self.settings.epochs
+            self.replicas.save(self.evaluated.state_dict, lambda state: kept_weights.save(record.epoch, state, last))
+        self._save_state(kept_weights.folder / "last.safetensors", self._dump)
+        if self.ranks.is_main:
+            (kept_weights.folder / STEP_CHECKPOINT).unlink(missing_ok=True)
+
+    def _save_state(self, path: Path, make: Callable[[], dict[str, Any]]) -> None:
+        self.replicas.save(make, lambda state: save_checkpoint(path, state))
+
+    def _dump(self) -> dict[str, Any]:
+        return self._state().dump(self.history)
 
     # --- state --------------------------------------------------------------------------------------------------
 

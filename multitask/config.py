@@ -22,7 +22,7 @@ from multitask.losses import AnyLoss, CrossEntropySettings
 from multitask.losses.objective import Objective
 from multitask.model.heads import AnyNet, LinearSettings
 from multitask.model.settings import AnyTerm, LowRankSettings, NoTermSettings
-from multitask.model.sharing import ModelSettings
+from multitask.model.sharing import BranchSettings, ModelSettings
 from multitask.settings import (
     Changes,
     ConfigPath,
@@ -152,6 +152,7 @@ class Config(Settings):
         if self.data.none_validate and self.training.patience is not None:
             raise ValueError("training.patience: needs groups that validate, but data.val_fraction is 0")
         self._check_consistency()
+        self._check_parallel()
         if self.data.contradictions != "error" and not any(task.per_group for task in self.space().tasks):
             raise ValueError(
                 f"data.contradictions: {self.data.contradictions} would be ignored: no task is declared per_group: true"
@@ -196,6 +197,21 @@ class Config(Settings):
             raise ValueError(
                 f"model.backbone.features.views: {features.views} views would be alike, since nothing is augmented "
                 f"({found}); use 1, or augment"
+            )
+
+    def _check_parallel(self) -> None:
+        """Refuses shards of a network of which there are none, or that cannot be made."""
+        if self.training.parallel != "fsdp":
+            return
+        key = "training.parallel: fsdp"
+        if self.model.backbone.freeze == "all":
+            raise ValueError(f"{key} shards what is trained, but model.backbone.freeze is all; use ddp")
+        if isinstance(self.model.sharing, BranchSettings):
+            raise ValueError(f"{key} cannot shard branches, which share weights; use ddp, or model.sharing shared")
+        if self.balancer.needs_layer:
+            raise ValueError(
+                f"{key} keeps no whole layer, whose gradients balancer {self.balancer.name} needs; use ddp, or another "
+                "balancer"
             )
 
     def _check_consistency(self) -> None:

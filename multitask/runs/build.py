@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,9 +17,11 @@ from multitask.model.sync_batch_norm import synchronise
 from multitask.runs.build_losses import build_consistency, build_losses
 from multitask.runs.data_module import DataModule
 from multitask.training.device import resolve_device, resolve_precision
+from multitask.training.distributed import broadcast_state
 from multitask.training.kept_weights import load_kept
 from multitask.training.loop import Trainer
-from multitask.training.state import check_state
+from multitask.training.sharded_tensors import is_sharded
+from multitask.training.state import check_state, put_state
 from multitask.utils.ranks import ranks
 from multitask.utils.seeds import derive
 
@@ -56,20 +60,53 @@ def load_weights(network: nn.Module, path: Path) -> None:
     Raises:
         UserError: the checkpoint is missing, damaged, or another network's.
     """
-    state = load_kept(path)
+    _put(network, load_kept(path), path)
+
+
+def load_weights_over_ranks(network: nn.Module, path: Path) -> None:
+    """As ``load_weights``, of a file that rank 0 can read."""
+    here = ranks()
+    if any(is_sharded(weight) for weight in network.parameters()):
+        _put(network, here.from_main(lambda: load_kept(path)), path)
+        return
+    here.from_main(lambda: load_weights(network, path))
+    if here.size > 1:
+        broadcast_state(network)
+
+
+def _put(network: nn.Module, state: Mapping[str, Any], path: Path) -> None:
     try:
         check_state(network.state_dict(), state["network"])
-        network.load_state_dict(state["network"])
+        put_state(network, state["network"])
     except (ValueError, RuntimeError, KeyError) as error:
         raise UserError(f"{path}: does not fit the run's network: {str(error).splitlines()[0]}") from None
 
 
-def build_trainer(config: Config, data: DataModule, network: Network, num_batches: int) -> Trainer:
+def built_on(config: Config, device: torch.device) -> torch.device:
+    """Where the network of a training is built: on its device, or on the CPU where that is to hold a part alone."""
+    return torch.device("cpu") if config.training.sharded else device
+
+
+def build_trainer(
+    config: Config, data: DataModule, network: Network, num_batches: int, device: torch.device | None = None
+) -> Trainer:
     """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch.
 
     Where the batches hold features, the trainer's network is what comes after the backbone of this one.
+
+    Args:
+        config: the run's.
+        data: the run's.
+        network: as ``build_network`` gives it, on the device that ``built_on`` says.
+        num_batches: of an epoch.
+        device: of the training; None: the network's.
     """
-    device = next(network.parameters()).device
+    device = device or next(network.parameters()).device
+    replicas = None
+    if config.training.sharded:
+        from multitask.training.shards import Shards  # torch's own modules behind it load slowly
+
+        replicas = Shards(device, config.data.image_size, config.model.backbone.name)
     balancer = config.balancer.build(config.loss_weights())
     return Trainer(
         network if data.served_rows is None else network.after_backbone(data.served_rows),
@@ -83,6 +120,7 @@ def build_trainer(config: Config, data: DataModule, network: Network, num_batche
         network.fixed_state(),
         config.learned_space(),
         build_consistency(config.training.consistency, data.consistent_tasks),
+        replicas,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +51,9 @@ class Classifier:
         """
         learned = self.settings.learned
         log_probs = _of_all_ranks(
-            batches, lambda: predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned)
+            batches,
+            lambda: predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned),
+            getattr(self.network, "in_step", nullcontext),
         )
         joint = log_probs.pop(JOINT, None)
         if not self.settings.joint_term:
@@ -70,12 +73,19 @@ class Classifier:
         )
 
 
-def _of_all_ranks(batches: Batches, own: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+def _of_all_ranks(
+    batches: Batches, make: Callable[[], dict[str, Tensor]], in_step: Callable[[], AbstractContextManager[None]]
+) -> dict[str, Tensor]:
     """The answers to all batches, in order, where each rank has answered those that were dealt to it."""
+
+    def own() -> dict[str, Tensor]:
+        with in_step():
+            return make() if batches.ranks.rank < batches.num_batches else {}
+
     here = batches.ranks
     if here.size == 1:
         return own()
-    parts = here.gather(own if here.rank < batches.num_batches else dict)
+    parts = here.gather(own)
     sizes = batches.sizes
     found = {}
     for name in parts[0]:

@@ -15,7 +15,10 @@ from multitask.labels import MISSING
 from multitask.settings import flatten
 
 CHECKPOINT_STEPS = "training.checkpoint_steps"
-OF_THE_MACHINE = ("device", "data.root", "data.workers", "data.cache", "data.cache_dir", CHECKPOINT_STEPS)
+PARALLEL = "training.parallel"
+OF_THE_MACHINE = (
+    "device", "data.root", "data.workers", "data.cache", "data.cache_dir", CHECKPOINT_STEPS, PARALLEL
+)  # fmt: skip
 """Settings that say where and how fast a run is computed, and not what."""
 
 TRACKING = "tracking"

@@ -9,7 +9,7 @@ from multitask.config import Config
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
 from multitask.progress import EpochRecord, Progress, kept_epoch
-from multitask.runs.comparison import CHECKPOINT_STEPS, TRACKING
+from multitask.runs.comparison import CHECKPOINT_STEPS, PARALLEL, TRACKING
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.runs.records import Environment
@@ -68,9 +68,8 @@ def _check_settings(folder: RunFolder, old: Mapping[str, Any], new: Mapping[str,
     Raises:
         UserError: they differ in anything else.
     """
-    changed = [
-        key for key in {**old, **new} if key not in (TRACKING, CHECKPOINT_STEPS) and old.get(key) != new.get(key)
-    ]
+    free = (TRACKING, CHECKPOINT_STEPS, PARALLEL)
+    changed = [key for key in {**old, **new} if key not in free and old.get(key) != new.get(key)]
     if not changed:
         return False
     if changed == [EPOCHS] and old[EPOCHS] < new[EPOCHS]:

@@ -19,7 +19,7 @@ from multitask.evaluation.report_schema import RunReport
 from multitask.model.network import Network
 from multitask.progress import EpochRecord, Progress
 from multitask.reporting.text import image_notes
-from multitask.runs.build import build_network, build_trainer, load_weights
+from multitask.runs.build import build_network, build_trainer, built_on, load_weights_over_ranks
 from multitask.runs.build_losses import number_centres
 from multitask.runs.checks import check_accumulate, check_balancer, check_consistency, check_smallest_batch
 from multitask.runs.classifier import Classifier
@@ -30,7 +30,7 @@ from multitask.runs.folder import RunFolder
 from multitask.runs.records import RunEnvironment
 from multitask.runs.report import class_distribution, training_facts, write_report
 from multitask.runs.resume import begin, check_best, check_frozen
-from multitask.runs.several_processes import check_config, check_parts, check_same
+from multitask.runs.several_processes import check_config, check_parts, check_same, check_sharded
 from multitask.runs.start_from import start_from_run
 from multitask.runs.validation import Validation
 from multitask.tracking.trackers import Trackers
@@ -91,6 +91,7 @@ def run(
         check_config(config, here)
         here.from_main(lambda: stack.enter_context(folder.claimed(resume)))
         device = resolve_device(config.device)
+        check_sharded(config, device)
         make_deterministic(device)
         keep_freed_memory()
         tracking = config.tracking if here.is_main else ()
@@ -106,7 +107,7 @@ def run(
         backbone = config.model.backbone
         resumed, has_last = here.from_main(lambda: (folder.last.exists() or folder.step.exists(), folder.last.exists()))
         pretrained = backbone.freeze != "none" or not (resume and resumed)
-        network = build_network(config, device, pretrained)
+        network = build_network(config, built_on(config, device), pretrained)
         start_from_run(network, config, data)
         if here.size > 1:
             broadcast_state(network)
@@ -121,7 +122,7 @@ def run(
             network, backbone.name, config.data.image_size, config.training.batch_size, train, num_parts
         )
         # Before the folder is made: what cannot be built leaves none that the corrected line would then refuse.
-        trainer = build_trainer(config, data, network, train.num_batches)
+        trainer = build_trainer(config, data, network, train.num_batches, device)
 
         here.from_main(lambda: _begin(folder, config, data, network, device, on_folds, progress))
         if resumed:
@@ -150,9 +151,7 @@ def run(
         if answers is not None:
             predictions = answers.best
             if predictions is None:  # the best epoch was before the run was resumed, or others picked it
-                here.from_main(lambda: load_weights(network, folder.best))
-                if here.size > 1:
-                    broadcast_state(network)
+                load_weights_over_ranks(network, folder.best)
                 with trainer.evaluating(trainer.network) as evaluated:  # the same, or its heads
                     predictions = answers.predict(evaluated)
             if here.is_main:

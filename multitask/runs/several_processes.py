@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from numpy.typing import NDArray
 
 import multitask
@@ -15,6 +16,7 @@ from multitask.data.dataset import Dataset
 from multitask.data.samples import Column, Samples
 from multitask.errors import UserError
 from multitask.runs.environment import library_versions
+from multitask.training.device import resolve_precision
 from multitask.utils.ranks import Ranks
 
 
@@ -31,6 +33,25 @@ def check_config(config: Config, here: Ranks) -> None:
             f"balancer: {config.balancer.name} is your own, and whether it sees the gradients of one of {here.size} "
             "processes or of all is not known; train it without torchrun"
         )
+
+
+def check_sharded(config: Config, device: torch.device) -> None:
+    """Checks that what a config asks for can be trained in shards, where it is to be; to be called by all processes.
+
+    Raises:
+        UserError: its optimiser or its precision does not go with them.
+    """
+    if not config.training.sharded:
+        return
+    from multitask.training.shards import check_steps
+
+    learned = any(True for _ in config.balancer.build(config.loss_weights()).parameters())
+    if learned and resolve_precision(config.training.precision, device) == torch.float16:
+        raise UserError(
+            f"training.precision: fp16 cannot scale what balancer {config.balancer.name} learns beside shards "
+            "(training.parallel: fsdp); set bf16 or fp32, or another balancer"
+        )
+    check_steps(config.training.optimizer, config.training.lr, device, learned)
 
 
 def check_parts(num_images: int, num_batches: int, batch_size: int, here: Ranks) -> None:

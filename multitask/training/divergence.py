@@ -12,6 +12,7 @@ from multitask.errors import DivergedError
 from multitask.labels import JOINT
 from multitask.training.loss_meter import LossMeter
 from multitask.training.settings import TrainingSettings
+from multitask.training.sharded_tensors import local
 
 
 class DivergenceCheck:
@@ -52,7 +53,7 @@ class DivergenceCheck:
             DivergedError: a weight is NaN or infinite; it names the head, or the backbone.
         """
         names, values = zip(*(named for network in networks for named in network.named_parameters()), strict=True)
-        found = ~torch.stack([value.detach().isfinite().all() for value in values])
+        found = ~torch.stack([local(value.detach()).isfinite().all() for value in values])
         wrong = (found if anywhere is None else anywhere(found)).nonzero().flatten().tolist()
         if wrong:
             raise DivergedError(

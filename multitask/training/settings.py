@@ -25,6 +25,7 @@ from multitask.settings import (
     Table,
 )
 from multitask.utils.quiet import only_errors
+from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +34,13 @@ if TYPE_CHECKING:
     from multitask.model.encoder import ParameterGroup
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+ELEMENTWISE = (
+    "adamw", "sgd", "adam", "nadam", "nadamw", "radam", "adamax", "adagrad", "adadelta", "nesterov", "momentum",
+    "rmsprop", "rmsproptf", "lion", "adopt", "laprop", "adabelief",
+)  # fmt: skip
+"""The optimisers that move every element by its own gradients, so that parts of weights are moved as wholes are. Others
+take norms of whole weights, or draw, where processes would wait for each other in vain."""
 
 
 class OptimizerSettings(Settings):
@@ -252,6 +260,10 @@ class TrainingSettings(Settings):
     """Every so many steps of the optimiser within an epoch a checkpoint is written, from which ``--resume`` goes on.
     None: it goes on from the last finished epoch."""
 
+    parallel: Annotated[Literal["ddp", "fsdp"], Field(exclude_if=lambda how: how == "ddp")] = "ddp"
+    """What each process of ``torchrun`` holds. ``ddp``: all weights, gradients and states of the optimiser; ``fsdp``: a
+    part of each, for networks that do not fit one GPU. A single process holds all either way."""
+
     @model_validator(mode="after")
     def _check(self) -> TrainingSettings:
         if self.schedule.warmup_epochs >= self.epochs > 1 or self.schedule.warmup_epochs > self.epochs:
@@ -261,6 +273,11 @@ class TrainingSettings(Settings):
         if not self.monitors and self.monitor != type(self).model_fields["monitor"].default:
             raise ValueError(
                 f"monitor: {self.monitor} would be ignored, since keep.name is {self.keep.name} and patience is not set"
+            )
+        if self.parallel == "fsdp" and self.optimizer.name not in ELEMENTWISE:
+            raise ValueError(
+                f"parallel: fsdp needs an optimiser that moves every element by itself, found {self.optimizer.name}; "
+                f"use one of {', '.join(ELEMENTWISE)}"
             )
         if self.consistency is not None and self.accumulate > 1:
             raise ValueError(
@@ -281,6 +298,11 @@ class TrainingSettings(Settings):
         warmup = min(self.schedule.warmup_epochs, max(epochs - 1, 1))
         found: Changes = {"training.epochs": epochs, "training.schedule.warmup_epochs": warmup}
         return found | ({} if self.keep.averaged is None else {"training.keep.epochs": min(self.keep.averaged, epochs)})
+
+    @property
+    def sharded(self) -> bool:
+        """Whether each process of this launch holds a part of the weights."""
+        return self.parallel == "fsdp" and ranks().size > 1
 
     @property
     def monitors(self) -> bool:

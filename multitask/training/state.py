@@ -15,6 +15,7 @@ from multitask.errors import UserError
 from multitask.progress import EpochRecord, kept_epoch
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.settings import TrainingSettings
+from multitask.training.sharded_tensors import dealt, local
 from multitask.training.weight_mean import WeightMean
 from multitask.utils.ranks import ranks
 from multitask.utils.records import from_data, to_data, value_at
@@ -80,7 +81,7 @@ class TrainingState:
             check_state(dict(self.balancer.state_dict()), state["balancer"])
             self.balancer.load_state_dict(state["balancer"])
             options = [dict(group) for group in self.optimizer.param_groups]
-            self.optimizer.load_state_dict(state["optimizer"])
+            self.optimizer.load_state_dict(self._dealt(state["optimizer"]))
             check_optimizer(self.optimizer, options, settings.optimizer.state_keys)
             check_state(self.scaler.state_dict(), state["scaler"])
             self.scaler.load_state_dict(state["scaler"])
@@ -102,7 +103,22 @@ class TrainingState:
         changing = {name: value for name, value in found.items() if name not in self.fixed}
         check_state(self._changing(network), changing)
         own = {name: value for name, value in network.state_dict().items() if name in self.fixed}
-        network.load_state_dict({**own, **changing})
+        put_state(network, {**own, **changing})
+
+    def _dealt(self, found: Mapping[str, Any]) -> dict[str, Any]:
+        """The optimiser's state in a checkpoint, dealt as its weights are."""
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        state = {
+            number: {name: dealt(value, weights[number]) for name, value in kept.items()}
+            for number, kept in found["state"].items()
+        }
+        return {**found, "state": state}
+
+
+def put_state(network: nn.Module, found: Mapping[str, Tensor]) -> None:
+    """Puts whole tensors into a network, which may be sharded."""
+    own = network.state_dict()
+    network.load_state_dict({name: dealt(value, own[name]) for name, value in found.items()})
 
 
 def check_state(own: Mapping[str, Any], found: Any) -> None:
@@ -126,7 +142,7 @@ def check_state(own: Mapping[str, Any], found: Any) -> None:
             continue
         if not isinstance(other, Tensor) or other.shape != value.shape or other.dtype != value.dtype:
             raise ValueError(f"{name} must be {_kind(value)}, found {_kind(other)}")
-        if bool(value.isfinite().all()) and not bool(other.isfinite().all()):
+        if bool(local(value).isfinite().all()) and not bool(other.isfinite().all()):
             raise ValueError(f"{name} holds what is no number")
 
 

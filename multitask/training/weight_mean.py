@@ -8,6 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
+from multitask.training.sharded_tensors import dealt, like, local
+
 
 class WeightMean:
     """A network whose weights are the uniform mean of those after the last k epochs (Izmailov et al. 2018).
@@ -34,7 +36,7 @@ class WeightMean:
         """Takes up the weights after an epoch."""
         state = {name: value for name, value in network.state_dict().items() if name not in self._fixed}
         # On the CPU: k copies of a large network have no room beside its training on a GPU.
-        self._epochs.append({name: value.detach().cpu().clone() for name, value in state.items()})
+        self._epochs.append({name: local(value.detach()).cpu().clone() for name, value in state.items()})
         del self._epochs[: -self._num_epochs]
         self._average()
 
@@ -43,13 +45,14 @@ class WeightMean:
         for name, last in self._epochs[-1].items():
             if last.is_floating_point():
                 total = torch.stack([epoch[name].double() for epoch in self._epochs]).mean(dim=0)
-                own[name].copy_(total)
+                local(own[name]).copy_(total)
             else:
                 own[name].copy_(last)
 
     def state(self) -> list[dict[str, Tensor]]:
         """The weights after each of the last epochs, to be resumed from."""
-        return [dict(epoch) for epoch in self._epochs]
+        own = self.module.state_dict()
+        return [{name: like(value, own[name]) for name, value in epoch.items()} for epoch in self._epochs]
 
     def load(self, found: Sequence[Mapping[str, Tensor]]) -> None:
         """Takes up what ``state`` gave.
@@ -59,5 +62,8 @@ class WeightMean:
         """
         if not 0 < len(found) <= self._num_epochs:
             raise ValueError(f"it has the weights of {len(found)} epochs, where {self._num_epochs} are averaged")
-        self._epochs = [dict(epoch) for epoch in found]
+        own = self.module.state_dict()
+        self._epochs = [
+            {name: local(dealt(value, own[name])).cpu() for name, value in epoch.items()} for epoch in found
+        ]
         self._average()

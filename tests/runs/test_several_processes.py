@@ -51,6 +51,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "replay": {"balancer.name": "famo", "data.sampler.name": "class_weighted"},
     "learned": {"balancer.name": "uncertainty", "training.keep": {"name": "mean", "epochs": 1}},
     "drawn": {"balancer.name": "random"},
+    "shards": {
+        "training.parallel": "fsdp",
+        "training.ema.decay": 0.9,
+        "training.accumulate": 2,
+        "balancer.name": "pcgrad",
+        "augment.mix": {"mixup_prob": 0.5, "cutmix_prob": 0.5},
+    },
+    "learned_shards": {
+        "training.parallel": "fsdp",
+        "balancer.name": "uncertainty",
+        "joint.weight": 1.0,
+        "training.keep": {"name": "mean", "epochs": 1},
+    },
     "whole_batch": {
         "training.consistency.weight": 1.0,
         "labels.tasks.gender.per_group": True,
@@ -72,12 +85,14 @@ def runs(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tupl
     found = {}
     for size in (1, 2, 4):
         folder = root / str(size)
-        names = [*VARIANTS] if size < 4 else ["gramian", "norms"]
+        names = [*VARIANTS] if size < 4 else ["gramian", "norms", "shards"]
         found[size] = folder, [work(folder, names)(0)] if size == 1 else over_ranks(size, work(folder, names))
     return found
 
 
-@pytest.mark.parametrize(("size", "name"), [*((2, name) for name in VARIANTS), (4, "gramian"), (4, "norms")])
+@pytest.mark.parametrize(
+    ("size", "name"), [*((2, name) for name in VARIANTS), (4, "gramian"), (4, "norms"), (4, "shards")]
+)
 def test_the_number_of_processes_changes_nothing_but_the_last_digits(runs: Any, size: int, name: str) -> None:
     (one, [own]), (folder, ranks) = runs[1], runs[size]
     assert all(rank[name] == ranks[0][name] for rank in ranks)  # decided once, told to all
@@ -88,13 +103,25 @@ def test_the_number_of_processes_changes_nothing_but_the_last_digits(runs: Any, 
     state, other = (load_checkpoint(path / name / "checkpoints" / "last.safetensors") for path in (one, folder))
     for part, value in state["network"].items():
         assert torch.allclose(other["network"][part], value, atol=1e-5), part
+    assert [list(one["network"]) for one in (state, other)] == [list(state["network"])] * 2
     assert sorted(path.name for path in (folder / name).iterdir()) == sorted(
         path.name for path in (one / name).iterdir()
     )
 
 
-def test_a_run_goes_on_as_never_stopped_at_the_same_number_and_at_another(tiny: Make, tmp_path: Path) -> None:
-    config = tiny({**STEADY, "training.epochs": 2, "model.backbone.options": {"drop_rate": 0.2}})
+SHARDS = {
+    "training.parallel": "fsdp",
+    "training.optimizer.name": "adamw",
+    "training.ema.decay": 0.9,
+    "training.keep": {"name": "mean", "epochs": 2},
+}
+
+
+@pytest.mark.parametrize("changes", [{}, SHARDS])
+def test_a_run_goes_on_as_never_stopped_at_the_same_number_and_at_another(
+    tiny: Make, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    config = tiny({**STEADY, "training.epochs": 2, "model.backbone.options": {"drop_rate": 0.2}, **changes})
 
     class StopError(ValueError):
         pass
@@ -114,6 +141,7 @@ def test_a_run_goes_on_as_never_stopped_at_the_same_number_and_at_another(tiny: 
     whole, same = (load_checkpoint(tmp_path / name / "checkpoints" / "last.safetensors") for name in ("whole", "same"))
     for part, value in whole["network"].items():
         assert torch.equal(same["network"][part], value), part
+    assert all(torch.equal(same["ema"][part], value) for part, value in (whole["ema"] or {}).items())
     assert len(run(config, tmp_path / "other", resume=True).history) == 2
     assert (tmp_path / "other" / "report.json").is_file()
 
@@ -171,6 +199,31 @@ def test_what_does_not_go_through_several_processes_is_refused(tiny: Make) -> No
     check_config(own, Ranks())
     with pytest.raises(UserError, match="is your own"):
         check_config(own, Ranks(0, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"model.backbone": {"freeze": "all", "weights": __file__}},
+            "fsdp shards what is trained, but model.backbone.freeze is all; use ddp",
+        ),
+        ({"model.sharing": {"name": "branch", "at": "stages.1"}}, "fsdp cannot shard branches"),
+        ({"balancer.name": "gradnorm"}, "fsdp keeps no whole layer, whose gradients balancer gradnorm needs"),
+        ({"training.optimizer.name": "lamb"}, "fsdp needs an optimiser that moves every element by itself, found lamb"),
+    ],
+)
+def test_what_cannot_be_sharded_is_refused_with_the_config(tiny: Make, changes: dict[str, Any], line: str) -> None:
+    tiny(changes)
+    with pytest.raises(UserError, match=line):
+        tiny({**changes, "training.parallel": "fsdp"})
+
+
+def test_what_learns_beside_shards_is_not_scaled(tiny: Make, tmp_path: Path) -> None:
+    config = tiny({"training.parallel": "fsdp", "balancer.name": "uncertainty", "training.precision": "fp16"})
+    lines = over_ranks(2, lambda rank: run(config, tmp_path / "run").folder)
+    assert any("training.precision: fp16 cannot scale what balancer uncertainty learns" in line for line in lines)
+    assert not (tmp_path / "run").exists()
 
 
 def images_read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:

@@ -157,10 +157,15 @@ class Config(Settings):
             raise ValueError(
                 f"data.contradictions: {self.data.contradictions} would be ignored: no task is declared per_group: true"
             )
-        if self.data.none_validate and self.training.keep.name == "lower_bound":
+        if self.data.none_validate and self.training.keep_rule.name == "lower_bound":
             raise ValueError(
                 "training.keep.name: lower_bound needs groups that validate, but data.val_fraction is 0; last and mean "
                 "do not"
+            )
+        if self.data.pick_fraction and self.training.keep.name is None and not self.training.monitors:
+            raise ValueError(
+                f"data.pick_fraction: {self.data.pick_fraction:g} of the groups would pick, but the last epoch is "
+                "kept; say training.keep.name: best, or last if that is meant"
             )
         if self.data.held_out:
             space, unseen = self.space(), self.unseen()
@@ -287,7 +292,7 @@ class Config(Settings):
 
     def _kept(self) -> str | None:
         """By which rule weights are kept; None: those who validate pick the best epoch."""
-        keep, picks = self.training.keep, self.data.pick_fraction
+        keep, picks = self.training.keep_rule, self.data.pick_fraction
         if keep.name == "best" and not picks:
             return None
         share = f", picked by {picks:g} of the groups that train" if keep.asks and picks else ""

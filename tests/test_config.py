@@ -271,6 +271,11 @@ class TestImpossible:
                 "training.consistency: a mixed image belongs to two groups; set augment.mix",
             ),
             (
+                {"data.pick_fraction": 0.2},
+                "data.pick_fraction: 0.2 of the groups would pick, but the last epoch is kept; say "
+                "training.keep.name: best",
+            ),
+            (
                 {"data.pick_fraction": 0.2, "data.val_fraction": 0},
                 "data.pick_fraction: 0.2 would keep groups from training though none validates",
             ),
@@ -608,7 +613,8 @@ class TestSections:
     def test_a_joint_term_that_says_nothing_is_none(self) -> None:
         found = [resolved(changes).evaluation() for changes in ({}, {"joint": {}}, {"joint.term": "none"})]
         assert [settings.joint_term for settings in found] == [False, True, False]
-        assert found[0].monitor == resolved({}).training.monitor
+        assert found[0].monitor is None
+        assert resolved({"training.patience": 2}).evaluation().monitor == resolved({}).training.monitor
 
     def test_a_changed_config_is_checked_anew_and_the_first_is_left(self) -> None:
         config = resolved({})

@@ -65,7 +65,7 @@ class DataModule:
         if config.training.monitors:
             hint = "" if config.training.patience else ", or set training.keep.name to last or mean"
             self.dataset.check_scored(config.training.monitor, "training.monitor", self.split.picks, hint)
-        if config.training.keep.name == "lower_bound":
+        if config.training.keep_rule.name == "lower_bound":
             self.dataset.check_bound(config.training.monitor, self.split.picks)
         self.preprocessing = config.data.preprocessing(self._model.normalisation())
         self.store = ImageStore(config.data, self.samples, self.preprocessing, reuse)

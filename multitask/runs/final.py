@@ -37,7 +37,7 @@ def final_config(trained: TrainedRun) -> Config:
     members(trained)
     kept = FoldsRun.read(folder.path, config).kept_epochs
     epochs = math.floor(statistics.median(kept) + 0.5)
-    keep = config.training.keep
+    keep = config.training.keep_rule
     changes: dict[str, object] = {
         "data.val_fraction": 0.0,
         "data.pick_fraction": 0.0,

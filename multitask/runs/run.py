@@ -135,7 +135,7 @@ def run(
         trackers = stack.enter_context(Trackers(tracking, folder.path, told, epochs_before, progress))
 
         settings = config.evaluation()
-        bound_of = config.training.monitor if config.training.keep.name == "lower_bound" else None
+        bound_of = config.training.monitor if config.training.keep_rule.name == "lower_bound" else None
 
         def scored(split: str) -> Validation | None:
             if not len(indices := data.dataset.indices(split)):

@@ -108,8 +108,8 @@ class Trainer:
         if settings.ema:
             self.ema = ModelEmaV3(network, decay=settings.ema.decay, use_warmup=settings.ema.warmup)
         self.mean: WeightMean | None = None
-        if settings.keep.averaged:
-            self.mean = WeightMean(network, settings.keep.averaged, self.fixed)
+        if settings.keep_rule.averaged:
+            self.mean = WeightMean(network, settings.keep_rule.averaged, self.fixed)
         self.replicas.place(network, *(copy.module for copy in (self.ema, self.mean) if copy is not None))
         self._last_layer = network.last_layer()
         self._divergence = DivergenceCheck(settings, self.dtype)
@@ -366,7 +366,7 @@ class Trainer:
         if validate is not None:
             with self.evaluating() as network, self._divergence.answers(epoch):
                 scores = validate(network)
-        keep = self.settings.keep
+        keep = self.settings.keep_rule
         best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
         kept = None if keep.asks else True
         found = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)

@@ -194,17 +194,18 @@ class EMASettings(Settings):
 class KeepSettings(Settings):
     """The ``training.keep`` section: which epoch's weights a run keeps."""
 
-    name: Literal["best", "lower_bound", "last", "mean"] = "best"
+    name: Literal["best", "lower_bound", "last", "mean"] | None = None
     """best: of the epoch with the best ``monitor``; lower_bound: the best after its standard error over groups is taken
     off; last: of the last epoch; mean: the mean of the weights after each of the last ``epochs``, which is what each
-    epoch validates. The last two ask nobody who validates."""
+    epoch validates. The last two ask nobody who validates. None: best where ``patience`` or another ``monitor`` than
+    usual is set, else last."""
     epochs: Annotated[PositiveInt, Field(le=1000)] | None = None
     """Of the mean; None: 3."""
 
     @model_validator(mode="after")
     def _check(self) -> KeepSettings:
         if self.epochs is not None and self.name != "mean":
-            raise ValueError(f"epochs: {self.epochs} would be ignored, since name is {self.name}, not mean")
+            raise ValueError(f"epochs: {self.epochs} would be ignored, since name is {self.name or 'null'}, not mean")
         return self
 
     @property
@@ -229,7 +230,7 @@ class KeepSettings(Settings):
             "lower_bound": f"best {monitor} within a standard error",
             "last": "last epoch",
             "mean": f"mean of the last {self.averaged} epochs",
-        }[self.name]
+        }[self.name or "last"]
 
 
 class TrainingSettings(Settings):
@@ -270,9 +271,10 @@ class TrainingSettings(Settings):
             raise ValueError(
                 f"schedule.warmup_epochs must be less than epochs, found {self.schedule.warmup_epochs} of {self.epochs}"
             )
-        if not self.monitors and self.monitor != type(self).model_fields["monitor"].default:
+        if not self.monitors and self._other_monitor:
             raise ValueError(
-                f"monitor: {self.monitor} would be ignored, since keep.name is {self.keep.name} and patience is not set"
+                f"monitor: {self.monitor} would be ignored, since keep.name is {self.keep_rule.name} and patience is "
+                "not set"
             )
         if self.parallel == "fsdp" and self.optimizer.name not in ELEMENTWISE:
             raise ValueError(
@@ -283,8 +285,8 @@ class TrainingSettings(Settings):
             raise ValueError(
                 f"accumulate: must be 1 beside consistency, which looks at each batch alone, found {self.accumulate}"
             )
-        if (self.keep.averaged or 0) > self.epochs:
-            raise ValueError(f"keep.epochs must be at most epochs ({self.epochs}), found {self.keep.averaged}")
+        if (self.keep_rule.averaged or 0) > self.epochs:
+            raise ValueError(f"keep.epochs must be at most epochs ({self.epochs}), found {self.keep_rule.averaged}")
         return self
 
     def changes_to_length(self, epochs: int) -> Changes:
@@ -297,7 +299,19 @@ class TrainingSettings(Settings):
         """
         warmup = min(self.schedule.warmup_epochs, max(epochs - 1, 1))
         found: Changes = {"training.epochs": epochs, "training.schedule.warmup_epochs": warmup}
-        return found | ({} if self.keep.averaged is None else {"training.keep.epochs": min(self.keep.averaged, epochs)})
+        averaged = self.keep_rule.averaged
+        return found | ({} if averaged is None else {"training.keep.epochs": min(averaged, epochs)})
+
+    @property
+    def keep_rule(self) -> KeepSettings:
+        """``keep``, its rule named also where the settings leave it open."""
+        if self.keep.name is not None:
+            return self.keep
+        return KeepSettings(name="best" if self.patience is not None or self._other_monitor else "last")
+
+    @property
+    def _other_monitor(self) -> bool:
+        return bool(self.monitor != type(self).model_fields["monitor"].default)
 
     @property
     def sharded(self) -> bool:
@@ -307,4 +321,4 @@ class TrainingSettings(Settings):
     @property
     def monitors(self) -> bool:
         """Whether ``monitor`` decides anything: which epoch is kept, or when training stops."""
-        return self.keep.asks or self.patience is not None
+        return self.keep_rule.asks or self.patience is not None

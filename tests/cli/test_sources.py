@@ -182,10 +182,11 @@ def test_two_sources_of_which_none_has_a_whole_class(
         "source": {"name": "several", "sources": sources},
         "sampler": {"name": "per_source", "weights": {"shapes": 2}},
     }
-    line = call("train", config(data), "--out", tmp_path / "run").refusal()
+    best = {**CONFIG.get("training", {}), "keep": {"name": "best"}}
+    line = call("train", config(data, training=best), "--out", tmp_path / "run").refusal()
     assert line.startswith("training.monitor: joint.macro_f1 is unknown: none of the ")
     assert line.endswith("; name tasks.garment.macro_f1, or set training.keep.name to last or mean")
-    flat = config(data, model={**CONFIG["model"], "sharing": {"name": "flat"}})
+    flat = config(data, model={**CONFIG["model"], "sharing": {"name": "flat"}}, training=best)
     line = call("train", flat, "--out", tmp_path / "run").refusal()
     assert line.startswith("training.monitor: joint.macro_f1 is unknown: none of the ")
     assert not (tmp_path / "run").exists()

@@ -172,7 +172,11 @@ def test_all_came_to_their_end(cooked: Cooked) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({}, True), ({"training.keep.name": "last"}, False), ({"data.pick_fraction": 0.2}, False)],
+    [
+        ({}, False),
+        ({"training.keep.name": "best"}, True),
+        ({"training.keep.name": "best", "data.pick_fraction": 0.2}, False),
+    ],
 )
 def test_a_score_is_said_to_flatter_where_those_who_are_scored_picked(
     tiny: Callable[..., Config], changes: dict[str, Any], said: bool

@@ -339,7 +339,8 @@ def test_mistake_found_before_training_leaves_no_folder(tiny: MakeConfig, tmp_pa
 def test_those_who_pick_are_scored_after_each_epoch_and_those_who_validate_are_reported(
     tiny: MakeConfig, tmp_path: Path
 ) -> None:
-    result = run(tiny({"data.pick_fraction": 0.3}), tmp_path / "run")
+    picking = {"data.pick_fraction": 0.3, "training.keep.name": "best"}
+    result = run(tiny(picking), tmp_path / "run")
     rows = [line.rsplit(",", 2) for line in (tmp_path / "run/split.csv").read_text().splitlines()[1:]]
     sides = {side: {group for _, group, where in rows if where == side} for side in ("train", "val", "pick")}
     assert all(sides.values())
@@ -348,7 +349,7 @@ def test_those_who_pick_are_scored_after_each_epoch_and_those_who_validate_are_r
     assert answered == sides["val"]
     assert result.report is not None
     assert result.report.training.kept == "best joint.macro_f1, picked by 0.3 of the groups that train"
-    again = evaluate(TrainedRun(result.folder, tiny({"data.pick_fraction": 0.3})), "val", Progress())
+    again = evaluate(TrainedRun(result.folder, tiny(picking)), "val", Progress())
     assert again.joint == result.report.joint
     best = result.report.training.best_epoch
     assert load_checkpoint(result.folder.best)["epoch"] == best
@@ -471,8 +472,7 @@ def test_resumed_run_is_that_of_one_never_stopped(variant: str, tiny: MakeConfig
 def test_a_frozen_run_that_was_stopped_answers_as_one_that_ended_there(
     tiny: MakeConfig, weights: str, tmp_path: Path
 ) -> None:
-    changes = {"model.backbone": {"weights": weights, "freeze": "all"}, "training.keep.name": "last"}
-    changes["training.schedule.name"] = "step"
+    changes = {"model.backbone.weights": weights, "model.backbone.freeze": "all", "training.schedule.name": "step"}
     run(tiny({**changes, "training.epochs": 2}), tmp_path / "ended")
     config = tiny({**changes, "training.epochs": 4})
     with pytest.raises(StoppedError):

@@ -389,6 +389,21 @@ def test_checkpoint_of_another_training_is_refused(other: str, changes: dict[str
 # --- which weights are kept -------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("changes", "rule"),
+    [
+        ({}, "last"),
+        ({"patience": 2}, "best"),
+        ({"monitor": "joint.loss"}, "best"),
+        ({"keep": {"name": "mean"}}, "mean"),
+    ],
+)
+def test_the_best_epoch_is_kept_where_a_score_was_asked_for(changes: dict[str, Any], rule: str) -> None:
+    settings = TrainingSettings(**changes)
+    assert settings.keep_rule.name == rule
+    assert settings.monitors is (rule == "best")
+
+
 def test_the_last_epoch_is_kept_and_patience_still_watches_the_score(tmp_path: Path) -> None:
     history = run_scripted(tmp_path, (0.5, 0.4, 0.3, 0.9), keep={"name": "last"}, patience=2)
     assert [row.best for row in history] == [True, False, False]

@@ -67,6 +67,6 @@ class FoldsStageSettings(StageSettings):
 
 def picked_by_the_scored(config: Config) -> str:
     """Whether those who are scored picked what is scored."""
-    if not config.training.keep.asks or config.data.pick_fraction > 0:
+    if not config.training.keep_rule.asks or config.data.pick_fraction > 0:
         return ""
     return ", which picked their fold's epochs: the judges' score is the honest one"

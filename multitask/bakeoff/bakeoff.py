@@ -36,7 +36,14 @@ from multitask.utils.records import read_record, record_to_json
 
 _ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
 """Keys on which neither memory nor speed depends."""
+_IN_TRAINING_ALONE = ("data.pick_fraction", "training.keep", "training.lr", "training.monitor", "training.patience")
+"""Keys on which the speed of answers does not depend either."""
 T = TypeVar("T")
+
+
+def answering_digest(config: Config) -> str:
+    """A digest of all settings that the speed of a network's answers depends on."""
+    return digest_of(config, ignore=(*_ANYWHERE, *_IN_TRAINING_ALONE))
 
 
 def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> BakeoffReport:
@@ -141,7 +148,7 @@ class _Bakeoff:
         runs = self._runs()
         self._perform(runs, course, view)
         chosen = {row.name: next(one.config for one in runs if one.contender is row) for row in plan.contenders}
-        digests = {name: digest_of(config, ignore=_ANYWHERE) for name, config in chosen.items()}
+        digests = {name: answering_digest(config) for name, config in chosen.items()}
         if any(digest not in costs.inference for digest in digests.values()):
             self.progress.say("measuring how fast each contender answers")
             distinct = {digest: chosen[name] for name, digest in digests.items()}

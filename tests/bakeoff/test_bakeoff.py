@@ -14,7 +14,7 @@ import pytest
 
 from multitask.bakeoff import bakeoff as module
 from multitask.bakeoff import runs
-from multitask.bakeoff.bakeoff import run_bakeoff
+from multitask.bakeoff.bakeoff import answering_digest, run_bakeoff
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.bakeoff.report import read_bakeoff_report
@@ -357,3 +357,18 @@ class TestFailing:
         monkeypatch.setattr(runs, "run", broken)
         with pytest.raises(UserError, match=r"^flat, seed 0: the disk is full$"):
             bake(bakeoff_file(seeds=1), tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "alike"),
+    [
+        ({"training.keep": {"name": "mean", "epochs": 2}, "data.pick_fraction": 0.2}, True),
+        ({"training.monitor": "joint.loss", "training.lr": 0.5, "training.patience": 2}, True),
+        ({"data.image_size": [40, 30]}, False),
+        ({"model.sharing.name": "flat"}, False),
+    ],
+)
+def test_contenders_that_differ_in_training_alone_answer_equally_fast(
+    tiny: Callable[..., Config], changes: dict[str, Any], alike: bool
+) -> None:
+    assert (answering_digest(tiny(changes)) == answering_digest(tiny({}))) is alike

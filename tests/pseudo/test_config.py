@@ -67,7 +67,7 @@ def test_what_would_deal_them_as_the_target_is_refused_where_there_is_none(
     key: str, labelled: tuple[Path, PseudoReport], tiny: MakeConfig, drawn: Path
 ) -> None:
     changes: dict[str, object] = {f"data.{key}": 0.3 if key == "pick_fraction" else 2}
-    config = two_sources(tiny, drawn, changes)
+    config = two_sources(tiny, drawn, {**changes, "training.keep.name": "best"})
     with_pseudo_labels(config, labelled[0])
     with pytest.raises(UserError, match=rf"data\.{key}: .*data\.source\.target"):
         with_pseudo_labels(config.with_changes({"data.source.target": None}), labelled[0])

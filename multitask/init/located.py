@@ -87,7 +87,7 @@ def _candidates(observed: Observed) -> list[Located]:
     plain = {re.sub(r"[^a-z0-9]", "", column.lower()): column for column in observed.columns}
     found = [_eyes(observed, columns) for names in _EYES if (columns := _all_of(plain, "", names))]
     prefixes = dict.fromkeys(match[0] for name in plain if (match := _PREFIX.match(name)))
-    for prefix in (*sorted(prefixes, key=len, reverse=True),):
+    for prefix in sorted(prefixes, key=len, reverse=True):
         found += [_box(observed, columns, False) for names in _CORNERS if (columns := _all_of(plain, prefix, names))]
         found += [_box(observed, columns, True) for names in _SIZED if (columns := _all_of(plain, prefix, names))]
     return [one for one in found if one is not None]

@@ -17,6 +17,7 @@ from multitask.evaluation.decode import DecodeRule, ModelOutputs
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.labels import JOINT
+from multitask.training.together import Together
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,7 @@ class Classifier:
         log_probs = _of_all_ranks(
             batches,
             lambda: predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned),
-            getattr(self.network, "in_step", nullcontext),
+            self.network.lockstep if isinstance(self.network, Together) else nullcontext,
         )
         joint = log_probs.pop(JOINT, None)
         if not self.settings.joint_term:
@@ -74,12 +75,12 @@ class Classifier:
 
 
 def _of_all_ranks(
-    batches: Batches, make: Callable[[], dict[str, Tensor]], in_step: Callable[[], AbstractContextManager[None]]
+    batches: Batches, make: Callable[[], dict[str, Tensor]], lockstep: Callable[[], AbstractContextManager[None]]
 ) -> dict[str, Tensor]:
     """The answers to all batches, in order, where each rank has answered those that were dealt to it."""
 
     def own() -> dict[str, Tensor]:
-        with in_step():
+        with lockstep():
             return make() if batches.ranks.rank < batches.num_batches else {}
 
     here = batches.ranks

@@ -115,9 +115,9 @@ class Trainer:
         self._divergence = DivergenceCheck(settings, self.dtype)
         groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
         self._weights: list[Tensor] = [parameter for group in groups for parameter in group["params"]]
-        if learned := list(balancer.parameters()):
-            groups.append({"params": learned, "weight_decay": 0.0, "lr_scale": 1.0})
-        self._learned: list[Tensor] = list(learned)
+        self._learned = list(balancer.parameters())
+        if self._learned:
+            groups.append({"params": self._learned, "weight_decay": 0.0, "lr_scale": 1.0})
         self.parameters = [*self._weights, *self._learned]
         self.optimizer = settings.optimizer.build(groups, settings.lr)
         self.updates_per_epoch = -(-num_batches // settings.accumulate)

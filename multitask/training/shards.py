@@ -18,6 +18,7 @@ from torch.distributed.tensor import Shard, distribute_tensor
 from multitask.errors import UserError, first_line
 from multitask.training.replicas import Replicas
 from multitask.training.sharded_tensors import gathered, local
+from multitask.training.together import Together
 from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
@@ -220,50 +221,6 @@ class Shards(Replicas):
             yield Together(network, self._blank())
         finally:
             network.reshard()  # type: ignore[operator]
-
-
-class Together:
-    """A sharded network in evaluation mode, whose blocks need all processes each time that one of them asks it.
-
-    Args:
-        network: sharded.
-        blank: an input, which a process runs for the others' sake.
-    """
-
-    def __init__(self, network: nn.Module, blank: Tensor) -> None:
-        self._network = network
-        self._blank = blank
-
-    def __call__(self, images: Tensor) -> Any:
-        """The answers to images; other processes are at a batch of their own, or in the end of ``in_step``."""
-        self._anybody(True)
-        return self._run(images)
-
-    @contextmanager
-    def in_step(self) -> Iterator[None]:
-        """A context for all that a process asks; its end waits for the others and runs what they do, also after an
-        error that they are still to hear of.
-        """
-        try:
-            yield
-        except UserError:
-            self._follow()
-            raise
-        self._follow()
-
-    def _follow(self) -> None:
-        while self._anybody(False):
-            self._run(self._blank)
-
-    def _run(self, images: Tensor) -> Any:
-        # What is gathered under inference_mode could not be trained with afterwards.
-        with torch.inference_mode(False), torch.no_grad():
-            return self._network(images)
-
-    def _anybody(self, asks: bool) -> bool:
-        found = torch.tensor(int(asks))  # on the CPU: to look at it is to wait for no GPU
-        dist.all_reduce(found)
-        return bool(found)
 
 
 def _without_views(module: nn.Module, args: Any, output: Any) -> Any:

@@ -15,6 +15,7 @@ from multitask.errors import UserError
 from multitask.executors import EXECUTORS, Executor, ExecutorSettings, StartedWorker
 from multitask.settings import Settings, validate
 from multitask.testing import check_executor
+from tests.executors.process_worker import ProcessWorker
 
 HERE: dict[str, dict[str, Any]] = {"submitit": {"cluster": "local"}}
 
@@ -44,28 +45,16 @@ logging.info("goes on")
     assert (tmp_path / "log.txt").read_text() == "INFO:root:goes on\n"
 
 
-class _Process(StartedWorker):
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.process = process
-
-    def ended(self) -> str | None:
-        code = self.process.poll()
-        return None if code is None else f"exit code {code}"
-
-    def cancel(self) -> None:
-        self.process.kill()
-
-
 class _Mine(Executor):
     host = "127.0.0.1"
 
     def __init__(self) -> None:
-        self.started: list[_Process] = []
+        self.started: list[ProcessWorker] = []
 
     def start(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> StartedWorker:
         with log.open("ab") as file:
             process = subprocess.Popen(["python", *words], env={"PATH": os.environ["PATH"], **environment}, stdout=file)
-        self.started.append(_Process(process))
+        self.started.append(ProcessWorker(process))
         return self.started[-1]
 
     def close(self) -> None:
@@ -102,11 +91,11 @@ class ChattySettings(MineSettings):
             def start(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> StartedWorker:
                 started = super().start(words, environment, log)
 
-                class Job(_Process):
+                class Job(ProcessWorker):
                     def ended(self) -> str | None:
                         return None if (said := super().ended()) is None else f"Traceback:\n{said}"
 
-                assert isinstance(started, _Process)
+                assert isinstance(started, ProcessWorker)
                 return Job(started.process)
 
         return Chatty()

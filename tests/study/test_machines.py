@@ -17,6 +17,7 @@ from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.settings import Plan
 from multitask.study.study import run_study
+from tests.executors.process_worker import ProcessWorker
 from tests.processes import MACHINE, Forked
 from tests.study.machines import Machine, machines
 from tests.study.postgres import Server, started
@@ -78,25 +79,13 @@ def test_of_two_machines_at_a_study_one_loses_its_power_and_no_trial_is_lost_or_
     assert again.user_attrs[trial_attrs.CHANGES] == lost.user_attrs[trial_attrs.CHANGES]
 
 
-class _Worker(StartedWorker):
-    def __init__(self, process: Forked) -> None:
-        self.process = process
-
-    def ended(self) -> str | None:
-        code = self.process.poll()
-        return None if code is None else f"exit code {code}"
-
-    def cancel(self) -> None:
-        self.process.kill()
-
-
 class _Elsewhere(Executor):
     """Starts workers on two machines in turn, which reach the launch at its address in the first one's network."""
 
     def __init__(self, hosts: list[Machine]) -> None:
         self.host = hosts[0].gateway
         self._hosts = hosts
-        self._started: list[_Worker] = []
+        self._started: list[ProcessWorker] = []
 
     def start(self, words: Sequence[str], environment: Mapping[str, str], log: Path) -> StartedWorker:
         machine = self._hosts[len(self._started) % 2].name
@@ -104,7 +93,7 @@ class _Elsewhere(Executor):
             process = Forked(
                 [sys.executable, *words], env={**os.environ, **environment, MACHINE: machine}, stdout=file, stderr=file
             )
-        self._started.append(_Worker(process))
+        self._started.append(ProcessWorker(process))
         return self._started[-1]
 
     def close(self) -> None:

@@ -169,7 +169,7 @@ def test_processes_run_together_whatever_each_has_to_ask() -> None:
             shards, network, whole = placed()
             whole.eval()
             alike = []
-            with torch.inference_mode(), shards.evaluating(network) as found, found.in_step():  # type: ignore[attr-defined]
+            with torch.inference_mode(), shards.evaluating(network) as found, found.lockstep():  # type: ignore[attr-defined]
                 for batch in images[: 1 if rank else 3]:
                     alike.append(torch.allclose(found(batch)["one"], whole(batch)["one"], atol=1e-5))
                 if rank and fails:

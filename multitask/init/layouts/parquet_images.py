@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,13 +134,10 @@ def _split_of(file: Path, path: Path) -> str:
 
 def _schema(file: Path) -> pa.Schema:
     check_regular(file)
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    try:
+    with _reading(file):
         return pq.read_schema(file)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{file}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
 def _image_column(schema: pa.Schema) -> str | None:
@@ -182,12 +180,19 @@ def _classes(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
 
 
 def _rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    with _reading(file), pq.ParquetFile(file) as opened:
+        for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=columns):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    """A context in which errors of reading become a line that names the file."""
+    import pyarrow as pa
+
     try:
-        with pq.ParquetFile(file) as opened:
-            for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=columns):
-                yield from batch.to_pylist()
+        yield
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{file}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None

@@ -44,26 +44,37 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_PART)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+    part = _Part(Path(temporary))
     try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
+        with part, part:  # twice: Ctrl-C may come just as the inner one, after another error, is to remove it
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
     except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
         if error.filename not in (None, temporary):
             raise  # of another file, which was to be read meanwhile
         raise OSError(error.errno, error.strerror, str(path)) from None  # a full disk's own error names no file
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)  # the new name, too, must outlive a crash
     finally:
         os.close(folder)
+
+
+class _Part:
+    """A file that is removed where the context ends in an error."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, *rest: object) -> None:
+        if kind is not None:
+            self._path.unlink(missing_ok=True)
 
 
 @contextmanager

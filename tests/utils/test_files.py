@@ -112,6 +112,20 @@ class TestReplacing:
         assert path.read_text() == "new content"
         assert names(tmp_path) == ["file"]
 
+    def test_an_interrupt_that_comes_as_a_part_is_to_be_removed_leaves_none(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        remove = Path.unlink
+
+        def interrupted(path: Path, missing_ok: bool = False) -> None:
+            monkeypatch.setattr(Path, "unlink", remove)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Path, "unlink", interrupted)
+        with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "file"):
+            raise ZeroDivisionError
+        assert not list(tmp_path.iterdir())
+
     def test_what_goes_wrong_meanwhile_is_passed_on_as_it_is(self, tmp_path: Path) -> None:
         path = tmp_path / "file"
         with pytest.raises(FileNotFoundError) as caught, replacing(path):

@@ -24,8 +24,8 @@ LOCAL = {"name": "submitit", "cluster": "local"}
 
 
 def plan_of(make_plan: Make, executor: Any) -> Any:
-    """A study of two trials; only its executor differs."""
-    return make_plan(None, {"training.epochs": 3}, budget={"trials": 2}, pruner="none", executor=executor)
+    """A study of two trials, so long that one who is killed in the first is missed before the second ends."""
+    return make_plan(None, {"training.epochs": 16}, budget={"trials": 2}, pruner="none", executor=executor)
 
 
 def descendants() -> list[psutil.Process]:

@@ -20,15 +20,25 @@ def free_port() -> int:
     return port
 
 
-def over_ranks(size: int, work: Callable[[int], Any], seconds: float = 120.0, num_told: int | None = None) -> list[Any]:
-    """What ``work`` gives in each of ``size`` ranks, or in the ``num_told`` that live; an error or an exit as text."""
+def over_ranks(
+    size: int,
+    work: Callable[[int], Any],
+    seconds: float = 120.0,
+    num_told: int | None = None,
+    local_size: int | None = None,
+) -> list[Any]:
+    """What ``work`` gives in each of ``size`` ranks, or in the ``num_told`` that live; an error or an exit as text.
+
+    They are all of one machine, or else ``local_size`` of each.
+    """
+    local_size = local_size or size
     context = multiprocessing.get_context("fork")
     port = free_port()
     found: Any = context.Queue()
 
     def one(rank: int) -> None:
-        os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), LOCAL_WORLD_SIZE=str(size), WORLD_SIZE=str(size))
-        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+        os.environ.update(LOCAL_RANK=str(rank % local_size), LOCAL_WORLD_SIZE=str(local_size))
         try:
             with joined(wait_s=60):
                 result = work(rank)

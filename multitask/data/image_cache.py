@@ -91,7 +91,7 @@ class SharedPixels:
             len(paths),
             lambda who: _pieces(unchanged, len(paths), who),
             here or Ranks(),
-            lambda rows: count.add(len(rows)),
+            count.add,
             begin,
             lambda: self.say(f"{path} is damaged, and is made again"),
         )

@@ -102,21 +102,24 @@ def compute_features(
     def make(here: Ranks) -> Iterator[FeatureArray]:
         device = next(backbone.parameters()).device
         backbone.eval()
+        has_room = False
         for batch in batches(here):
             with torch.inference_mode(), autocast:
                 encoded = backbone.forward_features(preprocessing.normalise(batch.images.to(device, non_blocking=True)))
             found = rows.pack(encoded)
             if not bool(rows.numbers(found).isfinite().all()):
                 raise UserError(_not_finite(encoded.pooled, rows))
-            yield found.cpu().numpy()
+            made = found.cpu().numpy()
+            if not has_room and path.parent.is_dir():  # else no process writes here
+                check_room(path, num_images * rows.width * made.itemsize)
+            has_room = True
+            yield made
 
     done = 0
 
-    def count(found: FeatureArray) -> None:
+    def count(num: int) -> None:
         nonlocal done
-        if not done and path.parent.is_dir():  # else it is another process that writes here
-            check_room(path, num_images * rows.width * found.itemsize)
-        done += len(found)
+        done += num
         on_done(done)
 
     return kept_together(path, num_images, make, ranks(), count)

@@ -72,7 +72,7 @@ def kept_together(
     num_rows: int,
     make: Callable[[Ranks], Iterator[NDArray[Any]]],
     here: Ranks,
-    on_rows: Callable[[NDArray[Any]], None],
+    on_done: Callable[[int], None],
     on_write: Callable[[], None] | None = None,
     on_damaged: Callable[[], None] | None = None,
 ) -> NDArray[Any]:
@@ -85,26 +85,28 @@ def kept_together(
         num_rows: N.
         make: gives the pieces in order, of a process those at its rank, rank + size, and so on.
         here: the place of this process.
-        on_rows: called with the rows of each piece, whoever made it, before it is written.
+        on_done: called by each machine's first process with the number of rows of each piece, whoever made it.
         on_write: called by who writes, in the folder that is there, before anything is made; a ``UserError`` of it is
             raised by all.
         on_damaged: as of ``kept``.
     """
 
-    def pieces(who: Ranks, writes: bool) -> Iterator[NDArray[Any]]:
+    def pieces(who: Ranks, *, writes: bool, everywhere: bool = False) -> Iterator[NDArray[Any]]:
         own = _after(on_write, make(who)) if writes and on_write is not None else make(who)
-        for rows in in_turn(own, who, everywhere=True, most=8):  # a piece may be of megabytes
-            on_rows(rows)
+        for rows in in_turn(own, who, everywhere=everywhere, most=8):  # a piece may be of megabytes
+            if who.local_rank == 0:
+                on_done(len(rows))
             yield rows
 
     def alone() -> NDArray[Any]:
         return kept(path, num_rows, lambda: pieces(Ranks(), writes=True), on_damaged)
 
-    found = here.gather(lambda: (path.name, here.size > 1 and _mapped(path) is None))
-    if here.size == 1 or len({name for name, _ in found}) > 1:
+    found = here.gather(lambda: (path.name, here.size > 1 and _mapped(path) is None, here.local_rank == 0))
+    if here.size == 1 or len({name for name, _, _ in found}) > 1:
         return alone()
-    if any(missing for _, missing in found):
-        shared = pieces(here, writes=False)
+    if any(missing for _, missing, _ in found):
+        everywhere = any(may_write for _, _, may_write in found[1:])  # there are machines without rank 0
+        shared = pieces(here, writes=False, everywhere=everywhere)
         if here.local_rank == 0:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Without waiting: who has the lock may be one of these, on another machine with the same disk.
@@ -113,7 +115,7 @@ def kept_together(
                     if path.exists() and on_damaged is not None:
                         on_damaged()
                     remove_parts(path)
-                    shared = pieces(here, writes=True)
+                    shared = pieces(here, writes=True, everywhere=everywhere)
                     _write(path, num_rows, shared)
         deque(shared, maxlen=0)  # its part, where another writes or it was there already
         here.gather(lambda: None)  # written

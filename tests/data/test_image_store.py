@@ -251,10 +251,15 @@ class TestSeveralProcesses:
         assert all(own[2] == pixels for own in found)
         work(tmp_path / "kept")
         assert [own[:2] for own in over_ranks(2, lambda rank: work(tmp_path / "kept"))] == [(0, 0)] * 2
-        # Of machines with a disk each, of which one has it: all are served.
-        found = over_ranks(2, lambda rank: work(tmp_path / ("kept" if rank else "other")))
-        assert all(own[2] == pixels for own in found)
-        assert files(tmp_path / "other") == files(tmp_path / "kept")
+
+    @pytest.mark.parametrize("has_it", [None, 0, 1])
+    def test_of_machines_with_a_disk_each_all_are_served(
+        self, work: Callable[..., Any], tmp_path: Path, has_it: int | None
+    ) -> None:
+        pixels = [] if has_it is None else [work(tmp_path / str(has_it))[2]]
+        found = over_ranks(2, lambda rank: work(tmp_path / str(rank)), local_size=1)
+        assert len({*pixels, *(own[2] for own in found)}) == 1
+        assert files(tmp_path / "0") == files(tmp_path / "1") == ["boxes", "pixels"]
 
     def test_what_one_of_them_finds_is_the_one_line_of_all_and_nothing_is_kept(
         self, work: Callable[..., Any], drawn: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

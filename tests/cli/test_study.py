@@ -23,7 +23,7 @@ import pytest
 from multitask.config import Config
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.folder import StudyFolder
-from tests.processes import FRESH_WORKERS, Forked
+from tests.processes import FRESH_WORKERS, Forked, run_forked
 
 Call = Callable[..., Any]
 
@@ -67,7 +67,7 @@ def studied(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("studied")
     file = write_study(folder, tiny(QUICK))
     words = ("--workers", 2, "--confirm", 2, "--seeds", 2, "--out", folder / "out", "--trials", 4)
-    done = subprocess.run(command(file, *words), capture_output=True, text=True, env=environment(), timeout=200)
+    done = run_forked(command(file, *words), text=True, env=environment())
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return folder, done.stdout

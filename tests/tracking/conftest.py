@@ -23,9 +23,16 @@ def mlflow_uri(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     stored = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "files")]
+    # Without the processes for jobs, which nobody here gives it, and which compute while they wait.
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with (folder / "log.txt").open("w") as log:
         server = subprocess.Popen(
-            [*command, *stored], cwd=folder, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            [*command, *stored],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     uri = f"http://127.0.0.1:{port}"
     try:

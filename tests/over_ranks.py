@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
+import queue
+import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +33,7 @@ def over_ranks(
 ) -> list[Any]:
     """What ``work`` gives in each of ``size`` ranks, or in the ``num_told`` that live; an error or an exit as text.
 
-    They are all of one machine, or else ``local_size`` of each.
+    They are all of one machine, or else ``local_size`` of each. Where one says nothing, all say where they stand.
     """
     local_size = local_size or size
     context = multiprocessing.get_context("fork")
@@ -37,6 +41,7 @@ def over_ranks(
     found: Any = context.Queue()
 
     def one(rank: int) -> None:
+        faulthandler.register(signal.SIGUSR1, file=2)
         os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
         os.environ.update(LOCAL_RANK=str(rank % local_size), LOCAL_WORLD_SIZE=str(local_size))
         try:
@@ -55,6 +60,12 @@ def over_ranks(
         process.start()
     try:
         results = dict(found.get(timeout=seconds) for _ in range(num_told or size))
+    except queue.Empty:
+        for process in processes:
+            if process.is_alive():
+                os.kill(process.pid, signal.SIGUSR1)
+        time.sleep(1)
+        raise
     finally:
         for process in processes:
             process.join(timeout=20)

@@ -63,7 +63,7 @@ class HeartbeatSettings(Settings):
     interval_s: Annotated[PositiveInt, Field(le=86_400)] = 10
     """Between two signs of life."""
     grace_s: Annotated[PositiveInt, Field(le=604_800)] = 60
-    """Without a sign of life, after which a trial counts as lost."""
+    """Without a sign of life, after which a trial counts as lost, and a PostgreSQL server as gone."""
 
     @model_validator(mode="after")
     def _check(self) -> HeartbeatSettings:

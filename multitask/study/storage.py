@@ -76,7 +76,8 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
 
     Args:
         url: SQLAlchemy's, as ``postgresql://user@host/database``.
-        heartbeat: how often a trial shows signs of life; None to read only.
+        heartbeat: how often a trial shows signs of life, and after how long without one it, or a PostgreSQL server, is
+            gone; None to read only.
 
     Raises:
         UserError: the address is no address, its driver is not installed, or nobody answers there; it names the host.
@@ -87,7 +88,8 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
     if backend == "postgresql":
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-        options = {"connect_args": {"connect_timeout": _CONNECT_S}, "pool_pre_ping": True}
+        silence = _silence((heartbeat or HeartbeatSettings()).grace_s)
+        options = {"connect_args": {"connect_timeout": _CONNECT_S, **silence}, "pool_pre_ping": True}
     elif backend == "sqlite":
         options = {"connect_args": {"timeout": _BUSY_S}}
     try:
@@ -107,6 +109,13 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
         # Else two launches could both read that a trial waits, and both take it: SQLite has no locks on rows.
         sqlalchemy.event.listen(storage.engine, "begin", lambda line: line.exec_driver_sql("BEGIN IMMEDIATE"))
     return storage
+
+
+def _silence(seconds: int) -> dict[str, int]:
+    """libpq's settings by which a server that is silent for so long is gone: one that loses its power says nothing."""
+    # The first three where an answer is awaited, the last where what was sent is not acknowledged.
+    probes = {"keepalives_idle": seconds // 2, "keepalives_interval": max(1, seconds // 6), "keepalives_count": 3}
+    return {**probes, "tcp_user_timeout": 1000 * seconds}
 
 
 def _connect(url: str, options: dict[str, object], heartbeat: HeartbeatSettings | None) -> RDBStorage:

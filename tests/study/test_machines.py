@@ -79,6 +79,21 @@ def test_of_two_machines_at_a_study_one_loses_its_power_and_no_trial_is_lost_or_
     assert again.user_attrs[trial_attrs.CHANGES] == lost.user_attrs[trial_attrs.CHANGES]
 
 
+def test_a_launch_whose_database_loses_its_power_ends_in_a_line(
+    hosts: list[Machine], server: Server, start: Make, study_file: Make, tmp_path: Path
+) -> None:
+    server.make_database("silent")
+    file = study_file(None, {"training.epochs": 1000}, heartbeat={"interval_s": 1, "grace_s": 6})
+    url = server.url("silent", host=hosts[0].gateway)
+    launch = start(file, "--storage", url, "--out", tmp_path / "out", machine=hosts[0].name)
+    launch.wait_for(lambda: any(tmp_path.glob("out/trials/*/metrics.jsonl")))
+    hosts[0].unplug()
+    assert launch.wait(120) == 2, launch.output
+    last = launch.output.strip().splitlines()[-1]
+    assert last.startswith(f"error: --storage: {hosts[0].gateway}:{server.port} cannot be reached: "), last
+    assert not hosts[0].pids()
+
+
 class _Elsewhere(Executor):
     """Starts workers on two machines in turn, which reach the launch at its address in the first one's network."""
 

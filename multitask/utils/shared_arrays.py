@@ -85,7 +85,7 @@ def kept_together(
         num_rows: N.
         make: gives the pieces in order, of a process those at its rank, rank + size, and so on.
         here: the place of this process.
-        on_done: called by each machine's first process with the number of rows of each piece, whoever made it.
+        on_done: called with the number of rows of each piece that comes here, whoever made it: by who writes at least.
         on_write: called by who writes, in the folder that is there, before anything is made; a ``UserError`` of it is
             raised by all.
         on_damaged: as of ``kept``.
@@ -94,8 +94,7 @@ def kept_together(
     def pieces(who: Ranks, *, writes: bool, everywhere: bool = False) -> Iterator[NDArray[Any]]:
         own = _after(on_write, make(who)) if writes and on_write is not None else make(who)
         for rows in in_turn(own, who, everywhere=everywhere, most=8):  # a piece may be of megabytes
-            if who.local_rank == 0:
-                on_done(len(rows))
+            on_done(len(rows))
             yield rows
 
     def alone() -> NDArray[Any]:

@@ -18,6 +18,7 @@ from multitask.model.feature_rows import FeatureRows
 from multitask.model.frozen_features import Features, compute_features, features_key
 from multitask.model.settings import BackboneSettings, FeaturesSettings
 from multitask.utils.ranks import Ranks
+from tests.over_ranks import over_ranks
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 
@@ -134,6 +135,14 @@ def test_features_that_the_disk_has_no_room_for_are_refused(
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(UserError, match=r"x\.npy: takes .* but its disk has 1.0 kB left"):
         compute(backbone, lambda here: batches, rows_of(backbone), tmp_path / "x.npy")
+    assert not (tmp_path / "x.npy").exists()
+
+    def work(rank: int) -> None:
+        compute(backbone, lambda here: batches[here.rank :: here.size], rows_of(backbone), tmp_path / "x.npy")
+
+    ended, line = sorted(over_ranks(2, work), reverse=True)
+    assert ended == "exit 2"
+    assert line.endswith("but its disk has 1.0 kB left")  # who writes hears it, and says so to all
     assert not (tmp_path / "x.npy").exists()
 
 

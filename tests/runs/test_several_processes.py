@@ -85,12 +85,14 @@ def runs(tiny: Make, tmp_path_factory: pytest.TempPathFactory) -> dict[int, tupl
     found = {}
     for size in (1, 2, 4):
         folder = root / str(size)
-        names = [*VARIANTS] if size < 4 else ["norms", "shards"]
+        names = [*VARIANTS] if size < 4 else ["gramian", "norms", "shards"]
         found[size] = folder, [work(folder, names)(0)] if size == 1 else over_ranks(size, work(folder, names))
     return found
 
 
-@pytest.mark.parametrize(("size", "name"), [*((2, name) for name in VARIANTS), (4, "norms"), (4, "shards")])
+@pytest.mark.parametrize(
+    ("size", "name"), [*((2, name) for name in VARIANTS), (4, "gramian"), (4, "norms"), (4, "shards")]
+)
 def test_the_number_of_processes_changes_nothing_but_the_last_digits(runs: Any, size: int, name: str) -> None:
     (one, [own]), (folder, ranks) = runs[1], runs[size]
     assert all(rank[name] == ranks[0][name] for rank in ranks)  # decided once, told to all

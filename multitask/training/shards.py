@@ -158,7 +158,11 @@ class Shards(Replicas):
             register_fsdp_forward_method(network, method)
 
     def _try(self, network: nn.Module) -> None:
-        """A forward and a backward pass that leave nothing: memory is then known, and what torch cannot do."""
+        """A forward and a backward pass that leave nothing: memory is then known, and what torch cannot do.
+
+        The buffers of gathered weights are made here: those of a first pass under inference_mode could not be trained
+        with.
+        """
         training = network.training
         network.eval()
         answers = network(self._blank())

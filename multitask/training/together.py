@@ -47,8 +47,7 @@ class Together:
             self._run(self._blank)
 
     def _run(self, images: Tensor) -> Any:
-        # What is gathered under inference_mode could not be trained with afterwards.
-        with torch.inference_mode(False), torch.no_grad():
+        with torch.no_grad():
             return self._network(images)
 
     def _anybody(self, asks: bool) -> bool:

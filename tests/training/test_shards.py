@@ -175,7 +175,11 @@ def test_processes_run_together_whatever_each_has_to_ask() -> None:
                 if rank and fails:
                     raise UserError("an image is gone")
             network.train()
-            network(images[0])["one"].sum().backward()  # what was gathered meanwhile can be trained with
+            optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+            for _ in range(2):  # what was gathered meanwhile can be trained with
+                network(images[0])["one"].sum().backward()
+                optimizer.step()
+                optimizer.zero_grad()
             return alike
 
         return work

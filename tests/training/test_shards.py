@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,11 +170,16 @@ def test_processes_run_together_whatever_each_has_to_ask() -> None:
             shards, network, whole = placed()
             whole.eval()
             alike = []
-            with torch.inference_mode(), shards.evaluating(network) as found, found.lockstep():  # type: ignore[attr-defined]
+            with (
+                suppress(UserError),
+                torch.inference_mode(),
+                shards.evaluating(network) as found,
+                found.lockstep(),  # type: ignore[attr-defined]
+            ):
                 for batch in images[: 1 if rank else 3]:
                     alike.append(torch.allclose(found(batch)["one"], whole(batch)["one"], atol=1e-5))
                 if rank and fails:
-                    raise UserError("an image is gone")
+                    raise UserError("an image is gone")  # of which the others are still to hear
             network.train()
             optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
             for _ in range(2):  # what was gathered meanwhile can be trained with
@@ -184,8 +190,8 @@ def test_processes_run_together_whatever_each_has_to_ask() -> None:
 
         return work
 
-    assert over_ranks(2, asked(False)) == [[True] * 3, [True]]
-    assert "UserError: an image is gone" in over_ranks(2, asked(True))
+    for fails in (False, True):
+        assert over_ranks(2, asked(fails)) == [[True] * 3, [True]]
 
 
 def test_weights_that_are_read_past_their_block_are_refused() -> None:

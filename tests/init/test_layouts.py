@@ -126,6 +126,25 @@ def test_celeba(tmp_path: Path, written: Make, form: str) -> None:
     assert "Bald: {classes: [no, yes]}" in other.text
 
 
+def test_celeba_of_images_before_they_were_aligned(tmp_path: Path, written: Make) -> None:
+    names = [f"{row:06d}.jpg" for row in range(1, 41)]
+    add_images(tmp_path / "set", (f"img_celeba/{name}" for name in names), (409, 687))
+    folder = tmp_path / "set" / "Anno"
+    rows = (f"{name} {('-1', '1')[row % 2]}" for row, name in enumerate(names))
+    write_lines(folder / "list_attr_celeba.txt", "40", "Male", *rows)
+    write_lines(
+        folder / "list_bbox_celeba.txt",
+        "40",
+        "image_id x_1 y_1 width height",
+        *(f"{name} 95 71 226 313" for name in names),
+    )
+    header = "lefteye_x lefteye_y righteye_x righteye_y"  # of the aligned images, which are not here
+    write_lines(folder / "list_landmarks_align_celeba.txt", "40", header, *(f"{name} 69 109 106 113" for name in names))
+    found = written(tmp_path / "set")
+    assert found.config.data.crop.name == "box"
+    assert found.samples.boxes[5].tolist() == [95, 71, 321, 384]
+
+
 def test_celeba_that_is_damaged(tmp_path: Path) -> None:
     add_images(tmp_path / "set", ["000001.jpg", "000002.jpg"])
     attributes = tmp_path / "set" / "list_attr_celeba.txt"

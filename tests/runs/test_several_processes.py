@@ -142,7 +142,8 @@ def test_a_run_goes_on_as_never_stopped_at_the_same_number_and_at_another(
     for part, value in whole["network"].items():
         assert torch.equal(same["network"][part], value), part
     assert all(torch.equal(same["ema"][part], value) for part, value in (whole["ema"] or {}).items())
-    assert len(run(config, tmp_path / "other", resume=True).history) == 2
+    alone = config.model_copy(update={"training": config.training.model_copy(update={"parallel": "ddp"})})
+    assert len(run(alone, tmp_path / "other", resume=True).history) == 2
     assert (tmp_path / "other" / "report.json").is_file()
 
 

@@ -63,7 +63,7 @@ def command(
 
     # Only now: what follows takes a moment to import.
     from multitask.init import Options, OwnBackbone, propose
-    from multitask.reporting.console import command_line, say
+    from multitask.reporting.console import command_line, say, say_wrapped
 
     named = tuple(column.strip() for column in labels.split(",") if column.strip()) if labels else ()
     own = None if backbone is None or weights is None else OwnBackbone(backbone, weights)
@@ -72,12 +72,12 @@ def command(
     if quiet:
         return
     for line in proposal.found:
-        say(line)
+        say_wrapped(line)
     for title, lines in (("assumed:", proposal.assumed), ("to check:", proposal.check)):
         if lines:
             say(title)
         for line in lines:
-            say(f"  - {line}")
+            say_wrapped(line, bullet="  - ")
     beside = [*([proposal.table[0]] if proposal.table else []), *([proposal.images[1]] if proposal.images else [])]
     say(f"written: {', '.join(map(str, [output, *beside]))}")
     say(f"next: {command_line('multitask', 'eda', output)}, then {command_line('multitask', 'train', output)}")

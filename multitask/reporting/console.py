@@ -28,6 +28,22 @@ def say(text: str = "") -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
+def say_wrapped(text: str, style: str = "", bullet: str = "") -> None:
+    """A sentence, broken between words where a person reads it, whole where a program does.
+
+    Args:
+        text: the sentence.
+        style: one of rich's.
+        bullet: stands before the sentence, whose lines are all behind it.
+    """
+    if not (bullet and out.is_terminal):
+        out.print(Text(bullet + text, style=style), soft_wrap=not out.is_terminal)
+        return
+    lines = Table.grid()
+    lines.add_row(bullet, Text(text, style=style))
+    out.print(lines)
+
+
 def fail(message: str) -> None:
     """An error as one line on the error stream."""
     _err.print(Text.assemble(("error: ", "bold red"), printable(message)), soft_wrap=True)

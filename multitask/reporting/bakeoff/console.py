@@ -9,7 +9,7 @@ from rich.text import Text
 
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure, ScoredContender
 from multitask.reporting.bakeoff.text import epochs_text, groups_text, rate_text, size_text, terms_text
-from multitask.reporting.console import make_table, out, say, score
+from multitask.reporting.console import make_table, out, say, say_wrapped, score
 from multitask.reporting.study.text import heads_that_fit
 from multitask.reporting.text import shorten
 
@@ -23,11 +23,11 @@ def show_bakeoff(report: BakeoffReport) -> None:
         report: what its ``report.json`` holds.
     """
     say()
-    _say_wrapped(f"bake-off {report.bakeoff}", "bold")
-    _say_wrapped(f"{report.metric}; {terms_text(report)}; {groups_text(report)}")
+    say_wrapped(f"bake-off {report.bakeoff}", "bold")
+    say_wrapped(f"{report.metric}; {terms_text(report)}; {groups_text(report)}")
     say()
     for sentence in report.sentences:
-        _say_wrapped(sentence)
+        say_wrapped(sentence)
     rows = report.last.scored
     at = "" if report.axis is None else f", {report.last.point} groups to train"
     _show_scores(report, rows, at)
@@ -37,15 +37,10 @@ def show_bakeoff(report: BakeoffReport) -> None:
     _show_costs(report, rows)
 
 
-def _say_wrapped(text: str, style: str = "") -> None:
-    """A sentence, broken between words where a person reads it, whole where a program does."""
-    out.print(Text(text, style=style), soft_wrap=not out.is_terminal)
-
-
 def _show(table: Table) -> None:
     title, table.title = str(table.title), None
     say()
-    _say_wrapped(title, "bold")
+    say_wrapped(title, "bold")
     out.print(table)
 
 
@@ -78,7 +73,7 @@ def _show_scores(report: BakeoffReport, rows: Mapping[str, ScoredContender], at:
         table.add_row(*cells, style="bold" if name == report.reference else "")
     _show(table)
     if len(heads) < len(report.tasks):
-        _say_wrapped(f"not shown for want of room: {', '.join(report.tasks[len(heads) :])}")
+        say_wrapped(f"not shown for want of room: {', '.join(report.tasks[len(heads) :])}")
 
 
 def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:
@@ -124,11 +119,11 @@ def _show_costs(report: BakeoffReport, rows: Mapping[str, ScoredContender]) -> N
             rate_text(contender.inference_images_per_s),
         )
     _show(table)
-    _say_wrapped("memory: of a training step, counted; train, answer: images per second on this machine")
+    say_wrapped("memory: of a training step, counted; train, answer: images per second on this machine")
     again = {row.name: row.answered_from for row in report.contenders if row.answered_from}
     for name, source in again.items():
-        _say_wrapped(f"{name}: the networks of {source}, answered by another rule")
+        say_wrapped(f"{name}: the networks of {source}, answered by another rule")
     for contender in report.contenders:
         if contender.tuned:
             values = ", ".join(f"{key} {value}" for key, value in contender.tuned.items())
-            _say_wrapped(f"{contender.name}: tuned to {values}")
+            say_wrapped(f"{contender.name}: tuned to {values}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from rich.text import Text
-
 from multitask.data.eda import Inspection
 from multitask.labels import JOINT
-from multitask.reporting.console import make_table, out, say
+from multitask.reporting.console import make_table, out, say, say_wrapped
 from multitask.reporting.eda.text import NAMED, forms, sentences
 from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
@@ -23,7 +21,7 @@ def show_inspection(found: Inspection) -> None:
             if sentence.endswith("leak.") or "cannot be read" in sentence or " confounded with " in sentence
             else ""
         )
-        out.print(Text(sentence, style=style), soft_wrap=not out.is_terminal)
+        say_wrapped(sentence, style)
     if found.empty.never:
         say(impossible_yaml(found.empty.impossible).rstrip())
     _show_counts(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from multitask.reporting.bakeoff.text import metric_text
-from multitask.reporting.console import make_table, out, say, score
+from multitask.reporting.console import make_table, out, say, say_wrapped, score
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
 from multitask.reporting.study.text import time_text
 from multitask.reporting.text import level_text, points_text
@@ -20,11 +20,11 @@ def show_recipe(report: RecipeReport) -> None:
         report: what its ``report.json`` holds.
     """
     say()
-    _say_wrapped(f"recipe {report.recipe}", "bold")
+    say_wrapped(f"recipe {report.recipe}", "bold")
     for sentence in report.sentences:
-        _say_wrapped(sentence)
+        say_wrapped(sentence)
     say()
-    _say_wrapped(f"stages, {metric_text(report.metric)} of the groups that judge", "bold")
+    say_wrapped(f"stages, {metric_text(report.metric)} of the groups that judge", "bold")
     table = make_table("", ("", "", "score", "points", level_text(report.level), "took"), left=2)
     table.title = None
     for stage in report.stages:
@@ -33,7 +33,7 @@ def show_recipe(report: RecipeReport) -> None:
     out.print(table)
     for stage in report.stages:
         if stage.note:
-            _say_wrapped(f"{stage.name}: {stage.note}")
+            say_wrapped(f"{stage.name}: {stage.note}")
 
 
 def _figures(stage: StageReport) -> tuple[str, str, str]:
@@ -45,8 +45,3 @@ def _figures(stage: StageReport) -> tuple[str, str, str]:
         return score(judged.after.value), "-", "-"
     gain = judged.gain
     return score(judged.after.value), points_text(gain.value), f"{points_text(gain.low)} to {points_text(gain.high)}"
-
-
-def _say_wrapped(text: str, style: str = "") -> None:
-    """A sentence, broken between words where a person reads it, whole where a program does."""
-    out.print(Text(text, style=style), soft_wrap=not out.is_terminal)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from multitask.progress import StudyProgress
-from multitask.reporting.console import make_table, out, say, score, with_interval
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
 from multitask.reporting.figures import IntervalGap
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
 from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport, Trial
@@ -47,12 +47,12 @@ def show_study(report: StudyReport) -> None:
         report: a figure in it that could not be had is None.
     """
     say()
-    _say_wrapped(f"study {report.study}", style="bold")
+    say_wrapped(f"study {report.study}", style="bold")
     aims = " and ".join(f"{aim.direction} {aim.metric}" for aim in report.objectives)
     means = ", ".join(f"{name} {value_text(getattr(report, name))}" for name in ("base", "sampler", "pruner", "seed"))
-    _say_wrapped(f"{aims}; {means}")
+    say_wrapped(f"{aims}; {means}")
     for sentence in report.sentences:
-        _say_wrapped(sentence)
+        say_wrapped(sentence)
     _show_counts(report)
     base = base_trial(report.trials)
     shown = best_trials(report)
@@ -94,15 +94,10 @@ def _rank(trial: Trial, sign: int) -> float:
     return math.inf if value is None else sign * value
 
 
-def _say_wrapped(text: str, style: str = "") -> None:
-    """A sentence, broken between words where a person reads it, whole where a program does."""
-    out.print(Text(text, style=style), soft_wrap=not out.is_terminal)
-
-
 def _show(table: Table) -> None:
     """A table below its title, which rich itself would break where the table's last column ends."""
     title, table.title = str(table.title), None
-    _say_wrapped(title, style="bold")
+    say_wrapped(title, style="bold")
     out.print(table)
 
 
@@ -114,7 +109,7 @@ def _show_counts(report: StudyReport) -> None:
     parts += [f"{num:,} {word}" for num, word in others if num]
     say()
     took = f", {time_text(report.seconds)} of work" if report.seconds else ""
-    _say_wrapped(f"{plural(ended, 'trial', 'trials')}{took}: {', '.join(parts)}")
+    say_wrapped(f"{plural(ended, 'trial', 'trials')}{took}: {', '.join(parts)}")
     messages = Counter(
         " ".join((trial.failure or "no reason is known").split()) for trial in report.trials if trial.state == "failed"
     )
@@ -181,7 +176,7 @@ def _show_importances(report: StudyReport) -> None:
     if not report.importances:
         if report.importances_missing:
             say()
-            _say_wrapped(report.importances_missing)
+            say_wrapped(report.importances_missing)
         return
     known = ((name, share) for name, share in report.importances.items() if share is not None)
     ranked = sorted(known, key=lambda item: -item[1])
@@ -199,9 +194,9 @@ def _show_importances(report: StudyReport) -> None:
         rest = sum(share for _, share in ranked[_PARAMS:])
         say(f"and {plural(len(ranked) - _PARAMS, 'other', 'others')} with {rest:.0%} together")
     if about is not None and about.sentence:
-        _say_wrapped(about.sentence)
+        say_wrapped(about.sentence)
     if about is not None and about.conditional:
-        _say_wrapped("The share of a setting that only some trials have stands on these, and on whether they have it.")
+        say_wrapped("The share of a setting that only some trials have stands on these, and on whether they have it.")
 
 
 def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) -> None:
@@ -229,7 +224,7 @@ def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) ->
         )
     _show(table)
     winner = "★ the winner; " if confirmation.winner is not None else ""
-    _say_wrapped(f"{winner}confirmed: the runs' mean; difference: of their pooled answers")
+    say_wrapped(f"{winner}confirmed: the runs' mean; difference: of their pooled answers")
     shown = [row for row in confirmation.rows if row.base or row.trial == confirmation.winner]
     names = ("base" if row.base else f"trial {row.trial}" for row in shown)
     table = make_table("macro-F1 of the pooled answers of all runs (95%)", ("", *names))
@@ -244,7 +239,7 @@ def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) ->
     say()
     for sentence in (confirmation.sentence, confirmation.luck_sentence):
         if sentence and sentence not in said:
-            _say_wrapped(sentence)
+            say_wrapped(sentence)
 
 
 def _label(trial: Trial, base: Trial | None) -> str:

@@ -18,6 +18,7 @@ from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
 from multitask.labels import LabelSettings, LabelSpace
+from multitask.reporting import console
 from multitask.reporting.eda import console as eda_console
 from multitask.reporting.eda import page as eda_page
 from multitask.reporting.eda.page import render_inspection
@@ -203,9 +204,9 @@ def test_long_lists_are_cut_and_say_so(found, monkeypatch):
 
 def test_the_console_says_the_same(found, monkeypatch):
     written = io.StringIO()
-    console = Console(file=written, width=100, highlight=False)
-    monkeypatch.setattr(eda_console, "out", console)
-    monkeypatch.setattr(eda_console, "say", lambda text="": console.print(text, markup=False, soft_wrap=True))
+    out = Console(file=written, width=100, highlight=False)
+    for module in (console, eda_console):
+        monkeypatch.setattr(module, "out", out)
     eda_console.show_inspection(found)
     text = written.getvalue()
     for sentence in sentences(found):

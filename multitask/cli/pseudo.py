@@ -148,7 +148,7 @@ def _show(report: PseudoReport, output: Path) -> None:
     """What each head labelled, how sure of it, and why nothing where nothing."""
     from multitask.pseudo.label import config_path
     from multitask.pseudo.report_schema import report_path
-    from multitask.reporting.console import make_table, out, say, score, show_paths
+    from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_paths
 
     table = make_table(
         f"labels at a precision of {report.precision:g}",
@@ -175,10 +175,10 @@ def _show(report: PseudoReport, output: Path) -> None:
                     silent.append(f"{head.task}{of} {row.label}: labels nothing: {row.why}")
     out.print(table)
     for line in silent:
-        say(line)
+        say_wrapped(line)
     for why in [*(head.why_no_prior for head in report.heads), report.why_no_joint_prior]:
         if why:
-            say(why)
+            say_wrapped(why)
     own = f", {report.num_own:,} more are the run's own" if report.num_own else ""
     if report.num_of_own_groups:
         own += f", {report.num_of_own_groups:,} more are of groups that it knows"
@@ -190,7 +190,7 @@ def _show(report: PseudoReport, output: Path) -> None:
 def _show_rounds(report: RoundsReport, output: Path) -> None:
     """The rounds side by side."""
     from multitask.pseudo.rounds_folder import RoundsFolder
-    from multitask.reporting.console import make_table, out, say, score, show_paths, with_interval
+    from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_paths, with_interval
 
     table = make_table(
         f"rounds after {report.run}", ["round", "precision", "labelled", "joint macro-F1", "against the first run"]
@@ -206,6 +206,6 @@ def _show_rounds(report: RoundsReport, output: Path) -> None:
     for row in report.rounds:
         say(f"round {row.number}: {', '.join(f'{num:,} {task}' for task, num in row.given.items())}")
     if report.caveat:
-        say(f"scores: {report.caveat}")
+        say_wrapped(f"scores: {report.caveat}")
     folder = RoundsFolder(output)
     show_paths({"report": folder.report, "last run": folder.run(report.rounds[-1].number)})

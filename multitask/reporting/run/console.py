@@ -13,7 +13,7 @@ from multitask.evaluation.decode_scores import DecodeComparison
 from multitask.evaluation.report_overview import RunOverview
 from multitask.evaluation.report_schema import FoldScores, GroupedScores, RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
-from multitask.reporting.console import make_table, out, say, score, with_interval
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
@@ -61,33 +61,33 @@ def show_report(report: RunReport) -> None:
     out.print(table)
     if report.origin:
         say(report.origin)
-    say("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
+    say_wrapped("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())
-        say(f"MAE: mean absolute error of the number that the answer amounts to, in its unit: {found}")
+        say_wrapped(f"MAE: mean absolute error of the number that the answer amounts to, in its unit: {found}")
     _show_rules(report.decode_rules)
     if report.joint_term:
         say()
-        say(report.joint_term.sentence)
+        say_wrapped(report.joint_term.sentence)
     _show_groups(report.grouped)
     _show_promises(report)
     if lines := prior_lines(report.label_prior):
         say()
         for line in lines:
-            say(line)
+            say_wrapped(line)
     _show_members(report)
     if report.folds:
         say()
         _show_folds(report.folds, list(report.tasks))
         say()
     if report.unseen:
-        say(unseen_in_words(report.unseen))
+        say_wrapped(unseen_in_words(report.unseen))
     if report.crop:
-        say(crop_text(report.crop))
+        say_wrapped(crop_text(report.crop))
     for note in image_notes(report.images):
-        say(note)
+        say_wrapped(note)
     if not report.joint.num_images:
-        say("joint: unknown, since no image has all its labels")
+        say_wrapped("joint: unknown, since no image has all its labels")
     else:
         _show_absent(report.joint, report.empty_cells or EmptyCells((), (), ()))
     for name, scores in report.labellings.items():
@@ -102,12 +102,14 @@ def _show_absent(joint: LabellingScores, empty: EmptyCells) -> None:
     if elsewhere:
         ceiling = f"; macro-F1 is at most {score(joint.ceiling)} here" if joint.ceiling is not None else ""
         more = f" and {len(elsewhere) - ABSENT_NAMES:,} more" if len(elsewhere) > ABSENT_NAMES else ""
-        say(f"absent from these images, and so an F1 of 0: {', '.join(elsewhere[:ABSENT_NAMES])}{more}{ceiling}")
+        say_wrapped(
+            f"absent from these images, and so an F1 of 0: {', '.join(elsewhere[:ABSENT_NAMES])}{more}{ceiling}"
+        )
     if names := empty.untrained:
         more = f" and {len(names) - ABSENT_NAMES:,} more" if len(names) > ABSENT_NAMES else ""
-        say(f"in the data, but none that trains: {', '.join(names[:ABSENT_NAMES])}{more}")
+        say_wrapped(f"in the data, but none that trains: {', '.join(names[:ABSENT_NAMES])}{more}")
     if empty.never:
-        say(never_in_words(empty.never, len(joint.classes)))
+        say_wrapped(never_in_words(empty.never, len(joint.classes)))
         say(impossible_yaml(empty.impossible).rstrip())
 
 
@@ -130,9 +132,9 @@ def _show_rules(found: DecodeComparison | None) -> None:
     out.print(table)
     for sentence in (found.sentence, found.note):
         if sentence:
-            say(sentence)
+            say_wrapped(sentence)
     temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found.temperatures.items())
-    say(f"temperatures (above 1: surer than right): {temperatures}")
+    say_wrapped(f"temperatures (above 1: surer than right): {temperatures}")
 
 
 def _show_groups(found: GroupedScores | None) -> None:
@@ -153,7 +155,7 @@ def _show_groups(found: GroupedScores | None) -> None:
         )
     out.print(table)
     for sentence in groups_in_words(found):
-        say(sentence)
+        say_wrapped(sentence)
 
 
 def _difference(value: float | None, interval: tuple[float, float] | None) -> str:
@@ -171,7 +173,7 @@ def _show_promises(report: RunReport) -> None:
     if report.selective is not None:
         lines.append(asks_in_words(report.selective))
     for line in filter(None, lines):
-        say(line)
+        say_wrapped(line)
 
 
 def _show_members(report: RunReport) -> None:
@@ -186,8 +188,8 @@ def _show_members(report: RunReport) -> None:
     for row in view.rows:
         table.add_row(*row)
     out.print(table)
-    say(view.mixing)
-    say(view.sentence)
+    say_wrapped(view.mixing)
+    say_wrapped(view.sentence)
 
 
 def _show_folds(folds: Sequence[FoldScores], tasks: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from multitask.evaluation.report_schema import GroupedLabelling, GroupedScores
 from multitask.evaluation.scores import ClassScores, LabellingScores
+from multitask.reporting import console as reporting_console
 from multitask.reporting.run import console
 from multitask.reporting.run.groups import groups_in_words, groups_view
 
@@ -71,8 +72,8 @@ def test_sentences_say_what_is_pooled_how_and_why() -> None:
 def test_the_console_has_the_difference_within_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     printer = Console(file=written, width=80)
-    monkeypatch.setattr(console, "out", printer)
-    monkeypatch.setattr(console, "say", lambda text="": printer.print(text))
+    for module in (reporting_console, console):
+        monkeypatch.setattr(module, "out", printer)
     console._show_groups(GROUPED)
     text = written.getvalue()
     assert "answered for groups, mean pooling" in text

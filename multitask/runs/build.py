@@ -16,13 +16,14 @@ from multitask.model.source_statistics import keep_per_source
 from multitask.model.sync_batch_norm import synchronise
 from multitask.runs.build_losses import build_consistency, build_losses
 from multitask.runs.data_module import DataModule
+from multitask.runs.several_processes import in_shards
 from multitask.training.device import resolve_device, resolve_precision
 from multitask.training.distributed import broadcast_state
 from multitask.training.kept_weights import load_kept
 from multitask.training.loop import Trainer
 from multitask.training.sharded_tensors import is_sharded
 from multitask.training.state import check_state, put_state
-from multitask.utils.ranks import ranks
+from multitask.utils.ranks import Ranks, ranks
 from multitask.utils.seeds import derive
 
 
@@ -82,9 +83,9 @@ def _put(network: nn.Module, state: Mapping[str, Any], path: Path) -> None:
         raise UserError(f"{path}: does not fit the run's network: {str(error).splitlines()[0]}") from None
 
 
-def built_on(config: Config, device: torch.device) -> torch.device:
+def built_on(config: Config, device: torch.device, here: Ranks) -> torch.device:
     """Where the network of a training is built: on its device, or on the CPU where that is to hold a part alone."""
-    return torch.device("cpu") if config.training.sharded else device
+    return torch.device("cpu") if in_shards(config.training, here) else device
 
 
 def build_trainer(
@@ -103,7 +104,7 @@ def build_trainer(
     """
     device = device or next(network.parameters()).device
     replicas = None
-    if config.training.sharded:
+    if in_shards(config.training, ranks()):
         from multitask.training.shards import Shards  # torch's own modules behind it load slowly
 
         replicas = Shards(device, config.data.image_size, config.model.backbone.name)

@@ -91,7 +91,7 @@ def run(
         check_config(config, here)
         here.from_main(lambda: stack.enter_context(folder.claimed(resume)))
         device = resolve_device(config.device)
-        check_sharded(config, device)
+        check_sharded(config, device, here)
         make_deterministic(device)
         keep_freed_memory()
         tracking = config.tracking if here.is_main else ()
@@ -107,7 +107,7 @@ def run(
         backbone = config.model.backbone
         resumed, has_last = here.from_main(lambda: (folder.last.exists() or folder.step.exists(), folder.last.exists()))
         pretrained = backbone.freeze != "none" or not (resume and resumed)
-        network = build_network(config, built_on(config, device), pretrained)
+        network = build_network(config, built_on(config, device, here), pretrained)
         start_from_run(network, config, data)
         if here.size > 1:
             broadcast_state(network)

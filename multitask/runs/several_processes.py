@@ -17,6 +17,7 @@ from multitask.data.samples import Column, Samples
 from multitask.errors import UserError
 from multitask.runs.environment import library_versions
 from multitask.training.device import resolve_precision
+from multitask.training.settings import TrainingSettings
 from multitask.utils.ranks import Ranks
 
 
@@ -35,13 +36,18 @@ def check_config(config: Config, here: Ranks) -> None:
         )
 
 
-def check_sharded(config: Config, device: torch.device) -> None:
+def in_shards(settings: TrainingSettings, here: Ranks) -> bool:
+    """Whether each process of a launch holds a part of the weights."""
+    return settings.parallel == "fsdp" and here.size > 1
+
+
+def check_sharded(config: Config, device: torch.device, here: Ranks) -> None:
     """Checks that what a config asks for can be trained in shards, where it is to be; to be called by all processes.
 
     Raises:
         UserError: its optimiser or its precision does not go with them.
     """
-    if not config.training.sharded:
+    if not in_shards(config.training, here):
         return
     from multitask.training.shards import check_steps
 

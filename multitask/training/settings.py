@@ -25,7 +25,6 @@ from multitask.settings import (
     Table,
 )
 from multitask.utils.quiet import only_errors
-from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
     import torch
@@ -312,11 +311,6 @@ class TrainingSettings(Settings):
     @property
     def _other_monitor(self) -> bool:
         return bool(self.monitor != type(self).model_fields["monitor"].default)
-
-    @property
-    def sharded(self) -> bool:
-        """Whether each process of this launch holds a part of the weights."""
-        return self.parallel == "fsdp" and ranks().size > 1
 
     @property
     def monitors(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from multitask.data.data_facts import DataFacts
@@ -43,6 +44,7 @@ class RunFolder:
         self.soup = path / "soup.json"
         self.failure = path / "failed.json"
         self._lock = path / ".lock"
+        self._rows: list[tuple[EpochRecord, str]] = []  # of the history as last written, with their text
 
     @property
     def name(self) -> str:
@@ -193,7 +195,10 @@ class RunFolder:
 
     def write_history(self, history: Iterable[EpochRecord]) -> None:
         """``metrics.jsonl``, a row per epoch. Written whole, so a resumed run cannot repeat a row."""
-        write_atomically(self.metrics, "".join(record_to_json(row, indent=None) for row in history))
+        rows, known = list(history), self._rows
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] is pair[1][0], zip(rows, known, strict=False)))
+        known[same:] = [(row, record_to_json(row, indent=None)) for row in rows[same:]]
+        write_atomically(self.metrics, "".join(line for _, line in known))
 
     def read_history(self) -> list[EpochRecord]:
         """The rows of ``metrics.jsonl``; none where there is no such file yet.

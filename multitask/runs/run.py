@@ -63,6 +63,7 @@ def run(
     out: Path | None = None,
     *,
     resume: bool = False,
+    resumable: bool = True,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     progress: Progress | None = None,
     reuse: Path | None = None,
@@ -74,6 +75,7 @@ def run(
         out: the run folder, which must not hold a run unless it is resumed; None: nothing is kept.
         resume: whether to go on from the last finished epoch of the run in ``out``, if there is one, or from the last
             checkpoint within an epoch. The outcome is that of a run which was never stopped.
+        resumable: whether the state to go on from is written after every epoch, where ``out`` is kept.
         on_epoch: called with each epoch's record; what it raises ends the run.
         progress: notified of everything.
         reuse: a folder in which decoded images and, where nothing can change them, pooled features are kept for
@@ -83,7 +85,7 @@ def run(
         UserError: the data, the weights or the folder are not as they must be, or a loss is no number any more.
     """
     progress = progress or Progress()
-    here = ranks()
+    here, resumable = ranks(), resumable and out is not None
     with ExitStack() as stack:
         if out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "run"
@@ -145,7 +147,8 @@ def run(
 
         validation = scored(data.split.picks)
         progress.training(len(trainer.history) + 1, config.training.epochs, train.num_batches, data.space.task_names)
-        _fit(trainer, train, validation, folder, [trackers.epoch, *([on_epoch] if on_epoch else [])], progress)
+        told_of_epochs = [trackers.epoch, *([on_epoch] if on_epoch else [])]
+        _fit(trainer, train, validation, folder, told_of_epochs, progress, resumable)
         report = None
         answers = validation if data.split.picks == "val" else scored("val")
         if answers is not None:
@@ -221,6 +224,7 @@ def _fit(
     folder: RunFolder,
     on_epoch: Sequence[Callable[[EpochRecord], None]],
     progress: Progress,
+    resumable: bool,
 ) -> None:
     """Trains, with the history in the folder after every epoch; where it diverges, the folder says why."""
 
@@ -233,7 +237,9 @@ def _fit(
             tell(record)
 
     try:
-        trainer.fit(batches, validation, folder.checkpoints, on_epoch=after_epoch, progress=progress)
+        trainer.fit(
+            batches, validation, folder.checkpoints, on_epoch=after_epoch, progress=progress, resumable=resumable
+        )
     except DivergedError as error:
         if ranks().is_main:
             folder.fail(str(error))

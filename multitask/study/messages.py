@@ -19,11 +19,10 @@ class Job:
 
     Attributes:
         config: as plain data, paths absolute.
-        out: the run folder; what stands there is removed, unless it is to be resumed.
+        out: the run folder; what stands there is removed.
         reuse: the folder that the runs of a study share.
         metrics: figures of the report that are asked for.
         keep_checkpoints: whether weights stay once the run is done.
-        resume: whether to go on with what stands in ``out``.
     """
 
     config: Mapping[str, object]
@@ -31,7 +30,6 @@ class Job:
     reuse: Path
     metrics: tuple[str, ...]
     keep_checkpoints: bool = False
-    resume: bool = False
 
 
 @dataclass(frozen=True)

@@ -44,13 +44,13 @@ def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Fai
         if not going:
             raise _StopError
 
-    if not job.resume:
-        shutil.rmtree(job.out, ignore_errors=True)
+    shutil.rmtree(job.out, ignore_errors=True)
     started = time.perf_counter()
     try:
         # What the launch was allowed to import, its workers are.
         config = stored_config(job.config, job.out, allow_extensions=True)
-        result = run(config, job.out, resume=job.resume, on_epoch=after_epoch, reuse=job.reuse)
+        # A trial that is lost begins anew.
+        result = run(config, job.out, resumable=job.keep_checkpoints, on_epoch=after_epoch, reuse=job.reuse)
     except _StopError:
         return Stopped()
     except UserError as error:

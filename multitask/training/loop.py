@@ -321,6 +321,7 @@ class Trainer:
         *,
         on_epoch: Callable[[EpochRecord], None] | None = None,
         progress: Progress | None = None,
+        resumable: bool = True,
     ) -> None:
         """Trains from the epoch after the last finished one to the end, or until patience is out.
 
@@ -335,6 +336,7 @@ class Trainer:
             folder: of the checkpoints.
             on_epoch: called with each epoch's record once it is safe on disk; what it raises ends the training.
             progress: notified of everything.
+            resumable: whether ``last.safetensors`` and ``step.safetensors`` are written.
 
         Raises:
             DivergedError: a loss, a weight or an answer is no number; the checkpoints are those of the last epoch that
@@ -346,14 +348,14 @@ class Trainer:
             for epoch in range(len(self.history) + 1, self.settings.epochs + 1):
                 if out_of_patience(self.history, self.settings.patience):
                     break
-                record = self._epoch(epoch, batches, validate, folder, progress)
-                self._save(kept_weights, record)
+                record = self._epoch(epoch, batches, validate, folder if resumable else None, progress)
+                self._save(kept_weights, record, resumable)
                 progress.epoch(record)
                 if on_epoch is not None:
                     on_epoch(record)
 
     def _epoch(
-        self, epoch: int, batches: Batches, validate: Validate | None, folder: Path, progress: Progress
+        self, epoch: int, batches: Batches, validate: Validate | None, folder: Path | None, progress: Progress
     ) -> EpochRecord:
         """Trains and validates; the record is in the history then."""
         trained = self.train_epoch(epoch, batches, progress, folder)
@@ -374,10 +376,12 @@ class Trainer:
         self.history.append(record)
         return record
 
-    def _save(self, kept_weights: KeptWeights, record: EpochRecord) -> None:
+    def _save(self, kept_weights: KeptWeights, record: EpochRecord, resumable: bool) -> None:
         if record.is_kept:
             last = record.epoch == self.settings.epochs
             self.replicas.save(self.evaluated.state_dict, lambda state: kept_weights.save(record.epoch, state, last))
+        if not resumable:
+            return
         self._save_state(kept_weights.folder / "last.safetensors", self._dump)
         if self.ranks.is_main:
             (kept_weights.folder / STEP_CHECKPOINT).unlink(missing_ok=True)

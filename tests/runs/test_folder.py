@@ -84,6 +84,10 @@ def test_history_goes_round_and_repeats_no_row(tmp_path: Path) -> None:
         run.write_history(rows[:count])
     assert len(run.metrics.read_text().splitlines()) == 2
     assert run.read_history() == [replace(rows[0], val=ValidationScores()), rows[1]]
+    other = EpochRecord(epoch=1, best=False)
+    for history in ([other, rows[1]], [other], [rows[1], other]):
+        run.write_history(history)
+        assert run.read_history() == history
 
 
 def test_report_that_is_not_there_says_what_writes_it(tmp_path: Path) -> None:

@@ -59,9 +59,19 @@ class TestDo:
         assert (tmp_path / "trial" / "predictions-val.csv").is_file()
         assert not (tmp_path / "trial" / "checkpoints").exists()
 
-    def test_weights_stay_where_they_are_asked_for(self, make_job: Callable[..., Job], tmp_path: Path) -> None:
-        do(make_job(ONE, keep_checkpoints=True), always)
-        assert (tmp_path / "trial" / "checkpoints" / "best.safetensors").is_file()
+    @pytest.mark.parametrize("kept", [False, True])
+    def test_a_state_to_go_on_from_is_written_only_where_checkpoints_stay(
+        self, make_job: Callable[..., Job], tmp_path: Path, kept: bool
+    ) -> None:
+        checkpoints, seen = tmp_path / "trial" / "checkpoints", []
+
+        def goes_on(record: EpochRecord) -> bool:
+            seen.append({path.name for path in checkpoints.iterdir()})
+            return True
+
+        do(make_job({"training.checkpoint_steps": 1}, keep_checkpoints=kept), goes_on)
+        assert seen[-1] == ({"best.safetensors", "last.safetensors"} if kept else {"best.safetensors"})
+        assert checkpoints.exists() == kept
 
     def test_a_run_is_stopped_after_the_epoch_that_is_refused(
         self, make_job: Callable[..., Job], tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -35,6 +36,14 @@ SHARED = Path(__file__).parents[2] / "shared"
 needs_shared = pytest.mark.skipif(
     not (SHARED / "data" / "mask18-mini").is_dir(), reason="shared/ with mask18-mini is not beside the project"
 )
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Generator[None, None, None]:
+    """Children hear Ctrl-C even where tests run in the background of a script, which ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

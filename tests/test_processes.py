@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +26,6 @@ print([(stream.encoding, stream.errors, stream.line_buffering, stream.isatty()) 
 print(os.getpgid(0) == os.getpid(), os.getsid(0) == os.getpid(), threading.active_count(), sys.stdin.read())
 print([line for line in open("/proc/self/status") if line.startswith(("SigBlk", "SigIgn", "Threads", "Umask"))])
 """
-
-
-@pytest.fixture(autouse=True)
-def hears_interrupts() -> Iterator[None]:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def sleeping(start: type[subprocess.Popen[Any]]) -> subprocess.Popen[Any]:

@@ -118,14 +118,6 @@ class TestRefused:
 # --- interrupts --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """Children can be interrupted even where these tests run in the background of a script, which ignores Ctrl-C."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 @pytest.fixture
 def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts ``multitask bakeoff``; at the end of the test it is gone."""

@@ -25,17 +25,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_says_where_it_is_and_ends_by_ctrl_c(trained: Path) -> None:
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child of a background script ignores it else
-    try:
-        process = Forked(
-            [sys.executable, "-m", "multitask", "serve", str(trained), "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(HERE)},
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = Forked(
+        [sys.executable, "-m", "multitask", "serve", str(trained), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(HERE)},
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     address = line.split()[0]

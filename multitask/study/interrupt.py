@@ -8,7 +8,10 @@ from typing import Any
 
 
 class Interrupt:
-    """Turns Ctrl-C and SIGTERM into a flag, so that no step is cut in two; the second time they end the process."""
+    """Turns Ctrl-C and SIGTERM into a flag, so that no step is cut in two; the second time they end the process.
+
+    A signal that is ignored, as Ctrl-C is in the background of a script, stays so.
+    """
 
     def __init__(self) -> None:
         self.asked = False
@@ -16,7 +19,8 @@ class Interrupt:
 
     def __enter__(self) -> Interrupt:
         for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._ask)
+            if signal.getsignal(number) != signal.SIG_IGN:
+                self._before[number] = signal.signal(number, self._ask)
         return self
 
     def __exit__(self, *error: object) -> None:

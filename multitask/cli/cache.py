@@ -95,7 +95,7 @@ def _make(config: Config | None) -> None:
 
 def _clear(folder: Path) -> None:
     from multitask.inference.export.cache import kept_exports
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
     from multitask.utils.files import size_text
     from multitask.utils.shared_arrays import clear
 
@@ -103,6 +103,6 @@ def _clear(folder: Path) -> None:
     for path in kept_exports(folder):
         freed += path.stat().st_size
         path.unlink()
-    say(f"{folder}: {size_text(freed)} freed")
+    say_wrapped(f"{folder}: {size_text(freed)} freed")
     for path in busy:
-        say(f"{path}: is being made, and was left")
+        say_wrapped(f"{path}: is being made, and was left")

@@ -95,7 +95,7 @@ _RC = {"bash": ".bashrc", "zsh": ".zshrc"}
 def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
     """The callback of ``--install-completion``: writes a shell's script, and a line that reads it, and ends."""
     from multitask.errors import UserError
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
 
     if shell is None or ctx.resilient_parsing:
         return
@@ -112,7 +112,7 @@ def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> No
     script.write_text(text, encoding="utf-8")
     if shell in _RC:
         _read_at_start(Path(os.environ.get("ZDOTDIR") or home if shell == "zsh" else home) / _RC[shell], script, shell)
-    say(f"completion for {shell} is in {script}; it works in every {shell} that is opened from now on")
+    say_wrapped(f"completion for {shell} is in {script}; it works in every {shell} that is opened from now on")
     ctx.exit()
 
 

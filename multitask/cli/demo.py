@@ -22,7 +22,7 @@ def command(out: Path | None, quiet: bool) -> None:
     from multitask.config import load_config
     from multitask.errors import UserError
     from multitask.progress import Progress
-    from multitask.reporting.console import say, score, show_paths, with_interval
+    from multitask.reporting.console import say, say_wrapped, score, show_paths, with_interval
     from multitask.runs.config import read_run
     from multitask.runs.evaluate import evaluate
     from multitask.runs.folder import new_folder
@@ -48,7 +48,7 @@ def command(out: Path | None, quiet: bool) -> None:
     joint = report.joint
     heads = ", ".join(f"{task} {score(scores.macro_f1)}" for task, scores in report.tasks.items())
     say()
-    say(
+    say_wrapped(
         f"On {drawn.num_eval_people} people that it never saw: joint macro-F1 "
         f"{with_interval(joint.macro_f1, joint.macro_f1_ci)}; {heads}"
     )

@@ -42,11 +42,11 @@ def command(
 
     # Only now: what follows takes seconds to import.
     from multitask.inference.export.export import export
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
 
     result = export(trained, output, precision)
     if quiet:
         return
     for note in result.notes:
-        say(f"note: {note}")
-    say(f"{output}: {result.exported.record.sentence}")
+        say_wrapped(f"note: {note}")
+    say_wrapped(f"{output}: {result.exported.record.sentence}")

@@ -141,7 +141,7 @@ def command(
     from multitask.inference.outputs import writer_of
     from multitask.inference.predict_files import check_output, predict_files
     from multitask.inference.predictor import Predictor
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
     from multitask.reporting.progress import make_progress
 
     here.from_main(lambda: writer_of(output).__name__)
@@ -186,7 +186,7 @@ def command(
     finally:
         progress.close()
     if not quiet:
-        say(f"{output}: {counts}")
+        say_wrapped(f"{output}: {counts}")
     if counts.unreadable and here.is_main:  # the launcher ends the others of one that fails
         sys.exit(UNREADABLE)
 
@@ -219,7 +219,7 @@ def _write_submission(run: Path, data: Path, output: Path, allow_extensions: boo
     trained = read_run(run, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
     from multitask.reporting.progress import make_progress
     from multitask.runs.predict import write_submission
 
@@ -229,4 +229,4 @@ def _write_submission(run: Path, data: Path, output: Path, allow_extensions: boo
     finally:
         progress.close()
     if not quiet:
-        say(f"{num} answers in {output}")
+        say_wrapped(f"{num} answers in {output}")

@@ -58,7 +58,7 @@ def command(
     worn right, one with it worn wrong, one bare.
     """
     from multitask.errors import UserError
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
     from multitask.reporting.text import plural
 
     if portraits is not None:
@@ -76,7 +76,7 @@ def command(
     drawn = draw(folder, people, eval_people=eval_people, seed=seed, noise=noise or 0.0, quiet=quiet)
     if not quiet:
         planted = plural(drawn.num_wrong_labels, "wrong label", "wrong labels")
-        say(f"{_counts(drawn)}, {planted} planted: {folder}")
+        say_wrapped(f"{_counts(drawn)}, {planted} planted: {folder}")
 
 
 def draw(
@@ -121,7 +121,7 @@ def _mask(
 
     from multitask.data.synthetic.portraits import Request, make_set
     from multitask.errors import UserError
-    from multitask.reporting.console import say
+    from multitask.reporting.console import say_wrapped
     from multitask.reporting.progress import make_progress
     from multitask.reporting.text import plural
 
@@ -149,8 +149,8 @@ def _mask(
     if made.faceless:
         named = ", ".join(made.faceless[:3]) + (", ..." if len(made.faceless) > 3 else "")
         portraits_text = plural(len(made.faceless), "portrait", "portraits")
-        say(f"{portraits_text} passed over, since no face is seen from the front: {named} (skipped.csv)")
-    say(f"{_counts(made)}: {folder}")
+        say_wrapped(f"{portraits_text} passed over, since no face is seen from the front: {named} (skipped.csv)")
+    say_wrapped(f"{_counts(made)}: {folder}")
 
 
 def _counts(made: DrawnSet | PortraitSet) -> str:

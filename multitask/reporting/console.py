@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -28,25 +30,43 @@ def say(text: str = "") -> None:
     out.print(text, markup=False, soft_wrap=True)
 
 
-def say_wrapped(text: str, style: str = "", bullet: str = "") -> None:
+def say_wrapped(text: str, style: str = "", bullet: str = "", console: Console | None = None) -> None:
     """A sentence, broken between words where a person reads it, whole where a program does.
 
     Args:
-        text: the sentence.
+        text: the sentence; a word that is longer than a line, as a path, stays whole, so that it can be copied.
         style: one of rich's.
         bullet: stands before the sentence, whose lines are all behind it.
+        console: where, if not on the standard output.
     """
-    if not (bullet and out.is_terminal):
-        out.print(Text(bullet + text, style=style), soft_wrap=not out.is_terminal)
-        return
-    lines = Table.grid()
-    lines.add_row(bullet, Text(text, style=style))
-    out.print(lines)
+    _print_wrapped(Text(text, style=style), bullet, console or out)
 
 
 def fail(message: str) -> None:
-    """An error as one line on the error stream."""
-    _err.print(Text.assemble(("error: ", "bold red"), printable(message)), soft_wrap=True)
+    """An error on the error stream: one line, which breaks between words in a terminal."""
+    _print_wrapped(Text.assemble(("error: ", "bold red"), printable(message)), "", _err)
+
+
+def _print_wrapped(text: Text, bullet: str, console: Console) -> None:
+    """Rich's own wrapping cuts words that are longer than a line."""
+    lines = text.divide(_breaks(text.plain, console.width - cell_len(bullet))) if console.is_terminal else [text]
+    for number, line in enumerate(lines):
+        line.rstrip()
+        before = " " * cell_len(bullet) if number else bullet
+        console.print(Text.assemble(before, line), soft_wrap=True)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """Where lines of at most ``width`` columns begin, but for the first; only a word may be wider."""
+    breaks: list[int] = []
+    taken = 0
+    for word in re.finditer(r"\S+\s*", text):
+        size = cell_len(word.group().rstrip())
+        if taken and taken + size > width:
+            breaks.append(word.start())
+            taken = 0
+        taken += cell_len(word.group())
+    return breaks
 
 
 def command_line(*words: object) -> str:
@@ -100,17 +120,17 @@ def show_bench(rows: Sequence[Any]) -> None:
     out.print(table)
     for row in rows:
         if row.note:
-            say(f"{row.name}: {row.note}")
+            say_wrapped(f"{row.name}: {row.note}")
 
 
 def show_cache(folder: Path, files: Sequence[Any], exports: Sequence[Path]) -> None:
     """The arrays and the exported runs that are kept in a folder, with what they take."""
     total = sum(file.num_bytes for file in files)
-    say(f"{folder}: {len(files)} {'file' if len(files) == 1 else 'files'}, {size_text(total)}")
+    say_wrapped(f"{folder}: {len(files)} {'file' if len(files) == 1 else 'files'}, {size_text(total)}")
     if exports:
         runs = sum(path.suffix == ".onnx" for path in exports)
         taken = size_text(sum(path.stat().st_size for path in exports))
-        say(f"{exports[0].parent}: {runs} exported {'run' if runs == 1 else 'runs'}, {taken}")
+        say_wrapped(f"{exports[0].parent}: {runs} exported {'run' if runs == 1 else 'runs'}, {taken}")
     if not files:
         return
     table = make_table("", ("kind", "file", "made", "images", "of each", "size"), left=3)

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from multitask.progress import EpochRecord, Progress, ValidationScores
-from multitask.reporting.console import out, say, score
+from multitask.reporting.console import out, say_wrapped, score
 from multitask.reporting.text import plural
 
 
@@ -61,7 +61,7 @@ class PlainProgress(Progress):
         self._said = 0.0
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        say_wrapped(text, console=self._console)
 
     def note(self, text: str) -> None:
         """A line, unless it was shown before."""
@@ -163,7 +163,7 @@ class LiveProgress(Progress):
         """A line above the bars, once."""
         if text not in self._notes:
             self._notes.add(text)
-            self._console.print(text, markup=False, soft_wrap=True)
+            say_wrapped(text, console=self._console)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A bar for the work, which goes when it is done."""
@@ -208,7 +208,7 @@ class LiveProgress(Progress):
         room = (self._console.width - 36) // 9
         self._tasks = tasks[: max(1, room - 1)]
         if first_epoch > num_epochs:
-            say(f"all {num_epochs} epochs are done")
+            say_wrapped(f"all {num_epochs} epochs are done")
             return
         self._run = self._bars.add_task("run", total=num_epochs, completed=first_epoch - 1)
         self._epoch_bar = self._bars.add_task("epoch", total=None)

@@ -24,3 +24,25 @@ def test_a_sentence_breaks_between_words_in_a_terminal_and_nowhere_else(
     monkeypatch.setattr(console, "out", Console(file=written, width=15, force_terminal=terminal, color_system=None))
     console.say_wrapped("pretrained weights are better", bullet=bullet)
     assert "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines()) == expected
+
+
+def test_a_path_that_is_longer_than_a_line_stays_whole_so_that_it_can_be_copied(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(console, "out", Console(file=written, width=15, force_terminal=True, color_system=None))
+    console.say_wrapped("written: /home/me/runs/first/report.html, at last", bullet="- ")
+    assert written.getvalue() == "- written:\n  /home/me/runs/first/report.html,\n  at last\n"
+
+
+@pytest.mark.parametrize(
+    ("terminal", "expected"),
+    [(True, "error:\npretrained\nweights are\nmissing\n"), (False, "error: pretrained weights are missing\n")],
+)
+def test_an_error_is_one_line_for_programs_and_breaks_between_words_in_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, terminal: bool, expected: str
+) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(console, "_err", Console(file=written, width=15, force_terminal=terminal, color_system=None))
+    console.fail("pretrained weights are missing")
+    assert written.getvalue() == expected

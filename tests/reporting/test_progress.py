@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import io
 import math
+import re
 
+import pytest
 from rich.console import Console
 
-from multitask.reporting.progress import PlainProgress
+from multitask.reporting.progress import LiveProgress, PlainProgress
 
 
 def test_a_head_without_a_label_so_far_has_a_dash() -> None:
@@ -15,3 +17,13 @@ def test_a_head_without_a_label_so_far_has_a_dash() -> None:
     progress.EVERY_S = 0.0
     progress.batch(3, 12, lambda: {"colour": math.nan, "type": 0.5})
     assert text.getvalue().splitlines()[-1] == "epoch 1/2: batch 3/9, loss colour - type 0.500"
+
+
+@pytest.mark.parametrize("progress", [LiveProgress, PlainProgress])
+def test_a_note_breaks_between_words(progress: type[LiveProgress | PlainProgress]) -> None:
+    written = io.StringIO()
+    shown = progress(Console(file=written, width=20, force_terminal=True, color_system=None))
+    shown.note("twelve images could not be read")
+    shown.close()
+    lines = [re.sub(r"\x1b\[\S*?[a-zA-Z]|\r", "", line) for line in written.getvalue().split("\n")]
+    assert lines[:2] == ["twelve images could", "not be read"]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from multitask.reporting.audit.text import audit_sentences
-from multitask.reporting.console import make_table, out, say, score, with_interval
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
 
 if TYPE_CHECKING:
     from multitask.evaluation.suspects import Audit
@@ -18,7 +16,7 @@ def show_audit(audit: Audit) -> None:
     """An audit on the console: how far it can be believed, head by head, and the most suspect."""
     say()
     for sentence in audit_sentences(audit):
-        out.print(Text(sentence))
+        say_wrapped(sentence)
     say()
     columns = ("head", "judged by", "labels", "agree", "suspect", "listed", "probably wrong")
     table = make_table("suspect labels", columns, left=2)
@@ -30,7 +28,7 @@ def show_audit(audit: Audit) -> None:
     out.print(table)
     for task, share in audit.nearly.items():
         shares = f"in {share:.1%} of the groups {task} is the same in all images"
-        say(f"{shares}; if it should be in all: --constant {task}")
+        say_wrapped(f"{shares}; if it should be in all: --constant {task}")
     if audit.suspects:
         say()
         table = make_table("the most suspect", ("label of", "given", "suggested", "confidence"), left=3)
@@ -45,7 +43,7 @@ def show_applied(report: CorrectionsReport) -> None:
     """Scores before and after corrections, under the corrected labels and under the given ones."""
     changed = ", ".join(f"{number} {name}" for name, number in report.num_changed.items() if number)
     say()
-    say(f"images whose labels the corrections changed: {changed or 'none'}")
+    say_wrapped(f"images whose labels the corrections changed: {changed or 'none'}")
     for labels, part in (("corrected", report.corrected), ("given", report.given)):
         say()
         title = f"under the {labels} labels: {part.num_images} images of {part.num_groups} groups"

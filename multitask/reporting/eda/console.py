@@ -31,12 +31,12 @@ def show_inspection(found: Inspection) -> None:
         say("groups with images in common, on both sides of the split:")
         for item in found.leaks[:NAMED]:
             where = [f"{group} ({part})" for group, part in zip(item.groups, item.splits, strict=True)]
-            say(f"  {' = '.join(where[:NAMED])}: {len(item.pairs)} pairs")
+            say_wrapped(f"{' = '.join(where[:NAMED])}: {len(item.pairs)} pairs", bullet="  ")
     if found.looks.faults:
         say()
         say("cannot be read:")
         for index in sorted(found.looks.faults)[:NAMED]:
-            say(f"  {found.samples.images[index]}: {found.looks.faults[index]}")
+            say_wrapped(f"{found.samples.images[index]}: {found.looks.faults[index]}", bullet="  ")
         if len(found.looks.faults) > NAMED:
             say(f"  and {len(found.looks.faults) - NAMED} more")
 
@@ -67,4 +67,4 @@ def _show_looks(found: Inspection) -> None:
     say()
     named = [f"{num:,} {form} {size}" for form, size, num in rows[:_FORMS]]
     more = len(rows) - _FORMS
-    say(f"formats and sizes: {', '.join(named)}{f' and {more} more' if more > 0 else ''}")
+    say_wrapped(f"formats and sizes: {', '.join(named)}{f' and {more} more' if more > 0 else ''}")

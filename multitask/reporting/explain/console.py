@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.text import Text
-
-from multitask.reporting.console import make_table, out, say, score, with_interval
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
 from multitask.reporting.explain.report_schema import EvidenceReport
 from multitask.reporting.explain.text import FAR_VERDICTS, counted, evidence_rows, part_name, row_name
 
@@ -13,7 +11,7 @@ def show_evidence(report: EvidenceReport) -> None:
     """Where the evidence of each head lies, beside the area that it would lie on by chance."""
     say()
     for sentence in report.sentences:
-        out.print(Text(sentence))
+        say_wrapped(sentence)
     say()
     table = make_table(
         f"evidence in {part_name(report.part)}", ("head", "images", "inside (95%)", "area", "odds ratio (95%)")
@@ -31,4 +29,4 @@ def show_evidence(report: EvidenceReport) -> None:
             style="bold" if row.verdict in FAR_VERDICTS else "",
         )
     out.print(table)
-    say(f"of {counted(report)}")
+    say_wrapped(f"of {counted(report)}")

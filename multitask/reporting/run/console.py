@@ -60,7 +60,7 @@ def show_report(report: RunReport) -> None:
         )
     out.print(table)
     if report.origin:
-        say(report.origin)
+        say_wrapped(report.origin)
     say_wrapped("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())

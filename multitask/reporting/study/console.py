@@ -147,7 +147,7 @@ def _show_scores(report: StudyReport, shown: Sequence[Trial], base: Trial | None
     if report.front:
         say(f"on the front: {plural(len(report.front), 'trial', 'trials')}")
     if len(heads) < len(others):
-        say(f"not shown for want of room: {', '.join(others[len(heads) :])}")
+        say_wrapped(f"not shown for want of room: {', '.join(others[len(heads) :])}")
 
 
 def _show_settings(shown: Sequence[Trial], base: Trial | None) -> None:
@@ -192,7 +192,7 @@ def _show_importances(report: StudyReport) -> None:
     _show(table)
     if len(ranked) > _PARAMS:
         rest = sum(share for _, share in ranked[_PARAMS:])
-        say(f"and {plural(len(ranked) - _PARAMS, 'other', 'others')} with {rest:.0%} together")
+        say_wrapped(f"and {plural(len(ranked) - _PARAMS, 'other', 'others')} with {rest:.0%} together")
     if about is not None and about.sentence:
         say_wrapped(about.sentence)
     if about is not None and about.conditional:

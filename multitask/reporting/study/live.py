@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
-from multitask.reporting.console import score
+from multitask.reporting.console import say_wrapped, score
 from multitask.reporting.study.text import (
     best_text,
     clock_text,
@@ -89,9 +89,9 @@ class PlainStudyProgress(StudyProgress):
         self.say(f"{_one_line(text)} ({self._view.ended:,}{total}: {stands})")
 
     def say(self, text: str) -> None:
-        """A line, not wrapped."""
+        """A line."""
         self._said = time.monotonic()
-        self._console.print(text, markup=False, soft_wrap=True)
+        say_wrapped(text, console=self._console)
 
 
 class LiveStudyProgress(StudyProgress):
@@ -155,8 +155,8 @@ class LiveStudyProgress(StudyProgress):
         self._console.print(Text(f"{mark} {_one_line(text)}", style=style), no_wrap=True, overflow="ellipsis")
 
     def say(self, text: str) -> None:
-        """A line that stays, not wrapped."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        """A line that stays."""
+        say_wrapped(text, console=self._console)
 
     def close(self) -> None:
         """What moves goes; the lines stay."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multitask.reporting.console import make_table, out, say
+from multitask.reporting.console import make_table, out, say, say_wrapped
 from multitask.reporting.to_score.report_schema import ToScoreReport
 from multitask.reporting.to_score.text import at_text, number_text, range_text, summary_rows
 
@@ -13,9 +13,9 @@ def show_to_score(report: ToScoreReport) -> None:
     groups = sorted({row.num_groups for row in report.seeds})
     validate = " or ".join(f"{num:,}" for num in groups)
     clock = "on the wall" if by_wall else "of the processor"
-    say(f"{report.metric} of the {validate} groups that validate in both; time {clock}")
+    say_wrapped(f"{report.metric} of the {validate} groups that validate in both; time {clock}")
     for name in ("plain", "recipe"):
-        say(f"{name}: {getattr(report, name) or 'as shipped, on drawn images'}")
+        say_wrapped(f"{name}: {getattr(report, name) or 'as shipped, on drawn images'}")
     say()
     columns = ("seed", "the plain run's", "score", "epoch", "recipe first", "ratio", "for good", "ratio")
     table = make_table("", columns, left=2)

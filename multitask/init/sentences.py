@@ -12,11 +12,15 @@ VAL_FRACTION = 0.2
 """Of the groups, who validate where nothing says who does."""
 _RARE_RATIO = 10
 _FEW = 20
+_NAMED = 4
 
 
 def assumptions(draft: Draft) -> Iterator[str]:
     """What a draft takes for granted, a sentence each."""
     roles = draft.roles
+    if left_out := [f"{column} ({why})" for column, why in draft.roles.left_out.items()]:
+        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+        yield f"no task is made of {', '.join(left_out[:_NAMED])}{more}; --labels names what you want"
     for task in draft.tasks:
         if task.kind == "binned":
             yield f"{task.name} is a number; its classes are {', '.join(task.classes)}"

@@ -52,7 +52,7 @@ def test_utkface(tmp_path: Path, written: Make, part: str) -> None:
     assert len(found.samples) == 90
     assert found.classes()["gender"] == ("male", "female")
     assert found.labels(names[33]) == {"age": "30-60", "gender": "female", "race": "indian"}
-    assert any("2 files lack an age, gender or race" in line for line in found.proposal.check)
+    assert f"2 files lack an age, gender or race and are skipped, as {min(broken)}" in found.proposal.check
 
 
 # --- FairFace ---------------------------------------------------------------------------------------------------------
@@ -173,6 +173,10 @@ def test_fashion(tmp_path: Path, written: Make) -> None:
     assert len(found.samples) == 60  # 160 has no image
     assert found.labels("images/103.jpg") == {"gender": "Women", "masterCategory": "Footwear", "season": "Fall"}
     assert found.labels("images/101.jpg")["season"] is None
+    others = "subCategory, articleType, baseColour, year, usage"
+    assert f"labels are gender, masterCategory, season; --labels takes others: {others}" in found.proposal.assumed
+    named = propose(tmp_path / "set", tmp_path / "named.yaml", Options(labels=("gender", "season")))
+    assert not any("labels are" in line for line in named.assumed)
     write_lines(tmp_path / "set" / "styles.csv", STYLES, "100,Men")
     assert "line 2: must have 10 cells, found 2" in refused(tmp_path / "set")
 

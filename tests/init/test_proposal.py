@@ -203,6 +203,8 @@ def test_columns_that_say_the_same_count_once(folder: Path, written: Callable[..
     assert found.config.space().task_names == ("garment",)
     assert "# not a task: code, the same as garment" in found.proposal.text
     assert "# not a task: part, decided by garment" in found.proposal.text
+    said = "no task is made of code (the same as garment), part (decided by garment); --labels names what you want"
+    assert said in found.proposal.assumed
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.images import Images
-from multitask.init.layouts.table import of_rows
+from multitask.init.layouts.table import labels_assumed, of_rows
 from multitask.utils.files import check_regular
 
 LABELS = ("Male", "Young", "Smiling", "Eyeglasses")
@@ -39,7 +39,6 @@ class CelebA(Layout):
         split = _beside(path, "list_eval_partition", names, columns, "split", _SIDES)
         images = Images(options.images or path)
         _, found = images.leading({"image_id": names}, attributes)
-        others = ", ".join(name for name in attributed if name not in (*LABELS, "image_id"))
         columns |= _places(path, names, found)
         labels = options.labels or tuple(name for name in LABELS if name in columns)
         return of_rows(
@@ -53,7 +52,7 @@ class CelebA(Layout):
             group=group,
             split=split,
             classes={name: ("no", "yes") for name in attributed if name != "image_id"},
-            assumed=(f"{', '.join(labels)} are the labels; --labels takes others: {others}",),
+            assumed=labels_assumed(labels, options, attributed[1:]),
             check=()
             if group
             else ("without identity_CelebA.txt images of one face may stand on both sides of a split",),

@@ -7,7 +7,7 @@ from pathlib import Path
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.images import Images
-from multitask.init.layouts.table import of_rows
+from multitask.init.layouts.table import labels_assumed, of_rows
 from multitask.utils.files import check_regular
 
 COLUMNS = (
@@ -39,7 +39,6 @@ class Fashion(Layout):
         columns = _read(table)
         images = Images(options.images or path)
         _, found = images.leading({"id": columns["id"]}, table)
-        names = ", ".join(name for name in COLUMNS[1:-1] if name not in LABELS)
         return of_rows(
             table,
             columns,
@@ -48,7 +47,7 @@ class Fashion(Layout):
             images,
             None,
             labels=options.labels or LABELS,
-            assumed=(f"{', '.join(LABELS)} are the labels; --labels takes others: {names}",),
+            assumed=labels_assumed(LABELS, options, COLUMNS[1:-1]),
         )
 
 

@@ -42,6 +42,14 @@ class AnyTable(Layout):
         return of_rows(path, columns, column, found, images, delimiter)
 
 
+def labels_assumed(labels: Sequence[str], options: Options, columns: Iterable[str]) -> tuple[str, ...]:
+    """Says which of a set's columns are its labels, and what others ``--labels`` takes, unless that named them."""
+    if options.labels:
+        return ()
+    others = ", ".join(name for name in columns if name not in labels)
+    return (f"labels are {', '.join(labels)}" + (f"; --labels takes others: {others}" if others else ""),)
+
+
 def of_rows(
     path: Path,
     columns: dict[str, list[str]],

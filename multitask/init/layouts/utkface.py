@@ -46,7 +46,9 @@ class UTKFace(Layout):
         check, source = [], dict(found.source or {})
         if len(kept) < len(paths):
             missed = next(image for image in paths if image not in set(kept))
-            check.append(f"{len(paths) - len(kept):,} files lack an age, gender or race and are skipped, as {missed}")
+            num = len(paths) - len(kept)
+            many = ("1 file lacks", "is") if num == 1 else (f"{num:,} files lack", "are")
+            check.append(f"{many[0]} an age, gender or race and {many[1]} skipped, as {missed}")
             source["unmatched"] = "skip"
         return replace(
             found,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -29,26 +29,34 @@ def labels_dtype(space: LabelSpace) -> np.dtype[np.signedinteger[Any]]:
 
 
 class Files(Sequence[Path]):
-    """The paths of the images, each made on access: a path takes more memory than all the rest of its row."""
+    """The paths of images, each made on access: a path takes more memory than all the rest of its row.
 
-    def __init__(self, samples: Samples) -> None:
-        self._samples = samples
+    Args:
+        images: relative paths.
+        path: gives the file of one of them.
+
+    >>> files = Files(Strings.of(["a.jpg", "b.jpg"]), Path("set").joinpath)
+    >>> len(files), files[1].as_posix(), [path.name for path in files]
+    (2, 'set/b.jpg', ['a.jpg', 'b.jpg'])
+    """
+
+    def __init__(self, images: Strings, path: Callable[[str], Path]) -> None:
+        self._images = images
+        self._path = path
 
     def __len__(self) -> int:
-        return len(self._samples)
+        return len(self._images)
 
     @overload
     def __getitem__(self, index: int) -> Path: ...
     @overload
     def __getitem__(self, index: slice) -> list[Path]: ...
     def __getitem__(self, index: int | slice) -> Path | list[Path]:
-        images: Any = self._samples.images[index]
-        if isinstance(index, slice):
-            return [self._samples.path(image) for image in images]
-        return self._samples.path(images)
+        images: Any = self._images[index]
+        return [self._path(image) for image in images] if isinstance(index, slice) else self._path(images)
 
     def __iter__(self) -> Iterator[Path]:
-        return (self._samples.path(image) for image in self._samples.images)
+        return map(self._path, self._images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +153,7 @@ class Samples:
 
     def paths(self) -> Files:
         """The paths of the images."""
-        return Files(self)
+        return Files(self.images, self.path)
 
     def take(self, indices: NDArray[np.int64]) -> Samples:
         """The samples at ``indices``, in that order."""
@@ -153,7 +161,9 @@ class Samples:
         return replace(self, **taken)
 
     @classmethod
-    def unlabelled(cls, space: LabelSpace, root: Path, images: Sequence[str], groups: Sequence[str]) -> Samples:
+    def unlabelled(
+        cls, space: LabelSpace, root: Path, images: Sequence[str] | Strings, groups: Sequence[str] | Strings
+    ) -> Samples:
         """N samples without labels, in the given groups."""
         num = len(images)
         return cls(
@@ -294,7 +304,7 @@ class Queries:
 
     Attributes:
         ids: what the answer file calls them.
-        paths: their files, one for each id.
+        paths: their files, one for each id; of many made on access, as ``Files`` does.
         id_column: what the answer file calls the ids.
         answers: ``index``: a column ``ans`` of class indices; ``names``: a column of names for every task, and one of
             the class.
@@ -303,8 +313,8 @@ class Queries:
         notes: likewise.
     """
 
-    ids: tuple[str, ...]
-    paths: tuple[Path, ...]
+    ids: Sequence[str] | Strings
+    paths: Sequence[Path]
     id_column: str = "ImageID"
     answers: Literal["index", "names"] = "index"
     boxes: NDArray[np.float64] | None = None

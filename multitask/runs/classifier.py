@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from multitask.data.images import Normaliser
-from multitask.data.loading import Batches
+from multitask.data.loading import Batch, Batches
 from multitask.data.samples import Samples
 from multitask.evaluation.decode import DecodeRule, ModelOutputs
 from multitask.evaluation.predictions import Predictions, predict
@@ -51,16 +52,11 @@ class Classifier:
             UserError: an image cannot be read.
         """
         learned = self.settings.learned
-        log_probs = _of_all_ranks(
-            batches,
-            lambda: predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned),
-            self.network.lockstep if isinstance(self.network, Together) else nullcontext,
+        log_probs = self._of_all_ranks(
+            batches, lambda: predict(self.network, batches.epoch(0), self.preprocessing, self.device, learned)
         )
-        joint = log_probs.pop(JOINT, None)
-        if not self.settings.joint_term:
-            joint = None  # nothing but what the heads say
-        rule = self.rule or self.settings.decode.unfitted()
-        classes = rule.decode(ModelOutputs.of(log_probs, learned, joint))
+        outputs, joint = self._outputs(log_probs)
+        classes = self._rule.decode(outputs)
         return Predictions(
             samples.space,
             learned,
@@ -72,6 +68,34 @@ class Classifier:
             joint,
             samples.numbers.astype(np.float64),
         )
+
+    def classes(self, batches: Batches) -> NDArray[np.int64]:
+        """(N,) ``predicted`` of ``predict``, decided a batch at a time: of millions nothing else is kept."""
+
+        def decided() -> dict[str, Tensor]:
+            return {"": torch.cat([self._decided(batch) for batch in batches.epoch(0)])}
+
+        found: NDArray[np.int64] = self._of_all_ranks(batches, decided)[""].numpy()
+        return found
+
+    def _decided(self, batch: Batch) -> Tensor:
+        log_probs = predict(self.network, [batch], self.preprocessing, self.device, self.settings.learned)
+        return torch.from_numpy(self._rule.decode(self._outputs(log_probs)[0]))
+
+    @property
+    def _rule(self) -> DecodeRule:
+        return self.rule or self.settings.decode.unfitted()
+
+    def _outputs(self, log_probs: dict[str, Tensor]) -> tuple[ModelOutputs, Tensor | None]:
+        """The outputs that the rule decides by; and the joint term's, which is taken out of ``log_probs``."""
+        joint = log_probs.pop(JOINT, None)
+        if not self.settings.joint_term:
+            joint = None  # nothing but what the heads say
+        return ModelOutputs.of(log_probs, self.settings.learned, joint), joint
+
+    def _of_all_ranks(self, batches: Batches, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        lockstep = self.network.lockstep if isinstance(self.network, Together) else nullcontext
+        return _of_all_ranks(batches, make, lockstep)
 
 
 def _of_all_ranks(

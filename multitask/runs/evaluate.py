@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from multitask.data.image_store import ImageStore
@@ -122,11 +124,32 @@ def answers(
         views: that are averaged.
         rule: as of ``Classifier``.
     """
+    with _answering(trained, samples, store, progress, views, rule) as (classifier, batches):
+        return classifier.predict(samples, batches)
+
+
+def answered_classes(
+    trained: TrainedRun, samples: Samples, store: ImageStore, progress: Progress, rule: DecodeRule | None = None
+) -> NDArray[np.int64]:
+    """(N,) the classes of ``answers``; of millions of samples nothing else is kept. Arguments as of ``answers``."""
+    with _answering(trained, samples, store, progress, None, rule) as (classifier, batches):
+        return classifier.classes(batches)
+
+
+@contextmanager
+def _answering(
+    trained: TrainedRun,
+    samples: Samples,
+    store: ImageStore,
+    progress: Progress,
+    views: Views | None,
+    rule: DecodeRule | None,
+) -> Iterator[tuple[Classifier, Batches]]:
     here = ranks()
     check_same_run(trained, samples, here)
     with loaded(trained) as (network, device):
         batches = plain_batches(samples, store, trained.config.training.batch_size, progress, here)
-        return _classifier(trained, network, device, store.preprocessing, views, rule).predict(samples, batches)
+        yield _classifier(trained, network, device, store.preprocessing, views, rule), batches
 
 
 def _classifier(

@@ -10,10 +10,11 @@ from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.config import TrainedRun
-from multitask.runs.evaluate import answers, ensemble_answers
+from multitask.runs.evaluate import answered_classes, ensemble_answers
 from multitask.runs.report import read_rules
-from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.files import write_csv
 from multitask.utils.ranks import ranks
+from multitask.utils.strings import Strings
 
 
 def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progress) -> int:
@@ -38,20 +39,19 @@ def write_submission(trained: TrainedRun, root: Path, out: Path, progress: Progr
     queries = config.data.source.queries(root)
     for note in queries.notes:
         progress.note(note)
-    images = [str(path.relative_to(root)) for path in queries.paths]
+    images = Strings.of(str(path.relative_to(root)) for path in queries.paths)
     samples = replace(
         Samples.unlabelled(config.space(), root, images, queries.ids), boxes=queries.boxes, eyes=queries.eyes
     )
     kept = read_rules(folder, config.evaluation())
     rule = kept.rule() if kept else None
     if folder.is_ensemble:
-        predictions = ensemble_answers(trained, samples, progress, rule=rule)
+        classes = ensemble_answers(trained, samples, progress, rule=rule).predicted
     else:
         preprocessing = config.data.preprocessing(config.model.backbone.normalisation())
         store = ImageStore(config.data, samples, preprocessing)
-        predictions = answers(trained, samples, store, progress, rule=rule)
-    header, *rows = queries.table(predictions.predicted, samples.space)
-    here.from_main(lambda: write_atomically(out, csv_text(header, rows)))
+        classes = answered_classes(trained, samples, store, progress, rule)
+    here.from_main(lambda: write_csv(out, queries.table(classes, samples.space)))
     return len(samples)
 
 

@@ -259,3 +259,15 @@ def csv_text(header: Sequence[object], rows: Iterable[Iterable[Any]]) -> str:
     writer.writerow(header)
     writer.writerows(rows)
     return text.getvalue()
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Writes a table, its header first, as CSV: row by row, since there may be millions, and in one step.
+
+    Raises:
+        OSError: as of ``replacing``.
+    """
+    with replacing(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", newline="")
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        text.detach()  # written, and left open

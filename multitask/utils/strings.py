@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -12,6 +13,10 @@ from multitask.utils.texts import TEXTS_AT_ONCE, Codes, Texts, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_FEW = 1 << 16
+"""Strings that are told apart by a dictionary; of more, the rest by Arrow, whose import takes a moment."""
 
 
 class Strings:
@@ -42,9 +47,13 @@ class Strings:
         """
         if isinstance(values, Strings):
             return values
+        values = iter(values)
         known: dict[str, int] = {}
-        codes = np.array([known.setdefault(value, len(known)) for value in values], dtype=np.int32)
-        return cls(Texts.of(known), None if len(known) == len(codes) else codes)
+        codes = np.array([known.setdefault(value, len(known)) for value in islice(values, _FEW)], dtype=np.int32)
+        names = Texts.of(known)
+        if len(codes) == _FEW:
+            codes, names = _of_many(codes, known, values)
+        return cls(names, None if len(names) == len(codes) else codes)
 
     @classmethod
     def repeated(cls, value: str, num: int) -> Strings:
@@ -241,6 +250,22 @@ def shared_strings(some: Strings, others: Strings) -> list[str]:
     """
     assert others.names is some.names, "of another column"
     return some.names.at(np.flatnonzero(some.used() & others.used()))
+
+
+def _of_many(codes: Codes, known: Iterable[str], others: Iterable[str]) -> tuple[Codes, Texts]:
+    """The codes and the distinct ones of many strings, of which a dictionary would hold an object each.
+
+    Args:
+        codes: of the first of them.
+        known: their distinct ones.
+        others: the rest.
+    """
+    builder = TextsBuilder()
+    builder.extend(known)
+    first = len(builder)
+    builder.extend(others)
+    places, names = builder.build().distinct()
+    return np.concatenate([codes, places[first:].astype(np.int32, copy=False)]), names
 
 
 def _objects(values: list[str]) -> NDArray[np.object_]:

@@ -63,7 +63,7 @@ def test_a_folder_of_unlabelled_images_beside_train_is_to_be_answered(
     add_images(tmp_path / "set", [*(f"train/{c}/{i}.jpg" for c in ("cat", "dog") for i in range(9)), "test/1.jpg"])
     found = written(tmp_path / "set")
     assert (found.source.folder, found.source.query_folder, len(found.samples)) == ("train", "test", 18)
-    assert found.source.queries(Path(found.config.data.root)).ids == ("1.jpg",)
+    assert list(found.source.queries(Path(found.config.data.root)).ids) == ["1.jpg"]
 
 
 def test_labels_in_names_of_files(tmp_path: Path, written: Callable[..., Written]) -> None:

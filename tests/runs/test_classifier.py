@@ -42,6 +42,8 @@ def test_a_joint_term_decides_where_there_is_one(
     classifier = Classifier(answers, data.preprocessing, CPU, settings)
     predictions = classifier.predict(data.samples, data.batches("all", Progress(), CPU))
     assert (predictions.predicted == expected).all()
+    classes = classifier.classes(data.batches("all", Progress(), CPU))
+    np.testing.assert_array_equal(classes, predictions.predicted)
     assert (predictions.joint is None) == (expected == 0)
     np.testing.assert_array_equal(predictions.images, data.samples.images)
     np.testing.assert_array_equal(predictions.labels, data.samples.labels)

@@ -7,7 +7,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from multitask.utils.files import (
     replacing,
     to_json,
     write_atomically,
+    write_csv,
 )
 
 
@@ -252,6 +253,24 @@ class TestToJson:
 
     def test_names_stay_readable(self) -> None:
         assert to_json("Zoë", indent=None) == '"Zoë"\n'
+
+
+def test_a_table_is_written_row_by_row_and_appears_whole(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+
+    def rows(num: int) -> Iterator[tuple[str, int]]:
+        for number in range(num):
+            written = sum(part.stat().st_size for part in tmp_path.iterdir())
+            assert 12 * number - written <= 100_000, "rows were kept until the last"
+            assert not path.exists()
+            yield 'é,"', number
+
+    write_csv(path, rows(30_000))
+    assert path.read_text(encoding="utf-8") == csv_text(('é,"', 0), (('é,"', number) for number in range(1, 30_000)))
+    path.unlink()
+    with pytest.raises(ZeroDivisionError):
+        write_csv(path, ((1 // number,) for number in (1, 0)))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_table_as_csv_quotes_what_it_must() -> None:

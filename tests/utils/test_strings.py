@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multitask.utils import strings
 from multitask.utils.strings import Strings, shared_strings
 from tests.utils.test_texts import WORDS
 
@@ -73,3 +74,14 @@ def test_columns_are_joined(words: list[str], more: list[str]) -> None:
 def test_a_row_that_is_not_there_is_an_index_error(index: object) -> None:
     with pytest.raises(IndexError):
         Strings.of(["a", "b", "c"])[index]
+
+
+@pytest.mark.parametrize("words", [["a", "b", "c", "d"], ["a", "b", "a", "c", "b", "c"], ["b", "b", "b", "a"]])
+def test_of_many_they_are_what_they_are_of_few(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    few = Strings.of(words)
+    monkeypatch.setattr(strings, "_FEW", 2)
+    many = Strings.of(iter(words))
+    assert many.tolist() == words
+    assert list(many.names) == list(few.names)
+    assert many.codes.tolist() == few.codes.tolist()
+    assert many.codes.dtype == few.codes.dtype

@@ -109,15 +109,13 @@ def inside(path: str, where: str) -> str:
     return "/".join(parts)
 
 
-def all_there(paths: Iterable[Path], where: str) -> tuple[Path, ...]:
-    """``paths``, if there is a file at each.
+def check_there(paths: Iterable[Path], where: str) -> None:
+    """Checks that there is a file at each path.
 
     Raises:
         UserError: one is missing; ``where`` is what names them.
     """
-    paths = tuple(paths)
     missing = [path for path in paths if not os.path.isfile(path)]  # False, too, for a name too long to be one
     if missing:
         more = f" (and {len(missing) - 1} more of {where})" if len(missing) > 1 else ""
         raise UserError(f"{missing[0]}: no such file{more}")
-    return paths

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from multitask.data.formats import SUFFIXES, SUFFIXES_TEXT
-from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import RootedSettings, all_there, inside
+from multitask.data.samples import Files, Queries, Samples
+from multitask.data.sources.base import RootedSettings, check_there, inside
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace
@@ -88,8 +89,11 @@ class CompetitionLayout(RootedSettings):
             ids.append(row["ImageID"])
         if not ids:
             raise UserError(f"{table}: holds no images to answer")
-        self.links(root).check_images(f"eval/images/{image}" for image in lines)
-        return Queries(tuple(ids), all_there((find_file(root, f"eval/images/{image}") for image in lines), str(table)))
+        images = Strings.of(f"eval/images/{image}" for image in lines)
+        self.links(root).check_images(images)
+        paths = Files(images, partial(find_file, root))
+        check_there(paths, str(table))
+        return Queries(tuple(ids), paths)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """``queries`` with the classes of ``answers.csv``, which only sets with known answers have."""

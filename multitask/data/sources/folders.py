@@ -11,13 +11,14 @@ import numpy as np
 from pydantic import model_validator
 
 from multitask.data.formats import SUFFIXES
-from multitask.data.samples import Queries, Samples
+from multitask.data.samples import Files, Queries, Samples
 from multitask.data.sources.base import RootedSettings, inside
 from multitask.data.sources.listing import list_images
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError, nearest
 from multitask.labels import LabelSpace, Task
 from multitask.utils.spelling import Name, Spellings, canonical_path
+from multitask.utils.strings import Strings
 
 GROUP = "group"
 SPLIT = "split"
@@ -104,9 +105,8 @@ class FoldersSettings(RootedSettings):
         """The images under ``query_folder``, in the order of their paths, which are what the answers call them."""
         folder = root / self.query_folder
         found = list_images(folder, self.links(root))
-        images = [f"{where}/{name}" if where else name for where, name in found.images]
-        paths = tuple(folder / image for image in images)
-        return Queries(tuple(images), paths, "path", "names", notes=found.notes)
+        images = Strings.of(f"{where}/{name}" if where else name for where, name in found.images)
+        return Queries(images, Files(images, folder.joinpath), "path", "names", notes=found.notes)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The images under ``query_folder``, whose folders must say their labels; they are in no split."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from multitask.data.sources.base import all_there, inside
+from multitask.data.sources.base import check_there, inside
 from multitask.errors import UserError
 
 _MOST = 1_000_000
@@ -76,7 +76,7 @@ def shards_of(root: Path, patterns: tuple[str, ...], key: str) -> list[str]:
             if not names:
                 raise UserError(f"{root / path}: no shard is called so (data.source.{key})")
             found.extend(names)
-    all_there((root / path for path in found), key)
+    check_there((root / path for path in found), key)
     found = [inside(path, key) for path in found]
     if len(set(found)) < len(found):
         twice = next(path for path in found if found.count(path) > 1)

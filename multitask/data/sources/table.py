@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from multitask.data.samples import Queries, Samples
-from multitask.data.sources.base import RootedSettings, all_there, inside
+from multitask.data.samples import Files, Queries, Samples
+from multitask.data.sources.base import RootedSettings, check_there, inside
 from multitask.data.sources.split_words import SplitWords
 from multitask.data.sources.table_rows import TableRows
 from multitask.data.sources.table_settings import Column, ColumnSettings, check_tasks
@@ -109,8 +110,9 @@ class TableSettings(RootedSettings):
         columns = [self.path, *(self.box or ()), *(self.eyes or ())]
         rows = TableRows(root, self.query_file, columns, self, None)
         self.links(root).check_images(rows.images)
-        paths = all_there((find_file(root, image) for image in rows.images), str(rows.table))
-        return Queries(tuple(rows.images), paths, self.path, "names", rows.box_array(), eyes=rows.eye_array())
+        paths = Files(rows.images, partial(find_file, root))
+        check_there(paths, str(rows.table))
+        return Queries(rows.images, paths, self.path, "names", rows.box_array(), eyes=rows.eye_array())
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The rows of ``query_file``, which must have the columns of labels and groups too."""

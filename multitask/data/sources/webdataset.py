@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from multitask.data.samples import SIDES, Queries, Samples
+from multitask.data.samples import SIDES, Files, Queries, Samples
 from multitask.data.sources import cells
 from multitask.data.sources.base import RootedSettings, inside
 from multitask.data.sources.shard_index import Shard, read_shard
@@ -117,8 +117,8 @@ class WebDatasetSettings(RootedSettings):
     def queries(self, root: Path) -> Queries:
         """The images of ``query_shards``, in their order; answers call them by shard and name."""
         rows = _Rows(self, root, [(shard, 0) for shard in shards_of(root, self.query_shards, "query_shards")], None)
-        paths = tuple(root / image for image in rows.images)
-        return Queries(tuple(rows.images), paths, "path", "names", notes=tuple(rows.notes()))
+        images = Strings.of(rows.images)
+        return Queries(images, Files(images, root.joinpath), "path", "names", notes=tuple(rows.notes()))
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:
         """The images of ``query_shards``, which must have labels."""

@@ -255,16 +255,16 @@ class TestQueries:
         for name in ("a.png", "b.JPG", "c.jpg", "d.jpg", "._c.jpg"):
             (tmp_path / "eval" / "images" / name).touch()
         queries = CompetitionSettings().queries(tmp_path)
-        assert queries.ids == ("c.jpg", "a.png", "b.JPG")
+        assert list(queries.ids) == ["c.jpg", "a.png", "b.JPG"]
         assert [path.name for path in queries.paths] == list(queries.ids)
         assert queries.paths[0].parent == tmp_path / "eval" / "images"
         table.write_bytes(b"\xef\xbb\xbfImageID,ans\r\nc.jpg,0\r\n\r\na.png,0\r\n")
-        assert CompetitionSettings().queries(tmp_path).ids == ("c.jpg", "a.png")
+        assert list(CompetitionSettings().queries(tmp_path).ids) == ["c.jpg", "a.png"]
 
     def test_an_id_is_given_back_as_it_was_asked(self, tmp_path: Path) -> None:
         write_queries(tmp_path, "./c.jpg,0")
         (tmp_path / "eval" / "images" / "c.jpg").touch()
-        assert CompetitionSettings().queries(tmp_path).ids == ("./c.jpg",)
+        assert list(CompetitionSettings().queries(tmp_path).ids) == ["./c.jpg"]
 
     @pytest.mark.parametrize(
         ("lines", "line"),

@@ -174,8 +174,8 @@ def test_settings_that_cannot_be(settings: dict[str, str], line: str) -> None:
 def test_queries_are_all_images_of_another_folder_whatever_it_is_called(tmp_path: Path) -> None:
     add(tmp_path / "eval", "x/2.jpg", "1.jpg")
     queries = FoldersSettings(pattern="{colour}_{garment}").queries(tmp_path)
-    assert queries.ids == ("1.jpg", "x/2.jpg")
-    assert queries.paths == (tmp_path / "eval" / "1.jpg", tmp_path / "eval" / "x" / "2.jpg")
+    assert list(queries.ids) == ["1.jpg", "x/2.jpg"]
+    assert list(queries.paths) == [tmp_path / "eval" / "1.jpg", tmp_path / "eval" / "x" / "2.jpg"]
     assert queries.answers == "names"
 
 

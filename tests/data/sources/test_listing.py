@@ -180,7 +180,7 @@ class TestSuffixes:
     def test_of_what_is_asked_they_are_named_too(self, root: Path) -> None:
         add(root, "eval/1.png", "eval/2.heic")
         queries = FoldersSettings(pattern="{colour}").queries(root)
-        assert queries.ids == ("1.png",)
+        assert list(queries.ids) == ["1.png"]
         assert len(queries.notes) == 1
 
     def test_of_several_sources_they_are_added_up(self, root: Path, tmp_path: Path) -> None:

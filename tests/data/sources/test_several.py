@@ -109,7 +109,7 @@ def test_queries_are_those_of_one_source(roots: Path) -> None:
     source = SeveralSettings.model_validate(settings(roots, query_source="shapes"))
     (roots / "shapes" / "eval" / "skirt").mkdir(parents=True)
     (roots / "shapes" / "eval" / "skirt" / "q.jpg").touch()
-    assert source.queries(roots / "shapes").ids == ("skirt/q.jpg",)
+    assert list(source.queries(roots / "shapes").ids) == ["skirt/q.jpg"]
     answered = source.answered(Path(), SPACE)
     assert answered.images.tolist() == ["shapes/eval/skirt/q.jpg"]
     assert answered.paths()[0].is_file()
@@ -164,7 +164,7 @@ def test_only_the_target_validates_and_is_asked(roots: Path) -> None:
     (roots / "prices" / "a.jpg").touch()
     shapes_first = {**settings(roots, target="prices")}
     shapes_first["sources"] = dict(reversed(shapes_first["sources"].items()))
-    assert SeveralSettings.model_validate(shapes_first).queries(roots / "prices").ids == ("a.jpg",)
+    assert list(SeveralSettings.model_validate(shapes_first).queries(roots / "prices").ids) == ["a.jpg"]
 
 
 def test_the_target_alone_may_say_who_validates(roots: Path) -> None:

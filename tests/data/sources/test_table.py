@@ -431,7 +431,7 @@ class TestQueries:
         for name in ("a.jpg", "b.jpg"):
             (tmp_path / name).touch()
         queries = TableSettings(box=("l", "t", "r", "b")).queries(tmp_path)
-        assert queries.ids == ("b.jpg", "a.jpg")
+        assert list(queries.ids) == ["b.jpg", "a.jpg"]
         np.testing.assert_array_equal(queries.boxes, [[0, 0, 5, 5], [np.nan] * 4])
         assert list(queries.table(np.array([3, 4]), SPACE)) == [
             ("path", "garment", "price", "class"),

@@ -46,11 +46,17 @@ class _Spent:
         stages: stage -> the seconds that it has taken in all launches.
         image_s: seconds that a training image takes in an epoch; None: not measured yet.
         trained: images of all runs' epochs, of which ``image_s`` is the mean; 0: it was measured before them.
+        preparing_s: seconds in which images were read, and features of them computed, that are kept for all runs.
+        prepared: images that this was done with.
+        preparations: the configs' digests, as of ``Lab``, with which it is done.
     """
 
     stages: dict[str, Number] = field(default_factory=dict)
     image_s: Number | None = None
     trained: Count = 0
+    preparing_s: Number = 0.0
+    prepared: Count = 0
+    preparations: tuple[str, ...] = ()
 
 
 class Clock:
@@ -62,6 +68,7 @@ class Clock:
 
     Attributes:
         image_s: seconds that a training image takes in an epoch; None: not measured yet.
+        worked_s: seconds of pieces of work, as of ``Progress.stage``, in this launch.
         keeps: whether the file is written; not before the folder is a recipe's.
 
     Raises:
@@ -72,8 +79,11 @@ class Clock:
         found = read_record(path, _Spent) if path.is_file() else _Spent()
         self.budget_s = budget_s
         self.image_s = found.image_s
+        self.worked_s = 0.0
         self.keeps = path.is_file()
         self._num_trained = found.trained
+        self._preparing_s, self._num_prepared = found.preparing_s, found.prepared
+        self._preparations = list(found.preparations)
         self._path = path
         self._stages = dict(found.stages)
         self._running: str | None = None
@@ -119,6 +129,29 @@ class Clock:
         self.image_s = (before_s + seconds) / self._num_trained
         self.save()
 
+    @property
+    def preparing_image_s(self) -> float:
+        """Seconds that an image takes until what runs share of it is kept; 0: not measured yet, or nothing is kept."""
+        return self._preparing_s / self._num_prepared if self._num_prepared else 0.0
+
+    def prepared(self, preparation: str, seconds: float, num_images: int) -> None:
+        """What runs of that digest share of their images is kept from now on; it took so many seconds."""
+        if seconds > 0:
+            self._preparing_s += seconds
+            self._num_prepared += num_images
+        if preparation not in self._preparations:
+            self._preparations.append(preparation)
+        self.save()
+
+    def nothing_is_prepared(self) -> None:
+        """What runs share is kept no more."""
+        self._preparations.clear()
+        self.save()
+
+    def is_prepared(self, preparation: str) -> bool:
+        """Whether what runs of that digest share of their images is kept."""
+        return preparation in self._preparations
+
     def allow(self, most_s: float) -> None:
         """Says how much the stage that runs may take, all launches together."""
         self._most_s = most_s
@@ -144,4 +177,8 @@ class Clock:
         self._count()
         if not self.keeps:
             return
-        write_atomically(self._path, record_to_json(_Spent(self._stages, self.image_s, self._num_trained)))
+        found = _Spent(
+            self._stages, self.image_s, self._num_trained,
+            self._preparing_s, self._num_prepared, tuple(self._preparations),
+        )  # fmt: skip
+        write_atomically(self._path, record_to_json(found))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -110,6 +114,29 @@ class Lab:
         return max(1, round(config.training.epochs * self.epochs / self.base.training.epochs))
 
     # --- costs ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def preparing(self, config: Config) -> Iterator[None]:
+        """A context in which a run of a config, or a measurement, is what reads images and computes features."""
+        worked_s, split = self.clock.worked_s, self._split(config)
+        yield
+        num_images = sum(map(len, split.parts().values()))
+        self.clock.prepared(_preparation(config), self.clock.worked_s - worked_s, num_images)
+
+    def preparing_seconds(self, configs: Sequence[Config], more: int = 0) -> float:
+        """What reading images and computing features is reckoned to take that no run of the recipe has kept yet.
+
+        Args:
+            configs: of runs.
+            more: images beside each config's own.
+        """
+        new = {_preparation(config): config for config in configs}
+        num_images = sum(
+            sum(map(len, self._split(config).parts().values())) + more
+            for preparation, config in new.items()
+            if more or not self.clock.is_prepared(preparation)
+        )
+        return self.clock.preparing_image_s * num_images
 
     def _split(self, config: Config) -> Split:
         key = f"{config.data.model_dump_json()} {config.seed if config.data.split_seed is None else ''}"
@@ -218,18 +245,34 @@ class Lab:
         done = run.is_done()
         if not done:
             self.progress.check()
-        began = time.monotonic()
-        course.do(run, self._in_words)
+        began, worked_s = time.monotonic(), self.clock.worked_s
+        with self.preparing(run.config):
+            course.do(run, self._in_words)
         if not done and run.failure() is None:
             epochs = [row.seconds or 0.0 for row in run.folder.read_history()]
-            # With what it does before and after, which is most of a run on kept features; of a resumed one the epochs.
-            seconds = max(time.monotonic() - began, math.fsum(epochs))
+            # With what it does before and after, which is most of a run on kept features, but not what others share;
+            # of a resumed one the epochs.
+            here_s = time.monotonic() - began - (self.clock.worked_s - worked_s)
+            seconds = max(here_s, math.fsum(epochs))
             self.clock.trained(seconds, len(epochs) * self.num_images(run.config))
 
     def _in_words(self, report: RunReport) -> str:
         score = known_score(report, self.settings.metric)
         found = "unknown" if score is None else f"{score:.4g}"
         return f"{self.settings.metric} {found} on the groups that pick"
+
+
+def _preparation(config: Config) -> str:
+    """The digest of what decides how a run's images are read, and which features are computed of them and kept."""
+    data, backbone = config.data, config.model.backbone
+    depends: dict[str, Any] = data.model_dump(
+        mode="json", include={"root", "source", "image_size", "crop", "fit", "background", "value_range"}
+    )
+    if backbone.freeze == "all" and (
+        backbone.features or not any(one.changes_images for one in data.augmentations(config.augment).values())
+    ):
+        depends |= {"backbone": backbone.model_dump(mode="json"), "augment": config.augment.model_dump(mode="json")}
+    return hashlib.blake2b(json.dumps(depends, sort_keys=True).encode(), digest_size=8).hexdigest()
 
 
 def _is_judged(run: BakeoffRun) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
 from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
@@ -20,8 +21,15 @@ class Passing(StudyProgress):
         self._inner, self._clock = inner, clock
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
-        """Passed on."""
-        return self._inner.stage(name, total, unit)
+        """Passed on; its seconds are counted once it is done."""
+        tell, began = self._inner.stage(name, total, unit), time.monotonic()
+
+        def done(num: int) -> None:
+            tell(num)
+            if num >= total:
+                self._clock.worked_s += time.monotonic() - began
+
+        return done
 
     def begin(self, view: SweepStatus) -> None:
         """Passed on."""

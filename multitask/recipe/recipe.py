@@ -111,6 +111,7 @@ class _Recipe:
             self._take(stage, report)
             self._write_report()
         shutil.rmtree(self.folder.reuse, ignore_errors=True)
+        self.clock.nothing_is_prepared()
         return self._write_report()
 
     def _reopen(self) -> None:
@@ -163,7 +164,8 @@ class _Recipe:
         if self.clock.image_s is None:
             self.progress.say("measuring how fast this machine trains")
             first = lab.judged_config(lab.base, 0, epochs=lab.base.training.epochs)
-            self.clock.image_s = seconds_per_image(first, self.folder.reuse, Ticking(self.progress))
+            with lab.preparing(first):
+                self.clock.image_s = seconds_per_image(first, self.folder.reuse, Ticking(lab.inner))
         lab.epochs = lab.epochs or lab.base.training.epochs
         reserved = sum(later.reserve_s(lab) for later in self.settings.stages[number + 1 :]) if number else 0.0
         others_s = self.clock.spent_s - self.clock.of(stage.name) + reserved

@@ -10,6 +10,7 @@ import pytest
 from multitask.errors import UserError
 from multitask.progress import RunningTrial, StudyProgress
 from multitask.recipe import budget as module
+from multitask.recipe import progress as progress_module
 from multitask.recipe.budget import BudgetSpentError, Clock, parse_budget
 from multitask.recipe.lab import Timed
 
@@ -105,6 +106,39 @@ def test_an_image_costs_the_mean_of_all_runs_which_begins_with_the_first(tmp_pat
     assert again.image_s == pytest.approx(50 / 40)
     again.trained(10, 40)
     assert again.image_s == pytest.approx(60 / 80)
+
+
+def test_what_runs_share_of_their_images_is_reckoned_once_and_its_cost_goes_on(tmp_path: Path) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    clock.keeps = True
+    clock.prepared("as before", 0.0, 7)  # another command had kept it
+    assert clock.is_prepared("as before")
+    assert clock.preparing_image_s == 0
+    clock.prepared("one", 20.0, 10)
+    clock.prepared("other", 10.0, 30)
+    again = Clock(tmp_path / "clock.json", 100)
+    assert again.preparing_image_s == pytest.approx(30 / 40)
+    assert again.is_prepared("one")
+    assert not again.is_prepared("third")
+    again.nothing_is_prepared()
+    third = Clock(tmp_path / "clock.json", 100)
+    assert not third.is_prepared("one")
+    assert third.preparing_image_s == pytest.approx(30 / 40)
+
+
+def test_a_piece_of_work_counts_from_its_beginning_to_its_last_unit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeTime()
+    monkeypatch.setattr(progress_module, "time", fake)
+    clock = Clock(tmp_path / "clock.json", 100)
+    done = Timed(StudyProgress(), clock).stage("reading images", 2, "image")
+    fake.now += 3
+    done(1)
+    assert clock.worked_s == 0
+    fake.now += 4
+    done(2)
+    assert clock.worked_s == 7
 
 
 def test_time_outside_of_stages_is_not_counted(tmp_path: Path) -> None:

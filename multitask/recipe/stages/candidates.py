@@ -36,9 +36,10 @@ def plan_of(lab: Lab, configs: Sequence[Config], epochs: int | None, left_s: flo
     short = half_of_judged(lab, lab.config) if epochs is None else epochs
     tried = sum(lab.seconds(of_length(config, short)) for config in configs)
     judged = max(lab.judged_seconds(config) for config in configs)
-    if tried + judged > left_s:
-        raise CannotHoldError(f"{what} and judging the best takes about {tried + judged:.3g} s")
-    return StagePlan(tried + judged, short)
+    seconds = tried + judged + lab.preparing_seconds(configs)
+    if seconds > left_s:
+        raise CannotHoldError(f"{what} and judging the best takes about {seconds:.3g} s")
+    return StagePlan(seconds, short)
 
 
 def best_of(lab: Lab, stage: str, candidates: Sequence[Candidate], plan: StagePlan) -> Proposal:

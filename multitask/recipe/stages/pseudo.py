@@ -91,7 +91,10 @@ class PseudoStageSettings(StageSettings):
         more, config, num_folds = self._count(), load_run_config(lab.in_folds), lab.in_folds.num_folds
         assert num_folds is not None, "it is in folds"
         judged_s = sum(lab.seconds(one, more=more) for one in lab.standing)
-        seconds = judged_s + lab.seconds(config.with_changes({"data.folds": num_folds}), num_folds, more)
+        folds_s = lab.seconds(config.with_changes({"data.folds": num_folds}), num_folds, more)
+        # Each labels other images, which features are then computed of together with the rest.
+        preparing_s = sum(lab.preparing_seconds([one], more) for one in (*lab.standing, config))
+        seconds = judged_s + folds_s + preparing_s
         if seconds > left_s:
             raise CannotHoldError(f"training on up to {more:,} more images takes about {seconds:.3g} s")
         return StagePlan(seconds, lab.standing[0].training.epochs)

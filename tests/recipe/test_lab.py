@@ -1,0 +1,77 @@
+"""What the work of stages is reckoned to cost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+
+from multitask.config import Config
+from multitask.progress import StudyProgress
+from multitask.recipe.budget import Clock
+from multitask.recipe.folder import RecipeFolder
+from multitask.recipe.lab import Candidate, Lab
+from multitask.recipe.settings import load_recipe
+
+FROZEN = {"model.backbone.freeze": "all", "augment.strength": 0.0}
+"""Beside weights, of which features are kept."""
+TOP = {"data.crop": {"name": "centre", "left": 0.0, "top": 0.0, "right": 1.0, "bottom": 0.5}}
+
+
+@pytest.fixture
+def make_lab(recipe_file: Callable[..., Path], tmp_path: Path) -> Callable[..., Lab]:
+    """Makes a lab of the drawn set's config with changes, and of a backbone with weights."""
+
+    def make(changes: dict[str, object]) -> Lab:
+        weights = tmp_path / "weights.pth"
+        torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), weights)
+        backbone = {"name": "test_resnet", "weights": str(weights)}
+        changes = {"model.backbone": backbone, "data.cache_dir": str(tmp_path / "kept"), **changes}
+        folder = RecipeFolder(tmp_path / "out")
+        folder.reuse.mkdir(parents=True, exist_ok=True)
+        clock = Clock(folder.clock, 3600)
+        clock.keeps = True
+        return Lab(load_recipe(recipe_file(changes)), folder, clock, StudyProgress())
+
+    return make
+
+
+@pytest.mark.parametrize("changes", [{}, FROZEN])
+def test_images_and_features_that_no_run_has_kept_are_reckoned_with_and_no_others(
+    make_lab: Callable[..., Lab], changes: dict[str, object]
+) -> None:
+    lab = make_lab({"data.cache": "disk", **changes})
+    other = lab.config.with_changes(TOP)
+    assert lab.preparing_seconds([lab.config, other]) == 0, "nothing was measured"
+    began = time.monotonic()
+    lab.pick("crop", [Candidate("as it stands", {})], epochs=1)
+    elapsed = time.monotonic() - began
+    clock = lab.clock
+    assert clock.image_s is not None
+    assert clock.preparing_image_s > 0
+    num_trained = lab.num_images(lab.config)
+    num_images = sum(map(len, lab._split(lab.config).parts().values()))
+    assert clock.image_s * num_trained + clock.preparing_image_s * num_images <= elapsed, "no second counts twice"
+    assert lab.preparing_seconds([lab.config]) == 0
+    one = lab.preparing_seconds([other])
+    assert one == pytest.approx(clock.preparing_image_s * num_images)
+    assert lab.preparing_seconds([lab.config, other, other]) == one
+    assert lab.preparing_seconds([lab.config], more=5) == pytest.approx(clock.preparing_image_s * (num_images + 5))
+
+
+def test_what_features_are_of_decides_whether_they_are_kept(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab(FROZEN)
+    lab.pick("study", [Candidate("as it stands", {})], epochs=1)
+
+    def is_kept(**changes: object) -> bool:
+        config: Config = lab.config.with_changes(changes)
+        return lab.preparing_seconds([config]) == 0
+
+    assert is_kept(**{"training.lr": 0.5, "training.epochs": 1, "heads.mask.weight": 2.0})
+    assert not is_kept(**{"model.backbone.drop_path": 0.1})
+    assert not is_kept(**{"data.image_size": [32, 32]})
+    assert not is_kept(**{"augment.strength": 0.5}), "images are decoded then, and no features kept"

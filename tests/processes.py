@@ -43,6 +43,7 @@ _ROOT = str(Path(__file__).parents[1])
 
 FRESH_WORKERS = "MULTITASK_TEST_FRESH_WORKERS"
 MACHINE = "MULTITASK_TEST_MACHINE"
+MARK = "MULTITASK_TEST_MARK"
 
 PRELOADED = [
     "multitask.bakeoff.bakeoff", "multitask.cli.group", "multitask.cli.streams", "multitask.inference.serve",
@@ -157,6 +158,11 @@ def run_forked(words: Sequence[Any], *, timeout: float = 240, **options: Any) ->
             process.kill()
             raise
     return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The processes that run, were not forked, and have this mark in the environment that they were given."""
+    return [one for one in psutil.process_iter(["environ"]) if (one.info["environ"] or {}).get(MARK) == mark]
 
 
 def context() -> Any:

@@ -49,7 +49,9 @@ def train_elsewhere(
         return
     num_workers = min(settings.workers, len(runs))
     module = "multitask.bakeoff.worker"
-    with closing(RemotePool(settings.executor, module, num_workers, folder.workers, _GRACE_S)) as pool:
+    pool = RemotePool(settings.executor, module, num_workers, folder.workers, _GRACE_S)
+    with closing(pool):
+        pool.open()
         view.num_workers = num_workers
         while waiting or running:
             for worker in pool.idle()[: len(waiting)]:

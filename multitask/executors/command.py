@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 _DIES_WITH_PARENT = (
     "import ctypes, os, signal, sys; "
     "ctypes.CDLL(None).prctl(1, signal.SIGKILL); "  # PR_SET_PDEATHSIG, which stays as it turns into the worker
-    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+    "os.getppid() == int(sys.argv[1]) or os._exit(1); "  # which was gone before that
+    "os.execv(sys.executable, [sys.executable, *sys.argv[2:]])"
 )
 
 
@@ -35,7 +36,7 @@ def run_command(words: Sequence[str], environment: Mapping[str, str], log: str) 
         )
     with output:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _DIES_WITH_PARENT, *words],
+            [sys.executable, "-P", "-c", _DIES_WITH_PARENT, str(os.getpid()), *words],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -17,9 +17,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from multitask.errors import UserError
-from multitask.executors.base import Executor, ExecutorSettings, RemoteSettings
+from multitask.executors.base import Executor, ExecutorSettings, RemoteSettings, StartedWorker
 from multitask.executors.line import KEY
 from multitask.executors.messages import Beat, Lost, Ready
+from multitask.utils.interrupts import interrupts_held
 
 _PATIENCE = 3
 """Workers that end before they are ready, one after another, after which the launch stops."""
@@ -61,7 +62,7 @@ class RemoteWorker:
 
 
 class RemotePool:
-    """Several workers, asked and heard as those of ``multitask.study.pool.Pool`` are.
+    """Several workers, asked and heard as those of ``multitask.study.pool.Pool`` are, once it is open.
 
     Args:
         settings: of the executor.
@@ -69,45 +70,54 @@ class RemotePool:
         num_workers: how many.
         folder: for logs and the engine's own files, in a folder that all machines see.
         grace_s: without a sign of life, after which a worker counts as lost.
-
-    Raises:
-        UserError: the engine cannot be reached, or refuses.
     """
 
     def __init__(self, settings: ExecutorSettings, module: str, num_workers: int, folder: Path, grace_s: float) -> None:
+        self._settings = settings
         self._module = module
+        self._num_workers = num_workers
         self._folder = folder.resolve()
         self._grace_s = grace_s
         self._num_threads = settings.cpus_per_worker if isinstance(settings, RemoteSettings) else 1
         minutes = settings.queue_timeout_min if isinstance(settings, RemoteSettings) else None
         self._queue_timeout_s = None if minutes is None else 60 * minutes
-        self._folder.mkdir(exist_ok=True)
-        self._folder.chmod(0o700)  # what is submitted there holds the key of this launch
-        executor = settings.open(self._folder)
-        assert executor is not None, "processes have no engine"
-        self._executor: Executor = executor
+        self._executor: Executor | None = None
+        self._listener: Listener | None = None
         self._key = secrets.token_bytes(32)
         self._arrivals: queue.SimpleQueue[tuple[str, Connection]] = queue.SimpleQueue()
         self._spent = 0
         self._looked = self._served = time.monotonic()
         self._closed = False
         self.workers: list[RemoteWorker] = []
-        self._jobs: dict[str, Any] = {}
-        try:
-            self._listener = _listen("127.0.0.1" if executor.host == "127.0.0.1" else "0.0.0.0")
-            self._port = self._listener.address[1]
-            threading.Thread(target=self._accept, name="accept", daemon=True).start()
-            for number in range(num_workers):
-                self.workers.append(self._start(number))
-        except BaseException:
-            self.close()
-            raise
+        self._jobs: dict[str, StartedWorker] = {}
+
+    def open(self) -> None:
+        """Connects to the engine, and starts the workers; ``close`` ends what an error or an interrupt leaves of it.
+
+        Raises:
+            UserError: the engine cannot be reached, or refuses.
+        """
+        self._folder.mkdir(exist_ok=True)
+        self._folder.chmod(0o700)  # what is submitted there holds the key of this launch
+        self._executor = self._settings.open(self._folder)
+        self._listener = _listen("127.0.0.1" if self._engine.host == "127.0.0.1" else "0.0.0.0")
+        threading.Thread(target=self._accept, args=(self._listener,), name="accept", daemon=True).start()
+        for number in range(self._num_workers):
+            self.workers.append(self._start(number))
+        self._looked = self._served = time.monotonic()
+
+    @property
+    def _engine(self) -> Executor:
+        assert self._executor is not None, "not open, or processes, which have no engine"
+        return self._executor
 
     def _start(self, number: int) -> RemoteWorker:
+        assert self._listener is not None
         worker = RemoteWorker(number)
-        words = ["-P", "-m", self._module, self._executor.host, str(self._port), worker.ticket]
+        port = self._listener.address[1]
+        words = ["-P", "-m", self._module, self._engine.host, str(port), worker.ticket]
         environment = {KEY: self._key.hex(), "OMP_NUM_THREADS": str(self._num_threads)}
-        self._jobs[worker.ticket] = self._executor.start(words, environment, self._log(number))
+        self._jobs[worker.ticket] = self._engine.start(words, environment, self._log(number))
         return worker
 
     def _log(self, number: int) -> Path:
@@ -132,7 +142,7 @@ class RemotePool:
         look = now - self._looked >= _CHECK_S
         if look:
             self._looked = now
-            self._executor.check()
+            self._engine.check()
         for worker in list(self.workers):
             lost = None
             if worker.connection is None:
@@ -185,10 +195,10 @@ class RemotePool:
             else:
                 worker.connection, worker.beat = connection, time.monotonic()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: Listener) -> None:
         while not self._closed:
             try:
-                connection = self._listener.accept()
+                connection = listener.accept()
             except OSError:
                 time.sleep(_CHECK_S)  # as long as the process has no descriptor left
                 continue
@@ -204,19 +214,21 @@ class RemotePool:
             connection.close()
 
     def close(self) -> None:
-        """Ends all workers, those that still wait too."""
+        """Ends all workers, those that still wait too, whatever is interrupted meanwhile."""
         if self._closed:
             return
-        self._closed = True
-        if hasattr(self, "_listener"):
-            with suppress(OSError):  # so that the thread that accepts is woken, and ends
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-            self._listener.close()
-        for worker in self.workers:
-            with suppress(UserError):
-                self._end(worker)
-        self.workers = []
-        self._executor.close()
+        with interrupts_held():
+            self._closed = True
+            if self._listener is not None:
+                with suppress(OSError):  # so that the thread that accepts is woken, and ends
+                    socket.create_connection(("127.0.0.1", self._listener.address[1]), timeout=1).close()
+                self._listener.close()
+            for worker in self.workers:
+                with suppress(UserError):
+                    self._end(worker)
+            self.workers = []
+            if self._executor is not None:
+                self._executor.close()
 
 
 def _listen(address: str) -> Listener:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import signal
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import psutil
 from pydantic import Field, model_validator
 
 from multitask.errors import UserError, first_line
 from multitask.executors.base import Executor, RemoteSettings, StartedWorker
 from multitask.executors.command import run_command
 from multitask.settings import Count, PositiveFloat, PositiveInt
+from multitask.utils.interrupts import interrupts_held
+from multitask.utils.process_tree import kill_tree
 
 _SLURM_ONLY = ("partition", "account", "qos", "memory_gb")
 
@@ -91,9 +91,7 @@ class _Job(StartedWorker):
                 self._job.cancel(check=False)
                 return
             # submitit would interrupt what watches a local job, whose stack trace went to the user's terminal.
-            tree = psutil.Process(process.pid)
-            for one in [*tree.children(recursive=True), tree]:
-                one.kill()
+            kill_tree(process.pid)
             process.wait()
 
 
@@ -118,11 +116,11 @@ class _Submitit(Executor):
         try:
             with _apart():
                 job = _Job(self._executor.submit(run_command, [*words], {**environment}, str(log)))
+                self._jobs.append(job)  # before an interrupt is heard, after which nobody would cancel it
         except Exception as error:  # SLURM's refusal, or a file system's
             lines = [line for line in str(error).splitlines() if line.strip()]
             said = next((line for line in reversed(lines) if "error" in line), first_line(error))
             raise UserError(f"executor: submitit cannot start a worker: {said.strip()}") from None
-        self._jobs.append(job)
         return job
 
     def close(self) -> None:
@@ -145,14 +143,13 @@ def _imported() -> Any:
 
 @contextmanager
 def _apart() -> Iterator[None]:
-    """What is started imports nothing from the folder that it is in, and does not hear Ctrl-C: that is the launch's."""
+    """What is started imports nothing from the folder that it is in, and Ctrl-C, the launch's, waits until it has."""
     before = os.environ.get("PYTHONSAFEPATH")
     os.environ["PYTHONSAFEPATH"] = "1"
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which new processes inherit
     try:
-        yield
+        with interrupts_held():
+            yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if before is None:
             del os.environ["PYTHONSAFEPATH"]
         else:

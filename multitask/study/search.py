@@ -28,6 +28,7 @@ from multitask.study.settings import Plan
 from multitask.study.storage import STORAGE_ERRORS
 from multitask.study.trial_queue import give_up, queue_lost, stale_trials, this_worker, without_heartbeat_warning
 from multitask.study.trial_results import Outcomes
+from multitask.utils.interrupts import interrupts_held
 
 _TICK_S = 0.1
 
@@ -126,10 +127,11 @@ class Search:
         except BaseException as error:
             interrupted = isinstance(error, KeyboardInterrupt)
             reason = "interrupted" if interrupted else "the launch stopped"
-            self.pool.close()  # first, so that no worker writes into a folder that is removed
-            with suppress(*STORAGE_ERRORS):  # if it is gone, the heartbeat's end will tell
-                for running in self._running.values():
-                    self.outcomes.lost(running.trial._trial_id, reason, interrupted)
+            with interrupts_held():  # else the second one left workers, or trials that nobody runs
+                self.pool.close()  # first, so that no worker writes into a folder that is removed
+                with suppress(*STORAGE_ERRORS):  # if it is gone, the heartbeat's end will tell
+                    for running in self._running.values():
+                        self.outcomes.lost(running.trial._trial_id, reason, interrupted)
             raise
 
     def _hand_out(self) -> bool:

@@ -158,6 +158,25 @@ def test_what_slurm_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert str(error.value) == said
 
 
+def test_an_interrupt_while_a_job_is_submitted_leaves_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands = {
+        "sbatch": "kill -INT $PPID; sleep 0.2; echo Submitted batch job 7",
+        "scancel": f'echo "$@" >> {tmp_path}/cancelled',
+        "srun": "",
+        "sacct": "",
+    }
+    for name, line in commands.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    executor = validate(EXECUTORS["submitit"], {}).open(tmp_path / "jobs")
+    assert executor is not None
+    with pytest.raises(KeyboardInterrupt):
+        executor.start(["-c", ""], {}, tmp_path / "log")
+    executor.close()
+    assert (tmp_path / "cancelled").read_text() == "7\n"
+
+
 def test_a_ray_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     settings = validate(EXECUTORS["ray"], {"address": "127.0.0.1:1", "connect_timeout_s": 0.2})
     with pytest.raises(UserError) as error:

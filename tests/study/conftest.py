@@ -34,7 +34,7 @@ from multitask.study.provenance import record_of
 from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.storage import folder_url, open_storage, open_study
-from tests.processes import MACHINE, Forked
+from tests.processes import MACHINE, MARK, Forked
 
 SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -260,11 +260,11 @@ def search(tmp_path: Path) -> Callable[..., Study]:
 
 
 class Launch:
-    """``multitask study`` in a process of its own, on a machine of ``machines`` where one is named."""
+    """``multitask study`` in a process of its own, with variables of the environment in addition."""
 
-    def __init__(self, words: Sequence[str], log: Path, machine: str | None = None) -> None:
+    def __init__(self, words: Sequence[str], log: Path, variables: Mapping[str, str]) -> None:
         self._log = log
-        environment = None if machine is None else {**os.environ, MACHINE: machine}
+        environment = {**os.environ, **variables}
         with log.open("ab") as file:
             self.process = Forked(
                 [sys.executable, "-m", "multitask", "study", *words], stdout=file, stderr=file, env=environment
@@ -304,11 +304,14 @@ class Launch:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
-    """Starts ``multitask study`` with words; at the end of the test neither launches nor workers are left."""
+    """Starts ``multitask study`` with words, on a machine of ``machines`` or with a mark for ``marked`` where one is
+    named; at the end of the test neither launches nor workers are left.
+    """
     launches: list[Launch] = []
 
-    def make(*words: object, machine: str | None = None) -> Launch:
-        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log", machine))
+    def make(*words: object, machine: str | None = None, mark: str | None = None) -> Launch:
+        variables = {name: value for name, value in ((MACHINE, machine), (MARK, mark)) if value is not None}
+        launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log", variables))
         return launches[-1]
 
     yield make

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from multitask.errors import UserError
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.study import run_study
+from tests.processes import marked
 
 Make = Callable[..., Any]
 
@@ -79,6 +81,38 @@ def test_a_ray_that_is_killed_is_one_line_and_another_executor_goes_on_even_wher
     assert {trial.user_attrs[trial_attrs.WORKER]["host"] for trial in found} == {host}
     assert not study_workers()
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("executor", ["ray", LOCAL], ids=["ray", "submitit"])
+def test_an_interrupt_leaves_nothing_running_and_the_study_goes_on(
+    study_file: Make, start: Make, read: Make, tmp_path: Path, executor: Any
+) -> None:
+    out, url = tmp_path / "out", f"sqlite:///{tmp_path}/out/study.db"
+    settings = {"budget": {"trials": 1}, "pruner": "none", "executor": executor}
+    words = (study_file(None, {"training.epochs": 400}, **settings), "--out", out)
+
+    def interrupted(when: Callable[[], Any]) -> None:
+        launch = start(*words, mark=str(tmp_path))  # which all that it starts inherits
+        launch.wait_for(when, 120)
+        launch.process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        if launch.process.poll() is None:
+            launch.process.send_signal(signal.SIGINT)  # impatient, as people are
+        assert launch.wait(60) == 130, launch.output
+        until = time.monotonic() + 10
+        while (left := marked(str(tmp_path))) and time.monotonic() < until:  # killed, but not yet gone
+            time.sleep(0.05)
+        assert not left
+
+    interrupted(lambda: marked(str(tmp_path)))  # as the executor begins
+    assert [trial.state for trial in read(url)] == [TrialState.WAITING]
+    interrupted(lambda: any(out.glob("trials/*/metrics.jsonl")))
+    lost, queued = read(url)
+    assert (lost.state, queued.state) == (TrialState.FAIL, TrialState.WAITING)
+    assert lost.user_attrs[trial_attrs.FAILURE] == "interrupted"
+    assert queued.user_attrs[trial_attrs.RETRY_OF] == lost.number
+    again = start(*words, "--executor", "processes")
+    again.wait_for(lambda: any(out.glob("trials/0001/metrics.jsonl")))
 
 
 def test_several_machines_do_not_share_sqlite(make_plan: Make, tmp_path: Path, watcher: Any) -> None:

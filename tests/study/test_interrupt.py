@@ -18,6 +18,18 @@ def test_the_first_signal_is_a_flag_and_the_second_ends_the_process(number: int)
             os.kill(os.getpid(), number)
 
 
+def test_a_wait_ends_with_the_first_signal_be_it_that_it_came_before() -> None:
+    with Interrupt() as interrupt:
+        with pytest.raises(KeyboardInterrupt), interrupt.at_once():
+            os.kill(os.getpid(), signal.SIGINT)
+        with interrupt.at_once():
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.asked
+        with pytest.raises(KeyboardInterrupt), interrupt.at_once():
+            raise AssertionError("it has begun")
+
+
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interrupt():

@@ -81,7 +81,7 @@ class TestImpossible:
             ({"data.split_seed": -1}, "data.split_seed: input should be greater than or equal to 0, found -1"),
             ({"data.val_fraction": 1}, "data.val_fraction: input should be less than 1, found 1"),
             ({"data.image_size": [7, 64]}, "data.image_size.0: input should be greater than or equal to 8, found 7"),
-            ({"data.image_size": [64, 64, 64]}, "data.image_size: tuple should have at most 2 items"),
+            ({"data.image_size": [64, 64, 64]}, "data.image_size: list should have at most 2 items"),
             ({"data.workers": "many"}, "data.workers: input should be a valid integer, or 'auto', found 'many'"),
             ({"data.cache": "disc"}, "data.cache: input should be 'auto', 'memory', 'disk' or 'none', found 'disc'"),
             ({"data.cache": "none", "data.cache_dir": "x"}, "data.cache_dir: would be ignored, since cache is none"),

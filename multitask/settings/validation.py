@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,14 @@ from multitask.settings.schema import Settings
 from multitask.settings.tables import field_type, item_type, unwrap
 
 T = TypeVar("T", bound=Settings)
+
+_PYTHON_WORDS = {
+    r"a valid (tuple|list)": "a list",
+    r"a valid dictionary( or .*)?$": "a section of keys",
+    r"^tuple should": "list should",
+    r"^dictionary should": "section should",
+    r" after validation, not \d+$": "",
+}
 
 MAX_LISTED = 10
 """Problems that are listed one by one; of more only the number is given."""
@@ -119,7 +128,7 @@ def _lines(model: type[Settings], data: object, error: ValidationError) -> tuple
                 rules.setdefault(where, []).append(message)
         else:
             # A value that may be one thing or another gives an error for each: one line says them all.
-            rules.setdefault(where, []).append(message[0].lower() + message[1:])
+            rules.setdefault(where, []).append(_in_yaml_words(message[0].lower() + message[1:]))
             found[where] = item["input"]
     lines = []
     for where, rule in itertools.islice(rules.items(), MAX_LISTED):
@@ -127,6 +136,13 @@ def _lines(model: type[Settings], data: object, error: ValidationError) -> tuple
         value = f", found {quoted(found[where])}" if where in found else ""
         lines.append(shortened(f"{where}: {said}{value}" if rule else where))
     return lines, len(rules)
+
+
+def _in_yaml_words(message: str) -> str:
+    """Pydantic's words for Python's types as those of who writes YAML."""
+    for pattern, words in _PYTHON_WORDS.items():
+        message = re.sub(pattern, words, message)
+    return message
 
 
 def _locate(model: type[Settings], data: object, steps: tuple[int | str, ...]) -> tuple[str, Any]:

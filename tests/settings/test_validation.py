@@ -82,8 +82,8 @@ class TestProblems:
             ({"by_name": {"a": {"inner": {"depth": []}}}}, "by_name.a.inner.depth: input should be a valid integer"),
             ({"by_name": {3: "apple"}}, "by_name.3: input should be a valid string, found 3"),
             ({"sections": {3: {}}}, "sections.3: input should be a valid string, found 3"),
-            ({"inner": 3}, "inner: input should be a valid dictionary"),
-            ({"row": "apple"}, "row: input should be a valid tuple, found 'apple'"),
+            ({"inner": 3}, "inner: input should be a section of keys"),
+            ({"row": "apple"}, "row: input should be a list, found 'apple'"),
         ],
     )
     def test_a_wrong_value_is_one_line_with_key_rule_and_find(self, data: dict[str, Any], line: str) -> None:

@@ -127,7 +127,7 @@ def test_an_unknown_kind_is_named_with_the_nearest() -> None:
         ({"kind": "int", "low": 0, "high": 5, "step": 0}, "entry.step: input should be greater than or equal to 1"),
         ({"kind": "head_weights", "low": 0}, "entry.low: input should be greater than 0, found 0"),
         ({"kind": "head_weights", "low": 5, "high": 0.2}, "entry: low must be less than high, found 5.0 and 0.2"),
-        ({"kind": "categorical", "choices": []}, "entry.choices: tuple should have at least 1 item"),
+        ({"kind": "categorical", "choices": []}, "entry.choices: list should have at least 1 item"),
         ({"kind": "categorical"}, "entry.choices: Field required"),
         (
             {"kind": "categorical", "choices": ["a", "b", "a"]},

@@ -40,7 +40,7 @@ class TestStudySettings:
             ({"nmae": "x"}, "nmae: unknown key; did you mean 'name'?"),
             ({"name": ""}, "name: string should have at least 1 character"),
             ({"base": 3}, "base: input should be a valid string, found 3"),
-            ({"space": {}}, "space: dictionary should have at least 1 item"),
+            ({"space": {}}, "space: section should have at least 1 item"),
             ({"space": {"a": {"low": 2, "high": 1}}}, "space.a: low must be less than high, found 2.0 and 1.0"),
             (
                 {"space": {"a.b": {"low": 0, "high": 1, "log": True}}},
@@ -51,8 +51,8 @@ class TestStudySettings:
                 "space.a.b.hihg: unknown key (of 'float'); did you mean 'high'?",
             ),
             ({"space": {"a.b": {"kind": "intt"}}}, "space.a.b.kind: unknown kind 'intt'; did you mean 'int'"),
-            ({"space": {"a.b": 3}}, "space.a.b: input should be a valid dictionary"),
-            ({"objective": []}, "objective: tuple should have at least 1 item"),
+            ({"space": {"a.b": 3}}, "space.a.b: input should be a section of keys"),
+            ({"objective": []}, "objective: list should have at least 1 item"),
             ({"objective": ["a", "a"]}, "objective names a figure twice"),
             ({"direction": "max"}, "direction.0: input should be 'maximize' or 'minimize', found 'max'"),
             (
@@ -325,7 +325,7 @@ class TestLoadStudy:
             ({"naem": 1}, r"naem: unknown key; did you mean 'name'"),
             ({"overrides": {"training.epohcs": 3}}, r"training\.epohcs: unknown key; did you mean 'epochs'\?"),
             ({"overrides": {"training.epochs": 0}}, r"training\.epochs: input should be greater than or equal to 1"),
-            ({"overrides": 3}, r"overrides: input should be a valid dictionary"),
+            ({"overrides": 3}, r"overrides: input should be a section of keys"),
             ({"base": "../configs/bse.yaml"}, r".*/configs/bse\.yaml: no such file"),
             ({"objective": "joint.f1"}, r"objective: report\.json has no figure 'joint\.f1'"),
             ({"space": {"seed": {"low": 0, "high": 1}}}, r"space\.seed: decides which images a trial is judged on; "),

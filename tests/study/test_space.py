@@ -101,7 +101,7 @@ class Told:
         ("augment", "space.augment: is a section; name one of its settings, as augment.strength"),
         ("heads", "space.heads: is a section; name one of its settings, as heads.mask.weight"),
         ("heads.*.loss", "space.heads.mask.loss: is a section; name one of its settings, as heads.mask.loss.name"),
-        ("heads.*", "space.heads.*: 0.0 makes a config that is refused: heads.*: input should be a valid dictionary"),
+        ("heads.*", "space.heads.*: 0.0 makes a config that is refused: heads.*: input should be a section of keys"),
         ("", "space.: unknown key; "),
     ],
 )

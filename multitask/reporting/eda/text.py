@@ -91,12 +91,15 @@ def forms(found: Inspection) -> list[tuple[str, str, int]]:
 def _sizes(found: Inspection) -> str:
     groups = found.samples.groups
     parts = [
-        f"{len(indices):,} of {len(set(groups[indices])):,} {_DOES[part]}"
+        f"{_counted(len(indices), len(set(groups[indices])))} {_DOES[part]}"
         for part, indices in found.parts.items()
         if len(indices)
     ]
-    whole = f"{plural(len(groups), 'image', 'images')} of {plural(found.samples.num_groups, 'group', 'groups')}"
-    return f"{whole}: {', '.join(parts)}."
+    return f"{_counted(len(groups), found.samples.num_groups)}: {', '.join(parts)}."
+
+
+def _counted(images: int, groups: int) -> str:
+    return f"{plural(images, 'image', 'images')} of {plural(groups, 'group', 'groups')}"
 
 
 def _unreadable(found: Inspection) -> str:

@@ -99,7 +99,7 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Inspection:
 
 def test_sentences_say_what_whoever_trains_must_know(found, clean):
     assert sentences(found) == [
-        "12 images of 6 groups: 8 of 4 train, 4 of 2 validate.",
+        "12 images of 6 groups: 8 images of 4 groups train, 4 images of 2 groups validate.",
         "1 image cannot be read: training stops at the first of them.",
         "4 images were found under two groups, in 2 sets of groups.",
         "1 set is on both sides of the split: a leak.",
@@ -114,7 +114,10 @@ def test_sentences_say_what_whoever_trains_must_know(found, clean):
 
 def test_groups_that_pick_the_epoch_are_counted(clean):
     picking = inspect(clean.samples, Split(np.arange(6), np.arange(8, 12), pick=np.arange(6, 8)), 0)
-    assert sentences(picking)[0] == "12 images of 6 groups: 6 of 3 train, 4 of 2 validate, 2 of 1 pick the epoch."
+    assert sentences(picking)[0] == (
+        "12 images of 6 groups: 6 images of 3 groups train, 4 images of 2 groups validate, "
+        "2 images of 1 group pick the epoch."
+    )
     assert "pick" in Text(render_inspection(picking, "set", CREATED)).words("classes")
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from multitask.data.sources.table_rows import MISSING_GROUPS
 from multitask.errors import UserError, nearest
 from multitask.init.layouts import Observed, Options
 from multitask.init.tasks import FoundTask, binned_task, class_task
 from multitask.init.words import MIN_NUMBERS, Kind, clean, is_number, kind_of, split_words, task_name
+from multitask.labels import MISSING
 
 MAX_TASKS = 4
 """That are taken of columns nobody named; a product of more has few images in each class."""
@@ -114,12 +117,14 @@ def _task(
     numbers = kind.name == "number" or (named and len(distinct) >= MIN_NUMBERS and all(map(is_number, distinct)))
     if column in observed.edges or (numbers and column not in observed.classes):
         task = binned_task(name, column, words, observed.edges.get(column, ()))
-    joined = [word.replace("/", " or ") for word in words]
+    joined = words
+    if any("/" in word for word in distinct):
+        joined = [word.replace("/", " or ") for word in words]
     task = task or class_task(name, column, joined, observed.classes.get(column, ()))
     if named:
         return task
     for other in tasks:
-        if len(set(zip(other.labels, task.labels, strict=True))) == max(len(set(other.labels)), len(set(task.labels))):
+        if _num_distinct(other, task) == max(_num_distinct(other), _num_distinct(task)):
             finer = other if len(other.classes) >= len(task.classes) else task
             if len(other.classes) == len(task.classes):
                 return f"the same as {other.column}"
@@ -136,5 +141,13 @@ def _task(
 def _refused(raw: Sequence[str], words: Sequence[str], task: FoundTask) -> bool:
     """Whether a source would refuse a word, or take what means "unknown" for a label."""
     return bool(task.unknown) or any(
-        "/" in word or (not word and before.strip()) for before, word in zip(raw, words, strict=True)
+        "/" in word or (not word and before.strip()) for before, word in set(zip(raw, words, strict=True))
     )
+
+
+def _num_distinct(*tasks: FoundTask) -> int:
+    """How many combinations of the labels of some tasks there are, an unknown one counted as another label."""
+    codes = np.zeros(len(tasks[0].labels), dtype=np.int64)
+    for task in tasks:
+        codes = codes * (len(task.classes) + 1) + task.labels - MISSING
+    return len(np.unique(codes))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.data.sentinels import sentinels
+from multitask.data.sources.columns import parse_numbers
 from multitask.init.edges import find_edges
 from multitask.init.words import is_number
 from multitask.labels import MISSING
@@ -63,7 +64,9 @@ class FoundTask:
 
 def binned_task(name: str, column: str, words: Sequence[str], edges: tuple[float, ...] = ()) -> FoundTask | None:
     """A task of numbers, with the given edges or with those that part them; None where none does."""
-    numbers = np.array([parse_number(word) if word else np.nan for word in words])
+    distinct = list(set(words))
+    spelt = dict(zip(distinct, parse_numbers(distinct).tolist(), strict=True))
+    numbers = np.array([spelt[word] for word in words])
     known = numbers[~np.isnan(numbers)]
     codes = tuple(sentinels(known))
     known = known[~np.isin(known, codes)]

@@ -8,6 +8,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from multitask.data.sources.columns import parse_numbers
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError
 from multitask.utils.spelling import canonical, identifier_problem, is_missing_word, parse_number, without_fraction
@@ -73,7 +76,7 @@ def kind_of(name: str, words: Sequence[str]) -> Kind:
         return Kind("other", "a split in words that are not train, val and test; --labels takes it as a label")
     if distinct == 1:
         return Kind("other", f"always {next(iter(counts))!r}")
-    numeric = all(map(is_number, counts))
+    numeric = not np.isnan(parse_numbers(list(counts))).any()
     if _GEOMETRY.fullmatch(name) and (numeric or distinct > MAX_CLASSES):
         return Kind("other", "looks like a place, a size or a score")
     if _GROUP.fullmatch(name) and distinct > 10 and num / distinct > 1.2:

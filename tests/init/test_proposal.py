@@ -10,6 +10,7 @@ import pytest
 
 from multitask.errors import UserError
 from multitask.init import Options, Proposal, propose
+from multitask.init.layouts import images, table
 from tests.init.conftest import Written
 from tests.init.made import add_images, write_lines
 
@@ -324,3 +325,20 @@ def test_a_config_that_cannot_be_written_leaves_neither_table_nor_images(tmp_pat
     with pytest.raises(OSError, match="nowhere"):
         proposal.write(tmp_path / "nowhere" / "config.yaml")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_in_a_folder_is_read_once_before_the_config_is_tried(
+    tmp_path: Path, written: Callable[..., Written], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_images(tmp_path / "set", (f"{number}.jpg" for number in range(30)))
+    lines = [f"{number}.jpg,{'red' if number % 3 else 'blue'}" for number in range(30)]
+    (tmp_path / "set" / "train.csv").write_text("\n".join(["path,colour", *lines]))
+    tables, folders = [], []
+    read_columns, list_images = table.read_columns, images.list_images
+    monkeypatch.setattr(table, "read_columns", lambda path: [tables.append(path), read_columns(path)][1])
+    monkeypatch.setattr(images, "list_images", lambda *given: [folders.append(given), list_images(*given)][1])
+    assert written(tmp_path / "set").classes() == {"colour": ("blue", "red")}
+    assert len(tables) == len(folders) == 1
+    (tmp_path / "set" / "train.csv").write_text("\n".join(["path,shade", *lines]))
+    (tmp_path / "out" / "config.yaml").unlink()
+    assert list(written(tmp_path / "set").classes()) == ["shade"]

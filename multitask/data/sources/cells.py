@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multitask.data.sources.csv_file import check_columns, read_csv
+from multitask.data.sources.csv_file import check_columns, csv_cells, read_csv
 from multitask.errors import UserError
 from multitask.utils.files import check_regular
 from multitask.utils.spelling import canonical, number_hint, parse_number
@@ -121,26 +121,28 @@ def parts(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> 
     if _is_parquet(path):
         yield from _parquet_parts(path, columns)
     else:
-        found = read_csv(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
+        found = csv_cells(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
         yield from _csv_parts(columns, found)
 
 
-def _csv_parts(columns: Sequence[str], rows: Iterator[tuple[int, dict[str, str]]]) -> Iterator[Rows]:
+def _csv_parts(columns: Sequence[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[Rows]:
     import pyarrow as pa
 
+    _, names = next(rows)
+    places = [names.index(column) for column in columns]
     first, failure = 0, None
     while failure is None:
         lines: list[int] = []
-        cells: list[list[str]] = [[] for _ in columns]
+        taken: list[list[str]] = []
         try:
             for line, row in islice(rows, ROWS_AT_ONCE):
                 lines.append(line)
-                for column, words in zip(columns, cells, strict=True):
-                    words.append(row[column])
+                taken.append(row)
         except UserError as error:  # of the row after those that are whole, which are looked at first
             failure = error
         if lines:
-            texts = [pa.array(words, pa.large_string()) for words in cells]
+            cells = list(zip(*taken, strict=True))
+            texts = [pa.array(cells[place], pa.large_string()) for place in places]
             yield Rows(first, lines, dict(zip(columns, texts, strict=True)))
         elif failure is None:
             return

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from multitask.data.sources import cells
 from multitask.errors import UserError
-from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical
+from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical, parse_number
 from multitask.utils.strings import Strings
 from multitask.utils.texts import Codes, TextsBuilder
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 _PLAIN_WORD = "^[!-~]([ -~]*[!-~])?$"
 """Words that are in canonical spelling, at a glance: most are."""
+_PLAIN_NUMBER = r"^-?[0-9]{1,18}([.][0-9]+)?$"
+"""Texts that Arrow reads as ``parse_number`` does, and that spell no number beyond ``MAX_NUMBER``."""
 
 
 class Faults:
@@ -85,6 +87,38 @@ def to_numbers(column: pa.Array) -> NDArray[np.float64]:
 
     values: NDArray[np.float64] = column.cast(pa.float64(), safe=False).fill_null(np.nan).to_numpy(zero_copy_only=False)
     return values + 0.0  # the text of -0.0 is 0
+
+
+def plain_numbers(words: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """(n,) the numbers that (n,) texts spell, and which of them do so plainly: most do, and the others are NaN here.
+
+    >>> import pyarrow as pa
+    >>> plain_numbers(pa.array(["2", "-1.5", "", "1e3", "x"]))
+    (array([ 2. , -1.5,  nan,  nan,  nan]), array([ True,  True, False, False, False]))
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    plain = pc.match_substring_regex(words, _PLAIN_NUMBER)
+    values = pc.if_else(plain, words, pa.scalar(None, words.type)).cast(pa.float64()).fill_null(np.nan)
+    return values.to_numpy(zero_copy_only=False), plain.to_numpy(zero_copy_only=False)
+
+
+def parse_numbers(words: Sequence[str]) -> NDArray[np.float64]:
+    """(n,) as of ``parse_number`` each.
+
+    >>> parse_numbers(["2", " -1.5 ", "inf", "1e3"])
+    array([   2. ,   -1.5,    nan, 1000. ])
+    """
+    import pyarrow as pa
+
+    values, plain = plain_numbers(pa.array(words, pa.large_string()))
+    if plain.all():
+        return values
+    values = values.copy()  # Arrow's own cannot be written to
+    for row in np.flatnonzero(~plain).tolist():
+        values[row] = parse_number(words[row])
+    return values
 
 
 def as_numbers(columns: Mapping[str, pa.Array], name: str, faults: Faults) -> NDArray[np.float64]:

@@ -47,11 +47,21 @@ class MissingColumnError(UserError):
 def read_csv(
     path: Path, required: Iterable[str], *, delimiter: str = ",", encoding: str = "utf-8", configurable: bool = False
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with their line numbers (the header is line 1); rows of empty cells are passed over.
+    """The rows of a CSV file with their line numbers, by column; arguments and errors as of ``csv_cells``."""
+    rows = csv_cells(path, required, delimiter=delimiter, encoding=encoding, configurable=configurable)
+    _, names = next(rows)
+    for line, cells in rows:
+        yield line, dict(zip(names, cells, strict=True))
+
+
+def csv_cells(
+    path: Path, required: Iterable[str], *, delimiter: str = ",", encoding: str = "utf-8", configurable: bool = False
+) -> Iterator[tuple[int, list[str]]]:
+    """The columns of a CSV file, and its rows, as many cells each, with their line numbers; empty rows are passed over.
 
     Args:
         path: the file.
-        required: the columns that it must have, as ``canonical`` spells them; so are the keys of the rows.
+        required: the columns that it must have, as ``canonical`` spells them; so are those that it gives.
         delimiter: what stands between cells.
         encoding: of the text, unless the file begins with a mark that says another.
         configurable: whether ``delimiter`` and ``encoding`` are settings, for the errors to name.
@@ -80,12 +90,13 @@ def read_csv(
             names = [canonical(name) for name in header]
             _check_separated(path, header, names, required, delimiter, configurable)
             check_columns(path, names, required)
+            yield reader.line_num, names
             for cells in reader:
-                if not any(cell and not cell.isspace() for cell in cells):
+                if not "".join(cells).strip():
                     continue
                 if len(cells) != len(names):
                     raise UserError(f"{path}, line {reader.line_num}: must have {len(names)} cells, found {len(cells)}")
-                yield reader.line_num, dict(zip(names, cells, strict=True))
+                yield reader.line_num, cells
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnicodeError:

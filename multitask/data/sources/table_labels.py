@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from multitask.data.samples import narrowest
 from multitask.data.sources import cells
-from multitask.data.sources.columns import Faults, as_numbers, is_numeric, read_each, to_numbers
+from multitask.data.sources.columns import Faults, as_numbers, is_numeric, plain_numbers, read_each, texts, to_numbers
 from multitask.data.sources.table_settings import ColumnSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING, Task
@@ -98,15 +98,35 @@ class LabelColumn(LabelReader):
         binned = self.task.kind == "binned" and not self.settings.indices
         if binned and is_numeric(column):
             labels, numbers = self._bins(column, faults)
+        elif binned:
+            labels, numbers = self._spelt_bins(texts(column), faults)
         else:
-            codes, found = read_each(column, self._cell, (MISSING, math.nan), faults)
-            labels = np.array([label for label, _ in found], dtype=np.int64)[codes]
-            numbers = np.array([number for _, number in found], dtype=np.float64)[codes]
+            labels, numbers = self._each(column, faults)
         self.labels.append(labels.astype(np.min_scalar_type(-self.task.num_classes)))
         if self.settings.number is not None:
             numbers = as_numbers(columns, self.settings.number, faults)
         if binned or self.settings.number is not None:
             self.numbers.append(narrowest(numbers))
+
+    def _each(self, column: pa.Array, faults: Faults) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        codes, found = read_each(column, self._cell, (MISSING, math.nan), faults)
+        labels = np.array([label for label, _ in found], dtype=np.int64)[codes]
+        return labels, np.array([number for _, number in found], dtype=np.float64)[codes]
+
+    def _spelt_bins(self, words: pa.Array, faults: Faults) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """As ``_each``, of texts that mostly spell numbers: a measured one may be another in every row."""
+        numbers, plain = plain_numbers(words)
+        good = ~plain | ((numbers >= self.task.lowest) & (numbers <= self.task.highest))
+        faults.look(good, lambda row: self._read(words[row].as_py()))
+        labels = np.searchsorted(self.task.edges, numbers, side="right")
+        rest = np.flatnonzero(~plain)
+        if len(rest):
+            others = Faults()
+            labels, numbers = labels.copy(), numbers.copy()
+            labels[rest], numbers[rest] = self._each(words.take(rest), others)
+            if others.error is not None:
+                faults.add(int(rest[others.row]), others.error)
+        return labels, numbers
 
     def _bins(self, column: pa.Array, faults: Faults) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """What ``_read`` makes of the texts of numbers."""

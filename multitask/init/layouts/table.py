@@ -5,16 +5,35 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from multitask.data.sources import cells
-from multitask.data.sources.csv_file import DELIMITERS, read_csv
+from multitask.data.sources.csv_file import DELIMITERS, csv_cells
 from multitask.data.sources.table import FILES
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.images import Images
 from multitask.utils.spelling import canonical
+
+
+@dataclass(frozen=True)
+class _Leading:
+    """A table that leads to images; fields as the arguments of ``of_rows``."""
+
+    path: Path
+    columns: dict[str, list[str]]
+    column: str
+    found: list[str | None]
+    images: Images
+    delimiter: str
+
+
+_FITTING: dict[Path, _Leading] = {}
+"""What the last folder that fits holds, for whoever observes it next: to read a million rows takes seconds."""
 
 
 class AnyTable(Layout):
@@ -27,19 +46,24 @@ class AnyTable(Layout):
         """Whether it is a table, or a folder that holds one which leads to images."""
         if path.is_file():
             return path.suffix.lower() in FILES
-        return path.is_dir() and _best_table(path) is not None
+        if not path.is_dir() or (best := _best_table(path)) is None:
+            return False
+        _FITTING.clear()
+        _FITTING[path] = best
+        return True
 
     @classmethod
     def observe(cls, path: Path, options: Options) -> Observed:
         """The rows whose images are there."""
-        if path.is_dir():
+        best = _FITTING.pop(path, None)
+        if best is None and path.is_dir():
             best = _best_table(path)
             assert best is not None, "as fits says"
-            path = best
-        columns, delimiter = read_columns(path)
-        images = Images(options.images or path.parent)
-        column, found = images.leading(columns, path)
-        return of_rows(path, columns, column, found, images, delimiter)
+        if best is not None:
+            path = best.path
+        if best is None or options.images is not None:
+            best = _leading(path, Images(options.images or path.parent))
+        return of_rows(path, best.columns, best.column, best.found, best.images, best.delimiter)
 
 
 def labels_assumed(labels: Sequence[str], options: Options, columns: Iterable[str]) -> tuple[str, ...]:
@@ -144,9 +168,14 @@ def read_columns(path: Path) -> tuple[dict[str, list[str]], str]:
         for name, words in _parquet(path).items():
             columns[name] = [shared.setdefault(word, word) for word in words]
     else:
-        for _, row in read_csv(path, (), delimiter=delimiter):
-            for name, word in row.items():
-                columns.setdefault(name, []).append(shared.setdefault(word, word))
+        rows = csv_cells(path, (), delimiter=delimiter)
+        _, names = next(rows)
+        columns = {name: [] for name in names}
+        places = {name: place for place, name in enumerate(names)}
+        while taken := [row for _, row in islice(rows, cells.ROWS_AT_ONCE)]:
+            parts = list(zip(*taken, strict=True))
+            for name, place in places.items():
+                columns[name].extend(map(shared.setdefault, parts[place], parts[place]))
     if not columns or not next(iter(columns.values())):
         raise UserError(f"{path}: holds no rows")
     return {name: words for name, words in columns.items() if name}, delimiter
@@ -182,10 +211,16 @@ def _delimiter(path: Path) -> str:
 def table_problem(folder: Path) -> str | None:
     """Why the first of the tables in a folder does not lead to images; None: there is no table, or one does."""
     tables = _tables(folder)
-    return _problem(tables[0], Images(folder)) if tables else None
+    if not tables:
+        return None
+    try:
+        _leading(tables[0], Images(folder))
+    except UserError as error:
+        return str(error)
+    return None
 
 
-def _best_table(folder: Path) -> Path | None:
+def _best_table(folder: Path) -> _Leading | None:
     """The table in a folder that leads to images; None: none does."""
     tables = _tables(folder)
     if not tables:
@@ -194,15 +229,21 @@ def _best_table(folder: Path) -> Path | None:
         images = Images(folder)
     except UserError:
         return None
-    return next((table for table in tables if _problem(table, images) is None), None)
-
-
-def _problem(table: Path, images: Images) -> str | None:
-    try:
-        images.leading(read_columns(table)[0], table)
-    except UserError as error:
-        return str(error)
+    for table in tables:
+        with suppress(UserError):
+            return _leading(table, images)
     return None
+
+
+def _leading(table: Path, images: Images) -> _Leading:
+    """A table that leads to images.
+
+    Raises:
+        UserError: it does not, or cannot be read.
+    """
+    columns, delimiter = read_columns(table)
+    column, found = images.leading(columns, table)
+    return _Leading(table, columns, column, found, images, delimiter)
 
 
 def _tables(folder: Path) -> list[Path]:

@@ -57,6 +57,32 @@ class TestRows:
         assert samples.sides is samples.boxes is samples.ids is None
         assert list(samples.paths()) == [tmp_path / "a.jpg", tmp_path / "b/c.jpg", tmp_path / "d.jpg"]
 
+    def test_numbers_are_read_the_same_however_they_are_spelt(self, tmp_path: Path) -> None:
+        words = ["19.9", " 20 ", "+21", "2e1", "", "20.", ".5", "-0", "-3.25", "0019", "1000000000000000000"]
+        write(tmp_path, [f"{row}.jpg,shirt,{word}" for row, word in enumerate(words)])
+        samples = read(tmp_path)
+        expected = [float(word) if word else np.nan for word in words]
+        np.testing.assert_array_equal(samples.numbers[:, 1], expected)
+        assert samples.labels[:, 1].tolist() == [0, 1, 1, 1, MISSING, 1, 0, 0, 0, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("first", "second", "found"),
+        [
+            ("-1", "much", "at least 0"),
+            ("much", "-1", "a number"),
+            ("+9e9", "-1", "at most 99"),
+            ("", "-1", "at least 0"),
+        ],
+    )
+    def test_of_numbers_that_are_wrong_the_first_is_told(
+        self, tmp_path: Path, first: str, second: str, found: str
+    ) -> None:
+        space = LabelSpace([Task("price", ("cheap", "dear"), "binned", (20.0,), lowest=0.0, highest=99.0)])
+        write(tmp_path, ["a.jpg,1", f"b.jpg,{first}", f"c.jpg,{second}"], header="path,price")
+        line = 4 if first == "" else 3
+        with pytest.raises(UserError, match=rf"train\.csv, line {line}: price: must be {found}"):
+            read(tmp_path, space)
+
     def test_every_column_that_there_can_be(self, tmp_path: Path) -> None:
         write(
             tmp_path,

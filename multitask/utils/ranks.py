@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from multitask.errors import UserError, quoted
+from multitask.utils.attempt import name_attempt
 
 T = TypeVar("T")
 
@@ -244,7 +245,7 @@ def _join(found: Ranks, wait_s: float) -> Any:
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         store, _, _ = next(rendezvous("env://", found.rank, found.size, timeout=timedelta(seconds=wait_s)))
-        kept = PrefixStore("multitask", store)
+        store = PrefixStore(name_attempt(PrefixStore("multitask", store), found.rank, found.size, wait_s), store)
         # Rank 0 may read, digest and write for long while the others wait; a process that is gone is noticed at once.
         timeout = timedelta(hours=2)
         dist.init_process_group(backend, store=store, rank=found.rank, world_size=found.size, timeout=timeout)
@@ -256,7 +257,7 @@ def _join(found: Ranks, wait_s: float) -> Any:
         raise UserError(
             f"rank {found.rank}: cannot join the others at {where} (MASTER_ADDR, MASTER_PORT): {reason}"
         ) from None
-    return kept
+    return PrefixStore("multitask", store)
 
 
 def _claim(store: Any, code: int = 2) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
-import pytest
 import torch
 
 from multitask.config import Config
@@ -41,7 +40,6 @@ def test_a_launch_trains_what_its_ranks_do(tiny: Callable[..., Config], tmp_path
     same_end(tmp_path / "run", tmp_path / "whole")
 
 
-@pytest.mark.skipif("MULTITASK_RESTARTS" not in os.environ, reason="a restart may hang where a machine is busy")
 def test_a_launch_whose_process_is_killed_begins_again_by_itself(tiny: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny({**CHANGES, "training.epochs": 8, "training.patience": 8})
     (tmp_path / "config.yaml").write_text(config.to_yaml())

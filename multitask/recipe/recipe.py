@@ -22,6 +22,7 @@ from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSe
 from multitask.recipe.verdicts import Judges
 from multitask.reporting.recipe.report_schema import Judged, RecipeReport, StageReport, State
 from multitask.reporting.recipe.text import stage_sentence
+from multitask.reporting.study.text import time_text
 from multitask.runs.config import load_run_config
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
@@ -139,7 +140,9 @@ class _Recipe:
             plan = self._planned(number, stage)
         except CannotHoldError as error:
             if not number:
-                raise UserError(f"--budget: {self.plan.budget_s:g} s cannot hold the {stage.name}: {error}") from None
+                raise UserError(
+                    f"--budget: {time_text(self.plan.budget_s)} cannot hold the {stage.name}: {error}"
+                ) from None
             return self._report_of(stage, "skipped", Proposal({}, note=f"{str(error)[:1].upper()}{str(error)[1:]}."))
         if not number:
             self.lab.epochs = plan.epochs
@@ -150,8 +153,8 @@ class _Recipe:
         except BudgetSpentError:
             if not number:
                 raise UserError(
-                    f"--budget: {self.plan.budget_s:g} s were spent before the {stage.name} was done; the same line "
-                    "with more goes on with it"
+                    f"--budget: {time_text(self.plan.budget_s)} were spent before the {stage.name} was done; "
+                    "the same line with more goes on with it"
                 ) from None
             note = "The budget was spent in its midst."
             return self._report_of(stage, "spent", Proposal({}, note=note), plan)

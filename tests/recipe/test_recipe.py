@@ -206,8 +206,10 @@ class TestBudget:
     def test_one_that_holds_no_epoch_is_refused_and_nothing_is_left(
         self, recipe_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(module, "seconds_per_image", lambda *_: 1.0)
-        line = r"^--budget: 20 s cannot hold the baseline: one epoch of each of its 2 runs takes about \d+ s here, and "
+        monkeypatch.setattr(module, "seconds_per_image", lambda *_: 600.0)
+        line = (
+            r"^--budget: 20 s cannot hold the baseline: one epoch of each of its 2 runs takes about \d+ h.* here, and "
+        )
         with pytest.raises(UserError, match=line):
             cook(recipe_file(), tmp_path / "out", "20s")
         assert not (tmp_path / "out").exists()
@@ -248,7 +250,7 @@ class TestBudget:
     def test_a_spent_baseline_goes_on_with_more(self, recipe_file: Make, tmp_path: Path) -> None:
         file, out = recipe_file(), tmp_path / "out"
         for _ in range(2):
-            with pytest.raises(UserError, match=r"^--budget: 3600 s were spent before the baseline was done; the same"):
+            with pytest.raises(UserError, match=r"^--budget: 1 h were spent before the baseline was done; the same"):
                 cook(file, out, "1h", Late("judged run 1", 1))
         assert cook(file, out, "9h").baseline.num_groups
 

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from multitask.config import Config
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.reporting.study.text import time_text
 from multitask.settings import Epochs, Float
 
 if TYPE_CHECKING:
@@ -35,14 +36,14 @@ class BaselineSettings(StageSettings):
         epoch_s = lab.seconds(lab.judged_config(lab.base, 0, epochs=1), lab.num_judged_runs)
         if epoch_s > left_s:
             raise CannotHoldError(
-                f"one epoch of each of its {lab.num_judged_runs} runs takes about {epoch_s:.3g} s here, and there are "
-                f"{max(left_s, 0):.3g} s to plan with"
+                f"one epoch of each of its {lab.num_judged_runs} runs takes about {time_text(epoch_s)} here, and "
+                f"there are {time_text(left_s)} to plan with"
             )
         most = lab.base.training.epochs
         share_s = min(self.share * lab.clock.budget_s, left_s)
         epochs = self.epochs or max(1, min(most, int(share_s / epoch_s)))
         if epochs * epoch_s > left_s:
-            raise CannotHoldError(f"its {epochs} epochs take about {epochs * epoch_s:.3g} s here; leave them out")
+            raise CannotHoldError(f"its {epochs} epochs take about {time_text(epochs * epoch_s)} here; leave them out")
         return StagePlan(epochs * epoch_s, epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, of_length
+from multitask.reporting.study.text import time_text
 
 if TYPE_CHECKING:
     from multitask.config import Config
@@ -38,7 +39,7 @@ def plan_of(lab: Lab, configs: Sequence[Config], epochs: int | None, left_s: flo
     judged = max(lab.judged_seconds(config) for config in configs)
     seconds = tried + judged + lab.preparing_seconds(configs)
     if seconds > left_s:
-        raise CannotHoldError(f"{what} and judging the best takes about {seconds:.3g} s")
+        raise CannotHoldError(f"{what} and judging the best takes about {time_text(seconds)}")
     return StagePlan(seconds, short)
 
 

@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.reporting.study.text import time_text
 
 if TYPE_CHECKING:
     from multitask.config import Config
@@ -39,7 +40,7 @@ class EnsembleStageSettings(StageSettings):
         seconds = lab.seconds(one, more * num_folds)
         if seconds > left_s:
             raise CannotHoldError(
-                f"{more} more runs in {num_folds} folds, should it be kept, take about {seconds:.3g} s"
+                f"{more} more runs in {num_folds} folds, should it be kept, take about {time_text(seconds)}"
             )
         return StagePlan(seconds, config.training.epochs)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.reporting.study.text import time_text
 
 if TYPE_CHECKING:
     from multitask.config import Config
@@ -32,7 +33,7 @@ class FinalStageSettings(StageSettings):
         config = _config(lab)
         seconds = lab.seconds(config)
         if seconds > left_s:
-            raise CannotHoldError(f"its {config.training.epochs} epochs take about {seconds:.3g} s")
+            raise CannotHoldError(f"its {config.training.epochs} epochs take about {time_text(seconds)}")
         return StagePlan(seconds, config.training.epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:

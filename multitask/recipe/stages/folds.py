@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from multitask.config import Config
 from multitask.data.settings import DataSettings
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings, of_length
+from multitask.reporting.study.text import time_text
 from multitask.settings import Folds
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class FoldsStageSettings(StageSettings):
         """All epochs of the config, or as many as the seconds hold."""
         epoch_s, wanted = self._epoch_s(lab), lab.config.training.epochs
         if epoch_s > left_s:
-            raise CannotHoldError(f"one epoch of its {self.num} folds takes about {epoch_s:.3g} s")
+            raise CannotHoldError(f"one epoch of its {self.num} folds takes about {time_text(epoch_s)}")
         epochs = min(wanted, int(left_s / epoch_s))
         return StagePlan(epochs * epoch_s, epochs)
 

@@ -10,6 +10,7 @@ from multitask.config import Config
 from multitask.data.sources.several import PartSettings, SeveralSettings
 from multitask.errors import UserError
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.reporting.study.text import time_text
 from multitask.settings import Changes, Epochs, PositiveFloat
 from multitask.utils.spelling import Name
 
@@ -94,7 +95,9 @@ class PartialSettings(StageSettings):
         seconds = lab.judged_seconds(changed) + lab.preparing_seconds([changed])
         if seconds > left_s:
             num = lab.num_images(changed)
-            raise CannotHoldError(f"judging the config with {num:,} images to train on takes about {seconds:.3g} s")
+            raise CannotHoldError(
+                f"judging the config with {num:,} images to train on takes about {time_text(seconds)}"
+            )
         return StagePlan(seconds, lab.epochs_of(changed))
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:

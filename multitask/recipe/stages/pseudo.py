@@ -11,6 +11,7 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.pseudo.settings import PseudoSettings
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
+from multitask.reporting.study.text import time_text
 from multitask.settings import Bool, ConfigPath
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class PseudoStageSettings(StageSettings):
         preparing_s = sum(lab.preparing_seconds([one], more) for one in (*lab.standing, config))
         seconds = judged_s + folds_s + preparing_s
         if seconds > left_s:
-            raise CannotHoldError(f"training on up to {more:,} more images takes about {seconds:.3g} s")
+            raise CannotHoldError(f"training on up to {more:,} more images takes about {time_text(seconds)}")
         return StagePlan(seconds, lab.standing[0].training.epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:

@@ -10,6 +10,7 @@ from pydantic import Field
 from multitask.config import Config
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings, of_length
 from multitask.recipe.stages.candidates import AS_IT_STANDS, half_of_judged
+from multitask.reporting.study.text import time_text
 from multitask.settings import Changes, Epochs, Float, Trials, validate
 from multitask.settings.yaml_text import read_yaml
 from multitask.study.parameters import AnyEntry
@@ -79,8 +80,8 @@ class StudyStageSettings(StageSettings):
         if trials < 2 or search_s + judged_s > left_s:
             least = 2 * trial_s + START_S
             raise CannotHoldError(
-                f"two trials take about {least:.3g} s, which {self.share:.0%} of what is left must hold, and judging "
-                f"the better {judged_s:.3g} s"
+                f"two trials take about {time_text(least)}, which {self.share:.0%} of what is left must hold, and "
+                f"judging the better {time_text(judged_s)}"
             )
         return StagePlan(search_s + judged_s, epochs, trials)
 

@@ -48,16 +48,20 @@ def value_text(value: Any) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """About how long: ``45 s``, ``12 min``, ``3 h 20 min``, ``2 d 4 h``."""
+    """About how long: ``45 s``, ``12 min``, ``2 h``, ``3 h 20 min``, ``2 d 4 h``."""
     if round(seconds) < 60:
         return f"{max(round(seconds), 0)} s"
     minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes} min"
     if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    hours = round(seconds / 3600)
-    return f"{hours // 24} d {hours % 24} h"
+        return _two_units(minutes, 60, "h", "min")
+    return _two_units(round(seconds / 3600), 24, "d", "h")
+
+
+def _two_units(number: int, size: int, large: str, small: str) -> str:
+    whole, rest = divmod(number, size)
+    return f"{whole} {large} {rest} {small}" if rest else f"{whole} {large}"
 
 
 def clock_text(seconds: float) -> str:

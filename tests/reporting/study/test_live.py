@@ -306,8 +306,8 @@ class TestPlain:
         ("more", "line"),
         [
             ({"num_workers": 2}, "study demo: 40 trials, 2 workers"),
-            ({"total": 1, "deadline": NOW + 7200}, "study demo: 1 trial or 2 h 0 min, whichever is sooner, 1 worker"),
-            ({"total": None, "deadline": NOW + 7200}, "study demo: 2 h 0 min, 1 worker"),
+            ({"total": 1, "deadline": NOW + 7200}, "study demo: 1 trial or 2 h, whichever is sooner, 1 worker"),
+            ({"total": None, "deadline": NOW + 7200}, "study demo: 2 h, 1 worker"),
             ({"total": None}, "study demo: no limit, 1 worker"),
             ({"finished": 3}, "study demo: 40 trials, 1 worker, 3 finished, 0 pruned, 0 failed"),
             ({"phase": "confirming", "total": 12, "deadline": NOW - 1}, "confirming: 12 runs, 1 worker"),

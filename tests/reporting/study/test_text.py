@@ -61,7 +61,7 @@ def test_value_text(value, text):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-1, "0 s"), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (725, "12 min"), (3599, "1 h 0 min"),
+        (-1, "0 s"), (0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (725, "12 min"), (3599, "1 h"),
         (12000, "3 h 20 min"), (2 * 86400 + 4 * 3600, "2 d 4 h"),
     ],
 )  # fmt: skip

@@ -28,6 +28,7 @@ from multitask.reporting.svg import (
 from multitask.reporting.text import shorten
 
 _DODGE = 0.02  # of the axis, between two contenders' intervals at one size
+_MARGIN = 0.03  # likewise, between the outermost of them and the axis' ends
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def by_size(curves: Sequence[SizeCurve], *, ylabel: str, key: str, label: str, h
             ends.append((Line(curve.name, (), style), colour, known[-1][0], known[-1][1]))
         axes.autoscale_view()
         axes.set_ylim(axes.get_ylim())
-        axes.set_xlim(sizes[0] * math.exp(-0.06 * spread), sizes[-1] * math.exp(0.05 * spread))
+        beyond = math.exp(spread * (_DODGE * (len(curves) - 1) / 2 + _MARGIN))
+        axes.set_xlim(sizes[0] / beyond, sizes[-1] * beyond)
         name_ends(axes, ends, inner_px)
         axes.xaxis.set_major_locator(FixedLocator(sizes))
         axes.xaxis.set_minor_locator(NullLocator())

@@ -17,3 +17,11 @@ def test_a_plot_stands_among_others_and_names_contenders_and_sizes(check_plot: C
     for text in ("flat", "shared", "40", "80", "160", "groups that train"):
         assert f">{text}</text>" in svg
     assert ">nothing</text>" not in svg
+
+
+def test_a_plot_names_every_one_of_many_contenders() -> None:
+    names = [f"way {number}" for number in range(12)]
+    curves = [SizeCurve(name, (40, 80), (0.3, 0.4), (0.2, 0.3), (0.4, 0.5)) for name in names]
+    svg = by_size(curves, ylabel="joint macro-F1", key="k", label="words", height_px=400)
+    for name in names:
+        assert f">{name}</text>" in svg

@@ -31,6 +31,7 @@ from multitask.runs.several_processes import check_config, check_parts
 from multitask.training.checkpoint import load_checkpoint
 from multitask.utils.ranks import Ranks
 from tests.over_ranks import over_ranks
+from tests.training.test_epoch_part import StopAt, StoppedError
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 
@@ -145,6 +146,53 @@ def test_a_run_goes_on_as_never_stopped_at_the_same_number_and_at_another(
     alone = config.model_copy(update={"training": config.training.model_copy(update={"parallel": "ddp"})})
     assert len(run(alone, tmp_path / "other", resume=True).history) == 2
     assert (tmp_path / "other" / "report.json").is_file()
+
+
+ALIKE: dict[str, dict[str, Any]] = {
+    "bf16": {"training.precision": "bf16"},
+    "fp16": {"training.precision": "fp16"},
+    # With few images of a source in a process, batch norms make much of a last digit.
+    "sources": {"model.batch_norm": "per_source", "training.batch_size": 60},
+    "stopped": {"training.checkpoint_steps": 1, "training.patience": 1, "training.epochs": 4},
+}
+
+
+Losses = dict[str, list[float]]
+
+
+@pytest.fixture(scope="module")
+def both(tiny: Make, drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Losses]]:
+    """The folder of runs over two processes, in shards and not, and what each rank has of their losses."""
+    folder, source = tmp_path_factory.mktemp("both"), {"root": str(drawn), "source": {"name": "competition"}}
+    sources = {"people": source, "others": {**source, "tasks": ["gender", "age"]}}
+    several = {"data.root": "", "data.source": {"name": "several", "target": "people", "sources": sources}}
+
+    def work(rank: int) -> Losses:
+        found = {}
+        for name, changes in ALIKE.items():
+            for way in ("ddp", "fsdp"):
+                own = {"training.parallel": way, **changes, **(several if name == "sources" else {})}
+                config, out = tiny({**STEADY, **own}), folder / f"{name}-{way}"
+                if stopped := name == "stopped" and way == "fsdp":
+                    with pytest.raises(StoppedError):
+                        run(config, out, progress=StopAt(2, 1))
+                found[out.name] = [epoch.train.loss for epoch in run(config, out, resume=stopped).history]
+        return found
+
+    return folder, over_ranks(2, work)
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_shards_train_what_whole_weights_do(both: Any, name: str) -> None:
+    folder, [losses, other] = both
+    assert losses == other
+    assert len(losses[f"{name}-fsdp"]) == (2 if name == "stopped" else 1)  # by its patience
+    assert losses[f"{name}-fsdp"] == pytest.approx(losses[f"{name}-ddp"], rel=1e-5)
+    found, expected = (
+        load_checkpoint(folder / f"{name}-{way}" / "checkpoints" / "last.safetensors") for way in ("fsdp", "ddp")
+    )
+    for part, value in expected["network"].items():
+        assert torch.allclose(found["network"][part], value, atol=1e-5), part
 
 
 def test_what_one_rank_finds_ends_all_with_one_line(

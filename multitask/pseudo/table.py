@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import numpy as np
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import MISSING, LabelSpace
 from multitask.pseudo.report_schema import read_report
-from multitask.utils.files import csv_text, replacing
+from multitask.utils.files import write_csv
 
 WEIGHT, SPLIT = "weight", "split"
 _TRAIN = "train"
@@ -101,7 +101,7 @@ class PseudoLabels:
 
 def root_of(table: Path, paths: Sequence[str]) -> str:
     """The folder that the table and all images are in."""
-    return os.path.commonpath([os.path.dirname(os.path.abspath(table)), *map(os.path.dirname, paths)])
+    return os.path.commonpath({os.path.dirname(os.path.abspath(table)), *map(os.path.dirname, paths)})
 
 
 def columns_of(space: LabelSpace) -> dict[str, str]:
@@ -114,30 +114,30 @@ def write_table(path: Path, found: PseudoLabels, weight: float, fingerprint: str
 
     A binned task's column holds the label's place, from 0, since the number behind it is not known.
     """
+    write_csv(path, _rows(found, root_of(path, found.paths), weight, fingerprint))
+
+
+def _rows(found: PseudoLabels, root: str, weight: float, fingerprint: str) -> Iterator[list[str]]:
+    """The header, and a row for each image, made as they are written: there may be millions."""
     space, columns = found.space, columns_of(found.space)
-    root = root_of(path, found.paths)
     header = [columns["path"], "group", *space.task_names, columns[WEIGHT], columns[SPLIT]]
     header += [f"p({name})" for name in space.task_names] + [f"round({name})" for name in space.task_names]
-    rows = []
+    yield [*header, "run of labels"]
     for row, image in enumerate(found.paths):
         given = found.labels[row] != MISSING
-        rows.append(
-            [
-                os.path.relpath(image, root),
-                os.path.relpath(image, root) if found.groups[row] is None else f"group {found.groups[row]}",
-                *(
-                    _cell(space, task, int(label)) if label != MISSING else ""
-                    for task, label in enumerate(found.labels[row])
-                ),
-                f"{weight:g}",
-                _TRAIN,
-                *(f"{prob:.6f}" if there else "" for prob, there in zip(found.probs[row], given, strict=True)),
-                *(str(number) if there else "" for number, there in zip(found.rounds[row], given, strict=True)),
-                fingerprint,
-            ]
-        )
-    with replacing(path) as file:
-        file.write(csv_text([*header, "run of labels"], rows).encode())
+        yield [
+            os.path.relpath(image, root),
+            os.path.relpath(image, root) if found.groups[row] is None else f"group {found.groups[row]}",
+            *(
+                _cell(space, task, int(label)) if label != MISSING else ""
+                for task, label in enumerate(found.labels[row])
+            ),
+            f"{weight:g}",
+            _TRAIN,
+            *(f"{prob:.6f}" if there else "" for prob, there in zip(found.probs[row], given, strict=True)),
+            *(str(number) if there else "" for number, there in zip(found.rounds[row], given, strict=True)),
+            fingerprint,
+        ]
 
 
 def _cell(space: LabelSpace, task: int, label: int) -> str:

@@ -733,12 +733,16 @@ def test_a_browser_shows_the_page_legibly_without_errors_or_sideways_scrolling(t
       page: document.documentElement.scrollWidth, images: document.images.length,
       broken: [...document.images].filter(image => !image.naturalWidth).length,
       letters: Math.min(...[...document.querySelectorAll("svg text")].map(
-        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)), errors}, "*"));"""
+        text => parseFloat(getComputedStyle(text).fontSize) * text.getScreenCTM().a)),
+      gap: Math.min(...[...document.querySelectorAll(".scroll + p, .scroll + .two")].map(next =>
+        next.getBoundingClientRect().top - next.previousElementSibling.getBoundingClientRect().bottom)),
+      errors}, "*"));"""
     pages = {**{name: full_page(name) for name in SPACES}, "folds": render(MASK, **in_folds(12))}
     for (_, width), row in at_both_widths(pages, watch, tmp_path).items():
         assert width - 20 <= row["window"] <= width, row  # a scroll bar may take some of it
         assert row["page"] <= row["window"], row
         assert row["letters"] >= 11, row
+        assert row["gap"] >= 12, row  # of what follows a table
         assert row["images"] == 4, row
         assert row["broken"] == 0, row
         assert row["errors"] == [], row

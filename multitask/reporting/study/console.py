@@ -176,7 +176,7 @@ def _show_importances(report: StudyReport) -> None:
     if not report.importances:
         if report.importances_missing:
             say()
-            say_wrapped(report.importances_missing)
+            say_wrapped(f"no importances: {report.importances_missing}")
         return
     known = ((name, share) for name, share in report.importances.items() if share is not None)
     ranked = sorted(known, key=lambda item: -item[1])

@@ -337,7 +337,9 @@ class TestImportances:
         assert lines[-1] == "and 2 others with 8% together"
 
     def test_why_there_are_none(self, show):
-        assert "too few trials" in show(report(importances_missing="There are too few trials to tell."))
+        assert "no importances: 3 finished trials are too few" in show(
+            report(importances_missing="3 finished trials are too few")
+        )
         assert "depends" not in show(report())
 
 

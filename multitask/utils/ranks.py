@@ -163,7 +163,7 @@ def _number(variables: Mapping[str, str], name: str) -> int:
     text = variables.get(name, "")
     if not (text.isascii() and text.isdecimal()):
         found = quoted(text) if text else "nothing"
-        raise UserError(f"{name}: must be a whole number, as torchrun sets it beside RANK, found {found}")
+        raise UserError(f"{name}: must be a whole number, as torchrun sets it, found {found}")
     return int(text)
 
 

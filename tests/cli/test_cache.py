@@ -65,7 +65,7 @@ def test_what_cannot_be_made_is_one_line(
         )
     for name, value in {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "two"}.items():
         monkeypatch.setenv(name, value)
-    said = "WORLD_SIZE: must be a whole number, as torchrun sets it beside RANK, found 'two'"
+    said = "WORLD_SIZE: must be a whole number, as torchrun sets it, found 'two'"
     assert call("cache", config, "--make").refusal() == said
     assert not home.exists()
 

@@ -22,10 +22,10 @@ def test_one_process_needs_no_local_rank() -> None:
     ("wrong", "line"),
     [
         ({"RANK": "2"}, "RANK: must be less than WORLD_SIZE (2), found 2"),
-        ({"RANK": "-1"}, "RANK: must be a whole number, as torchrun sets it beside RANK, found '-1'"),
-        ({"WORLD_SIZE": ""}, "WORLD_SIZE: must be a whole number, as torchrun sets it beside RANK, found nothing"),
+        ({"RANK": "-1"}, "RANK: must be a whole number, as torchrun sets it, found '-1'"),
+        ({"WORLD_SIZE": ""}, "WORLD_SIZE: must be a whole number, as torchrun sets it, found nothing"),
         ({"WORLD_SIZE": "0"}, "WORLD_SIZE: must be at least 1, found 0"),
-        ({"LOCAL_RANK": "x"}, "LOCAL_RANK: must be a whole number, as torchrun sets it beside RANK, found 'x'"),
+        ({"LOCAL_RANK": "x"}, "LOCAL_RANK: must be a whole number, as torchrun sets it, found 'x'"),
         ({"LOCAL_RANK": "2"}, "LOCAL_RANK: must be at most RANK (1), found 2"),
         (
             {"LOCAL_WORLD_SIZE": "1"},
@@ -33,11 +33,11 @@ def test_one_process_needs_no_local_rank() -> None:
         ),
         (
             {"LOCAL_WORLD_SIZE": "two"},
-            "LOCAL_WORLD_SIZE: must be a whole number, as torchrun sets it beside RANK, found 'two'",
+            "LOCAL_WORLD_SIZE: must be a whole number, as torchrun sets it, found 'two'",
         ),
         ({"MASTER_ADDR": ""}, "MASTER_ADDR: must name the machine of rank 0, since WORLD_SIZE is 2; found nothing"),
         ({"MASTER_PORT": "0"}, "MASTER_PORT: must be from 1 to 65535, found 0"),
-        ({"MASTER_PORT": "http"}, "MASTER_PORT: must be a whole number, as torchrun sets it beside RANK, found 'http'"),
+        ({"MASTER_PORT": "http"}, "MASTER_PORT: must be a whole number, as torchrun sets it, found 'http'"),
     ],
 )
 def test_a_wrong_variable_is_one_line(wrong: dict[str, str], line: str) -> None:

@@ -15,6 +15,7 @@ from multitask.data.loading import Batch
 from multitask.progress import Progress
 from multitask.reporting.bakeoff.report_schema import TrainingMemory
 from multitask.runs.build import TrainingSetup
+from multitask.training.device import autocast
 from multitask.utils.files import write_atomically
 from multitask.utils.records import ONLY_IF_KNOWN, Number, read_record, record_to_json
 
@@ -108,7 +109,7 @@ def inference_speed(setups: Mapping[str, TrainingSetup]) -> dict[str, float]:
             device, dtype = setups[name].device, setups[name].dtype
             normalise = setups[name].data.preprocessing.normalise
             started = time.perf_counter()
-            with torch.inference_mode(), torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
+            with torch.inference_mode(), autocast(device, dtype):
                 for batch in batches:
                     for logits in network(normalise(batch.images.to(device))).values():
                         logits.cpu()  # which waits for a GPU

@@ -20,6 +20,7 @@ from multitask.model.heads import NetSettings
 from multitask.model.settings import BackboneSettings, FeaturesSettings
 from multitask.progress import Progress
 from multitask.runs.environment import machine
+from multitask.training.device import autocast
 from multitask.utils.ranks import Ranks, ranks
 
 
@@ -82,7 +83,7 @@ class FeatureMaker:
         self._batch_size, self._dtype, self._folder, self._progress = batch_size, dtype, folder, progress
         self._device = next(backbone.parameters()).device
         self._features = settings.features or FeaturesSettings()
-        self._autocast = torch.autocast(self._device.type, dtype=dtype, enabled=dtype != torch.float32)
+        self._autocast = autocast(self._device, dtype)
         self._rows = FeatureRows.of(
             backbone,
             store.preprocessing.size,

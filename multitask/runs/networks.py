@@ -16,7 +16,7 @@ from multitask.runs.build import build_network, load_weights
 from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
 from multitask.runs.ensemble_parts import distinct_tiles, ensemble_form, ensemble_parts, read_ensemble
-from multitask.training.device import resolve_device, resolve_precision
+from multitask.training.device import autocast, resolve_device, resolve_precision
 from multitask.training.memory import keep_freed_memory
 
 
@@ -37,8 +37,7 @@ class LoadedNetwork:
     @contextmanager
     def computing(self) -> Iterator[None]:
         """For the calling thread: no gradients, and the run's precision."""
-        mixed = self.dtype != torch.float32
-        with torch.inference_mode(), torch.autocast(self.device.type, dtype=self.dtype, enabled=mixed):
+        with torch.inference_mode(), autocast(self.device, self.dtype):
             yield
 
 

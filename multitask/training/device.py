@@ -53,6 +53,11 @@ def resolve_precision(precision: Precision, device: torch.device) -> torch.dtype
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
 
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """A context in which networks compute in a type; with float32 it changes nothing."""
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32)
+
+
 def make_deterministic(device: torch.device) -> None:
     """Two runs of one config on one machine give the same numbers. On a CPU they do with no more than seeds."""
     if device.type == "cuda":

@@ -28,6 +28,7 @@ from multitask.model.ensemble import Ensemble, vote
 from multitask.model.network import Network
 from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.networks import LoadedNetwork, load_network
+from multitask.training.device import autocast
 
 BATCH_SIZE = 16
 """Images at a time: a backward pass needs all that the forward pass made."""
@@ -109,7 +110,7 @@ class Explainer:
         """
         if not batch.readable:
             return PredictionBatch.concatenate([], self.spec.space), []
-        with self._lock, torch.enable_grad(), self._precision():
+        with self._lock, torch.enable_grad(), autocast(self._device, self._dtype):
             images = self.preprocessing.normalise(torch.from_numpy(batch.pixels).to(self._device))
             passes = [forward(network, images) for network in self._networks]
             if predictions is None:
@@ -125,12 +126,9 @@ class Explainer:
     def _computed(self, batch: InputBatch) -> ModelOutputs | None:
         if not batch.readable:
             return None
-        with self._lock, torch.no_grad(), self._precision():
+        with self._lock, torch.no_grad(), autocast(self._device, self._dtype):
             images = self.preprocessing.normalise(torch.from_numpy(batch.pixels).to(self._device))
             return self._outputs([forward(network, images) for network in self._networks])
-
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(self._device.type, dtype=self._dtype, enabled=self._dtype != torch.float32)
 
     def _outputs(self, passes: Sequence[ForwardPass]) -> ModelOutputs:
         """The networks' outputs as one, as the run's engine gives them."""

@@ -13,25 +13,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from multitask.balancers.base import Balancer, Step
+from multitask.balancers.base import Balancer
 from multitask.data.images import Normaliser
-from multitask.data.loading import Batch, Batches
-from multitask.data.mixup import BatchTargets, mix
+from multitask.data.loading import Batches
 from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace
 from multitask.losses.consistency import Consistency
 from multitask.model.network import Heads
 from multitask.progress import EpochRecord, Progress, TrainingScores, ValidationScores
 from multitask.training.accumulation import step_shares
+from multitask.training.batch_gradients import BatchGradients
 from multitask.training.checkpoint import save_checkpoint
-from multitask.training.device import resolve_precision
-from multitask.training.distributed import broadcast_buffers, gather_answers, gather_rows, summed
+from multitask.training.device import autocast, resolve_precision
+from multitask.training.distributed import broadcast_buffers
 from multitask.training.divergence import DivergenceCheck
-from multitask.training.epoch_meter import EpochMeter, TrainedBatch
+from multitask.training.epoch_meter import EpochMeter
 from multitask.training.epoch_part import STEP_CHECKPOINT, EpochPart, load_part
 from multitask.training.history import is_best, out_of_patience
 from multitask.training.kept_weights import KeptWeights
-from multitask.training.replay import ReplayForward
+from multitask.training.optimizer_step import OptimizerStep
 from multitask.training.replicas import Replicas
 from multitask.training.settings import TrainingSettings
 from multitask.training.state import TrainingState
@@ -93,12 +93,9 @@ class Trainer:
         self.losses = losses
         self.balancer = balancer
         self.settings = settings
-        self.preprocessing = preprocessing
-        self.mixing = mixing
         self.seed = seed
         self.fixed = dict(fixed or {})
         self.space = space
-        self.consistency = consistency
         self.device = next(network.parameters()).device
         self.dtype = resolve_precision(settings.precision, self.device)
         self.ranks = ranks()
@@ -111,18 +108,12 @@ class Trainer:
         if settings.keep_rule.averaged:
             self.mean = WeightMean(network, settings.keep_rule.averaged, self.fixed)
         self.replicas.place(network, *(copy.module for copy in (self.ema, self.mean) if copy is not None))
-        self._last_layer = network.last_layer()
         self._divergence = DivergenceCheck(settings, self.dtype)
-        groups = network.parameter_groups(settings.optimizer.weight_decay, settings.optimizer.layer_decay)
-        self._weights: list[Tensor] = [parameter for group in groups for parameter in group["params"]]
-        self._learned = list(balancer.parameters())
-        if self._learned:
-            groups.append({"params": self._learned, "weight_decay": 0.0, "lr_scale": 1.0})
-        self.parameters = [*self._weights, *self._learned]
-        self.optimizer = settings.optimizer.build(groups, settings.lr)
-        self.updates_per_epoch = -(-num_batches // settings.accumulate)
-        self.schedule = settings.schedule.build(self.optimizer, settings.lr, settings.epochs, self.updates_per_epoch)
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.dtype == torch.float16)
+        self._gradients = BatchGradients(
+            network, losses, balancer, preprocessing, mixing, consistency, self.scaler, self.dtype
+        )
+        self._step = OptimizerStep(network, balancer, settings, num_batches, self.scaler, self.replicas, self.ema)
         self.history: list[EpochRecord] = []
         self._part: EpochPart | None = None  # of the next epoch
 
@@ -136,14 +127,20 @@ class Trainer:
         """The weights after the last step: their exponential average where there is one."""
         return self.ema.module if self.ema else self.network
 
-    def autocast(self) -> torch.autocast:
-        """Half precision where it is used."""
-        return torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype != torch.float32)
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """That of the network and of what the balancer learns."""
+        return self._step.optimizer
+
+    @property
+    def parameters(self) -> list[Tensor]:
+        """What the optimiser moves."""
+        return self._step.parameters
 
     @contextmanager
     def evaluating(self, network: nn.Module | None = None) -> Iterator[Callable[[Tensor], Any]]:
         """A network in evaluation mode, at the training's precision; None: ``evaluated``."""
-        with self.replicas.evaluating(network or self.evaluated) as found, self.autocast():
+        with self.replicas.evaluating(network or self.evaluated) as found, autocast(self.device, self.dtype):
             yield found
 
     # --- one epoch ----------------------------------------------------------------------------------------------
@@ -182,7 +179,7 @@ class Trainer:
             in_step = min(self.settings.accumulate, batches.num_batches - (number - place))  # the last may be shorter
             look = partial(meter.conflict.look, number)
             share = None if shares is None else shares[number]
-            trained = self._batch(batch, derive(self.seed, "mix", epoch, number), in_step, share, look)
+            trained = self._gradients.add(batch, derive(self.seed, "mix", epoch, number), in_step, share, look)
             meter.add(trained, len(batch))
             num_images += len(batch)
             step = number // self.settings.accumulate + 1 if last or place + 1 == in_step else None
@@ -191,7 +188,7 @@ class Trainer:
             if self.device.type == "cpu" or last or saves or (number + 1) % 20 == 0:
                 self._divergence.losses(meter.losses, epoch)
             if step is not None:
-                self._step((epoch - 1) * self.updates_per_epoch + step)
+                self._step((epoch - 1) * self._step.num_per_epoch + step)
             if saves and folder is not None:
                 seconds = time.perf_counter() - started
                 found = EpochPart.of(epoch, number + 1, num_images, seconds, meter, self.balancer, self.device)
@@ -219,97 +216,6 @@ class Trainer:
             return None
         shares = step_shares(batches.labelled_weights(epoch), self.settings.accumulate)
         return None if shares is None else torch.from_numpy(shares).float().to(self.device)
-
-    def _batch(
-        self,
-        batch: Batch,
-        seed: int,
-        in_step: int,
-        shares: Tensor | None,
-        look: Callable[[Mapping[str, Tensor], Step], None],
-    ) -> TrainedBatch:
-        """Adds the gradients of one batch, after ``look``, which changes nothing."""
-        if self.network.batch_sources is not None and batch.sources is not None:
-            sources = batch.sources if batch.rows is None else batch.sources[batch.rows]
-            self.network.batch_sources.update(sources, self.device)
-        batch = batch.to(self.device)
-        images, targets = self._mixed(batch, seed)
-        with self._draws_of_rank(seed):
-            second = ReplayForward(self.device)
-            with self.autocast():
-                encoded = self.network.forward_features(images)
-                answers = self._gathered(self.network.forward_heads(encoded), batch)
-
-        def scaled(scalar: Tensor) -> Tensor:
-            found: Tensor = self.scaler.scale(scalar / in_step)
-            return found
-
-        def replay() -> dict[str, Tensor]:
-            with torch.no_grad(), second(self.network):
-                with self.autocast():
-                    answers = self._gathered(self.network(images), batch)
-                return self._losses(answers, targets)
-
-        features = self.network.shared(encoded)
-        labelled = targets.labelled_weights() / len(batch)
-        losses = self._losses(answers, targets)
-        over_ranks = summed if self.ranks.size > 1 else None
-        step = Step(scaled, features, self._last_layer, shares, labelled, replay, over_ranks)
-        look(losses, step)
-        added: dict[str, Tensor] = {}
-        if self.consistency is not None and batch.groups is not None:
-            added = self.consistency(answers, batch.groups)
-        total = self.balancer.backward({**losses, **{name: losses[name] + more for name, more in added.items()}}, step)
-        outputs = {name: values.detach() for name, values in answers.items()}
-        own, beside = ({name: loss.detach() for name, loss in part.items()} for part in (losses, added))
-        return TrainedBatch(total, own, outputs, targets, beside)
-
-    def _mixed(self, batch: Batch, seed: int) -> tuple[Tensor, BatchTargets]:
-        """The network's input, of this rank's rows, and the targets of the whole batch."""
-        targets = BatchTargets(batch.labels, batch.weights, batch.numbers)
-        if batch.rows is None or not self.mixing.mixup_prob + self.mixing.cutmix_prob:
-            return mix(self.preprocessing.normalise(batch.images), targets, self.mixing, seed)
-        images = self.preprocessing.normalise(gather_rows(batch.images, len(batch)))  # partners are anybody's
-        images, targets = mix(images, targets, self.mixing, seed)
-        return images[batch.rows], targets
-
-    def _gathered(self, answers: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
-        """The answers to the whole batch."""
-        return answers if batch.rows is None else gather_answers(answers, len(batch))
-
-    @contextmanager
-    def _draws_of_rank(self, seed: int) -> Iterator[None]:
-        """A context in which random layers draw for this rank's rows; what all draw alike goes on after it."""
-        if self.ranks.size == 1:
-            yield
-            return
-        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(derive(seed, "rank", self.ranks.rank))
-            yield
-
-    def _losses(self, answers: Mapping[str, Tensor], targets: BatchTargets) -> dict[str, Tensor]:
-        losses = {}
-        for column, (name, loss) in enumerate(self.losses.items()):
-            sides = [
-                share * loss(answers[name], side.labels[:, column], side.weights_of(column), side.numbers[:, column])
-                for share, side in targets.sides()
-            ]
-            losses[name] = sum(sides[1:], start=sides[0])
-        return losses
-
-    def _step(self, update: int) -> None:
-        """One step of the optimiser, the schedule and the average; ``update`` counts from 1."""
-        self.replicas.reduce(self._weights, self._learned)
-        if self.settings.clip_norm is not None:
-            self.scaler.unscale_(self.optimizer)
-            self.replicas.clip(self._weights, self._learned, self.settings.clip_norm)
-        self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.balancer.after_step()
-        self.schedule.step_update(update)
-        if self.ema:
-            self.replicas.average(self.ema, self.network, update)
 
     # --- all epochs ---------------------------------------------------------------------------------------------
 
@@ -405,7 +311,7 @@ class Trainer:
             UserError: it is damaged, or belongs to another network.
         """
         self.history = self._state().load(path, self.settings)
-        self.schedule.step_update(len(self.history) * self.updates_per_epoch)
+        self._step.resume(len(self.history) * self._step.num_per_epoch)
 
     def resume_part(self, path: Path) -> None:
         """Takes up a checkpoint that ``fit`` left within an epoch, if there is one of an epoch that is not finished.
@@ -420,4 +326,4 @@ class Trainer:
         self.history = self._state().load(path, self.settings, state)
         self._part.check(self.balancer, path)
         steps = -(-self._part.num_batches // self.settings.accumulate)
-        self.schedule.step_update(self._part.num_epochs * self.updates_per_epoch + steps)
+        self._step.resume(self._part.num_epochs * self._step.num_per_epoch + steps)

@@ -26,6 +26,7 @@ from multitask.progress import EpochRecord, LabelScores, Progress, ValidationSco
 from multitask.settings import validate
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.loop import Trainer
+from multitask.training.optimizer_step import OptimizerStep
 from multitask.training.settings import TrainingSettings
 
 SIZE = (32, 32)
@@ -141,7 +142,7 @@ def test_step_is_that_of_the_weighted_sum_of_the_losses() -> None:
     plain = deepcopy(trainer.network).train()
     record = trainer.train_epoch(1, batches, Progress())
     batch = batches.batches[0]
-    logits = plain(trainer.preprocessing.normalise(batch.images))
+    logits = plain(Preprocessing(SIZE).normalise(batch.images))
     losses = [
         nn.functional.cross_entropy(logits[name], batch.labels[:, i]) for i, name in enumerate(("colour", "type"))
     ]
@@ -175,18 +176,18 @@ def test_gradient_is_scaled_down_to_the_norm_and_never_up(clip: float) -> None:
     assert moved(clipped) == pytest.approx(min(moved(free), 0.1 * clip), rel=1e-3)
 
 
-def test_average_follows_the_weights_update_by_update() -> None:
+def test_average_follows_the_weights_update_by_update(monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, batches = build((8, 8, 8), accumulate=2, ema={"decay": 0.9, "warmup": False})
     expected = weights(trainer)
-    real = trainer._step
+    real = OptimizerStep.__call__
 
-    def step(update: int) -> None:
-        real(update)
+    def step(self: OptimizerStep, update: int) -> None:
+        real(self, update)
         for key, value in trainer.network.state_dict().items():
             # The first update forgets the random beginning.
             expected[key] = value.clone() if update == 1 else 0.9 * expected[key] + 0.1 * value
 
-    trainer._step = step
+    monkeypatch.setattr(OptimizerStep, "__call__", step)
     trainer.train_epoch(1, batches, Progress())
     assert_close(dict(trainer.evaluated.state_dict()), expected, 1e-6)
     assert not torch.equal(

@@ -216,9 +216,10 @@ class FinalFacts:
     def sentence(self) -> str:
         """Whose scores these are."""
         kept = ", ".join(map(str, self.kept_epochs))
+        epochs = "1 epoch" if self.num_epochs == 1 else f"{self.num_epochs} epochs"
         return (
             f"All groups trained this run, so it has no scores of its own: these are the out-of-fold ones of "
-            f"{self.folds_run}, from which it has its {self.num_epochs} epochs (the median of {kept}), decode rule, "
+            f"{self.folds_run}, from which it has its {epochs} (the median of {kept}), decode rule, "
             "temperatures and prediction sets"
         )
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from multitask.errors import UserError
-from multitask.evaluation.report_schema import RunReport
+from multitask.evaluation.report_schema import FinalFacts, RunReport
 from multitask.utils.records import parse_record, to_json_data
 
 SCORES = {"precision": 1.0, "recall": 1.0, "f1": 1.0}
@@ -110,3 +110,9 @@ def test_a_report_is_written_as_it_was_read_and_has_a_version() -> None:
 def test_a_report_of_a_newer_version_is_named() -> None:
     with pytest.raises(UserError, match=r"^report\.json: is of version 2; this is multitask \S+, which reads up to 1$"):
         read({"version": 2})
+
+
+@pytest.mark.parametrize(("kept", "said"), [((1, 1), "its 1 epoch (the"), ((2, 3, 4), "its 3 epochs (the")])
+def test_whose_scores_a_final_run_has(kept: tuple[int, ...], said: str) -> None:
+    facts = FinalFacts(folds_run="folds", kept_epochs=kept, num_epochs=kept[len(kept) // 2])
+    assert f"from which it has {said} median of {', '.join(map(str, kept))})" in facts.sentence

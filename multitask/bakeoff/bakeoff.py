@@ -31,19 +31,19 @@ from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.settings import Changes, validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
-from multitask.utils.files import write_atomically
+from multitask.utils.files import json_digest, write_atomically
 from multitask.utils.records import read_record, record_to_json
 
 _ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
 """Keys on which neither memory nor speed depends."""
-_IN_TRAINING_ALONE = ("data.pick_fraction", "training.keep", "training.lr", "training.monitor", "training.patience")
-"""Keys on which the speed of answers does not depend either."""
 T = TypeVar("T")
 
 
 def answering_digest(config: Config) -> str:
-    """A digest of all settings that the speed of a network's answers depends on."""
-    return digest_of(config, ignore=(*_ANYWHERE, *_IN_TRAINING_ALONE))
+    """A digest of all settings that the speed of a network's answers depends on: of what is not training's alone."""
+    network = config.model_dump(mode="json", include={"labels", "model", "heads", "joint", "device"})
+    training = config.training
+    return json_digest([network, config.data.image_size, training.batch_size, training.precision])
 
 
 def run_bakeoff(plan: Plan, folder: BakeoffFolder, progress: StudyProgress) -> BakeoffReport:

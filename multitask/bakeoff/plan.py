@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from multitask.errors import UserError, nearest
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.labels import LabelSpace
 from multitask.settings import Changes, located, parse_override
+from multitask.utils.files import json_digest
 from multitask.utils.seeds import derive
 
 _ALL_HEADS = "heads.*."
@@ -208,7 +208,7 @@ def digest_of(config: Config, decode: bool = False, ignore: Iterable[str] = ()) 
         for name in path:
             section = section[name]
         section.pop(last)
-    return hashlib.blake2b(json.dumps(data, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return json_digest(data)
 
 
 def load_bakeoff(

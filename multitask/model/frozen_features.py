@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +18,7 @@ from multitask.errors import UserError
 from multitask.model.encoder import Encoder
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.settings import BackboneSettings
+from multitask.utils.files import json_digest
 from multitask.utils.ranks import Ranks, ranks
 from multitask.utils.shared_arrays import check_room, kept_together
 
@@ -169,4 +168,4 @@ def features_key(
         "view": view,
         "versions": [version(name) for name in ("torch", "timm")],
     }
-    return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return json_digest(parts, 16)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 import shutil
 import time
@@ -35,6 +33,7 @@ from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
 from multitask.settings import Changes
+from multitask.utils.files import json_digest
 from multitask.utils.seeds import derive
 
 
@@ -272,7 +271,7 @@ def _preparation(config: Config) -> str:
         backbone.features or not any(one.changes_images for one in data.augmentations(config.augment).values())
     ):
         depends |= {"backbone": backbone.model_dump(mode="json"), "augment": config.augment.model_dump(mode="json")}
-    return hashlib.blake2b(json.dumps(depends, sort_keys=True).encode(), digest_size=8).hexdigest()
+    return json_digest(depends)
 
 
 def _is_judged(run: BakeoffRun) -> bool:

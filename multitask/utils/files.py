@@ -155,6 +155,11 @@ def bytes_digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
 
 
+def json_digest(value: Any, digest_size: int = 8) -> str:
+    """A digest of what JSON can hold, whatever order keys stand in, as two hexadecimal digits for each byte."""
+    return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=digest_size).hexdigest()
+
+
 def content_digest(path: Path) -> bytes:
     """A digest of a file's content, which is read anew whenever the file may have changed.
 

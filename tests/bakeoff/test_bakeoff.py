@@ -364,7 +364,10 @@ class TestFailing:
     [
         ({"training.keep": {"name": "mean", "epochs": 2}, "data.pick_fraction": 0.2}, True),
         ({"training.monitor": "joint.loss", "training.lr": 0.5, "training.patience": 2}, True),
+        ({"data.sampler": {"name": "groups_balanced"}, "balancer.name": "uncertainty", "augment.strength": 0.9}, True),
         ({"data.image_size": [40, 30]}, False),
+        ({"training.batch_size": 5}, False),
+        ({"heads.age.net": {"name": "attention"}}, False),
         ({"model.sharing.name": "flat"}, False),
     ],
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.balancers import BALANCERS
-from multitask.balancers.base import Step
+from multitask.balancers.base import Balancer, Step
 from multitask.balancers.fixed import FixedBalancer
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batch
@@ -62,7 +62,9 @@ class FixedBatches:
         return torch.stack(labelled).double().numpy()
 
 
-def build(name: str, backbone: str = "test_resnet", nets: Mapping[str, NetSettings] = {}, **changes: Any) -> Trainer:
+def build(
+    balancer: str | Balancer, backbone: str = "test_resnet", nets: Mapping[str, NetSettings] = {}, **changes: Any
+) -> Trainer:
     torch.manual_seed(0)
     body = Backbone(BackboneSettings(name=backbone, weights="none", drop_path=0.2), SIZE)
     network = Network(body, SPACE, {**dict.fromkeys(SPACE.task_names, LinearSettings()), **nets})
@@ -70,7 +72,8 @@ def build(name: str, backbone: str = "test_resnet", nets: Mapping[str, NetSettin
     for column, task in enumerate(SPACE.tasks):
         labels = torch.cat([batch.labels[:, column] for batch in FixedBatches().batches]).numpy()
         losses[task.name] = CrossEntropySettings().build(training_labels(task, labels, labels * math.nan))
-    balancer = ROWS[name]().build(dict.fromkeys(SPACE.task_names, 1.0))  # type: ignore[attr-defined]
+    if isinstance(balancer, str):
+        balancer = ROWS[balancer]().build(dict.fromkeys(SPACE.task_names, 1.0))  # type: ignore[attr-defined]
     settings = validate(TrainingSettings, {"epochs": 4, "lr": 0.01, "accumulate": 2, **changes})
     return Trainer(network, ByTask(losses), balancer, settings, Preprocessing(SIZE), MixSettings(), 7, 3)
 
@@ -169,8 +172,8 @@ class Replaying(FixedBalancer):
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_step_can_be_replayed_with_the_same_draws_and_without_a_trace(precision: str) -> None:
-    trainer, other = (build("fixed", precision=precision, accumulate=1) for _ in range(2))
-    trainer.balancer = replaying = Replaying()
+    replaying = Replaying()
+    trainer, other = (build(one, precision=precision, accumulate=1) for one in (replaying, "fixed"))
     for one in (trainer, other):
         one.train_epoch(1, FixedBatches(), Progress())  # type: ignore[arg-type]
     assert len(replaying.fell) == 3

@@ -62,11 +62,31 @@ def duration_text(seconds: float) -> str:
     return f"{minutes:,} min {rest} s" if minutes else f"{rest} s"
 
 
-def shorten(name: str, limit: int = 22) -> str:
-    """``name`` on one line, of at most ``limit`` characters; both ends are kept, as classes differ at either."""
+def shorten(name: str, limit: int = 22, tail: int | None = None) -> str:
+    """``name`` on one line, of at most ``limit`` characters; both ends are kept, as classes differ at either.
+
+    Args:
+        name: of one or more lines.
+        limit: at least 3.
+        tail: characters that are kept of the end; None: a third.
+    """
     name = " ".join(name.split())
-    tail = limit // 3
+    tail = limit // 3 if tail is None else tail
     return name if len(name) <= limit else f"{name[: limit - 1 - tail]}…{name[-tail:]}"
+
+
+def shorten_each(names: Sequence[str], limit: int = 22) -> dict[str, str]:
+    """Names as of ``shorten``, by the name; where two would look alike more of their ends is kept, or else a number.
+
+    >>> shorten_each(["together and consistent", "together and very consistent"], 20)
+    {'together and consistent': 'togethe…d consistent', 'together and very consistent': 'togethe…y consistent'}
+    """
+    for tail in range(limit // 3, limit - 1):
+        found = {name: shorten(name, limit, tail) for name in names}
+        if len(set(found.values())) == len(found):
+            return found
+    numbers = {name: f" {number}" for number, name in enumerate(found, start=1)}
+    return {name: shorten(name, limit - len(number)) + number for name, number in numbers.items()}
 
 
 _FITS = {

@@ -11,6 +11,7 @@ from multitask.reporting.text import (
     plural,
     score_text,
     shorten,
+    shorten_each,
 )
 
 
@@ -32,6 +33,22 @@ def test_shorten_keeps_both_ends():
     short = shorten("x" * 40 + "/<30", 22)
     assert len(short) == 22
     assert short.endswith("/<30")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a", "b"],
+        ["together and consistent", "together and very consistent", "together and hardly consistent"],
+        [f"{'x' * 30}{middle}{'y' * 30}" for middle in "abc"],
+        ["a of a\nlong  name of one line", "a of a long name of one line"],
+    ],
+)
+def test_names_that_are_shortened_together_stay_apart(names):
+    found = shorten_each(names, 20)
+    assert list(found) == names
+    assert len(set(found.values())) == len(names)
+    assert max(map(len, found.values())) <= 20
 
 
 def test_counts_and_plurals():

@@ -11,7 +11,7 @@ from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure,
 from multitask.reporting.bakeoff.text import epochs_text, groups_text, rate_text, size_text, terms_text
 from multitask.reporting.console import make_table, out, say, say_wrapped, score
 from multitask.reporting.study.text import heads_that_fit
-from multitask.reporting.text import shorten
+from multitask.reporting.text import shorten_each
 
 _NAME = 28  # letters of a contender's name
 
@@ -44,8 +44,9 @@ def _show(table: Table) -> None:
     out.print(table)
 
 
-def _name(name: str) -> str:
-    return shorten(name, _NAME if out.width >= 100 else 20)
+def _names(report: BakeoffReport) -> dict[str, str]:
+    """The contenders' names as tables have room for them."""
+    return shorten_each([row.name for row in report.contenders], _NAME if out.width >= 100 else 20)
 
 
 def _ranged(figure: PassFigure | None) -> str:
@@ -65,8 +66,9 @@ def _show_scores(report: BakeoffReport, rows: Mapping[str, ScoredContender], at:
     heads = heads_that_fit(report.tasks, room)
     columns = ["", "joint (95%)", *([report.metric] if other else []), *(heading for heading, _ in heads.values())]
     table = make_table(f"macro-F1{at}", [*columns, *(["unseen"] if unseen else [])])
+    names = _names(report)
     for name, row in rows.items():
-        cells = [_name(name), _ranged(row.joint)]
+        cells = [names[name], _ranged(row.joint)]
         cells += [_ranged(row.metric)] if other else []
         cells += [_value(row.tasks[task]) for task in heads]
         cells += [_value(row.unseen)] if unseen else []
@@ -79,7 +81,7 @@ def _show_scores(report: BakeoffReport, rows: Mapping[str, ScoredContender], at:
 def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:
     columns = ("", "points", "95%", "", "by seed")
     table = make_table(f"less {report.reference}, group by group{at}", columns)
-    base = rows[report.reference].runs
+    base, names = rows[report.reference].runs, _names(report)
     for name, row in rows.items():
         found = row.difference
         if found is None:
@@ -88,7 +90,7 @@ def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender]
         seeds = [_gap_text(one.score, other.score) for one, other in zip(row.runs, base, strict=True)]
         shown = " ".join(seeds if len(seeds) <= 4 else [*seeds[:3], "..."])
         interval = f"{100 * found.low:.1f} to {100 * found.high:.1f}"
-        table.add_row(_name(name), f"{100 * found.value:+.1f}", interval, verdict, shown)
+        table.add_row(names[name], f"{100 * found.value:+.1f}", interval, verdict, shown)
     _show(table)
 
 
@@ -98,20 +100,21 @@ def _gap_text(one: float | None, other: float | None) -> str:
 
 def _show_axis(report: BakeoffReport) -> None:
     table = make_table(f"{report.metric} by the number of groups to train", ("", *map(str, report.axis or ())))
-    scored = [point.scored for point in report.points]
+    scored, names = [point.scored for point in report.points], _names(report)
     for name in report.last.contenders:
-        table.add_row(_name(name), *(_value(rows[name].metric if name in rows else None) for rows in scored))
+        table.add_row(names[name], *(_value(rows[name].metric if name in rows else None) for rows in scored))
     _show(table)
 
 
 def _show_costs(report: BakeoffReport, rows: Mapping[str, ScoredContender]) -> None:
     table = make_table("costs", ("", "weights", "memory", "epochs", "train", "answer"))
+    names = _names(report)
     for contender in report.contenders:
         row = rows.get(contender.name)
         if row is None:
             continue
         table.add_row(
-            _name(contender.name),
+            names[contender.name],
             "-" if row.num_parameters is None else f"{row.num_parameters / 1e6:.2f} M",
             size_text(contender.training_memory.total),
             epochs_text(row.epochs),

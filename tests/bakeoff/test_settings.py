@@ -46,7 +46,7 @@ class TestFile:
             ({"contenders": {"a b": None, "A-b": None}}, ("contenders.A-b", "a-b", "'a b'")),
             ({"contenders": {"+": None, "b": None}}, ("contenders.+", "letter")),
             ({"contenders": {"a": {"override": {}}, "b": None}}, ("contenders.a.override", "'overrides'")),
-            ({"contenders": "a"}, ("contenders", "dict")),
+            ({"contenders": "a"}, ("contenders", "section of keys")),
             ({"reference": "aa"}, ("reference", "'aa'", "'a'")),
             ({"seeds": 0}, ("seeds", "found 0")),
             ({"seeds": True}, ("seeds", "True")),

@@ -11,11 +11,16 @@ import timm
 import torch
 
 from multitask.config import Config
+from multitask.data.crop import CentreSettings
+from multitask.data.sources.several import PartSettings
+from multitask.data.sources.synthetic import SyntheticSettings
 from multitask.progress import StudyProgress
 from multitask.recipe.budget import Clock
 from multitask.recipe.folder import RecipeFolder
 from multitask.recipe.lab import Candidate, Lab
 from multitask.recipe.settings import load_recipe
+from multitask.recipe.stages.crop import CropStageSettings
+from multitask.recipe.stages.partial import PartialSettings
 
 FROZEN = {"model.backbone.freeze": "all", "augment.strength": 0.0}
 """Beside weights, of which features are kept."""
@@ -75,3 +80,16 @@ def test_what_features_are_of_decides_whether_they_are_kept(make_lab: Callable[.
     assert not is_kept(**{"model.backbone.drop_path": 0.1})
     assert not is_kept(**{"data.image_size": [32, 32]})
     assert not is_kept(**{"augment.strength": 0.5}), "images are decoded then, and no features kept"
+
+
+def test_a_stage_is_planned_with_the_images_that_it_is_the_first_to_read(
+    make_lab: Callable[..., Lab], drawn: Path
+) -> None:
+    lab = make_lab({})
+    lab.epochs, lab.clock.image_s = 2, 0.0  # training costs nothing here
+    lab.clock.prepared("of another run", 10.0, 10)
+    num_images = sum(map(len, lab._split(lab.config).parts().values()))
+    crop = CropStageSettings(crops={"top": CentreSettings(bottom=0.5)})
+    assert crop.plan(lab, 1e6).seconds == pytest.approx(2 * num_images), "as it stands, and the top"
+    ages = PartSettings(root=str(drawn), source=SyntheticSettings(), tasks=("age",))
+    assert PartialSettings(sources={"ages": ages}).plan(lab, 1e6).seconds > num_images

@@ -141,6 +141,7 @@ class TestWhole:
         clock = json.loads((out / "clock.json").read_text())
         rows = [json.loads(line) for path in out.glob("runs/*/metrics.jsonl") for line in path.read_text().splitlines()]
         assert clock["image_s"] * clock["trained"] > 1.01 * sum(row["seconds"] for row in rows) > 0
+        assert clock["preparations"] == [], "what runs shared is gone with the recipe's end"
 
     def test_judges_are_answered_once_and_pick_nothing(
         self, cooked: tuple[RecipeReport, Path], recipe_file: Make

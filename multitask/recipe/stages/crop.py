@@ -54,7 +54,7 @@ class CropStageSettings(StageSettings):
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """A short run for each crop, and judging one."""
-        configs = [lab.config] * len(self._candidates(lab))
+        configs = [lab.config.with_changes(one.changes) for one in self._candidates(lab)]
         return plan_of(lab, configs, self.epochs, left_s, f"{len(configs)} crops in short runs")
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:

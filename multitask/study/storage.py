@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from multitask.errors import UserError, first_line
 from multitask.runs.records import reading
@@ -76,8 +78,8 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
 
     Args:
         url: SQLAlchemy's, as ``postgresql://user@host/database``.
-        heartbeat: how often a trial shows signs of life, and after how long without one it, or a PostgreSQL server, is
-            gone; None to read only.
+        heartbeat: how often a trial shows signs of life, and after how long without one it, a PostgreSQL server, or
+            there a client within a transaction, is gone; None to read only.
 
     Raises:
         UserError: the address is no address, its driver is not installed, or nobody answers there; it names the host.
@@ -88,8 +90,12 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
     if backend == "postgresql":
         if address.drivername == "postgresql":
             address = address.set(drivername="postgresql+psycopg")
-        silence = _silence((heartbeat or HeartbeatSettings()).grace_s)
-        options = {"connect_args": {"connect_timeout": _CONNECT_S, **silence}, "pool_pre_ping": True}
+        grace_s = (heartbeat or HeartbeatSettings()).grace_s
+        options = {
+            "connect_args": {"connect_timeout": _CONNECT_S, **_silence(grace_s)},
+            "pool_events": [(partial(_release_locks, grace_s), "connect")],
+            "pool_pre_ping": True,
+        }
     elif backend == "sqlite":
         options = {"connect_args": {"timeout": _BUSY_S}}
     try:
@@ -116,6 +122,16 @@ def _silence(seconds: int) -> dict[str, int]:
     # The first three where an answer is awaited, the last where what was sent is not acknowledged.
     probes = {"keepalives_idle": seconds // 2, "keepalives_interval": max(1, seconds // 6), "keepalives_count": 3}
     return {**probes, "tcp_user_timeout": 1000 * seconds}
+
+
+def _release_locks(seconds: int, connection: DBAPIConnection, _: object) -> None:
+    """Has the server end this connection where it is silent for so long within a transaction, whose locks others await.
+
+    A machine that loses its power then says nothing, and a server left to itself waits two hours for it.
+    """
+    with closing(connection.cursor()) as cursor:
+        cursor.execute(f"SET idle_in_transaction_session_timeout = '{seconds}s'")
+    connection.commit()
 
 
 def _connect(url: str, options: dict[str, object], heartbeat: HeartbeatSettings | None) -> RDBStorage:

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.study import StudyDirection
 from optuna.trial import TrialState
+from sqlalchemy import text
 
 from multitask.errors import UserError
 from multitask.study import trial_attrs
+from multitask.study.settings import HeartbeatSettings
+from multitask.study.storage import open_storage
 from multitask.study.study import read_study
 from tests.study.postgres import PASSWORD, Server, started
 
@@ -78,3 +82,21 @@ def test_a_server_that_goes_away_ends_the_launch_in_a_line_and_the_same_line_goe
     trials = read(server.url(database))
     assert [trial.state.name for trial in trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     assert len(places(trials)) == 2
+
+
+def test_a_machine_that_is_gone_while_it_holds_a_lock_holds_up_the_others_no_longer_than_its_grace(
+    server: Server, database: str
+) -> None:
+    url = server.url(database)
+    heartbeat = HeartbeatSettings(interval_s=1, grace_s=3)
+    gone, there = open_storage(url, heartbeat), open_storage(url, heartbeat)
+    study_id = there.create_new_study([StudyDirection.MAXIMIZE], "shared")
+    with gone.engine.connect() as silent:  # nothing more is heard of it, as after a cut in a new trial's midst
+        silent.execute(text("SELECT * FROM studies FOR UPDATE"))
+        with there.engine.begin() as line:
+            line.execute(text("SET lock_timeout = '30s'"))
+            line.execute(text("SELECT * FROM studies FOR UPDATE"))
+        there.create_new_trial(study_id)
+        silent.invalidate()
+    for storage in (gone, there):
+        storage.engine.dispose()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -133,8 +134,16 @@ def kept_epoch(history: Sequence[EpochRecord]) -> int | None:
     return max((row.epoch for row in history if row.is_kept), default=None)
 
 
-class Progress:
-    """Callbacks on the progress of a run; these do nothing, the console's print."""
+class Warns:
+    """What is told even where nothing else is."""
+
+    def warn(self, text: str) -> None:
+        """Something was lost, and the work goes on; a ``RuntimeWarning``, which consoles print in its place."""
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+
+
+class Progress(Warns):
+    """Callbacks on the progress of a run; but for a warning these do nothing, the console's print."""
 
     def note(self, text: str) -> None:
         """A message of one line; the same text is shown once."""
@@ -265,8 +274,8 @@ class SweepStatus:
         return self.finished + self.pruned + self.failed
 
 
-class StudyProgress:
-    """Callbacks on the progress of a study; these do nothing, the console's print."""
+class StudyProgress(Warns):
+    """Callbacks on the progress of a study; but for a warning these do nothing, the console's print."""
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A piece of work begins, as in ``Progress.stage``."""

@@ -11,7 +11,7 @@ from multitask.bakeoff.messages import Ended, RunJob
 from multitask.bakeoff.runs import BakeoffRun
 from multitask.bakeoff.settings import BakeoffSettings
 from multitask.errors import UserError
-from multitask.executors.messages import Lost
+from multitask.executors.messages import Lost, Warned
 from multitask.executors.pool import RemotePool
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
 
@@ -35,7 +35,7 @@ def train_elsewhere(
         settings: of the bake-off.
         runs: those that are to be trained.
         folder: the bake-off's, under a path that all machines see.
-        progress: notified of epochs and of lost workers.
+        progress: notified of epochs, warnings and lost workers.
         view: how the bake-off stands; it is changed.
         tell: called with each run that has ended, and its seconds.
 
@@ -61,6 +61,9 @@ def train_elsewhere(
                 worker.send(_job(run, folder, settings.keep_checkpoints))
             for worker, message in pool.listen(_TICK_S):
                 if worker.number not in running:
+                    continue
+                if isinstance(message, Warned):
+                    progress.warn(f"{running[worker.number].name}: {message.text}")
                     continue
                 if not isinstance(message, Ended | Lost):
                     losses[running[worker.number].name] = 0  # an epoch is on disk, which the next goes on from

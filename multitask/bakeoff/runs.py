@@ -227,7 +227,7 @@ class Course:
             progress.epoch(shown)
 
         try:
-            one.perform(self._reuse, on_epoch, Ticking(progress), self._keep_checkpoints)
+            one.perform(self._reuse, on_epoch, Ticking(progress, one.name), self._keep_checkpoints)
         except UserError as error:
             raise UserError(f"{one.name}: {error}") from None
         finally:
@@ -259,8 +259,12 @@ class Course:
 class Ticking(Progress):
     """A run's progress as a bake-off shows it: pieces of work, and the elapsed time at every batch."""
 
-    def __init__(self, progress: StudyProgress) -> None:
-        self._progress = progress
+    def __init__(self, progress: StudyProgress, name: str = "") -> None:
+        self._progress, self._name = progress, name
+
+    def warn(self, text: str) -> None:
+        """Passed on, with the run's name."""
+        self._progress.warn(f"{self._name}: {text}" if self._name else text)
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """Passed on to the progress of the bake-off."""

@@ -136,7 +136,7 @@ def _to_score(
     finally:
         progress.close()
     here = machine()
-    if json_file is not None:
-        write_atomically(json_file, to_json({**to_json_data(found), "machine": to_json_data(here)}))
     say(here.in_words())
     show_to_score(found)
+    if json_file is not None:  # last: what was measured for so long is told though the disk is full
+        write_atomically(json_file, to_json({**to_json_data(found), "machine": to_json_data(here)}))

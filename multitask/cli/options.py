@@ -64,7 +64,7 @@ extensions_option = click.option(
     is_flag=True,
     help="Run the code that the config names under extensions; it can do anything that you can.",
 )
-quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors.")
+quiet_option = click.option("--quiet", "-q", is_flag=True, help="Say nothing but errors and warnings.")
 data_option = click.option(
     "--data", type=FilePath, help="The data root, where it is not where the run was trained.", default=None
 )

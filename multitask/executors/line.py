@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Client, Connection
 from typing import Any
 
-from multitask.executors.messages import Beat, Ready
+from multitask.executors.messages import Beat, Ready, Warned
+from multitask.progress import Progress
 
 KEY = "MULTITASK_WORKER_KEY"
 """The environment variable with the launch's key, which both ends prove to each other that they have."""
@@ -50,6 +51,17 @@ class Line:
         while True:
             self.send(Beat())
             time.sleep(BEAT_S)
+
+
+class LineProgress(Progress):
+    """Passes a run's warnings to the launch, whose own progress tells all else."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def warn(self, text: str) -> None:
+        """Sent."""
+        self._line.send(Warned(text))
 
 
 def serve(do: Callable[[Any, Line], object], words: Sequence[str] | None = None) -> None:

@@ -19,6 +19,13 @@ class Ready:
 
 
 @dataclass(frozen=True)
+class Warned:
+    """Something was lost, and the run goes on; ``text`` is of one line."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Lost:
     """The worker is gone, or was ended because it showed no sign of life; why, in a line."""
 

@@ -52,6 +52,10 @@ class Passing(StudyProgress):
         """Passed on."""
         self._inner.say(text)
 
+    def warn(self, text: str) -> None:
+        """Passed on."""
+        self._inner.warn(text)
+
 
 class Timed(Passing):
     """The same for runs of the recipe's own, which the clock may end after every epoch but a run's last."""
@@ -96,6 +100,11 @@ class FoldProgress(Progress):
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """Passed on."""
         return self._progress.stage(name, total, unit)
+
+    def warn(self, text: str) -> None:
+        """Passed on, with the name of the work and of the run."""
+        names = [self._view.name, *(shown.name for shown in self._view.running.values())]
+        self._progress.warn(f"{', '.join(names)}: {text}")
 
     def begin(self, name: str) -> None:
         """A run begins.

@@ -47,6 +47,11 @@ def fail(message: str) -> None:
     _print_wrapped(Text.assemble(("error: ", "bold red"), printable(message)), "", _err)
 
 
+def warn(message: str) -> None:
+    """A warning on the error stream, in the same way."""
+    _print_wrapped(Text.assemble(("warning: ", "yellow"), printable(message)), "", _err)
+
+
 def _print_wrapped(text: Text, bullet: str, console: Console) -> None:
     """Rich's own wrapping cuts words that are longer than a line."""
     lines = text.divide(_breaks(text.plain, console.width - cell_len(bullet))) if console.is_terminal else [text]

@@ -13,14 +13,14 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from multitask.progress import EpochRecord, Progress, ValidationScores
-from multitask.reporting.console import out, say_wrapped, score
+from multitask.reporting.console import out, say_wrapped, score, warn
 from multitask.reporting.text import plural
 
 
 def make_progress(quiet: bool) -> Progress:
-    """Live bars in a terminal, plain lines elsewhere, nothing if quiet."""
+    """Live bars in a terminal, plain lines elsewhere, warnings alone if quiet."""
     if quiet:
-        return Progress()
+        return QuietProgress()
     return LiveProgress(out) if out.is_terminal else PlainProgress(out)
 
 
@@ -48,7 +48,15 @@ def _fold_in_words(index: int, num_folds: int, done: bool) -> str:
     return f"fold {index}, {index + 1} of {num_folds}{': finished before' if done else ''}"
 
 
-class PlainProgress(Progress):
+class QuietProgress(Progress):
+    """Warnings on the error stream, and nothing else."""
+
+    def warn(self, text: str) -> None:
+        """A line."""
+        warn(text)
+
+
+class PlainProgress(QuietProgress):
     """Plain lines: one a stage, one an epoch, and one a minute within a long epoch."""
 
     EVERY_S = 60.0
@@ -130,7 +138,7 @@ class _RateColumn(TextColumn):
         return Text(task.fields.get("note", ""), style="cyan", overflow="ellipsis", no_wrap=True)
 
 
-class LiveProgress(Progress):
+class LiveProgress(QuietProgress):
     """Bars for run, epoch and batch below a table that grows by a row per epoch.
 
     They are drawn by the callbacks, and not by a thread of rich's: that and a row of the table could each

@@ -26,7 +26,7 @@ from multitask.settings import Changes
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.interrupt import Interrupt
-from multitask.study.messages import Done, Epoch, Failed, Job, Lost
+from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Warned
 from multitask.study.metrics import figures_in_words
 from multitask.study.pool import Pool
 from multitask.study.settings import Plan
@@ -181,6 +181,9 @@ class Confirmation:
                     view.running[worker.number].take(message.record)
                     progress.epoch(view.running[worker.number])
                     worker.send(True)
+                    continue
+                if isinstance(message, Warned):
+                    progress.warn(f"{running[worker.number].name}: {message.text}")
                     continue
                 run, shown = running.pop(worker.number), view.running.pop(worker.number)
                 worker.idle = not isinstance(message, Lost)

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from multitask.executors.messages import Beat, Lost, Ready
+from multitask.executors.messages import Beat, Lost, Ready, Warned
 from multitask.progress import EpochRecord
 from multitask.reporting.study.report_schema import TrialScores
 
-__all__ = ["Beat", "Done", "Epoch", "Failed", "Job", "Lost", "Ready", "Stopped"]
+__all__ = ["Beat", "Done", "Epoch", "Failed", "Job", "Lost", "Ready", "Stopped", "Warned"]
 
 
 @dataclass(frozen=True)

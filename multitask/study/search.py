@@ -20,7 +20,7 @@ from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.histories import FinishedHistories
 from multitask.study.interrupt import Interrupt
-from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
+from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped, Warned
 from multitask.study.metrics import figure
 from multitask.study.pool import Pool, Worker
 from multitask.study.pruners import History
@@ -208,6 +208,9 @@ class Search:
         running = self._running[worker.number]
         if isinstance(message, Epoch):
             worker.send(self._goes_on(running, message.record))
+            return
+        if isinstance(message, Warned):
+            self.progress.warn(f"{running.view.name}: {message.text}")
             return
         del self._running[worker.number], self.view.running[worker.number]
         worker.idle = not isinstance(message, Lost)

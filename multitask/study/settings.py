@@ -63,8 +63,8 @@ class HeartbeatSettings(Settings):
     interval_s: Annotated[PositiveInt, Field(le=86_400)] = 10
     """Between two signs of life."""
     grace_s: Annotated[PositiveInt, Field(le=604_800)] = 60
-    """Without a sign of life, after which a trial counts as lost, and a PostgreSQL server, or there the holder of a lock,
-    as gone."""
+    """Without a sign of life, after which a trial counts as lost, and a PostgreSQL server, or there the holder of a
+    lock, as gone."""
 
     @model_validator(mode="after")
     def _check(self) -> HeartbeatSettings:

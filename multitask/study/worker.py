@@ -4,7 +4,8 @@
     python -P -m multitask.study.worker HOST PORT TICKET
 
 Over the pipe of that number, or the connection that it makes, it is given a ``Job``, says ``Epoch`` after each, hears
-whether to go on, and ends with ``Done``, ``Stopped`` or ``Failed``. When the other end is gone, so is the worker.
+whether to go on, says ``Warned`` where something is lost, and ends with ``Done``, ``Stopped`` or ``Failed``. When the
+other end is gone, so is the worker.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from collections.abc import Callable
 
 from multitask.config import stored_config
 from multitask.errors import UserError
-from multitask.executors.line import Line, serve
-from multitask.progress import EpochRecord
+from multitask.executors.line import Line, LineProgress, serve
+from multitask.progress import EpochRecord, Progress
 from multitask.reporting.study.report_schema import TrialScores
 from multitask.runs.run import run
 from multitask.study.messages import Done, Epoch, Failed, Job, Stopped
@@ -27,12 +28,13 @@ class _StopError(Exception):
     """Ends a run after an epoch."""
 
 
-def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Failed:
+def do(job: Job, goes_on: Callable[[EpochRecord], bool], progress: Progress | None = None) -> Done | Stopped | Failed:
     """Performs the run of a job.
 
     Args:
         job: the run.
         goes_on: called with each epoch's record; False ends the run.
+        progress: of the run.
     """
     waited = 0.0
 
@@ -50,7 +52,14 @@ def do(job: Job, goes_on: Callable[[EpochRecord], bool]) -> Done | Stopped | Fai
         # What the launch was allowed to import, its workers are.
         config = stored_config(job.config, job.out, allow_extensions=True)
         # A trial that is lost begins anew.
-        result = run(config, job.out, resumable=job.keep_checkpoints, on_epoch=after_epoch, reuse=job.reuse)
+        result = run(
+            config,
+            job.out,
+            resumable=job.keep_checkpoints,
+            on_epoch=after_epoch,
+            progress=progress,
+            reuse=job.reuse,
+        )
     except _StopError:
         return Stopped()
     except UserError as error:
@@ -76,7 +85,7 @@ def main() -> None:
             line.send(Epoch(record))
             return bool(line.receive())
 
-        return do(job, goes_on)
+        return do(job, goes_on, LineProgress(line))
 
     serve(perform)
 

@@ -32,7 +32,7 @@ class Trackers:
         folder: the run's, begun.
         settings: the run's whole config, as plain data.
         num_epochs: that it has finished already.
-        progress: notified of trackers that fail.
+        progress: warned of trackers that fail.
     """
 
     def __init__(
@@ -99,7 +99,7 @@ class Trackers:
             if name in self._open:
                 self._failed.append(self._open.pop(name))
             reason = printable(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
-            self._progress.note(f"tracking: {name} failed, the run goes on without it: {reason[:200]}")
+            self._progress.warn(f"tracking: {name} failed, the run goes on without it: {reason[:200]}")
 
 
 def numbers(data: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from multitask.bakeoff import elsewhere
 from multitask.bakeoff.bakeoff import run_bakeoff
 from multitask.bakeoff.folder import BakeoffFolder
+from multitask.bakeoff.messages import Ended
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.errors import UserError
+from multitask.executors.messages import Warned
 from multitask.progress import RunningTrial, StudyProgress
 
 Make = Callable[..., Path]
@@ -36,6 +39,39 @@ class Killer(StudyProgress):
 
     def ended(self, text: str, kind: str) -> None:
         self.lines.append((kind, text))
+
+
+class Speaking:
+    """In the place of ``RemotePool``: one worker, which warns and ends."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.number, self.host = 0, "here"
+
+    def send(self, job: object) -> None:
+        pass
+
+    def open(self) -> None:
+        pass
+
+    def idle(self) -> list[Speaking]:
+        return [self]
+
+    def listen(self, timeout_s: float) -> Iterator[tuple[Speaking, object]]:
+        yield self, Warned("tracking: mlflow failed")
+        yield self, Ended("no more")
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_warning_of_a_run_names_it(bakeoff_file: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(elsewhere, "RemotePool", Speaking)
+    plan = load_bakeoff(bakeoff_file({"training.epochs": 2}, seeds=1, executor=LOCAL))
+    with (
+        pytest.warns(RuntimeWarning, match=r"^flat, seed 0: tracking: mlflow failed$"),
+        pytest.raises(UserError, match="no more"),
+    ):
+        run_bakeoff(plan, BakeoffFolder(tmp_path / "out"), StudyProgress())
 
 
 def test_runs_are_those_of_one_process_though_a_worker_is_lost(

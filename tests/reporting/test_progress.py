@@ -7,7 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
-from multitask.reporting.progress import LiveProgress, PlainProgress
+from multitask.reporting.progress import LiveProgress, PlainProgress, make_progress
 
 
 def test_a_head_without_a_label_so_far_has_a_dash() -> None:
@@ -27,3 +27,14 @@ def test_a_note_breaks_between_words(progress: type[LiveProgress | PlainProgress
     shown.close()
     lines = [re.sub(r"\x1b\[\S*?[a-zA-Z]|\r", "", line) for line in written.getvalue().split("\n")]
     assert lines[:2] == ["twelve images could", "not be read"]
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_warning_is_on_the_error_stream_even_where_all_else_is_quiet(
+    quiet: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    progress = make_progress(quiet)
+    progress.note("twelve images")
+    progress.warn("a tracker failed")
+    progress.close()
+    assert capsys.readouterr() == ("" if quiet else "twelve images\n", "warning: a tracker failed\n")

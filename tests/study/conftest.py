@@ -28,7 +28,7 @@ from multitask.settings.yaml_text import dump_yaml
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.interrupt import Interrupt
-from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped
+from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped, Warned
 from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.provenance import record_of
 from multitask.study.search import Search
@@ -75,7 +75,7 @@ def make_study() -> Callable[..., Study]:
 
 # --- launches whose workers only act ----------------------------------------------------------------------------
 
-Part = Callable[[Job], Generator[Epoch, bool, Done | Failed | Stopped | Lost]]
+Part = Callable[[Job], Generator[Epoch | Warned, bool, Done | Failed | Stopped | Lost]]
 """What an actor does with a job: it yields epochs, hears whether to go on, and returns how it ended."""
 
 
@@ -98,6 +98,9 @@ class Watcher(StudyProgress):
 
     def say(self, text: str) -> None:
         self.lines.append(("said", text))
+
+    def warn(self, text: str) -> None:
+        self.lines.append(("warned", text))
 
     def told(self, *kinds: str) -> list[str]:
         """The lines of these kinds."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from multitask.settings import flatten
 from multitask.study import trial_attrs
 from multitask.study.confirmation import Candidate, Confirmation, candidates, num_folds
 from multitask.study.folder import StudyFolder
+from multitask.study.interrupt import Interrupt
+from multitask.study.messages import Failed, Job, Warned
 from multitask.study.settings import Plan
 
 MakePlan = Callable[..., Plan]
@@ -279,3 +281,14 @@ def test_with_more_seeds_the_groups_are_dealt_into_more_folds_and_nothing_is_tak
     assert num_folds(plan.base.data, 2) == num_folds(plan.base.data, 3) == 3
     assert [run.is_done() for run in confirmation(plan, tmp_path, 3).runs] == [True] * 6 + [False] * 3
     assert not any(run.is_done() for run in confirmation(plan, tmp_path, 4).runs)
+
+
+def test_a_warning_of_a_run_names_it(study: Study, plan: Plan, tmp_path: Path, stage: Any, watcher: Any) -> None:
+    def part(job: Job) -> Generator[Any, bool, Any]:
+        yield Warned("tracking: mlflow failed")
+        return Failed("no more")
+
+    confirmation = Confirmation(plan, StudyFolder(tmp_path), candidates(study, 1), 2)
+    with pytest.raises(UserError, match="no more"):
+        confirmation.run(stage(part, 1), watcher, Interrupt())
+    assert watcher.told("warned") == [f"{confirmation.runs[0].name}: tracking: mlflow failed"]

@@ -21,7 +21,7 @@ from multitask.settings.yaml_text import dump_yaml
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.interrupt import Interrupt
-from multitask.study.messages import Done, Epoch, Failed, Job, Lost
+from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Warned
 from multitask.study.search import Search
 from multitask.study.settings import load_study
 from multitask.study.storage import open_storage, open_study
@@ -140,6 +140,16 @@ def test_a_failed_trial_says_why_and_the_study_goes_on(
         assert not trial_attrs.is_lost(trial)
     assert watcher.told("failed") == [f"trial {number}: failed: heads.age: the loss is nan" for number in (2, 3)]
     assert watcher.view.failed == 2
+
+
+def test_a_warning_of_a_run_names_its_trial(search: Make, make_plan: Make, trained: Make, watcher: Any) -> None:
+    def part(job: Job) -> Generator[Any, bool, Any]:
+        yield Warned("tracking: mlflow failed")
+        return (yield from trained(quality)(job))
+
+    study = search(make_plan(budget={"trials": 2}, pruner="none"), part, progress=watcher)
+    assert watcher.told("warned") == [f"trial {number}: tracking: mlflow failed" for number in (0, 1)]
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE", "COMPLETE"]
 
 
 @pytest.mark.parametrize("value", [None, math.nan, math.inf])

@@ -13,12 +13,13 @@ import pytest
 
 from multitask.config import Config
 from multitask.evaluation.report_schema import RunReport
-from multitask.progress import EpochRecord
+from multitask.progress import EpochRecord, Progress
 from multitask.runs.run import run
 from multitask.study.messages import Beat, Done, Epoch, Failed, Job, Ready, Stopped
 from multitask.study.metrics import figure
 from multitask.study.pool import Worker
 from multitask.study.worker import do
+from multitask.tracking import csv_file
 from multitask.utils.records import read_record, to_json_data
 
 ONE = {"training.epochs": 1, "training.schedule.warmup_epochs": 0}
@@ -85,6 +86,21 @@ class TestDo:
         left.mkdir(parents=True)
         assert isinstance(do(make_job(ONE), always), Done)
         assert not left.exists()
+
+    def test_a_tracker_that_fails_is_warned_of(
+        self, make_job: Callable[..., Job], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(path: Path, text: str) -> None:
+            raise OSError(28, "No space left on device")
+
+        class Warnings(Progress):
+            def warn(self, text: str) -> None:
+                told.append(text)
+
+        told = list[str]()
+        monkeypatch.setattr(csv_file, "write_atomically", full)
+        assert isinstance(do(make_job({**ONE, "tracking": ["csv"]}), always, Warnings()), Done)
+        assert told == ["tracking: csv failed, the run goes on without it: [Errno 28] No space left on device"]
 
     def test_what_a_user_can_mend_is_told_as_it_is(self, make_job: Callable[..., Job]) -> None:
         failed = do(make_job({"data.root": "/nowhere"}), always)

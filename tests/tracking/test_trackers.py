@@ -52,12 +52,12 @@ class HeardSettings(TrackerSettings):
         return self.trackers[-1]
 
 
-class Notes(Progress):
+class Warnings(Progress):
     def __init__(self) -> None:
-        self.notes = list[str]()
+        self.told = list[str]()
 
-    def note(self, text: str) -> None:
-        self.notes.append(text)
+    def warn(self, text: str) -> None:
+        self.told.append(text)
 
 
 @pytest.fixture(autouse=True)
@@ -68,13 +68,13 @@ def _fresh() -> None:
 
 @pytest.mark.parametrize("fails", ["open", "epoch", "report", "close"])
 def test_one_that_fails_is_told_once_and_the_others_go_on(fails: str, tmp_path: Path) -> None:
-    notes = Notes()
-    with Trackers([HeardSettings(fails=fails), HeardSettings(name="other")], tmp_path, {}, 0, notes) as trackers:
+    warnings = Warnings()
+    with Trackers([HeardSettings(fails=fails), HeardSettings(name="other")], tmp_path, {}, 0, warnings) as trackers:
         trackers.epoch(record(1))
         trackers.epoch(record(2))
         trackers.report({"joint": {"macro_f1": 0.25}}, [])
     reason = "RuntimeError" if fails == "open" else f"no {fails}"
-    assert notes.notes == [f"tracking: heard failed, the run goes on without it: {reason}"]
+    assert warnings.told == [f"tracking: heard failed, the run goes on without it: {reason}"]
     assert HeardSettings.trackers[-1].calls == [
         ("epoch", 1, {"val/joint/macro_f1": 0.5}),
         ("epoch", 2, {"val/joint/macro_f1": 0.5}),
@@ -85,17 +85,18 @@ def test_one_that_fails_is_told_once_and_the_others_go_on(fails: str, tmp_path: 
 
 def test_one_that_failed_is_closed_at_the_end(tmp_path: Path) -> None:
     with Trackers([HeardSettings(fails="epoch")], tmp_path, {}, 0, Progress()) as trackers:
-        trackers.epoch(record(1))
+        with pytest.warns(RuntimeWarning, match=r"^tracking: heard failed, the run goes on without it: no epoch$"):
+            trackers.epoch(record(1))
         assert not HeardSettings.trackers[0].calls
     assert HeardSettings.trackers[0].calls == [("close", True)]
 
 
 def test_what_an_earlier_launch_left_damaged_stops_nothing(tmp_path: Path) -> None:
     (tmp_path / "tracking.json").write_text("{")
-    notes = Notes()
-    with Trackers([HeardSettings()], tmp_path, {}, 2, notes):
+    warnings = Warnings()
+    with Trackers([HeardSettings()], tmp_path, {}, 2, warnings):
         pass
-    assert len(notes.notes) == 1
+    assert len(warnings.told) == 1
     assert HeardSettings.opened[0].key is None
 
 

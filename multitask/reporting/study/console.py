@@ -13,7 +13,7 @@ from rich.text import Text
 from multitask.progress import StudyProgress
 from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
 from multitask.reporting.figures import IntervalGap
-from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress
+from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress, QuietStudyProgress
 from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport, Trial
 from multitask.reporting.study.text import (
     heads_that_fit,
@@ -34,9 +34,9 @@ _RATIOS = "weight_ratio."  # parameters that make the heads' weights, which are 
 
 
 def make_study_progress(quiet: bool) -> StudyProgress:
-    """A study's progress on the console: live in a terminal, plain lines elsewhere, nothing if quiet."""
+    """A study's progress on the console: live in a terminal, plain lines elsewhere, warnings alone if quiet."""
     if quiet:
-        return StudyProgress()
+        return QuietStudyProgress()
     return LiveStudyProgress(out) if out.is_terminal else PlainStudyProgress(out)
 
 

@@ -13,7 +13,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from multitask.progress import RunningTrial, StudyProgress, SweepStatus
-from multitask.reporting.console import say_wrapped, score
+from multitask.reporting.console import say_wrapped, score, warn
 from multitask.reporting.study.text import (
     best_text,
     clock_text,
@@ -41,7 +41,15 @@ _NAME = 28  # letters of a running trial's name
 _SETTINGS = 24  # columns that settings have before heads are left out for them
 
 
-class PlainStudyProgress(StudyProgress):
+class QuietStudyProgress(StudyProgress):
+    """Warnings on the error stream, and nothing else."""
+
+    def warn(self, text: str) -> None:
+        """A line."""
+        warn(text)
+
+
+class PlainStudyProgress(QuietStudyProgress):
     """Plain lines: one as it begins, one a trial that ended, and one a minute where nothing else was said."""
 
     EVERY_S = 60.0
@@ -94,7 +102,7 @@ class PlainStudyProgress(StudyProgress):
         say_wrapped(text, console=self._console)
 
 
-class LiveStudyProgress(StudyProgress):
+class LiveStudyProgress(QuietStudyProgress):
     """A bar, the best so far, counts and the running trials, below a line per trial that ended."""
 
     REFRESH_S = 0.12

@@ -7,7 +7,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from multitask.progress import StudyProgress
 from multitask.reporting import console
 from multitask.reporting.study import console as study_console
 from multitask.reporting.study.console import base_trial, best_trials, make_study_progress, show_study
@@ -138,9 +137,12 @@ class TestMakeProgress:
         monkeypatch.setattr(study_console, "out", Console(file=io.StringIO()))
         assert isinstance(make_study_progress(quiet=False), PlainStudyProgress)
 
-    def test_nothing_if_quiet(self, monkeypatch):
+    def test_warnings_alone_if_quiet(self, monkeypatch, capsys):
         monkeypatch.setattr(study_console, "out", Console(file=io.StringIO(), force_terminal=True))
-        assert type(make_study_progress(quiet=True)) is StudyProgress
+        progress = make_study_progress(quiet=True)
+        progress.say("a trial is waited for")
+        progress.warn("trial 3: a tracker failed")
+        assert capsys.readouterr() == ("", "warning: trial 3: a tracker failed\n")
 
 
 class TestWhichTrials:

@@ -26,13 +26,14 @@ from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, TuningRun
+from multitask.reporting.stored_report import draw_page
 from multitask.runs.build import TrainingSetup
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
 from multitask.settings import Changes, validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.utils.files import json_digest, write_atomically
-from multitask.utils.records import read_record, record_to_json
+from multitask.utils.records import record_to_json
 
 _ANYWHERE = ("seed", "data.fold", "data.train_groups", "training.epochs")
 """Keys on which neither memory nor speed depends."""
@@ -163,9 +164,7 @@ class _Bakeoff:
         written = summarise_bakeoff(plan, self.created, runs, self.tuning, self.chosen, memory, inference)
         shutil.rmtree(self.folder.reuse, ignore_errors=True)
         write_atomically(self.folder.report, record_to_json(written))
-        report = read_record(self.folder.report, BakeoffReport)  # the same now as whenever it is read
-        write_atomically(self.folder.page, render_bakeoff(report))
-        return report
+        return draw_page(self.folder.report, BakeoffReport, self.folder.page, render_bakeoff)
 
     def _perform(self, runs: list[BakeoffRun], course: Course, view: SweepStatus) -> None:
         """Performs runs one after another, without those that the executor has trained before."""

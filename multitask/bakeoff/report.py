@@ -12,10 +12,8 @@ from multitask.bakeoff.runs import BakeoffRun
 from multitask.errors import UserError
 from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, Budget, ContenderFacts, TrainingMemory, TuningRun
-from multitask.runs.records import reading
+from multitask.reporting.stored_report import draw_page
 from multitask.settings import Changes
-from multitask.utils.files import write_atomically
-from multitask.utils.records import read_record
 
 
 def summarise_bakeoff(
@@ -91,8 +89,4 @@ def read_bakeoff_report(path: Path) -> tuple[BakeoffFolder, BakeoffReport]:
     folder = BakeoffFolder(path)
     if not folder.report.is_file():
         raise UserError(f"{path}: its bake-off has no report yet; the line that began it goes on with it")
-    report = read_record(folder.report, BakeoffReport)
-    with reading(folder.report):
-        page = render_bakeoff(report)
-    write_atomically(folder.page, page)
-    return folder, report
+    return folder, draw_page(folder.report, BakeoffReport, folder.page, render_bakeoff)

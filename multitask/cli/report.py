@@ -55,7 +55,7 @@ def _report_bakeoff(path: Path) -> None:
     from multitask.bakeoff.report import read_bakeoff_report
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import show_paths
-    from multitask.runs.records import reading
+    from multitask.reporting.stored_report import reading
 
     folder, report = read_bakeoff_report(path)
     with reading(folder.report):
@@ -67,7 +67,7 @@ def _report_recipe(path: Path) -> None:
     from multitask.recipe.report import read_recipe_report
     from multitask.reporting.console import show_paths
     from multitask.reporting.recipe.console import show_recipe
-    from multitask.runs.records import reading
+    from multitask.reporting.stored_report import reading
 
     folder, report = read_recipe_report(path)
     with reading(folder.report):

@@ -16,10 +16,10 @@ from multitask.recipe.verdicts import Judges
 from multitask.reporting.recipe.page import render_recipe
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
 from multitask.reporting.recipe.text import recipe_sentences
-from multitask.runs.records import reading
+from multitask.reporting.stored_report import draw_page
 from multitask.settings import Changes
 from multitask.utils.files import write_atomically
-from multitask.utils.records import read_record, record_to_json
+from multitask.utils.records import record_to_json
 
 
 def summarise_recipe(
@@ -83,11 +83,7 @@ def read_recipe_report(path: Path) -> tuple[RecipeFolder, RecipeReport]:
     folder = RecipeFolder(path)
     if not folder.report.is_file():
         raise UserError(f"{path}: its recipe has no report yet; the line that began it goes on with it")
-    report = read_record(folder.report, RecipeReport)
-    with reading(folder.report):
-        page = render_recipe(report)
-    write_atomically(folder.page, page)
-    return folder, report
+    return folder, draw_page(folder.report, RecipeReport, folder.page, render_recipe)
 
 
 def best_yaml(report: RecipeReport, config: Config) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
-from multitask.errors import UserError
 from multitask.utils.records import ONLY_IF_KNOWN, Count, Moment
 
 
@@ -93,32 +89,3 @@ class Failure:
     """``failed.json``: why a run ended before it was done."""
 
     reason: str
-
-
-@contextmanager
-def reading(path: Path | str) -> Iterator[None]:
-    """A context in which an error in using what a file holds is reported as damage to that file.
-
-    For files that are whole pages of figures, whose every key is only looked at where it is shown.
-
-    Raises:
-        UserError: a key is missing, or what stands there is of another kind.
-    """
-    from jinja2 import UndefinedError
-
-    try:
-        yield
-    except UserError:
-        raise
-    except KeyError as error:
-        raise UserError(f"{path}: is damaged: there is no {error}") from None
-    except (
-        ArithmeticError,
-        AttributeError,
-        LookupError,
-        StopIteration,
-        TypeError,
-        UndefinedError,
-        ValueError,
-    ) as error:
-        raise UserError(f"{path}: is damaged: {error}") from None

@@ -23,7 +23,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from multitask.errors import UserError, first_line
-from multitask.runs.records import reading
+from multitask.reporting.stored_report import reading
 from multitask.study import trial_attrs
 from multitask.study.per_trial import PerTrial
 from multitask.study.provenance import RECORD, check_record

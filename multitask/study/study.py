@@ -15,10 +15,10 @@ from multitask.errors import UserError
 from multitask.executors import ProcessesSettings
 from multitask.executors.pool import RemotePool
 from multitask.progress import Progress, StudyProgress
+from multitask.reporting.stored_report import reading
 from multitask.reporting.study.page import render_study
 from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport
 from multitask.runs.data_module import DataModule
-from multitask.runs.records import reading
 from multitask.settings import validate
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.confirmation import Confirmation, candidates

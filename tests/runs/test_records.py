@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from multitask.data.data_facts import DataFacts
 from multitask.data.image_facts import FitCounts
-from multitask.errors import UserError
-from multitask.runs.records import RunEnvironment, reading
+from multitask.runs.records import RunEnvironment
 from multitask.utils.records import parse_record, record_to_json
 
 FIT = FitCounts(name="crop", image_size=(32, 24), num_measured=2, num_wide=0, num_tall=0)
@@ -24,9 +22,3 @@ def test_what_is_not_there_is_left_out() -> None:
     data = json.loads(record_to_json(DataFacts(root="/data", fit=FIT)))
     assert set(data) == {"root", "fingerprint", "num_images", "num_groups", "centres", "fit"}
     assert set(data["fit"]) == {"name", "image_size", "num_measured", "num_wide", "num_tall"}
-
-
-@pytest.mark.parametrize("broken", [lambda: {}["key"], lambda: 3 + "x", lambda: [][0], lambda: None.x, lambda: 1 / 0])
-def test_what_cannot_be_shown_of_a_file_is_the_files_fault(broken: Any) -> None:
-    with pytest.raises(UserError, match=r"^report\.json: is damaged: "), reading(Path("report.json")):
-        broken()

@@ -11,6 +11,7 @@ import click
 from multitask.cli.options import (
     UNREADABLE,
     FilePath,
+    box_columns_option,
     data_option,
     extensions_option,
     group_column_option,
@@ -49,13 +50,7 @@ _OF_PATHS = ("path_column", "box_columns", "group_column", "groups_by_folder", "
 @click.option("--face-model", type=FilePath, help="Of --audit: faces, as OpenCV's YuNet in this ONNX file finds them.")
 @data_option
 @path_column_option
-@click.option(
-    "--box-columns",
-    nargs=4,
-    metavar="LEFT TOP RIGHT BOTTOM",
-    default=None,
-    help="Of tables: each image's box, where RUN was trained on crops to boxes.",
-)
+@box_columns_option
 @group_column_option
 @groups_by_folder_option
 @click.option(

@@ -77,6 +77,14 @@ group_column_option = click.option(
 groups_by_folder_option = click.option(
     "--groups-by-folder", is_flag=True, help="The images of a folder are a group, likewise."
 )
+box_columns_option = click.option(
+    "--box-columns",
+    nargs=4,
+    metavar="LEFT TOP RIGHT BOTTOM",
+    default=None,
+    help="Of tables: each image's box, where RUN was trained on crops to boxes.",
+)
+device_option = click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
 views_option = click.option(
     "--views",
     default="",

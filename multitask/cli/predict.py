@@ -11,6 +11,8 @@ import click
 from multitask.cli.options import (
     UNREADABLE,
     FilePath,
+    box_columns_option,
+    device_option,
     extensions_option,
     group_column_option,
     groups_by_folder_option,
@@ -71,20 +73,14 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 @path_column_option
 @group_column_option
 @groups_by_folder_option
-@click.option(
-    "--box-columns",
-    nargs=4,
-    metavar="LEFT TOP RIGHT BOTTOM",
-    default=None,
-    help="Of tables: each image's box, where RUN was trained on crops to boxes.",
-)
+@box_columns_option
 @click.option("--engine", default="auto", show_default=True, help="What computes; auto: the fastest for RUN.")
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8", "bf16"]),
     help="That the engine computes in; bf16: openvino, where the processor has it.",
 )
-@click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
+@device_option
 @click.option(
     "--batch-size", type=click.IntRange(min=1), help="Images computed at a time; as in training if not given."
 )

@@ -10,6 +10,7 @@ import click
 
 from multitask.cli.options import (
     FilePath,
+    device_option,
     extensions_option,
     group_column_option,
     groups_by_folder_option,
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 @path_column_option
 @group_column_option
 @groups_by_folder_option
-@click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
+@device_option
 @extensions_option
 @quiet_option
 def command(

@@ -9,18 +9,10 @@ from pathlib import Path
 
 from multitask.bench.timing import Measurement, of_speeds
 from multitask.bench.training import benched
-from multitask.bench.whole import PEOPLE, TrainProgram
+from multitask.bench.whole import EQUAL_EPOCHS, PEOPLE, TrainProgram
 from multitask.progress import Progress
 
 ROUNDS = 3
-_COMMON = {
-    "device": "cpu",
-    "training.epochs": 2,
-    "training.schedule.warmup_epochs": 0,
-    "training.patience": None,
-    "model.backbone.weights": "none",  # which change no speed
-    "model.backbone.freeze": "none",
-}
 
 
 class LaunchedTraining(TrainProgram):
@@ -50,7 +42,7 @@ def measure_processes(config_path: Path | None, progress: Progress) -> list[Meas
         UserError: the config or its data are not as they must be, or one of the launches fails.
     """
     with benched(config_path, PEOPLE) as base, tempfile.TemporaryDirectory() as name:
-        config = base.with_changes(_COMMON)
+        config = base.with_changes({"device": "cpu", **EQUAL_EPOCHS})
         sides = []
         for num in (2, 1):
             (folder := Path(name, str(num))).mkdir()

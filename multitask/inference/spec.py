@@ -20,8 +20,9 @@ from multitask.evaluation.decode import AnyDecodeRule, AnyPoolingRule
 from multitask.evaluation.decode.base import check_widths
 from multitask.evaluation.decode.fitted_rules import check_grouping
 from multitask.evaluation.decode.temperature import Temperature
+from multitask.inference.file_entry import read_entry
 from multitask.labels import JOINT, LabelSpace, Task
-from multitask.settings import Bool, Count, Float, PositiveFloat, PositiveInt, Settings, validate
+from multitask.settings import Bool, Count, Float, PositiveFloat, PositiveInt, Settings
 
 if TYPE_CHECKING:
     from multitask.data.images import Preprocessing
@@ -154,34 +155,25 @@ class InferenceSpec(Settings):
         Raises:
             UserError: it is damaged, of another version, or contradicts itself.
         """
-        try:
-            data = json.loads(text)
-            version = data.get("version") if isinstance(data, dict) else None
-            known = cls.model_fields["version"].default
-            if version != known:
-                raise UserError(f"is of version {version!r}, and this program reads {known}; export the run again")
-            spec = validate(cls, data)
-            if spec.space.num_classes != spec.learned.num_classes:
-                raise ValueError("heads: have other classes than tasks")
-            if spec.tiles is not None and (len(spec.tiles) < 2 or canvas_size(spec.tiles) != spec.image_size):
-                raise ValueError("tiles: do not make up the input")
-            spec.rule.check(spec.learned)
-            _check_temperatures("temperatures", spec.temperatures, spec.learned)
-            check_widths("shifts", spec.shifts, spec.learned)
-            if spec.calibration is not None:
-                spec.calibration.check(sizes_of(spec.space))
-            if (grouping := spec.grouping) is not None:
-                check_grouping(grouping.tasks, grouping.pooling, spec.space, spec.learned)
-                grouping.rule.check(spec.learned)
-                _check_temperatures("grouping.temperatures", grouping.temperatures, spec.learned)
-                check_widths("grouping.shifts", grouping.shifts, spec.learned)
-                if grouping.calibration is not None:
-                    grouping.calibration.check(sizes_of(spec.space))
-        except UserError as error:
-            raise UserError(f"{where}: {error}") from None
-        except (ValueError, RecursionError) as error:
-            raise UserError(f"{where}: its specification is damaged: {error}") from None
-        return spec
+        return read_entry(cls, text, where, "specification", cls._check_whole)
+
+    def _check_whole(self) -> None:
+        if self.space.num_classes != self.learned.num_classes:
+            raise ValueError("heads: have other classes than tasks")
+        if self.tiles is not None and (len(self.tiles) < 2 or canvas_size(self.tiles) != self.image_size):
+            raise ValueError("tiles: do not make up the input")
+        self.rule.check(self.learned)
+        _check_temperatures("temperatures", self.temperatures, self.learned)
+        check_widths("shifts", self.shifts, self.learned)
+        if self.calibration is not None:
+            self.calibration.check(sizes_of(self.space))
+        if (grouping := self.grouping) is not None:
+            check_grouping(grouping.tasks, grouping.pooling, self.space, self.learned)
+            grouping.rule.check(self.learned)
+            _check_temperatures("grouping.temperatures", grouping.temperatures, self.learned)
+            check_widths("grouping.shifts", grouping.shifts, self.learned)
+            if grouping.calibration is not None:
+                grouping.calibration.check(sizes_of(self.space))
 
 
 def _check_temperatures(what: str, found: Mapping[str, float], learned: LabelSpace) -> None:

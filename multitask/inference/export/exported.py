@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import Literal
 
 from multitask.errors import UserError
 from multitask.inference.export.metadata import split_metadata
+from multitask.inference.file_entry import read_entry
 from multitask.inference.spec import InferenceSpec
 from multitask.labels import JOINT
-from multitask.settings import Bool, Count, Fraction, NonNegativeFloat, Settings, validate
+from multitask.settings import Bool, Count, Fraction, NonNegativeFloat, Settings
 from multitask.utils.files import check_regular
 
 Precision = Literal["fp32", "fp16", "int8"]
@@ -99,7 +99,7 @@ def read_exported(path: Path) -> Exported:
     if SPEC not in entries:
         raise UserError(f"{path}: is no file of `multitask export`: what its outputs mean does not stand in it")
     spec = InferenceSpec.from_json(entries[SPEC], str(path))
-    record = _read_record(entries.get(RECORD, ""), path)
+    record = read_entry(ExportRecord, entries.get(RECORD, ""), str(path), "record")
     if record.digest != digest:
         raise UserError(f"{path}: is damaged, or was changed since it was written; export the run again")
     return Exported(path, spec, record)
@@ -134,17 +134,3 @@ def output_names(spec: InferenceSpec, decides: bool) -> Sequence[str]:
     """The names of all outputs: the heads', of a flat network the tasks' too, and the classes'."""
     tasks = [head_output(name) for name in spec.space.task_names]
     return list(dict.fromkeys([*head_outputs(spec).values(), *tasks, CLASS_PROBS, *([CLASS] if decides else [])]))
-
-
-def _read_record(text: str, path: Path) -> ExportRecord:
-    try:
-        data = json.loads(text)
-        version = data.get("version") if isinstance(data, dict) else None
-        known = ExportRecord.model_fields["version"].default
-        if version != known:
-            raise UserError(f"is of version {version!r}, and this program reads {known}; export the run again")
-        return validate(ExportRecord, data)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: its record is damaged: {error}") from None

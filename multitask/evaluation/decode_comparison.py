@@ -17,7 +17,7 @@ from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.decode_scores import DecodeComparison, FittedOn, JointTermScores, RuleScores
-from multitask.evaluation.intervals import interval, resample
+from multitask.evaluation.intervals import excludes_zero, interval, resample
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
 from multitask.utils.records import Interval
@@ -224,8 +224,9 @@ class _Scored:
         macro_f1_ci = interval(score.draws)
         if base is None or base.value is None or base.draws is None:
             return _Compared(score.value, macro_f1_ci)
-        low, high = interval(score.draws - base.draws)
-        return _Compared(score.value, macro_f1_ci, score.value - base.value, (low, high), low > 0 or high < 0)
+        gap_ci = interval(score.draws - base.draws)
+        gap = score.value - base.value
+        return _Compared(score.value, macro_f1_ci, gap, gap_ci, excludes_zero(*gap_ci))
 
 
 def joint_term(predictions: Predictions, seed: int) -> JointTermScores | None:

@@ -121,6 +121,11 @@ def interval(values: FloatArray, level: float = LEVEL) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def excludes_zero(low: float, high: float) -> bool:
+    """Whether a difference with this interval is beyond noise."""
+    return low > 0 or high < 0
+
+
 @dataclass(frozen=True)
 class Difference:
     """A score of a run against the first run's, on the images that both predicted.
@@ -146,4 +151,4 @@ class Difference:
     @property
     def beyond_noise(self) -> bool:
         """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
+        return excludes_zero(self.low, self.high)

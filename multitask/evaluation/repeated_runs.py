@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
-from multitask.evaluation.intervals import LEVEL, NUM_RESAMPLES, interval, resample
+from multitask.evaluation.intervals import LEVEL, NUM_RESAMPLES, excludes_zero, interval, resample
 from multitask.evaluation.metrics import FloatArray, Scores
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.seeds import derive
@@ -64,7 +64,7 @@ class Gap:
     @property
     def beyond_noise(self) -> bool:
         """Whether the interval excludes zero."""
-        return self.low > 0 or self.high < 0
+        return excludes_zero(self.low, self.high)
 
 
 def gap(score: PassScore, other: PassScore, level: float = LEVEL) -> Gap:

@@ -2,40 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 from markupsafe import Markup
 
-from multitask.evaluation.metrics import MATRIX_CLASSES
-from multitask.evaluation.report_schema import ClassDistribution, RunReport, TrainingFacts
-from multitask.evaluation.scores import LabellingScores
+from multitask.evaluation.report_schema import RunReport, TrainingFacts
 from multitask.progress import EpochRecord
 from multitask.reporting.html import CaptionedImage, EmbeddedImage, Mistake, embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.balance import balance_view
-from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES, absent_in_words, class_scores
+from multitask.reporting.run.class_scores import absent_in_words, class_scores
 from multitask.reporting.run.decode_rules import rules_view
+from multitask.reporting.run.distributions import distribution_views, split_sizes
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_view
 from multitask.reporting.run.label_prior import prior_view
 from multitask.reporting.run.learning import best_epoch_of, learning_view
 from multitask.reporting.run.promises import promises_view
+from multitask.reporting.run.score_rows import joint_lost, score_rows
 from multitask.reporting.run.sections import fold_scores, unseen_scores
 from multitask.reporting.text import (
     count_text,
     crop_text,
     duration_text,
-    error_text,
     image_notes,
     interval_text,
     moment_text,
     plural,
     score_text,
 )
-from multitask.reporting.views import DistributionView
 
 _TRAINING_FACTS = {
     "backbone": "Backbone",
@@ -50,31 +47,6 @@ _TRAINING_FACTS = {
     "kept": "Kept",
     "seconds": "Time",
 }
-
-
-@dataclass(frozen=True)
-class ScoreRow:
-    """The joint classes' row or a task's, with macro-F1's place on a scale that all rows have in common.
-
-    Attributes:
-        name: the task, or ``joint``.
-        scores: its part of the report.
-        perfect: the joint macro-F1 if this task alone were always answered right.
-        lost: its share of what the joint macro-F1 lacks to 1.
-        floor: macro-F1 at the scale's left end; at its right end it is 1.
-        error: of the number that the answer amounts to, in words.
-        bar: the interval's left end and its width, in percent of the scale.
-        dot: macro-F1's place, in percent of the scale.
-    """
-
-    name: str
-    scores: LabellingScores
-    perfect: float | None
-    lost: float | None
-    floor: float
-    error: str
-    bar: tuple[float, float] | None
-    dot: float | None
 
 
 @dataclass(frozen=True)
@@ -129,21 +101,21 @@ def render_report(
         facts=_facts(report.training),
         joint=joint,
         tasks=tasks,
-        rows=_rows(report),
+        rows=score_rows(report),
         attribution=_attribution(report),
         rules=rules_view(report.decode_rules),
         term=report.joint_term,
         grouped=groups_view(report.grouped),
         promises=promises_view(report),
         label_prior=prior_view(report.label_prior),
-        lost=_lost(report),
+        lost=joint_lost(report),
         unseen=unseen_scores(report.unseen),
         ensemble=ensemble_view(report.ensemble, report.joint.macro_f1),
         folds=fold_scores(report.folds, fold_histories),
         learning=learning_view(tuple(report.tasks), history, best_epoch_of(report.training, history)),
         balance=balance_view(history, {name: place for place, name in enumerate(report.tasks)}),
-        distributions=_distributions(report),
-        splits=_splits(report.class_distribution or {}),
+        distributions=distribution_views(report),
+        splits=split_sizes(report.class_distribution or {}),
         never=never_in_words(report.empty_cells.never, len(report.joint.classes)) if report.empty_cells else "",
         impossible=impossible_yaml(report.empty_cells.impossible) if report.empty_cells else "",
         images_missing=images_missing,
@@ -186,34 +158,6 @@ def _scores_in_words(report: RunReport) -> list[str]:
     return sentences
 
 
-def _lost(report: RunReport) -> float | None:
-    macro_f1 = report.joint.macro_f1
-    return None if macro_f1 is None else 1 - macro_f1
-
-
-def _rows(report: RunReport) -> list[ScoreRow]:
-    """A row for the joint classes and one per task, with each interval's place on one common scale."""
-    perfect, lost = report.attribution.perfect, report.attribution.lost or {}
-    measured: list[tuple[str, LabellingScores, float | None, float | None]]
-    measured = [("joint", report.joint, None, _lost(report) if lost else None)]
-    measured += [(name, scores, perfect.get(name), lost.get(name)) for name, scores in report.tasks.items()]
-    shown = [value for _, row, *_ in measured for value in (row.macro_f1, *(row.macro_f1_ci or ()))]
-    floor = min(0.9, int(min((value for value in shown if value is not None), default=0.9) * 10) / 10)
-
-    def percent(value: float) -> float:
-        return round(100 * min(max(value - floor, 0) / (1 - floor), 1), 1)
-
-    rows = []
-    for name, scores, if_perfect, share in measured:
-        bar = None
-        if scores.macro_f1_ci is not None:
-            low, high = map(percent, scores.macro_f1_ci)
-            bar = (low, round(high - low, 1))
-        dot = None if scores.macro_f1 is None else percent(scores.macro_f1)
-        rows.append(ScoreRow(name, scores, if_perfect, share, floor, error_text(scores.number), bar, dot))
-    return rows
-
-
 def _attribution(report: RunReport) -> Markup | None:
     found, macro_f1 = report.attribution, report.joint.macro_f1
     lost = {name: (found.lost or {}).get(name) for name in report.tasks}
@@ -231,50 +175,6 @@ def _attribution(report: RunReport) -> Markup | None:
             label=f"Joint macro-F1 lost by each task: {words}",
         )
     )
-
-
-def _distributions(report: RunReport) -> list[DistributionView]:
-    """A plot per task and one of the joint classes, each over all splits."""
-    splits = report.class_distribution or {}
-    if not splits:
-        return []
-    found = []
-    for place, (name, scores) in enumerate([*report.tasks.items(), ("joint", report.joint)]):
-        last = place == len(report.tasks)
-        names = [row.name for row in scores.classes]
-        counts: dict[str, Sequence[int]] = {
-            split: part.joint if last else part.tasks[name] for split, part in splits.items()
-        }
-        title = name
-        if len(names) > MATRIX_CLASSES:
-            title = f"{name}: the {LISTED_CLASSES} commonest of {len(names):,} classes"
-            names, counts = _commonest(names, counts, LISTED_CLASSES)
-        plot = plots.distribution(
-            names,
-            counts,
-            key=f"distribution-{place}",
-            label=f"{title}: share of each class in {', '.join(splits)}",
-        )
-        found.append(DistributionView(title, Markup(plot), len(names) > LONG_CLASSES))
-    return found
-
-
-def _commonest(
-    names: Sequence[str], counts: Mapping[str, Sequence[int]], most: int
-) -> tuple[list[str], dict[str, Sequence[int]]]:
-    """Of so many classes those with the most images in all splits together, and their counts."""
-    chosen = np.argsort(-np.sum(list(counts.values()), axis=0), kind="stable")[:most]
-    return [names[place] for place in chosen], {
-        split: [row[place] for place in chosen] for split, row in counts.items()
-    }
-
-
-def _splits(splits: Mapping[str, ClassDistribution]) -> str:
-    sizes = (
-        f"{name}: {plural(split.num_images, 'image', 'images')} of {plural(split.num_groups, 'group', 'groups')}"
-        for name, split in splits.items()
-    )
-    return "; ".join(sizes) + "."
 
 
 def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> tuple[tuple[tuple[str, bool], ...], ...]:

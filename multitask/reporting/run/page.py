@@ -48,6 +48,17 @@ _TRAINING_FACTS = {
     "seconds": "Time",
 }
 
+_OPTIONAL = {
+    "rules": "Decode rules",
+    "groups": "Groups",
+    "promises": "Sets",
+    "label-prior": "Label prior",
+    "members": "Members",
+    "folds": "Folds",
+    "unseen": "Unseen classes",
+}
+"""The sections that not every report has: their anchors and names."""
+
 
 @dataclass(frozen=True)
 class ShownImage:
@@ -91,9 +102,30 @@ def render_report(
     """
     tasks = [class_scores(name, f"task-{place}", scores) for place, (name, scores) in enumerate(report.tasks.items())]
     joint = class_scores("joint", "joint", report.joint)
+    optional = {
+        "rules": rules_view(report.decode_rules),
+        "groups": groups_view(report.grouped),
+        "promises": promises_view(report),
+        "label-prior": prior_view(report.label_prior),
+        "members": ensemble_view(report.ensemble, report.joint.macro_f1),
+        "folds": fold_scores(report.folds, fold_histories),
+        "unseen": unseen_scores(report.unseen),
+    }
+    titles = {
+        "tasks": "Tasks",
+        "attribution": "What was lost",
+        **{anchor: name for anchor, name in _OPTIONAL.items() if optional[anchor]},
+        "learning": "Learning",
+        **{view.anchor: view.name for view in tasks},
+        "joint": "Joint classes",
+        "distribution": "Distribution",
+        **({"images": "Images"} if images_missing else {"augmented": "Augmented", "mistakes": "Mistakes"}),
+        "training": "Training",
+    }
     return render(
         "report.html",
         title=f"{report.run} · {report.split}",
+        sections=titles,
         groups=plural(report.num_groups, "group", "groups"),
         report=report,
         created=moment_text(report.created),
@@ -103,15 +135,15 @@ def render_report(
         tasks=tasks,
         rows=score_rows(report),
         attribution=_attribution(report),
-        rules=rules_view(report.decode_rules),
+        rules=optional["rules"],
         term=report.joint_term,
-        grouped=groups_view(report.grouped),
-        promises=promises_view(report),
-        label_prior=prior_view(report.label_prior),
+        grouped=optional["groups"],
+        promises=optional["promises"],
+        label_prior=optional["label-prior"],
         lost=joint_lost(report),
-        unseen=unseen_scores(report.unseen),
-        ensemble=ensemble_view(report.ensemble, report.joint.macro_f1),
-        folds=fold_scores(report.folds, fold_histories),
+        unseen=optional["unseen"],
+        ensemble=optional["members"],
+        folds=optional["folds"],
         learning=learning_view(tuple(report.tasks), history, best_epoch_of(report.training, history)),
         balance=balance_view(history, {name: place for place, name in enumerate(report.tasks)}),
         distributions=distribution_views(report),

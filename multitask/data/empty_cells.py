@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.samples import Samples, distinct_labels
+from multitask.data.label_kinds import distinct_labels
+from multitask.data.samples import Samples
 from multitask.data.splits import Split
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.texts import Codes

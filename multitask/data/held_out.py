@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from multitask.data.samples import Samples, distinct_labels
+from multitask.data.label_kinds import distinct_labels
+from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
 from multitask.utils.texts import Codes

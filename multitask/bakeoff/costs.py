@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from multitask.data.loading import Batch
+from multitask.data.batch import Batch
 from multitask.progress import Progress
 from multitask.reporting.bakeoff.report_schema import TrainingMemory
 from multitask.runs.build import TrainingSetup

@@ -18,7 +18,8 @@ from multitask.bench.data import NUM_DATA, measure_data
 from multitask.bench.decoding import decode_fitting
 from multitask.bench.timing import Measurement, built_in_both_orders, computing, of_speeds, side_by_side
 from multitask.config import Config, load_config
-from multitask.data.loading import Batch, Batches
+from multitask.data.batch import Batch
+from multitask.data.loading import Batches
 from multitask.data.mixup import BatchTargets
 from multitask.data.synthetic import draw_set
 from multitask.errors import UserError

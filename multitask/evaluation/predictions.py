@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from multitask.data.batch import Batch
 from multitask.data.images import Normaliser
-from multitask.data.loading import Batch
 from multitask.errors import DivergedError, UserError
 from multitask.evaluation.decode import LabelledOutputs, ModelOutputs
 from multitask.evaluation.prediction_table import places_of, read_table

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from multitask.data.batch import Batch
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batch
 from multitask.errors import UserError
 from multitask.model.encoder import Encoder
 from multitask.model.feature_rows import FeatureRows

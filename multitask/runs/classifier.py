@@ -11,8 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from multitask.data.batch import Batch
 from multitask.data.images import Normaliser
-from multitask.data.loading import Batch, Batches
+from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.evaluation.decode import DecodeRule, ModelOutputs
 from multitask.evaluation.predictions import Predictions, predict

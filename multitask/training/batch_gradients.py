@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from multitask.balancers.base import Balancer, Step
+from multitask.data.batch import Batch
 from multitask.data.images import Normaliser
-from multitask.data.loading import Batch
 from multitask.data.mixup import BatchTargets, mix
 from multitask.data.settings import MixSettings
 from multitask.losses.consistency import Consistency

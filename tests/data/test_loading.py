@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
+from multitask.data.batch import Inputs
 from multitask.data.image_cache import ImageCache
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batches, Inputs
+from multitask.data.loading import Batches
 from multitask.data.samples import Samples
 from multitask.data.settings import AugmentSettings
 from multitask.data.targets import Targets
@@ -194,13 +195,13 @@ def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, images: 
 
 LEFT_OPEN = """
 import atexit, sys, threading
-from multitask.data.loading import _ahead
+from multitask.data.batch_maker import made_ahead
 
 class Maker:
     def __getitem__(self, order):
         return order
 
-kept = _ahead(Maker(), range(10**9), False)
+kept = made_ahead(Maker(), range(10**9), False)
 next(kept)
 (thread,) = [thread for thread in threading.enumerate() if thread.name == "batches"]
 atexit.register(lambda: print("alive" if thread.is_alive() else "gone"))

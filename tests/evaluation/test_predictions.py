@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
+from multitask.data.batch import Batch
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batch
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions, predict
 from multitask.labels import MISSING, LabelSpace, Task

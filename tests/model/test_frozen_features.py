@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from multitask.data.batch import Batch
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batch
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.feature_rows import FeatureRows

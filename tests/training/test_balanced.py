@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from multitask.balancers import BALANCERS
 from multitask.balancers.base import Balancer, Step
 from multitask.balancers.fixed import FixedBalancer
+from multitask.data.batch import Batch
 from multitask.data.images import Preprocessing
-from multitask.data.loading import Batch
 from multitask.data.settings import MixSettings
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.losses import CrossEntropySettings

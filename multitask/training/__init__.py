@@ -1,6 +1,6 @@
 """The one training loop, and what it needs."""
 
-from multitask.training.settings import (
+from multitask.training.schedules import (
     SCHEDULES,
     AnySchedule,
     CosineSettings,

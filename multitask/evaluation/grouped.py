@@ -26,7 +26,8 @@ from multitask.evaluation.decode import (
 from multitask.evaluation.decode.auto import MOST_CLASSES, Pick, pick
 from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
 from multitask.evaluation.decode.fitted_rules import GroupedRules
-from multitask.evaluation.decode.pooling import GroupTasks, pool_labelled
+from multitask.evaluation.decode.group_tasks import GroupTasks
+from multitask.evaluation.decode.pooling import pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.decode_comparison import fitted_shifts
 from multitask.evaluation.metrics import IntArray

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from multitask.errors import UserError
 from multitask.evaluation.decode import ModelOutputs
-from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.group_tasks import GroupTasks
+from multitask.evaluation.decode.pooling import pool
 from multitask.evaluation.metrics import IntArray
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.promises import Promises

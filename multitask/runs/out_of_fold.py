@@ -13,7 +13,8 @@ from multitask.evaluation.calibration import labellings, marginals
 from multitask.evaluation.decode import LabelledOutputs, PoolingRule, Priors
 from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
 from multitask.evaluation.decode.expected import posteriors
-from multitask.evaluation.decode.pooling import GroupTasks, pool_labelled
+from multitask.evaluation.decode.group_tasks import GroupTasks
+from multitask.evaluation.decode.pooling import pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions

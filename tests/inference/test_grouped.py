@@ -12,7 +12,8 @@ from PIL import Image
 from multitask.errors import UserError
 from multitask.evaluation.decode import ModelOutputs
 from multitask.evaluation.decode.fitted_rules import GroupedRules
-from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.group_tasks import GroupTasks
+from multitask.evaluation.decode.pooling import pool
 from multitask.evaluation.grouped import decide_grouped
 from multitask.evaluation.predictions import Predictions
 from multitask.inference import grouped

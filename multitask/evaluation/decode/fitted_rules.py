@@ -12,7 +12,8 @@ from pydantic import Field
 from multitask.errors import UserError
 from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode.base import AnyDecodeRule, DecodeRule, check_widths
-from multitask.evaluation.decode.pooling import AnyPoolingRule, GroupTasks, PoolingRule
+from multitask.evaluation.decode.group_tasks import GroupTasks
+from multitask.evaluation.decode.pooling import AnyPoolingRule, PoolingRule
 from multitask.evaluation.decode.temperature import Temperature
 from multitask.labels import JOINT, LabelSpace
 from multitask.settings import Count, Float, Settings, validate

@@ -20,7 +20,8 @@ from multitask.evaluation.decode import (
     NoPooling,
     PoolingRule,
 )
-from multitask.evaluation.decode.pooling import GroupTasks, pool
+from multitask.evaluation.decode.group_tasks import GroupTasks
+from multitask.evaluation.decode.pooling import pool
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import JOINT, LabelSpace, Task
 from multitask.settings import Settings, validate

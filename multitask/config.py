@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from multitask.balancers import AnyBalancer, FixedSettings
+from multitask.data.augment_settings import AugmentSettings
 from multitask.data.held_out import check_labels_left
-from multitask.data.settings import AugmentSettings, DataSettings
+from multitask.data.settings import DataSettings
 from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError, nearest
 from multitask.evaluation.decode import AnyDecode, IndependentSettings

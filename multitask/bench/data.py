@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 import multitask.model.vision_ops  # noqa: F401  (before torchvision)
 from multitask.bench.timing import Measurement, one_core, side_by_side
 from multitask.data.augment import Augmentation, transforms
+from multitask.data.augment_settings import AugmentSettings
 from multitask.data.image_cache import ImageCache, SharedPixels
 from multitask.data.image_file import open_image
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
-from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.runs.data_module import DataModule
 from multitask.utils.files import content_digest

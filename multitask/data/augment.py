@@ -14,8 +14,8 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # else its import asks t
 import albumentations as A
 import cv2
 
+from multitask.data.augment_settings import AugmentSettings
 from multitask.data.images import Pixels
-from multitask.data.settings import AugmentSettings
 from multitask.utils.seeds import derive
 
 _FILL = cv2.BORDER_REFLECT_101

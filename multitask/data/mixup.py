@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from multitask.data.settings import MixSettings
+from multitask.data.augment_settings import MixSettings
 from multitask.labels import MISSING
 
 

@@ -1,4 +1,4 @@
-"""Settings of the data and of augmentation. What they are for is imported when it is used."""
+"""The ``data`` section of a config. What it is for is imported when it is used."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from multitask.data.augment_settings import AugmentSettings
 from multitask.data.contradictions import ContradictionsName
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, CropSettings, WholeSettings
@@ -16,28 +17,13 @@ from multitask.data.samplers import AnySampler, PerSourceSettings, StreamSetting
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings, WebDatasetSettings
 from multitask.errors import UserError, nearest
 from multitask.labels import Cell
-from multitask.settings import (
-    Bool,
-    ConfigPath,
-    Count,
-    Float,
-    Folds,
-    Fraction,
-    Int,
-    NonNegativeFloat,
-    PositiveFloat,
-    PositiveInt,
-    Seed,
-    Settings,
-    resolve_path,
-)
+from multitask.settings import ConfigPath, Count, Float, Folds, Int, PositiveInt, Seed, Settings, resolve_path
 
 if TYPE_CHECKING:
     from multitask.data.colours import Decoding
     from multitask.data.images import Preprocessing
 
 CacheName = Literal["auto", "memory", "disk", "none"]
-
 
 DATA_CROP = "data.crop"
 """The key of the crop of images whose source has none of its own."""
@@ -53,67 +39,6 @@ def _check_range(value: tuple[float, float]) -> tuple[float, float]:
 
 
 ValueRange = Annotated[tuple[Float, Float], AfterValidator(_check_range)]
-
-
-class MixSettings(Settings):
-    """The ``augment.mix`` section: how often batches are mixed, and how evenly."""
-
-    mixup_prob: Fraction = 0.0
-    """The share of the batches whose images are blended in pairs, labels likewise."""
-    mixup_alpha: PositiveFloat = 0.2
-    """Both parameters of the Beta distribution of lambda; small: mostly one image, large: half and half."""
-    cutmix_prob: Fraction = 0.0
-    """The share of the batches whose images have a part of another pasted in, labels by area."""
-    cutmix_alpha: PositiveFloat = 1.0
-    """As ``mixup_alpha``; lambda is the share that is kept."""
-    cutmix_vertical: Bool = False
-    """Whether the pasted part is a band of full height (one side of a face) rather than a box."""
-
-    @model_validator(mode="after")
-    def _check(self) -> MixSettings:
-        if self.mixup_prob + self.cutmix_prob > 1:
-            raise ValueError(
-                f"mixup_prob and cutmix_prob must be at most 1 together, found {self.mixup_prob} and {self.cutmix_prob}"
-            )
-        return self
-
-
-class AugmentSettings(Settings):
-    """The ``augment`` section.
-
-    A family's own strength is ``strength`` times its share, at most 1. At 0 an image is exactly what validation sees;
-    at 1 it is changed strongly; in between, probabilities and magnitudes rise together.
-    """
-
-    strength: Fraction = 0.4
-    geometry: NonNegativeFloat = 1.0
-    """Share of rotation, scale, shift and shear."""
-    colour: NonNegativeFloat = 1.0
-    """Share of brightness, contrast, hue, saturation and gamma."""
-    noise: NonNegativeFloat = 1.0
-    """Share of blur, noise and compression."""
-    occlusion: NonNegativeFloat = 1.0
-    """Share of boxes that are covered."""
-    flip: Bool | Literal["alone"] = True
-    """Whether left and right may be swapped, as part of the geometry family; not for classes that differ by it.
-    ``alone``: they may, and nothing else of that family is done."""
-    mix: MixSettings = MixSettings()
-
-    @property
-    def mixes(self) -> bool:
-        """Whether images of a batch may be mixed."""
-        return self.mix.mixup_prob + self.mix.cutmix_prob > 0
-
-    @property
-    def augments(self) -> bool:
-        """Whether any family may change an image."""
-        return self.strength * max(self.geometry, self.colour, self.noise, self.occlusion) > 0
-
-    @property
-    def changes_images(self) -> bool:
-        """Whether training may see other pixels than validation does."""
-        return self.augments or self.mixes
-
 
 Side = Annotated[PositiveInt, Field(ge=8, le=8192)]
 ImageSize = Annotated[

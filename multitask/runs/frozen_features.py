@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
+from multitask.data.augment_settings import AugmentSettings
 from multitask.data.image_store import ImageStore, stage_if_begun
 from multitask.data.loading import Batches
-from multitask.data.settings import AugmentSettings
 from multitask.errors import UserError
 from multitask.model.encoder import Encoder
 from multitask.model.feature_rows import FeatureRows

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from multitask.balancers.base import Balancer, Step
+from multitask.data.augment_settings import MixSettings
 from multitask.data.batch import Batch
 from multitask.data.images import Normaliser
 from multitask.data.mixup import BatchTargets, mix
-from multitask.data.settings import MixSettings
 from multitask.losses.consistency import Consistency
 from multitask.model.network import Heads
 from multitask.training.device import autocast

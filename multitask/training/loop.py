@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from multitask.balancers.base import Balancer
+from multitask.data.augment_settings import MixSettings
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batches
-from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace
 from multitask.losses.consistency import Consistency
 from multitask.model.network import Heads

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multitask.data.augment import FAMILIES, Augmentation, transforms
-from multitask.data.settings import AugmentSettings
+from multitask.data.augment_settings import AugmentSettings
 
 OFF = dict.fromkeys(FAMILIES, 0.0)
 

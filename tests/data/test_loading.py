@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
+from multitask.data.augment_settings import AugmentSettings
 from multitask.data.batch import Inputs
 from multitask.data.image_cache import ImageCache
 from multitask.data.images import Preprocessing
 from multitask.data.loading import Batches
 from multitask.data.samples import Samples
-from multitask.data.settings import AugmentSettings
 from multitask.data.targets import Targets
 from multitask.errors import UserError
 from multitask.model.feature_rows import FeatureRows

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from multitask.data.augment_settings import MixSettings
 from multitask.data.mixup import BatchTargets, mix
-from multitask.data.settings import MixSettings
 from multitask.labels import LabelSpace, Task
 from multitask.losses import LOSSES
 from multitask.losses.task_losses import ClasswiseLoss

@@ -13,7 +13,7 @@ import torch
 
 from multitask.config import Config
 from multitask.data.augment import Augmentation
-from multitask.data.settings import AugmentSettings, MixSettings
+from multitask.data.augment_settings import AugmentSettings, MixSettings
 from multitask.errors import UserError
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress

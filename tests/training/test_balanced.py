@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from multitask.balancers import BALANCERS
 from multitask.balancers.base import Balancer, Step
 from multitask.balancers.fixed import FixedBalancer
+from multitask.data.augment_settings import MixSettings
 from multitask.data.batch import Batch
 from multitask.data.images import Preprocessing
-from multitask.data.settings import MixSettings
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.losses import CrossEntropySettings
 from multitask.losses.training_labels import training_labels

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from multitask.balancers.fixed import FixedBalancer
+from multitask.data.augment_settings import MixSettings
 from multitask.data.batch import Batch
 from multitask.data.images import Preprocessing
-from multitask.data.settings import MixSettings
 from multitask.errors import DivergedError, UserError
 from multitask.labels import MISSING, LabelSpace, Task
 from multitask.model.backbone import Backbone

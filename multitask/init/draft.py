@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import shutil
@@ -18,18 +16,16 @@ import numpy as np
 from multitask.config import Config
 from multitask.data.dataset import Dataset
 from multitask.data.image_cache import choose_cache, pixel_bytes
-from multitask.data.sources.table_rows import MISSING_GROUPS
 from multitask.errors import UserError
 from multitask.init.backbone import OwnBackbone, Plan, cores_here, gpu_here, plan
 from multitask.init.config_text import config_text, counts_text
 from multitask.init.image_sizes import Sizes
+from multitask.init.label_table import label_table
 from multitask.init.layouts import Observed
 from multitask.init.located import Located
 from multitask.init.never import never_seen
 from multitask.init.roles import Roles
 from multitask.init.sentences import VAL_FRACTION, assumptions, checks
-from multitask.init.tasks import FoundTask
-from multitask.labels import MISSING
 from multitask.settings import validate
 from multitask.settings.yaml_text import parse_yaml
 from multitask.utils.files import write_atomically
@@ -119,7 +115,9 @@ class Draft:
             self.plan,
             self.roles.left_out,
         )
-        table = None if self.table is None else (self.table, self._table_text())
+        table = None
+        if self.table is not None:
+            table = self.table, label_table(self.observed.images, self.tasks, self.roles, self.located)
         self._try(text, None if table is None else table[1])
         images = None if self.images is None else (self.observed.root, self.images)
         return Proposal(text, table, images, self._found(), (*self.observed.assumed, *assumptions(self)), check)
@@ -232,37 +230,6 @@ class Draft:
             return dict(self.observed.by_split(self.roles.splits or {}))
         column = "split" if self.copied else self.roles.split
         return {"split": column, **({} if (self.roles.splits or {})["val"] else {"splits": {"val": []}})}
-
-    def _table_text(self) -> str:
-        """The table that is written beside the config: a row for each image, the columns that the config reads."""
-        group, split = self.roles.group, self.roles.split
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        extra = [
-            *(["group"] if group else []),
-            *(["split"] if split else []),
-            *(self.located.written if self.located else ()),
-        ]
-        writer.writerow(["path", *(task.name for task in self.tasks), *extra])
-        columns = [self._words(task) for task in self.tasks]
-        if group:
-            groups = zip(self.roles.words[group], self.observed.images, strict=True)
-            columns.append([image if not name or name in MISSING_GROUPS else name for name, image in groups])
-        if split:
-            columns.append(self.roles.words[split])
-        if self.located is not None:
-            columns += [
-                ["" if np.isnan(place) else f"{place:.12g}" for place in places]
-                for places in self.located.values.T.tolist()
-            ]
-        writer.writerows(zip(self.observed.images, *columns, strict=True))
-        return out.getvalue()
-
-    def _words(self, task: FoundTask) -> Sequence[str]:
-        if task.kind != "binned":
-            return [task.classes[label] if label != MISSING else "" for label in task.labels]
-        words = zip(self.roles.words[task.column], task.labels, strict=True)
-        return [word if label != MISSING else "" for word, label in words]
 
     def _try(self, text: str, table: str | None) -> None:
         """Reads the data by the config, as training would.

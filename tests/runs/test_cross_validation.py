@@ -399,7 +399,7 @@ def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, 
         return len(path.read_text().splitlines()) if path.exists() else 0
 
     moments: list[tuple[str, Callable[[], bool], float]] = [
-        # Before a run has a checkpoint, test_run.py kills it.
+        # Before a run has a checkpoint, test_resumed_runs.py kills it.
         ("within the first fold", lambda: rows(0) >= 2, 0.01),
         ("as the second fold begins", (parts / "folds" / "1").exists, 0.0),
         ("within the last fold", lambda: rows(2) >= 1, 0.0),

@@ -1,3 +1,5 @@
+"""The page of a run: whole, linked and legible, and what its sections say."""
+
 from __future__ import annotations
 
 import base64
@@ -5,35 +7,36 @@ import copy
 import functools
 import hashlib
 import io
-import itertools
-import json
 import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from multitask.evaluation.report_schema import RunReport
-from multitask.progress import EpochRecord
 from multitask.reporting.html import CaptionedImage, Mistake
-from multitask.reporting.run import curves as learning
-from multitask.reporting.run import plots
-from multitask.reporting.run.page import render_report
-from multitask.utils.records import from_data, parse_record
 from tests.browser import at_both_widths, needs_chromium
 from tests.parsed_page import Page
+from tests.reporting.run.made_report import (
+    MASK,
+    TINY,
+    in_folds,
+    make_history,
+    make_mistakes,
+    make_pixels,
+    make_report,
+    render,
+)
 
-MASK = {"mask": ["wear", "incorrect", "not_wear"], "gender": ["male", "female"], "age": ["<30", "30-59", ">=60"]}
 WIDE = {"species": [f"bird {number}" for number in range(12)], "season": ["spring", "summer", "autumn", "winter", "?"]}
-TINY = {"mask": ["wear", "not_wear"], "gender": ["male", "female"]}
+
 NASTY = {
     "<script>alert(1)</script>": ["a&b", "$x_1$ or $y$", "<script>"],
     "a task whose name goes on and on without mercy": ["x" * 90, "words " * 12 + "end", "\"q'uote"],
 }
+
 SECTIONS = [
     "tasks",
     "attribution",
@@ -47,179 +50,6 @@ SECTIONS = [
     "training",
 ]
 
-
-def make_scores(rng, names, num_images):
-    size = len(names)
-    matrix = np.diag(rng.multinomial(num_images - size, np.full(size, 1 / size)))
-    matrix[np.arange(size), (np.arange(size) + 1) % size] += 1
-    bins = [
-        {"low": low / 15, "high": (low + 1) / 15, "count": low, "confidence": (low + 0.5) / 15, "accuracy": low / 15}
-        for low in range(15)
-    ]
-    bins[0] |= {"confidence": None, "accuracy": None}
-    return {
-        "num_images": num_images,
-        "num_groups": 50,
-        "accuracy": 0.9,
-        "accuracy_ci": [0.86, 0.93],
-        "macro_f1": 0.88,
-        "macro_f1_ci": [0.8, 0.92],
-        "ece": 0.04,
-        "absent_classes": [],
-        "classes": [
-            {"name": name, "support": int(count), "precision": 0.9, "recall": 0.8, "f1": 0.85}
-            for name, count in zip(names, matrix.sum(1), strict=True)
-        ],
-        "confusion": matrix.tolist(),
-        "reliability": bins,
-    }
-
-
-def make_rule(name, value, gap, in_sample):
-    return {
-        "name": name,
-        "macro_f1": value,
-        "macro_f1_ci": [value - 0.07, value + 0.05],
-        "difference": None if gap is None else value - 0.88,
-        "difference_ci": gap,
-        "beyond_noise": None if gap is None else gap[0] > 0 or gap[1] < 0,
-        "in_sample": in_sample,
-    }
-
-
-def make_promises(tasks):
-    names = [*tasks, "joint"]
-    measured = {"observed": 0.91, "observed_ci": [0.88, 0.94], "mean_size": 1.25, "mean_size_ci": [1.2, 1.3]}
-    sets = [{"coverage": 0.9, **measured, "singles": 0.75, "num_own": 2}, {"coverage": 0.95, "num_own": 0}]
-    points = [{"answered": step / 20, "error": step / 100} for step in range(1, 21)]
-    at = [
-        {"max_risk": 0.01, "answered": 0.0, "error": None, "error_ci": None},
-        {"max_risk": 0.1, "answered": 0.65, "error": 0.04, "error_ci": [0.02, 0.06]},
-    ]
-    curves = {name: {"aurc": 0.1 + place / 100, "points": points} for place, name in enumerate(names)}
-    return {"sets": dict.fromkeys(names, sets), "selective": {"curves": curves, "at": at}}
-
-
-def make_report(tasks, num_images=350):
-    rng = np.random.default_rng(0)
-    names = ["/".join(parts) for parts in itertools.product(*tasks.values())]
-    split = {
-        "num_images": num_images,
-        "num_groups": 50,
-        "joint": list(range(len(names))),
-        "tasks": {task: list(range(len(labels))) for task, labels in tasks.items()},
-    }
-    return {
-        "run": "demo-1",
-        "split": "val",
-        "created": "2026-11-23T10:15:00+00:00",
-        "num_images": num_images,
-        "num_groups": 50,
-        "decode": {"name": "independent"},
-        "joint": make_scores(rng, names, num_images),
-        "tasks": {task: make_scores(rng, labels, num_images) for task, labels in tasks.items()},
-        "attribution": {
-            "macro_f1": 0.88,
-            "perfect": {task: 0.9 + 0.01 * place for place, task in enumerate(tasks)},
-            "lost": {task: 0.03 + 0.02 * place for place, task in enumerate(tasks)},
-            "absent": 0.0,
-        },
-        "decode_rules": {
-            "used": "independent",
-            "picked": "expected_f1",
-            "sentence": "expected_f1 has the best cross-fitted score; used is independent, which the config names",
-            "note": "",
-            "cross_fitted": True,
-            "num_folds": 5,
-            "fitted_on": {"num_groups": 50, "num_images": num_images},
-            "temperatures": dict(zip(tasks, (0.5, 1.0, 2.25), strict=False)),
-            "rules": [
-                make_rule("independent", 0.88, None, None),
-                make_rule("expected_f1", 0.91, [0.01, 0.05], 0.92),
-                make_rule("class_bias", 0.86, [-0.06, 0.02], 0.95),
-            ],
-        },
-        "joint_term": {
-            "heads_only": 0.87,
-            "heads_only_ci": [0.8, 0.9],
-            "with_term": 0.88,
-            "with_term_ci": [0.81, 0.91],
-            "difference": 0.01,
-            "difference_ci": [-0.01, 0.03],
-            "beyond_noise": False,
-            "sentence": "The joint term is not shown to be needed.",
-        },
-        **make_promises(tasks),
-        "class_distribution": {"train": split, "val": split},
-        "training": {
-            "best_epoch": 2,
-            "num_epochs": 3,
-            "monitor": "joint.macro_f1",
-            "seconds": 81.0,
-            "seed": 0,
-            "backbone": "mobilenetv2_100",
-            "num_parameters": 2300000,
-            "device": "cpu",
-            "sharing": "shared",
-        },
-    }
-
-
-def make_history(tasks, heads=None, num_epochs=3):
-    heads = heads or list(tasks)
-    rows = []
-    for epoch in range(1, num_epochs + 1):
-        val = {head: {"loss": 1.1 / epoch} for head in heads}
-        for task in tasks:
-            val.setdefault(task, {}).update(macro_f1=min(1.0, 0.3 * epoch), accuracy=min(1.0, 0.3 * epoch))
-        rows.append(
-            {
-                "epoch": epoch,
-                "lr": 1e-3,
-                "seconds": 8.1,
-                "images_per_s": 210.0,
-                "best": epoch == 2,
-                "train": {"loss": 2 / epoch, "tasks": {head: {"loss": 1 / epoch} for head in heads}},
-                "val": {
-                    "loss": 2.2 / epoch,
-                    "joint": {"macro_f1": min(1.0, 0.25 * epoch), "accuracy": min(1.0, 0.26 * epoch)},
-                    "tasks": val,
-                },
-            }
-        )
-    return rows
-
-
-def make_pixels(number):
-    return np.random.default_rng(number).integers(0, 256, (128, 96, 3), dtype=np.uint8)
-
-
-def make_mistakes(tasks, number=3):
-    first, last = ("/".join(labels[place] for labels in tasks.values()) for place in (0, -1))
-    return [
-        Mistake(make_pixels(place), f"{place}.jpg", f"p{place}", first, last, 0.5 + place / 100, tuple(tasks)[:1])
-        for place in range(number)
-    ]
-
-
-def render(tasks, **changes):
-    arguments = {
-        "report": make_report(tasks),
-        "history": make_history(tasks),
-        "augmented": [CaptionedImage(make_pixels(9), "wear <b>")],
-        "mistakes": make_mistakes(tasks),
-    } | changes
-    report, history = arguments.pop("report"), arguments.pop("history")
-    if isinstance(report, dict):
-        report = parse_record(json.dumps(report), RunReport, Path("report.json"))
-    arguments["fold_histories"] = [records(rows) for rows in arguments.get("fold_histories", ())]
-    return render_report(report, records(history), **arguments)
-
-
-def records(rows):
-    return [from_data(row, EpochRecord) for row in rows]
-
-
 SPACES = {"3x2x3": MASK, "12x5": WIDE, "nasty": NASTY}
 
 
@@ -231,28 +61,6 @@ def full_page(space):
 @pytest.fixture(params=SPACES)
 def rendered(request):
     return SPACES[request.param], full_page(request.param)
-
-
-@pytest.fixture
-def undrawn(monkeypatch):
-    """Leaves the plots out, for the tests of words and tables: they take nearly all of a page's time."""
-    names = {plots: ("attribution", "confusion", "distribution", "reliability"), learning: ("learning_curves",)}
-    for module, name in ((module, name) for module, found in names.items() for name in found):
-        monkeypatch.setattr(module, name, lambda *_, key, label, **__: f'<svg id="{key}"></svg>')
-
-
-@pytest.fixture
-def curves(monkeypatch, undrawn):
-    """Per learning curve that the page asked for: its epochs, each line's values and each line's stroke."""
-    drawn = {}
-
-    def draw(epochs, lines, *, key, **_):
-        values, strokes = {line.name: line.values for line in lines}, {line.name: line.stroke for line in lines}
-        drawn[key] = (list(epochs), values, strokes)
-        return f'<svg id="{key}"></svg>'
-
-    monkeypatch.setattr(learning, "learning_curves", draw)
-    return drawn
 
 
 def test_page_needs_nothing_outside_itself(rendered):
@@ -328,86 +136,6 @@ def test_reading_and_cards_say_what_the_data_say(undrawn):
     assert {".880", "95%: .800 to .920", "mask macro-F1", "350", "of 50 groups", "2", "of 3"} <= set(cards)
 
 
-def in_folds(num_folds, tasks=MASK):
-    """What is given to the page of a run in folds, with classes that were never trained on."""
-    report = make_report(tasks)
-    report["folds"] = [
-        {
-            "fold": index,
-            "num_groups": 10 + index,
-            "num_images": 1070 + index,
-            "macro_f1": 0.5 + index / 100,
-            "tasks": dict.fromkeys(tasks, 0.6 + index / 100),
-            "best_epoch": index + 1,
-            "num_epochs": index + 2,
-        }
-        for index in range(num_folds)
-    ]
-    report["training"] |= {"num_folds": num_folds, "best_epoch": None}
-    report["unseen"] = {
-        "num_images": 12,
-        "num_groups": 1,
-        "classes": report["joint"]["classes"][3:5],
-        "macro_f1": 0.25,
-        "macro_f1_ci": [0.1, 0.4],
-        "seen_macro_f1": 0.75,
-        "seen_macro_f1_ci": None,
-    }
-    histories = [make_history(tasks, num_epochs=index + 2) for index in range(num_folds)]
-    return {"report": report, "history": [], "fold_histories": histories}
-
-
-def test_folds_have_a_row_and_a_curve_each(curves):
-    page = Page(render(MASK, **in_folds(2)))
-    text = page.section("folds")
-    assert "0101,070.500.600.600.6001 of 2 1111,071.510.610.610.6102 of 3" in text
-    epochs, values, _ = curves["folds"]
-    assert epochs == [1, 2, 3]
-    assert values == {"fold 0": (0.25, 0.5, None), "fold 1": (0.25, 0.5, 0.75)}
-    assert "Each fold has learning curves of its own" in page.section("learning")
-    assert "Folds2" in page.section("training").replace(" ", "")
-    links = [link["attrs"]["href"] for link in page.all("a") if "nav" in link["inside"]]
-    assert links[1:7] == ["#attribution", "#rules", "#promises", "#folds", "#unseen", "#learning"]
-    assert [section["attrs"]["id"] for section in page.all("section")][1:6] == [link[1:] for link in links[1:6]]
-
-
-def test_answers_to_groups_have_a_section_where_there_are_any(undrawn):
-    report = make_report(MASK)
-    labelling = {"scores": report["joint"], "accuracy_difference": 0.024, "accuracy_difference_ci": [-0.002, 0.05]}
-    report["grouped"] = {
-        "per_group": ["gender", "age"],
-        "declared": [],
-        "num_groups": 50,
-        "pooling": "log_pool",
-        "sentence": "log_pool has the best score",
-        "decode": "joint",
-        "cross_fitted": True,
-        "joint": labelling,
-        "tasks": {task: {**labelling, "scores": report["tasks"][task]} for task in MASK},
-    }
-    page = Page(render(MASK, report=report))
-    text = page.section("groups")
-    assert "Pooling: log_pool has the best score." in text
-    assert "+.024−.002 to +.050" in text
-    assert "age per group" in text
-    assert "mask per group" not in text
-    assert "#groups" in [link["attrs"]["href"] for link in page.all("a")]
-    assert 'id="groups"' not in render(MASK)
-
-
-def test_classes_never_trained_on_are_scored_beside_the_others(undrawn):
-    given = in_folds(2)
-    text = Page(render(MASK, **given)).section("unseen")
-    assert "2 classes had no image to train on; here 12 images of 1 group belong to them." in text
-    assert "never trained on.250.100 to .400" in text
-    assert "trained on.750–" in text
-    assert "wear/female/<30.900.800.850" in text
-    given["report"]["unseen"] |= {"num_images": 0, "macro_f1": None, "macro_f1_ci": None}
-    text = Page(render(MASK, **given)).section("unseen")
-    assert "So there is no score of what was never trained on." in text
-    assert "never trained on––" in text
-
-
 def test_many_absent_classes_are_counted_and_the_first_named(undrawn):
     report = make_report(TINY)
     report["joint"]["absent_classes"] = [f"absent {number}" for number in range(20)]
@@ -422,78 +150,6 @@ def test_task_table_shows_each_tasks_figures_and_the_whole_loss(undrawn):
     for task, perfect, lost in (("mask", ".900", ".030"), ("gender", ".910", ".050"), ("age", ".920", ".070")):
         assert re.search(rf"{task}\.900\.880\.800 to \.920\.040\{perfect}\{lost}", text), text
     assert "joint.900.880.800 to .920.040–.120" in text
-
-
-def test_decode_rules_stand_side_by_side_and_the_used_one_is_marked(undrawn):
-    section = Page(render(TINY)).section("rules")
-    assert "expected_f1 has the best cross-fitted score; used is independent, which the config names." in section
-    rows = section.replace(" ", "")  # cells stand side by side, whatever is between them
-    assert "independenteachhead’smostprobablelabel.880.810to.930–––used" in rows
-    assert "expected_f1promisesthebestmacro-F1.910.840to.960+.030+.010to+.050.920picked" in rows
-    assert "class_biasatunedbiasforeachclass.860.790to.910−.020−.060to+.020.950" in rows
-    assert "cross-fitted" in section
-    assert "mask0.50notsureenoughgender1.00assureasright" in rows
-    assert "The joint term is not shown to be needed." in section
-    assert "has a joint macro-F1 of .870, with the joint term .880" in section
-
-
-def test_rules_that_were_fitted_before_are_said_to_be(undrawn):
-    report = make_report(TINY)
-    report["decode_rules"] |= {"cross_fitted": False}
-    for row in report["decode_rules"]["rules"]:
-        row["in_sample"] = None
-    section = Page(render(TINY, report=report | {"joint_term": None})).section("rules")
-    assert "were fitted on the run’s validating 50 groups (350 images)" in section
-    assert "in sample" not in section.lower()
-    assert "joint term" not in section
-
-
-def test_a_report_from_before_there_were_rules_has_no_such_section(undrawn):
-    report = make_report(TINY)
-    for missing in ({"decode_rules": None}, {}):
-        old = {key: value for key, value in report.items() if key not in ("decode_rules", "joint_term")} | missing
-        assert not Page(render(TINY, report=old)).all("section", id="rules")
-
-
-def test_sets_and_asking_have_rows_a_curve_and_the_places_where_nothing_is_known(undrawn):
-    page = Page(render(MASK))
-    rows = page.rows("promises")
-    assert rows[1] == ["mask", ".90", ".910", ".880 to .940", "1.25 (1.20 to 1.30)", ".750", "2 of 3 labels"]
-    assert rows[2] == ["mask", ".95", "–", "–", "–", "–", "0 of 3 labels"]
-    assert [row[0] for row in rows[1:9:2]] == ["mask", "gender", "age", "joint"]
-    assert rows[10:] == [[".01", ".000", "–", "–"], [".10", ".650", ".040", ".020 to .060"]]
-    text = page.section("promises")
-    assert "Each group’s sets are calibrated by other groups of this split" in text
-    assert "A dash: too few groups calibrate such sets." in text
-    assert "with a probability of .90 the error among the answered is at most the risk" in text
-    assert "(AURC) is the mean error over all shares: joint .130, mask .100, gender .110, age .120." in text
-    report = make_report(MASK)
-    report["decode_rules"]["cross_fitted"] = False
-    assert "calibrated by the groups that validated the run" in Page(render(MASK, report=report)).section("promises")
-
-
-def test_adaptive_sets_stand_below_the_others(undrawn):
-    report = make_report(MASK)
-    assert "--sets aps" not in Page(render(MASK, report=report)).section("promises")
-    measured = {"observed": 0.92, "observed_ci": [0.89, 0.95], "mean_size": 1.5, "mean_size_ci": [1.4, 1.6]}
-    report["adaptive_sets"] = {"age": [{"coverage": 0.9, **measured, "singles": 0.5, "num_own": 3}]}
-    page = Page(render(MASK, report=report))
-    row = ["age", ".90", ".920", ".890 to .950", "1.50 (1.40 to 1.60)", ".500", "3 of 3 labels"]
-    assert page.rows("promises").index(row) == 10
-    assert "predict --sets aps" in page.section("promises")
-
-
-def test_a_report_from_before_there_were_sets_has_no_such_section(undrawn):
-    report = make_report(MASK)
-    del report["sets"], report["selective"]
-    assert not Page(render(MASK, report=report)).all("section", id="promises")
-
-
-def test_without_calibration_the_curve_stands_alone(undrawn):
-    report = make_report(MASK)
-    report["selective"]["at"] = []
-    page = Page(render(MASK, report=report))
-    assert "Answering at a named risk" not in page.section("promises")
 
 
 def test_confusion_rows_are_given_and_columns_predicted(undrawn):
@@ -539,89 +195,6 @@ def test_a_run_without_validation(undrawn):
         "loss-0",
         "loss-1",
     ]
-
-
-def test_one_head_for_all_classes_is_held_against_the_loss_of_the_class(curves):
-    history = make_history(TINY, heads=["class"])
-    for row in history:
-        del row["val"]["tasks"]["class"]  # on validation every answer is read by task
-        for task, loss in (("mask", 0.5), ("gender", 0.25)):
-            row["val"]["tasks"][task]["loss"] = loss
-    text = Page(render(TINY, history=history)).section("learning")
-    assert re.findall(r"Loss of (\w+)Train", text) == ["class"]
-    assert set(curves) == {"scores", "loss-0", "loss-tasks"}
-    assert curves["loss-0"][1] == {"train": (1.0, 1 / 2, 1 / 3), "val": (2.2, 1.1, 2.2 / 3)}
-    assert curves["loss-tasks"][1] == {"mask": (0.5,) * 3, "gender": (0.25,) * 3}
-
-
-def test_training_curves_are_solid_and_validation_dashed(curves):
-    render(TINY)
-    for head in range(len(TINY)):
-        assert curves[f"loss-{head}"][2] == {"train": "solid", "val": "dashed"}
-
-
-def with_likelihoods(history, mixed=None):
-    for row in history:
-        row["train"]["nll"] = 7 / row["epoch"]
-        row["train"] |= {} if mixed is None else {"mixed": mixed}
-        for number, scores in enumerate(row["train"]["tasks"].values(), start=1):
-            scores["nll"] = 10 * number / row["epoch"]
-    return history
-
-
-def test_losses_of_one_plot_are_of_one_quantity(curves):
-    """A run records the likelihood of its training labels: that, and not the loss that it descended, is drawn."""
-    page = Page(render(TINY, history=with_likelihoods(make_history(TINY, [*TINY, "joint"]))))
-    assert curves["loss-0"][1] == {"train": (10, 5, 10 / 3), "val": (1.1, 1.1 / 2, 1.1 / 3)}
-    assert curves["loss-2"][1] == {"train": (7, 3.5, 7 / 3), "val": (2.2, 1.1, 2.2 / 3)}
-    learning = page.section("learning")
-    assert "Both losses are the mean negative log-likelihood" in learning
-    assert "mixed" not in learning
-    assert "epoch objective train loss val loss" in " ".join(cell["text"] for cell in page.all("th", scope="col"))
-    assert "12.0007.0002.200" in learning
-
-
-def test_mixed_training_images_are_owned_up_to(undrawn):
-    page = Page(render(TINY, history=with_likelihoods(make_history(TINY), mixed=0.25)))
-    assert "Up to 25% of an epoch’s batches were mixed" in page.section("learning")
-
-
-def test_an_old_runs_losses_are_said_not_to_compare(curves):
-    learning = Page(render(TINY)).section("learning")
-    assert curves["loss-0"][1] == {"train": (1.0, 1 / 2, 1 / 3), "val": (1.1, 1.1 / 2, 1.1 / 3)}
-    assert "Compare their shapes, not their heights" in learning
-    assert "train loss as configured" in learning
-
-
-def test_an_epoch_without_a_label_leaves_a_gap(curves):
-    history = with_likelihoods(make_history(TINY))
-    history[1]["train"]["tasks"]["mask"] = {"loss": None, "nll": None}
-    render(TINY, history=history)
-    assert curves["loss-0"][1]["train"] == (10, None, 10 / 3)
-
-
-def test_only_the_best_epoch_of_all_is_marked(undrawn):
-    report, history = make_report(TINY), make_history(TINY)
-    for row in history:
-        row["best"] = True  # the best so far
-    section = Page(render(TINY, history=history)).section("learning")
-    assert re.findall(r"(\d) ●", section) == ["2"]
-    report["training"]["best_epoch"] = None
-    section = Page(render(TINY, report=report, history=history)).section("learning")
-    assert re.findall(r"(\d) ●", section) == ["3"]
-
-
-def test_curves_are_those_of_the_history(curves):
-    history = make_history(TINY)
-    history[1]["val"] = None
-    render(TINY, history=history)
-    assert set(curves) == {"scores", "loss-0", "loss-1"}
-    assert curves["loss-1"][:2] == ([1, 2, 3], {"train": (1.0, 1 / 2, 1 / 3), "val": (1.1, None, 1.1 / 3)})
-    assert curves["scores"][1] == {
-        "joint": (0.25, None, 0.75),
-        "mask": (0.3, None, 0.3 * 3),
-        "gender": (0.3, None, 0.3 * 3),
-    }
 
 
 def test_every_metric_may_be_missing():

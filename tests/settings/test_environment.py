@@ -1,4 +1,4 @@
-"""Environment variables in YAML files; what a config makes of them is in ``tests/test_config.py``."""
+"""Environment variables in YAML files; what a config makes of them is in ``tests/config/test_reading.py``."""
 
 from __future__ import annotations
 

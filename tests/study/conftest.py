@@ -33,8 +33,10 @@ from multitask.study.per_trial import PerTrial, quieten
 from multitask.study.provenance import record_of
 from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
+from multitask.study.space import Space
 from multitask.study.storage import folder_url, open_storage, open_study
 from tests.processes import MACHINE, MARK, Forked
+from tests.study.spaces import Entries, MakeConfig
 
 SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
 
@@ -50,6 +52,16 @@ def make_plan(tiny: Callable[..., Config]) -> Callable[..., Plan]:
         if key not in made:
             made[key] = Plan(validate(StudySettings, data), tiny(base))
         return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def space_of(tiny: MakeConfig) -> Callable[..., Space]:
+    """``space_of({path: entry}, {base setting: value})``."""
+
+    def make(entries: dict[str, Any], base: dict[str, Any] | None = None) -> Space:
+        return Space(validate(Entries, {"space": entries}).space, tiny(base))
 
     return make
 

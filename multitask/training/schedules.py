@@ -58,7 +58,6 @@ class ScheduleSettings(Settings):
 SCHEDULES: Table[ScheduleSettings] = Table("schedule", ScheduleSettings, default="cosine")
 """The table of schedules; its rows stand in the package's ``__init__``."""
 
-
 AnySchedule = Annotated[ScheduleSettings, SCHEDULES]
 
 

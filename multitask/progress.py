@@ -86,11 +86,11 @@ class ValidationScores:
 
     @property
     def joint_macro_f1(self) -> float | None:
-        """Of the decoded classes."""
+        """Macro-F1 of the decoded classes; None where it is unknown."""
         return None if self.joint is None else self.joint.macro_f1
 
     def task_macro_f1(self) -> dict[str, float | None]:
-        """Of every task."""
+        """Macro-F1 of each task, by name; None where it is unknown."""
         return {task: scores.macro_f1 for task, scores in (self.tasks or {}).items()}
 
 

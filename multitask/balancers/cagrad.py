@@ -29,7 +29,7 @@ class CAGradSettings(TorchJDSettings):
     """The radius of the ball in lengths of the mean; from 1 on the mean loss may rise for the worst to fall."""
 
     def solve(self, gramian: Tensor) -> Tensor:
-        """(K,) a."""
+        """(K,) the coefficients a."""
         from torchjd.aggregation import CAGradWeighting
 
         return len(gramian) * CAGradWeighting(c=self.c)(gramian)

@@ -123,7 +123,7 @@ class CentreSettings(CropSettings):
         return self.left, self.top, self.right, self.bottom
 
     def key(self) -> str:
-        """The fractions."""
+        """The fractions of left, top, right and bottom."""
         return repr((self.left, self.top, self.right, self.bottom))
 
 

@@ -213,7 +213,7 @@ AnyPreprocessing = Preprocessing | Sequence[Preprocessing]
 
 
 def per_image(preprocessing: AnyPreprocessing, num: int) -> Sequence[Preprocessing]:
-    """That of each of ``num`` images."""
+    """The preprocessing of each of ``num`` images."""
     return [preprocessing] * num if isinstance(preprocessing, Preprocessing) else preprocessing
 
 

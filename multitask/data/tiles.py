@@ -28,7 +28,7 @@ class TileSettings(Settings):
 
     @classmethod
     def of(cls, data: DataSettings) -> TileSettings:
-        """The tile of a run."""
+        """The tile that shows an image as a ``data`` section frames it."""
         crop, fit, _ = data.framing()
         return cls(
             image_size=data.image_size,

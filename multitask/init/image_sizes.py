@@ -36,7 +36,7 @@ class Sizes:
 
     @property
     def median(self) -> tuple[int, int]:
-        """Of the widths and of the heights."""
+        """The medians of the widths and of the heights, in pixels."""
         width, height = np.median(np.array(self.sizes), axis=0)
         return int(width), int(height)
 

@@ -46,7 +46,7 @@ class Located:
 
     @property
     def crop(self) -> str:
-        """The crop that is for it."""
+        """The name of the crop that cuts to it."""
         return "box" if self.key == "box" else "align"
 
     @property

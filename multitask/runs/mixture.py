@@ -86,7 +86,7 @@ class Mixture:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The outputs."""
+        """The outputs that have weights of their own: the heads', and ``joint``'s where there is one."""
         return tuple(self.members[0].tables())
 
     def weights(self, rows: IntArray | None = None) -> dict[str, tuple[float, ...]]:

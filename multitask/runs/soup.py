@@ -179,7 +179,7 @@ class Trials:
 
     @property
     def network(self) -> nn.Module:
-        """The network."""
+        """The one network that each soup's weights are loaded into."""
         return self.loaded.network
 
     def predict(self, soup: Sequence[int]) -> Predictions:

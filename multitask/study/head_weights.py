@@ -57,7 +57,7 @@ class HeadWeightsEntry(Entry):
         return trial.suggest_float(name, self.low, self.high, step=None, log=True)
 
     def ends(self) -> tuple[float, float]:
-        """Both."""
+        """The least and the greatest ratio."""
         return self.low, self.high
 
     def contains(self, value: Any) -> bool:

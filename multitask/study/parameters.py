@@ -28,7 +28,7 @@ class Suggester(Protocol):
         """A whole number between the ends."""
 
     def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
-        """One of them."""
+        """One of the choices."""
 
 
 def same(found: Any, wanted: Any) -> bool:
@@ -178,7 +178,7 @@ class FloatEntry(_Single):
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
 
     def ends(self) -> tuple[float, float]:
-        """Both."""
+        """The least and the greatest value."""
         return self.low, self.high
 
     def contains(self, value: Any) -> bool:
@@ -211,7 +211,7 @@ class IntEntry(_Single):
         return trial.suggest_int(name, self.low, self.high, step=self.step, log=self.log)
 
     def ends(self) -> tuple[int, int]:
-        """Both."""
+        """The least and the greatest value."""
         return self.low, self.high
 
     def contains(self, value: Any) -> bool:

@@ -125,7 +125,7 @@ class StudySettings(Settings):
 
     @property
     def directions(self) -> tuple[Direction, ...]:
-        """Per objective."""
+        """The direction of each objective; where the file has none, the usual one of its metric."""
         return self.direction or tuple(_usual_direction(metric) for metric in self.objective)
 
     @property

@@ -217,7 +217,7 @@ class _Drawn:
         return self._rng.randrange(low, high + 1, step)
 
     def suggest_categorical(self, name: str, choices: tuple[Any, ...]) -> Any:
-        """One of them."""
+        """One of the choices, all as likely."""
         return self._rng.choice(choices)
 
 

@@ -37,7 +37,7 @@ class MapView:
 
 @dataclass(frozen=True)
 class ImageView:
-    """A row of the page."""
+    """A row of the page: an image as the network sees it, and its maps."""
 
     image: str
     shown: EmbeddedImage
@@ -56,7 +56,7 @@ class ShareView:
 
 @dataclass(frozen=True)
 class AuditView:
-    """The section of an audit."""
+    """The section on how much of the evidence lies in a part of the images, which is named in words."""
 
     sentences: tuple[str, ...]
     part: str

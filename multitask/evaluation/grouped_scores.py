@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from multitask.evaluation.grouped import GroupedAnswers
+from multitask.evaluation.grouped_schema import GroupedLabelling, GroupedScores
 from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import GroupedLabelling, GroupedScores
 from multitask.evaluation.scores import LabellingScores
 from multitask.evaluation.summary import summarise
 from multitask.labels import MISSING

@@ -17,8 +17,9 @@ from multitask.data.image_facts import CropCounts, ImageFacts
 from multitask.data.settings import DataSettings
 from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError
+from multitask.evaluation.networks_schema import FoldScores
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import FoldScores, RunReport, TrainingFacts
+from multitask.evaluation.report_schema import RunReport, TrainingFacts
 from multitask.evaluation.summary import distribution
 from multitask.progress import EpochRecord, Progress
 from multitask.runs.build_losses import number_centres

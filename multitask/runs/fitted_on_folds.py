@@ -9,8 +9,9 @@ from pathlib import Path
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.decode.fitted_rules import FittedRules
+from multitask.evaluation.networks_schema import FinalFacts, FoldScores
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import ClassDistribution, FinalFacts, FoldScores, RunReport, TrainingFacts
+from multitask.evaluation.report_schema import ClassDistribution, RunReport, TrainingFacts
 from multitask.runs.config import load_run_config
 from multitask.runs.folder import RunFolder
 from multitask.runs.report import read_rules

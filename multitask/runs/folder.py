@@ -11,8 +11,9 @@ from pathlib import Path
 
 from multitask.data.data_facts import DataFacts
 from multitask.errors import UserError
+from multitask.evaluation.networks_schema import SoupFacts
 from multitask.evaluation.report_overview import ReportOverview, RunOverview
-from multitask.evaluation.report_schema import RunReport, SoupFacts
+from multitask.evaluation.report_schema import RunReport
 from multitask.progress import EpochRecord, kept_epoch
 from multitask.runs.records import Environment, Failure, RunEnvironment
 from multitask.utils.files import held, is_part, remove_all_parts, write_atomically

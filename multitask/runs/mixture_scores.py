@@ -8,9 +8,9 @@ import numpy as np
 
 from multitask.evaluation.intervals import interval, resample, resample_mean
 from multitask.evaluation.metrics import FloatArray, Scores
+from multitask.evaluation.networks_schema import EnsembleScores, MemberScores
 from multitask.evaluation.pool_weights import log_losses
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import EnsembleScores, MemberScores
 from multitask.labels import JOINT, MISSING
 from multitask.runs.mixture import Mixture, Weights, labels_of, mixed
 

@@ -22,9 +22,10 @@ from multitask.evaluation.decode_comparison import Decided, decide, decide_and_f
 from multitask.evaluation.grouped import GroupedAnswers, decide_grouped, decide_grouped_and_fit
 from multitask.evaluation.grouped_scores import grouped_scores
 from multitask.evaluation.metrics import FloatArray
+from multitask.evaluation.networks_schema import EnsembleScores, FoldScores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.promise_scores import selective_scores, set_scores
-from multitask.evaluation.report_schema import ClassDistribution, EnsembleScores, FoldScores, RunReport, TrainingFacts
+from multitask.evaluation.report_schema import ClassDistribution, RunReport, TrainingFacts
 from multitask.evaluation.settings import EvaluationSettings
 from multitask.evaluation.summary import distribution, summarise
 from multitask.labels import MISSING, LabelSpace

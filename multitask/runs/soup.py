@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from multitask.data.loading import Batches
 from multitask.data.tiles import TileSettings
 from multitask.errors import UserError
+from multitask.evaluation.networks_schema import SoupFacts
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.report_schema import RunReport, SoupFacts
+from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.summary import epoch_scores
 from multitask.model.soup import State, estimate_batch_norm, greedy, has_batch_norm, mean_state
 from multitask.progress import Progress

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from multitask.errors import UserError
-from multitask.evaluation.report_schema import FinalFacts, RunReport
+from multitask.evaluation.networks_schema import FinalFacts
+from multitask.evaluation.report_schema import RunReport
 from multitask.utils.records import parse_record, to_json_data
 
 SCORES = {"precision": 1.0, "recall": 1.0, "f1": 1.0}

@@ -10,8 +10,10 @@ from rich.text import Text
 
 from multitask.data.empty_cells import EmptyCells
 from multitask.evaluation.decode_scores import DecodeComparison
+from multitask.evaluation.grouped_schema import GroupedScores
+from multitask.evaluation.networks_schema import FoldScores
 from multitask.evaluation.report_overview import RunOverview
-from multitask.evaluation.report_schema import FoldScores, GroupedScores, RunReport
+from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
 from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multitask.evaluation.report_schema import EnsembleScores
+from multitask.evaluation.networks_schema import EnsembleScores
 from multitask.labels import JOINT
 from multitask.reporting.text import score_text
 

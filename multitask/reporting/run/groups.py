@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multitask.evaluation.report_schema import GroupedScores
+from multitask.evaluation.grouped_schema import GroupedScores
 from multitask.evaluation.scores import LabellingScores
 from multitask.reporting.run.decode_rules import signed
 from multitask.reporting.text import plural

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from multitask.evaluation.report_schema import FoldScores
+from multitask.evaluation.networks_schema import FoldScores
 from multitask.evaluation.scores import ClassScores, UnseenScores
 from multitask.progress import EpochRecord
 from multitask.reporting.run import curves

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from multitask.evaluation.report_schema import GroupedLabelling, GroupedScores
+from multitask.evaluation.grouped_schema import GroupedLabelling, GroupedScores
 from multitask.evaluation.scores import ClassScores, LabellingScores
 from multitask.reporting import console as reporting_console
 from multitask.reporting.run import console

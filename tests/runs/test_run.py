@@ -94,7 +94,7 @@ def test_trackers_are_told_everything_and_change_nothing(
     plain: tuple[Path, RunResult], tiny: MakeConfig, tmp_path: Path
 ) -> None:
     tracked = tiny({"tracking": ["csv", {"name": "mlflow", "uri": "http://127.0.0.1:9"}]})
-    with pytest.raises(StoppedError):
+    with pytest.raises(StoppedError), pytest.warns(RuntimeWarning, match="tracking: mlflow failed"):
         run(tracked, tmp_path / "run", on_epoch=stop_after(1))
     run(tiny({"tracking": ["csv"]}), tmp_path / "run", resume=True)  # others may be told from here on
     for name in ("best", "last"):

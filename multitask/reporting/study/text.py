@@ -44,7 +44,7 @@ def value_text(value: Any) -> str:
         return f"{value:.3g}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(value_text(item) for item in value)}]"
-    return " ".join(str(value).split())
+    return " ".join(str(value).split()) or "''"
 
 
 def time_text(seconds: float) -> str:

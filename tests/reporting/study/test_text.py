@@ -51,7 +51,7 @@ class TestShortNames:
     ("value", "text"),
     [
         (0.31234, "0.312"), (1.0, "1"), (0.0000123456, "1.23e-05"), (12, "12"), (True, "true"), (None, "null"),
-        ("cross_entropy", "cross_entropy"), ((0.25, 1), "[0.25, 1]"), ("a\nb", "a b"),
+        ("cross_entropy", "cross_entropy"), ((0.25, 1), "[0.25, 1]"), ("a\nb", "a b"), ("", "''"),
     ],
 )  # fmt: skip
 def test_value_text(value, text):

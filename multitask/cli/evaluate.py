@@ -110,7 +110,7 @@ def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str
     settings.require()
 
     from multitask.inference.engine_report import evaluate_engine
-    from multitask.reporting.console import make_table, out, say, score, show_paths
+    from multitask.reporting.console import make_table, say, score, show_paths, show_table
     from multitask.reporting.progress import make_progress
 
     progress = make_progress(quiet)
@@ -127,6 +127,6 @@ def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str
         low, high = row.difference_ci
         difference = f"{row.difference:+.4f} ({low:+.4f} to {high:+.4f})"
         table.add_row(row.metric, score(row.run), score(row.engine), difference)
-    out.print(table)
+    show_table(table)
     say(f"{report.agreement:.2%} of {report.num_images} images get the same class")
     show_paths({"report": trained.folder.report(name)})

@@ -149,7 +149,7 @@ def _show(report: PseudoReport, output: Path) -> None:
     """What each head labelled, how sure of it, and why nothing where nothing."""
     from multitask.pseudo.label import config_path
     from multitask.pseudo.report_schema import report_path
-    from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_paths
+    from multitask.reporting.console import make_table, say, say_wrapped, score, show_paths, show_table
 
     table = make_table(
         f"labels at a precision of {report.precision:g}",
@@ -174,7 +174,7 @@ def _show(report: PseudoReport, output: Path) -> None:
                 )
                 if row.why:
                     silent.append(f"{head.task}{of} {row.label}: labels nothing: {row.why}")
-    out.print(table)
+    show_table(table)
     for line in silent:
         say_wrapped(line)
     for why in [*(head.why_no_prior for head in report.heads), report.why_no_joint_prior]:
@@ -191,7 +191,7 @@ def _show(report: PseudoReport, output: Path) -> None:
 def _show_rounds(report: RoundsReport, output: Path) -> None:
     """The rounds side by side."""
     from multitask.pseudo.rounds_folder import RoundsFolder
-    from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_paths, with_interval
+    from multitask.reporting.console import make_table, say, say_wrapped, score, show_paths, show_table, with_interval
 
     table = make_table(
         f"rounds after {report.run}", ["round", "precision", "labelled", "joint macro-F1", "against the first run"]
@@ -203,7 +203,7 @@ def _show_rounds(report: RoundsReport, output: Path) -> None:
         table.add_row(
             str(row.number), score(row.precision), labelled, with_interval(row.macro_f1, row.macro_f1_ci), gain
         )
-    out.print(table)
+    show_table(table)
     for row in report.rounds:
         say(f"round {row.number}: {', '.join(f'{num:,} {task}' for task, num in row.given.items())}")
     if report.caveat:

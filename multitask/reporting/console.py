@@ -105,11 +105,18 @@ def make_table(title: str, columns: Sequence[str], left: int = 1) -> Table:
     return table
 
 
+def show_table(table: Table) -> None:
+    """A table below its title, which rich itself would break where the table's last column ends."""
+    title, table.title = str(table.title or ""), None
+    if title:
+        say_wrapped(title, style="bold")
+    out.print(table)
+
+
 def show_bench(rows: Sequence[Any]) -> None:
     """Measured ratios with their range over the rounds, and what they should at least be."""
     say()
     table = make_table("", ("measured", "ratio", "half of rounds", "at least", "ours", "other", ""))
-    table.title = None
     for row in rows:
         missed = row.bound is not None and row.ratio < row.bound
         table.add_row(
@@ -122,7 +129,7 @@ def show_bench(rows: Sequence[Any]) -> None:
             row.unit,
             style="bold red" if missed else "",
         )
-    out.print(table)
+    show_table(table)
     for row in rows:
         if row.note:
             say_wrapped(f"{row.name}: {row.note}")
@@ -139,7 +146,6 @@ def show_cache(folder: Path, files: Sequence[Any], exports: Sequence[Path]) -> N
     if not files:
         return
     table = make_table("", ("kind", "file", "made", "images", "of each", "size"), left=3)
-    table.title = None
     shards = [file for file in files if file.kind == "shards"]  # of a set there may be thousands
     if shards:
         made = moment_text(datetime.fromtimestamp(max(file.made for file in shards), UTC).isoformat())
@@ -153,7 +159,7 @@ def show_cache(folder: Path, files: Sequence[Any], exports: Sequence[Path]) -> N
         table.add_row(
             file.kind, file.path.stem.removeprefix(f"{file.kind}-")[:12], made, *shape, size_text(file.num_bytes)
         )
-    out.print(table)
+    show_table(table)
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:

@@ -157,8 +157,9 @@ def _sentences(report: StudyReport) -> list[str]:
             text += ", and it is the base"
         sentences.append(text + ".")
     else:
+        are = "is" if len(report.front) == 1 else "are"
         sentences.append(
-            f"{len(report.front)} of {counts.finished} finished trials are beaten by no other in all of "
+            f"{len(report.front)} of {counts.finished} finished trials {are} beaten by no other in all of "
             f"{', '.join(objective.metric for objective in report.objectives)}."
         )
     saved = 1 - report.epochs / report.epochs_full if report.epochs_full else 0.0

@@ -16,7 +16,6 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.progress import EpochRecord, LabelScores, Progress, ValidationScores
 from multitask.reporting import console
-from multitask.reporting.to_score import console as to_score_console
 from multitask.reporting.to_score.console import show_to_score
 from multitask.reporting.to_score.report_schema import OverSeeds, TimedEpoch
 from multitask.reporting.to_score.text import seed_text
@@ -59,8 +58,7 @@ def test_a_score_that_is_never_reached_is_said_to_be() -> None:
 def test_what_is_never_reached_is_said_so_in_the_table_too(monkeypatch: pytest.MonkeyPatch) -> None:
     report = summarise(None, METRIC, False, [seed_times(0, 4, curve(10, [0.5]), curve(2, [0.3]))])
     printer = Console(file=io.StringIO(), width=160)
-    for module in (console, to_score_console):
-        monkeypatch.setattr(module, "out", printer)
+    monkeypatch.setattr(console, "out", printer)
     show_to_score(report)
     assert isinstance(printer.file, io.StringIO)
     words = printer.file.getvalue().split()

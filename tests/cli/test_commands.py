@@ -138,7 +138,7 @@ class TestFolds:
         assert "fold 1, 2 of 2" in done.out
         assert "84 images of 12 groups" in done.out
         for text in (done.out, call("report", out).out):
-            rows = re.search(r"macro-F1 by fold +\nfold +groups +joint +mask +gender +age *\n(.+\n)(.+\n)", text)
+            rows = re.search(r"macro-F1 by fold\nfold +groups +joint +mask +gender +age *\n(.+\n)(.+\n)", text)
             assert rows, text
             assert [row.split()[:2] for row in rows.groups()] == [["0", "6"], ["1", "6"]]
             assert re.search(r"^never trained on \(3 classes, 6 images\): macro-F1 \.?\d", text, re.M), text

@@ -46,3 +46,10 @@ def test_an_error_is_one_line_for_programs_and_breaks_between_words_in_a_termina
     monkeypatch.setattr(console, "_err", Console(file=written, width=15, force_terminal=terminal, color_system=None))
     console.fail("pretrained weights are missing")
     assert written.getvalue() == expected
+
+
+def test_a_title_wider_than_its_table_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    table = console.make_table("settings that differ", ("", "r"))
+    table.add_row("seed", "0")
+    console.show_table(table)
+    assert capsys.readouterr().out.splitlines()[0] == "settings that differ"

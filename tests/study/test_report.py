@@ -358,6 +358,8 @@ def test_several_objectives_have_a_front(
         "3 of 4 finished trials are beaten by no other in all of tasks.age.macro_f1, joint.ece."
     )
     assert_whole(report, monkeypatch)
+    add(study, plan, "finished", 0.7, 0.05)
+    assert summarise_study(study, plan, None).sentences[0].startswith("1 of 5 finished trials is beaten by no other")
 
 
 def test_several_objectives_before_anything_finished(

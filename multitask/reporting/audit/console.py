@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from multitask.reporting.audit.text import audit_sentences
-from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
+from multitask.reporting.console import make_table, say, say_wrapped, score, show_table, with_interval
 
 if TYPE_CHECKING:
     from multitask.evaluation.suspects import Audit
@@ -25,7 +25,7 @@ def show_audit(audit: Audit) -> None:
         table.add_row(
             row.head, row.unit, f"{row.num_units:,}", score(row.accuracy), *(f"{count:,}" for count in counts)
         )
-    out.print(table)
+    show_table(table)
     for task, share in audit.nearly.items():
         shares = f"in {share:.1%} of the groups {task} is the same in all images"
         say_wrapped(f"{shares}; if it should be in all: --constant {task}")
@@ -36,7 +36,7 @@ def show_audit(audit: Audit) -> None:
             whose = suspect.images[0] if len(suspect.images) == 1 else suspect.group
             given, suggested = suspect.given, suspect.suggested
             table.add_row(f"{suspect.head} of {whose}", given, suggested, score(suspect.confidence))
-        out.print(table)
+        show_table(table)
 
 
 def show_applied(report: CorrectionsReport) -> None:
@@ -58,4 +58,4 @@ def show_applied(report: CorrectionsReport) -> None:
                 f"{row.value:+.3f} ({row.low:+.3f} to {row.high:+.3f})",
                 style="bold" if row.beyond_noise else "",
             )
-        out.print(table)
+        show_table(table)

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure, ScoredContender
 from multitask.reporting.bakeoff.text import epochs_text, groups_text, rate_text, size_text, terms_text
-from multitask.reporting.console import make_table, out, say, say_wrapped, score
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_table
 from multitask.reporting.study.text import heads_that_fit
 from multitask.reporting.text import shorten_each
 
@@ -38,10 +38,8 @@ def show_bakeoff(report: BakeoffReport) -> None:
 
 
 def _show(table: Table) -> None:
-    title, table.title = str(table.title), None
     say()
-    say_wrapped(title, "bold")
-    out.print(table)
+    show_table(table)
 
 
 def _names(report: BakeoffReport) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from multitask.data.eda import Inspection
 from multitask.labels import JOINT
-from multitask.reporting.console import make_table, out, say, say_wrapped
+from multitask.reporting.console import make_table, say, say_wrapped, show_table
 from multitask.reporting.eda.text import NAMED, forms, sentences
 from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
@@ -57,7 +57,7 @@ def _show_counts(found: Inspection) -> None:
             cells = [int(kind[part][index]) for part in parts for kind in (counts.groups, counts.images)]
             untrained = not counts.groups["train"][index]
             table.add_row(label, *(f"{cell:,}" for cell in cells), style="red" if untrained else "")
-        out.print(table)
+        show_table(table)
 
 
 def _show_looks(found: Inspection) -> None:

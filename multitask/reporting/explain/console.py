@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
+from multitask.reporting.console import make_table, say, say_wrapped, score, show_table, with_interval
 from multitask.reporting.explain.report_schema import EvidenceReport
 from multitask.reporting.explain.text import FAR_VERDICTS, counted, evidence_rows, part_name, row_name
 
@@ -28,5 +28,5 @@ def show_evidence(report: EvidenceReport) -> None:
             odds,
             style="bold" if row.verdict in FAR_VERDICTS else "",
         )
-    out.print(table)
+    show_table(table)
     say_wrapped(f"of {counted(report)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from multitask.reporting.bakeoff.text import metric_text
-from multitask.reporting.console import make_table, out, say, say_wrapped, score
+from multitask.reporting.console import make_table, say, say_wrapped, score, show_table
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
 from multitask.reporting.study.text import time_text
 from multitask.reporting.text import level_text, points_text
@@ -24,13 +24,12 @@ def show_recipe(report: RecipeReport) -> None:
     for sentence in report.sentences:
         say_wrapped(sentence)
     say()
-    say_wrapped(f"stages, {metric_text(report.metric)} of the groups that judge", "bold")
-    table = make_table("", ("", "", "score", "points", level_text(report.level), "took"), left=2)
-    table.title = None
+    title = f"stages, {metric_text(report.metric)} of the groups that judge"
+    table = make_table(title, ("", "", "score", "points", level_text(report.level), "took"), left=2)
     for stage in report.stages:
         verdict = Text("" if stage.name == "baseline" else stage.state, style=_STYLES.get(stage.state, ""))
         table.add_row(stage.name, verdict, *_figures(stage), time_text(stage.seconds))
-    out.print(table)
+    show_table(table)
     for stage in report.stages:
         if stage.note:
             say_wrapped(f"{stage.name}: {stage.note}")

@@ -15,7 +15,7 @@ from multitask.evaluation.networks_schema import FoldScores
 from multitask.evaluation.report_overview import RunOverview
 from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
-from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
+from multitask.reporting.console import make_table, say, say_wrapped, score, show_table, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
@@ -60,7 +60,7 @@ def show_report(report: RunReport) -> None:
             score(lost.get(name)) if name != "joint" else score(lacking),
             style="bold" if name == "joint" else "",
         )
-    out.print(table)
+    show_table(table)
     if report.origin:
         say_wrapped(report.origin)
     say_wrapped("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
@@ -131,7 +131,7 @@ def _show_rules(found: DecodeComparison | None) -> None:
             ", ".join(marks),
             style="bold" if "used" in marks else "",
         )
-    out.print(table)
+    show_table(table)
     for sentence in (found.sentence, found.note):
         if sentence:
             say_wrapped(sentence)
@@ -155,7 +155,7 @@ def _show_groups(found: GroupedScores | None) -> None:
             with_interval(part.scores.accuracy, part.scores.accuracy_ci),
             style="bold" if name == "joint" else "",
         )
-    out.print(table)
+    show_table(table)
     for sentence in groups_in_words(found):
         say_wrapped(sentence)
 
@@ -189,7 +189,7 @@ def _show_members(report: RunReport) -> None:
     table.padding = (0, 1, 0, 0)
     for row in view.rows:
         table.add_row(*row)
-    out.print(table)
+    show_table(table)
     say_wrapped(view.mixing)
     say_wrapped(view.sentence)
 
@@ -199,7 +199,7 @@ def _show_folds(folds: Sequence[FoldScores], tasks: Sequence[str]) -> None:
     for row in folds:
         scores = (score(value) for value in (row.macro_f1, *(row.tasks[task] for task in tasks)))
         table.add_row(str(row.fold), str(row.num_groups), *scores)
-    out.print(table)
+    show_table(table)
 
 
 def unseen_in_words(unseen: UnseenScores) -> str:
@@ -221,13 +221,12 @@ def _show_classes(name: str, scores: LabellingScores) -> None:
     table = make_table(title, ("class", "precision", "recall", "F1", "images"))
     for row in rows:
         table.add_row(row.name, score(row.precision), score(row.recall), score(row.f1), str(row.support))
-    out.print(table)
+    show_table(table)
 
 
 def show_runs(rows: Sequence[RunOverview], tasks: Sequence[str]) -> None:
     """Runs with their scores, a line each."""
     table = make_table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
-    table.title = None
     for row in rows:
         table.add_row(
             row.name,
@@ -236,7 +235,7 @@ def show_runs(rows: Sequence[RunOverview], tasks: Sequence[str]) -> None:
             *(score(row.tasks.get(task)) for task in tasks),
             row.state,
         )
-    out.print(table)
+    show_table(table)
 
 
 def show_scores(names: Sequence[str], scores: Mapping[str, Sequence[str]]) -> None:
@@ -244,7 +243,7 @@ def show_scores(names: Sequence[str], scores: Mapping[str, Sequence[str]]) -> No
     table = make_table("scores", ("", *names))
     for key, texts in scores.items():
         table.add_row(key, *texts)
-    out.print(table)
+    show_table(table)
 
 
 def show_differences(base: str, rows: Iterable[Any]) -> None:
@@ -257,7 +256,7 @@ def show_differences(base: str, rows: Iterable[Any]) -> None:
             verdict = Text("beyond noise", style="green") if row.beyond_noise else Text("within noise", style="dim")
             interval = f"{row.low:+.3f} to {row.high:+.3f}"
             table.add_row(row.metric, f"{row.value:+.3f}", interval, str(row.num_groups), verdict)
-        out.print(table)
+        show_table(table)
 
 
 def show_settings(names: Sequence[str], settings: Mapping[str, Sequence[Any]]) -> None:
@@ -269,4 +268,4 @@ def show_settings(names: Sequence[str], settings: Mapping[str, Sequence[Any]]) -
     table = make_table("settings that differ", ("", *names))
     for key, values in settings.items():
         table.add_row(key, *("-" if value is None else str(value) for value in values))
-    out.print(table)
+    show_table(table)

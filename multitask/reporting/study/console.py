@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.cells import cell_len
-from rich.table import Table
 from rich.text import Text
 
 from multitask.progress import StudyProgress
-from multitask.reporting.console import make_table, out, say, say_wrapped, score, with_interval
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_table, with_interval
 from multitask.reporting.figures import IntervalGap
 from multitask.reporting.study.live import LiveStudyProgress, PlainStudyProgress, QuietStudyProgress
 from multitask.reporting.study.report_schema import ConfirmationReport, StudyReport, Trial
@@ -94,13 +93,6 @@ def _rank(trial: Trial, sign: int) -> float:
     return math.inf if value is None else sign * value
 
 
-def _show(table: Table) -> None:
-    """A table below its title, which rich itself would break where the table's last column ends."""
-    title, table.title = str(table.title), None
-    say_wrapped(title, style="bold")
-    out.print(table)
-
-
 def _show_counts(report: StudyReport) -> None:
     counts = report.counts
     ended = counts.finished + counts.pruned + counts.failed
@@ -118,7 +110,7 @@ def _show_counts(report: StudyReport) -> None:
         table.show_header = False
         for message, count in messages.most_common(_FAILURES):
             table.add_row(f"{count} ×", Text(message))
-        _show(table)
+        show_table(table)
         if len(messages) > _FAILURES:
             say(f"and for {plural(len(messages) - _FAILURES, 'other reason', 'other reasons')}")
 
@@ -131,7 +123,9 @@ def _show_scores(report: StudyReport, shown: Sequence[Trial], base: Trial | None
     others = [name for name in ("joint", *report.tasks) if _macro_f1_of(name) not in metrics]
     room = out.width - max(map(len, labels)) - sum(max(len(aim), 5) + 2 for aim in aims)
     heads = heads_that_fit(others, room)
-    title = f"the front's {len(shown)} trials" if report.front else "the best trials"
+    title = "the best trials"
+    if report.front:
+        title = "on the front" + (", and the base" if base is not None and base.number not in report.front else "")
     say()
     table = make_table(title, ("trial", *aims, *(heading for heading, _ in heads.values())))
     for trial, label in zip(shown, labels, strict=True):
@@ -143,7 +137,7 @@ def _show_scores(report: StudyReport, shown: Sequence[Trial], base: Trial | None
             *(score(of_heads.get(name)) for name in heads),
             style="green" if trial.number == report.best else "",
         )
-    _show(table)
+    show_table(table)
     if report.front:
         say(f"on the front: {plural(len(report.front), 'trial', 'trials')}")
     if len(heads) < len(others):
@@ -169,7 +163,7 @@ def _show_settings(shown: Sequence[Trial], base: Trial | None) -> None:
     table = make_table("settings by trial, where they differ", ("", *columns))
     for key, row in texts.items():
         table.add_row(names[key], *(text if len(text) <= limit else f"{text[: limit - 1]}…" for text in row))
-    _show(table)
+    show_table(table)
 
 
 def _show_importances(report: StudyReport) -> None:
@@ -189,7 +183,7 @@ def _show_importances(report: StudyReport) -> None:
         have = [f"{trials.get(name, 0):,}"] if trials else []
         bar = Text("━" * round(share * _SHARE), style="cyan")
         table.add_row(shorten(name, 32 if trials else 40), f"{share:.0%}", *have, bar)
-    _show(table)
+    show_table(table)
     if len(ranked) > _PARAMS:
         rest = sum(share for _, share in ranked[_PARAMS:])
         say_wrapped(f"and {plural(len(ranked) - _PARAMS, 'other', 'others')} with {rest:.0%} together")
@@ -222,7 +216,7 @@ def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) ->
             "" if difference is None else _difference_text(difference),
             verdict,
         )
-    _show(table)
+    show_table(table)
     winner = "★ the winner; " if confirmation.winner is not None else ""
     say_wrapped(f"{winner}confirmed: the runs' mean; difference: of their pooled answers")
     shown = [row for row in confirmation.rows if row.base or row.trial == confirmation.winner]
@@ -235,7 +229,7 @@ def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) ->
         ]
         table.add_row("joint" if task is None else shorten(task), *(with_interval(*figure) for figure in figures))
     say()
-    _show(table)
+    show_table(table)
     say()
     for sentence in (confirmation.sentence, confirmation.luck_sentence):
         if sentence and sentence not in said:

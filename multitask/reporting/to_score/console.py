@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multitask.reporting.console import make_table, out, say, say_wrapped
+from multitask.reporting.console import make_table, say, say_wrapped, show_table
 from multitask.reporting.to_score.report_schema import ToScoreReport
 from multitask.reporting.to_score.text import at_text, number_text, range_text, summary_rows
 
@@ -19,7 +19,6 @@ def show_to_score(report: ToScoreReport) -> None:
     say()
     columns = ("seed", "the plain run's", "score", "epoch", "recipe first", "ratio", "for good", "ratio")
     table = make_table("", columns, left=2)
-    table.title = None
     for row in report.seeds:
         for what, found in (("last", row.last), ("best", row.best)):
             table.add_row(
@@ -32,10 +31,9 @@ def show_to_score(report: ToScoreReport) -> None:
                 at_text(found.stays, by_wall),
                 number_text(found.stays_ratio),
             )
-    out.print(table)
+    show_table(table)
     say()
     table = make_table("", ("to the plain run's", "median", "all seeds", "at most", "reached by", ""))
-    table.title = None
     for text, found_over in summary_rows(report):
         table.add_row(
             text,
@@ -46,4 +44,4 @@ def show_to_score(report: ToScoreReport) -> None:
             "reached" if found_over.is_reached else "not reached",
             style="" if found_over.is_reached else "bold red",
         )
-    out.print(table)
+    show_table(table)

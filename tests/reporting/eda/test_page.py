@@ -208,8 +208,7 @@ def test_long_lists_are_cut_and_say_so(found, monkeypatch):
 def test_the_console_says_the_same(found, monkeypatch):
     written = io.StringIO()
     out = Console(file=written, width=100, highlight=False)
-    for module in (console, eda_console):
-        monkeypatch.setattr(module, "out", out)
+    monkeypatch.setattr(console, "out", out)
     eda_console.show_inspection(found)
     text = written.getvalue()
     for sentence in sentences(found):

@@ -72,8 +72,7 @@ def test_sentences_say_what_is_pooled_how_and_why() -> None:
 def test_the_console_has_the_difference_within_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     printer = Console(file=written, width=80)
-    for module in (reporting_console, console):
-        monkeypatch.setattr(module, "out", printer)
+    monkeypatch.setattr(reporting_console, "out", printer)
     console._show_groups(GROUPED)
     text = written.getvalue()
     assert "answered for groups, mean pooling" in text

@@ -245,11 +245,13 @@ class TestScores:
             {"metric": "tasks.mask.loss", "direction": "minimize"},
         ]
         text = show(report(*trials, objectives=objectives, front=[2, 1]))
-        assert section(text, "the front's")[:2] == [
+        assert section(text, "on the front, and the base")[:2] == [
             "trial    age  mask.loss  joint  mask  gender",
             "1       .500      1.250   .500  .750    .750",
         ]
         assert "on the front: 2 trials" in text
+        trials[0]["values"] = [0.6, 1.0]
+        assert "\non the front\n" in show(report(*trials, objectives=objectives, front=[0]))
 
     def test_heads_without_room_are_named(self, show):
         tasks = [f"attribute_{number}_of_the_face" for number in range(8)]

@@ -113,6 +113,12 @@ class DataSettings(Settings):
     def _check(self) -> DataSettings:
         if self.cache_dir is not None and self.cache in ("memory", "none"):
             raise ValueError(f"cache_dir: would be ignored, since cache is {self.cache}")
+        self._check_sources()
+        self._check_split()
+        return self
+
+    def _check_sources(self) -> None:
+        """The root, the crop, the fit and the sampler, of one source or of several."""
         several = isinstance(self.source, SeveralSettings)
         if several and self.root:
             raise ValueError(f"root: {self.root} would be ignored: each of several sources has a root of its own")
@@ -132,6 +138,9 @@ class DataSettings(Settings):
                     raise ValueError(f"sampler.weights.{name}: there is no source of that name{near}")
         if isinstance(self.sampler, StreamSettings):
             self._check_stream()
+
+    def _check_split(self) -> None:
+        """Who validates, tests and picks is said once, by the source or by these settings."""
         if self.source.says_sides:
             for key in ("folds", "split_seed", "val_fraction"):
                 if key == "split_seed" and self.test_folds is not None:
@@ -161,7 +170,6 @@ class DataSettings(Settings):
             self.val_fraction == 0 and self.split_seed is not None and self.train_groups is None and not self.test_folds
         ):
             raise ValueError(f"split_seed: {self.split_seed} would be ignored, since val_fraction is 0")
-        return self
 
     def _check_stream(self) -> None:
         parts = [self.source]

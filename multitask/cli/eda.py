@@ -78,10 +78,11 @@ def command(
         )
     finally:
         progress.close()
+    if not quiet:
+        show_inspection(found)  # first: what took so long to look at is told though the disk is full
     write_atomically(out, render_inspection(found, config.stem, datetime.now(UTC).isoformat()))
     if json_file is not None:
         facts = {"findings": sentences(found), "gap": None if found.gap is None else to_json_data(found.gap)}
         write_atomically(json_file, json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
     if not quiet:
-        show_inspection(found)
         show_paths({"page": out, **({} if json_file is None else {"findings": json_file})})

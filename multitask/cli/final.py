@@ -11,7 +11,7 @@ from multitask.cli.options import FilePath, data_option, extensions_option, quie
 
 @click.command()
 @run_argument
-@click.option("-o", "--output", type=FilePath, required=True, help="The run folder to write.")
+@click.option("-o", "--output", "--out", type=FilePath, required=True, help="The run folder to write.")
 @click.option("--resume", is_flag=True, help="Go on from the last finished epoch of the run in --output.")
 @data_option
 @extensions_option

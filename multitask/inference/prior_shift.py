@@ -88,7 +88,7 @@ def answer_shifted(
         known: what it said of groups on which it was not trained.
         computed: as of ``Predictor.compute``, of all images.
         grouped: whether images with a group are answered as members of it.
-        progress: told the priors.
+        progress: told the priors, and warned of those that are not identifiable.
 
     Raises:
         UserError: no prior is identifiable.
@@ -102,13 +102,19 @@ def answer_shifted(
     priors, why = {}, []
     for name in (*known.space.task_names, JOINT):
         found, problem = prior_of(known, name, class_probs, groups, known.seed, pooled=grouped)
-        progress.note(problem if found is None else prior_text(name, found))
-        if found is None:
+        used = name != JOINT or of_classes
+        if found is not None:
+            progress.note(prior_text(name, found))
+            if used:
+                priors[name] = found
+        elif used:
             why.append(problem)
-        elif name != JOINT or of_classes:
-            priors[name] = found
+        else:
+            progress.note(problem)
     if not priors:
         raise UserError(f"--prior-shift: {why[0]}; leave it out")
+    for problem in why:
+        progress.warn(f"--prior-shift: {problem}; there the old prior stays")
     yield from _answer(with_priors(predictor.spec, priors), computed, grouped)
 
 

@@ -159,13 +159,16 @@ def _check_space(config: Config, table: Path, tasks: Mapping[str, tuple[str, ...
         return
     for name in wanted:
         if name not in tasks:
-            raise UserError(f"{table}: is of another label space: its run {run} has no task {name!r}")
+            raise UserError(
+                f"{table}: the config that trains on it is of another label space: the labels' run {run} has no task "
+                f"{name!r}"
+            )
         if tasks[name] != wanted[name]:
             raise UserError(
-                f"{table}: is of another label space: {name} has the classes {', '.join(tasks[name])} there and "
-                f"{', '.join(wanted[name])} in the config"
+                f"{table}: the config that trains on it is of another label space: {name} has the classes "
+                f"{', '.join(wanted[name])} there and {', '.join(tasks[name])} in the labels' run {run}"
             )
     raise UserError(
-        f"{table}: is of another label space: its run {run} has the tasks {', '.join(tasks)} and the config "
-        f"{', '.join(wanted)}"
+        f"{table}: the config that trains on it is of another label space: the labels' run {run} has the tasks "
+        f"{', '.join(tasks)} and the config {', '.join(wanted)}"
     )

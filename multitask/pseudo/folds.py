@@ -51,8 +51,9 @@ def caveat(folds: Collection[int]) -> str:
     """What is to be said of folds that learned from labels of all networks; empty where there are none."""
     if not folds:
         return ""
+    word, them = ("fold", "it") if len(folds) == 1 else ("folds", "them")
     return (
-        f"folds {', '.join(map(str, sorted(folds)))} learned from labels of all networks, since the one that was not "
-        "trained on the groups that validate them was sure of nothing, or there was none; a little of the scores may "
-        "be what the others knew of these groups"
+        f"{word} {', '.join(map(str, sorted(folds)))} learned from labels of all networks, since the one that was not "
+        f"trained on the groups that validate {them} was sure of nothing, or there was none; a little of the scores "
+        "may be what the others knew of these groups"
     )

@@ -97,7 +97,7 @@ def pseudo_rounds(
             except NothingSureError as error:
                 if number == 1:
                     raise
-                progress.note(f"round {number}: {error}; the rounds end here")
+                progress.warn(f"round {number}: {error}; the rounds end here")
                 table.parent.rmdir()
                 break
             tainted |= labelling.label_for_folds(teacher, folder, asked, number, tainted)
@@ -175,7 +175,7 @@ class _Labelling:
             try:
                 self.label(run, table, settings, number, before if number > 1 else None, fold)
             except NothingSureError as error:
-                self.progress.note(f"round {number}: {error}; fold {fold} learns from the labels of all networks")
+                self.progress.warn(f"round {number}: {error}; fold {fold} learns from the labels of all networks")
                 unsure.add(fold)
         return unsure
 

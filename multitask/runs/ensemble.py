@@ -127,11 +127,14 @@ def read_members(paths: Sequence[Path], allow_extensions: bool = False) -> list[
                 f"{folder.path}: all groups trained it, so nothing says how it answers new ones; name "
                 f"{run.config.final}"
             )
-        for leaf in members(run):
+        leaves = members(run)
+        for leaf in leaves:
             if not leaf.folder.best.is_file():
                 raise UserError(f"{leaf.folder.best}: no such checkpoint")
         if not folder.report().is_file():
             raise UserError(f"{folder.path}: is not finished, or was never scored: it has no {folder.report().name}")
+        for part in (run, *leaves):
+            part.folder.read_report()  # so that one that is damaged is named, and not its copy
         if difference := space_difference(run.config.space(), space):
             raise UserError(f"{folder.path}: {difference} of {paths[0]}; an ensemble needs one label space")
     return trained

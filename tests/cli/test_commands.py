@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import re
 import shutil
@@ -330,6 +331,24 @@ def test_bench_of_the_time_to_a_score_trains_both(call: Call, config_file: Calla
     assert [len(seed[side]) for side in ("plain", "recipe")] == [2, 3]
     times = [row["processor_s"] for row in seed["recipe"]]
     assert 0 < times[0] < times[1] < times[2]
+
+
+def test_what_the_bench_measured_is_told_though_the_disk_is_full(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from multitask.bench.to_score import seed_times, summarise
+    from multitask.reporting.to_score.report_schema import TimedEpoch
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    curve = [TimedEpoch(epoch=1, processor_s=4.0, wall_s=4.0, score=0.5)]
+    found = summarise(None, "joint.macro_f1", False, [seed_times(0, 12, curve, curve)])
+    monkeypatch.setattr("multitask.bench.to_score.measure_to_score", lambda *_, **__: found)
+    monkeypatch.setattr("multitask.utils.files.write_atomically", full)
+    done = call("bench", "--to-score", "--json", tmp_path / "found.json")
+    assert done.refusal() == f"{tmp_path / 'found.json'}: No space left on device"
+    assert "joint.macro_f1 of the 12 groups" in done.out
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -40,6 +41,18 @@ def test_quiet_says_nothing_and_out_names_the_page(call: Call, config_file: Conf
     assert (done.code, done.out, done.err) == (0, "", "")
     assert out.read_text().startswith("<!doctype html>")
     assert not list(tmp_path.glob(".*"))
+
+
+def test_what_was_found_is_told_though_the_disk_is_full(
+    call: Call, config_file: ConfigFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr("multitask.utils.files.write_atomically", full)
+    done = call("eda", config_file(), "--out", tmp_path / "page.html")
+    assert done.refusal() == f"{tmp_path / 'page.html'}: No space left on device"
+    assert "84 images of 12 groups" in done.out
 
 
 def test_a_damaged_image_is_listed_and_a_copy_is_a_leak(

@@ -36,6 +36,9 @@ def test_makes_a_run_that_other_commands_take(
         in call("ensemble", *runs, "-o", tmp_path / "x", "--vote", "hard", "--weights", "equal").refusal()
     )
     assert "is named twice" in call("ensemble", runs[0], runs[0], "-o", tmp_path / "x").refusal()
+    report = runs[1] / "report.json"
+    report.write_text(report.read_text()[:100])
+    assert call("ensemble", *runs, "-o", tmp_path / "x").refusal().startswith(f"{report}: is damaged")
     assert "needs two runs" in call("ensemble", runs[0], "-o", tmp_path / "x").refusal()
     assert not (tmp_path / "x").exists()
 

@@ -17,7 +17,8 @@ def test_trains_reports_and_refuses(
     assert done.code == 0, done.err
     assert "has no scores of its own" in " ".join(done.out.split())
     assert (tmp_path / "final" / "report.html").is_file()
-    assert "holds a run already" in call("final", tmp_path / "folds", "-o", tmp_path / "final").refusal()
+    refused = call("final", tmp_path / "folds", "--out", tmp_path / "final").refusal()
+    assert "holds a run already; continue it with --resume or name another --out" in refused
     assert call("final", tmp_path / "folds", "-o", tmp_path / "final", "--resume").code == 0
     assert "is not in folds" in call("final", tmp_path / "final", "-o", tmp_path / "again").refusal()
     assert not (tmp_path / "again").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,6 +115,9 @@ class Notes(Progress):
     def note(self, text: str) -> None:
         self.texts.append(text)
 
+    def warn(self, text: str) -> None:
+        self.texts.append(f"warning: {text}")
+
 
 @pytest.fixture
 def mostly_red(tmp_path: Path) -> Path:
@@ -156,6 +160,22 @@ def test_what_is_not_identifiable_or_no_longer_promised_is_refused(
     with pytest.raises(UserError, match=r"--prior-shift: prior of colour: is not identifiable.*condition number"):
         predict_files(shades, inputs, out, Progress(), labelled=replace(found, single=chance))
     assert not out.exists()
+
+
+def test_a_prior_that_is_not_identifiable_is_warned_of_where_another_is(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path, tmp_path: Path
+) -> None:
+    found = known(shade_spec)
+    part = found.single["colour"]
+    chance = {**found.single, "colour": replace(part, probs=np.roll(part.probs, 7, axis=0)[RNG.permutation(600)])}
+    notes = Notes()
+    inputs = NamedInputs([str(mostly_red)], InputOptions())
+    predict_files(shades, inputs, tmp_path / "x.csv", notes, labelled=replace(found, single=chance))
+    warned = [text for text in notes.texts if text.startswith("warning")]
+    assert len(warned) == 1
+    assert re.fullmatch(
+        r"warning: --prior-shift: prior of colour: is not identifiable: .*; there the old prior stays", warned[0]
+    )
 
 
 def test_groups_are_pooled_before_the_prior_moves_them(

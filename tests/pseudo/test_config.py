@@ -26,7 +26,7 @@ def test_labels_of_another_label_space_are_refused(
     labelled: tuple[Path, PseudoReport], folded: Path, unlabelled: Path, tiny: MakeConfig, tmp_path: Path
 ) -> None:
     path, _ = labelled
-    with pytest.raises(UserError, match="another label space: age has the classes"):
+    with pytest.raises(UserError, match="the config that trains on it is of another label space: age has the classes"):
         with_pseudo_labels(tiny({"labels.tasks.age.edges": [20, 60]}), path)
     other = tiny({"labels.tasks": {"mask": {"classes": ["wear", "incorrect", "not_worn"]}}})
     with pytest.raises(UserError, match=r"another label space: .* has the tasks mask, gender, age"):

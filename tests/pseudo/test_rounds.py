@@ -174,9 +174,30 @@ def test_a_fold_whose_network_is_sure_of_nothing_is_told(
 
     monkeypatch.setattr(rounds, "label_images", unsure)
     monkeypatch.setattr(rounds, "_train", lambda *_: read_run(folded))
-    report = pseudo_rounds(folded, unlabelled, folder.path, RoundsSettings(**LENIENT.model_dump()))
-    assert report.caveat.startswith("folds 1 learned from labels of all networks")
+    with pytest.warns(
+        RuntimeWarning, match=r"^round 1: no head is sure; fold 1 learns from the labels of all networks$"
+    ):
+        report = pseudo_rounds(folded, unlabelled, folder.path, RoundsSettings(**LENIENT.model_dump()))
+    assert report.caveat.startswith("fold 1 learned from labels of all networks")
     assert not folder.fold_table(1, 1).exists()
+
+
+def test_rounds_that_end_early_are_warned_of(
+    single: Path, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label, folder = rounds.label_images, RoundsFolder(tmp_path / "rounds")
+
+    def unsure(*args: Any, **rest: Any) -> object:
+        if folder.table(2) in args:
+            raise NothingSureError("no head is sure")
+        return label(*args, **rest)
+
+    monkeypatch.setattr(rounds, "label_images", unsure)
+    monkeypatch.setattr(rounds, "_train", lambda *_: read_run(single))
+    settings = RoundsSettings(**LENIENT.model_dump(), rounds=2)
+    with pytest.warns(RuntimeWarning, match=r"^round 2: no head is sure; the rounds end here$"):
+        report = pseudo_rounds(single, unlabelled, folder.path, settings)
+    assert len(report.rounds) == 1
 
 
 def test_rounds_that_began_otherwise_are_refused(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from multitask.data.empty_cells import EmptyCells
@@ -15,13 +16,14 @@ from multitask.evaluation.networks_schema import FoldScores
 from multitask.evaluation.report_overview import RunOverview
 from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
-from multitask.reporting.console import make_table, say, say_wrapped, score, show_table, with_interval
+from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_table, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
 from multitask.reporting.run.decode_rules import rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
 from multitask.reporting.run.label_prior import prior_lines
+from multitask.reporting.study.text import heads_that_fit
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
 
 CLASS_ROWS = 40
@@ -34,6 +36,10 @@ COVERAGE = 0.9
 
 ABSENT_NAMES = 12
 """So many classes that are absent are named."""
+
+
+_STATE = 16
+"""Columns that a run's state has before heads are left out for it: the reason why one is damaged breaks."""
 
 
 def show_report(report: RunReport) -> None:
@@ -225,17 +231,20 @@ def _show_classes(name: str, scores: LabellingScores) -> None:
 
 
 def show_runs(rows: Sequence[RunOverview], tasks: Sequence[str]) -> None:
-    """Runs with their scores, a line each."""
-    table = make_table("", ("run", "epochs", "joint macro-F1 (95%)", *tasks, "state"))
-    for row in rows:
-        table.add_row(
-            row.name,
-            row.epochs,
-            with_interval(row.macro_f1, row.macro_f1_ci),
-            *(score(row.tasks.get(task)) for task in tasks),
-            row.state,
-        )
+    """Runs with their scores, a line each; tasks as there is room for."""
+    names = ("run", "epochs", "joint macro-F1 (95%)", "state")
+    texts = [(row.name, row.epochs, with_interval(row.macro_f1, row.macro_f1_ci), row.state) for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(names, *texts, strict=True)]
+    taken = sum(widths[:-1]) + min(widths[-1], _STATE) + 2 * len(names[1:])
+    heads = heads_that_fit(tasks, out.width - taken)
+    table = make_table("", (*names[:-1], *(heading for heading, _ in heads.values()), names[-1]))
+    for column in table.columns[1:-1]:
+        column.no_wrap = True
+    for row, (*cells, state) in zip(rows, texts, strict=True):
+        table.add_row(*cells, *(score(row.tasks.get(task)) for task in heads), state)
     show_table(table)
+    if len(heads) < len(tasks):
+        say_wrapped(f"not shown for want of room: {', '.join(tasks[len(heads) :])}")
 
 
 def show_scores(names: Sequence[str], scores: Mapping[str, Sequence[str]]) -> None:

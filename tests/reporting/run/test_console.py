@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from multitask.evaluation.report_overview import RunOverview
+from multitask.reporting import console as reporting_console
+from multitask.reporting.run import console
+
+
+def test_a_list_of_runs_of_many_tasks_breaks_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    for module in (reporting_console, console):
+        monkeypatch.setattr(module, "out", Console(file=written, width=80))
+    tasks = [f"task{number}" for number in range(9)]
+    row = {"epochs": "12, best 10", "macro_f1": 0.42, "macro_f1_ci": (0.37, 0.47), "state": "reported"}
+    runs = [RunOverview(name=f"study/trials/000{task[-1]}", tasks={task: 0.5}, **row) for task in tasks]  # type: ignore[arg-type]
+    console.show_runs([*runs, RunOverview(name="x", epochs="", state=f"damaged: {'a reason ' * 9}")], tasks)
+    lines = written.getvalue().splitlines()
+    assert lines[0].split()[-2:] == ["task0", "state"]
+    assert [line.split()[0] for line in lines[1:10]] == [f"study/trials/000{number}" for number in range(9)]
+    assert all("reported" in line for line in lines[1:10])
+    assert lines[-1] == "not shown for want of room: task1, task2, task3, task4, task5, task6, task7, task8"

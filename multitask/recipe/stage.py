@@ -98,7 +98,7 @@ class StageSettings(Settings):
         """
 
     def check_files(self, base: Config) -> None:
-        """Refuses files that it needs beside the base's own and that cannot be read, before anything is written.
+        """Refuses files that it needs and that cannot be read, or do not hold enough, before anything is written.
 
         Raises:
             UserError: they are not; the line begins with the key within the stage.

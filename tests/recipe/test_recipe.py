@@ -369,4 +369,21 @@ class TestGoingOn:
     ) -> None:
         with pytest.raises(UserError, match=r"^judges\.folds: data\.test_folds: 30 were asked for"):
             cook(recipe_file(judges={"folds": 30}), tmp_path / "out")
+        with pytest.raises(UserError, match=r"^stages\.folds\.num: 30 were asked for, but there are 12 groups$"):
+            cook(recipe_file(stages=["baseline", {"name": "folds", "num": 30}]), tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+
+    @pytest.mark.parametrize(
+        ("settings", "line"),
+        [
+            ({"detector": "nowhere.onnx"}, r"detector: .*nowhere\.onnx: cannot be read"),
+            ({"crops": {"a": {"name": "face", "model": "base.yaml"}}}, r"crops\.a: .*base\.yaml: is not YuNet"),
+            ({"crops": {"b": {"name": "box"}}}, r"crops\.b: .*box"),
+        ],
+    )
+    def test_a_crop_that_cannot_be_is_refused_before_anything_is_written(
+        self, recipe_file: Make, tmp_path: Path, settings: dict[str, Any], line: str
+    ) -> None:
+        with pytest.raises(UserError, match=rf"^stages\.crop\.{line}"):
+            cook(recipe_file(stages=["baseline", {"name": "crop", **settings}]), tmp_path / "out")
         assert not (tmp_path / "out").exists()

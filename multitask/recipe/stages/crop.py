@@ -8,6 +8,8 @@ from pydantic import Field
 
 from multitask.config import Config
 from multitask.data.crop import AnyCrop, CentreSettings, CropSettings, FaceSettings, WholeSettings
+from multitask.errors import UserError
+from multitask.progress import Progress
 from multitask.recipe.stage import Proposal, StagePlan, StageSettings
 from multitask.recipe.stages.candidates import AS_IT_STANDS, best_of, plan_of
 from multitask.settings import ConfigPath, Epochs
@@ -35,6 +37,21 @@ class CropStageSettings(StageSettings):
             raise ValueError("detector: would be ignored beside crops; name it in a crop, as {name: face, model: FILE}")
         if not self._others(base):
             raise ValueError("crops: names no crop but the base's own")
+
+    def check_files(self, base: Config) -> None:
+        """A face's detector can be read, and the table has the boxes or eyes that a crop needs."""
+        from multitask.runs.data_module import DataModule
+
+        for name, crop in self._others(base).items():
+            if not crop.boxed:
+                continue
+            try:
+                data = DataModule(base.with_changes({"data.crop": crop.model_dump(mode="json")}))
+                if data.preprocessing.reads_table:
+                    data.store.boxes(Progress())
+            except UserError as error:
+                key = "detector" if self.crops is None else f"crops.{name}"
+                raise UserError(f"{key}: {str(error).removeprefix('data.crop.model: ')}") from None
 
     def _others(self, config: Config) -> dict[str, CropSettings]:
         """The crops but the one that stands."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.config import Config
 from multitask.data.settings import DataSettings
+from multitask.errors import UserError
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings, of_length
 from multitask.reporting.study.text import time_text
 from multitask.settings import Folds
@@ -30,6 +31,15 @@ class FoldsStageSettings(StageSettings):
             raise ValueError(
                 "data.source: says itself who validates, so that no folds can be made; leave the stage out"
             )
+
+    def check_files(self, base: Config) -> None:
+        """There are groups for so many folds."""
+        from multitask.runs.data_module import DataModule
+
+        try:
+            DataModule(self._config(base).with_changes({"data.folds": self.num}))
+        except UserError as error:
+            raise UserError(f"num: {str(error).removeprefix('data.folds: ')}") from None
 
     def _config(self, config: Config) -> Config:
         usual = DataSettings.model_fields["val_fraction"].default

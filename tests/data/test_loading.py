@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -191,28 +189,6 @@ def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, images: 
     assert len(makers()) == 1
     epoch.close()  # type: ignore[attr-defined]
     assert makers() == []
-
-
-LEFT_OPEN = """
-import atexit, sys, threading
-from multitask.data.batch_maker import made_ahead
-
-class Maker:
-    def __getitem__(self, order):
-        return order
-
-kept = made_ahead(Maker(), range(10**9), False)
-next(kept)
-(thread,) = [thread for thread in threading.enumerate() if thread.name == "batches"]
-atexit.register(lambda: print("alive" if thread.is_alive() else "gone"))
-sys.exit(3)
-"""
-
-
-def test_a_process_that_ends_within_an_epoch_ends_the_thread_before() -> None:
-    command = [sys.executable, "-c", LEFT_OPEN]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=Path(__file__).parents[2])
-    assert (done.returncode, done.stdout.strip()) == (3, "gone"), done.stderr
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -123,13 +123,15 @@ def estimate_prior(
     shown = tuple(names[place] for place in chosen)
     probs, labels = _normalised(known.probs[:, chosen]), places[known.labels]
     new = _normalised(unlabelled.probs[:, chosen])
+    predicted = np.bincount(new.argmax(axis=1), minlength=len(chosen)) / len(new)
     condition = _check_told_apart(probs, labels, known.groups, shown, what, seed)
     # By what the network says, and not by the labels' counts: on the labelled images EM then stays where it began.
     trained = probs.mean(axis=0)
-    prior = em_prior(new, trained)
-    draws = _resampled(new, trained, prior, unlabelled.groups, seed)
+    ratios = np.divide(new, np.maximum(trained, _FLOOR), out=new)  # in place: there may be millions
+    prior = _em(ratios, trained)
+    draws = _resampled(ratios, prior, unlabelled.groups, seed)
     matrix = confusion(probs.argmax(axis=1), labels, len(chosen))
-    inverted = invert_confusion(matrix, np.bincount(new.argmax(axis=1), minlength=len(chosen)) / len(new))
+    inverted = invert_confusion(matrix, predicted)
 
     def spread(values: FloatArray) -> tuple[float, ...]:
         found = np.zeros(len(names))
@@ -144,7 +146,7 @@ def estimate_prior(
         by_confusion=spread(inverted),
         trained=spread(trained),
         condition=condition,
-        num_images=len(new),
+        num_images=len(ratios),
         num_groups=len(np.unique(unlabelled.groups)),
     )
 
@@ -175,10 +177,16 @@ def em_prior(
     >>> em_prior(probs, np.array([0.5, 0.5])).round(2)
     array([0.79, 0.21])
     """
-    ratios = probs / np.maximum(trained, _FLOOR)
-    shares = np.full(len(probs), 1 / len(probs)) if weights is None else weights / weights.sum()
     first = trained if start is None else np.maximum(start, _FLOOR)
-    prior: FloatArray = first / first.sum()
+    return _em(probs / np.maximum(trained, _FLOOR), first, weights, most_steps)
+
+
+def _em(
+    ratios: FloatArray, start: FloatArray, weights: FloatArray | None = None, most_steps: int = _STEPS
+) -> FloatArray:
+    """As ``em_prior``, of (N, C) p / rho."""
+    shares = np.full(len(ratios), 1 / len(ratios)) if weights is None else weights / weights.sum()
+    prior: FloatArray = start / start.sum()
     for _ in range(most_steps):
         likelihoods = ratios @ prior
         new = prior * ((shares / np.maximum(likelihoods, _FLOOR)) @ ratios)
@@ -221,8 +229,9 @@ def invert_confusion(matrix: FloatArray, predicted: FloatArray) -> FloatArray:
 
 
 def _normalised(probs: FloatArray) -> FloatArray:
-    found: FloatArray = probs / np.maximum(probs.sum(axis=1, keepdims=True), _FLOOR)
-    return found
+    """The probabilities, which are changed in place, with rows that sum to 1."""
+    probs /= np.maximum(probs.sum(axis=1, keepdims=True), _FLOOR)
+    return probs
 
 
 def _check_occur(known: Answered, names: tuple[str, ...], possible: NDArray[np.bool_], what: str) -> None:
@@ -276,8 +285,8 @@ def _check_told_apart(
     return condition
 
 
-def _resampled(probs: FloatArray, trained: FloatArray, prior: FloatArray, groups: IntArray, seed: int) -> FloatArray:
-    """(R, C) the priors of resampled groups."""
+def _resampled(ratios: FloatArray, prior: FloatArray, groups: IntArray, seed: int) -> FloatArray:
+    """(R, C) the priors of resampled groups; ``ratios`` as of ``_em``."""
     of_group = np.unique(groups, return_inverse=True)[1]
     num = int(of_group.max()) + 1
     rng = np.random.default_rng(seed)
@@ -285,5 +294,5 @@ def _resampled(probs: FloatArray, trained: FloatArray, prior: FloatArray, groups
     found = []
     for _ in range(NUM_RESAMPLES):
         drawn = rng.multinomial(num, np.full(num, 1 / num))[of_group].astype(float)
-        found.append(em_prior(probs, trained, drawn, start, _RESAMPLED_STEPS))
+        found.append(_em(ratios, start, drawn, _RESAMPLED_STEPS))
     return np.stack(found)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from multitask.errors import UserError
 from multitask.evaluation.conformity import LAC
-from multitask.inference.grouped import AnsweredBatch, Computed
 from multitask.inference.inputs import NamedInputs
+from multitask.inference.kept_outputs import AnsweredBatch, Computed
 from multitask.inference.outputs import RowLayout, Rows, open_writer, writer_of
 from multitask.inference.predictor import Predictor
 from multitask.inference.several_processes import check_job, own_inputs

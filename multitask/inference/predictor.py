@@ -19,8 +19,9 @@ from multitask.evaluation.views import Views
 from multitask.inference.engines import Engine, EngineSettings, engine_settings
 from multitask.inference.engines.auto import open_fastest
 from multitask.inference.engines.viewed import ViewedEngine
-from multitask.inference.grouped import AnsweredBatch, Computed, answer_groups, grouped_inputs
+from multitask.inference.grouped import answer_groups, grouped_inputs
 from multitask.inference.image_like import BoxLike, ImageLike, image_input, image_inputs, is_one
+from multitask.inference.kept_outputs import AnsweredBatch, Computed
 from multitask.inference.prediction import Prediction, PredictionBatch
 from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -11,26 +11,15 @@ from multitask.errors import UserError
 from multitask.evaluation.decode import DecodeRule
 from multitask.evaluation.decode.outputs import product
 from multitask.evaluation.decode.prior_shifted import PriorShifted
-from multitask.evaluation.metrics import IntArray
 from multitask.evaluation.prior_shift import PriorEstimate
 from multitask.evaluation.prior_text import prior_text
-from multitask.inference.grouped import AnsweredBatch, Computed, answer_groups
-from multitask.inference.prediction import PredictionBatch
+from multitask.inference.group_keys import group_numbers
+from multitask.inference.kept_outputs import AnsweredBatch, Computed, KeptOutputs, kept_outputs
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import InferenceSpec
 from multitask.labels import JOINT
 from multitask.progress import Progress
 from multitask.runs.out_of_fold import OutOfFold, prior_of
-
-
-def group_numbers(groups: Sequence[str | None]) -> IntArray:
-    """(N,) numbers, one for each group of N images; one without a group is a group.
-
-    >>> group_numbers(["a", None, "a", None]).tolist()
-    [2, 0, 2, 1]
-    """
-    names = [str(row) if group is None else f"/{group}" for row, group in enumerate(groups)]
-    return np.unique(np.array(names, dtype=str), return_inverse=True)[1].astype(np.int64)
 
 
 def with_priors(spec: InferenceSpec, priors: Mapping[str, PriorEstimate]) -> InferenceSpec:
@@ -81,7 +70,7 @@ def answer_shifted(
 ) -> Iterator[AnsweredBatch]:
     """The predictions of all images under the prior that is estimated on them, batch by batch, in their order.
 
-    The outputs of all images are held in memory until the last one is there; their pixels are not.
+    Outputs are kept as of ``kept_outputs``; memory holds the probabilities of all images while priors are estimated.
 
     Args:
         predictor: of the run.
@@ -93,20 +82,30 @@ def answer_shifted(
     Raises:
         UserError: no prior is identifiable.
     """
-    computed = list(computed)
-    before = list(_answer(predictor.spec, computed, grouped))
-    class_probs = np.concatenate([batch.predictions.class_probs for batch in before])
-    items = [item for batch in before for place, item in enumerate(batch.inputs) if place not in batch.errors]
-    groups = group_numbers([item.group if grouped else None for item in items])
-    of_classes = predictor.spec.joint_term or predictor.spec.learned.task_names != known.space.task_names
+    with kept_outputs(predictor.spec, computed, grouped=grouped) as kept:
+        priors = _priors(predictor.spec, known, kept, grouped, progress)
+        yield from kept.answered(with_priors(predictor.spec, priors))
+
+
+def _priors(
+    spec: InferenceSpec, known: OutOfFold, kept: KeptOutputs, grouped: bool, progress: Progress
+) -> dict[str, PriorEstimate]:
+    """The priors of the images, by task and ``joint``, that are identifiable and count."""
+    class_probs, start = np.empty((len(kept), spec.space.num_classes)), 0
+    for batch in kept.answered(spec):
+        found = batch.predictions.class_probs
+        class_probs[start : start + len(found)] = found
+        start += len(found)
+    groups = group_numbers(kept.groups)
+    of_classes = spec.joint_term or spec.learned.task_names != known.space.task_names
     priors, why = {}, []
     for name in (*known.space.task_names, JOINT):
-        found, problem = prior_of(known, name, class_probs, groups, known.seed, pooled=grouped)
+        prior, problem = prior_of(known, name, class_probs, groups, known.seed, pooled=grouped)
         used = name != JOINT or of_classes
-        if found is not None:
-            progress.note(prior_text(name, found))
+        if prior is not None:
+            progress.note(prior_text(name, prior))
             if used:
-                priors[name] = found
+                priors[name] = prior
         elif used:
             why.append(problem)
         else:
@@ -115,16 +114,4 @@ def answer_shifted(
         raise UserError(f"--prior-shift: {why[0]}; leave it out")
     for problem in why:
         progress.warn(f"--prior-shift: {problem}; there the old prior stays")
-    yield from _answer(with_priors(predictor.spec, priors), computed, grouped)
-
-
-def _answer(spec: InferenceSpec, computed: Iterable[Computed], grouped: bool) -> Iterator[AnsweredBatch]:
-    if grouped:
-        yield from answer_groups(spec, computed)
-        return
-    for batch, outputs in computed:
-        names = [item.name for item in batch.readable]
-        found = (
-            PredictionBatch.concatenate([], spec.space) if outputs is None else PredictionBatch.of(spec, outputs, names)
-        )
-        yield AnsweredBatch(batch.inputs, found, batch.errors)
+    return priors

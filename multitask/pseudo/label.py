@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from multitask.config import Config
@@ -12,11 +13,13 @@ from multitask.inference.predictor import Predictor
 from multitask.labels import JOINT, MISSING
 from multitask.progress import Progress
 from multitask.pseudo.config import check_trains, is_config_of, sampler_note, with_pseudo_labels
-from multitask.pseudo.labeller import Labeller
-from multitask.pseudo.report_schema import HeadReport, PseudoReport, read_report, report_path
+from multitask.pseudo.labeller import Labeller, thresholds_at_any_prior
+from multitask.pseudo.own_images import OwnImages
+from multitask.pseudo.report_schema import PseudoReport, read_report, report_path
 from multitask.pseudo.settings import PseudoSettings
 from multitask.pseudo.table import PseudoLabels, columns_of, read_rounds, root_of, write_table
-from multitask.pseudo.unlabelled import OwnImages, answer_unlabelled
+from multitask.pseudo.thresholds import LabelThreshold
+from multitask.pseudo.unlabelled import answer_unlabelled
 from multitask.runs.config import TrainedRun, read_run
 from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.utils.files import write_atomically
@@ -71,7 +74,7 @@ def label_images(
         What the report now holds.
 
     Raises:
-        NothingSureError: no head is sure of any label.
+        NothingSureError: no head is sure of any label; where none could be of any image, it is said before one is read.
         UserError: the run has no predictions of groups that it did not train on; there is no image, or none but the
             run's own; ``config`` cannot train on them, as of ``check_trains``; as of ``check_output``. Nothing is
             written then.
@@ -84,20 +87,28 @@ def label_images(
     wanted = config or trained.config
     tasks = {task.name: task.classes for task in known.space.tasks}
     check_trains(wanted, out, tasks, trained.folder.name)
-    own_images = OwnImages.of(own or trained, [] if config is None else [config], out)
     answering = run if fold is None else trained.folder.fold(fold).path
+    seed, grouped = derive(trained.config.seed, "pseudo"), inputs.has_groups and known.grouped is not None
+    alone = not (grouped and inputs.all_grouped)
+    at_best = thresholds_at_any_prior(known, settings, seed, alone=alone, of_groups=grouped)
+    _check_sure(answering, at_best, settings)
+    own_images = OwnImages.of(own or trained, [] if config is None else [config], out)
     predictor = Predictor.load(answering, device=device, allow_extensions=allow_extensions)
-    if inputs.has_groups and known.grouped is None:
+    if inputs.has_groups and not grouped:
         progress.note("groups: no task of the run is per group, so that each image is judged by itself")
     images = answer_unlabelled(predictor, inputs, own_images, progress)
-    heads = Labeller(known, images, settings, derive(trained.config.seed, "pseudo"))
+    heads = Labeller(known, images, settings, seed)
     labels, reports = heads.label()
     if (labels == MISSING).all():
-        raise NothingSureError(_nothing_sure(answering, reports, settings))
+        rows = [(head.task, row) for head in reports for row in (*head.labels, *head.group_labels)]
+        _check_sure(answering, rows, settings)
+        raise NothingSureError(
+            f"{answering}: no head is sure of any of these images at a precision of {settings.precision:g}"
+        )
     joint_prior, why = heads.prior(JOINT)
     found = PseudoLabels.of(known.space, images.paths, images.groups, labels, images.probs(known.space), number)
     if before is not None:
-        found = found.since(read_rounds(before))
+        found = found.since(read_rounds(before, known.space))
     report = PseudoReport(
         run=trained.folder.name,
         fold=fold,
@@ -164,14 +175,18 @@ def _is_report_of(path: Path, table: Path) -> bool:
     return True
 
 
-def _nothing_sure(run: Path, heads: tuple[HeadReport, ...], settings: PseudoSettings) -> str:
-    rows = [(head.task, row) for head in heads for row in (*head.labels, *head.group_labels)]
-    if any(row.threshold is not None for _, row in rows):
-        return f"{run}: no head is sure of any of these images at a precision of {settings.precision:g}"
-    task, best = max(rows, key=lambda item: item[1].precision_low or 0.0)
+def _check_sure(run: Path, found: Sequence[tuple[str, LabelThreshold]], settings: PseudoSettings) -> None:
+    """Refuses a run of which no label, given with its task, has a threshold.
+
+    Raises:
+        NothingSureError: it is such a one.
+    """
+    if any(row.threshold is not None for _, row in found):
+        return
+    task, best = max(found, key=lambda item: item[1].precision_low or 0.0)
     low = best.precision_low
     nearest = f" (the nearest is {task} {best.label}, of which {low:.3f} is)" if low else ""
-    return (
+    raise NothingSureError(
         f"{run}: no head is sure enough: of no label a precision of {settings.precision:g} is proven{nearest}; ask for "
         "less with --precision, or train on more groups"
     )

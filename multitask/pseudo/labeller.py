@@ -56,7 +56,7 @@ class Labeller:
         """The label prior of the images, of a task or of ``joint``; None, and why, where it is not identifiable."""
         images = self.images
         pooled = bool(images.pooled.any())
-        return prior_of(self.known, name, images.class_probs, images.group_indices(), self.seed, pooled=pooled)
+        return prior_of(self.known, name, images.class_probs, images.group_indices, self.seed, pooled=pooled)
 
     def _head(self, name: str, probs: FloatArray) -> _Head:
         classes = self.space.tasks[self.space.task_names.index(name)].classes
@@ -64,7 +64,9 @@ class Labeller:
         shift = None if prior is None else prior.log_ratio()
         pooled = self.images.pooled
         parts = [
-            () if answered is None or not some.any() else self._thresholds(answered[name], name, classes, shift)
+            ()
+            if answered is None or not some.any()
+            else _thresholds(answered[name], name, classes, self.settings, self.seed, shift)
             for answered, some in ((self.known.single, ~pooled), (self.known.grouped, pooled))
         ]
         rows = [np.array([np.nan if row.threshold is None else row.threshold for row in part]) for part in parts]
@@ -77,10 +79,40 @@ class Labeller:
         counts = np.bincount(sure[sure != MISSING], minlength=len(classes))
         return _Head(labels, parts[0], parts[1], prior, why, dict(zip(classes, counts.tolist(), strict=True)))
 
-    def _thresholds(
-        self, answered: Answered, name: str, classes: tuple[str, ...], shift: FloatArray | None
-    ) -> tuple[LabelThreshold, ...]:
-        return find_thresholds(answered, classes, self.settings, derive(self.seed, name, "thresholds"), shift)
+
+def thresholds_at_any_prior(
+    known: OutOfFold, settings: PseudoSettings, seed: int, *, alone: bool, of_groups: bool
+) -> list[tuple[str, LabelThreshold]]:
+    """Each task with the threshold of each of its labels while nothing is known of the images.
+
+    Their prior can only take labels away: of a label that has no threshold here, a head will be sure of no image.
+
+    Args:
+        known: as of ``Labeller``.
+        settings: likewise.
+        seed: likewise.
+        alone: whether images may be answered by themselves.
+        of_groups: whether they may be answered as members of their groups.
+    """
+    parts = [known.single if alone else None, known.grouped if of_groups else None]
+    return [
+        (task.name, row)
+        for task in known.space.tasks
+        for answered in parts
+        if answered is not None
+        for row in _thresholds(answered[task.name], task.name, task.classes, settings, seed)
+    ]
+
+
+def _thresholds(
+    answered: Answered,
+    name: str,
+    classes: tuple[str, ...],
+    settings: PseudoSettings,
+    seed: int,
+    shift: FloatArray | None = None,
+) -> tuple[LabelThreshold, ...]:
+    return find_thresholds(answered, classes, settings, derive(seed, name, "thresholds"), shift)
 
 
 @dataclass(frozen=True, eq=False)

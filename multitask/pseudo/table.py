@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from multitask.evaluation.metrics import FloatArray, IntArray
+from multitask.inference.group_keys import group_of
 from multitask.labels import MISSING, LabelSpace
 from multitask.pseudo.report_schema import read_report
 from multitask.utils.files import write_csv
+from multitask.utils.strings import Strings, StringsBuilder
 
 WEIGHT, SPLIT = "weight", "split"
 _TRAIN = "train"
@@ -26,15 +29,15 @@ class PseudoLabels:
     Attributes:
         space: the label space.
         paths: M absolute paths.
-        groups: (M,) the group of each; None: it is on its own.
+        groups: (M,) the group of each, as of ``group_key``.
         labels: (M, T), ``MISSING`` where the head was not sure; of each image at least one is there.
         probs: (M, T) the calibrated probability of each, NaN where there is none.
         rounds: (M, T) the round in which the head first gave the image this label, 0 where there is none.
     """
 
     space: LabelSpace
-    paths: tuple[str, ...]
-    groups: tuple[str | None, ...]
+    paths: Strings
+    groups: Strings
     labels: IntArray
     probs: FloatArray
     rounds: IntArray
@@ -43,8 +46,8 @@ class PseudoLabels:
     def of(
         cls,
         space: LabelSpace,
-        paths: Sequence[str],
-        groups: Sequence[str | None],
+        paths: Strings,
+        groups: Strings,
         labels: IntArray,
         probs: Mapping[str, FloatArray],
         number: int,
@@ -53,13 +56,13 @@ class PseudoLabels:
 
         Args:
             space: the label space.
-            paths: N.
-            groups: N.
+            paths: (N,).
+            groups: (N,).
             labels: (N, T), ``MISSING`` where the head was not sure.
             probs: per task, (N, C_t).
             number: of the round.
         """
-        rows: list[int] = np.flatnonzero((labels != MISSING).any(axis=1)).tolist()
+        rows = np.flatnonzero((labels != MISSING).any(axis=1))
         labels = labels[rows]
         given = labels != MISSING
         chosen = np.stack(
@@ -67,8 +70,8 @@ class PseudoLabels:
         )
         return cls(
             space,
-            tuple(paths[row] for row in rows),
-            tuple(groups[row] for row in rows),
+            paths[rows],
+            groups[rows],
             labels,
             np.where(given, chosen, np.nan),
             np.where(given, number, 0),
@@ -77,20 +80,15 @@ class PseudoLabels:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def since(self, before: Mapping[str, Mapping[str, tuple[str, int]]]) -> PseudoLabels:
-        """The same labels, of which those that an earlier table gave too keep its rounds.
-
-        Args:
-            before: path -> task -> the label's cell and its round, as of ``read_rounds``.
-        """
-        rounds = self.rounds.copy()
-        for row, path in enumerate(self.paths):
-            for task, name in enumerate(self.space.task_names):
-                label = int(self.labels[row, task])
-                was = before.get(path, {}).get(name)
-                if was is not None and label != MISSING and was[0] == _cell(self.space, task, label):
-                    rounds[row, task] = was[1]
-        return replace(self, rounds=rounds)
+    def since(self, before: EarlierLabels) -> PseudoLabels:
+        """The same labels, of which those that an earlier table gave too keep its rounds."""
+        codes = Strings.concatenate([self.paths, before.paths]).codes
+        ours, theirs = codes[: len(self)], codes[len(self) :]
+        row_of = np.full(int(codes.max()) + 1, -1)
+        row_of[theirs] = np.arange(len(theirs))
+        rows = row_of[ours]
+        same = (rows >= 0)[:, None] & (self.labels != MISSING) & (self.labels == before.labels[rows])
+        return replace(self, rounds=np.where(same, before.rounds[rows], self.rounds))
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -99,9 +97,28 @@ class PseudoLabels:
         return tuple(name for name, some in zip(self.space.task_names, given, strict=True) if some)
 
 
-def root_of(table: Path, paths: Sequence[str]) -> str:
-    """The folder that the table and all images are in."""
-    return os.path.commonpath({os.path.dirname(os.path.abspath(table)), *map(os.path.dirname, paths)})
+@dataclass(frozen=True, eq=False)
+class EarlierLabels:
+    """The labels of an earlier table, and when they were given; attributes as of ``PseudoLabels``."""
+
+    paths: Strings
+    labels: IntArray
+    rounds: IntArray
+
+
+def root_of(table: Path, paths: Iterable[str]) -> str:
+    """The folder that the table and all images, given by absolute paths, are in.
+
+    >>> root_of(Path("/set/labels.csv"), ["/set/a/1.jpg", "/set/b/2.jpg"])
+    '/set'
+    >>> root_of(Path("/set/labels.csv"), ["/sets/a/1.jpg"])
+    '/'
+    """
+    root = os.path.dirname(os.path.abspath(table))
+    for path in paths:
+        if not path.startswith(root.rstrip("/") + "/"):
+            root = os.path.commonpath([root, os.path.dirname(path)])
+    return root
 
 
 def columns_of(space: LabelSpace) -> dict[str, str]:
@@ -123,11 +140,12 @@ def _rows(found: PseudoLabels, root: str, weight: float, fingerprint: str) -> It
     header = [columns["path"], "group", *space.task_names, columns[WEIGHT], columns[SPLIT]]
     header += [f"p({name})" for name in space.task_names] + [f"round({name})" for name in space.task_names]
     yield [*header, "run of labels"]
-    for row, image in enumerate(found.paths):
+    for row, (path, key) in enumerate(zip(found.paths, found.groups, strict=True)):
         given = found.labels[row] != MISSING
+        image, group = os.path.relpath(path, root), group_of(key)
         yield [
-            os.path.relpath(image, root),
-            os.path.relpath(image, root) if found.groups[row] is None else f"group {found.groups[row]}",
+            image,
+            image if group is None else f"group {group}",
             *(
                 _cell(space, task, int(label)) if label != MISSING else ""
                 for task, label in enumerate(found.labels[row])
@@ -145,14 +163,19 @@ def _cell(space: LabelSpace, task: int, label: int) -> str:
     return str(label) if settings.kind == "binned" else settings.classes[label]
 
 
-def read_rounds(path: Path) -> dict[str, dict[str, tuple[str, int]]]:
-    """Path -> task -> the label's cell and its round, of a table of ``write_table``."""
+def read_rounds(path: Path, space: LabelSpace) -> EarlierLabels:
+    """The labels of a table of ``write_table``, of the same tasks."""
     report = read_report(path)
-    root = report.root
-    found: dict[str, dict[str, tuple[str, int]]] = {}
+    labels_of = [
+        {_cell(space, place, label): label for label in range(task.num_classes)}
+        for place, task in enumerate(space.tasks)
+    ]
+    paths, labels, rounds = StringsBuilder(), array("q"), array("q")
     with path.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            found[os.path.join(root, row[report.columns["path"]])] = {
-                name: (row[name], int(row[f"round({name})"])) for name in report.tasks if row[name]
-            }
-    return found
+            paths.extend([os.path.join(report.root, row[report.columns["path"]])])
+            for name, known in zip(space.task_names, labels_of, strict=True):
+                labels.append(known.get(row[name], MISSING))
+                rounds.append(int(row[f"round({name})"] or 0))
+    shape = (-1, space.num_tasks)
+    return EarlierLabels(paths.build(), np.array(labels).reshape(shape), np.array(rounds).reshape(shape))

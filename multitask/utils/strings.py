@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
@@ -47,13 +48,9 @@ class Strings:
         """
         if isinstance(values, Strings):
             return values
-        values = iter(values)
-        known: dict[str, int] = {}
-        codes = np.array([known.setdefault(value, len(known)) for value in islice(values, _FEW)], dtype=np.int32)
-        names = Texts.of(known)
-        if len(codes) == _FEW:
-            codes, names = _of_many(codes, known, values)
-        return cls(names, None if len(names) == len(codes) else codes)
+        builder = StringsBuilder()
+        builder.extend(values)
+        return builder.build()
 
     @classmethod
     def repeated(cls, value: str, num: int) -> Strings:
@@ -241,6 +238,46 @@ class Strings:
         return f"Strings({self[:3].tolist()}, {len(self)} in all)"
 
 
+class StringsBuilder:
+    """Gathers strings, one after the other.
+
+    >>> builder = StringsBuilder()
+    >>> builder.extend(["b", "a"])
+    >>> builder.extend(["b"])
+    >>> builder.build()
+    Strings(['b', 'a', 'b'], 3 in all)
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, int] = {}
+        self._codes = array("i")
+        self._texts = TextsBuilder()  # of many: those that are known, and all that come after ``_codes``
+
+    def __len__(self) -> int:
+        return len(self._codes) + max(0, len(self._texts) - len(self._known))
+
+    def extend(self, values: Iterable[str]) -> None:
+        """Appends strings."""
+        values, known = iter(values), self._known
+        for value in islice(values, _FEW - len(self._codes)):
+            self._codes.append(known.setdefault(value, len(known)))
+        if len(self._codes) == _FEW:
+            if not len(self._texts):
+                self._texts.extend(known)
+            self._texts.extend(values)
+
+    def build(self) -> Strings:
+        """The strings; the builder is empty then."""
+        codes, known, texts = np.array(self._codes, dtype=np.int32), self._known, self._texts
+        self._known, self._codes, self._texts = {}, array("i"), TextsBuilder()
+        if not len(texts):
+            names = Texts.of(known)
+        else:
+            places, names = texts.build().distinct()
+            codes = np.concatenate([codes, places[len(known) :].astype(np.int32, copy=False)])
+        return Strings(names, None if len(names) == len(codes) else codes)
+
+
 def shared_strings(some: Strings, others: Strings) -> list[str]:
     """The strings that are in both of two, which are taken from the same column.
 
@@ -250,22 +287,6 @@ def shared_strings(some: Strings, others: Strings) -> list[str]:
     """
     assert others.names is some.names, "of another column"
     return some.names.at(np.flatnonzero(some.used() & others.used()))
-
-
-def _of_many(codes: Codes, known: Iterable[str], others: Iterable[str]) -> tuple[Codes, Texts]:
-    """The codes and the distinct ones of many strings, of which a dictionary would hold an object each.
-
-    Args:
-        codes: of the first of them.
-        known: their distinct ones.
-        others: the rest.
-    """
-    builder = TextsBuilder()
-    builder.extend(known)
-    first = len(builder)
-    builder.extend(others)
-    places, names = builder.build().distinct()
-    return np.concatenate([codes, places[first:].astype(np.int32, copy=False)]), names
 
 
 def _objects(values: list[str]) -> NDArray[np.object_]:

@@ -16,8 +16,9 @@ from multitask.evaluation.decode.group_tasks import GroupTasks
 from multitask.evaluation.decode.pooling import pool
 from multitask.evaluation.grouped import decide_grouped
 from multitask.evaluation.predictions import Predictions
-from multitask.inference import grouped
-from multitask.inference.grouped import AnsweredBatch, answer_groups
+from multitask.inference import kept_outputs
+from multitask.inference.grouped import answer_groups
+from multitask.inference.kept_outputs import AnsweredBatch
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
 from multitask.inference.promises import Promises
@@ -60,7 +61,7 @@ def expected(spec: InferenceSpec, predictions: Predictions, numbers: list[int]) 
 def test_images_are_pooled_over_all_batches(
     predictor: Predictor, validated: Predictions, size: int, chunk: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(grouped, "_CHUNK", chunk)
+    monkeypatch.setattr(kept_outputs, "_CHUNK", chunk)
     names = list(map(str, validated.groups))
     order = np.random.default_rng(0).permutation(len(names))  # groups lie apart
     shuffled, names = validated.take(order), [names[row] for row in order]

@@ -16,8 +16,10 @@ from multitask.errors import UserError
 from multitask.evaluation.decode import FITTED_RULES, ModelOutputs, PriorCorrection
 from multitask.evaluation.decode.prior_shifted import PriorShifted
 from multitask.evaluation.prior_shift import Answered, PriorEstimate
+from multitask.inference.group_keys import group_key, group_numbers
 from multitask.inference.grouped import answer_groups
 from multitask.inference.inputs import InputOptions, NamedInputs
+from multitask.inference.kept_outputs import Computed
 from multitask.inference.predict_files import predict_files
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.predictor import Predictor
@@ -27,6 +29,7 @@ from multitask.inference.stream import InputBatch
 from multitask.labels import JOINT, LabelSpace, Task
 from multitask.progress import Progress
 from multitask.runs.out_of_fold import OutOfFold, prior_of
+from multitask.utils.strings import Strings
 
 RNG = np.random.default_rng(0)
 
@@ -106,6 +109,10 @@ def known(spec: InferenceSpec, right: float = 0.9) -> OutOfFold:
         probs[np.arange(600), predicted] = 0.9
         answered[name] = Answered(probs, labels, np.arange(600))
     return OutOfFold(spec.space, answered, None)
+
+
+def named(folder: Path) -> NamedInputs:
+    return NamedInputs([str(folder)], InputOptions())
 
 
 class Notes(Progress):
@@ -242,6 +249,65 @@ def test_the_pixels_of_images_that_are_computed_are_let_go(
     next(answered)  # all are computed
     assert len(held) == 10
     assert all(ref() is None for ref in held[:-1])
+
+
+@pytest.mark.parametrize("grouped", [False, True])
+def test_answers_are_those_of_outputs_that_are_held_in_memory(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path, grouped: bool
+) -> None:
+    for number in (0, 1, 2, 3, 9, 50):  # of the first batch all
+        (mostly_red / f"{number:03}.png").write_bytes(b"broken")
+    both = known(shade_spec)
+    both = replace(both, grouped=both.single)
+    groups = [None if number % 5 == 0 else f"person {number // 3}" for number in range(100)]
+    inputs = [
+        replace(item, group=group if grouped else None) for item, group in zip(named(mostly_red), groups, strict=True)
+    ]
+    computed = list(shades.compute(shades.batches(inputs, 4)))
+
+    def answered(spec: InferenceSpec) -> list[PredictionBatch]:
+        if grouped:
+            return [batch.predictions for batch in answer_groups(spec, computed)]
+        return [
+            PredictionBatch.of(spec, outputs, [item.name for item in batch.readable])
+            for batch, outputs in computed
+            if outputs is not None
+        ]
+
+    readable = [item.group for batch, _ in computed for item in batch.readable]
+    numbers = group_numbers(Strings.of(map(group_key, readable)))
+    class_probs = np.concatenate([batch.class_probs for batch in answered(shade_spec)])
+    names = (*shade_spec.space.task_names, JOINT)
+    priors = {name: prior_of(both, name, class_probs, numbers, both.seed, pooled=grouped)[0] for name in names}
+    assert all(priors.values())
+    expected = answered(with_priors(shade_spec, {name: priors[name] for name in shade_spec.space.task_names}))
+    found = list(answer_shifted(shades, both, iter(computed), grouped, Progress()))
+    assert [len(batch.inputs) for batch in found] == [4] * 25
+    assert [len(batch.errors) for batch in found if batch.errors] == [4, 1, 1]
+    parts = (
+        PredictionBatch.concatenate(some, shade_spec.space) for some in (expected, [one.predictions for one in found])
+    )
+    before, after = parts
+    assert before.images == after.images
+    assert (before.predicted == after.predicted).all()
+    assert (before.class_probs == after.class_probs).all()  # to the bit
+
+
+def test_no_image_and_no_output_is_held_as_an_object(
+    shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path
+) -> None:
+    held: list[weakref.ref[object]] = []
+
+    def computed() -> Iterator[Computed]:
+        for batch, outputs in shades.compute(shades.batches(named(mostly_red), 10)):
+            held.extend(map(weakref.ref, (batch, *batch.inputs, outputs)))
+            yield batch, outputs
+            del batch, outputs
+
+    answered = answer_shifted(shades, known(shade_spec), computed(), False, Progress())
+    next(answered)
+    assert len(held) == 120
+    assert all(ref() is None for ref in held[:-12])
 
 
 def test_the_rule_is_none_that_a_run_keeps() -> None:

@@ -20,9 +20,9 @@ from multitask.labels import MISSING
 from multitask.progress import Progress
 from multitask.pseudo.config import with_pseudo_labels
 from multitask.pseudo.label import NothingSureError, check_output, config_path, label_images
+from multitask.pseudo.own_images import OwnImages
 from multitask.pseudo.report_schema import PseudoReport, read_report
 from multitask.pseudo.settings import PseudoSettings
-from multitask.pseudo.unlabelled import OwnImages
 from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
 from multitask.runs.out_of_fold import read_out_of_fold
@@ -125,6 +125,16 @@ def test_what_cannot_be_labelled_is_refused(folded: Path, unlabelled: Path, draw
     with pytest.raises(NothingSureError, match=r"no head is sure enough: of no label a precision of 0.95"):
         label_images(folded, unlabelled, out)
     assert not out.exists()
+
+
+def test_that_no_head_can_be_sure_is_said_before_an_image_is_read(
+    folded: Path, unlabelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.pseudo.label.answer_unlabelled", None)
+    monkeypatch.setattr("multitask.pseudo.label.OwnImages", None)
+    for options in (InputOptions(), InputOptions(groups_by_folder=True)):  # of which no task of the run is
+        with pytest.raises(NothingSureError, match=r"run: no head is sure enough: .*; ask for less with --precision"):
+            label_images(folded, unlabelled, tmp_path / "l.csv", options=options)
 
 
 def test_a_run_that_nobody_validated_is_refused(tiny: MakeConfig, unlabelled: Path, tmp_path: Path) -> None:

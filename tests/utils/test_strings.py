@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.utils import strings
-from multitask.utils.strings import Strings, shared_strings
+from multitask.utils.strings import Strings, StringsBuilder, shared_strings
 from tests.utils.test_texts import WORDS
 
 
@@ -85,3 +85,10 @@ def test_of_many_they_are_what_they_are_of_few(words: list[str], monkeypatch: py
     assert list(many.names) == list(few.names)
     assert many.codes.tolist() == few.codes.tolist()
     assert many.codes.dtype == few.codes.dtype
+    for stop in range(len(words)):
+        builder = StringsBuilder()
+        builder.extend(words[:stop])
+        assert len(builder) == stop
+        builder.extend(iter(words[stop:]))
+        assert len(builder) == len(words)
+        assert builder.build().tolist() == words

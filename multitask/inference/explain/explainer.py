@@ -18,7 +18,8 @@ from multitask.evaluation.evidence import Explanation, HeatMap
 from multitask.inference.explain import METHODS, Method
 from multitask.inference.explain.methods import log_odds, to_heat
 from multitask.inference.explain.trunk import ForwardPass, Trunk, detached, forward, prepare
-from multitask.inference.grouped import AnsweredBatch, answer_groups
+from multitask.inference.grouped import answer_groups
+from multitask.inference.kept_outputs import AnsweredBatch
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.run_spec import run_spec
 from multitask.inference.spec import InferenceSpec

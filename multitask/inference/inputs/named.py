@@ -26,6 +26,7 @@ class NamedInputs:
         paths: as given.
         count: of all images; None: nobody knows.
         has_groups: whether images may have a group.
+        all_grouped: whether every image has one.
         has_boxes: whether images may have a box.
 
     Raises:
@@ -47,6 +48,7 @@ class NamedInputs:
         known = [count for count in counts if count is not None]
         self.count = sum(known) if len(known) == len(counts) else None
         self.has_groups = options.groups_by_folder or options.group_column is not None
+        self.all_grouped = options.groups_by_folder
         self.has_boxes = options.box_columns is not None
 
     @property

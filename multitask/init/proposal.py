@@ -30,32 +30,31 @@ def propose(path: Path, file: Path, options: Options, backbone: OwnBackbone | No
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    layout = next((row for row in LAYOUTS.values() if row.fits(path)), None)
+    layout = next((layout for row in LAYOUTS.values() if (layout := row(path)).fits()), None)
     if layout is None:
         raise UserError(f"{path}: is neither a folder nor a table (.csv, .tsv, .parquet), nor any other layout known")
-    if not layout.extracts(path):
-        return _propose(layout, path, file, options, backbone)
+    if not layout.extracts():
+        return _propose(layout, file, options, backbone)
     room, images = file.parent / f".{file.stem}_images.part", file.parent / f"{file.stem}_images"
     if os.path.lexists(images):
         raise UserError(f"{images}: exists; name another config with -o, beside which its images have room")
     shutil.rmtree(room, ignore_errors=True)  # of one that was killed
     try:
-        return _propose(layout, path, file, replace(options, room=room), backbone, images)
+        return _propose(layout, file, replace(options, room=room), backbone, images)
     except BaseException:
         shutil.rmtree(room, ignore_errors=True)
         raise
 
 
 def _propose(
-    layout: type[Layout],
-    path: Path,
+    layout: Layout,
     file: Path,
     options: Options,
     backbone: OwnBackbone | None,
     images: Path | None = None,
 ) -> Proposal:
     """The proposal; ``images`` is where extracted images will be."""
-    observed = layout.observe(path, options)
+    observed = layout.observe(options)
     located, problem = find_located(observed)
     if located is not None and not {*options.labels, options.group}.isdisjoint(located.columns):
         located = None
@@ -64,6 +63,6 @@ def _propose(
         observed = replace(observed, columns=rest)
     if problem:
         observed = replace(observed, check=(*observed.check, problem))
-    roles = find_roles(observed, options, str(path))
+    roles = find_roles(observed, options, str(layout.path))
     sizes = sample_sizes(observed.root, observed.images)
-    return Draft(path, file, layout.title, observed, roles, sizes, backbone, images, located).proposal()
+    return Draft(layout.path, file, layout.title, observed, roles, sizes, backbone, images, located).proposal()

@@ -342,3 +342,17 @@ def test_a_table_in_a_folder_is_read_once_before_the_config_is_tried(
     (tmp_path / "set" / "train.csv").write_text("\n".join(["path,shade", *lines]))
     (tmp_path / "out" / "config.yaml").unlink()
     assert list(written(tmp_path / "set").classes()) == ["shade"]
+
+
+def test_layouts_of_several_folders_keep_each_its_own_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables: list[Path] = []
+    read_columns = table.read_columns
+    monkeypatch.setattr(table, "read_columns", lambda path: [tables.append(path), read_columns(path)][1])
+    layouts = []
+    for column in ("colour", "shade"):
+        add_images(tmp_path / column, ["1.jpg", "2.jpg"])
+        (tmp_path / column / "train.csv").write_text(f"path,{column}\n1.jpg,red\n2.jpg,blue\n")
+        layouts.append(table.AnyTable(tmp_path / column))
+    assert all(layout.fits() for layout in layouts)
+    assert [list(layout.observe(Options()).columns) for layout in layouts] == [["colour"], ["shade"]]
+    assert len(tables) == 2

@@ -74,25 +74,32 @@ class Observed:
 
 
 class Layout(ABC):
-    """A way in which images and labels are stored."""
+    """A way in which images and labels are stored, as it may be that of a path.
+
+    Args:
+        path: a folder or a file.
+    """
 
     title: str
     """As the console calls it."""
 
-    @classmethod
-    @abstractmethod
-    def fits(cls, path: Path) -> bool:
-        """Whether a path is of this layout: a look at names, and at most at the head of a file."""
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
-    @classmethod
-    def extracts(cls, path: Path) -> bool:
-        """Whether it writes the images under a path to files, in ``Options.room``, which is then their root."""
+    @abstractmethod
+    def fits(self) -> bool:
+        """Whether the path is of this layout: a look at names and at heads of files.
+
+        Whoever must read more keeps it for ``observe``.
+        """
+
+    def extracts(self) -> bool:
+        """Whether it writes the images under the path to files, in ``Options.room``, which is then their root."""
         return False
 
-    @classmethod
     @abstractmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
-        """What it says of the images under a path.
+    def observe(self, options: Options) -> Observed:
+        """What it says of the images under the path, which fits.
 
         Raises:
             UserError: it is damaged, or has no images.

@@ -23,23 +23,21 @@ class CelebA(Layout):
 
     title = "CelebA"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether a folder, or its ``Anno``, holds the attributes."""
-        return path.is_dir() and _file(path, "list_attr_celeba") is not None
+        return self.path.is_dir() and _file(self.path, "list_attr_celeba") is not None
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The images, with attributes as yes and no."""
-        attributes = _file(path, "list_attr_celeba")
+        attributes = _file(self.path, "list_attr_celeba")
         assert attributes is not None, "as fits says"
         columns = _attributes(attributes)
         names, attributed = columns["image_id"], tuple(columns)
-        group = _beside(path, "identity_CelebA", names, columns, "identity", {})
-        split = _beside(path, "list_eval_partition", names, columns, "split", _SIDES)
-        images = Images(options.images or path)
+        group = _beside(self.path, "identity_CelebA", names, columns, "identity", {})
+        split = _beside(self.path, "list_eval_partition", names, columns, "split", _SIDES)
+        images = Images(options.images or self.path)
         _, found = images.leading({"image_id": names}, attributes)
-        columns |= _places(path, names, found)
+        columns |= _places(self.path, names, found)
         labels = options.labels or tuple(name for name in LABELS if name in columns)
         return of_rows(
             attributes,

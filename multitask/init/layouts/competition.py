@@ -20,15 +20,13 @@ class Competition(Layout):
 
     title = "the mask competition"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether a table and the images stand where they do in the competition, below the path or its parent."""
-        return _root(path) is not None
+        return _root(self.path) is not None
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """Seven images of each row."""
-        root = _root(path)
+        root = _root(self.path)
         assert root is not None, "else it does not fit"
         table = root / "train" / "train.csv"
         images: list[str] = []

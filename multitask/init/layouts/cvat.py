@@ -24,15 +24,13 @@ class CVAT(Layout):
 
     title = "CVAT image tags"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether it is an XML file, or a folder with an export's."""
-        return path.suffix.lower() == ".xml" if path.is_file() else (path / _FILE).is_file()
+        return self.path.suffix.lower() == ".xml" if self.path.is_file() else (self.path / _FILE).is_file()
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The images that have a tag; an attribute is a column, and so are labels of tags where there are several."""
-        file = path / _FILE if path.is_dir() else path
+        file = self.path / _FILE if self.path.is_dir() else self.path
         names, tags, order = _read(file)
         columns = _columns(tags)
         if not columns:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from multitask.data.samples import SIDES
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
@@ -18,17 +16,15 @@ class FairFace(Layout):
 
     title = "FairFace"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether the tables are in a folder."""
-        return path.is_dir() and (path / "fairface_label_train.csv").is_file()
+        return self.path.is_dir() and (self.path / "fairface_label_train.csv").is_file()
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The rows of both tables, whose split is the set's own."""
         columns: dict[str, list[str]] = {name: [] for name in ("file", "age", "gender", "race", "split")}
         for side in SIDES:
-            table = path / f"fairface_label_{side}.csv"
+            table = self.path / f"fairface_label_{side}.csv"
             if not table.is_file():
                 continue
             read, _ = read_columns(table)
@@ -37,11 +33,11 @@ class FairFace(Layout):
                     raise UserError(f"{table}: has no column {name!r}, which FairFace's tables have")
                 columns[name] += read[name]
             columns["split"] += [side] * len(read["file"])
-        images = Images(options.images or path)
-        column, found = images.leading({"file": columns["file"]}, path / "fairface_label_train.csv")
+        images = Images(options.images or self.path)
+        column, found = images.leading({"file": columns["file"]}, self.path / "fairface_label_train.csv")
         ages = {"age": AGES} if {*columns["age"]} <= {*AGES, ""} else {}
         return of_rows(
-            path / "fairface_label_train.csv",
+            self.path / "fairface_label_train.csv",
             columns,
             column,
             found,

@@ -23,21 +23,19 @@ class Fashion(Layout):
 
     title = "Fashion Product Images"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether a folder holds ``styles.csv`` with its columns."""
-        table = path / "styles.csv"
+        table = self.path / "styles.csv"
         if not table.is_file():
             return False
         with table.open(encoding="utf-8", errors="replace") as file:
             return tuple(file.readline().strip().split(",")) == COLUMNS
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The rows whose image is there."""
-        table = path / "styles.csv"
+        table = self.path / "styles.csv"
         columns = _read(table)
-        images = Images(options.images or path)
+        images = Images(options.images or self.path)
         _, found = images.leading({"id": columns["id"]}, table)
         return of_rows(
             table,

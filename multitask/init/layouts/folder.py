@@ -26,27 +26,25 @@ class AnyFolder(Layout):
 
     title = "a folder of images"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether it is a folder."""
-        return path.is_dir()
+        return self.path.is_dir()
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The labels in the names of its folders; where these say none, in those of its files."""
-        paths = image_paths(path)
+        paths = image_paths(self.path)
         if options.pattern is not None:
-            return of_pattern(path, paths, options.pattern)
+            return of_pattern(self.path, paths, options.pattern)
         paths, below, asked = _training_part(paths)
         pattern = find_pattern([image.removeprefix(below) for image in paths])
         if not placeholders(pattern, labels=True):
-            if (problem := table_problem(path)) is not None:
+            if (problem := table_problem(self.path)) is not None:
                 raise UserError(problem)
             raise UserError(
-                f"{path}: neither folders nor file names say labels, as {paths[0]}; say where they stand, as "
+                f"{self.path}: neither folders nor file names say labels, as {paths[0]}; say where they stand, as "
                 "--pattern '{label}/{group}_{_}.jpg', or name a table of labels"
             )
-        found = of_pattern(path, paths, pattern, below.rstrip("/") or ".")
+        found = of_pattern(self.path, paths, pattern, below.rstrip("/") or ".")
         if asked:
             return replace(found, source={**(found.source or {}), "query_folder": asked})
         return found

@@ -22,29 +22,26 @@ class HuggingFace(Layout):
 
     title = "a Hugging Face dataset on disk"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether a folder holds what ``save_to_disk`` writes."""
-        return (path / _SPLITS).is_file() or ((path / _STATE).is_file() and (path / _INFO).is_file())
+        return (self.path / _SPLITS).is_file() or ((self.path / _STATE).is_file() and (self.path / _INFO).is_file())
 
-    @classmethod
-    def extracts(cls, path: Path) -> bool:
+    def extracts(self) -> bool:
         """Always: no source reads Arrow files."""
         return True
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The rows, whose images are written to files."""
         assert options.room is not None, "since it extracts"
-        parts = _json(path / _SPLITS).get("splits") if (path / _SPLITS).is_file() else [""]
+        parts = _json(self.path / _SPLITS).get("splits") if (self.path / _SPLITS).is_file() else [""]
         if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
-            raise UserError(f"{path / _SPLITS}: names no splits")
+            raise UserError(f"{self.path / _SPLITS}: names no splits")
         found, words = Extraction(options.room), RowWords()
         classes: dict[str, tuple[str, ...]] = {}
         for part in parts:
-            _extract(path / part, part, found, words, classes)
+            _extract(self.path / part, part, found, words, classes)
         if not found.images:
-            raise UserError(f"{path}: holds no images")
+            raise UserError(f"{self.path}: holds no images")
         return Observed(options.room, found.images, words.columns, None, classes=classes, assumed=_assumed(parts))
 
 

@@ -31,15 +31,13 @@ class LabelStudio(Layout):
 
     title = "Label Studio choices"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether it is a JSON file, or a folder with one export."""
-        return path.suffix.lower() == ".json" if path.is_file() else _export(path) is not None
+        return self.path.suffix.lower() == ".json" if self.path.is_file() else _export(self.path) is not None
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The tasks that somebody answered; of several answers what most say."""
-        file = path if path.is_file() else _export(path)
+        file = self.path if self.path.is_file() else _export(self.path)
         assert file is not None, "as fits says"
         names: list[str] = []
         answers: list[list[Answers]] = []

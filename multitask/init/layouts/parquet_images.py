@@ -33,32 +33,29 @@ class ParquetImages(Layout):
 
     title = "Parquet files of images"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether the first file has such a column: a look at its schema."""
-        files = _files(path)
+        files = _files(self.path)
         try:
             return bool(files) and _image_column(_schema(files[0])) is not None
         except UserError:
             return False  # as a table it is refused
 
-    @classmethod
-    def extracts(cls, path: Path) -> bool:
+    def extracts(self) -> bool:
         """Always: no source reads images in Parquet files."""
         return True
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The rows, whose images are written to files."""
         assert options.room is not None, "since it extracts"
-        files = _files(path)
-        splits = {file: _split_of(file, path) for file in files}
+        files = _files(self.path)
+        splits = {file: _split_of(file, self.path) for file in files}
         told = len(set(splits.values())) > 1
         rows = _Rows(options.room)
         for number, file in enumerate(files):
             rows.extract(file, f"{splits[file] or 'images'}/{number:05d}", {"split": splits[file]} if told else {})
         if not rows.found.images:
-            raise UserError(f"{path}: holds no images")
+            raise UserError(f"{self.path}: holds no images")
         what = "row has no image and is" if rows.num_without == 1 else "rows have no image and are"
         assumed = [f"the images are those in the column {rows.column!r}"]
         if told:

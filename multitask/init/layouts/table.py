@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -32,35 +33,26 @@ class _Leading:
     delimiter: str
 
 
-_FITTING: dict[Path, _Leading] = {}
-"""What the last folder that fits holds, for whoever observes it next: to read a million rows takes seconds."""
-
-
 class AnyTable(Layout):
     """A table in a file, or the one in a folder that leads to images below it."""
 
     title = "a table"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
-        """Whether it is a table, or a folder that holds one which leads to images."""
-        if path.is_file():
-            return path.suffix.lower() in FILES
-        if not path.is_dir() or (best := _best_table(path)) is None:
-            return False
-        _FITTING.clear()
-        _FITTING[path] = best
-        return True
+    @cached_property
+    def _best(self) -> _Leading | None:
+        """Of a folder, the table that leads to images; kept, since to read a million rows takes seconds."""
+        return _best_table(self.path)
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def fits(self) -> bool:
+        """Whether it is a table, or a folder that holds one which leads to images."""
+        if self.path.is_file():
+            return self.path.suffix.lower() in FILES
+        return self.path.is_dir() and self._best is not None
+
+    def observe(self, options: Options) -> Observed:
         """The rows whose images are there."""
-        best = _FITTING.pop(path, None)
-        if best is None and path.is_dir():
-            best = _best_table(path)
-            assert best is not None, "as fits says"
-        if best is not None:
-            path = best.path
+        best = self._best if self.path.is_dir() else None
+        path = self.path if best is None else best.path
         if best is None or options.images is not None:
             best = _leading(path, Images(options.images or path.parent))
         return of_rows(path, best.columns, best.column, best.found, best.images, best.delimiter)

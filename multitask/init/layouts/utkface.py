@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.folder import image_paths, of_pattern
@@ -22,24 +21,22 @@ class UTKFace(Layout):
 
     title = "UTKFace"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether most of the first files are called so."""
-        if not path.is_dir():
+        if not self.path.is_dir():
             return False
-        names = [file.name for file in islice(path.rglob("*.jpg"), _LOOKED_AT)]
+        names = [file.name for file in islice(self.path.rglob("*.jpg"), _LOOKED_AT)]
         return bool(names) and sum(_NAME.fullmatch(name) is not None for name in names) > len(names) / 2
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """Files with all three; some of the set's lack one, and are skipped."""
-        paths = image_paths(path)
+        paths = image_paths(self.path)
         if options.pattern is not None:
-            return of_pattern(path, paths, options.pattern)
+            return of_pattern(self.path, paths, options.pattern)
         depth = Counter(image.count("/") for image in paths).most_common(1)[0][0]
         pattern = "{_}/" * depth + "{age}_{gender}_{race}_{_}.jpg"
         kept = [image for image in paths if _NAME.fullmatch(image.rpartition("/")[2]) and image.count("/") == depth]
-        found = of_pattern(path, kept, pattern)
+        found = of_pattern(self.path, kept, pattern)
         columns = dict(found.columns)
         for name, words in (("gender", GENDERS), ("race", RACES)):
             columns[name] = [words[int(index)] for index in found.columns[name]]

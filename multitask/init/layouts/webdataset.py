@@ -39,24 +39,21 @@ class WebDataset(Layout):
 
     title = "WebDataset shards"
 
-    @classmethod
-    def fits(cls, path: Path) -> bool:
+    def fits(self) -> bool:
         """Whether it is a tar file, or a folder that holds some."""
-        if path.is_file():
-            return path.name.lower().endswith(_SUFFIXES)
-        return path.is_dir() and bool(_shards(path)) and not _holds_images(path)
+        if self.path.is_file():
+            return self.path.name.lower().endswith(_SUFFIXES)
+        return self.path.is_dir() and bool(_shards(self.path)) and not _holds_images(self.path)
 
-    @classmethod
-    def extracts(cls, path: Path) -> bool:
+    def extracts(self) -> bool:
         """Whether a shard is compressed, or not called as the source wants it."""
-        return any(shard.suffix != ".tar" or _is_compressed(shard) for shard in _shards(path))
+        return any(shard.suffix != ".tar" or _is_compressed(shard) for shard in _shards(self.path))
 
-    @classmethod
-    def observe(cls, path: Path, options: Options) -> Observed:
+    def observe(self, options: Options) -> Observed:
         """The samples that have an image."""
-        root, shards = path.parent if path.is_file() else path, _shards(path)
+        root, shards = self.path.parent if self.path.is_file() else self.path, _shards(self.path)
         source: dict[str, Any] | None = None
-        asked = [shard for shard in shards if fnmatch(shard.name, _QUERIES)] if path.is_dir() else []
+        asked = [shard for shard in shards if fnmatch(shard.name, _QUERIES)] if self.path.is_dir() else []
         rows = _Rows(root, [shard for shard in shards if shard not in asked] or shards)
         if options.room is None:
             images = [image for shard in rows.shards for image in rows.read(shard)]
@@ -68,7 +65,7 @@ class WebDataset(Layout):
                 rows.extract(shard, found)
             root, images = options.room, found.images
         if not images:
-            raise UserError(f"{path}: holds no images")
+            raise UserError(f"{self.path}: holds no images")
         assumed = (
             [] if source is None else ["images are read from the shards, at their place: none is written to a file"]
         )

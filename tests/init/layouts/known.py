@@ -16,7 +16,7 @@ Make = Callable[..., Written]
 
 
 def layout_of(path: Path) -> str:
-    return next(name for name, layout in LAYOUTS.items() if layout.fits(path))
+    return next(name for name, layout in LAYOUTS.items() if layout(path).fits())
 
 
 def refused(path: Path, **options: Any) -> str:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from multitask.errors import UserError, quoted
@@ -18,6 +19,11 @@ T = TypeVar("T")
 
 _LOST = ("closed by peer", "reset by peer", "broken pipe", "timed out", "timeout", "connection refused", "gloo", "nccl")
 """What the errors of a collective operation say of a process that is gone."""
+
+
+_LONGEST = timedelta(hours=2)
+"""Of an operation of all ranks: rank 0 may read, digest and write for long while the others wait. A process that is
+gone is noticed at once."""
 
 
 @dataclass(frozen=True)
@@ -235,22 +241,23 @@ def _join(found: Ranks, wait_s: float) -> Any:
     # Else whoever finds another gone prints the stack of that in C++, beside the one line.
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
 
-    from datetime import timedelta
-
     import torch
     import torch.distributed as dist
-    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
     from torch.distributed.rendezvous import rendezvous
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     try:
         store, _, _ = next(rendezvous("env://", found.rank, found.size, timeout=timedelta(seconds=wait_s)))
         store = PrefixStore(name_attempt(PrefixStore("multitask", store), found.rank, found.size, wait_s), store)
-        # Rank 0 may read, digest and write for long while the others wait; a process that is gone is noticed at once.
-        timeout = timedelta(hours=2)
+        # One that is gone before it is connected the others notice by the time alone. Before torch 2.9 gloo keeps to
+        # the time that it began with, whatever it is told later.
+        timeout = timedelta(seconds=wait_s) if hasattr(dist.ProcessGroup, "set_timeout") else _LONGEST
         dist.init_process_group(backend, store=store, rank=found.rank, world_size=found.size, timeout=timeout)
         seen: list[Any] = [None] * found.size
         dist.all_gather_object(seen, found.rank)
+        if timeout != _LONGEST:
+            _set_pg_timeout(_LONGEST)
     except (RuntimeError, ValueError, OSError) as error:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = next(iter(str(error).splitlines()), type(error).__name__)

@@ -88,6 +88,32 @@ def test_an_attempt_that_ended_before_all_came_leaves_nothing_either(store: dist
     assert attempt(store, sum_of_ranks, {0: 0.5}, 30) == [3.0, 3.0]
 
 
+@pytest.mark.skipif(
+    not hasattr(dist.ProcessGroup, "set_timeout"), reason="before torch 2.9 gloo keeps its first timeout"
+)
+def test_a_process_that_is_gone_before_it_is_connected_is_not_waited_for(
+    store: dist.TCPStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named_and_gone(shared: Any, rank: int, size: int, wait_s: float) -> str:
+        name = name_attempt(shared, rank, size, wait_s)
+        if rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return name
+
+    monkeypatch.setattr("multitask.utils.ranks.name_attempt", named_and_gone)
+    line, killed = attempt(store, sum_of_ranks, {}, 5)
+    assert line.startswith(f"rank 0: cannot join the others at 127.0.0.1:{store.port} (MASTER_ADDR, MASTER_PORT): ")
+    assert killed is None
+
+
+def test_once_they_are_connected_they_wait_for_longer(store: dist.TCPStore) -> None:
+    def late(here: Ranks) -> float:
+        time.sleep(7 * here.rank)
+        return sum_of_ranks(here)
+
+    assert attempt(store, late, {}, 5) == [3.0, 3.0]
+
+
 def test_a_single_process_waits_for_nobody(store: dist.TCPStore) -> None:
     store.set_timeout(timedelta(seconds=1))
     assert name_attempt(store, 0, 1, 1) != name_attempt(store, 0, 1, 1)

@@ -16,6 +16,5 @@ NAMES = st.none() | st.text(st.characters(exclude_categories=["Cs"], exclude_cha
 def test_numbers_are_places_of_sorted_names_and_then_of_places_as_text(groups: list[str | None]) -> None:
     names = [str(row) if group is None else f"/{group}" for row, group in enumerate(groups)]
     expected = np.unique(np.array(names, dtype=str), return_inverse=True)[1] if names else np.empty(0)
-    # As numpy sorts text, by code points: in the order of groups, before numbers only where "/" is.
     assert group_numbers(Strings.of(map(group_key, groups))).tolist() == expected.tolist()
     assert [group_of(group_key(group)) for group in groups] == groups

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MAX_QUOTED = 200
@@ -49,9 +49,23 @@ def first_line(error: BaseException) -> str:
 
 
 def quoted(value: object) -> str:
-    """A value as Python writes it, for an error; of a long one the beginning."""
-    text = repr(value)
+    """A value for an error: as Python writes it, but for YAML's own words; of a long one the beginning.
+
+    >>> quoted("a"), quoted(None), quoted(True)
+    ("'a'", 'null', 'true')
+    """
+    text = "null" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}... ({len(text):,} characters)"
+
+
+def kind_of(value: object) -> str:
+    """What a value of a file is, for an error: ``a list``, ``nothing``; of others Python's own word."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return "true or false"
+    known = {(int, float): "a number", str: "text", (list, tuple): "a list", Mapping: "keys and values"}
+    return next((words for kinds, words in known.items() if isinstance(value, kinds)), f"a {type(value).__name__}")
 
 
 def printable(message: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,16 +13,9 @@ from pydantic import ValidationError
 from multitask.errors import UserError, nearest, quoted, shortened
 from multitask.settings.schema import Settings
 from multitask.settings.tables import field_type, item_type, unwrap
+from multitask.utils.file_words import in_file_words
 
 T = TypeVar("T", bound=Settings)
-
-_PYTHON_WORDS = {
-    r"a valid (tuple|list)": "a list",
-    r"a valid dictionary( or .*)?$": "a section of keys",
-    r"^tuple should": "list should",
-    r"^dictionary should": "section should",
-    r" after validation, not \d+$": "",
-}
 
 MAX_LISTED = 10
 """Problems that are listed one by one; of more only the number is given."""
@@ -128,7 +120,7 @@ def _lines(model: type[Settings], data: object, error: ValidationError) -> tuple
                 rules.setdefault(where, []).append(message)
         else:
             # A value that may be one thing or another gives an error for each: one line says them all.
-            rules.setdefault(where, []).append(_in_yaml_words(message[0].lower() + message[1:]))
+            rules.setdefault(where, []).append(in_file_words(message))
             found[where] = item["input"]
     lines = []
     for where, rule in itertools.islice(rules.items(), MAX_LISTED):
@@ -136,13 +128,6 @@ def _lines(model: type[Settings], data: object, error: ValidationError) -> tuple
         value = f", found {quoted(found[where])}" if where in found else ""
         lines.append(shortened(f"{where}: {said}{value}" if rule else where))
     return lines, len(rules)
-
-
-def _in_yaml_words(message: str) -> str:
-    """Pydantic's words for Python's types as those of who writes YAML."""
-    for pattern, words in _PYTHON_WORDS.items():
-        message = re.sub(pattern, words, message)
-    return message
 
 
 def _locate(model: type[Settings], data: object, steps: tuple[int | str, ...]) -> tuple[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from multitask.errors import UserError, quoted
+from multitask.errors import UserError, kind_of, quoted
 from multitask.utils.files import check_regular
 
 MAX_CHARACTERS = 4_000_000
@@ -172,7 +172,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: cannot be read: {error}") from None
     data = parse_yaml(text, str(path))
     if not isinstance(data, dict):
-        raise UserError(f"{path}: must hold keys and values, found {type(data).__name__}")
+        raise UserError(f"{path}: must hold keys and values, found {kind_of(data)}")
     return data
 
 

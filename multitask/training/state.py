@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from multitask.errors import UserError
+from multitask.errors import UserError, kind_of
 from multitask.progress import EpochRecord, kept_epoch
 from multitask.training.checkpoint import load_checkpoint
 from multitask.training.settings import TrainingSettings
@@ -132,7 +132,7 @@ def check_state(own: Mapping[str, Any], found: Any) -> None:
         ValueError: a name, a shape or a kind differs, or a number is none.
     """
     if not isinstance(found, Mapping):
-        raise ValueError(f"its state is no mapping, found a {type(found).__name__}")
+        raise ValueError(f"its state is no mapping, found {kind_of(found)}")
     missing, foreign = [name for name in own if name not in found], [name for name in found if name not in own]
     if missing or foreign:
         raise ValueError(f"it lacks {missing[0]!r}" if missing else f"it holds {foreign[0]!r}, which is not known")
@@ -148,7 +148,7 @@ def check_state(own: Mapping[str, Any], found: Any) -> None:
 
 def _kind(value: Any) -> str:
     if not isinstance(value, Tensor):
-        return f"a {type(value).__name__}"
+        return kind_of(value)
     return f"{str(value.dtype).removeprefix('torch.')} {tuple(value.shape)}"
 
 

@@ -30,7 +30,8 @@ from pydantic import (
 )
 
 import multitask
-from multitask.errors import UserError
+from multitask.errors import UserError, quoted
+from multitask.utils.file_words import in_file_words
 from multitask.utils.files import check_regular, plain, to_json
 
 _AS_COMPUTED = "as computed"
@@ -214,8 +215,7 @@ def _in_words(error: ValidationError, data: object) -> str:
     found = [(_keys(each["loc"], data, each["type"] == "missing"), each) for each in error.errors()]
     above = found[0][0]
     keys, first = max((pair for pair in found if pair[0][: len(above)] == above), key=lambda pair: len(pair[0]))
-    message = first["msg"].removeprefix("Value error, ")
-    message = message[0].lower() + message[1:]
+    message = in_file_words(first["msg"].removeprefix("Value error, "))
     shown = "" if first["type"] in ("missing", "value_error") else f", found {excerpt(first['input'])}"
     return f"{'.'.join(map(str, keys))}{': ' if keys else ''}{message}{shown}"
 
@@ -234,7 +234,7 @@ def _keys(steps: tuple[int | str, ...], data: Any, missing: bool) -> list[int | 
 
 def excerpt(value: object, most: int = 60) -> str:
     """A value as an error shows it."""
-    text = repr(value)
+    text = quoted(value)
     return text if len(text) <= most else f"{text[:most]}..."
 
 

@@ -185,7 +185,7 @@ class TestImpossible:
             # training
             ({"training.epochs": 3.5}, "training.epochs: input should be a valid integer, found 3.5"),
             ({"training.lr": "fast"}, "training.lr: input should be a valid number, found 'fast'"),
-            ({"training.lr": True}, "training.lr: input should be a valid number, found True"),
+            ({"training.lr": True}, "training.lr: input should be a valid number, found true"),
             (
                 {"training.schedule.warmup_epochs": 20},
                 "training.schedule.warmup_epochs must be less than epochs, found 20 of 20",
@@ -257,7 +257,7 @@ class TestImpossible:
             ({"balancer.name": "fixd"}, "balancer.name: unknown name 'fixd'; did you mean 'fixed'?"),
             ({"sed": 1}, "sed: unknown key; did you mean 'seed'?"),
             ({"seed": -1}, "seed: input should be greater than or equal to 0, found -1"),
-            ({"data.root": None}, "data.root: input should be a valid string, found None"),
+            ({"data.root": None}, "data.root: input should be text, found null"),
         ],
     )
     def test_is_one_line_that_names_key_rule_and_find(self, changes: dict[str, Any], line: str) -> None:

@@ -41,7 +41,7 @@ class TestLoadConfig:
         [
             ("labels: [", r"config\.yaml, line 1, column 10: not YAML: "),
             ("a: 1\na: 2", r"config\.yaml, line 2, column 1: not YAML: key 'a' stands twice"),
-            ("just words", r"config\.yaml: must hold keys and values, found str"),
+            ("just words", r"config\.yaml: must hold keys and values, found text"),
         ],
     )
     def test_a_file_that_is_no_config_is_named(self, tmp_path: Path, text: str, line: str) -> None:

@@ -54,7 +54,7 @@ def read(data: object) -> RunReport:
     [
         (("joint", "macro_f1"), "1", "joint.macro_f1: input should be a valid number, found '1'"),
         (("joint", "macro_f1"), 7.0, "joint.macro_f1: input should be less than or equal to 1, found 7.0"),
-        (("tasks",), {}, "tasks: dictionary should have at least 1 item after validation, not 0, found {}"),
+        (("tasks",), {}, "tasks: section should have at least 1 item, found {}"),
         (("tasks", "letter", "classes", 1, "support"), None, "tasks.letter.classes.1.support: input should be a valid"),
         (("joint", "confusion"), [[1]], "joint: confusion does not fit the 2 classes"),
         (("joint", "confusion"), {"num_classes": 2, "entries": [[0, 2, 1]]}, "joint: confusion does not fit"),

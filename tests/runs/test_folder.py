@@ -189,7 +189,7 @@ def test_a_damaged_run_is_a_line_of_the_list_and_hides_no_other(tmp_path: Path, 
     ("change", "line"),
     [
         ({"num_folds": "3"}, "num_folds: input should be a valid integer, found '3'"),
-        ({"created": 5}, "created: input should be a valid string, found 5"),
+        ({"created": 5}, "created: input should be text, found 5"),
         ({"device": None}, "device: field required"),
     ],
 )

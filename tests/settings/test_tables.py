@@ -136,7 +136,7 @@ class TestRefused:
             match=r"^fruit 'prune': Plum must say its name, as in name: Literal\[\"prune\"\] = \"prune\"; found 'plum'",
         ):
             FRUITS["prune"] = Plum
-        with pytest.raises(UserError, match=r"^fruit 'Nameless': Nameless must say its name, .*; found None$"):
+        with pytest.raises(UserError, match=r"^fruit 'Nameless': Nameless must say its name, .*; found null$"):
             FRUITS.register(Nameless)
         assert list(FRUITS) == ["apple", "pear"]
 

@@ -43,7 +43,7 @@ class TestProblems:
         [
             ({"fruit": "aple"}, "fruit.name: unknown name 'aple'; did you mean 'apple'?"),
             ({"fruit": {"name": "aple"}}, "fruit.name: unknown name 'aple'; did you mean 'apple'?"),
-            ({"fruit": {"name": None}}, "fruit.name: unknown name None; it can be 'apple', 'pear'"),
+            ({"fruit": {"name": None}}, "fruit.name: unknown name null; it can be 'apple', 'pear'"),
             ({"fruit": {"name": ["apple"]}}, "fruit.name: unknown name ['apple']; did you mean 'apple'?"),
             ({"by_name": {"a": {"name": "zzz"}}}, "by_name.a.name: unknown name 'zzz'; it can be 'apple', 'pear'"),
             ({"row": [{"name": "paer"}]}, "row.0.name: unknown name 'paer'; did you mean 'pear'?"),
@@ -55,22 +55,22 @@ class TestProblems:
     @pytest.mark.parametrize(
         ("data", "line"),
         [
-            ({"lr": True}, "lr: input should be a valid number, found True"),
+            ({"lr": True}, "lr: input should be a valid number, found true"),
             ({"lr": "1e-3"}, "lr: input should be a valid number, found '1e-3'"),
             ({"lr": math.nan}, "lr: input should be a finite number, found nan"),
             ({"lr": math.inf}, "lr: input should be a finite number, found inf"),
-            ({"lr": None}, "lr: input should be a valid number, found None"),
+            ({"lr": None}, "lr: input should be a valid number, found null"),
             ({"weight": -1}, "weight: input should be greater than or equal to 0, found -1"),
-            ({"count": True}, "count: input should be a valid integer, found True"),
+            ({"count": True}, "count: input should be a valid integer, found true"),
             ({"count": "3"}, "count: input should be a valid integer, found '3'"),
             ({"count": 3.5}, "count: input should be a valid integer, found 3.5"),
             ({"count": 3.0}, "count: input should be a valid integer, found 3.0"),
             ({"count": 0}, "count: input should be greater than or equal to 1, found 0"),
-            ({"on": 1}, "on: input should be a valid boolean, found 1"),
-            ({"on": "yes"}, "on: input should be a valid boolean, found 'yes'"),
-            ({"word": 3}, "word: input should be a valid string, found 3"),
-            ({"path": 3}, "path: input should be a valid string, found 3"),
-            ({"path": ""}, "path: string should have at least 1 character, found ''"),
+            ({"on": 1}, "on: input should be true or false, found 1"),
+            ({"on": "yes"}, "on: input should be true or false, found 'yes'"),
+            ({"word": 3}, "word: input should be text, found 3"),
+            ({"path": 3}, "path: input should be text, found 3"),
+            ({"path": ""}, "path: text should have at least 1 character, found ''"),
             ({"inner": {"depth": 0}}, "inner.depth: input should be greater than or equal to 1, found 0"),
             ({"level": "mid"}, "level: input should be 'low' or 'high', or a valid integer, found 'mid'"),
             ({"fruit": {"name": "pear"}}, "fruit.length: Field required"),
@@ -80,8 +80,8 @@ class TestProblems:
             ({"row": ["apple", {"name": "pear", "length": "x"}]}, "row.1.length: input should be a valid number"),
             ({"pair": [{"depth": 1}, {"depth": "x"}]}, "pair.1.depth: input should be a valid integer, found 'x'"),
             ({"by_name": {"a": {"inner": {"depth": []}}}}, "by_name.a.inner.depth: input should be a valid integer"),
-            ({"by_name": {3: "apple"}}, "by_name.3: input should be a valid string, found 3"),
-            ({"sections": {3: {}}}, "sections.3: input should be a valid string, found 3"),
+            ({"by_name": {3: "apple"}}, "by_name.3: input should be text, found 3"),
+            ({"sections": {3: {}}}, "sections.3: input should be text, found 3"),
             ({"inner": 3}, "inner: input should be a section of keys"),
             ({"row": "apple"}, "row: input should be a list, found 'apple'"),
         ],
@@ -132,7 +132,7 @@ class TestMany:
         began = time.process_time()
         found = problems(Many, {"numbers": {str(index): "x" * 10_000 for index in range(5000)}})
         assert found[MAX_LISTED:] == ["and 4,990 more"]
-        assert found[0].startswith("numbers.0: input should be a valid number, or a valid boolean, found 'xxxx")
+        assert found[0].startswith("numbers.0: input should be a valid number, or true or false, found 'xxxx")
         assert max(map(len, found)) < 400
         found = problems(Many, {"pairs": [["x"]] * 5000})
         assert found[MAX_LISTED:] == ["and 4,990 more"]

@@ -114,7 +114,7 @@ def test_an_unknown_kind_is_named_with_the_nearest() -> None:
         ({"low": 0}, "entry.high: Field required"),
         ({"low": 0, "high": math.inf}, "entry.high: input should be a finite number, found inf"),
         ({"low": "1e-3", "high": 1}, "entry.low: input should be a valid number, found '1e-3'"),
-        ({"low": 0, "high": 1, "log": "no"}, "entry.log: input should be a valid boolean, found 'no'"),
+        ({"low": 0, "high": 1, "log": "no"}, "entry.log: input should be true or false, found 'no'"),
         ({"kind": "int", "low": 3, "high": 3}, "entry: low must be less than high, found 3 and 3"),
         ({"kind": "int", "low": 4, "high": 3}, "entry: low must be less than high, found 4 and 3"),
         ({"kind": "int", "low": 0.5, "high": 3}, "entry.low: input should be a valid integer, found 0.5"),

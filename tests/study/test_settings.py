@@ -38,8 +38,8 @@ class TestStudySettings:
         ("changes", "line"),
         [
             ({"nmae": "x"}, "nmae: unknown key; did you mean 'name'?"),
-            ({"name": ""}, "name: string should have at least 1 character"),
-            ({"base": 3}, "base: input should be a valid string, found 3"),
+            ({"name": ""}, "name: text should have at least 1 character"),
+            ({"base": 3}, "base: input should be text, found 3"),
             ({"space": {}}, "space: section should have at least 1 item"),
             ({"space": {"a": {"low": 2, "high": 1}}}, "space.a: low must be less than high, found 2.0 and 1.0"),
             (

@@ -151,7 +151,7 @@ def test_an_entry_of_ones_own_may_set_several_settings_of_a_section(space_of: Ma
         ({"training.epochs": {"kind": "int", "low": 0, "high": 4}}, "space.training.epochs: 0 makes a config that is "),
         (
             {"augment.flip": {"kind": "categorical", "choices": [True, False, "no"]}},
-            "space.augment.flip: 'no' makes a config that is refused: augment.flip: input should be a valid boolean, "
+            "space.augment.flip: 'no' makes a config that is refused: augment.flip: input should be true or false, "
             "or 'alone', found 'no'",
         ),
         (

@@ -29,7 +29,7 @@ def row(epoch: Any, **changes: Any) -> dict[str, Any]:
         ({**OWN, "b": torch.ones(1)}, "it holds 'b'"),
         ({**OWN, "a": torch.ones(3, 2)}, r"a must be float32 \(2, 3\), found float32 \(3, 2\)"),
         ({**OWN, "a": torch.ones(2, 3, dtype=torch.int64)}, r"found int64"),
-        ({**OWN, "a": 3.0}, "found a float"),
+        ({**OWN, "a": 3.0}, "found a number"),
         ({**OWN, "a": torch.full((2, 3), torch.nan)}, "a holds what is no number"),
     ],
 )

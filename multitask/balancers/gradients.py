@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from multitask.balancers.base import Balancer, Step
 
-if TYPE_CHECKING:
-    from multitask.balancers.settings import GradientSettings
+
+class _Method(Protocol):
+    """What solves for the coefficients, as ``GradientSettings`` do."""
+
+    def solve(self, gramian: Tensor) -> Tensor: ...
 
 
 class GradientBalancer(Balancer):
@@ -46,7 +49,7 @@ class GradientBalancer(Balancer):
     sums: Tensor
     num_batches: Tensor
 
-    def __init__(self, settings: GradientSettings, weights: Mapping[str, float]) -> None:
+    def __init__(self, settings: _Method, weights: Mapping[str, float]) -> None:
         super().__init__()
         self.settings = settings
         self.names = tuple(weights)

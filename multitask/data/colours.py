@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from multitask.data.settings import WHITE
+from multitask.data.formats import WHITE
 from multitask.errors import UserError
 
 _OF_16_BITS = ("PNG", "PPM")

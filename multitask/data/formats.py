@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+WHITE = (255, 255, 255)
+"""RGB, behind transparent pixels where nothing else is said."""
+
 _SUFFIXES_OF = {
     "JPEG": ".jpg .jpeg .jpe .jfif",
     "PNG": ".png .apng",

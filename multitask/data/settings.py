@@ -13,6 +13,7 @@ from multitask.data.contradictions import ContradictionsName
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, CropSettings, WholeSettings
 from multitask.data.fit import FitName
+from multitask.data.formats import WHITE
 from multitask.data.samplers import AnySampler, PerSourceSettings, StreamSettings, UniformSettings
 from multitask.data.sources import AnySource, CompetitionSettings, SeveralSettings, WebDatasetSettings
 from multitask.errors import UserError, nearest
@@ -27,7 +28,6 @@ CacheName = Literal["auto", "memory", "disk", "none"]
 
 DATA_CROP = "data.crop"
 """The key of the crop of images whose source has none of its own."""
-WHITE = (255, 255, 255)
 _Channel = Annotated[Int, Field(ge=0, le=255)]
 Background = tuple[_Channel, _Channel, _Channel]
 

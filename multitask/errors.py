@@ -64,7 +64,7 @@ def kind_of(value: object) -> str:
         return "nothing"
     if isinstance(value, bool):
         return "true or false"
-    known = {(int, float): "a number", str: "text", (list, tuple): "a list", Mapping: "keys and values"}
+    known: dict[Any, str] = {(int, float): "a number", str: "text", (list, tuple): "a list", Mapping: "keys and values"}
     return next((words for kinds, words in known.items() if isinstance(value, kinds)), f"a {type(value).__name__}")
 
 

@@ -1,4 +1,4 @@
-"""What pydantic says of Python's types, in the words of who writes YAML and JSON."""
+"""Pydantic's words for Python's types, as those of who writes YAML and JSON."""
 
 from __future__ import annotations
 

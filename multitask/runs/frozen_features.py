@@ -46,8 +46,9 @@ def can_stand_in(backbone: Encoder, settings: BackboneSettings, augment: Augment
 def computing_batch_size(settings: BackboneSettings, training: int, device: torch.device) -> int:
     """The number of images in a forward pass that features are computed in.
 
-    That of training, by which a run on them is that from images to the bit; where the config asks for features there is
-    no other run, and then what is fastest, so that trials of any batch size share them.
+    That of training, by which a run on them is that from images to the bit, or to the last digits where a processor
+    rounds otherwise in a batch of one image more; where the config asks for features there is no other run, and then
+    what is fastest, so that trials of any batch size share them.
     """
     if settings.features is None:
         return training

@@ -49,7 +49,7 @@ class TestFile:
             ({"contenders": "a"}, ("contenders", "section of keys")),
             ({"reference": "aa"}, ("reference", "'aa'", "'a'")),
             ({"seeds": 0}, ("seeds", "found 0")),
-            ({"seeds": True}, ("seeds", "True")),
+            ({"seeds": True}, ("seeds", "true")),
             ({"seeds": 10**30}, ("seeds", "at most 1000")),
             ({"seeds": [1, 1]}, ("seeds", "twice")),
             ({"seeds": [-1, 1]}, ("seeds", "-1")),

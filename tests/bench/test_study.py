@@ -9,7 +9,7 @@ import torch
 
 from multitask.bench.study import _FROZEN, _computing
 from multitask.model import frozen_features
-from tests.runs.test_run import MakeConfig
+from tests.runs.same_run import MakeConfig
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +62,22 @@ def assert_same_bits(one: Any, other: Any, path: str = "") -> None:
         assert one == other, path
 
 
-def assert_same_run(one: Path, other: Path) -> None:
+def states(one: Path, other: Path) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """The checkpoints of two runs, with their names."""
     for name in ("best", "last"):
-        states = [load_checkpoint(folder / "checkpoints" / f"{name}.safetensors") for folder in (one, other)]
-        assert_same_bits(*states, name)
+        first, second = (load_checkpoint(folder / "checkpoints" / f"{name}.safetensors") for folder in (one, other))
+        yield name, first, second
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    for name, first, second in states(one, other):
+        assert_same_bits(first, second, name)
     assert history(one) == history(other)
     assert report(one) == report(other)
     for name in ("split.csv", "predictions-val.csv", "config.yaml", "data.json"):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def assert_same_but_for_rounding(one: Path, other: Path) -> None:
+    for _, first, second in states(one, other):
+        torch.testing.assert_close(first["network"], second["network"], rtol=1e-4, atol=1e-6)

@@ -30,7 +30,8 @@ from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.utils.records import to_json_data
 from tests.processes import Forked
-from tests.runs.test_run import StoppedError, assert_same_run, kill_when
+from tests.runs.same_run import StoppedError, assert_same_run
+from tests.runs.test_resumed_runs import kill_when
 
 MakeConfig = Callable[..., Config]
 NUM_FOLDS = 3

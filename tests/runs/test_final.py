@@ -23,7 +23,7 @@ from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.page import write_page
 from multitask.runs.run import run
 from multitask.utils.records import record_to_json
-from tests.runs.test_run import StoppedError, assert_same_run
+from tests.runs.same_run import StoppedError, assert_same_run
 
 MakeConfig = Callable[..., Config]
 CHANGES = {

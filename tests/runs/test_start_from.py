@@ -18,7 +18,7 @@ from multitask.runs.data_module import DataModule
 from multitask.runs.run import run
 from multitask.runs.start_from import start_from_run
 from multitask.training.checkpoint import load_checkpoint
-from tests.runs.test_run import MakeConfig, StoppedError, assert_same_run, stop_after
+from tests.runs.same_run import MakeConfig, StoppedError, assert_same_run, stop_after
 
 import timm  # isort: skip  (after multitask, which makes it importable)
 

@@ -18,7 +18,7 @@ from multitask.progress import Progress
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
-from tests.runs.test_run import assert_same_bits, assert_same_run
+from tests.runs.same_run import assert_same_bits, assert_same_run
 
 MakeConfig = Callable[..., Config]
 COMMON: dict[str, Any] = {

@@ -132,7 +132,8 @@ def test_a_class_tokens_evidence_is_at_the_only_place_that_it_looks_at() -> None
     assert for_it.shape == (3, 4, 3)
     evidence = (for_it + against).flatten(1)
     assert (evidence[:, 7] > 0).all()
-    assert evidence.sum() == evidence[:, 7].sum()
+    evidence[:, 7] = 0
+    assert not evidence.any()
 
 
 def test_fused_attention_and_ours_answer_alike() -> None:

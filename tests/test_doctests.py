@@ -7,9 +7,12 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import multitask
 
 ROOMS = ("multitask.labels", "multitask.losses", "multitask.balancers", "multitask.evaluation.decode")
 """A new function, class or method in one of them needs an example."""
@@ -21,10 +24,17 @@ def modules(room: str) -> Iterator[str]:
     yield from (found.name for found in pkgutil.walk_packages(import_module(room).__path__, f"{room}."))
 
 
-ELSEWHERE = ("multitask.inference.predictor", "multitask.testing")
-"""Other modules with examples."""
-
 MODULES = [module for room in ROOMS for module in modules(room)]
+PACKAGE = Path(multitask.__file__).parent
+ELSEWHERE = sorted(
+    {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
+        for path in PACKAGE.rglob("*.py")
+        if ">>> " in path.read_text(encoding="utf-8")
+    }
+    - set(MODULES)
+)
+"""Other modules with examples."""
 
 
 def examples(*things: object) -> str:

@@ -175,7 +175,7 @@ def em_prior(
 
     >>> probs = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.1, 0.9]])
     >>> em_prior(probs, np.array([0.5, 0.5])).round(2)
-    array([0.79, 0.21])
+    array([0.8, 0.2])
     """
     first = trained if start is None else np.maximum(start, _FLOOR)
     return _em(probs / np.maximum(trained, _FLOOR), first, weights, most_steps)

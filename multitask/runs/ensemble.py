@@ -145,7 +145,7 @@ def space_difference(found: LabelSpace, first: LabelSpace) -> str | None:
 
     >>> from multitask.labels import Task
     >>> space_difference(LabelSpace([Task("a", ("x", "y"))]), LabelSpace([Task("a", ("y", "x"))]))
-    "task a has the labels x, y, not the y, x"
+    'task a has the labels x, y, not the y, x'
     """
     if found.task_names != first.task_names:
         return f"has the tasks {', '.join(found.task_names)}, not the {', '.join(first.task_names)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from multitask.errors import UserError
 from multitask.settings import problems, validate
 from multitask.settings.yaml_text import dump_yaml, parse_yaml, read_yaml
 from tests.config.base import BASE
+from tests.shipped import load_shipped
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 
@@ -130,19 +130,7 @@ class TestShippedConfigs:
 
     @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
     def test_every_file_in_configs_loads(self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in re.findall(r"\$\{(\w+)", path.read_text()):
-            monkeypatch.delenv(name, raising=False)
-        try:
-            config = load_config(path)
-        except UserError as error:
-            absent = re.search(r"there is no file (\S+)$", str(error))
-            needed = re.search(r"the environment variable (\w+) is not set", str(error))
-            if absent and not Path(absent[1]).exists():
-                pytest.skip(f"{absent[1]} is absent")
-            if not needed:
-                raise
-            monkeypatch.setenv(needed[1], str(tmp_path))
-            config = load_config(path)
+        config = load_shipped(load_config, path, tmp_path, monkeypatch)
         if path.name.startswith("mask18"):
             assert config.space().num_classes == 18
         assert validate(Config, parse_yaml(config.to_yaml(), path.name)) == config

@@ -17,6 +17,7 @@ from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.pruners import DominatedSettings, MedianSettings, NoPrunerSettings
 from multitask.study.samplers import RandomSettings, TPESettings
 from multitask.study.settings import Plan, StudySettings, load_study
+from tests.shipped import load_shipped
 
 MakePlan = Callable[..., Plan]
 
@@ -359,19 +360,7 @@ class TestShippedStudies:
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         base = Path(path.parent / read_yaml(path)["base"])
-        for name in re.findall(r"\$\{(\w+)", path.read_text() + base.read_text()):
-            monkeypatch.delenv(name, raising=False)
-        try:
-            plan = load_study(path)
-        except UserError as error:
-            absent = re.search(r"there is no file (\S+)$", str(error))
-            needed = re.search(r"the environment variable (\w+) is not set", str(error))
-            if absent and not Path(absent[1]).exists():
-                pytest.skip(f"{absent[1]} is absent")
-            if not needed:
-                raise
-            monkeypatch.setenv(needed[1], str(tmp_path))
-            plan = load_study(path)
+        plan = load_shipped(load_study, path, tmp_path, monkeypatch, [base])
         assert plan.settings.base == str(base.resolve())
         assert plan.space.distributions()
         _, outside = plan.space.base_params()

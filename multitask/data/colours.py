@@ -12,6 +12,8 @@ from PIL import Image
 from multitask.data.formats import WHITE
 from multitask.errors import UserError
 
+_PADDED = ("BMP", "DIB")
+"""Formats whose fourth channel is often no alpha but zeros, whatever the header calls it; viewers then ignore it."""
 _OF_16_BITS = ("PNG", "PPM")
 """Formats whose mode ``I`` holds whole numbers from 0 to 65,535, whatever Pillow keeps them in."""
 
@@ -48,12 +50,13 @@ class Decoding:
             if isinstance(transparent, int):  # a 16-bit PNG's one value that is not seen
                 image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
         if image.has_transparency_data:
-            return self._composited(image)
+            return self._composited(image, form in _PADDED)
         return image if image.mode == "RGB" else image.convert("RGB")
 
-    def _composited(self, image: Image.Image) -> Image.Image:
+    def _composited(self, image: Image.Image, may_be_padded: bool) -> Image.Image:
         rgba = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
-        if rgba.getchannel("A").getextrema() == (255, 255):
+        alphas = rgba.getchannel("A").getextrema()
+        if alphas == (255, 255) or (may_be_padded and alphas == (0, 0)):
             return rgba.convert("RGB")
         under = Image.new("RGBA", rgba.size, (*self.background, 255))
         return Image.alpha_composite(under, rgba).convert("RGB")

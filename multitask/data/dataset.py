@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from multitask.data.contradictions import settle_contradictions
 from multitask.data.corrections import CorrectionsRecord, correct
 from multitask.data.empty_cells import EmptyCells, empty_cells
+from multitask.data.group_names import group_name_notes
 from multitask.data.per_group import per_group_tasks
 from multitask.data.samples import Samples
 from multitask.data.sentinels import sentinel_notes
@@ -62,7 +63,7 @@ class Dataset:
         if len(rows) < len(kept):
             kept, relabelled = kept[rows], relabelled[rows]
         del rows
-        samples = replace(samples, notes=(*samples.notes, *sentinel_notes(samples)))
+        samples = replace(samples, notes=(*samples.notes, *group_name_notes(samples), *sentinel_notes(samples)))
         split = split_samples(settings, samples, given, kept, seed)
         return cls(samples, split, relabelled, record)
 

@@ -22,6 +22,8 @@ MAX_PIXELS = 178_956_970
 """Of an image: beyond it Pillow, too, takes a file for a decompression bomb."""
 _JPEG = b"\xff\xd8\xff"
 _EXIF = b"Exif\0\0"
+_XMP_ROTATION = b"tiff:Orientation"
+"""By which editors that write no EXIF say how an image is turned; Pillow reads both."""
 _HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
 _ORIENTATION = 0x0112  # the EXIF tag
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags, too
@@ -78,7 +80,8 @@ class ImageFile:
         self._decoding = decoding
         self._image: Image.Image | None = None
         """As opened, for the first that wants it: a PNG is decoded to find its EXIF, and should not be again."""
-        self._fast = data.startswith(_JPEG) and _EXIF not in data[:_HEADER_BYTES]
+        head = data[:_HEADER_BYTES]
+        self._fast = data.startswith(_JPEG) and _EXIF not in head and _XMP_ROTATION not in head
         if self._fast:
             try:
                 self.height, self.width, *_ = simplejpeg.decode_jpeg_header(data)

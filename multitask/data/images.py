@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-_VERSION = 3
+_VERSION = 4
 """Of what ``Preprocessing.load`` does; with another, pixels that were kept are not used any more."""
 
 

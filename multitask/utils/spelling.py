@@ -60,6 +60,8 @@ Name = Annotated[str, BeforeValidator(_name, json_schema_input_type=str | int)]
 MAX_NUMBER = 1e18
 """The largest number behind a label: a loss squares it in single precision, which ends at 3e38."""
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:(?:[,'_ ]\d{3})+(?:\.\d*)?|(?:\.\d{3}){2,}(?:,\d*)?|\.\d{3},\d+)", re.ASCII)
+"""As ``1,234``, which may be a number with a comma for its decimal point, too."""
 _WHOLE = re.compile(r"([-+]?\d+)\.0*", re.ASCII)
 _MISSING = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil"))
 
@@ -73,6 +75,8 @@ def parse_number(text: str) -> float:
 
 def number_hint(text: str) -> str:
     """A hint for a text that is no number, where there is one."""
+    if _THOUSANDS.fullmatch(canonical(text)):
+        return "; write it without separators of thousands, and with a decimal point"
     if re.fullmatch(r"[-+]?\d+,\d+", canonical(text), re.ASCII):
         return "; write it with a decimal point"
     if _NUMBER.fullmatch(canonical(text)):

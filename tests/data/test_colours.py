@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,18 @@ class TestTransparency:
         values[:, : WIDTH // 2, :3] = (255, 0, 0)
         pixels = Preprocessing((4, 8)).load(saved(values, tmp_path / "x.png"))
         assert (pixels[..., 0] == pixels[..., 1]).all()  # no red of what is hidden bleeds in
+
+    def test_a_bmp_whose_alpha_is_nothing_but_padding_is_seen(self, tmp_path: Path) -> None:
+        for alpha, expected in ((0, HIDDEN), (np.arange(WIDTH) % 2 * 255, None)):
+            values = np.dstack([HIDDEN[..., ::-1], np.broadcast_to(alpha, (HEIGHT, WIDTH))]).astype(np.uint8)
+            masks = struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000)
+            header = struct.pack("<IiiHHIIiiII", 108, WIDTH, -HEIGHT, 1, 32, 3, values.nbytes, 0, 0, 0, 0) + masks
+            body = header.ljust(108, b"\0") + values.tobytes()
+            (tmp_path / "x.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 14 + len(body), 0, 0, 122) + body)
+            if expected is not None:
+                np.testing.assert_array_equal(load(tmp_path / "x.bmp"), expected)
+            else:
+                assert (load(tmp_path / "x.bmp")[:, ::2] == 255).all()
 
     def test_an_alpha_that_hides_nothing_changes_nothing(self, tmp_path: Path) -> None:
         opaque = np.dstack([HIDDEN, np.full((HEIGHT, WIDTH), 255, dtype=np.uint8)])

@@ -92,6 +92,15 @@ class TestLoad:
         path = saved(stored, tmp_path / "x.jpg", exif=exif, quality=95)
         assert np.abs(Preprocessing(SIZE).load(path).astype(int) - upright).mean() < 6
 
+    def test_a_rotation_that_only_xmp_says_is_applied_in_a_file_and_in_memory(self, tmp_path: Path) -> None:
+        upright = Preprocessing(SIZE).load(saved(portrait(), tmp_path / "upright.png"))
+        path = tmp_path / "x.jpg"
+        xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="6"/></x:xmpmeta>'
+        portrait().transpose(Image.Transpose.ROTATE_90).save(path, quality=95, xmp=xmp)
+        assert np.abs(Preprocessing(SIZE).load(path).astype(int) - upright).mean() < 6
+        with Image.open(path) as image:
+            assert np.abs(Preprocessing(SIZE).convert(image, "x").astype(int) - upright).mean() < 6
+
     @pytest.mark.parametrize("mode", ["L", "CMYK"])
     def test_a_rotation_is_applied_in_every_mode(self, tmp_path: Path, mode: str) -> None:
         upright = Preprocessing(SIZE).load(saved(portrait().convert(mode), tmp_path / "upright.jpg", quality=95))

@@ -123,6 +123,8 @@ def test_what_is_no_number(text: str) -> None:
 
 def test_hints() -> None:
     assert number_hint("19,90") == "; write it with a decimal point"
+    for text in ("1,234", "-1,234,567.5", "1'234", "1.234.567", "1.234,5"):
+        assert number_hint(text) == "; write it without separators of thousands, and with a decimal point"
     assert number_hint("1e300") == "; it must be within 1e+18"
     assert "leave the cell empty" in number_hint("NaN")
     assert number_hint("much") == ""

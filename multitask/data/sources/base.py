@@ -103,7 +103,9 @@ def inside(path: str, where: str) -> str:
     parts = PurePosixPath(path).parts
     windows = PureWindowsPath(path)
     if not path.strip() or not parts or path.startswith(("/", "\\")) or windows.drive or "\0" in path:
-        raise UserError(f"{where}: must be a path inside the data root, found {path!r}")
+        absolute = path.startswith(("/", "\\")) or windows.drive
+        how = "; write it relative to the root" if absolute else ""
+        raise UserError(f"{where}: must be a path inside the data root, found {path!r}{how}")
     if ".." in parts or ".." in windows.parts:
         raise UserError(f"{where}: leaves the data root: {path!r}")
     return "/".join(parts)

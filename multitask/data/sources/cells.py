@@ -75,6 +75,8 @@ def text(value: object) -> str:
     """A cell as text: a number of a Parquet file as a CSV file would have it."""
     if value is None:
         return ""
+    if isinstance(value, bytes):  # of programs that do not say of texts that they are such
+        return value.decode("utf-8", "backslashreplace")
     if isinstance(value, float):
         return "" if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
     return str(value)

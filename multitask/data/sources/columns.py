@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from multitask.data.sources import cells
 from multitask.errors import UserError
-from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical, parse_number
+from multitask.utils.spelling import MAX_NUMBER, Spellings, canonical, parse_number, without_fraction
 from multitask.utils.strings import Strings
-from multitask.utils.texts import Codes, TextsBuilder
+from multitask.utils.texts import Codes, Texts, TextsBuilder
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 _PLAIN_WORD = "^[!-~]([ -~]*[!-~])?$"
 """Words that are in canonical spelling, at a glance: most are."""
+_FRACTION_OF_0 = r"^-?[0-9]+[.]0*$"
 _PLAIN_NUMBER = r"^-?[0-9]{1,18}([.][0-9]+)?$"
 """Texts that Arrow reads as ``parse_number`` does, and that spell no number beyond ``MAX_NUMBER``."""
 
@@ -171,6 +172,8 @@ class WordColumn:
         self._spellings = Spellings(f"{table}, {name}")
         self._forbidden, self._told = frozenset(forbidden), told
         self._odd: set[str] = set()  # the canonical names of those that are spelt otherwise
+        self._fractions = False  # whether there is one such as 12.0
+        self._num_fractions, self._fraction = 0, ""
         self._words = TextsBuilder()
         self._rows = array("i")
 
@@ -181,6 +184,7 @@ class WordColumn:
 
         encoded = texts(column).dictionary_encode()
         words, codes = encoded.dictionary, encoded.indices.to_numpy()
+        self._fractions |= pc.any(pc.match_substring_regex(words, _FRACTION_OF_0)).as_py() or False
         unsure = pc.invert(pc.match_substring_regex(words, _PLAIN_WORD))
         if self._forbidden:
             unsure = pc.or_(unsure, pc.is_in(words, pa.array(sorted(self._forbidden), words.type)))
@@ -205,15 +209,29 @@ class WordColumn:
     def strings(self) -> Strings:
         """The words in canonical spelling; the column is spent."""
         codes, words = self._words.build().distinct()
-        if self._odd:
+        whole = self._whole(words) if self._fractions else {}
+        if self._odd or whole:
             names = TextsBuilder()
             for word in words:
                 name = canonical(word)
-                names.extend([self._spellings.read(word) if name in self._odd else name])
+                names.extend([whole.get(name) or (self._spellings.read(word) if name in self._odd else name)])
             places, words = names.build().distinct()
             codes = places[codes]
         return Strings(words, codes[np.frombuffer(self._rows, dtype=np.int32)])
 
+    def _whole(self, words: Texts) -> dict[str, str]:
+        """Of words such as 12.0 the 12 that they are, where that stands there too."""
+        found = {name: without_fraction(name) for name in map(canonical, words)}
+        whole = {name: number for name, number in found.items() if number != name and number in found}
+        self._num_fractions, self._fraction = len(whole), next(iter(whole), "")
+        return whole
+
     def notes(self) -> Iterator[str]:
         """A note on words that are spelt in several ways."""
         yield from self._spellings.notes()
+        if self._num_fractions:
+            yield (
+                f"{self._spellings.kind}: {self._num_fractions:,} whole "
+                f"{'number is' if self._num_fractions == 1 else 'numbers are'} written with a fraction and without, "
+                f"and taken as one each, as {self._fraction!r}"
+            )

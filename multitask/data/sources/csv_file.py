@@ -19,6 +19,10 @@ _OTHER_FILES = {
     b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as 'CSV UTF-8 (comma delimited)'",
     b"PAR1": "a Parquet file; let its name end in .parquet",
     b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"BZh": "compressed by bzip2; unpack it",
+    b"\xfd7zXZ": "compressed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    b"ARROW1": "a Feather (Arrow) file; write it as Parquet",
     b"<!DOCTYPE": "an HTML page",
     b"<html": "an HTML page",
     b"version https://git-lfs": "a pointer of Git LFS; fetch the file with `git lfs pull`",
@@ -82,9 +86,9 @@ def csv_cells(
             )
         with path.open(encoding=encoding, newline="") as file:
             reader = csv.reader(file, delimiter=delimiter, strict=True)
-            header = next(reader, None)
+            header = _first_filled(reader)
             if header and header[0].lower().startswith("sep="):  # which Excel writes, and reads, before the header
-                header = next(reader, None)
+                header = _first_filled(reader)
             if not header:
                 raise UserError(f"{path}: is empty; its first line must name the columns {', '.join(required)}")
             names = [canonical(name) for name in header]
@@ -105,6 +109,10 @@ def csv_cells(
         raise UserError(f"{path}: cannot be read as CSV: {error}") from None
 
 
+def _first_filled(rows: Iterable[list[str]]) -> list[str] | None:
+    return next((cells for cells in rows if "".join(cells).strip()), None)
+
+
 def find_delimiter(path: Path, column: str, encoding: str = "utf-8") -> str:
     """The delimiter by which a CSV file's header has a column; a comma where none does, for ``read_csv`` to refuse.
 
@@ -120,7 +128,7 @@ def find_delimiter(path: Path, column: str, encoding: str = "utf-8") -> str:
     except OSError:
         return ","
     encoding = _encoding(head, encoding)
-    lines = head.decode(encoding, errors="replace").splitlines()
+    lines = [line for line in head.decode(encoding, errors="replace").splitlines() if line.strip(" ,;\t|")]
     if lines and lines[0].lower().startswith("sep="):
         del lines[0]
     for delimiter in DELIMITERS:

@@ -151,8 +151,8 @@ class FoldersSettings(RootedSettings):
 def _skipped_note(folder: Path, skipped: list[str], pattern: str) -> list[str]:
     if not skipped:
         return []
-    what = "image does" if len(skipped) == 1 else "images do"
-    return [f"{folder}: {len(skipped):,} {what} not match the pattern {pattern!r} and are skipped, as {skipped[0]}"]
+    does, is_ = ("image does", "is") if len(skipped) == 1 else ("images do", "are")
+    return [f"{folder}: {len(skipped):,} {does} not match the pattern {pattern!r} and {is_} skipped, as {skipped[0]}"]
 
 
 def pattern_of_files(pattern: str) -> bool:
@@ -174,8 +174,10 @@ class _Match:
         # anything, to say which label it is that nobody knows.
         self._exact = self._compiled(exact=True)
         self._loose = self._compiled(exact=False)
+        # The first reading and the last differ where there is more than one.
+        self._exact_last = self._compiled(exact=True, last=True)
 
-    def _compiled(self, *, exact: bool) -> re.Pattern[str]:
+    def _compiled(self, *, exact: bool, last: bool = False) -> re.Pattern[str]:
         body, suffix = self.pattern, ""
         if self.of_files:
             body, ending = self.pattern.rsplit(".", 1)
@@ -187,10 +189,10 @@ class _Match:
             elif part == ANYTHING:
                 parts.append("[^/]+?")
             else:
-                parts.append(f"(?P<{part}>{self._value(part, exact)})")
+                parts.append(f"(?P<{part}>{self._value(part, exact, last)})")
         return re.compile("".join(parts) + suffix)
 
-    def _value(self, name: str, exact: bool) -> str:
+    def _value(self, name: str, exact: bool, last: bool) -> str:
         task = self.tasks.get(name)
         if exact and name == SPLIT:
             words = (*self.splits.train, *self.splits.val, *self.splits.test)
@@ -199,16 +201,20 @@ class _Match:
             return "[^/]+?"
         if task.kind == "binned":
             return r"[-+]?\d+(?:\.\d+)?"
-        names = map(str, range(task.num_classes)) if name in self.indices else task.classes
-        return "|".join(re.escape(name) for name in names)
+        names = [*map(str, range(task.num_classes))] if name in self.indices else [*task.classes]
+        return "|".join(re.escape(name) for name in (reversed(names) if last else names))
 
     def __call__(self, where: str, root: Path) -> dict[str, str] | None:
         """Per task, and for the group, the value in the path of a folder or image; None: it is skipped.
 
         Raises:
-            UserError: it does not match the pattern, or a label is none of its task's.
+            UserError: it does not match the pattern, or in two ways, or a label is none of its task's.
         """
-        found = self._exact.fullmatch(where) or (None if self.skips else self._loose.fullmatch(where))
+        found = self._exact.fullmatch(where)
+        if found is not None:
+            self._check_one_way(where, root, found)
+        elif not self.skips:
+            found = self._loose.fullmatch(where)
         if found is None:
             if self.skips:
                 return None
@@ -226,6 +232,16 @@ class _Match:
         except UserError as error:
             raise UserError(f"{root / where}: {error}") from None
         return named
+
+    def _check_one_way(self, where: str, root: Path, first: re.Match[str]) -> None:
+        last = self._exact_last.fullmatch(where)
+        assert last is not None
+        ways = [", ".join(f"{name} {found[name]!r}" for name in self.tasks) for found in (first, last)]
+        if ways[0] != ways[1]:
+            raise UserError(
+                f"{root / where}: may be {ways[0]}, or {ways[1]} by the pattern {self.pattern!r}; part the labels by "
+                "something that is in none of their names"
+            )
 
 
 def _class_at(task: Task, text: str) -> str:

@@ -18,10 +18,15 @@ MAX_SNIFFED = 1_000
 """Files of one suffix into which it looks before it takes all of that suffix for no images; where one of them was an
 image it looks into every one."""
 
+_OF_PROGRAMS = frozenset(
+    (".cache", ".git", ".ipynb_checkpoints", ".thumbnails", ".trash", ".trashes", ".picasaoriginals")
+)
+"""Hidden folders that hold copies of images, or what was thrown away."""
+
 
 @dataclass(frozen=True)
 class Listing:
-    """The files under a folder; hidden files and folders are skipped.
+    """The files under a folder; hidden files and folders are skipped, and told of where they hold images.
 
     Attributes:
         images: the folder (relative, ``""`` for the top) and name of each image, by path.
@@ -60,6 +65,18 @@ def _is_dir(entry: os.DirEntry[str]) -> bool:
         return False
 
 
+def _may_be_missed(hidden: os.DirEntry[str]) -> bool:
+    """Whether a hidden file is an image, or a hidden folder holds one, that no program has put there for itself."""
+    if hidden.name.startswith("._") or hidden.name.lower() in _OF_PROGRAMS:
+        return False
+    if not _is_dir(hidden):
+        return os.path.splitext(hidden.name)[1].lower() in SUFFIXES
+    try:
+        return any(os.path.splitext(name)[1].lower() in SUFFIXES for name in os.listdir(hidden.path))
+    except OSError:
+        return False
+
+
 class _Walk:
     def __init__(self, top: Path, links: Links) -> None:
         self.images: list[tuple[str, str]] = []
@@ -73,6 +90,7 @@ class _Walk:
         self._num_sniffed: Counter[str] = Counter()  # by suffix
         self._may_be: set[str] = set()  # suffixes behind which images were found
         self._dangling: list[str] = []
+        self._hidden: list[str] = []  # with images that somebody may miss
 
     def visit(self, where: str, real: str, above: tuple[str, ...]) -> None:
         """Lists a folder and those in it.
@@ -119,10 +137,12 @@ class _Walk:
     def _entries(self, where: str) -> list[os.DirEntry[str]]:
         try:
             with os.scandir(self._top / where) as entries:
-                shown = [entry for entry in entries if not entry.name.startswith(".")]
+                found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
-        return sorted(shown, key=lambda entry: entry.name)
+        hidden = [entry for entry in found if entry.name.startswith(".")]
+        self._hidden += [f"{where}/{entry.name}" if where else entry.name for entry in hidden if _may_be_missed(entry)]
+        return [entry for entry in found if not entry.name.startswith(".")] if hidden else found
 
     def _file(self, where: str, entry: os.DirEntry[str]) -> None:
         suffix = os.path.splitext(entry.name)[1].lower()
@@ -156,6 +176,12 @@ class _Walk:
             many = "1 file may be an image and is" if len(names) == 1 else f"{len(names):,} files may be images and are"
             how = "give an image's suffix" if " with " in kind else "convert to PNG or JPEG"
             yield f"{self._top}: {many} not used ({kind}), as {names[0]}; {how}"
+        if self._hidden:
+            num = len(self._hidden)
+            yield (
+                f"{self._top}: {num:,} hidden {'file or folder' if num == 1 else 'files or folders'} with images "
+                f"{'is' if num == 1 else 'are'} not used, as {self._hidden[0]}; a name that begins with a dot is hidden"
+            )
         if self._dangling:
             told = f"{len(self._dangling):,} {'link leads' if len(self._dangling) == 1 else 'links lead'}"
             yield f"{self._top}: {told} to nothing, as {self._dangling[0]}"

@@ -10,7 +10,7 @@ from multitask.data.samples import SIDES
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.settings import Settings
-from multitask.utils.spelling import Name, canonical
+from multitask.utils.spelling import Name, canonical, without_fraction
 
 Word = Annotated[Name, Field(min_length=1)]
 
@@ -48,7 +48,7 @@ class SplitWords(Settings):
         """
         word = canonical(text).casefold()
         for index, side in enumerate(SIDES):
-            if word in (known.casefold() for known in getattr(self, side)):
+            if {word, without_fraction(word)} & {known.casefold() for known in getattr(self, side)}:
                 return index if index or self.val else MISSING
         words = ", ".join(f"{' or '.join(getattr(self, side))} ({side})" for side in SIDES if getattr(self, side))
         raise UserError(

@@ -36,6 +36,7 @@ class TestReadCsv:
             'id,path\n000020,p\nb,"q, r"\n'.encode("utf-16"),
             'id,path\n000020,p\nb,"q, r"\n'.encode("utf-32"),
             b'sep=,\nid,path\n000020,p\nb,"q, r"\n',
+            b'\n , \nid,path\n000020,p\nb,"q, r"\n',
         ],
         ids=[
             "plain",
@@ -47,6 +48,7 @@ class TestReadCsv:
             "UTF-16",
             "UTF-32",
             "Excel's line that names the delimiter",
+            "blank lines before the header",
         ],
     )
     def test_text_as_people_write_it(self, table: Path, content: bytes) -> None:
@@ -82,6 +84,8 @@ class TestReadCsv:
             ),
             (b"\xd0\xcf\x11\xe0...", ": is no CSV text but an old Excel workbook"),
             (b"PAR1...", ": is no CSV text but a Parquet file; let its name end in .parquet"),
+            (b"\x28\xb5\x2f\xfd\0", ": is no CSV text but compressed by zstd; unpack it"),
+            (b"BZh9\0", ": is no CSV text but compressed by bzip2; unpack it"),
             (b"<html><body>", ": is no CSV text but an HTML page"),
             (b'id,path\n"a"b,c\n', ": cannot be read as CSV: "),
             (b'id,path\n"a,b\n', ": cannot be read as CSV: "),
@@ -146,4 +150,5 @@ class TestInside:
     def test_one_that_is_absolute_or_empty_is_refused(self, path: str) -> None:
         with pytest.raises(UserError) as caught:
             inside(path, "here")
-        assert str(caught.value) == f"here: must be a path inside the data root, found {path!r}"
+        how = "" if path.strip(" ./\0ab") == "" and path[:1] != "/" else "; write it relative to the root"
+        assert str(caught.value) == f"here: must be a path inside the data root, found {path!r}{how}"

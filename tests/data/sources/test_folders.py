@@ -112,6 +112,23 @@ def test_what_is_no_image_and_what_is_hidden_is_passed_over(tmp_path: Path) -> N
     assert len(read(tmp_path)) == 1
 
 
+def test_hidden_images_that_no_program_hides_are_told(tmp_path: Path) -> None:
+    add(tmp_path / "train", "red_shirt/1.jpg", ".red_skirt/1.jpg", "red_shirt/.2.jpg", "red_shirt/._1.jpg")
+    add(tmp_path / "train", ".cache/1.jpg", "red_shirt/.ipynb_checkpoints/1.jpg", ".vscode/settings.json")
+    assert read(tmp_path).notes == (
+        f"{tmp_path / 'train'}: 2 hidden files or folders with images are not used, as .red_skirt; a name that begins "
+        "with a dot is hidden",
+    )
+
+
+def test_a_folder_that_may_be_two_classes_is_refused(tmp_path: Path) -> None:
+    add(tmp_path / "train", "red_shirt/1.jpg", "dark_blue_shirt/1.jpg")
+    assert refused(tmp_path) == (
+        f"{tmp_path}/train/dark_blue_shirt: may be garment 'shirt', colour 'dark_blue', or garment 'blue_shirt', "
+        "colour 'dark' by the pattern '{colour}_{garment}'; part the labels by something that is in none of their names"
+    )
+
+
 @pytest.mark.parametrize(
     ("image", "line"),
     [

@@ -172,6 +172,29 @@ class TestRows:
         (tmp_path / korean / "1.jpg").touch()
         assert len(read(tmp_path)) == 2  # two files, however alike their names look
 
+    def test_groups_with_a_fraction_and_without_are_one(self, tmp_path: Path) -> None:
+        rows = ["a.jpg,shirt,1,12", "b.jpg,shirt,1,12.0", "c.jpg,shirt,1,13.0", "d.jpg,shirt,1,x.0"]
+        write(tmp_path, rows, header="path,garment,price,who")
+        samples = read(tmp_path, group="who")
+        assert samples.groups.tolist() == ["12", "12", "13.0", "x.0"]
+        assert samples.notes == (
+            "train.csv, who: 1 whole number is written with a fraction and without, and taken as one each, as '12.0'",
+        )
+
+    def test_a_split_in_numbers_as_pandas_writes_them(self, tmp_path: Path) -> None:
+        write(tmp_path, ["a.jpg,shirt,1,0.0", "b.jpg,shirt,1,1.0"], header="path,garment,price,part")
+        sides = read(tmp_path, split="part", splits={"train": [0], "val": [1], "test": [2]}).sides
+        assert sides is not None
+        assert sides.tolist() == [0, 1]
+
+    def test_texts_of_a_parquet_file_that_says_bytes(self, tmp_path: Path) -> None:
+        columns = {"path": [b"a.jpg"], "garment": [b"shirt"], "price": [b"19.5"], "who": ["김".encode()]}
+        pq.write_table(pa.table(columns), tmp_path / "train.parquet")
+        samples = read(tmp_path, file="train.parquet", group="who")
+        assert samples.images.tolist() == ["a.jpg"]
+        assert samples.labels.tolist() == [[0, 0]]
+        assert samples.groups.tolist() == ["김"]
+
     def test_paths_with_the_slashes_of_windows(self, tmp_path: Path) -> None:
         write(tmp_path, ["p\\001.png,shirt,1", "p\\x\\2.png,shirt,1", "p/003.png,shirt,1"])
         samples = read(tmp_path)

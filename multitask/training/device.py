@@ -18,9 +18,10 @@ def resolve_device(name: str) -> torch.device:
         UserError: there is no such device here, or it cannot be every process's.
     """
     here = ranks()
-    if here.size > 1 and name.startswith("cuda:"):
-        raise UserError(f"device: must be auto, cpu or cuda in one of {here.size} processes, found {name}")
-    if here.size > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
+    several = max(here.size, here.local_size)
+    if several > 1 and name.startswith("cuda:"):
+        raise UserError(f"device: must be auto, cpu or cuda in one of {several} processes, found {name}")
+    if several > 1 and name in ("auto", "cuda") and torch.cuda.is_available():
         if here.local_rank >= (found := torch.cuda.device_count()):
             raise UserError(
                 f"LOCAL_RANK: must be less than the number of CUDA devices ({found}), found {here.local_rank}"

@@ -122,6 +122,16 @@ def ranks() -> Ranks:
     return _ACTIVE[-1]
 
 
+@contextmanager
+def alone(here: Ranks) -> Iterator[None]:
+    """A context in which ``ranks`` gives one process, which shares its machine with the others of its launch."""
+    _ACTIVE.append(Ranks(local_rank=here.local_rank, local_size=here.local_size))
+    try:
+        yield
+    finally:
+        _ACTIVE.pop()
+
+
 def launched(variables: Mapping[str, str] | None = None) -> Ranks:
     """The place of this process by its launcher's variables; the only one where there are none.
 

@@ -37,7 +37,8 @@ def command(
     With --folds the groups are dealt into N folds, and a network is trained for each on the others. The report is then
     on all groups, each answered by the one network that never saw it; new images are answered by all N together.
 
-    Over several processes: torchrun --nproc-per-node N -m multitask train CONFIG.
+    Over several processes: torchrun --nproc-per-node N -m multitask train CONFIG. All of them train one run; with
+    --folds each trains folds of its own.
     """
     from multitask.config import load_config
     from multitask.errors import UserError
@@ -48,10 +49,6 @@ def command(
         raise UserError("--resume: needs --out, the folder of the run to go on with")
     say_begun(config, quiet or not launched().is_main)
     with joined() as here:
-        if folds is not None and here.size > 1:
-            raise UserError(
-                f"--folds: are trained in one process, but WORLD_SIZE is {here.size}; start it without torchrun"
-            )
         settings = load_config(config, overrides, allow_extensions=allow_extensions)
         where = here.from_main(lambda: out or new_folder(Path("runs"), config.stem))
         train_and_report(settings, where, resume, quiet or not here.is_main, folds)
@@ -110,7 +107,7 @@ def _interrupted(folder: RunFolder, extended: bool) -> str:
         in_folds = ["--folds", num_folds]
         runs = [folder.fold(index) for index in range(num_folds)]
         finished = [run.report().is_file() for run in runs]
-        now = len(runs[finished.index(False)].read_history()) if False in finished else 0
-        done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of the next"
+        now = sum(len(run.read_history()) for run, done in zip(runs, finished, strict=True) if not done)
+        done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of others"
     again = command_line("multitask", "train", folder.config, *in_folds, "--out", folder.path, "--resume", *allowed)
     return f"interrupted; {done} are saved. Go on with: {again}"

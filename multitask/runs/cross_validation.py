@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 from multitask.config import Config
+from multitask.data.data_facts import DataFacts
 from multitask.data.image_facts import CropCounts, ImageFacts
 from multitask.data.settings import DataSettings
 from multitask.data.sources import SeveralSettings
@@ -25,15 +27,18 @@ from multitask.progress import EpochRecord, Progress
 from multitask.runs.build_losses import number_centres
 from multitask.runs.config import TrainedRun, load_run_config
 from multitask.runs.data_module import DataModule
+from multitask.runs.dealt_folds import train_folds
 from multitask.runs.ensemble_parts import ensemble_parts
 from multitask.runs.environment import environment
 from multitask.runs.folder import RunFolder
 from multitask.runs.report import ReportFacts, write_scores
 from multitask.runs.resume import begin
-from multitask.runs.run import RunResult, run
+from multitask.runs.run import RunResult
+from multitask.runs.several_processes import check_folds, check_same
 from multitask.settings import MOST_FOLDS
 from multitask.training.device import resolve_device
 from multitask.utils.files import csv_text, write_atomically
+from multitask.utils.ranks import ranks
 from multitask.utils.records import record_to_json, require
 
 
@@ -69,9 +74,10 @@ def run_folds(
     reuse: Path | None = None,
     of_folds: Sequence[Config] | None = None,
 ) -> RunResult:
-    """Trains a run for every fold, one after the other, and reports on all groups, each answered by its fold's network.
+    """Trains a run for every fold, and reports on all groups, each answered by its fold's network.
 
-    A fold's run is that of the same config with ``data.folds`` and ``data.fold`` set, to the bit.
+    A fold's run is that of the same config with ``data.folds`` and ``data.fold`` set, to the bit: in one process one
+    after the other, over several each fold in one of them.
 
     Args:
         config: everything but the folds.
@@ -79,8 +85,8 @@ def run_folds(
         out: the run folder, which must not hold a run unless it is resumed.
         resume: whether to go on with the first fold that is not finished. The outcome is that of a run which was never
             stopped.
-        on_epoch: called with each epoch's record; what it raises ends the run.
-        progress: notified of everything.
+        on_epoch: called with the record of each epoch that this process trains; what it raises ends the run.
+        progress: notified of everything that this process does.
         reuse: as in ``run``.
         of_folds: the config of each fold, but for who validates, where it trains on other images that never validate;
             None: it is ``config``.
@@ -91,34 +97,35 @@ def run_folds(
     Raises:
         UserError: as ``run``; the config says itself who validates; there are fewer groups than folds.
     """
-    progress = progress or Progress()
+    progress, here = progress or Progress(), ranks()
     configs = fold_configs(config, num_folds)
     if of_folds is not None:
         configs = [fold_configs(one, num_folds)[index] for index, one in enumerate(of_folds)]
+    check_folds(config, here)
     folder = RunFolder(out)
-    with folder.claimed(resume, num_folds):
+    with ExitStack() as stack:
+        here.from_main(lambda: stack.enter_context(folder.claimed(resume, num_folds)))
         device = resolve_device(config.device)
-        data = [DataModule(fold) for fold in configs]  # all of them now: a mistake in the last is one before training
+        # All of them now, by who writes the split: a mistake in the last is one before training.
+        data = [DataModule(fold) for fold in (configs if here.is_main else configs[:1])]
         whole = data[0] if of_folds is None else DataModule(fold_configs(config, num_folds)[0])
+        check_same(config, whole.dataset, here)
         found = replace(whole.facts(), centres=number_centres(whole.dataset.without_test()))
-        begun = folder.exists()
-        begin(folder, config, found, environment(config.seed, device), progress, num_folds)
+        begun = here.from_main(folder.exists)
+        here.from_main(lambda: begin(folder, config, found, environment(config.seed, device), progress, num_folds))
         try:
-            write_atomically(folder.data, record_to_json(found))
-            write_atomically(folder.split, _split_csv(whole, data))
-            for index, fold in enumerate(configs):
-                member = folder.fold(index)
-                done = member.report().is_file() and load_run_config(member).training.epochs == fold.training.epochs
-                progress.fold(index, num_folds, done)
-                if not done:
-                    run(fold, member.path, resume=True, on_epoch=on_epoch, progress=progress, reuse=reuse)
-                images = member.read_data().images  # of all of them, and so alike in every fold
-                write_atomically(folder.data, record_to_json(found.with_images(images)))
+            here.from_main(lambda: _write_data(folder, found, _split_csv(whole, data)))
+            train_folds(folder, configs, found, on_epoch=on_epoch, progress=progress, reuse=reuse)
         except BaseException:
-            if not begun and not folder.fold(0).exists():
+            if here.is_main and not begun and not any(folder.fold(index).exists() for index in range(num_folds)):
                 _undo(folder)
             raise
-        return RunResult(folder, write_out_of_fold(TrainedRun(folder, config), whole), [])
+        return RunResult(folder, here.from_main(lambda: write_out_of_fold(TrainedRun(folder, config), whole)), [])
+
+
+def _write_data(folder: RunFolder, found: DataFacts, split: str) -> None:
+    write_atomically(folder.data, record_to_json(found))
+    write_atomically(folder.split, split)
 
 
 def _split_csv(whole: DataModule, data: list[DataModule]) -> str:

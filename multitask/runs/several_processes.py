@@ -36,6 +36,19 @@ def check_config(config: Config, here: Ranks) -> None:
         )
 
 
+def check_folds(config: Config, here: Ranks) -> None:
+    """Checks that what a config asks for goes with folds that are dealt to several processes.
+
+    Raises:
+        UserError: it does not.
+    """
+    if in_shards(config.training, here):
+        raise UserError(
+            f"training.parallel: fsdp would be ignored beside --folds over {here.size} processes (WORLD_SIZE), each of "
+            "which trains folds by itself; set ddp"
+        )
+
+
 def in_shards(settings: TrainingSettings, here: Ranks) -> bool:
     """Whether each process of a launch holds a part of the weights."""
     return settings.parallel == "fsdp" and here.size > 1

@@ -129,7 +129,7 @@ def test_an_interrupt_between_folds_saves_and_says_how_to_go_on(
     assert process.returncode == 130
     text = errors.decode().strip()
     found = re.fullmatch(
-        r"error: interrupted; 1 finished folds of 3 and (\d) finished epochs of the next are saved\. Go on with: (.+)",
+        r"error: interrupted; 1 finished folds of 3 and (\d) finished epochs of others are saved\. Go on with: (.+)",
         text,
     )
     assert found, text
@@ -239,6 +239,36 @@ def test_a_job_over_two_processes_ends_with_one_line(trained_alone: Path, tmp_pa
     [line] = told(processes)
     assert line.startswith("error: -: standard input is read by one process, but WORLD_SIZE is 2")
     assert [process.returncode for process in processes] == [2, 2]
+
+
+def test_folds_over_two_processes_of_which_one_prints(config_file: Callable[..., Path], tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    words = ["train", str(config_file({"training.epochs": 20, "data.val_fraction": 0.2})), "--folds", "2"]
+    words += ["--out", str(out)]
+    processes = launch(words, tmp_path)
+    for index, process in enumerate(processes):
+        wait_for((out / "folds" / str(index) / "metrics.jsonl").exists, process)
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+    [line] = told(processes)
+    assert [process.returncode for process in processes] == [130, 130]
+    found = re.fullmatch(
+        r"error: interrupted; 0 finished folds of 2 and (\d+) finished epochs of others are saved\. Go on with: (.+)",
+        line,
+    )
+    assert found, line
+    assert int(found[1]) >= 2
+    program, *words = shlex.split(found[2])
+    assert program == "multitask"
+    processes = launch(words, tmp_path)
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], said
+    printed = said[0][0].decode()
+    assert "trained by the other 1 of 2 processes, and not shown: fold 1\n" in printed
+    assert "fold 0, 1 of 2\n" in printed
+    assert "fold 1, 2 of 2" not in printed
+    assert "macro-F1 by fold" in printed
+    assert said[1] == (b"", b"")
 
 
 def test_images_are_decoded_ahead_by_two_processes_of_which_one_prints(

@@ -14,9 +14,11 @@ import psutil
 import torch
 
 from multitask.config import Config
+from multitask.runs.cross_validation import run_folds
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint
 from tests.over_ranks import over_ranks
+from tests.runs.test_cross_validation import assert_same_folds
 
 CHANGES = {"training.epochs": 2, "training.batch_size": 40, "augment.strength": 0.0}
 DEADLINE_S = 240
@@ -30,6 +32,23 @@ def same_end(folder: Path, whole: Path) -> None:
         assert torch.equal(found["network"][part], value), part
     assert (folder / "report.html").is_file()
     assert (folder / "predictions-val.csv").read_bytes() == (whole / "predictions-val.csv").read_bytes()
+
+
+def kill_rank_1(launcher: subprocess.Popen[str], reached: Callable[[], bool]) -> str:
+    """Kills a process of a launch once something is reached; what the launch, to its end, says."""
+    try:
+        ends = time.monotonic() + DEADLINE_S
+        while not reached():
+            assert launcher.poll() is None
+            assert time.monotonic() < ends
+            time.sleep(0.02)
+        ranks = psutil.Process(launcher.pid).children()
+        [victim] = [one for one in ranks if one.environ().get("RANK") == "1"]
+        os.kill(victim.pid, signal.SIGKILL)
+        said, _ = launcher.communicate(timeout=DEADLINE_S)
+    finally:
+        launcher.kill()
+    return said
 
 
 def test_a_launch_trains_what_its_ranks_do(tiny: Callable[..., Config], tmp_path: Path) -> None:
@@ -46,20 +65,29 @@ def test_a_launch_whose_process_is_killed_begins_again_by_itself(tiny: Callable[
     launcher = subprocess.Popen(
         [*LINE, "--max-restarts=1", *TRAIN], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
-    try:
-        ends = time.monotonic() + DEADLINE_S
-        while not (tmp_path / "run" / "metrics.jsonl").exists():
-            assert launcher.poll() is None
-            assert time.monotonic() < ends
-            time.sleep(0.02)
-        ranks = psutil.Process(launcher.pid).children()
-        [victim] = [one for one in ranks if one.environ().get("RANK") == "1"]
-        os.kill(victim.pid, signal.SIGKILL)
-        said, _ = launcher.communicate(timeout=DEADLINE_S)
-    finally:
-        launcher.kill()
+    said = kill_rank_1(launcher, (tmp_path / "run" / "metrics.jsonl").exists)
     assert launcher.returncode == 0, said
     [line] = [line for line in said.splitlines() if line.startswith("error: ")]
     assert "--resume" in line
     assert over_ranks(2, lambda rank: run(config, tmp_path / "whole").folder.path.name) == ["whole"] * 2
     same_end(tmp_path / "run", tmp_path / "whole")
+
+
+def test_folds_of_a_launch_whose_process_is_killed_go_on_by_themselves(
+    tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    config = tiny({"data.val_fraction": 0.2, "training.epochs": 3})
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    launcher = subprocess.Popen(
+        [*LINE, "--max-restarts=1", *TRAIN, "--folds", "3"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    said = kill_rank_1(launcher, (tmp_path / "run" / "folds" / "1" / "metrics.jsonl").exists)
+    assert launcher.returncode == 0, said
+    [line] = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert "--resume" in line
+    run_folds(config, 3, tmp_path / "whole")
+    assert_same_folds(tmp_path / "whole", tmp_path / "run")

@@ -103,16 +103,16 @@ def test_a_process_that_is_killed_ends_all_and_any_number_goes_on(
             if rank == 1:  # once fold 0 is done, and a fold of each process is not
                 while not ((out / "folds" / "0" / "report.json").exists() and (out / "folds" / "2").exists()):
                     time.sleep(0.01)
+                (tmp_path / "killed").write_text(str(time.monotonic()))
                 os.kill(os.getpid(), signal.SIGKILL)
             if (out / "folds" / "2").exists():
                 time.sleep(4 * SOON_S)
 
         run_folds(tiny(CHANGES), NUM_FOLDS, out, on_epoch=on_epoch)
 
-    began = time.monotonic()
     [line] = over_ranks(2, killed, num_told=1)
     assert line.startswith("UserError: rank 0: another process of this launch is gone; finished epochs are saved")
-    assert time.monotonic() - began < 2 * SOON_S  # with all that was trained before
+    assert time.monotonic() - float((tmp_path / "killed").read_text()) < SOON_S
     assert not (out / "report.json").exists()
     done = (out / "folds" / "0" / "report.json").stat().st_mtime_ns
     assert (out / "folds" / "1" / "metrics.jsonl").exists() or (out / "folds" / "1" / "checkpoints").exists()
@@ -145,7 +145,7 @@ def test_a_mistake_that_one_process_meets_ends_all_and_leaves_nothing(
     began = time.monotonic()
     lines = over_ranks(2, lambda rank: run_folds(tiny(CHANGES), 2, tmp_path / "run"))
     assert sorted(lines) == ["UserError: an image is gone", "exit 2"]
-    assert time.monotonic() - began < SOON_S
+    assert time.monotonic() - began < 4 * SOON_S  # else the other slept on
     assert not (tmp_path / "run").exists()
 
     monkeypatch.setattr(dealt_folds, "run", train)

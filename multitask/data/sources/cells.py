@@ -9,7 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from multitask.data.sources.csv_file import check_columns, csv_cells, read_csv
+from multitask.data.sources.csv_file import check_columns, csv_cells, csv_encoding, csv_errors, csv_rest, read_csv
+from multitask.data.sources.plain_csv import PlainParts
 from multitask.errors import UserError
 from multitask.utils.files import check_regular
 from multitask.utils.spelling import canonical, number_hint, parse_number
@@ -106,33 +107,54 @@ class Rows:
     columns: Mapping[str, pa.Array]
 
 
-def parts(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[Rows]:
+def parts(
+    path: Path, columns: Sequence[str] | None, delimiter: str, encoding: str, *, configurable: bool = True
+) -> Iterator[Rows]:
     """The rows of a table, some thousands at a time.
 
     Args:
         path: the table.
-        columns: those that it must have, in canonical spelling; only they are read.
+        columns: those that it must have, in canonical spelling; only they are read. None: all that can be texts.
         delimiter: what stands between the cells of a CSV file.
         encoding: of a CSV file.
+        configurable: whether these two are settings, for the errors to name.
 
     Raises:
         UserError: the file is missing, is none of the two, or lacks a column; or a row of it is malformed, once those
             before it were yielded.
     """
-    columns = tuple(dict.fromkeys(columns))
     if _is_parquet(path):
         yield from _parquet_parts(path, columns)
     else:
-        found = csv_cells(path, columns, delimiter=delimiter, encoding=encoding, configurable=True)
-        yield from _csv_parts(columns, found)
+        yield from _csv_parts(path, columns, delimiter, encoding, configurable)
 
 
-def _csv_parts(columns: Sequence[str], rows: Iterator[tuple[int, list[str]]]) -> Iterator[Rows]:
+def _csv_parts(
+    path: Path, columns: Sequence[str] | None, delimiter: str, encoding: str, configurable: bool
+) -> Iterator[Rows]:
+    found = csv_cells(path, columns or (), delimiter=delimiter, encoding=encoding, configurable=configurable)
+    line, names = next(found)
+    columns = tuple(dict.fromkeys(names if columns is None else columns))
+    last = {name: place for place, name in enumerate(names)}
+    places = [last[column] for column in columns]
+    first = 0
+    with csv_errors(path, encoding, configurable):
+        encoding = csv_encoding(path, encoding)
+        plain = PlainParts(path, encoding, delimiter, line, len(names), places)
+        for line, texts in plain:
+            yield Rows(first, range(line, line + len(texts[0])), dict(zip(columns, texts, strict=True)))
+            first += len(texts[0])
+    if first:
+        found = csv_rest(path, plain.offset, plain.num_lines, len(names), delimiter, encoding, configurable)
+    yield from _csv_rows(columns, places, found, first)
+
+
+def _csv_rows(
+    columns: Sequence[str], places: Sequence[int], rows: Iterator[tuple[int, list[str]]], first: int
+) -> Iterator[Rows]:
     import pyarrow as pa
 
-    _, names = next(rows)
-    places = [names.index(column) for column in columns]
-    first, failure = 0, None
+    failure = None
     while failure is None:
         lines: list[int] = []
         taken: list[list[str]] = []
@@ -152,16 +174,21 @@ def _csv_parts(columns: Sequence[str], rows: Iterator[tuple[int, list[str]]]) ->
     raise failure
 
 
-def _parquet_parts(path: Path, columns: Sequence[str]) -> Iterator[Rows]:
+def _parquet_parts(path: Path, columns: Sequence[str] | None) -> Iterator[Rows]:
     check_regular(path)
     import pyarrow as pa
     import pyarrow.parquet as pq
+    from pyarrow import types
 
     try:
         with pq.ParquetFile(path, buffer_size=_BUFFER) as file:
             header = file.schema_arrow.names
             names = [canonical(name) for name in header]
-            check_columns(path, names, columns)
+            if columns is None:
+                plain = [not types.is_nested(kind) and not types.is_binary(kind) for kind in file.schema_arrow.types]
+                columns = [name for name, is_plain in zip(names, plain, strict=True) if is_plain]
+            else:
+                check_columns(path, names, columns)
             wanted = {header[names.index(column)]: column for column in columns}
             count = 0
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(wanted)):
@@ -180,7 +207,7 @@ def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> I
     if not _is_parquet(path):  # whose rows need no Arrow
         yield from read_csv(path, columns, delimiter=delimiter, encoding=encoding)
         return
-    for part in _parquet_parts(path, tuple(dict.fromkeys(columns))):
+    for part in _parquet_parts(path, columns):
         values = [column.to_pylist() for column in part.columns.values()]
         for line, *row in zip(part.lines, *values, strict=True):
             yield line, dict(zip(part.columns, row, strict=True))

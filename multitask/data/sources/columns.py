@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PLAIN_WORD = "^[!-~]([ -~]*[!-~])?$"
+PLAIN_WORD = "^[!-~]([ -~]*[!-~])?$"
 """Words that are in canonical spelling, at a glance: most are."""
 _FRACTION_OF_0 = r"^-?[0-9]+[.]0*$"
 _PLAIN_NUMBER = r"^-?[0-9]{1,18}([.][0-9]+)?$"
@@ -185,7 +185,7 @@ class WordColumn:
         encoded = texts(column).dictionary_encode()
         words, codes = encoded.dictionary, encoded.indices.to_numpy()
         self._fractions |= pc.any(pc.match_substring_regex(words, _FRACTION_OF_0)).as_py() or False
-        unsure = pc.invert(pc.match_substring_regex(words, _PLAIN_WORD))
+        unsure = pc.invert(pc.match_substring_regex(words, PLAIN_WORD))
         if self._forbidden:
             unsure = pc.or_(unsure, pc.is_in(words, pa.array(sorted(self._forbidden), words.type)))
         for code in pc.indices_nonzero(unsure).to_pylist():

@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from multitask.errors import UserError, nearest
@@ -75,7 +76,7 @@ def csv_cells(
     """
     required = tuple(required)
     check_regular(path)
-    try:
+    with csv_errors(path, encoding, configurable):
         if path.exists() and not path.is_file():  # a pipe that nobody writes to, or a device that never ends
             raise UserError(f"{path}: is no file")
         head = _head(path)
@@ -95,16 +96,46 @@ def csv_cells(
             _check_separated(path, header, names, required, delimiter, configurable)
             check_columns(path, names, required)
             yield reader.line_num, names
-            for cells in reader:
-                if not "".join(cells).strip():
-                    continue
-                if len(cells) != len(names):
-                    raise UserError(f"{path}, line {reader.line_num}: must have {len(names)} cells, found {len(cells)}")
-                yield reader.line_num, cells
+            yield from _rows(path, file, delimiter, len(names), reader.line_num)
+
+
+def csv_rest(
+    path: Path, offset: int, num_lines: int, num_columns: int, delimiter: str, encoding: str, configurable: bool
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of ``csv_cells`` behind so many bytes, which are so many lines; errors are the same."""
+    with csv_errors(path, encoding, configurable), path.open("rb") as file:
+        file.seek(offset)
+        with io.TextIOWrapper(file, encoding, newline="") as text:
+            yield from _rows(path, text, delimiter, num_columns, num_lines)
+
+
+def _rows(
+    path: Path, file: Iterable[str], delimiter: str, num_columns: int, num_lines: int
+) -> Iterator[tuple[int, list[str]]]:
+    """The rows of lines that stand behind so many others."""
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    for cells in reader:
+        if not "".join(cells).strip():
+            continue
+        line = num_lines + reader.line_num
+        if len(cells) != num_columns:
+            raise UserError(f"{path}, line {line}: must have {num_columns} cells, found {len(cells)}")
+        yield line, cells
+
+
+@contextmanager
+def csv_errors(path: Path, encoding: str, configurable: bool) -> Iterator[None]:
+    """Says in one line what the operating system, the text's codec or ``csv`` finds wrong.
+
+    Raises:
+        UserError: one of them did.
+    """
+    try:
+        yield
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnicodeError:
-        raise UserError(f"{path}: {_not_text(path, encoding, configurable)}") from None
+        raise UserError(f"{path}: {_not_text(path, csv_encoding(path, encoding), configurable)}") from None
     except (OSError, csv.Error) as error:
         raise UserError(f"{path}: cannot be read as CSV: {error}") from None
 
@@ -140,6 +171,12 @@ def find_delimiter(path: Path, column: str, encoding: str = "utf-8") -> str:
 def _encoding(head: bytes, encoding: str) -> str:
     """The encoding that a file says of itself; else ``encoding``."""
     return next((name for mark, name in _MARKS.items() if head.startswith(mark)), encoding)
+
+
+def csv_encoding(path: Path, encoding: str) -> str:
+    """The encoding of a CSV file that is there: that which it says of itself, else ``encoding``."""
+    with path.open("rb") as file:
+        return _encoding(file.read(max(map(len, _MARKS))), encoding)
 
 
 def check_columns(path: Path, names: Sequence[str], required: Iterable[str]) -> None:

@@ -81,7 +81,7 @@ class TableRows:
     def _read(self) -> None:
         settings = self.settings
         for part in cells.parts(self.table, self.columns, settings.delimiter, settings.encoding):
-            if not isinstance(part.lines, range):
+            if cells.unit(self.table) == "line":
                 self._lines = self._lines or array("q")
                 self._lines.extend(part.lines)
             faults = Faults()

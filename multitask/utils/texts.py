@@ -18,6 +18,8 @@ MOST_NARROW = (1 << 31) - 1
 """Bytes that offsets of four bytes reach."""
 TEXTS_AT_ONCE = 1 << 16
 """Texts that are made, or hashed, at a time."""
+_FEW = 1 << 16
+"""Texts that are sorted as strings; more by Arrow, whose import takes a moment."""
 _PADDING = bytes(8)
 """Behind the last text, so that eight bytes can be read at each."""
 
@@ -139,6 +141,24 @@ class TextsBuilder:
         bounds = np.frombuffer(offsets, np.int64 if wide else np.int32)[texts.offset : texts.offset + len(texts) + 1]
         self._data += memoryview(data)[int(bounds[0]) : int(bounds[-1])]
         self._lengths.frombytes(np.diff(bounds).astype(np.uint32).tobytes())
+
+    def extend_texts(self, texts: Texts) -> None:
+        """Appends others."""
+        self._data += texts.data.data[int(texts.offsets[0]) : int(texts.offsets[-1])]
+        self._lengths.frombytes(np.diff(texts.offsets).astype(np.uint32).tobytes())
+
+    def build_sorted(self) -> Texts:
+        """The texts, sorted as Python sorts strings; the builder is spent."""
+        texts = self.build()
+        if len(texts) <= _FEW:
+            return Texts.of(sorted(texts))
+        import pyarrow.compute as pc
+
+        found, builder = texts.arrow(), TextsBuilder()  # UTF-8 sorts as code points do
+        builder.extend_arrow(found.take(pc.array_sort_indices(found)))
+        del found
+        release_arrow()
+        return builder.build()
 
     def build(self) -> Texts:
         """The texts; the builder is spent."""

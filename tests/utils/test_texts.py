@@ -31,3 +31,13 @@ def test_texts_beyond_two_gigabytes_have_wider_offsets(monkeypatch: pytest.Monke
     codes, names = texts.distinct()
     assert (codes.tolist(), list(names), names.ranks().tolist()) == ([0, 1, 0], ["ab", "cd"], [0, 1])
     assert Strings(names, codes).arrow().to_pylist() == [b"ab", b"cd", b"ab"]
+
+
+@given(WORDS, WORDS, st.sampled_from([0, 1 << 16]))
+def test_texts_are_sorted_as_strings_are(words: list[str], more: list[str], few: int) -> None:
+    builder = TextsBuilder()
+    builder.extend(words)
+    builder.extend_texts(Texts.of(more))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("multitask.utils.texts._FEW", few)
+        assert list(builder.build_sorted()) == sorted([*words, *more])

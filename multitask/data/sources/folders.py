@@ -105,7 +105,7 @@ class FoldersSettings(RootedSettings):
         """The images under ``query_folder``, in the order of their paths, which are what the answers call them."""
         folder = root / self.query_folder
         found = list_images(folder, self.links(root))
-        images = Strings.of(f"{where}/{name}" if where else name for where, name in found.images)
+        images = Strings.of(found.images.paths())
         return Queries(images, Files(images, folder.joinpath), "path", "names", notes=found.notes)
 
     def answered(self, root: Path, space: LabelSpace) -> Samples:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from multitask.data.formats import MAGIC_BYTES, SUFFIXES, SUFFIXES_TEXT, UNREAD_SUFFIXES, sniff
 from multitask.data.sources.links import Links
+from multitask.data.sources.listed_images import ListedImages, NamesOfFolder
 from multitask.errors import UserError
 
 MAX_REVISITS = 1_000
@@ -29,12 +30,12 @@ class Listing:
     """The files under a folder; hidden files and folders are skipped, and told of where they hold images.
 
     Attributes:
-        images: the folder (relative, ``""`` for the top) and name of each image, by path.
+        images: by folder, in each by name, before those in the folders below.
         notes: warnings to be shown once: files that may be images and are not used, links that are not followed.
         others: how many files there are that are no images, by suffix.
     """
 
-    images: list[tuple[str, str]]
+    images: ListedImages
     notes: tuple[str, ...]
     others: Mapping[str, int]
 
@@ -52,7 +53,7 @@ def list_images(folder: Path, links: Links) -> Listing:
     walk = _Walk(folder, links)
     walk.visit("", os.path.realpath(folder), ())
     notes = tuple(walk.notes())
-    if not walk.images:
+    if not len(walk.images):
         seen = f"; {notes[0]}" if notes else ""
         raise UserError(f"{folder}: holds no images ({SUFFIXES_TEXT}){seen}")
     return Listing(walk.images, notes, dict(walk.others))
@@ -79,7 +80,7 @@ def _may_be_missed(hidden: os.DirEntry[str]) -> bool:
 
 class _Walk:
     def __init__(self, top: Path, links: Links) -> None:
-        self.images: list[tuple[str, str]] = []
+        self.images = ListedImages()
         self.others: Counter[str] = Counter()
         self._top = top
         self._links = links
@@ -106,18 +107,20 @@ class _Walk:
                 raise UserError(f"{self._top / where}: links lead to the same folders again and again; remove them")
         self._visited.add(real)
         below: list[tuple[str, str]] = []
-        for entry in self._entries(where):
-            inner = f"{where}/{entry.name}" if where else entry.name
-            if entry.is_symlink() and self._is_other(entry):
+        images, others = self._entries(where)
+        for entry in others:
+            is_link = entry.is_symlink()
+            if is_link and self._is_other(entry):
                 continue
-            target = self._links.check(entry.path) if entry.is_symlink() else f"{real}/{entry.name}"
-            if _is_dir(entry):
-                if target in (*above, real):
-                    self._circular.append(inner)
-                else:
-                    below.append((inner, target))
+            target = self._links.check(entry.path) if is_link else f"{real}/{entry.name}"
+            inner = f"{where}/{entry.name}" if where else entry.name
+            if not _is_dir(entry):
+                self._file(inner, entry, images)
+            elif target in (*above, real):
+                self._circular.append(inner)
             else:
-                self._file(where, entry)
+                below.append((inner, target))
+        self.images.add(where, images)
         for inner, target in below:
             self.visit(inner, target, (*above, real))
 
@@ -134,26 +137,37 @@ class _Walk:
             return True
         return False
 
-    def _entries(self, where: str) -> list[os.DirEntry[str]]:
+    def _entries(self, where: str) -> tuple[NamesOfFolder, list[os.DirEntry[str]]]:
+        """The images in a folder, and whatever else is shown in it, by name: folders, links, other files."""
+        images = NamesOfFolder()
+        others: list[os.DirEntry[str]] = []
+        hidden: list[os.DirEntry[str]] = []
         try:
             with os.scandir(self._top / where) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+                for entry in entries:
+                    name = entry.name
+                    if name.startswith("."):
+                        hidden.append(entry)
+                    elif name[name.rfind(".") :].lower() in SUFFIXES and entry.is_file(follow_symlinks=False):
+                        images.add(name)
+                    else:
+                        others.append(entry)
         except OSError as error:
             raise UserError(f"{error.filename}: cannot be read: {error.strerror}") from None
-        hidden = [entry for entry in found if entry.name.startswith(".")]
-        self._hidden += [f"{where}/{entry.name}" if where else entry.name for entry in hidden if _may_be_missed(entry)]
-        return [entry for entry in found if not entry.name.startswith(".")] if hidden else found
+        missed = sorted(entry.name for entry in hidden if _may_be_missed(entry))
+        self._hidden += [f"{where}/{name}" if where else name for name in missed]
+        return images, sorted(others, key=lambda entry: entry.name)
 
-    def _file(self, where: str, entry: os.DirEntry[str]) -> None:
+    def _file(self, path: str, entry: os.DirEntry[str], images: NamesOfFolder) -> None:
         suffix = os.path.splitext(entry.name)[1].lower()
         if suffix in SUFFIXES:
-            self.images.append((where, entry.name))
+            images.add(entry.name)
             return
         kind = suffix if suffix in UNREAD_SUFFIXES else self._sniffed(entry, suffix)
         if kind is None:
             self.others[suffix or "no suffix"] += 1
         else:
-            self._unread.setdefault(kind, []).append(f"{where}/{entry.name}" if where else entry.name)
+            self._unread.setdefault(kind, []).append(path)
 
     def _sniffed(self, entry: os.DirEntry[str], suffix: str) -> str | None:
         """The format of a file of another suffix, if it is that of an image."""

@@ -29,8 +29,8 @@ class ImageFolder(InputKind):
         return os.path.isdir(path)
 
     def __iter__(self) -> Iterator[ImageInput]:
-        for where, name in self._images:
-            path = os.path.join(self.path, where, name)
+        for image in self._images.paths():
+            path = os.path.join(self.path, image)
             yield ImageInput(path, Path(path))
 
 

@@ -13,6 +13,7 @@ from multitask.errors import UserError
 from multitask.inference.inputs.base import InputKind, InputOptions
 from multitask.inference.inputs.folder import others_note
 from multitask.inference.stream import ImageInput
+from multitask.utils.texts import TextsBuilder
 
 
 class PathPattern(InputKind):
@@ -20,22 +21,22 @@ class PathPattern(InputKind):
 
     def __init__(self, path: str, options: InputOptions) -> None:
         super().__init__(path, options)
-        self._images: list[str] = []
+        images = TextsBuilder()
         others: Counter[str] = Counter()
         for found in glob.iglob(path, recursive=True):
             suffix = os.path.splitext(found)[1].lower()
             if suffix in SUFFIXES:
-                self._images.append(found)
+                images.extend([found])
             elif not os.path.isdir(found):
                 others[suffix or "no suffix"] += 1
         notes = tuple(others_note(path, others))
-        if not self._images:
+        if not len(images):
             seen = f"; {notes[0]}" if notes else ""
             raise UserError(
                 f"{path}: there is no such file, and as a pattern it matches no image ({SUFFIXES_TEXT}){seen}"
             )
-        self._images.sort()
-        self.count = len(self._images)
+        self.count = len(images)
+        self._images = images.build_sorted()
         self.notes = notes
 
     @classmethod

@@ -56,7 +56,7 @@ def image_paths(path: Path) -> list[str]:
     Raises:
         UserError: there are none.
     """
-    return [f"{where}/{name}" if where else name for where, name in list_images(path, Links(path, False)).images]
+    return list(list_images(path, Links(path, False)).images.paths())
 
 
 def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = ".", **known: object) -> Observed:

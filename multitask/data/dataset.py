@@ -53,7 +53,11 @@ class Dataset:
             UserError: the source, the corrections or the split find something wrong, or a group has two labels in a
                 task that is declared to be per group.
         """
-        given = settings.source.samples(Path(settings.root), space)
+        return cls.of(settings, settings.source.samples(Path(settings.root), space), seed)
+
+    @classmethod
+    def of(cls, settings: DataSettings, given: Samples, seed: int) -> Dataset:
+        """The dataset of samples that were read already; the rest as of ``read``."""
         samples, kept, record = given, np.arange(len(given)), None
         if settings.corrections is not None:
             done = correct(given, settings.corrections)

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from multitask.config import Config
-from multitask.data.dataset import Dataset
 from multitask.data.image_cache import choose_cache, pixel_bytes
 from multitask.errors import UserError
 from multitask.init.backbone import OwnBackbone, Plan, cores_here, gpu_here, plan
@@ -26,6 +25,7 @@ from multitask.init.located import Located
 from multitask.init.never import never_seen
 from multitask.init.roles import Roles
 from multitask.init.sentences import VAL_FRACTION, assumptions, checks
+from multitask.init.trial import check_data
 from multitask.settings import validate
 from multitask.settings.yaml_text import parse_yaml
 from multitask.utils.files import write_atomically
@@ -125,9 +125,8 @@ class Draft:
     def _plan(self, backbone: OwnBackbone | None) -> Plan:
         num = len(self.observed.images)
         if self.roles.split is not None:
-            sides = self.roles.words[self.roles.split]
-            training = set((self.roles.splits or {})["train"])
-            num = sum(side in training for side in sides)
+            counts = self.roles.words[self.roles.split].counts()
+            num = sum(counts[side] for side in (self.roles.splits or {})["train"])
         else:
             num = max(1, round(num * (1 - VAL_FRACTION)))
         found = plan(num, self.seen, gpu=gpu_here(), cores=cores_here())
@@ -148,7 +147,7 @@ class Draft:
     def _impossible(self) -> list[dict[str, str]]:
         labels = np.stack([task.labels for task in self.tasks], axis=1)
         group = self.roles.group
-        num_groups = len(labels) if group is None else len(set(self.roles.words[group]))
+        num_groups = len(labels) if group is None else self.roles.words[group].num_distinct
         cells = never_seen(labels, [len(task.classes) for task in self.tasks], num_groups)
         return [
             {self.tasks[task].name: self.tasks[task].classes[label] for task, label in cell.items()} for cell in cells
@@ -245,8 +244,7 @@ class Draft:
                 (Path(folder) / "table.csv").write_text(table, encoding="utf-8")
             try:
                 config = validate(Config, data, self.file.parent.resolve())
-                dataset = Dataset.read(config.data, config.space(), config.seed)
-                dataset.check_scored(config.training.monitor, "training.monitor", dataset.split.picks)
+                check_data(config)
             except UserError as error:
                 raise UserError(f"{self.path}: {str(error).replace(f'{folder}/', '')}") from None
 

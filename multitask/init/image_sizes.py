@@ -13,6 +13,7 @@ from multitask.data.fit import excess
 from multitask.data.framing import spread
 from multitask.data.headers import read_headers
 from multitask.errors import UserError
+from multitask.utils.strings import Strings
 
 MAX_SAMPLED = 400
 _STEP_PX = 8
@@ -55,7 +56,7 @@ class Sizes:
         return sum(abs(excess(width, height, _WHOLE, aspect)) >= _NEGLIGIBLE for width, height in self.sizes)
 
 
-def sample_sizes(root: Path, images: Sequence[str]) -> Sizes:
+def sample_sizes(root: Path, images: Strings | Sequence[str]) -> Sizes:
     """The sizes of a sample, spread evenly.
 
     Raises:

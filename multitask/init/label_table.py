@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from multitask.init.located import Located
 from multitask.init.roles import Roles
 from multitask.init.tasks import FoundTask
 from multitask.labels import MISSING
+from multitask.utils.strings import Strings
 
 
-def label_table(images: Sequence[str], tasks: Sequence[FoundTask], roles: Roles, located: Located | None) -> str:
+def label_table(
+    images: Strings | Sequence[str], tasks: Sequence[FoundTask], roles: Roles, located: Located | None
+) -> str:
     """A row for each image with the columns that the config reads, as CSV.
 
     Args:
@@ -29,7 +32,7 @@ def label_table(images: Sequence[str], tasks: Sequence[FoundTask], roles: Roles,
     writer = csv.writer(out, lineterminator="\n")
     extra = [*(["group"] if group else []), *(["split"] if split else []), *(located.written if located else ())]
     writer.writerow(["path", *(task.name for task in tasks), *extra])
-    columns = [_label_words(task, roles) for task in tasks]
+    columns: list[Iterable[str]] = [_label_words(task, roles) for task in tasks]
     if group:
         groups = zip(roles.words[group], images, strict=True)
         columns.append([image if not name or name in MISSING_GROUPS else name for name, image in groups])

@@ -13,6 +13,7 @@ from multitask.data.framing import spread
 from multitask.data.headers import read_headers
 from multitask.init.image_sizes import Sizes
 from multitask.init.layouts import Observed
+from multitask.utils.strings import Strings
 
 _CORNERS = ("left top right bottom", "xmin ymin xmax ymax", "x1 y1 x2 y2", "x0 y0 x1 y1")
 _SIZED = ("left top width height", "x y w h", "x y width height", "x1 y1 width height", "xmin ymin width height")
@@ -139,11 +140,12 @@ def _numbers(observed: Observed, columns: Sequence[str]) -> NDArray[np.float64] 
 
     found = []
     for column in columns:
-        words = pd.Series(observed.columns[column], dtype=object)
+        cells = Strings.of(observed.columns[column])
+        words = pd.Series(cells.distinct(), dtype=object)
         numbers = pd.to_numeric(words, errors="coerce").to_numpy(dtype=np.float64)
         if (np.isnan(numbers) & (words != "").to_numpy()).any() or np.isinf(numbers).any():
             return None
-        found.append(numbers)
+        found.append(numbers[cells.numbers()])
     return np.stack(found, axis=1)
 
 

@@ -13,6 +13,7 @@ from multitask.init.layouts import Observed, Options
 from multitask.init.tasks import FoundTask, binned_task, class_task
 from multitask.init.words import MIN_NUMBERS, Kind, clean, is_number, kind_of, split_words, task_name
 from multitask.labels import MISSING
+from multitask.utils.strings import Strings
 
 MAX_TASKS = 4
 """That are taken of columns nobody named; a product of more has few images in each class."""
@@ -26,7 +27,7 @@ class Roles:
 
     Attributes:
         tasks: in the order of their columns.
-        words: of each column of ``tasks``, group and split, what the images' words are once they are cleaned.
+        words: of each column of ``tasks``, group and split, the images' words once they are cleaned.
         group: the column of groups; None: there is none.
         split: likewise.
         splits: the words in it, by side.
@@ -36,7 +37,7 @@ class Roles:
     """
 
     tasks: tuple[FoundTask, ...]
-    words: Mapping[str, Sequence[str]]
+    words: Mapping[str, Strings]
     group: str | None
     split: str | None
     splits: Mapping[str, Sequence[str]] | None
@@ -54,15 +55,16 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
     for column in (*options.labels, *filter(None, [options.group])):
         if column not in observed.columns:
             raise UserError(f"{where}: has no column {column!r}{nearest(column, observed.columns)}")
-    words = {column: clean(values) for column, values in observed.columns.items()}
+    raw = {column: Strings.of(values) for column, values in observed.columns.items()}
+    words = {column: clean(values) for column, values in raw.items()}
     kinds = {column: kind_of(column, values) for column, values in words.items()}
     group = options.group or observed.group or _first(kinds, "group")
     split = observed.split or (None if observed.names_tasks else _first(kinds, "split"))
-    splits = None if split is None else split_words(words[split])
+    splits = None if split is None else split_words(words[split].distinct())
     check = []
     if split is None or splits is None:
         split = splits = None
-    elif not all(words[split]):
+    elif "" in words[split].distinct():
         check.append(f"the split column {split!r} is empty for some images: it is not used, and the split is random")
         split = splits = None
     elif group is not None and (torn := _torn(words[group], words[split])):
@@ -85,8 +87,8 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
     if not tasks:
         why = "; ".join(f"{column} is {reason}" for column, reason in list(left_out.items())[:4])
         raise UserError(f"{where}: no label has two values or more{': ' + why if why else ''}")
-    rewritten = any(_refused(observed.columns[task.column], words[task.column], task) for task in tasks)
-    rewritten |= group is not None and any(not word or word in MISSING_GROUPS for word in observed.columns[group])
+    rewritten = any(_refused(raw[task.column], words[task.column], task) for task in tasks)
+    rewritten |= group is not None and not {"", *MISSING_GROUPS}.isdisjoint(raw[group].distinct())
     used = {column: words[column] for column in (*(task.column for task in tasks), *filter(None, (group, split)))}
     return Roles(tuple(tasks), used, group, split, splits, left_out, rewritten, tuple(check))
 
@@ -95,21 +97,21 @@ def _first(kinds: Mapping[str, Kind], name: str) -> str | None:
     return next((column for column, kind in kinds.items() if kind.name == name), None)
 
 
-def _torn(groups: Sequence[str], sides: Sequence[str]) -> int:
+def _torn(groups: Strings, sides: Strings) -> int:
     """How many groups are on two sides."""
-    found: dict[str, set[str]] = {}
-    for group, side in zip(groups, sides, strict=True):
-        found.setdefault(group, set()).add(side.casefold())
-    return sum(len(some) > 1 for group, some in found.items() if group)
+    known = groups != ""
+    sides = sides.respelt(str.casefold)
+    places = groups.codes[known].astype(np.int64) * len(sides.names) + sides.codes[known]
+    return int((np.unique(np.unique(places) // len(sides.names), return_counts=True)[1] > 1).sum())
 
 
 def _task(
-    column: str, words: Sequence[str], kind: Kind, observed: Observed, tasks: list[FoundTask], named: bool
+    column: str, words: Strings, kind: Kind, observed: Observed, tasks: list[FoundTask], named: bool
 ) -> FoundTask | str:
     """The task of a column, or why it is none."""
-    distinct = {word for word in words if word}
+    distinct = [word for word in words.distinct() if word]
     if len(distinct) < 2:
-        return f"always {next(iter(distinct))!r}" if distinct else "empty"
+        return f"always {distinct[0]!r}" if distinct else "empty"
     if not named and kind.name not in ("label", "number"):
         return kind.why or f"not a label ({kind.name})"
     name = column if observed.names_tasks else task_name(column, ("path", *(task.name for task in tasks)))
@@ -117,10 +119,9 @@ def _task(
     numbers = kind.name == "number" or (named and len(distinct) >= MIN_NUMBERS and all(map(is_number, distinct)))
     if column in observed.edges or (numbers and column not in observed.classes):
         task = binned_task(name, column, words, observed.edges.get(column, ()))
-    joined = words
-    if any("/" in word for word in distinct):
-        joined = [word.replace("/", " or ") for word in words]
-    task = task or class_task(name, column, joined, observed.classes.get(column, ()))
+    if task is None:
+        joined = words.respelt(lambda word: word.replace("/", " or "))
+        task = class_task(name, column, joined, observed.classes.get(column, ()))
     if named:
         return task
     for other in tasks:
@@ -138,11 +139,11 @@ def _task(
     return task
 
 
-def _refused(raw: Sequence[str], words: Sequence[str], task: FoundTask) -> bool:
+def _refused(raw: Strings, words: Strings, task: FoundTask) -> bool:
     """Whether a source would refuse a word, or take what means "unknown" for a label."""
-    return bool(task.unknown) or any(
-        "/" in word or (not word and before.strip()) for before, word in set(zip(raw, words, strict=True))
-    )
+    if task.unknown or any("/" in word for word in words.distinct()):
+        return True
+    return any(word.strip() for word in raw[words == ""].distinct())
 
 
 def _num_distinct(*tasks: FoundTask) -> int:

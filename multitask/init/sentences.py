@@ -29,7 +29,7 @@ def assumptions(draft: Draft) -> Iterator[str]:
     if roles.group is None:
         yield "each image is on its own: no column or folder says whose it is"
     else:
-        num = len(set(roles.words[roles.group]))
+        num = roles.words[roles.group].num_distinct
         yield f"{roles.group} says which images stay together ({num:,} groups)"
     if roles.split is None:
         yield f"nothing says who validates: {VAL_FRACTION:.0%} of the groups do, at random"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,7 @@ from multitask.init.words import is_number
 from multitask.labels import MISSING
 from multitask.labels.settings import BinnedSettings
 from multitask.utils.spelling import parse_number
+from multitask.utils.strings import Strings
 
 _RANK = re.compile(r"\D*?(\d+(?:\.\d+)?)")
 _ORDERS = (
@@ -62,11 +62,9 @@ class FoundTask:
         return {**({} if self.kind == "nominal" else {"kind": self.kind}), "classes": list(self.classes)}
 
 
-def binned_task(name: str, column: str, words: Sequence[str], edges: tuple[float, ...] = ()) -> FoundTask | None:
+def binned_task(name: str, column: str, words: Strings, edges: tuple[float, ...] = ()) -> FoundTask | None:
     """A task of numbers, with the given edges or with those that part them; None where none does."""
-    distinct = list(set(words))
-    spelt = dict(zip(distinct, parse_numbers(distinct).tolist(), strict=True))
-    numbers = np.array([spelt[word] for word in words])
+    numbers = parse_numbers(words.distinct())[words.numbers()]
     known = numbers[~np.isnan(numbers)]
     codes = tuple(sentinels(known))
     known = known[~np.isin(known, codes)]
@@ -78,14 +76,14 @@ def binned_task(name: str, column: str, words: Sequence[str], edges: tuple[float
     return FoundTask(name, column, "binned", BinnedSettings(edges=edges).names(), edges, labels, codes)
 
 
-def class_task(name: str, column: str, words: Sequence[str], order: Sequence[str] = ()) -> FoundTask:
+def class_task(name: str, column: str, words: Strings, order: Sequence[str] = ()) -> FoundTask:
     """A task of names, in the given order, or in that which their words say."""
-    counts: Mapping[str, int] = Counter(word for word in words if word)
-    classes, kind = (tuple(order), "nominal") if order else _ordered(tuple(counts))
+    distinct = words.distinct()
+    classes, kind = (tuple(order), "nominal") if order else _ordered(tuple(filter(None, distinct)))
     if order and _ordered(classes)[1] == "ordinal":
         kind = "ordinal"
     index = {label: number for number, label in enumerate(classes)}
-    labels = np.array([index.get(word, MISSING) for word in words], dtype=np.int64)
+    labels = np.array([index.get(word, MISSING) for word in distinct], dtype=np.int64)[words.numbers()]
     return FoundTask(name, column, kind, classes, (), labels)
 
 

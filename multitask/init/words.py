@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from multitask.data.sources.columns import parse_numbers
+from multitask.data.sources.columns import PLAIN_WORD, parse_numbers
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError
 from multitask.utils.spelling import canonical, identifier_problem, is_missing_word, parse_number, without_fraction
+from multitask.utils.strings import Strings
 
 MAX_CLASSES = 200
 """Of a column that is found to be a label; one that the user names may have more."""
@@ -36,14 +36,22 @@ _GEOMETRY = re.compile(
 )
 
 
-def clean(words: Sequence[str]) -> list[str]:
+def clean(words: Strings) -> Strings:
     """Words as labels are read: in canonical spelling, what means "missing" empty, ``1.0`` as ``1``."""
-    known: dict[str, str] = {}
-    for word in words:
-        if word not in known:
-            name = canonical(word)
-            known[word] = "" if is_missing_word(name) else without_fraction(name)
-    return [known[word] for word in words]
+    import pyarrow.compute as pc
+
+    names = words.names.arrow()
+    sure = pc.and_not(pc.match_substring_regex(names, PLAIN_WORD), pc.match_substring_regex(names, _RESPELT))
+    return words.respelt(_cleaned, ~sure.to_numpy(zero_copy_only=False))
+
+
+def _cleaned(word: str) -> str:
+    name = canonical(word)
+    return "" if is_missing_word(name) else without_fraction(name)
+
+
+_RESPELT = r"^([^0-9]{0,5}|.*[.]0*)$"
+"""What may mean "missing", or be a number that is spelt with a fraction of nothing; among words of one line."""
 
 
 def is_number(word: str) -> bool:
@@ -64,19 +72,19 @@ class Kind:
     why: str = ""
 
 
-def kind_of(name: str, words: Sequence[str]) -> Kind:
+def kind_of(name: str, words: Strings) -> Kind:
     """What a column is, by its name and its words as ``clean`` gives them."""
-    counts = Counter(word for word in words if word)
-    num, distinct = sum(counts.values()), len(counts)
+    found = [word for word in words.distinct() if word]
+    num, distinct = int((words != "").sum()), len(found)
     if not distinct:
         return Kind("other", "empty")
-    if _SPLIT.fullmatch(name) and split_words(counts) is not None:
+    if _SPLIT.fullmatch(name) and split_words(found) is not None:
         return Kind("split")
     if _SURELY_SPLIT.fullmatch(name) and distinct < MAX_CLASSES:
         return Kind("other", "a split in words that are not train, val and test; --labels takes it as a label")
     if distinct == 1:
-        return Kind("other", f"always {next(iter(counts))!r}")
-    numeric = not np.isnan(parse_numbers(list(counts))).any()
+        return Kind("other", f"always {found[0]!r}")
+    numeric = not np.isnan(parse_numbers(found)).any()
     if _GEOMETRY.fullmatch(name) and (numeric or distinct > MAX_CLASSES):
         return Kind("other", "looks like a place, a size or a score")
     if _GROUP.fullmatch(name) and distinct > 10 and num / distinct > 1.2:
@@ -84,14 +92,14 @@ def kind_of(name: str, words: Sequence[str]) -> Kind:
     if _ID.fullmatch(name) and distinct > num / 3:
         return Kind("other", "names images")
     if numeric and distinct >= MIN_NUMBERS:
-        counting = distinct >= 0.9 * num and not any("." in word for word in counts)
+        counting = distinct >= 0.9 * num and not any("." in word for word in found)
         return Kind("other", "numbers images") if counting else Kind("number")
     if distinct > min(MAX_CLASSES, max(2, num / 3)):
         return Kind("other", f"{distinct:,} different words")
     return Kind("label")
 
 
-def split_words(words: Sequence[str] | Counter[str]) -> dict[str, list[str]] | None:
+def split_words(words: Iterable[str]) -> dict[str, list[str]] | None:
     """The ``splits`` setting by which words say who trains, validates and tests; None: they do not say it."""
     sides: dict[str, list[str]] = {"train": [], "val": [], "test": []}
     for word in words:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, overload
 
@@ -77,6 +77,12 @@ class Strings:
         codes = [places[start:][part.codes] for part, start in zip(parts, starts, strict=True)]
         return cls(names, np.concatenate(codes))
 
+    @classmethod
+    def of_texts(cls, texts: Texts) -> Strings:
+        """The strings of texts, some of which may be equal."""
+        codes, names = texts.distinct()
+        return cls(names, None if len(names) == len(texts) else codes)
+
     def prefixed(self, prefix: str) -> Strings:
         """Each behind a prefix.
 
@@ -84,6 +90,24 @@ class Strings:
         ['x/a', 'x/b']
         """
         return Strings(Texts.of(prefix + name for name in self.names), self._codes)
+
+    def respelt(self, spell: Callable[[str], str], among: NDArray[np.bool_] | None = None) -> Strings:
+        """Each as it is spelt otherwise.
+
+        Args:
+            spell: gives the new spelling of a distinct one.
+            among: which of ``names`` are asked for theirs; None: all.
+
+        >>> Strings.of(["a ", "b", "a"]).respelt(str.strip).tolist()
+        ['a', 'b', 'a']
+        """
+        asked = np.arange(len(self.names)) if among is None else np.flatnonzero(among)
+        given = self.names.at(asked)
+        spelt = {code: new for code, old in zip(asked.tolist(), given, strict=True) if (new := spell(old)) != old}
+        if not spelt:
+            return self
+        places, names = Texts.of(spelt.get(code, name) for code, name in enumerate(self.names)).distinct()
+        return Strings(names, places[self.codes])
 
     @property
     def codes(self) -> Codes:
@@ -145,6 +169,23 @@ class Strings:
         2
         """
         return len(self) if self._codes is None else int(self.used().sum())
+
+    def distinct(self) -> list[str]:
+        """The distinct strings, in the order in which they appear: those that ``numbers`` are of.
+
+        >>> Strings.of(["b", "a", "b"])[[1, 2]].distinct()
+        ['a', 'b']
+        """
+        return list(self.names) if self._codes is None else self.names.at(self._codes[self._firsts()])
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each distinct string has, in the order in which they appear.
+
+        >>> Strings.of(["b", "a", "b"]).counts()
+        {'b': 2, 'a': 1}
+        """
+        names = self.distinct()
+        return dict(zip(names, np.bincount(self.numbers(), minlength=len(names)).tolist(), strict=True))
 
     def isin(self, others: Strings) -> NDArray[np.bool_]:
         """(N,) whether each is one of others, which are taken from the same column.

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from multitask.config import Config
+from multitask.data.dataset import Dataset
 from multitask.errors import UserError
-from multitask.init import Options, Proposal, propose
+from multitask.init import Options, Proposal, propose, trial
 from multitask.init.layouts import images, table
 from tests.init.conftest import Written
 from tests.init.made import add_images, write_lines
@@ -356,3 +358,27 @@ def test_layouts_of_several_folders_keep_each_its_own_table(tmp_path: Path, monk
     assert all(layout.fits() for layout in layouts)
     assert [list(layout.observe(Options()).columns) for layout in layouts] == [["colour"], ["shade"]]
     assert len(tables) == 2
+
+
+@pytest.mark.parametrize("labelled", [range(40), range(20, 40), range(0)])
+def test_of_many_groups_the_first_are_split_and_all_where_these_cannot_be(
+    tmp_path: Path, labelled: range, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    classes = {"colour": {"kind": "nominal", "classes": ["red", "blue"]}}
+    rows = [f"{row}.jpg,p{row // 2},{('red', 'blue')[row % 3 > 1] if row in labelled else ''}" for row in range(40)]
+    (tmp_path / "train.csv").write_text("\n".join(["path,person,colour", *rows]))
+    add_images(tmp_path, (f"{row}.jpg" for row in range(40)))
+    data = {"root": str(tmp_path), "source": {"name": "table", "group": "person"}, "val_fraction": 0.2}
+    config = Config.model_validate({"labels": {"tasks": classes}, "data": data})
+    split: list[int] = []
+    of = Dataset.of.__func__  # type: ignore[attr-defined]
+    monkeypatch.setattr(
+        Dataset, "of", classmethod(lambda cls, *given: [split.append(given[1].num_groups), of(cls, *given)][1])
+    )
+    monkeypatch.setattr(trial, "DEALT", 6)
+    if labelled:
+        trial.check_data(config)
+    else:
+        with pytest.raises(UserError, match="is unknown: none of the 8 images that validate has all its labels"):
+            trial.check_data(config)
+    assert split == ([6] if 0 in labelled else [6, 20])

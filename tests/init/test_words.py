@@ -9,6 +9,7 @@ from multitask.init.edges import find_edges
 from multitask.init.never import never_seen
 from multitask.init.tasks import class_task
 from multitask.init.words import clean, kind_of, split_words, task_name
+from multitask.utils.strings import Strings
 
 
 @pytest.mark.parametrize(
@@ -30,11 +31,11 @@ from multitask.init.words import clean, kind_of, split_words, task_name
     ],
 )
 def test_kinds(name: str, words: list[str], kind: str) -> None:
-    assert kind_of(name, words).name == kind
+    assert kind_of(name, Strings.of(words)).name == kind
 
 
 def test_clean_words() -> None:
-    assert clean([" a\u00a0", "NaN", "1.0", "None", "1.5"]) == ["a", "", "1", "", "1.5"]
+    assert clean(Strings.of([" a\u00a0", "NaN", "1.0", "None", "1.5"])).tolist() == ["a", "", "1", "", "1.5"]
 
 
 def test_split_words() -> None:
@@ -61,7 +62,7 @@ def test_names_of_tasks() -> None:
     ],
 )
 def test_classes_in_order(words: list[str], classes: tuple[str, ...], kind: str) -> None:
-    found = class_task("x", "x", [*words, ""])
+    found = class_task("x", "x", Strings.of([*words, ""]))
     assert (found.classes, found.kind) == (classes, kind)
     assert [found.classes[label] for label in found.labels[:-1]] == words
     assert found.labels[-1] == -1

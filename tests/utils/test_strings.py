@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from multitask.utils import strings
 from multitask.utils.strings import Strings, StringsBuilder, shared_strings
+from multitask.utils.texts import TextsBuilder
 from tests.utils.test_texts import WORDS
 
 
@@ -47,6 +49,34 @@ def test_numbers_are_those_of_pandas(words: list[str], data: st.DataObject) -> N
         places = {word: place for place, word in enumerate(sorted(set(expected)))}
         assert column.ranks()[0].tolist() == [places[word] for word in expected]
         assert column.ranks()[1] == column.num_distinct == len(places)
+
+
+@given(WORDS, st.data())
+def test_distinct_strings_are_counted_in_the_order_of_their_rows(words: list[str], data: st.DataObject) -> None:
+    rows = np.array(data.draw(st.lists(st.integers(0, len(words) - 1), max_size=40)) if words else [], int)
+    for column, expected in ((Strings.of(words), words), (Strings.of(words)[rows], objects(words)[rows].tolist())):
+        assert list(column.counts().items()) == list(Counter(expected).items())
+        assert [column.distinct()[number] for number in column.numbers()] == expected
+
+
+@given(WORDS, st.data())
+def test_respelt_each_is_spelt_as_its_string_is(words: list[str], data: st.DataObject) -> None:
+    rows = np.array(data.draw(st.lists(st.integers(0, len(words) - 1), max_size=40)) if words else [], int)
+    for column, expected in ((Strings.of(words), words), (Strings.of(words)[rows], objects(words)[rows].tolist())):
+        assert column.respelt(lambda word: word[:1]).tolist() == [word[:1] for word in expected]
+        among = np.array([len(name) > 1 for name in column.names], dtype=bool)
+        respelt = column.respelt(lambda word: word[:2] + "!", among)
+        assert respelt.tolist() == [word[:2] + "!" if len(word) > 1 else word for word in expected]
+        assert respelt.num_distinct == len(set(respelt.tolist()))
+        assert column.respelt(str) is column
+
+
+@given(WORDS)
+def test_texts_that_are_equal_are_one_string(words: list[str]) -> None:
+    builder = TextsBuilder()
+    builder.extend(words)
+    column = Strings.of_texts(builder.build())
+    assert (column.tolist(), column.num_distinct) == (words, len(set(words)))
 
 
 @given(WORDS, st.data())

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from multitask.utils.strings import Strings
+
 
 @dataclass(frozen=True)
 class Options:
@@ -52,8 +54,8 @@ class Observed:
     """
 
     root: Path
-    images: list[str]
-    columns: dict[str, list[str]]
+    images: Strings | list[str]
+    columns: Mapping[str, Strings | list[str]]
     source: Mapping[str, Any] | None
     labels: tuple[str, ...] = ()
     group: str | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
-from multitask.init.layouts.images import Images
+from multitask.init.layouts.images import Found, Images
 from multitask.init.layouts.table import labels_assumed, of_rows
 from multitask.utils.files import check_regular
 
@@ -66,7 +66,7 @@ def _file(path: Path, stem: str) -> Path | None:
     return None
 
 
-def _places(path: Path, names: list[str], found: Sequence[str | None]) -> dict[str, list[str]]:
+def _places(path: Path, names: list[str], found: Found) -> dict[str, list[str]]:
     """The columns of eyes and boxes, of the set's files that are of these images: aligned, or as they were."""
     aligned = any("align" in image.rpartition("/")[0] for image in found if image)
     stems = ("list_landmarks_align_celeba",) if aligned else ("list_landmarks_celeba", "list_bbox_celeba")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -13,7 +13,11 @@ from multitask.data.framing import spread
 from multitask.data.sources.links import Links
 from multitask.data.sources.listing import list_images
 from multitask.errors import UserError
+from multitask.utils.strings import Strings
 
+Words = Strings | list[str]
+Found = Strings | list[str | None]
+"""The images of the cells of a column: None of one that leads to none."""
 _SAMPLED = 200
 _FOUND = 0.5
 """The share of a sample's cells that must lead to images."""
@@ -31,12 +35,10 @@ class Images:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths = [
-            f"{where}/{name}" if where else name for where, name in list_images(root, Links(root, False)).images
-        ]
+        self.paths = list(list_images(root, Links(root, False)).images.paths())
         self._known = set(self.paths)
 
-    def leading(self, columns: dict[str, list[str]], path: Path) -> tuple[str, list[str | None]]:
+    def leading(self, columns: Mapping[str, Words], path: Path) -> tuple[str, Found]:
         """The column that leads to images, and the image of each of its cells.
 
         Raises:
@@ -64,8 +66,10 @@ class Images:
         """Whether exactly one image is called so, in whatever folder."""
         return name in self._by_name
 
-    def find(self, words: Sequence[str], sample: Sequence[str]) -> list[str | None] | None:
-        """The image of each word; None where most of a sample leads to none."""
+    def find(self, words: Words, sample: Sequence[str]) -> Found | None:
+        """The image of each word; the words themselves where they are paths. None: most of a sample lead to none."""
+        if isinstance(words, Strings) and all(map(self._known.__contains__, words.names)):
+            return words
         plain = {word: word.replace("\\", "/").removeprefix("./").strip() for word in (*sample, *words)}
         for read in self._readings([plain[word] for word in sample]):
             if sum(read(plain[word]) is not None for word in sample) > _FOUND * len(sample):
@@ -73,7 +77,8 @@ class Images:
         return None
 
     def _below(self, prefix: str, word: str) -> str | None:
-        return prefix + word if prefix + word in self._known else None
+        path = prefix + word
+        return path if path in self._known else None
 
     def _readings(self, sample: Sequence[str]) -> Iterator[Callable[[str], str | None]]:
         """Ways to read a cell, the plainest first: as it is, below a folder, by its name alone, without a suffix."""

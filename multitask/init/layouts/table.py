@@ -8,17 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from multitask.data.sources import cells
-from multitask.data.sources.csv_file import DELIMITERS, csv_cells
+from multitask.data.sources.columns import texts
+from multitask.data.sources.csv_file import DELIMITERS
 from multitask.data.sources.table import FILES
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
-from multitask.init.layouts.images import Images
-from multitask.utils.spelling import canonical
+from multitask.init.layouts.images import Found, Images, Words
+from multitask.utils.strings import Strings
+from multitask.utils.texts import TextsBuilder
 
 
 @dataclass(frozen=True)
@@ -26,9 +27,9 @@ class _Leading:
     """A table that leads to images; fields as the arguments of ``of_rows``."""
 
     path: Path
-    columns: dict[str, list[str]]
+    columns: dict[str, Strings]
     column: str
-    found: list[str | None]
+    found: Found
     images: Images
     delimiter: str
 
@@ -68,9 +69,9 @@ def labels_assumed(labels: Sequence[str], options: Options, columns: Iterable[st
 
 def of_rows(
     path: Path,
-    columns: dict[str, list[str]],
+    columns: Mapping[str, Words],
     column: str,
-    found: Sequence[str | None],
+    found: Found,
     images: Images,
     delimiter: str | None,
     **known: Any,
@@ -89,26 +90,11 @@ def of_rows(
     Raises:
         UserError: it leads to no image.
     """
-    kept: list[int] = []
-    seen: set[str] = set()
-    for row, image in enumerate(found):
-        if image is not None and image not in seen:
-            seen.add(image)
-            kept.append(row)
-    if not kept:
-        raise UserError(f"{path}: leads to no image below {images.root}")
-    check = list(known.pop("check", ()))
-    gone, twice = sum(image is None for image in found), len(found)
-    twice -= gone + len(kept)
-    if gone:
-        first = columns[column][next(row for row, image in enumerate(found) if image is None)]
-        check.append(f"{gone:,} of {len(found):,} rows lead to no image, as {first}, and are left out")
-    if twice:
-        check.append(f"{twice:,} rows name an image that an earlier row names, and are left out")
-    prefix = common_prefix([(columns[column][row], str(found[row])) for row in kept])
+    kept, names, prefix, check = _leads(path, columns[column], found, images)
+    whole = kept is None or len(kept) == len(found)
     root = images.root / prefix if prefix else images.root
     source: dict[str, object] | None = None
-    if len(kept) == len(found) and prefix is not None and delimiter is not None:
+    if whole and prefix is not None and delimiter is not None:
         inside = path.parent.resolve() == root.resolve()
         source = {"name": "table", **({"file": path.name} if inside else {"table": str(path)})}
         if delimiter != "," and path.suffix.lower() != ".parquet":
@@ -118,14 +104,46 @@ def of_rows(
     else:
         root = images.root
     start = 0 if root == images.root else len(prefix or "")
+    others = {name: Strings.of(words) for name, words in columns.items() if name != column}
     return Observed(
         root=root,
-        images=[str(found[row])[start:] for row in kept],
-        columns={name: [words[row] for row in kept] for name, words in columns.items() if name != column},
+        images=Strings.of(name[start:] for name in names) if start else Strings.of(names),
+        columns=others if kept is None or whole else {name: words[kept] for name, words in others.items()},
         source=source,
-        check=tuple(check),
+        check=(*known.pop("check", ()), *check),
         **{"assumed": (f"images are what the column {column!r} of {path.name} leads to below {images.root}",), **known},
     )
+
+
+def _leads(
+    path: Path, cells: Words, found: Found, images: Images
+) -> tuple[list[int] | None, Words, str | None, list[str]]:
+    """The rows that lead to images no earlier one does (None: all), these, ``common_prefix``, and notes on the others.
+
+    Raises:
+        UserError: there is none.
+    """
+    if found is cells and isinstance(found, Strings) and found.num_distinct == len(found):
+        return None, found, "", []
+    kept: list[int] = []
+    names: list[str] = []
+    seen: set[str] = set()
+    for row, image in enumerate(found):
+        if image is not None and image not in seen:
+            seen.add(image)
+            names.append(image)
+            kept.append(row)
+    if not kept:
+        raise UserError(f"{path}: leads to no image below {images.root}")
+    notes = []
+    given = list(cells)
+    missing = [row for row, image in enumerate(found) if image is None]
+    if missing:
+        first = given[missing[0]]
+        notes.append(f"{len(missing):,} of {len(found):,} rows lead to no image, as {first}, and are left out")
+    if twice := len(found) - len(missing) - len(kept):
+        notes.append(f"{twice:,} rows name an image that an earlier row names, and are left out")
+    return kept, names, common_prefix([(given[row], name) for row, name in zip(kept, names, strict=True)]), notes
 
 
 def labelled_rows(
@@ -147,46 +165,20 @@ def common_prefix(pairs: Sequence[tuple[str, str]]) -> str | None:
     return prefix if all(image == prefix + cell for cell, image in pairs) else None
 
 
-def read_columns(path: Path) -> tuple[dict[str, list[str]], str]:
+def read_columns(path: Path) -> tuple[dict[str, Strings], str]:
     """The columns of a table as words, and a CSV file's delimiter.
 
     Raises:
         UserError: it cannot be read, or has no rows.
     """
     delimiter = _delimiter(path)
-    shared: dict[str, str] = {}
-    columns: dict[str, list[str]] = {}
-    if path.suffix.lower() == ".parquet":
-        for name, words in _parquet(path).items():
-            columns[name] = [shared.setdefault(word, word) for word in words]
-    else:
-        rows = csv_cells(path, (), delimiter=delimiter)
-        _, names = next(rows)
-        columns = {name: [] for name in names}
-        places = {name: place for place, name in enumerate(names)}
-        while taken := [row for _, row in islice(rows, cells.ROWS_AT_ONCE)]:
-            parts = list(zip(*taken, strict=True))
-            for name, place in places.items():
-                columns[name].extend(map(shared.setdefault, parts[place], parts[place]))
-    if not columns or not next(iter(columns.values())):
+    built: dict[str, TextsBuilder] = {}
+    for rows in cells.parts(path, None, delimiter, "utf-8", configurable=False):
+        for name, column in rows.columns.items():
+            built.setdefault(name, TextsBuilder()).extend_arrow(texts(column))
+    if not built:
         raise UserError(f"{path}: holds no rows")
-    return {name: words for name, words in columns.items() if name}, delimiter
-
-
-def _parquet(path: Path) -> dict[str, list[str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-    plain = [
-        field for field in table.schema if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)
-    ]
-    return {
-        canonical(field.name): [cells.text(value) for value in table.column(field.name).to_pylist()] for field in plain
-    }
+    return {name: Strings.of_texts(built.pop(name).build()) for name in list(built) if name}, delimiter
 
 
 def _delimiter(path: Path) -> str:

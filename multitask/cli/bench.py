@@ -19,6 +19,7 @@ _OF_TO_SCORE = ("plain", "recipe", "seeds", "metric", "json_file")
 @click.option("--sharing", is_flag=True, help="One backbone to a flat head, and to a network per task; ten minutes.")
 @click.option("--whole", is_flag=True, help="A whole run to a plain timm script, each a process; seven minutes.")
 @click.option("--processes", is_flag=True, help="Training over two processes to one, each of one thread; ten minutes.")
+@click.option("--stream", is_flag=True, help="Training on shards read as streams, to compute alone; ten minutes.")
 @click.option("--predict", is_flag=True, help="Answers of a standard network, by each engine; about ten minutes.")
 @click.option("--to-score", is_flag=True, help="A recipe's time to the score that a plain config ends with.")
 @click.option("--plain", type=FilePath, help="Of --to-score: the config that sets the score.")
@@ -34,15 +35,16 @@ def command(
     sharing: bool,
     whole: bool,
     processes: bool,
+    stream: bool,
     predict: bool,
     to_score: bool,
     allow_extensions: bool,
     **of_to_score: Any,
 ) -> None:
     """Measure speed on this machine, as ratios, for CONFIG or for a standard network."""
-    if study + balancers + sharing + whole + processes + predict + to_score > 1:
+    if study + balancers + sharing + whole + processes + stream + predict + to_score > 1:
         raise click.UsageError(
-            "--study, --balancers, --sharing, --whole, --processes, --predict and --to-score: one at a time"
+            "--study, --balancers, --sharing, --whole, --processes, --stream, --predict and --to-score: one at a time"
         )
     if to_score:
         _to_score(config, allow_extensions=allow_extensions, **of_to_score)
@@ -81,6 +83,10 @@ def command(
             from multitask.bench.processes import measure_processes
 
             found = measure_processes(config, progress)
+        elif stream:
+            from multitask.bench.stream import measure_stream
+
+            found = measure_stream(config, progress)
         elif predict:
             from multitask.bench.predict import measure_predict
 

@@ -170,8 +170,9 @@ class _Rows:
 
     def _add(self, shard: str, side: int, read: Shard) -> None:
         self._incomplete.extend(f"{self.root / shard}, {key}: has no image" for key in read.without)
+        place = self.root / shard
         for key, image, words in zip(read.keys, read.images, read.words, strict=True):
-            where = f"{self.root / shard}, {key}"
+            where = f"{place}, {key}"
             try:
                 row = self._row(key, shard, words)
                 lacking = next((task.column for task in self._tasks if task.column not in row), None)

@@ -253,6 +253,10 @@ def _join(found: Ranks, wait_s: float) -> Any:
 
     import torch
     import torch.distributed as dist
+
+    # Whose functions have the group of their import as a default: imported later, they keep it with its threads to the
+    # end of the process, which one of those then may abort.
+    import torch.distributed.nn.functional
     from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
     from torch.distributed.rendezvous import rendezvous
 

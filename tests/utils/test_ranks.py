@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from multitask.errors import UserError
 from multitask.utils.ranks import Ranks, joined, launched, ranks, refuse_several
+from tests.over_ranks import over_ranks
 
 WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
 
@@ -76,3 +79,21 @@ def test_who_cannot_join_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
     with pytest.raises(UserError, match="rank 1: cannot join the others at localhost:9"), joined(wait_s=1):
         pass
+
+
+def test_no_default_of_a_function_keeps_the_group_and_its_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if f"{name}.".startswith("torch.distributed.nn.")]:
+        monkeypatch.delitem(sys.modules, name)
+
+    def kept(rank: int) -> list[str]:
+        from torch.distributed import ProcessGroup
+        from torch.distributed.nn import functional
+
+        found = vars(functional).items()
+        return [
+            name
+            for name, one in found
+            if any(isinstance(d, ProcessGroup) for d in getattr(one, "__defaults__", None) or ())
+        ]
+
+    assert over_ranks(2, kept) == [[], []]

@@ -14,7 +14,7 @@ from multitask.bakeoff.costs import CostFile, inference_speed, training_memory, 
 from multitask.bakeoff.elsewhere import train_elsewhere
 from multitask.bakeoff.folder import BakeoffFolder
 from multitask.bakeoff.plan import Contender, Plan, digest_of
-from multitask.bakeoff.report import summarise_bakeoff
+from multitask.bakeoff.report import draw_bakeoff, summarise_bakeoff
 from multitask.bakeoff.run_configs import RunConfigs
 from multitask.bakeoff.runs import BakeoffRun, Course, with_sources
 from multitask.bakeoff.settings import Point
@@ -24,9 +24,7 @@ from multitask.evaluation.report_schema import RunReport
 from multitask.executors import ProcessesSettings
 from multitask.labels import LabelSettings, LabelSpace
 from multitask.progress import StudyProgress, SweepStatus
-from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, TuningRun
-from multitask.reporting.stored_report import draw_page
 from multitask.runs.build import TrainingSetup
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
@@ -164,7 +162,7 @@ class _Bakeoff:
         written = summarise_bakeoff(plan, self.created, runs, self.tuning, self.chosen, memory, inference)
         shutil.rmtree(self.folder.reuse, ignore_errors=True)
         write_atomically(self.folder.report, record_to_json(written))
-        return draw_page(self.folder.report, BakeoffReport, self.folder.page, render_bakeoff)
+        return draw_bakeoff(self.folder)
 
     def _perform(self, runs: list[BakeoffRun], course: Course, view: SweepStatus) -> None:
         """Performs runs one after another, without those that the executor has trained before."""

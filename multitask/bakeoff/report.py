@@ -14,6 +14,7 @@ from multitask.reporting.bakeoff.page import render_bakeoff
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, Budget, ContenderFacts, TrainingMemory, TuningRun
 from multitask.reporting.stored_report import draw_page
 from multitask.settings import Changes
+from multitask.utils.records import read_record
 
 
 def summarise_bakeoff(
@@ -81,7 +82,7 @@ def summarise_bakeoff(
 
 
 def read_bakeoff_report(path: Path) -> tuple[BakeoffFolder, BakeoffReport]:
-    """The report of a bake-off that came to its end, its page drawn anew.
+    """The report of a bake-off that came to its end.
 
     Raises:
         UserError: there is none yet.
@@ -89,4 +90,9 @@ def read_bakeoff_report(path: Path) -> tuple[BakeoffFolder, BakeoffReport]:
     folder = BakeoffFolder(path)
     if not folder.report.is_file():
         raise UserError(f"{path}: its bake-off has no report yet; the line that began it goes on with it")
-    return folder, draw_page(folder.report, BakeoffReport, folder.page, render_bakeoff)
+    return folder, read_record(folder.report, BakeoffReport)
+
+
+def draw_bakeoff(folder: BakeoffFolder) -> BakeoffReport:
+    """Draws the page of a bake-off that has its report; returns that."""
+    return draw_page(folder.report, BakeoffReport, folder.page, render_bakeoff)

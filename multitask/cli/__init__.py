@@ -22,7 +22,7 @@ PRINTING = {
 """The commands whose output is all that they are for: they end where nobody reads it any more."""
 
 COMMANDS = {
-    "demo": "Draw a set, train on it, evaluate and answer: the whole path in three minutes.",
+    "demo": "Draw a set, train on it, evaluate and answer: the whole path in two minutes.",
     "synth": "Make a set in the competition's layout: drawn, or of any portraits.",
     "init": "Look at a folder or a table, and write a config that trains on it.",
     "eda": "Look at the data before anything is learned of it.",
@@ -57,7 +57,7 @@ def main() -> None:
     """The console script. What a user can mend is one line on the error stream and exit code 2; Ctrl-C is 130."""
     # Of children, those too that libraries start: a file in the working folder never stands in for a module.
     os.environ["PYTHONSAFEPATH"] = "1"
-    if not os.path.isabs(os.path.expanduser("~")):  # else Matplotlib warns of having made a folder
+    if not _matplotlib_can_write():  # else it warns of having made a folder
         os.environ.setdefault("MPLCONFIGDIR", f"/tmp/multitask-matplotlib-{os.getuid()}")
     with _interrupts():
         from multitask.cli.streams import lasting_streams
@@ -66,6 +66,20 @@ def main() -> None:
         worth_a_note = command in COMMANDS and command not in PRINTING
         with lasting_streams("note: nobody reads the output any more; it goes on" if worth_a_note else ""):
             _run()
+
+
+def _matplotlib_can_write() -> bool:
+    """Whether it can write to the folders that it has in a home."""
+    for name, usual in (("XDG_CONFIG_HOME", "~/.config"), ("XDG_CACHE_HOME", "~/.cache")):
+        place = os.path.expanduser(os.environ.get(name) or usual)
+        if not os.path.isabs(place):
+            return False
+        place = os.path.join(place, "matplotlib")
+        while not os.path.lexists(place):
+            place = os.path.dirname(place)
+        if not (os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)):
+            return False
+    return True
 
 
 def _run() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, data_option, extensions_option, quiet_option, run_argument
+from multitask.cli.options import FilePath, data_option, extensions_option, output_option, quiet_option, run_argument
 
 
 @click.command()
 @run_argument
-@click.option("--out", type=FilePath, help="Where to.  [default: RUN/audit]")
+@output_option("out", help="Where to.  [default: RUN/audit]")
 @click.option(
     "--constant",
     multiple=True,
@@ -134,7 +134,8 @@ def _apply(run: Path, folder: object, data: Path | None, file: Path, quiet: bool
         fail(f"interrupted; finished epochs are saved. Go on with: {command_line(*words)}")
         sys.exit(130)
     trained = folder.applied / "run"
-    page = write_page(read_run(trained), "val")
     if not quiet:
         show_applied(report)
+    page = write_page(read_run(trained), "val")
+    if not quiet:
         show_paths({"run": trained, "report": page, "figures": folder.report})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
+from multitask.cli.options import FilePath, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun, to_the_end
 
 
@@ -15,7 +15,7 @@ from multitask.cli.work import say_begun, to_the_end
 @click.option("--executor", metavar="NAME", help="What trains: processes, submitit, ray.  [default: the file's]")
 @click.option("--workers", type=int, help="Runs that it trains side by side.  [default: the file's]")
 @set_option
-@click.option("--out", type=FilePath, help="The bake-off's folder.  [default: runs/NAME]")
+@output_option("out", help="The bake-off's folder.  [default: runs/NAME]")
 @extensions_option
 @quiet_option
 def command(

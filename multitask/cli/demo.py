@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, quiet_option
+from multitask.cli.options import output_option, quiet_option
 
 PEOPLE = 320
 """To train and validate on; a quarter as many others are answered."""
 
 
 @click.command()
-@click.option("--out", type=FilePath, help="Where everything goes.  [default: runs/demo-DATE-TIME]")
+@output_option("out", help="Where everything goes.  [default: runs/demo-DATE-TIME]")
 @quiet_option
 def command(out: Path | None, quiet: bool) -> None:
     """Draw a synthetic set, train on it, evaluate on people it never saw, and write report and submission."""

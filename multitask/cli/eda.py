@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
+from multitask.cli.options import FilePath, config_argument, extensions_option, output_option, quiet_option, set_option
 
 
 @click.command()
 @config_argument
 @set_option
-@click.option("--out", type=FilePath, default=Path("eda.html"), show_default=True, help="The page.")
+@output_option("out", help="The page.", default=Path("eda.html"), show_default=True)
 @click.option(
     "--json", "json_file", type=FilePath, help="Also the findings in sentences, and the sources' gap, as JSON."
 )

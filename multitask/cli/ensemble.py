@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import FilePath, complete_runs, extensions_option, quiet_option
+from multitask.cli.options import FilePath, complete_runs, extensions_option, output_option, quiet_option
 
 if TYPE_CHECKING:
     from multitask.evaluation.report_schema import RunReport
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", type=FilePath, nargs=-1, required=True, metavar="RUN RUN...", shell_complete=complete_runs)
-@click.option("-o", "--output", type=FilePath, required=True, help="The run folder to write.")
+@output_option("output", help="The run folder to write.", required=True)
 @click.option(
     "--weights",
     type=click.Choice(["fitted", "equal"]),
@@ -83,9 +83,10 @@ def command(
         )
     else:
         report = _soup(runs, output, soup, batch_norm, allow_extensions, quiet)
-    page = write_page(read_run(output, allow_extensions=allow_extensions), "val")
     if not quiet:
         show_report(report)
+    page = write_page(read_run(output, allow_extensions=allow_extensions), "val")
+    if not quiet:
         show_paths({"run": output, "report": page})
 
 

@@ -96,9 +96,10 @@ def command(
         progress.close()
     if not here.is_main:
         return
-    page = write_page(trained, report.split)
     if not quiet:
         show_report(report)
+    page = write_page(trained, report.split)
+    if not quiet:
         show_paths({"report": page})
 
 

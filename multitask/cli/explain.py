@@ -16,6 +16,7 @@ from multitask.cli.options import (
     extensions_option,
     group_column_option,
     groups_by_folder_option,
+    output_option,
     path_column_option,
     quiet_option,
     refuse_ignored,
@@ -33,7 +34,7 @@ _OF_PATHS = ("path_column", "box_columns", "group_column", "groups_by_folder", "
 @click.command()
 @run_argument
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("-o", "--output", type=FilePath, help="The page to write.  [with --audit: RUN/explain/SPLIT.html]")
+@output_option("output", help="The page to write.  [with --audit: RUN/explain/SPLIT.html]")
 @click.option(
     "--limit", type=click.IntRange(1, 1000), help="Images on the page.  [default: 50, with --audit 12]", default=None
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import FilePath, data_option, extensions_option, quiet_option, run_argument
+from multitask.cli.options import data_option, extensions_option, output_option, quiet_option, run_argument
 
 if TYPE_CHECKING:
     from multitask.inference.export.exported import Precision
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @run_argument
-@click.option("-o", "--output", type=FilePath, required=True, help="The .onnx file to write.")
+@output_option("output", help="The .onnx file to write.", required=True)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8"]),

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, data_option, extensions_option, quiet_option, run_argument
+from multitask.cli.options import data_option, extensions_option, output_option, quiet_option, run_argument
 
 
 @click.command()
 @run_argument
-@click.option("-o", "--output", "--out", type=FilePath, required=True, help="The run folder to write.")
+@output_option("output", help="The run folder to write.", required=True)
 @click.option("--resume", is_flag=True, help="Go on from the last finished epoch of the run in --output.")
 @data_option
 @extensions_option

@@ -6,19 +6,12 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, quiet_option
+from multitask.cli.options import FilePath, output_option, quiet_option
 
 
 @click.command()
 @click.argument("path", type=FilePath)
-@click.option(
-    "--output",
-    "-o",
-    type=FilePath,
-    default=Path("config.yaml"),
-    show_default=True,
-    help="The config; none is replaced.",
-)
+@output_option("output", help="The config; none is replaced.", default=Path("config.yaml"), show_default=True)
 @click.option("--pattern", help="Where names say labels, as '{age}_{gender}_{_}.jpg' or '{split}/{garment}'.")
 @click.option("--labels", metavar="COLUMN,...", help="The columns that are labels.  [default: found]")
 @click.option("--group", metavar="COLUMN", help="The column of who must stay together.  [default: found]")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 FilePath = click.Path(path_type=Path)
 
@@ -47,6 +49,17 @@ def refuse_ignored(is_ignored: Callable[[str], bool], why: str) -> None:
         given = context.get_parameter_source(option.name or "") is click.core.ParameterSource.COMMANDLINE
         if given and is_ignored(option.name or ""):
             raise UserError(f"{option.opts[-1]}: would be ignored: {why}")
+
+
+def output_option(name: str, help: str, **more: Any) -> Callable[[F], F]:
+    """Where a command writes: ``-o``, ``--out`` or ``--output``, each of which every command takes.
+
+    Args:
+        name: of its parameter.
+        help: of the option.
+        more: as of ``click.option``.
+    """
+    return click.option("-o", "--out", "--output", name, type=FilePath, help=help, **more)
 
 
 config_argument = click.argument("config", type=FilePath)

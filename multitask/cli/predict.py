@@ -16,6 +16,7 @@ from multitask.cli.options import (
     extensions_option,
     group_column_option,
     groups_by_folder_option,
+    output_option,
     path_column_option,
     quiet_option,
     refuse_ignored,
@@ -37,9 +38,7 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 @run_argument
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--data", type=FilePath, help="Instead of PATHs: a data root; its layout says which images to answer.")
-@click.option(
-    "-o", "--output", type=FilePath, required=True, help="The file to write: .csv, .json, .jsonl or .parquet."
-)
+@output_option("output", help="The file to write: .csv, .json, .jsonl or .parquet.", required=True)
 @click.option(
     "--probabilities", is_flag=True, help="Write those of all labels and classes, not of the predicted alone."
 )

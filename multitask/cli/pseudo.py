@@ -14,6 +14,7 @@ from multitask.cli.options import (
     extensions_option,
     group_column_option,
     groups_by_folder_option,
+    output_option,
     path_column_option,
     quiet_option,
     run_argument,
@@ -29,13 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--data", required=True, help="The unlabelled images: a folder; or a table, a list or a pattern, as of predict."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=FilePath,
-    required=True,
-    help="The table of labels to write, a .csv file; with --rounds a folder.",
-)
+@output_option("output", help="The table of labels to write, a .csv file; with --rounds a folder.", required=True)
 @click.option(
     "--precision", type=float, default=0.95, show_default=True, help="The share of each label that must be right."
 )

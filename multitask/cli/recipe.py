@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
+from multitask.cli.options import config_argument, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun, to_the_end
 
 
@@ -14,7 +14,7 @@ from multitask.cli.work import say_begun, to_the_end
 @config_argument
 @click.option("--budget", metavar="TIME", help="In all, over all launches: 2h, 90m, 5400s.  [default: the file's]")
 @set_option
-@click.option("-o", "--out", type=FilePath, help="The recipe's folder.  [default: runs/NAME]")
+@output_option("out", help="The recipe's folder.  [default: runs/NAME]")
 @extensions_option
 @quiet_option
 def command(

@@ -36,9 +36,8 @@ def command(run: Path, storage: str | None, split: str, data: Path | None, allow
     from multitask.reporting.run.console import show_report
     from multitask.runs.page import write_page
 
-    page = write_page(trained, split)
-    show_report(report)
-    show_paths({"report": page})
+    show_report(report)  # before the page, which a folder of others may refuse
+    show_paths({"report": write_page(trained, split)})
 
 
 def _report_study(path: Path, storage: str | None, allow_extensions: bool) -> None:
@@ -47,12 +46,12 @@ def _report_study(path: Path, storage: str | None, allow_extensions: bool) -> No
     from multitask.study.study import read_study, write_study_report
 
     folder, plan, study = read_study(path, storage, allow_extensions=allow_extensions)
-    show_study(write_study_report(study, plan, folder))
+    write_study_report(study, plan, folder, show_study)
     show_paths({"page": folder.page, "best config": folder.best})
 
 
 def _report_bakeoff(path: Path) -> None:
-    from multitask.bakeoff.report import read_bakeoff_report
+    from multitask.bakeoff.report import draw_bakeoff, read_bakeoff_report
     from multitask.reporting.bakeoff.console import show_bakeoff
     from multitask.reporting.console import show_paths
     from multitask.reporting.stored_report import reading
@@ -60,11 +59,12 @@ def _report_bakeoff(path: Path) -> None:
     folder, report = read_bakeoff_report(path)
     with reading(folder.report):
         show_bakeoff(report)
+    draw_bakeoff(folder)
     show_paths({"page": folder.page})
 
 
 def _report_recipe(path: Path) -> None:
-    from multitask.recipe.report import read_recipe_report
+    from multitask.recipe.report import draw_recipe, read_recipe_report
     from multitask.reporting.console import show_paths
     from multitask.reporting.recipe.console import show_recipe
     from multitask.reporting.stored_report import reading
@@ -72,4 +72,5 @@ def _report_recipe(path: Path) -> None:
     folder, report = read_recipe_report(path)
     with reading(folder.report):
         show_recipe(report)
+    draw_recipe(folder)
     show_paths({"page": folder.page, "best config": folder.best})

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, extensions_option, quiet_option, set_option
+from multitask.cli.options import FilePath, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun, to_the_end
 
 
@@ -18,7 +18,7 @@ from multitask.cli.work import say_begun, to_the_end
 @click.option("--executor", metavar="NAME", help="What starts them: processes, submitit, ray.  [default: the file's]")
 @click.option("--storage", metavar="URL", help="A database, to share the study between machines.  [default: in --out]")
 @set_option
-@click.option("--out", type=FilePath, help="The study folder.  [default: runs/NAME]")
+@output_option("out", help="The study folder.  [default: runs/NAME]")
 @click.option("--extend", is_flag=True, help="Go on although space, sampler, pruner or seed have changed.")
 @click.option("--confirm", type=int, default=0, metavar="K", help="Run the K best trials and the base again...")
 @click.option("--seeds", type=int, default=3, show_default=True, metavar="S", help="... with S fresh seeds and folds.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import FilePath, config_argument, extensions_option, quiet_option, set_option
+from multitask.cli.options import config_argument, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @config_argument
 @set_option
 @click.option("--folds", type=int, metavar="N", help="Train N networks on folds, so that all validate; see below.")
-@click.option("--out", type=FilePath, help="The run folder.  [default: runs/CONFIG-DATE-TIME]")
+@output_option("out", help="The run folder.  [default: runs/CONFIG-DATE-TIME]")
 @click.option("--resume", is_flag=True, help="Go on from the last finished epoch of the run in --out.")
 @extensions_option
 @quiet_option
@@ -86,9 +86,10 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     if not ranks().is_main:
         return
     if result.report is not None:
+        if not quiet:
+            show_report(result.report)  # before the page, for which the disk may be too full
         page = write_page(TrainedRun(result.folder, settings), "val")
         if not quiet:
-            show_report(result.report)
             show_paths({"run": out, "report": page})
     elif not quiet:
         show_paths({"run": out})

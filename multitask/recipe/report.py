@@ -19,7 +19,7 @@ from multitask.reporting.recipe.text import recipe_sentences
 from multitask.reporting.stored_report import draw_page
 from multitask.settings import Changes
 from multitask.utils.files import write_atomically
-from multitask.utils.records import record_to_json
+from multitask.utils.records import read_record, record_to_json
 
 
 def summarise_recipe(
@@ -71,11 +71,11 @@ def summarise_recipe(
 def write_recipe_report(folder: RecipeFolder, report: RecipeReport) -> RecipeReport:
     """Writes ``report.json`` and its page; returns the report as it will be read."""
     write_atomically(folder.report, record_to_json(report))
-    return read_recipe_report(folder.path)[1]
+    return draw_recipe(folder)
 
 
 def read_recipe_report(path: Path) -> tuple[RecipeFolder, RecipeReport]:
-    """The report of a recipe, its page drawn anew.
+    """The report of a recipe.
 
     Raises:
         UserError: there is none yet.
@@ -83,7 +83,12 @@ def read_recipe_report(path: Path) -> tuple[RecipeFolder, RecipeReport]:
     folder = RecipeFolder(path)
     if not folder.report.is_file():
         raise UserError(f"{path}: its recipe has no report yet; the line that began it goes on with it")
-    return folder, draw_page(folder.report, RecipeReport, folder.page, render_recipe)
+    return folder, read_record(folder.report, RecipeReport)
+
+
+def draw_recipe(folder: RecipeFolder) -> RecipeReport:
+    """Draws the page of a recipe that has its report; returns that."""
+    return draw_page(folder.report, RecipeReport, folder.page, render_recipe)
 
 
 def best_yaml(report: RecipeReport, config: Config) -> str:

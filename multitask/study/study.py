@@ -196,14 +196,24 @@ def _confirm(
     write_atomically(folder.confirmation, record_to_json(verdict(confirmation)))
 
 
-def write_study_report(study: Study, plan: Plan, folder: StudyFolder) -> StudyReport:
-    """Writes ``report.json``, ``study.html`` and ``best.yaml``; returns the report."""
+def write_study_report(
+    study: Study, plan: Plan, folder: StudyFolder, show: Callable[[StudyReport], None] = lambda report: None
+) -> StudyReport:
+    """Writes ``report.json``, ``study.html`` and ``best.yaml``; returns the report.
+
+    Args:
+        study: that is reported on.
+        plan: its own.
+        folder: its own, where the files are written.
+        show: told the report before anything is written, which a full disk or another's folder may refuse.
+    """
     confirmation = read_record(folder.confirmation, ConfirmationReport) if folder.confirmation.is_file() else None
     with reading(folder.database if confirmation is None else folder.confirmation):
         report = summarise_study(study, plan, confirmation, str(folder.database))
         page = render_study(report)
         chosen = confirmation.chosen if confirmation else report.front[0] if report.front else report.best
         best = None if chosen is None else best_yaml(study, plan, report, chosen)
+    show(report)
     write_atomically(folder.report, record_to_json(report))
     write_atomically(folder.page, page)
     if best is not None:

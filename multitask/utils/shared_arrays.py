@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import io
 import os
@@ -49,11 +50,12 @@ def kept(
         (N, ...), mapped from the file; not to be written to.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written to.
+        OSError: the disk is full.
+        UserError: the folder cannot be written to.
     """
     found = _mapped(path)
     if found is None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with _locked(path.with_suffix(".lock")):
             found = _mapped(path)  # somebody else may have made it meanwhile
             if found is None:
@@ -107,7 +109,7 @@ def kept_together(
         everywhere = any(may_write for _, _, may_write in found[1:])  # there are machines without rank 0
         shared = pieces(here, writes=False, everywhere=everywhere)
         if here.local_rank == 0:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             # Without waiting: who has the lock may be one of these, on another machine with the same disk.
             with suppress(BlockingIOError), _locked(path.with_suffix(".lock"), wait=False):
                 if _mapped(path) is None:
@@ -222,6 +224,27 @@ def default_folder() -> Path:
     if os.path.isabs(user):
         return Path(user) / ".cache" / "multitask"
     return Path(tempfile.gettempdir()) / f"multitask-{os.getuid()}"
+
+
+def make_folder(
+    folder: Path, elsewhere: str = "data.cache_dir names another folder, XDG_CACHE_HOME one for all"
+) -> None:
+    """Makes a folder for what is kept for other runs, unless it is there.
+
+    Args:
+        folder: which whoever runs this may never have named.
+        elsewhere: how to have another.
+
+    Raises:
+        UserError: it cannot be made, or not be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else os.strerror(errno.EACCES)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+    if reason:
+        raise UserError(f"{folder}: cannot be written to ({reason}), and keeps what other runs take again; {elsewhere}")
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,12 @@ class TestWhole:
         assert set(filter(None, shown[:-1])) <= set(done.out.splitlines())
         assert (out / "bakeoff.html").read_bytes() == page
 
+        (out / "bakeoff.html").unlink()
+        (out / "bakeoff.html").mkdir()  # in the way of the page
+        refused = call("report", out)
+        assert "bakeoff.html" in refused.refusal()
+        assert refused.out.startswith(again.out.partition("page")[0]), "shown before it is drawn"
+
     def test_quiet_says_nothing_and_the_folder_is_called_by_the_name(
         self, call: Call, bakeoff_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

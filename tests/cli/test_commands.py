@@ -184,6 +184,17 @@ class TestEvaluateAndReport:
         assert re.search(r"MAE: mean absolute error of .*: age [\d.]+ \(95% [\d.]+ to [\d.]+\)", done.out)
         assert page.read_text() == before
 
+    @pytest.mark.parametrize("command", ["report", "evaluate"])
+    def test_figures_are_shown_also_where_their_page_cannot_be_written(
+        self, call: Call, trained: Path, tmp_path: Path, command: str
+    ) -> None:
+        run = Path(shutil.copytree(trained / "shared", tmp_path / "run"))
+        (run / "report.html").unlink()
+        (run / "report.html").mkdir()  # in the way of the page
+        done = call(command, run)
+        assert "report.html" in done.refusal()
+        assert "perfect: the joint macro-F1" in done.out
+
     def test_report_holds_what_scripts_rely_on(self, trained: Path) -> None:
         for sharing in ("shared", "flat"):
             report: dict[str, Any] = json.loads((trained / sharing / "report.json").read_text())

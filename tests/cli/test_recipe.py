@@ -27,6 +27,11 @@ def test_a_recipe_tells_its_story_and_can_be_told_again(
     shown = call("report", out)
     assert shown.code == 0, shown.err
     assert "recipe short" in shown.out
+    (out / "recipe.html").unlink()
+    (out / "recipe.html").mkdir()  # in the way of the page
+    refused = call("report", out)
+    assert "recipe.html" in refused.refusal()
+    assert "recipe short" in refused.out
     assert call("config", out / "best.yaml").code == 0
 
 

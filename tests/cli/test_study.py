@@ -129,6 +129,12 @@ class TestWhole:
         assert json.loads((out / "report.json").read_text())["sentences"][0] in done.out
         assert f"{out}/study.html" in done.out
 
+        (out / "study.html").unlink()
+        (out / "study.html").mkdir()  # in the way of the page
+        refused = call("report", out)
+        assert "study.html" in refused.refusal()
+        assert json.loads((out / "report.json").read_text())["sentences"][0] in refused.out
+
 
 # --- interrupts --------------------------------------------------------------------------------------------------
 

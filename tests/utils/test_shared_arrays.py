@@ -15,8 +15,9 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 
+from multitask.errors import UserError
 from multitask.utils.files import is_part
-from multitask.utils.shared_arrays import _locked, clear, default_folder, kept, kept_files
+from multitask.utils.shared_arrays import _locked, clear, default_folder, kept, kept_files, make_folder
 
 FORK = multiprocessing.get_context("fork")
 ROWS = np.arange(60, dtype=np.uint8).reshape(5, 4, 3)
@@ -285,3 +286,18 @@ def test_who_has_no_home_keeps_arrays_among_the_temporary_files(
     monkeypatch.delenv("HOME")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert default_folder() == tmp_path / f"multitask-{os.getuid()}"
+
+
+def test_a_folder_that_cannot_be_written_to_is_one_line_that_says_how_to_have_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write to any
+    with pytest.raises(UserError) as error:
+        kept(tmp_path / f"pixels-{KEY}.npy", 5, rows())
+    assert str(error.value) == (
+        f"{tmp_path}: cannot be written to (Permission denied), and keeps what other runs take again; "
+        "data.cache_dir names another folder, XDG_CACHE_HOME one for all"
+    )
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/exports: cannot be written to \(Not a directory\).*; elsewhere"):
+        make_folder(tmp_path / "file" / "exports", "elsewhere")

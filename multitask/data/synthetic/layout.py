@@ -130,6 +130,10 @@ def complete_or_absent(root: Path) -> Iterator[Path]:
     """A hidden folder to fill, which becomes `root` if the block ends well and vanishes, with all made for it, if not.
 
     An empty folder that is already there is filled, not replaced: it may be a mount point, or where the user stands.
+
+    Raises:
+        UserError: there is something in `root`.
+        OSError: a full disk, or a folder that may not be written to; named as if it were in `root`.
     """
     target = root.absolute()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
@@ -147,9 +151,11 @@ def complete_or_absent(root: Path) -> Iterator[Path]:
             work.rmdir()
         else:
             work.rename(target)
-    except BaseException:  # an interrupt too
+    except BaseException as error:  # an interrupt too
         shutil.rmtree(work, ignore_errors=True)
         for folder in made:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+        if isinstance(error, OSError) and str(error.filename).startswith(str(work)):  # a name that nobody has given
+            raise OSError(error.errno, error.strerror, f"{root}{str(error.filename)[len(str(work)) :]}") from None
         raise

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from multitask.errors import UserError
 from multitask.inference.export.exported import Exported, Precision, read_exported
-from multitask.utils.shared_arrays import default_folder
+from multitask.utils.shared_arrays import default_folder, make_folder
 
 if TYPE_CHECKING:
     from multitask.runs.config import TrainedRun
@@ -55,7 +55,7 @@ def export_of(trained: TrainedRun, precision: Precision) -> Exported:
 
     from multitask.inference.export.export import export
 
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(kept.parent, "XDG_CACHE_HOME names another folder")
     return export(trained, kept, precision).exported
 
 

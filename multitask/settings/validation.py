@@ -17,6 +17,9 @@ from multitask.utils.file_words import in_file_words
 
 T = TypeVar("T", bound=Settings)
 
+MAX_PLACES = 3
+"""Keys of one name elsewhere that are pointed at; more, as of ``weight``, are no hint."""
+
 MAX_LISTED = 10
 """Problems that are listed one by one; of more only the number is given."""
 
@@ -30,9 +33,28 @@ class _Unknown:
     word: str
     known: Collection[str]
 
-    def line(self) -> str:
-        """With the nearest right spelling, which takes longer to find than all the rest."""
-        return f"{self.where}: unknown {self.what}{nearest(self.word, self.known)}"
+    def line(self, model: type[Settings]) -> str:
+        """With where else such a key is, or the nearest right spelling, which takes longer to find than all the rest.
+
+        Args:
+            model: of the whole.
+        """
+        elsewhere = [path for path in _paths(model) if path.rpartition(".")[2] == self.word]
+        if self.what.startswith("key") and 0 < len(elsewhere) <= MAX_PLACES:
+            hint = f"; did you mean {' or '.join(map(repr, elsewhere))}?"
+        else:
+            hint = nearest(self.word, self.known)
+        return f"{self.where}: unknown {self.what}{hint}"
+
+
+def _paths(model: type[Settings], above: str = "") -> Iterator[str]:
+    """Every key of sections within sections, as ``--set`` takes it; not those of variants."""
+    for name, field in model.model_fields.items():
+        path = f"{above}{field.alias or name}"
+        yield path
+        inner, table = unwrap(field_type(field))
+        if table is None and isinstance(inner, type) and issubclass(inner, Settings):
+            yield from _paths(inner, f"{path}.")
 
 
 def _check_keys(annotation: Any, value: object, path: str) -> Iterator[_Unknown]:
@@ -77,7 +99,7 @@ def _problems(model: type[Settings], data: Mapping[str, Any], folder: Path | Non
     """At most ``MAX_LISTED`` problems, and how many there are."""
     unknown = list(_check_keys(model, data, ""))
     if unknown:
-        return [shortened(one.line()) for one in unknown[:MAX_LISTED]], len(unknown)
+        return [shortened(one.line(model)) for one in unknown[:MAX_LISTED]], len(unknown)
     try:
         model.model_validate(data, context={"folder": folder or Path.cwd()})
     except ValidationError as error:

@@ -211,7 +211,10 @@ def held(path: Path) -> Iterator[bool]:
     Yields:
         Whether the lock was taken: False if another process holds it.
     """
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:  # of a folder that others own; the lock's hidden name says nothing
+        raise OSError(error.errno, error.strerror, str(path.parent)) from None
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -64,6 +64,8 @@ class TestConfig:
         [
             ("training.lrr=1", ("training.lrr", "unknown key", "'lr'")),
             ("trainin.lr=1", ("trainin", "unknown key", "'training'")),
+            ("epochs=3", ("epochs", "unknown key", "did you mean 'training.epochs'")),
+            ("data.augment.strength=0", ("data.augment", "unknown key", "did you mean 'augment'")),
             ("heads.agee.weight=1", ("heads.agee", "'age'")),
             ("heads.age.loss.gama=1", ("heads.age.loss.gama", "unknown key", "cross_entropy")),
             ("heads.age.loss.name=focl", ("heads.age.loss.name", "focl", "'focal'")),

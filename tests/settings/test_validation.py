@@ -22,6 +22,8 @@ class TestProblems:
             ({"inner": {"dept": 1}}, "inner.dept: unknown key; did you mean 'depth'?"),
             ({"maybe": {"q": 1}}, "maybe.q: unknown key; it can be 'depth'"),
             ({1: 2}, "1: unknown key"),
+            ({"depth": 1}, "depth: unknown key; did you mean 'maybe.depth' or 'inner.depth'?"),
+            ({"inner": {"fruit": 1}}, "inner.fruit: unknown key; did you mean 'fruit'?"),
             (
                 {"fruit": {"length": 1}},
                 "fruit.length: unknown key (of 'apple'); it can be 'name', 'sweetness', 'seeds', 'inner'",

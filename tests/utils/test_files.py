@@ -277,6 +277,13 @@ def test_a_table_as_csv_quotes_what_it_must() -> None:
     assert csv_text(("a", "b"), [("x,y", 1), ('"', "")]) == 'a,b\n"x,y",1\n"""",\n'
 
 
+def test_a_folder_where_no_lock_can_be_made_is_named_itself(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()  # root may write to any folder
+    with pytest.raises(OSError) as error, held(tmp_path / "file" / ".lock"):
+        pass
+    assert error.value.filename == str(tmp_path / "file")
+
+
 def test_a_file_is_held_by_one_at_a_time_and_let_go_of_by_who_ends(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     with held(path) as mine:

@@ -65,10 +65,6 @@ def command(
 
     here = ranks()
     quiet = quiet or not here.is_main
-    if engine and here.size > 1:
-        raise UserError(
-            f"--engine: is compared in one process, but WORLD_SIZE is {here.size}; start it without torchrun"
-        )
     if precision and not engine:
         raise UserError("--precision: would be ignored without --engine")
     if engine and views:

@@ -24,9 +24,10 @@ from multitask.runs.classifier import Classifier
 from multitask.runs.comparison import paired_differences
 from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
-from multitask.runs.evaluate import data_of, plain_batches, scored_samples
+from multitask.runs.evaluate import check_same_run, data_of, plain_batches, scored_samples
 from multitask.runs.viewed import AsPixels
 from multitask.utils.files import write_atomically
+from multitask.utils.ranks import ranks
 from multitask.utils.records import GapInterval, Moment, Number, Score, record_to_json
 from multitask.utils.seeds import derive
 
@@ -85,6 +86,8 @@ def evaluate_engine(
 ) -> tuple[EngineReport, str]:
     """Scores a run with an engine and with its own network, on the same images and by the run's decode rule.
 
+    Over several processes each answers some of the images with both.
+
     Args:
         trained: the run.
         split: as of ``runs.evaluate.evaluate``.
@@ -105,23 +108,26 @@ def evaluate_engine(
         )
     precision = getattr(settings, "precision", None) or "fp32"
     base, found = _predictions(trained, split, settings, progress)
-    config = trained.config
-    differences = paired_differences(["run", settings.name], [base, found], derive(config.seed, "resample"))
-    report = EngineReport(
-        run=trained.folder.name,
-        split=split,
-        engine=settings.name,
-        precision=precision,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        num_images=len(base),
-        num_groups=base.num_groups,
-        agreement=float(np.mean(base.predicted == found.predicted)),
-        log_probs={name: _gap(found.log_probs[name], values) for name, values in base.log_probs.items()},
-        scores=tuple(_scores(differences, base, found)),
-    )
-    name = f"{split}-{settings.name}-{precision}"
-    write_atomically(trained.folder.report(name), record_to_json(report))
-    return report, name
+
+    def write() -> tuple[EngineReport, str]:
+        differences = paired_differences(["run", settings.name], [base, found], derive(trained.config.seed, "resample"))
+        report = EngineReport(
+            run=trained.folder.name,
+            split=split,
+            engine=settings.name,
+            precision=precision,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            num_images=len(base),
+            num_groups=base.num_groups,
+            agreement=float(np.mean(base.predicted == found.predicted)),
+            log_probs={name: _gap(found.log_probs[name], values) for name, values in base.log_probs.items()},
+            scores=tuple(_scores(differences, base, found)),
+        )
+        name = f"{split}-{settings.name}-{precision}"
+        write_atomically(trained.folder.report(name), record_to_json(report))
+        return report, name
+
+    return ranks().from_main(write)
 
 
 def _scores(differences: Sequence[Difference], base: Predictions, found: Predictions) -> list[EngineScore]:
@@ -169,12 +175,14 @@ def _predictions(
 def _of_one(
     trained: TrainedRun, split: str, settings: EngineSettings, progress: Progress
 ) -> tuple[Predictions, Predictions]:
-    engine = _open(trained, settings)
+    here = ranks()
+    engine = here.main_first(lambda: _open(trained, settings))  # which may export the run first
     own = ENGINES["torch"].model_validate({}).open(trained.folder.path, trained.config.device, True)
     data = data_of(trained)
     samples = scored_samples(trained, data, split, progress)
+    check_same_run(trained, samples, here)
     store = ImageStore(trained.config.data, samples, data.preprocessing)
-    batches = plain_batches(samples, store, engine.spec.batch_size, progress)
+    batches = plain_batches(samples, store, engine.spec.batch_size, progress, here)
     evaluation = trained.config.evaluation()
 
     def answered(by: Engine) -> Predictions:

@@ -1,15 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from multitask.data.images import Pixels
+from multitask.data.images import Pixels, Preprocessing
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engine_report import EngineReport, evaluate_engine
-from multitask.inference.engines import Engine, EngineSettings
+from multitask.inference.engines import ENGINES, Engine, EngineSettings
 from multitask.inference.engines.onnxruntime import OnnxRuntimeSettings
 from multitask.inference.export.cache import cached_path
 from multitask.inference.export.exported import read_exported
@@ -19,6 +20,7 @@ from multitask.runs.config import read_run
 from multitask.runs.folder import RunFolder
 from multitask.testing import tiny_run
 from multitask.utils.records import read_record
+from tests.over_ranks import over_ranks
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +86,30 @@ def test_a_bad_engine_is_seen_head_by_head(run: Path) -> None:
         assert row.difference_ci[0] <= row.difference <= row.difference_ci[1]
     gender = report.scores[3]
     assert gender.engine == pytest.approx(1 / 3, abs=0.05)  # of two labels one is always given
+
+
+@pytest.mark.parametrize("settings", [StubbornSettings(), ENGINES["torch"].model_validate({})])
+def test_over_several_processes_an_engine_is_compared_as_in_one(
+    run: Path, settings: EngineSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = run / f"report-val-{settings.name}-fp32.json"
+    read, load = [], Preprocessing.load
+
+    def note(self: Preprocessing, image: Path, *box: Any) -> Pixels:
+        read.append(image)
+        return load(self, image, *box)
+
+    def work(rank: int) -> tuple[tuple[EngineReport, str], int]:
+        report, name = evaluate_engine(read_run(run), "val", settings, Progress())
+        return (replace(report, created=""), name), len(read)
+
+    monkeypatch.setattr(Preprocessing, "load", note)
+    alone, num = work(0)
+    written = read_record(path, EngineReport)
+    path.unlink()
+    found = over_ranks(2, work)
+    assert [told for told, _ in found] == [alone] * 2
+    assert replace(read_record(path, EngineReport), created=written.created) == written
+    own = [count - num for _, count in found]  # the fork begins with what one process read
+    assert min(own) > 0
+    assert sum(own) == num == alone[0].num_images

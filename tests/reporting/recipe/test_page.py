@@ -57,12 +57,14 @@ def test_a_browser_shows_the_page_without_cut_words_or_sideways_scrolling(tmp_pa
     addEventListener("load", () => parent.postMessage({name: location.hash.slice(1),
       window: innerWidth, page: document.documentElement.scrollWidth,
       lines: Math.max(...[...document.querySelectorAll(".trials tbody th")].flatMap(cell => lines(cell.firstChild))),
+      settings: [...document.querySelectorAll(".facts div:has(code)")].map(one => getComputedStyle(one).gridColumnEnd),
       gaps: [...document.querySelectorAll(".scroll + .facts")].map(next =>
         next.getBoundingClientRect().top - next.previousElementSibling.getBoundingClientRect().bottom)}, "*"));"""
     for (_, width), row in at_both_widths({"recipe": render_recipe(report())}, watch, tmp_path).items():
         assert width - 20 <= row["window"] <= width, row
         assert row["page"] <= row["window"], row
         assert row["lines"] == 1, row
+        assert row["settings"] == [{1280: "auto", 390: "-1"}[width]], "on a phone they have the whole width"
         assert row["gaps"], row
         assert min(row["gaps"]) >= 12, row
 

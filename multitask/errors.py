@@ -82,7 +82,12 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     choices = list(choices)
     near = difflib.get_close_matches(word, choices, n=3, cutoff=0.6)
     if near:
-        return "; did you mean " + " or ".join(repr(name) for name in near) + "?"
+        return did_you_mean(near)
     if 0 < len(choices) <= 16:
         return "; it can be " + ", ".join(repr(name) for name in choices)
     return ""
+
+
+def did_you_mean(names: Iterable[str]) -> str:
+    """The end of an error: ``; did you mean 'x' or 'y'?``."""
+    return "; did you mean " + " or ".join(repr(name) for name in names) + "?"

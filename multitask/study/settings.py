@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.config import Config, load_config, read_config, scored_metrics
-from multitask.errors import UserError, nearest
+from multitask.errors import UserError
 from multitask.executors import AnyExecutor, ProcessesSettings
 from multitask.settings import (
     Bool,
@@ -30,7 +30,7 @@ from multitask.settings import (
     validate,
 )
 from multitask.settings.yaml_text import read_yaml
-from multitask.study.metrics import report_metrics
+from multitask.study.metrics import figure_hint, report_metrics
 from multitask.study.parameters import AnyEntry
 from multitask.study.pruners import AnyPruner, DominatedSettings, MedianSettings
 from multitask.study.samplers import AnySampler, TPESettings
@@ -179,7 +179,7 @@ class Plan:
                 continue
             metrics = report_metrics(space)
             if metric not in metrics:
-                raise UserError(f"objective: report.json has no figure {metric!r}{nearest(metric, metrics)}")
+                raise UserError(f"objective: report.json has no figure {metric!r}{figure_hint(metric, metrics)}")
         pruner = self.settings.chosen_pruner
         pruner.check(self.base.training.epochs)
         if pruner.needs_scores and self.settings.objective[0] not in scored:

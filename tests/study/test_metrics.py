@@ -13,7 +13,7 @@ from multitask.config import Config, scored_metrics
 from multitask.evaluation.report_schema import RunReport
 from multitask.labels import LabelSpace, Task
 from multitask.runs.run import run
-from multitask.study.metrics import figure, figures_in_words, report_metrics
+from multitask.study.metrics import figure, figure_hint, figures_in_words, report_metrics
 from multitask.utils.records import parse_record
 
 NETWORKS: dict[str, dict[str, Any]] = {
@@ -120,3 +120,26 @@ def test_report_holds_the_scores_of_every_epoch_but_the_losses() -> None:
     space = LabelSpace([Task("a", ("x", "y")), Task("b", ("u", "v", "w"), "binned", (1.0, 2.0))])
     missing = set(scored_metrics(space)) - set(report_metrics(space))
     assert missing == {"joint.loss", "tasks.a.loss", "tasks.b.loss"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "hint"),
+    [
+        ("joint.loss", "'joint.macro_f1' or 'joint.accuracy'"),
+        ("colour.loss", "'tasks.colour.macro_f1' or 'tasks.colour.accuracy'"),
+        ("joint.f1", "'joint.macro_f1' or 'joint.accuracy'"),
+        ("macrof1", "'joint.macro_f1' or 'joint.accuracy'"),
+        ("joint.eec", "'joint.ece'"),
+        ("coluor.macrof1", "'tasks.colour.macro_f1'"),
+        ("tasks.size", "'tasks.size.macro_f1' or 'tasks.size.accuracy'"),
+        ("joint.mae", "'tasks.size.number.mae'"),
+        ("joint.classes.3.f2", "'joint.classes.3.f1' or"),  # nearly typed
+        ("joint.clases.3.recall", "'joint.classes.3.recall' or"),
+        ("joint.3.loss", "'joint.macro_f1' or 'joint.accuracy'"),
+    ],
+)
+def test_the_hint_is_of_one_class_only_where_nearly_that_was_typed(metric: str, hint: str) -> None:
+    space = LabelSpace([Task("colour", ("red", "black")), Task("size", ("s", "m", "l"), "binned", (1.0, 2.0))])
+    found = figure_hint(metric, report_metrics(space))
+    assert found.startswith(f"; did you mean {hint}")
+    assert ("classes" in found) == ("classes" in hint)

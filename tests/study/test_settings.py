@@ -146,7 +146,7 @@ class TestPlan:
         [
             (
                 "joint.macrof1",
-                "objective: report.json has no figure 'joint.macrof1'; did you mean 'joint.macro_f1' or ",
+                "objective: report.json has no figure 'joint.macrof1'; did you mean 'joint.macro_f1'?",
             ),
             ("macro_f1", "objective: report.json has no figure 'macro_f1'; did you mean 'joint.macro_f1' or "),
             (
@@ -157,7 +157,10 @@ class TestPlan:
             ("joint.classes.0.name", "objective: report.json has no figure 'joint.classes.0.name'"),
             ("joint.classes.18.f1", "objective: report.json has no figure 'joint.classes.18.f1'"),
             ("", "objective: report.json has no figure ''"),
-            ("joint.loss", "objective: report.json has no figure 'joint.loss'"),  # an epoch has it, a report has not
+            (  # an epoch has it, a report has not
+                "joint.loss",
+                "objective: report.json has no figure 'joint.loss'; did you mean 'joint.macro_f1' or 'joint.accuracy'?",
+            ),
             (["joint.macro_f1", "joint.eec"], "objective: report.json has no figure 'joint.eec'; did you mean "),
         ],
     )

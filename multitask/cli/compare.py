@@ -17,11 +17,12 @@ def command(runs: tuple[Path, ...], split: str) -> None:
     from multitask.errors import UserError
     from multitask.runs.config import read_run_settings
     from multitask.runs.folder import RunFolder
+    from multitask.runs.names import distinct_names
 
     if len(runs) < 2:
         raise UserError("compare: needs two runs or more")
     opened = [(RunFolder(run), read_run_settings(RunFolder(run))) for run in runs]
-    names = [folder.name for folder, _ in opened]
+    names = distinct_names([folder for folder, _ in opened])
     reports = [folder.read_report(split) for folder, _ in opened]
 
     # Only now: what follows takes seconds to import.

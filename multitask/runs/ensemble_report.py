@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,12 @@ from multitask.evaluation.summary import distribution
 from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
 from multitask.runs.data_module import DataModule
-from multitask.runs.ensemble_parts import EnsembleRecord, ensemble_form, ensemble_parts, read_ensemble
+from multitask.runs.ensemble_parts import ensemble_form, ensemble_parts, read_ensemble
 from multitask.runs.ensemble_priors import ensemble_priors
+from multitask.runs.folder import RunFolder
 from multitask.runs.mixture import Mixture
 from multitask.runs.mixture_scores import ensemble_scores
+from multitask.runs.names import distinct_names
 from multitask.runs.report import ReportFacts, write_scores
 from multitask.utils.seeds import derive
 
@@ -89,7 +92,7 @@ def write_mixed_report(trained: TrainedRun, name: str = "val") -> RunReport:
     answers = common_answers(parts, record.base, name)
     seed = derive(trained.config.seed, "decode")
     mixture = Mixture.of(answers, ensemble_form(trained.config), record.vote, record.weighting, seed)
-    names = _names(parts, record)
+    names = distinct_names([RunFolder(Path(path)) for path in record.members])
     resample = derive(trained.config.seed, "resample")
     data = DataModule(trained.config)
     facts = ReportFacts(
@@ -109,12 +112,6 @@ def write_answers_report(trained: TrainedRun, name: str, predictions: Prediction
     return write_scores(
         trained.folder, name, predictions, settings, samples, ReportFacts(**_facts(trained, data), ensemble=None)
     )
-
-
-def _names(parts: Sequence[TrainedRun], record: EnsembleRecord) -> list[str]:
-    """Of the members, by which they are told apart: their paths' last parts, or all of these where two are alike."""
-    short = [path.rstrip("/").rpartition("/")[2] for path in record.members]
-    return short if len(set(short)) == len(parts) else list(record.members)
 
 
 def _facts(trained: TrainedRun, data: DataModule) -> dict[str, Any]:

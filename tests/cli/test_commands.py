@@ -244,6 +244,15 @@ class TestRunsAndCompare:
         assert places == sorted(places), "scores first"
         assert "noise" in done.out
 
+    def test_compare_tells_runs_of_one_name_apart(self, call: Call, trained: Path, tmp_path: Path) -> None:
+        runs = [tmp_path / parent / "run" for parent in ("one", "two", "three")]
+        for run in runs:
+            shutil.copytree(trained / "shared", run)
+        done = call("compare", *runs)
+        assert done.code == 0, done.err
+        assert re.search(r"^ +one/run +two/run +three/run *$", done.out, flags=re.MULTILINE), done.out
+        assert re.findall(r"\S+ less \S+(?=,)", done.out) == ["two/run less one/run", "three/run less one/run"]
+
     def test_where_a_run_was_computed_is_no_difference(self, call: Call, trained: Path, tmp_path: Path) -> None:
         for name, device in (("one", "cpu"), ("two", "auto")):
             shutil.copytree(trained / "shared", tmp_path / name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
@@ -11,6 +12,8 @@ from pydantic_core import core_schema
 from multitask.settings.keys import attribute_text, docstring
 from multitask.settings.schema import Settings
 from multitask.settings.tables import Table
+
+_REFERENCE = "#/$defs/"
 
 
 class _Generator(GenerateJsonSchema):
@@ -67,9 +70,62 @@ def json_schema(model: type[Settings], others: Mapping[str, type[Settings]] | No
         model: of a file that has none of the keys of ``others``.
         others: key -> the model of a file that has this key and none before it.
     """
-    models = [*(others or {}).values(), model]
+    models = {one: one.__name__.removesuffix("Settings").lower() for one in (model, *(others or {}).values())}
     refs, schema = models_json_schema([(one, "validation") for one in models], schema_generator=_Generator)
     found: dict[str, Any] = refs[model, "validation"]
     for key, other in reversed(list((others or {}).items())):
         found = {"if": {"required": [key]}, "then": refs[other, "validation"], "else": found}
-    return {"$schema": _Generator.schema_dialect, **found, **schema}
+    names = _names_by_section(schema["$defs"], {word: refs[one, "validation"] for one, word in models.items()})
+    definitions = {names[key]: schema["$defs"][key] for key in sorted(names, key=names.__getitem__)}
+    renamed: dict[str, Any] = _renamed({**found, "$defs": definitions}, names)
+    return {"$schema": _Generator.schema_dialect, **renamed}
+
+
+def _names_by_section(definitions: Mapping[str, Any], files: Mapping[str, Any]) -> dict[str, str]:
+    """The names of definitions by where they stand in a file, as ``data.source.table``.
+
+    Editors show them; pydantic's are of classes, and of modules where two classes are called alike.
+
+    Args:
+        definitions: by pydantic's names.
+        files: the name of each file and its schema; the name of the first does not begin those of its sections.
+    """
+    names: dict[str, str] = {}
+    for number, (file, schema) in enumerate(files.items()):
+        names[_target(schema)] = file
+        prefix: tuple[str, ...] = (file,) if number else ()
+        places = deque([(definitions[_target(schema)], prefix)])
+        while places:  # the outermost first: what stands in several places is called by the first of them
+            node, path = places.popleft()
+            places.extend(_parts(node, path))
+            if "$ref" in node and (target := _target(node)) not in names:
+                names[target] = ".".join(path)
+                places.append((definitions[target], path))
+    return names
+
+
+def _parts(node: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[tuple[Any, tuple[str, ...]]]:
+    """The schemas in a schema, each with its keys from the top of the file, a row's name behind its table's."""
+    for key, value in node.get("properties", {}).items():
+        yield value, (*path, key)
+    row = [tag["const"] for tag in node.get("if", {}).get("properties", {}).values() if "const" in tag]
+    for key in ("then", "else", "items", "additionalProperties"):
+        if isinstance(value := node.get(key), dict):
+            yield value, (*path, *row)
+    for key in ("allOf", "anyOf", "prefixItems"):
+        for value in node.get(key, ()):
+            yield value, path
+
+
+def _target(node: Mapping[str, Any]) -> str:
+    return str(node["$ref"]).removeprefix(_REFERENCE)
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    """A schema with the definitions that it refers to renamed."""
+    if isinstance(node, dict):
+        return {
+            key: f"{_REFERENCE}{names[_target(node)]}" if key == "$ref" else _renamed(value, names)
+            for key, value in node.items()
+        }
+    return [_renamed(value, names) for value in node] if isinstance(node, list) else node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -94,10 +95,21 @@ def test_one_objective_needs_no_list(validator: Draft202012Validator) -> None:
 def test_keys_have_their_docstrings() -> None:
     schema = json_schema(Config)
     assert (
-        schema["$defs"]["Config"]["properties"]["seed"]["description"]
+        schema["$defs"]["config"]["properties"]["seed"]["description"]
         == "The seed that every random choice derives from."
     )
-    assert schema["$defs"]["DataSettings"]["description"].startswith("The ``data`` section")
+    assert schema["$defs"]["data"]["description"].startswith("The ``data`` section")
+
+
+def test_definitions_are_called_by_their_place_in_a_file(validator: Draft202012Validator) -> None:
+    names = list(validator.schema["$defs"])
+    assert names == sorted(names)
+    assert {"config", "training", "data.source.table", "data.source.table.tasks", "heads.loss.focal"} <= set(names)
+    assert {"study", "study.budget", "bakeoff", "bakeoff.budget", "recipe", "recipe.stages.crop"} <= set(names)
+    pattern = r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*"
+    assert [name for name in names if not re.fullmatch(pattern, name)] == [], "of no class and of no module"
+    references = set(re.findall(r'"\$ref": "([^"]+)"', SCHEMA.read_text()))
+    assert references == {f"#/$defs/{name}" for name in names}
 
 
 def test_a_row_of_ones_own_is_in_it() -> None:

@@ -46,6 +46,8 @@ class _Spent:
         stages: stage -> the seconds that it has taken in all launches.
         image_s: seconds that a training image takes in an epoch; None: not measured yet.
         trained: images of all runs' epochs, of which ``image_s`` is the mean; 0: it was measured before them.
+        run_s: seconds that a run takes beside what its images do.
+        runs: of which ``run_s`` is the mean.
         preparing_s: seconds in which images were read, and features of them computed, that are kept for all runs.
         prepared: images that this was done with.
         preparations: the configs' digests, as of ``Lab``, with which it is done.
@@ -54,6 +56,8 @@ class _Spent:
     stages: dict[str, Number] = field(default_factory=dict)
     image_s: Number | None = None
     trained: Count = 0
+    run_s: Number = 0.0
+    runs: Count = 0
     preparing_s: Number = 0.0
     prepared: Count = 0
     preparations: tuple[str, ...] = ()
@@ -68,6 +72,8 @@ class Clock:
 
     Attributes:
         image_s: seconds that a training image takes in an epoch; None: not measured yet.
+        run_s: seconds that a run takes beside what its images do, as to build its network and write its report; 0: not
+            measured yet.
         worked_s: seconds of pieces of work, as of ``Progress.stage``, in this launch.
         keeps: whether the file is written; not before the folder is a recipe's.
 
@@ -79,9 +85,10 @@ class Clock:
         found = read_record(path, _Spent) if path.is_file() else _Spent()
         self.budget_s = budget_s
         self.image_s = found.image_s
+        self.run_s = found.run_s
         self.worked_s = 0.0
         self.keeps = path.is_file()
-        self._num_trained = found.trained
+        self._num_trained, self._num_runs = found.trained, found.runs
         self._preparing_s, self._num_prepared = found.preparing_s, found.prepared
         self._preparations = list(found.preparations)
         self._path = path
@@ -127,6 +134,13 @@ class Clock:
         before_s = (self.image_s or 0.0) * self._num_trained
         self._num_trained += num_images
         self.image_s = (before_s + seconds) / self._num_trained
+        self.save()
+
+    def ran(self, seconds: float) -> None:
+        """A run took so many seconds beside what its images did."""
+        before_s = self.run_s * self._num_runs
+        self._num_runs += 1
+        self.run_s = (before_s + max(seconds, 0.0)) / self._num_runs
         self.save()
 
     @property
@@ -178,7 +192,7 @@ class Clock:
         if not self.keeps:
             return
         found = _Spent(
-            self._stages, self.image_s, self._num_trained,
+            self._stages, self.image_s, self._num_trained, self.run_s, self._num_runs,
             self._preparing_s, self._num_prepared, tuple(self._preparations),
         )  # fmt: skip
         write_atomically(self._path, record_to_json(found))

@@ -155,11 +155,18 @@ class Lab:
             num_runs: how many.
             more: images that train beside the config's own.
         """
-        assert self.clock.image_s is not None, "measured before any stage is planned"
-        split, epochs = self._split(config), config.training.epochs
+        tested_s = self._image_seconds(ANSWERED * len(self._split(config).test))
+        return num_runs * (self.clock.run_s + self._epoch_seconds(config, config.training.epochs, more) + tested_s)
+
+    def _epoch_seconds(self, config: Config, num_epochs: int, more: int = 0) -> float:
+        """What epochs of a run are reckoned to take, those who validate answered after each."""
+        split = self._split(config)
         answered = ANSWERED * (len(split.val) + len(split.pick))
-        num_images = epochs * (len(split.train) + more + answered) + ANSWERED * len(split.test)
-        return self.clock.image_s * num_images * num_runs
+        return self._image_seconds(num_epochs * (len(split.train) + more + answered))
+
+    def _image_seconds(self, num_images: float) -> float:
+        assert self.clock.image_s is not None, "measured before any stage is planned"
+        return self.clock.image_s * num_images
 
     def judged_seconds(self, config: Config) -> float:
         """What judging a config is reckoned to take."""
@@ -241,7 +248,7 @@ class Lab:
         return Course(self.folder.reuse, self.progress, view, keep_checkpoints=True)
 
     def _do(self, course: Course, run: BakeoffRun) -> None:
-        done = run.is_done()
+        done, resumed = run.is_done(), bool(run.folder.read_history())
         if not done:
             self.progress.check()
         began, worked_s = time.monotonic(), self.clock.worked_s
@@ -249,11 +256,11 @@ class Lab:
             course.do(run, self._in_words)
         if not done and run.failure() is None:
             epochs = [row.seconds or 0.0 for row in run.folder.read_history()]
-            # With what it does before and after, which is most of a run on kept features, but not what others share;
-            # of a resumed one the epochs.
-            here_s = time.monotonic() - began - (self.clock.worked_s - worked_s)
-            seconds = max(here_s, math.fsum(epochs))
-            self.clock.trained(seconds, len(epochs) * self.num_images(run.config))
+            self.clock.trained(math.fsum(epochs), len(epochs) * self.num_images(run.config))
+            if not resumed:
+                # What it does before and after, which is most of a run on kept features, but not what others share.
+                here_s = time.monotonic() - began - (self.clock.worked_s - worked_s)
+                self.clock.ran(here_s - self._epoch_seconds(run.config, len(epochs)))
 
     def _in_words(self, report: RunReport) -> str:
         score = known_score(report, self.settings.metric)

@@ -108,6 +108,17 @@ def test_an_image_costs_the_mean_of_all_runs_which_begins_with_the_first(tmp_pat
     assert again.image_s == pytest.approx(60 / 80)
 
 
+def test_what_runs_take_beside_their_images_is_a_mean_that_goes_on(tmp_path: Path) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    clock.keeps = True
+    assert clock.run_s == 0
+    clock.ran(4.0)
+    clock.ran(-1.0)  # images took less than was reckoned
+    again = Clock(tmp_path / "clock.json", 100)
+    again.ran(2.0)
+    assert again.run_s == pytest.approx(6 / 3)
+
+
 def test_what_runs_share_of_their_images_is_reckoned_once_and_its_cost_goes_on(tmp_path: Path) -> None:
     clock = Clock(tmp_path / "clock.json", 100)
     clock.keeps = True

@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 
+from multitask.bakeoff.plan import digest_of
 from multitask.config import Config
 from multitask.data.crop import CentreSettings
 from multitask.data.sources.several import PartSettings
@@ -19,6 +20,7 @@ from multitask.recipe.budget import Clock
 from multitask.recipe.folder import RecipeFolder
 from multitask.recipe.lab import Candidate, Lab
 from multitask.recipe.settings import load_recipe
+from multitask.recipe.stage import of_length
 from multitask.recipe.stages.crop import CropStageSettings
 from multitask.recipe.stages.partial import PartialSettings
 
@@ -58,14 +60,35 @@ def test_images_and_features_that_no_run_has_kept_are_reckoned_with_and_no_other
     clock = lab.clock
     assert clock.image_s is not None
     assert clock.preparing_image_s > 0
-    num_trained = lab.num_images(lab.config)
     num_images = sum(map(len, lab._split(lab.config).parts().values()))
-    assert clock.image_s * num_trained + clock.preparing_image_s * num_images <= elapsed, "no second counts twice"
+    one_epoch = lab.seconds(of_length(lab.config, 1))
+    assert one_epoch + clock.preparing_image_s * num_images <= elapsed, "no second counts twice"
     assert lab.preparing_seconds([lab.config]) == 0
     one = lab.preparing_seconds([other])
     assert one == pytest.approx(clock.preparing_image_s * num_images)
     assert lab.preparing_seconds([lab.config, other, other]) == one
     assert lab.preparing_seconds([lab.config], more=5) == pytest.approx(clock.preparing_image_s * (num_images + 5))
+
+
+def test_what_a_run_takes_beside_its_epochs_is_reckoned_once_a_run(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab({"data.cache": "disk"})
+    lab.epochs = 1
+    lab.pick("crop", [Candidate("as it stands", {})], epochs=1)  # the files' first reader
+    before, began = lab.clock.run_s, time.monotonic()
+    lab.pick("crop", [Candidate("slower", {"training.lr": 1e-5})], epochs=2)
+    elapsed, clock = time.monotonic() - began, lab.clock
+    assert clock.image_s is not None
+    split = lab._split(lab.config)
+    epoch_s = clock.image_s * (len(split.train) + (len(split.val) + len(split.pick)) / 3)
+    run_s = 2 * clock.run_s - before  # the last run's, of the mean
+    assert 0 < run_s < elapsed
+    for epochs in (1, 2, 20):
+        assert lab.seconds(of_length(lab.config, epochs)) == pytest.approx(clock.run_s + epochs * epoch_s)
+    judged = lab.judged_config(lab.config, 0, epochs=2)
+    assert lab.seconds(judged, 3) > 3 * clock.run_s
+    history = lab.folder.run(digest_of(of_length(lab.config.with_changes({"training.lr": 1e-5}), 2), decode=True))
+    trained_s = sum(row.seconds or 0.0 for row in history.read_history())
+    assert run_s + trained_s <= elapsed, "no second counts twice"
 
 
 def test_what_features_are_of_decides_whether_they_are_kept(make_lab: Callable[..., Lab]) -> None:

@@ -33,18 +33,22 @@ class BaselineSettings(StageSettings):
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """As many epochs as its share of the budget holds, at least one, at most the config's own."""
-        epoch_s = lab.seconds(lab.judged_config(lab.base, 0, epochs=1), lab.num_judged_runs)
-        if epoch_s > left_s:
+
+        def seconds(epochs: int) -> float:
+            return lab.seconds(lab.judged_config(lab.base, 0, epochs), lab.num_judged_runs)
+
+        first_s = seconds(1)
+        if first_s > left_s:
             raise CannotHoldError(
-                f"one epoch of each of its {lab.num_judged_runs} runs takes about {time_text(epoch_s)} here, and "
+                f"one epoch of each of its {lab.num_judged_runs} runs takes about {time_text(first_s)} here, and "
                 f"there are {time_text(left_s)} to plan with"
             )
-        most = lab.base.training.epochs
         share_s = min(self.share * lab.clock.budget_s, left_s)
-        epochs = self.epochs or max(1, min(most, int(share_s / epoch_s)))
-        if epochs * epoch_s > left_s:
-            raise CannotHoldError(f"its {epochs} epochs take about {time_text(epochs * epoch_s)} here; leave them out")
-        return StagePlan(epochs * epoch_s, epochs)
+        more = int((share_s - first_s) / (seconds(2) - first_s))  # a run's own seconds and its test are in the first
+        epochs = self.epochs or max(1, min(lab.base.training.epochs, 1 + more))
+        if seconds(epochs) > left_s:
+            raise CannotHoldError(f"its {epochs} epochs take about {time_text(seconds(epochs))} here; leave them out")
+        return StagePlan(seconds(epochs), epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """Nothing is changed: the config is judged as it stands."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from multitask.recipe.lab import Lab
     from multitask.reporting.study.report_schema import StudyReport
 
-START_S = 20.0
-"""Until a study's worker has imported what it needs."""
+START_S = 12.0
+"""Until a study's worker has imported what it needs: 8 s of a processor, and what it then does for the first time."""
 _SHOWN = 5
 """Trials that the page tells of; the study's own page has all."""
 

@@ -21,7 +21,9 @@ _OF_TO_SCORE = ("plain", "recipe", "seeds", "metric", "json_file")
 @click.option("--processes", is_flag=True, help="Training over two processes to one, each of one thread; ten minutes.")
 @click.option("--stream", is_flag=True, help="Training on shards read as streams, to compute alone; ten minutes.")
 @click.option("--predict", is_flag=True, help="Answers of a standard network, by each engine; about ten minutes.")
-@click.option("--to-score", is_flag=True, help="A recipe's time to the score that a plain config ends with.")
+@click.option(
+    "--to-score", is_flag=True, help="A recipe's time to the score that a plain config ends with; about five minutes."
+)
 @click.option("--plain", type=FilePath, help="Of --to-score: the config that sets the score.")
 @click.option("--recipe", type=FilePath, help="Of --to-score: the config whose time to that score is taken.")
 @click.option("--seeds", type=click.IntRange(1, 100), help="Of --to-score: runs of each config; 3 unless given.")

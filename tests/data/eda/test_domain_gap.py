@@ -88,6 +88,16 @@ def test_a_task_that_one_source_labels_confounds_nothing(tmp_path: Path) -> None
     assert [one.task for one in confounds(samples)] == []
 
 
+@pytest.mark.parametrize(
+    ("num_red", "named"), [(20, []), (30, []), (35, []), (37, ["ones", "twos"]), (40, ["ones", "twos"])]
+)
+def test_mixes_that_differ_a_little_confound_nothing(num_red: int, named: list[str], tmp_path: Path) -> None:
+    samples = drawn(tmp_path, brighter=0)  # of the ones half are red
+    samples.labels[NUM:, 0] = np.arange(NUM) >= num_red
+    assert [one.source for one in confounds(samples)] == named
+    assert all(one.label == ("blue" if one.source == "ones" else "red") for one in confounds(samples))
+
+
 def test_the_crop_of_each_source_is_what_is_seen(tmp_path: Path) -> None:
     from multitask.data.crop import CentreSettings
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from multitask.cli.options import FilePath, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun, to_the_end
+
+if TYPE_CHECKING:
+    from multitask.reporting.study.report_schema import StudyReport
 
 
 @click.command()
@@ -61,12 +65,27 @@ def command(
     from multitask.study.study import run_study
 
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
-    if not quiet:
-        address = shown(resolved(storage)) if storage else folder_url(folder.database)
-        say(f"a live page, by the extra [dashboard]: optuna-dashboard {address}")
     progress = make_study_progress(quiet)
+
+    def say_where() -> None:
+        if not quiet:
+            address = shown(resolved(storage)) if storage else folder_url(folder.database)
+            say(f"a live page, by the extra [dashboard]: optuna-dashboard {address}")
+
+    def work() -> StudyReport:
+        return run_study(
+            plan,
+            folder,
+            progress,
+            storage=storage,
+            extend=extend,
+            confirm=confirm,
+            seeds=seeds,
+            on_begin=say_where,
+        )
+
     report = to_the_end(
-        lambda: run_study(plan, folder, progress, storage=storage, extend=extend, confirm=confirm, seeds=seeds),
+        work,
         folder,
         progress,
         "study",

@@ -54,6 +54,7 @@ def run_study(
     extend: bool = False,
     confirm: int = 0,
     seeds: int = 0,
+    on_begin: Callable[[], None] = lambda: None,
 ) -> StudyReport:
     """Performs a study, or resumes it, and writes its report.
 
@@ -65,6 +66,7 @@ def run_study(
         extend: whether space, sampler, pruner and seed may have changed since the study began.
         confirm: how many of the best trials are run again; 0: none.
         seeds: how often each.
+        on_begin: called once nothing can be refused any more, before the first trial.
 
     Returns:
         What ``report.json`` holds.
@@ -98,6 +100,7 @@ def run_study(
         with Interrupt() as interrupt:  # before there are workers, so that none is left alone
             pool = _pool(plan, folder, interrupt)
             try:
+                on_begin()
                 Search(study, plan, folder, pool, progress, alone=storage is None).run(interrupt)
                 if confirm:
                     write_study_report(study, plan, folder)  # should confirming fail

@@ -92,6 +92,8 @@ class TestWhole:
 
     def test_it_tells_each_trial_each_confirming_run_and_the_end(self, studied: tuple[Path, str]) -> None:
         folder, text = studied
+        live, first = text.index("a live page, by the extra [dashboard]: optuna-dashboard "), text.index("trial 0: ")
+        assert live < first
         assert len(re.findall(r"^.*trial [0-3]: joint\.macro_f1 0\.\d+ after 1 epoch", text, re.M)) == 4
         assert len(re.findall(r"^.*(base|trial [1-3]), seed [12]: joint\.macro_f1 ", text, re.M)) == 6
         report = json.loads((folder / "out" / "report.json").read_text())
@@ -342,6 +344,16 @@ class TestStudyFile:
         assert part in call("study", study_file(), *words, "--out", tmp_path / "out").refusal()
         assert not (tmp_path / "out").exists()
 
+    def test_an_executor_of_several_machines_without_a_server(
+        self, call: Call, study_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("submitit")
+        monkeypatch.setattr("multitask.executors.submitit.shutil.which", lambda name: f"/usr/bin/{name}")
+        done = call("study", study_file(executor="submitit"), "--out", tmp_path / "out")
+        assert done.refusal().startswith("executor: submitit works on several machines, which share --out, where ")
+        assert "a live page" not in done.out
+        assert not (tmp_path / "out").exists()
+
     def test_a_storage_that_nobody_answers_for(
         self, call: Call, study_file: Callable[..., Path], tmp_path: Path
     ) -> None:
@@ -350,7 +362,9 @@ class TestStudyFile:
             taken.bind(("127.0.0.1", 0))
             place = f"127.0.0.1:{taken.getsockname()[1]}"
             url = f"postgresql://anna:xyzzy@{place}/name"
-            line = call("study", study_file(), "--storage", url, "--out", tmp_path / "out").refusal()
+            done = call("study", study_file(), "--storage", url, "--out", tmp_path / "out")
+        line = done.refusal()
+        assert "a live page" not in done.out
         assert line.startswith(f"--storage: {place} cannot be reached: ")
         assert "xyzzy" not in line
         assert not (tmp_path / "out").exists()
@@ -367,8 +381,10 @@ class TestStudyFolder:
         file = copied / "study.yaml"
         change(file, **settings)
         before = snapshot(copied)
-        line: str = call("study", file, *words, "--out", copied / "out").refusal()
+        done = call("study", file, *words, "--out", copied / "out")
         assert snapshot(copied) == before
+        assert "a live page" not in done.out
+        line: str = done.refusal()
         return line
 
     def test_another_space(self, call: Call, copied: Path) -> None:

@@ -110,7 +110,7 @@ def _with_file(own: CorrectionsSettings | None, copy: Path, file: Path) -> dict[
     lower = sum(TIERS.index(tier) > TIERS.index(own.tier) for tier in tiers)
     if lower == len(tiers):
         raise UserError(
-            f"{file}: holds nothing to apply: all {len(tiers)} corrections are of a lower tier than {own.tier}, "
+            f"{file}: holds nothing to apply: all {len(tiers):,} corrections are of a lower tier than {own.tier}, "
             "the run's data.corrections.tier"
         )
     return {**own.model_dump(mode="json"), "files": [*map(str, own.files), str(copy.resolve())]}

@@ -295,7 +295,7 @@ def score_rows(scored: DrawnRun, contenders: Sequence[Contender]) -> Iterator[Me
     for one in contenders:
         found = score(scored.open(one.engine, one.precision))
         bound = None if plain <= one.loss else 1 - one.loss / plain
-        note = f"{found:.4f} to {plain:.4f} on {len(paths)} images, wanted within {one.loss:g}"
+        note = f"{found:.4f} to {plain:.4f} on {len(paths):,} images, wanted within {one.loss:g}"
         ratio = 1.0 if found == plain else found / max(plain, 1e-9)
         yield Measurement(f"macro-F1 of {one} to torch", ratio, None, None, bound, found, plain, "macro-F1", note)
 

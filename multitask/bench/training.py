@@ -100,7 +100,7 @@ def some_batches(setup: TrainingSetup, progress: Progress) -> Batches:
     data, size = setup.data, setup.data.batch_size
     indices = data.split.train[: BATCHES * size]
     if len(indices) < size:
-        raise UserError(f"bench: needs {size} training images, found {len(indices)}")
+        raise UserError(f"bench: needs {size:,} training images, found {len(indices):,}")
     return data.batches("train", progress, setup.device, train=True, indices=indices)
 
 

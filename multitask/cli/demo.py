@@ -49,7 +49,7 @@ def command(out: Path | None, quiet: bool) -> None:
     heads = ", ".join(f"{task} {score(scores.macro_f1)}" for task, scores in report.tasks.items())
     say()
     say_wrapped(
-        f"On {drawn.num_eval_people} people that it never saw: joint macro-F1 "
+        f"On {drawn.num_eval_people:,} people that it never saw: joint macro-F1 "
         f"{with_interval(joint.macro_f1, joint.macro_f1_ci)}; {heads}"
     )
     show_paths(

@@ -125,5 +125,5 @@ def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str
         difference = f"{row.difference:+.4f} ({low:+.4f} to {high:+.4f})"
         table.add_row(row.metric, score(row.run), score(row.engine), difference)
     show_table(table)
-    say(f"{report.agreement:.2%} of {report.num_images} images get the same class")
+    say(f"{report.agreement:.2%} of {report.num_images:,} images get the same class")
     show_paths({"report": trained.folder.report(name)})

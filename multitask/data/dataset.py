@@ -121,7 +121,7 @@ class Dataset:
             scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
             other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
             raise UserError(
-                f"{key}: {metric} is unknown: none of the {len(val)} images that {_VERBS[split]} has "
+                f"{key}: {metric} is unknown: none of the {len(val):,} images that {_VERBS[split]} has "
                 + ("all its labels" if scored == "joint" else "that label")
                 + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
                 + hint

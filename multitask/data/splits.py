@@ -151,7 +151,7 @@ def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
     if validates.all() or not validates.any():
         empty = "train" if validates.any() else "validate"
         raise UserError(
-            f"data.val_fraction: {val_fraction:g} of {samples.num_groups} groups leaves none to {empty}; one group "
+            f"data.val_fraction: {val_fraction:g} of {samples.num_groups:,} groups leaves none to {empty}; one group "
             f"is {1 / samples.num_groups:.2g} of them"
         )
     return _split(validates, samples)
@@ -164,7 +164,7 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
         UserError: there are fewer groups than folds.
     """
     if samples.num_groups < count:
-        raise UserError(f"data.folds: {count} were asked for, but there are {samples.num_groups} groups")
+        raise UserError(f"data.folds: {count:,} were asked for, but there are {samples.num_groups:,} groups")
     return _split(assign_groups(samples, [1 / count] * count, seed) == index, samples)
 
 
@@ -195,7 +195,7 @@ def with_test_fold(
     dealt = split.train if may_test is None else split.train[may_test[split.train]]
     part = samples.take(dealt)
     if part.num_groups < count:
-        raise UserError(f"data.test_folds: {count} were asked for, but there are {part.num_groups} groups to train")
+        raise UserError(f"data.test_folds: {count:,} were asked for, but there are {part.num_groups:,} groups to train")
     test = dealt[assign_groups(part, [1 / count] * count, derive(seed, "test")) == index]
     trains = ~samples.groups[split.train].isin(samples.groups[test])
     return _asserted(samples, Split(split.train[trains], split.val, test))
@@ -222,7 +222,9 @@ def limit_groups(
     limited = split.train if counted is None else split.train[counted[split.train]]
     train = samples.take(limited)
     if num_groups > train.num_groups:
-        raise UserError(f"data.train_groups: {num_groups} were asked for, but there are {train.num_groups} to train")
+        raise UserError(
+            f"data.train_groups: {num_groups:,} were asked for, but there are {train.num_groups:,} to train"
+        )
     order = in_order(train, np.arange(len(train)), seed)
     chosen = train.groups[order].numbers() < num_groups
     others = np.setdiff1d(split.train, limited)
@@ -252,7 +254,7 @@ def pick_groups(
     train = split.train[~picking[split.train]]
     if picks.all() or not picks.any():
         raise UserError(
-            f"data.pick_fraction: {pick_fraction:g} of the {samples.take(able).num_groups} groups that train leaves "
+            f"data.pick_fraction: {pick_fraction:g} of the {samples.take(able).num_groups:,} groups that train leaves "
             f"none to {'train' if len(pick) else 'pick'}"
         )
     return _asserted(samples, replace(split, train=train, pick=pick))
@@ -287,7 +289,7 @@ def given_split(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
         lacking = "validates; splits: {val: []} has data.val_fraction of those that train do so"
         raise UserError(
             f"data.source: leaves one side empty: no group {lacking if len(split.train) else 'trains'} (the data has "
-            f"{samples.num_groups} groups)"
+            f"{samples.num_groups:,} groups)"
         )
     return _asserted(samples, split)
 

@@ -105,14 +105,14 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
         UserError: no sample has a weight, or none has a label for a loss, or only those that count nothing in it.
     """
     if not train.weights.any():
-        raise UserError(f"data.source.weight: is 0 for all {len(train)} images that train")
+        raise UserError(f"data.source.weight: is 0 for all {len(train):,} images that train")
     for place, (name, column) in enumerate(zip((*learned.task_names, JOINT), targets.labels.T, strict=False)):
         if not weights[name]:
             continue
         joint = place == learned.num_tasks
         key, what = (JOINT, "all labels") if joint else (f"heads.{name}", "a label for it")
         if (column == MISSING).all():
-            raise UserError(f"{key}: none of the {len(train)} images that train has {what}")
+            raise UserError(f"{key}: none of the {len(train):,} images that train has {what}")
         if targets.weights is not None and not targets.weights[column != MISSING, place].any():
             raise UserError(
                 f"{key}: counts no image: data.source.sources.*.weights.{name} is 0 for all that train and have {what}"

@@ -79,7 +79,7 @@ class PlainProgress(QuietProgress):
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A line with the name and size of the work."""
-        self._print(f"{name}: {total} {unit}")
+        self._print(f"{name}: {total:,} {unit}")
         return lambda done: None
 
     def answering(self, total: int | None) -> Callable[[int], None]:
@@ -107,14 +107,14 @@ class PlainProgress(QuietProgress):
         if first_epoch > num_epochs:
             self._print(f"all {num_epochs} epochs are done")
         else:
-            self._print(f"training: epochs {first_epoch} to {num_epochs}, {num_batches} batches each")
+            self._print(f"training: epochs {first_epoch} to {num_epochs}, {num_batches:,} batches each")
 
     def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
         """A line with batches and losses, once a minute."""
         if time.monotonic() - self._said >= self.EVERY_S:
             self._said = time.monotonic()
             means = _losses_in_words(losses())
-            self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done}/{self._num_batches}, loss {means}")
+            self._print(f"epoch {self._epoch}/{self._num_epochs}: batch {done:,}/{self._num_batches:,}, loss {means}")
 
     def epoch(self, record: EpochRecord) -> None:
         """A line with the epoch's losses and scores."""

@@ -37,7 +37,7 @@ def check_accumulate(training: TrainingSettings, num_batches: int) -> None:
     """
     if training.accumulate > num_batches:
         raise UserError(
-            f"training.accumulate: must be at most the number of batches in an epoch ({num_batches} of "
+            f"training.accumulate: must be at most the number of batches in an epoch ({num_batches:,} of "
             f"{training.batch_size} images), found {training.accumulate}"
         )
     steps = -(-num_batches // training.accumulate)
@@ -93,7 +93,7 @@ def check_smallest_batch(
     if alone:
         height, width = image_size
         raise UserError(
-            f"training.batch_size: {batch_size} leaves one of {batches.num_images} images alone in a "
+            f"training.batch_size: {batch_size} leaves one of {batches.num_images:,} images alone in a "
             f"batch{'' if num_parts == 1 else f' or in its part of {num_parts}'}, of which {backbone} at {height} x "
             f"{width} px has one value per channel ({alone[0]}), and batch norm cannot be trained on that; use larger "
             "batches or a larger data.image_size"

@@ -72,7 +72,7 @@ def _places(answers: Predictions, part: TrainedRun) -> dict[str, int]:
 
 def _unseen(part: TrainedRun, answers: Predictions) -> str:
     how = "validated on" if part.folder.num_folds is None else "dealt into folds"
-    return f"{how} {answers.num_groups} groups"
+    return f"{how} {answers.num_groups:,} groups"
 
 
 def write_mixed_report(trained: TrainedRun, name: str = "val") -> RunReport:

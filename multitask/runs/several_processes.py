@@ -82,7 +82,7 @@ def check_parts(num_images: int, num_batches: int, batch_size: int, here: Ranks)
     smallest = num_images // num_batches
     if smallest < here.size:
         raise UserError(
-            f"training.batch_size: {batch_size} makes batches of {smallest} of {num_images} images, fewer than the "
+            f"training.batch_size: {batch_size} makes batches of {smallest:,} of {num_images:,} images, fewer than the "
             f"{here.size} processes (WORLD_SIZE) that share each"
         )
 

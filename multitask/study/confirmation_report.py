@@ -107,7 +107,7 @@ def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, 
 def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
     gap = (
         f"{found.metric} {_signed(found.value)}, {100 * level:.3g}% interval {_signed(found.low)} to "
-        f"{_signed(found.high)}, over {seeds} and {found.num_groups} groups"
+        f"{_signed(found.high)}, over {seeds} and {found.num_groups:,} groups"
     )
     if not found.beyond_noise:
         return f"Trial {trial} does not beat the base beyond noise: {gap}."

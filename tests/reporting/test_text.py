@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
+import multitask
 from multitask.reporting.text import (
     amount_text,
     count_text,
@@ -86,3 +91,19 @@ def test_duration_text(seconds, text):
 )
 def test_amount_text(value, text):
     assert amount_text(value) == text
+
+
+def test_counts_of_data_are_printed_with_their_thousands_set_apart() -> None:
+    package = Path(multitask.__file__).parent
+    counts = (
+        r"\bnum_(images|groups|people|eval_images|eval_people|portraits|unreadable|batches)$|^len\((train|val|paths)\)$"
+    )
+    bare = [
+        f"{path.relative_to(package)}: {ast.unparse(node.value)}"
+        for path in sorted(package.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FormattedValue)
+        and node.format_spec is None
+        and re.search(counts, ast.unparse(node.value))
+    ]
+    assert bare == []

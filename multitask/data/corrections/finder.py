@@ -45,7 +45,9 @@ class Finder:
         rows = np.array(self._by_id[correction.id], dtype=np.int64)
         groups = sorted(set(self.samples.groups[rows]))
         if len(groups) > 1:
-            raise UserError(f"{correction.about}: is of {len(groups)} groups, {' and '.join(groups[:3])}; name a path")
+            raise UserError(
+                f"{correction.about}: is of {len(groups):,} groups, {' and '.join(groups[:3])}; name a path"
+            )
         return rows
 
     def lacking(self, correction: Correction, rows: NDArray[np.int64]) -> str | None:

@@ -112,7 +112,7 @@ class CompetitionLayout(RootedSettings):
         asked = [canonical_path(image) for image in queries.ids]
         unanswered = [image for image in asked if image not in classes]
         if unanswered:
-            raise UserError(f"{table}: has no answer for {unanswered[0]!r} ({len(unanswered)} lack one)")
+            raise UserError(f"{table}: has no answer for {unanswered[0]!r} ({len(unanswered):,} lack one)")
         labels = space.decode(np.array([classes[image] for image in asked]))
         num = len(labels)
         return Samples(

@@ -62,7 +62,7 @@ class ExportRecord(Settings):
         """How near it is to the run."""
         found = self.difference
         return (
-            f"{self.precision}, compared with the run on {self.num_images} {self.images} images: log-probabilities "
+            f"{self.precision}, compared with the run on {self.num_images:,} {self.images} images: log-probabilities "
             f"differ by at most {found.log_probs:.2g}, class probabilities by {found.class_probs:.2g}, "
             f"{found.agreement:.2%} get the same class"
         )

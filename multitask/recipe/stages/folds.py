@@ -70,7 +70,7 @@ class FoldsStageSettings(StageSettings):
         shown = lab.shown(self.name, self.num, plan.epochs)
         report = run_in_folds(lab, lab.folder.path / self.name, config, self.num, shown)
         wanted, score = lab.config.training.epochs, score_text(report.joint.macro_f1)
-        note = f"Joint macro-F1 of all {report.num_groups} groups {score}{picked_by_the_scored(config)}."
+        note = f"Joint macro-F1 of all {report.num_groups:,} groups {score}{picked_by_the_scored(config)}."
         if plan.epochs < wanted:
             note += f" The budget held {plan.epochs} of {wanted} epochs."
         return Proposal({}, (), note, files={"run": self.name})

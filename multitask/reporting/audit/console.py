@@ -46,7 +46,7 @@ def show_applied(report: CorrectionsReport) -> None:
     say_wrapped(f"images whose labels the corrections changed: {changed or 'none'}")
     for labels, part in (("corrected", report.corrected), ("given", report.given)):
         say()
-        title = f"under the {labels} labels: {part.num_images} images of {part.num_groups} groups"
+        title = f"under the {labels} labels: {part.num_images:,} images of {part.num_groups:,} groups"
         table = make_table(title, ("macro-F1 (95%)", "before", "after", "after less before (95%)"))
         found = {row.metric: row for row in part.differences}
         for metric, pair in part.scores.items():

@@ -146,7 +146,7 @@ def _head_row(row: HeadAudit) -> _HeadRow:
 def _lede(audit: Audit, num_shown: int) -> str:
     sentences = lead_sentences(audit)
     if num_shown < len(audit.suspects):
-        sentences.append(f"The {num_shown} most suspect are shown.")
+        sentences.append(f"The {num_shown:,} most suspect are shown.")
     return " ".join(sentences)
 
 

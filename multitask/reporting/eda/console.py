@@ -31,7 +31,7 @@ def show_inspection(found: Inspection) -> None:
         say("groups with images in common, on both sides of the split:")
         for item in found.leaks[:NAMED]:
             where = [f"{group} ({part})" for group, part in zip(item.groups, item.splits, strict=True)]
-            say_wrapped(f"{' = '.join(where[:NAMED])}: {len(item.pairs)} pairs", bullet="  ")
+            say_wrapped(f"{' = '.join(where[:NAMED])}: {len(item.pairs):,} pairs", bullet="  ")
     if found.looks.faults:
         say()
         say("cannot be read:")

@@ -50,7 +50,7 @@ def show_report(report: RunReport) -> None:
     errors = {task: scores.number for task, scores in report.tasks.items() if scores.number is not None}
     mae = ("MAE",) if errors else ()
     table = make_table(
-        f"{report.run}, {report.split}: {report.num_images} images of {report.num_groups} groups",
+        f"{report.run}, {report.split}: {report.num_images:,} images of {report.num_groups:,} groups",
         ("", "macro-F1 (95%)", "accuracy (95%)", *mae, "ECE", "perfect", "loses"),
     )
     table.padding = (0, 1, 0, 0)  # or scores of 1.000 would break the rows of 80 columns
@@ -213,7 +213,7 @@ def unseen_in_words(unseen: UnseenScores) -> str:
     num = len(unseen.classes)
     which = unseen.classes[0].name if num == 1 else f"{num} classes"
     return (
-        f"never trained on ({which}, {unseen.num_images} images): macro-F1 "
+        f"never trained on ({which}, {unseen.num_images:,} images): macro-F1 "
         f"{with_interval(unseen.macro_f1, unseen.macro_f1_ci)}; of the other classes "
         f"{with_interval(unseen.seen_macro_f1, unseen.seen_macro_f1_ci)}"
     )

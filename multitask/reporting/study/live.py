@@ -61,7 +61,7 @@ class PlainStudyProgress(QuietStudyProgress):
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A line with the name and size of the work."""
-        self.say(f"{name}: {total} {unit}")
+        self.say(f"{name}: {total:,} {unit}")
         return lambda done: None
 
     def begin(self, view: SweepStatus) -> None:
@@ -126,10 +126,10 @@ class LiveStudyProgress(QuietStudyProgress):
 
     def stage(self, name: str, total: int, unit: str) -> Callable[[int], None]:
         """A bar of its own."""
-        bar = self._bars.add_task(name, total=total, count=f"0/{total} {unit}")
+        bar = self._bars.add_task(name, total=total, count=f"0/{total:,} {unit}")
 
         def done(count: int) -> None:
-            self._bars.update(bar, completed=count, count=f"{count}/{total} {unit}")
+            self._bars.update(bar, completed=count, count=f"{count:,}/{total:,} {unit}")
             if count == total:
                 self._bars.remove_task(bar)
             self.tick()

@@ -139,7 +139,8 @@ def make_set(root: Path, request: Request, stage: Stage | None = None) -> Portra
             )
             if request.strict and choice.faceless:
                 raise UserError(
-                    f"{choice.faceless[0].path}: no face is seen from the front ({len(choice.faceless)} such portraits)"
+                    f"{choice.faceless[0].path}: no face is seen from the front "
+                    f"({len(choice.faceless):,} such portraits)"
                 )
             total = len(choice.train) + len(choice.eval)
             made = stage("putting masks on", total, "people")

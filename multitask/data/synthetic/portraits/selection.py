@@ -179,8 +179,8 @@ def _next(
 
 
 def _too_few(numbers: Numbers, lacking: Mapping[int | None, int], found: int, faceless: int) -> str:
-    asked = f"{numbers.train} people to train on and {numbers.eval} in eval"
-    without = f"; of {faceless} no face was found" if faceless else ""
-    cells = ", ".join(f"{count} of {CELLS[cell]}" for cell, count in lacking.items() if cell is not None and count)
-    missing = f"lacking {cells}" if cells else f"found {found}"
+    asked = f"{numbers.train:,} people to train on and {numbers.eval:,} in eval"
+    without = f"; of {faceless:,} no face was found" if faceless else ""
+    cells = ", ".join(f"{count:,} of {CELLS[cell]}" for cell, count in lacking.items() if cell is not None and count)
+    missing = f"lacking {cells}" if cells else f"found {found:,}"
     return f"--people, --eval-people: the table must have {asked}, {missing}{without}"

@@ -124,6 +124,13 @@ def test_progress_ends_at_the_total(train: int | None, held_out: int | None, tot
     assert done == sorted(done)
 
 
+def test_thousands_who_are_missing_are_set_apart() -> None:
+    with pytest.raises(
+        UserError, match=r"must have 49,300 people to train on and 3 in eval, lacking 49,303 of male >=60$"
+    ):
+        check_enough(people(0), Numbers.of(20, 49_300, 3), (0, 0, 1, 0, 0, 0))
+
+
 @pytest.mark.parametrize(
     ("arguments", "mix", "message"),
     [

@@ -22,7 +22,7 @@ from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.report_schema import RunReport
 from multitask.executors import ProcessesSettings
-from multitask.labels import LabelSettings, LabelSpace
+from multitask.labels import LabelSettings
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, TuningRun
 from multitask.runs.build import TrainingSetup
@@ -99,7 +99,7 @@ class _Bakeoff:
         where = self.folder.path
         try:
             name, data, created = content["bakeoff"]["name"], content["data"], content["created"]
-            space = LabelSpace.from_settings(validate(LabelSettings, content["labels"]))
+            space = validate(LabelSettings, content["labels"]).space()
         except (KeyError, TypeError, UserError):
             raise UserError(f"{self.folder.settings}: is damaged, or of another version") from None
         if name != self.settings.name:

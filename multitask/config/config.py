@@ -123,7 +123,7 @@ class Config(Settings):
 
     def space(self) -> LabelSpace:
         """The label space."""
-        return LabelSpace.from_settings(self.labels)
+        return self.labels.space()
 
     def learned_space(self) -> LabelSpace:
         """The label space that the heads learn, of the same classes."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from multitask.labels.space import LabelSpace
+from multitask.errors import UserError
+from multitask.labels.space import JOINT, LabelSpace
 from multitask.labels.task import Task
 from multitask.settings import Bool, Float, Settings, Table
-from multitask.utils.spelling import MAX_NUMBER, Name
+from multitask.utils.spelling import MAX_NUMBER, Name, identifier_problem
 
 
 def _distinct(names: Sequence[str]) -> None:
@@ -149,6 +151,9 @@ class BinnedSettings(TaskSettings):
         return Task(name, self.names(), self.kind, self.edges, lowest, highest)
 
 
+RESERVED = ("class", "group", "image", JOINT, "predicted")
+"""No task's name: tables and reports use them beside the tasks'."""
+
 Cell = dict[Name, Name]
 """A class of each of some tasks, by the tasks' names."""
 
@@ -160,7 +165,7 @@ class LabelSettings(Settings):
     >>> colour = NominalSettings(classes=("red", "black"))
     >>> impossible = ({"suit": "hearts", "colour": "black"}, {"suit": "spades", "colour": "red"})
     >>> section = LabelSettings(tasks={"suit": suit, "colour": colour}, impossible=impossible)
-    >>> LabelSpace.from_settings(section).possible
+    >>> section.space().possible
     array([ True, False, False,  True])
     """
 
@@ -170,5 +175,22 @@ class LabelSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> LabelSettings:
-        LabelSpace.from_settings(self)
+        self.space()
         return self
+
+    def space(self) -> LabelSpace:
+        """The label space that is declared.
+
+        Raises:
+            UserError: a task's name is no identifier or is ``RESERVED``, or as of ``LabelSpace``.
+
+        >>> LabelSettings(tasks={"gender": NominalSettings(classes=("male", "female"))}).space().sizes
+        (2,)
+        """
+        for name in self.tasks:
+            if problem := identifier_problem(name):
+                raise UserError(f"labels.tasks: {problem} (a table's column may keep its own: tasks.TASK.column)")
+            if name in RESERVED:
+                raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
+        tasks = [replace(task.task(name), per_group=task.per_group) for name, task in self.tasks.items()]
+        return LabelSpace(tasks, self.impossible)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,18 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from multitask.errors import UserError, nearest
 from multitask.labels.task import MISSING, Task
-from multitask.utils.spelling import canonical, identifier_problem
+from multitask.utils.spelling import canonical
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from multitask.labels.settings import LabelSettings
-
 JOINT = "joint"
 """The name of the classes as a whole, wherever they stand beside the tasks."""
-
-RESERVED = ("class", "group", "image", JOINT, "predicted")
-"""No task's name: tables and reports use them beside the tasks'."""
 
 MAX_CLASSES = 10_000
 """A product beyond this is a mistake in the config: an image's probabilities alone would take 80 kB."""
@@ -82,25 +77,6 @@ class LabelSpace:
 
     def __hash__(self) -> int:
         return hash((self.tasks, self.possible.tobytes()))
-
-    @classmethod
-    def from_settings(cls, settings: LabelSettings) -> LabelSpace:
-        """The label space that a config declares.
-
-        Raises:
-            UserError: a task's name is no identifier or is ``RESERVED``, or as of the constructor.
-
-        >>> from multitask.labels.settings import NominalSettings, LabelSettings
-        >>> LabelSpace.from_settings(LabelSettings(tasks={"gender": NominalSettings(classes=("male", "female"))})).sizes
-        (2,)
-        """
-        for name in settings.tasks:
-            if problem := identifier_problem(name):
-                raise UserError(f"labels.tasks: {problem} (a table's column may keep its own: tasks.TASK.column)")
-            if name in RESERVED:
-                raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
-        tasks = [replace(task.task(name), per_group=task.per_group) for name, task in settings.tasks.items()]
-        return cls(tasks, settings.impossible)
 
     def cells(self, selections: Sequence[Mapping[str, str]], key: str) -> NDArray[np.bool_]:
         """(C,) bool, the cells that have all labels of one of the selections; an empty selection has them all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from multitask.errors import UserError
-from multitask.labels import LabelSettings, LabelSpace
+from multitask.labels import LabelSettings
 from multitask.recipe.folder import RecipeFolder
 from multitask.recipe.settings import Plan
 from multitask.settings import validate
@@ -40,7 +40,7 @@ class Begun:
         content, where = read_yaml(self._folder.settings), self._folder.path
         try:
             began, base, data = content["recipe"], content["base"], content["data"]
-            LabelSpace.from_settings(validate(LabelSettings, base["labels"]))
+            validate(LabelSettings, base["labels"]).space()
             self.created, before_s = content["created"], float(content["budget_s"])
         except (KeyError, TypeError, ValueError):
             raise UserError(f"{self._folder.settings}: is damaged, or of another version") from None

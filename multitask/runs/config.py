@@ -98,5 +98,5 @@ def read_run_settings(folder: RunFolder) -> RunSettings:
         found = validate(_Spaces, {key: data[key] for key in _Spaces.model_fields if key in data})
     except UserError as error:
         raise UserError(f"{folder.config}: {error} (its extensions are not imported here)") from None
-    space = LabelSpace.from_settings(found.labels)
+    space = found.labels.space()
     return RunSettings(data, space, found.model.sharing.learned(space))

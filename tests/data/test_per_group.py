@@ -9,7 +9,7 @@ import pytest
 
 from multitask.data.per_group import contradicted, labelled_groups, per_group_tasks, shares_constant
 from multitask.data.samples import Samples
-from multitask.labels import MISSING, LabelSettings, LabelSpace, NominalSettings
+from multitask.labels import MISSING, LabelSettings, NominalSettings
 
 Declared = dict[str, bool | None]
 
@@ -18,7 +18,7 @@ def make(labels: list[list[int]], groups: list[str], declared: Declared | None =
     tasks = {
         name: NominalSettings(classes=("a", "b"), per_group=(declared or {}).get(name)) for name in ("mask", "gender")
     }
-    space = LabelSpace.from_settings(LabelSettings(tasks=tasks))
+    space = LabelSettings(tasks=tasks).space()
     samples = Samples.unlabelled(space, Path(), [f"{place}.jpg" for place in range(len(groups))], groups)
     samples.labels[:] = labels
     return samples

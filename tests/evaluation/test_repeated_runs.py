@@ -11,12 +11,10 @@ from multitask.evaluation.intervals import interval, resample
 from multitask.evaluation.metrics import Scores
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import aligned, gap, pass_weights, resampled_metrics, score_passes
-from multitask.labels import MISSING, LabelSettings, LabelSpace
+from multitask.labels import MISSING, LabelSettings
 from multitask.settings import validate
 
-SPACE = LabelSpace.from_settings(
-    validate(LabelSettings, {"tasks": {"mask": {"classes": ["on", "off"]}, "sex": {"classes": ["f", "m"]}}})
-)
+SPACE = validate(LabelSettings, {"tasks": {"mask": {"classes": ["on", "off"]}, "sex": {"classes": ["f", "m"]}}}).space()
 
 
 def answers(right: float = 0.7, seed: int = 0, num_groups: int = 40, per_group: int = 3) -> Predictions:
@@ -159,6 +157,6 @@ class TestAligned:
             aligned(["a", "b"], [[one], [one.take(np.arange(10))]])
         with pytest.raises(UserError, match="b: was scored on other images than a"):
             aligned(["a", "b"], [[one], [replace(one, labels=1 - one.labels)]])
-        other = LabelSpace.from_settings(validate(LabelSettings, {"tasks": {"mask": {"classes": ["on", "off"]}}}))
+        other = validate(LabelSettings, {"tasks": {"mask": {"classes": ["on", "off"]}}}).space()
         with pytest.raises(UserError, match="b: has another label space than a"):
             aligned(["a", "b"], [[one], [replace(one, space=other)]])

@@ -53,11 +53,11 @@ class TestSettings:
     def test_the_competitions_space_is_declared(self) -> None:
         section = self.section(gender={"classes": ["male", "female"]})
         section["tasks"] = {name: section["tasks"][name] for name in ("mask", "gender", "age")}
-        assert LabelSpace.from_settings(validate(LabelSettings, section)) == COMPETITION
+        assert validate(LabelSettings, section).space() == COMPETITION
 
     def test_close_edges_still_name_their_bins_apart(self) -> None:
         section = self.section(age={"kind": "binned", "edges": [1000000, 1000001, 1000002.5]})
-        names = LabelSpace.from_settings(validate(LabelSettings, section)).tasks[1].classes
+        names = validate(LabelSettings, section).space().tasks[1].classes
         assert names == ("<1000000", "1000000-1000001", "1000001-1000002.5", ">=1000002.5")
 
     @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from PIL import Image
 
 from multitask.data.samples import Samples
 from multitask.data.sources.synthetic import SyntheticSettings
-from multitask.labels import LabelSettings, LabelSpace
+from multitask.labels import LabelSettings
 
 LABELS = {
     "tasks": {
@@ -46,7 +46,7 @@ class Planted:
                 change(image.convert("RGB")).save(old.with_suffix(".jpg"), quality=60)
 
     def samples(self) -> Samples:
-        space = LabelSpace.from_settings(LabelSettings.model_validate(LABELS))
+        space = LabelSettings.model_validate(LABELS).space()
         return SyntheticSettings().samples(self.root, space)
 
 

@@ -32,7 +32,7 @@ SETTINGS = {
         "age": {"kind": "binned", "edges": [30, 60]},
     }
 }
-SPACE = LabelSpace.from_settings(LabelSettings.model_validate(SETTINGS))
+SPACE = LabelSettings.model_validate(SETTINGS).space()
 
 
 def make_samples(root: Path, num: int = 12) -> Samples:

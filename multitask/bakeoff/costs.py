@@ -30,7 +30,7 @@ def training_memory(setup: TrainingSetup) -> TrainingMemory:
     """Bytes that one training batch of the run's size takes, in 32-bit numbers on a CPU.
 
     What is counted: parameters, gradients, the optimiser's state after a step, and the activations that are saved for
-    the walk back. Weights saved there are parameters and count once.
+    the backward pass. Weights saved there are parameters and count once.
 
     Args:
         setup: the contender's.

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from multitask.errors import UserError, nearest
+from multitask.config.file_kinds import BAKEOFF, check_kind
+from multitask.errors import nearest
 from multitask.executors import AnyExecutor, ProcessesSettings
 from multitask.settings import (
     Bool,
@@ -188,7 +189,6 @@ def read_bakeoff(path: Path, instead: Mapping[str, Any] | None = None) -> Bakeof
         UserError: as one line, with the key at fault.
     """
     data = expand(read_yaml(path), leave={"overrides", "tune"})  # those are expanded with the base
-    if "contenders" not in data and "space" in data:
-        raise UserError(f"{path}: is a study file, as it has a space and no contenders; use `multitask study`")
+    check_kind(path, data, BAKEOFF)
     changes = {name: value for name, value in (instead or {}).items() if value is not None}
     return validate(BakeoffSettings, override(BakeoffSettings, data, changes), path.parent.resolve())

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from multitask.config.config import Config
+from multitask.config.file_kinds import CONFIG, check_kind
 from multitask.settings import Changes, expand, load_extensions, named_extensions, override, parse_override, validate
 from multitask.settings.yaml_text import read_yaml
 
@@ -34,6 +35,7 @@ def read_config(
     """
     given: Changes = {**(changes or {}), **dict(parse_override(text) for text in overrides)}
     written, folder = read_yaml(path), path.parent.resolve()
+    check_kind(path, written, CONFIG)
     # Before the overrides, which look up what the keys of a row are.
     named = expand({"extensions": {**written, **given}.get("extensions", ())}, otherwise=_OTHERWISE)
     load_extensions(named_extensions(named, folder), str(path), allow_extensions)

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from multitask.config import Config, load_config, read_config
+from multitask.config.file_kinds import CONFIG, RECIPE, check_kind
 from multitask.errors import UserError
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.recipe.budget import parse_budget
@@ -128,9 +129,7 @@ def load_recipe(
     given = None if budget is None else parse_budget(budget, "--budget")
     # Overrides are expanded with the base.
     folder, data = path.parent.resolve(), expand(read_yaml(path), leave={"overrides"})
-    for key, command in (("space", "study"), ("contenders", "bakeoff")):
-        if key in data and "base" in data:
-            raise UserError(f"{path}: is a file for `multitask {command}`, as it has {key}")
+    check_kind(path, data, CONFIG, RECIPE)
     if "base" not in data and "stages" not in data:
         base = load_config(path, overrides, allow_extensions=allow_extensions)
         settings = validate(RecipeSettings, _alone(path, base))

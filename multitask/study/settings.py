@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.config import Config, load_config, read_config, scored_metrics
+from multitask.config.file_kinds import STUDY, check_kind
 from multitask.errors import UserError
 from multitask.executors import AnyExecutor, ProcessesSettings
 from multitask.settings import (
@@ -213,8 +214,7 @@ def load_study(
     changes = {places.get(name, f"budget.{name}"): value for name, value in given.items()}
     folder = path.parent.resolve()
     data = expand(read_yaml(path), leave={"overrides", "space"})  # those are expanded with the base
-    if "contenders" in data and "space" not in data:
-        raise UserError(f"{path}: is a bake-off, as it has contenders and no space; use `multitask bakeoff`")
+    check_kind(path, data, STUDY)
     _load_extensions(data, folder, overrides, allow_extensions)
     settings = validate(StudySettings, override(StudySettings, data, changes), folder)
     from_file = located(settings.overrides, folder)

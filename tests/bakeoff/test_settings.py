@@ -8,10 +8,8 @@ import pytest
 
 from multitask.bakeoff.plan import load_bakeoff
 from multitask.bakeoff.settings import BakeoffSettings, read_bakeoff
-from multitask.errors import UserError
 from multitask.settings import problems, validate
 from multitask.settings.yaml_text import read_yaml
-from multitask.study.settings import load_study
 
 FILES = [
     path for path in sorted((Path(__file__).parents[2] / "studies").glob("*.yaml")) if "contenders" in read_yaml(path)
@@ -79,16 +77,6 @@ class TestFile:
         assert found.base == str(tmp_path / "b.yaml")
         assert found.contenders["a"].config == str(tmp_path / "a.yaml")
         assert found.contenders["b"].overrides == {"data.root": "${MT_FOLDER}"}, "as it is expanded with the base"
-
-    def test_a_study_file_is_no_bakeoff_and_the_other_way_round(self, tmp_path: Path) -> None:
-        study = tmp_path / "study.yaml"
-        study.write_text("name: a\nbase: b.yaml\nbudget: {trials: 1}\nspace: {training.lr: {low: 1, high: 2}}\n")
-        with pytest.raises(UserError, match=r"study\.yaml: is a study file, .* use `multitask study`$"):
-            read_bakeoff(study)
-        bakeoff = tmp_path / "bakeoff.yaml"
-        bakeoff.write_text("name: a\nbase: b.yaml\ncontenders: {a: {}, b: {}}\n")
-        with pytest.raises(UserError, match=r"bakeoff\.yaml: is a bake-off, .* use `multitask bakeoff`$"):
-            load_study(bakeoff)
 
 
 class TestShippedFiles:

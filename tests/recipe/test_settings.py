@@ -48,7 +48,7 @@ def test_the_shipped_one_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("MASK18_WEIGHTS", str(tmp_path / "weights.pth"))
     plan = load_recipe(Path(__file__).parents[2] / "studies" / "recipe.yaml")
     assert [stage.name for stage in plan.settings.stages] == [
-        "baseline", "crop", "partial", "study", "folds", "ensemble", "final"
+        "baseline", "crop", "partial", "folds", "ensemble", "final"
     ]  # fmt: skip
 
 
@@ -141,14 +141,6 @@ def test_what_is_wrong_is_one_line(recipe_file: Make, settings: dict[str, Any], 
     with pytest.raises(UserError, match=f"^{line}") as caught:
         load_recipe(recipe_file(**settings))
     assert "\n" not in str(caught.value)
-
-
-def test_files_for_other_commands_are_told(recipe_file: Make, tmp_path: Path) -> None:
-    recipe_file()
-    study = tmp_path / "study.yaml"
-    study.write_text("name: s\nbase: base.yaml\nspace: {training.lr: {low: 0.1, high: 0.2}}\n")
-    with pytest.raises(UserError, match=r"is a file for `multitask study`, as it has space$"):
-        load_recipe(study, budget="1h")
 
 
 def test_partial_sources_go_with_the_base(recipe_file: Make, drawn: Path, tmp_path: Path) -> None:

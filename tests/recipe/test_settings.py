@@ -47,9 +47,8 @@ def test_the_shipped_one_is_right(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "weights.pth").touch()  # which a check does not read
     monkeypatch.setenv("MASK18_WEIGHTS", str(tmp_path / "weights.pth"))
     plan = load_recipe(Path(__file__).parents[2] / "studies" / "recipe.yaml")
-    assert [stage.name for stage in plan.settings.stages] == [
-        "baseline", "crop", "partial", "folds", "ensemble", "final"
-    ]  # fmt: skip
+    names = [stage.name for stage in plan.settings.stages]
+    assert names == ["baseline", "crop", "partial", "folds", "ensemble", "final"]
 
 
 def test_the_line_goes_before_the_file(recipe_file: Make) -> None:

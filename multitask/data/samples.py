@@ -301,7 +301,8 @@ class Queries:
             yield self.id_column, "ans"
             yield from zip(self.ids, classes.tolist(), strict=True)
             return
-        yield self.id_column, *space.task_names, "class"
+        column = self.id_column
+        yield f"{column} of image" if column in space.task_names else column, *space.task_names, "class"
         for name, index, labels in zip(self.ids, classes, space.decode(classes), strict=True):
             names = (task.classes[label] for task, label in zip(space.tasks, labels, strict=True))
             yield name, *names, space.class_names[index]

@@ -12,6 +12,7 @@ import numpy as np
 from multitask.data.sources.columns import PLAIN_WORD, parse_numbers
 from multitask.data.sources.split_words import SplitWords
 from multitask.errors import UserError
+from multitask.labels.settings import RESERVED
 from multitask.utils.spelling import canonical, identifier_problem, is_missing_word, parse_number, without_fraction
 from multitask.utils.strings import Strings
 
@@ -119,6 +120,6 @@ def task_name(column: str, taken: Sequence[str] = ()) -> str:
     if identifier_problem(column):
         name = re.sub(r"\W+", "_", column).strip("_") or "label"
         name = f"_{name}" if name[:1].isdigit() else name
-    while name in (*taken, "group", "split", "class", "joint", "_"):
+    while name in (*taken, *RESERVED, "split", "_"):
         name += "_"
     return name

@@ -151,8 +151,8 @@ class BinnedSettings(TaskSettings):
         return Task(name, self.names(), self.kind, self.edges, lowest, highest)
 
 
-RESERVED = ("class", "group", "image", JOINT, "predicted")
-"""No task's name: tables and reports use them beside the tasks'."""
+RESERVED = ("ask", "class", "drop", "error", "group", "image", JOINT, "predicted")
+"""No task's name: tables, corrections and reports use them beside the tasks'."""
 
 Cell = dict[Name, Name]
 """A class of each of some tasks, by the tasks' names."""

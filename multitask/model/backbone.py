@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -37,6 +38,8 @@ class Backbone(Encoder):
         body: Any = create_body(settings, image_size, pretrained)  # timm's models share methods but no type
         self.body: Any = body
         self.name = settings.name
+        if "pre_logits" not in signature(body.forward_head).parameters:
+            raise UserError(f"model.backbone.name: {settings.name} gives maps for other networks to read")
         self._freeze(settings)
         places = self._try(settings, image_size).map
         if pretrained:  # a network whose checkpoint follows was tried when it began

@@ -25,7 +25,11 @@ def stages(body: Any, name: str, key: str) -> dict[int, list[str]]:
         UserError: neither timm nor the model's modules define its stages.
     """
     add_group_matcher(body, name, key)
-    found: dict[int, list[str]] = group_parameters(body, body.group_matcher(coarse=True))
+    try:
+        matcher = body.group_matcher(coarse=True)
+    except (AssertionError, NotImplementedError):  # as RDNet, whose own knows blocks alone
+        matcher = _of_modules(body, name, key)(coarse=True)
+    found: dict[int, list[str]] = group_parameters(body, matcher)
     return found
 
 
@@ -35,8 +39,11 @@ def add_group_matcher(body: Any, name: str, key: str) -> None:
     Raises:
         UserError: they do not define the stages.
     """
-    if hasattr(body, "group_matcher"):
-        return
+    if not hasattr(body, "group_matcher"):
+        body.group_matcher = _of_modules(body, name, key)
+
+
+def _of_modules(body: Any, name: str, key: str) -> _Matcher:
     parents = [str(stage["module"]).rpartition(".") for stage in getattr(body, "feature_info", [])]
     trunks = {parent for parent, _, leaf in parents if leaf.isdigit()}
     trunk = trunks.pop() if len(trunks) == 1 else None
@@ -45,7 +52,7 @@ def add_group_matcher(body: Any, name: str, key: str) -> None:
     names = [parameter for parameter, _ in body.named_parameters()]
     first = next(place for place, parameter in enumerate(names) if parameter.startswith(f"{trunk}."))
     stem = sorted({parameter.partition(".")[0] for parameter in names[:first]} - {trunk})
-    body.group_matcher = _Matcher(trunk, stem)
+    return _Matcher(trunk, stem)
 
 
 def _child(body: nn.Module, name: str) -> nn.Module | None:

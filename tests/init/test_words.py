@@ -9,6 +9,7 @@ from multitask.init.edges import find_edges
 from multitask.init.never import never_seen
 from multitask.init.tasks import class_task
 from multitask.init.words import clean, kind_of, split_words, task_name
+from multitask.labels.settings import RESERVED
 from multitask.utils.strings import Strings
 
 
@@ -47,7 +48,7 @@ def test_split_words() -> None:
 def test_names_of_tasks() -> None:
     assert task_name("mask type") == "mask_type"
     assert task_name("2nd") == "_2nd"
-    assert task_name("class") == "class_"
+    assert [task_name(name) for name in RESERVED] == [f"{name}_" for name in RESERVED]
     assert task_name("a", ["a"]) == "a_"
 
 

@@ -101,6 +101,10 @@ class TestSettings:
                 "labels.tasks: 'image' is a name that tables and reports use; choose another",
             ),
             (
+                {"drop": {"classes": ["a", "b"]}},
+                "labels.tasks: 'drop' is a name that tables and reports use; choose another",
+            ),
+            (
                 {"mask": {"classes": [str(index) for index in range(4000)]}},
                 "labels.tasks: at most 10000 classes in the product, found 12000",
             ),

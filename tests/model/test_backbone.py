@@ -158,3 +158,13 @@ def test_digest_is_that_of_weights_and_statistics() -> None:
         before = backbone.state_digest()
     backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     assert backbone.state_digest() == before
+
+
+def test_an_encoder_that_gives_no_features_to_classify_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Maps(nn.Module):
+        def forward_head(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    monkeypatch.setattr("multitask.model.backbone.create_body", lambda *_: Maps())
+    with pytest.raises(UserError, match=r"^model.backbone.name: test_resnet gives maps for other networks"):
+        Backbone(settings(), (32, 24))

@@ -70,6 +70,18 @@ def test_stages_of_a_model_that_comes_without_a_group_matcher(name: str, num_sta
     assert order[-1] > num_stages
 
 
+def test_stages_of_a_model_whose_group_matcher_knows_blocks_alone() -> None:
+    with torch.device("meta"):
+        body = timm.create_model("rdnet_tiny", num_classes=0)
+    found = stages(body, "rdnet_tiny", "model.backbone.freeze")
+    assert [found[place][0].rpartition(".")[0] for place in (0, 1, 7)] == [
+        "stem.0",
+        "dense_stages.0.0.dense_block0",
+        "dense_stages.6.0",
+    ]
+    assert sorted(key for stage in found.values() for key in stage) == sorted(key for key, _ in body.named_parameters())
+
+
 def test_a_model_whose_modules_tell_no_stages_is_refused_where_they_are_needed() -> None:
     body = nn.Sequential(nn.Linear(2, 2))
     with pytest.raises(

@@ -24,12 +24,19 @@ class Links:
     Args:
         root: the data root, which may itself be reached by a link.
         outside: whether they may lead out of it.
+        how: they may, as errors tell it.
     """
 
-    def __init__(self, root: Path, outside: bool) -> None:
+    def __init__(
+        self,
+        root: Path,
+        outside: bool,
+        how: str = "to follow such links, set links_outside: true in the source's settings",
+    ) -> None:
         self._root = root
         self._real_root = os.path.realpath(root)
         self._outside = outside
+        self._how = how
         self._folders: dict[str, str] = {}
         self._asked: dict[str, int] = {}
 
@@ -43,10 +50,7 @@ class Links:
         if not os.path.lexists(real) or os.path.islink(real):  # the latter: links in a circle
             raise UserError(f"{path}: is a link that leads to nothing ({os.readlink(path)}); mend or remove it")
         if not self._outside and not self._within(real):
-            raise UserError(
-                f"{path}: is a link that leads out of the data root {self._root} (to {real}); to follow such links, "
-                "set links_outside: true in the source's settings"
-            )
+            raise UserError(f"{path}: is a link that leads out of the data root {self._root} (to {real}); {self._how}")
         return real
 
     def leads_out(self, path: str) -> bool:

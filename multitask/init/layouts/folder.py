@@ -8,10 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from multitask.data.sources.folders import ANY_SUFFIX, pattern_of_files
-from multitask.data.sources.links import Links
-from multitask.data.sources.listing import list_images
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
+from multitask.init.layouts.images import image_paths
 from multitask.init.layouts.table import table_problem
 from multitask.init.name_parts import Part, parts_of_files, parts_of_folder
 from multitask.init.patterns import matcher, placeholders
@@ -48,15 +47,6 @@ class AnyFolder(Layout):
         if asked:
             return replace(found, source={**(found.source or {}), "query_folder": asked})
         return found
-
-
-def image_paths(path: Path) -> list[str]:
-    """The paths of the images below a folder.
-
-    Raises:
-        UserError: there are none.
-    """
-    return list(list_images(path, Links(path, False)).images.paths())
 
 
 def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = ".", **known: object) -> Observed:

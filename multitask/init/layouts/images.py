@@ -23,6 +23,16 @@ _FOUND = 0.5
 """The share of a sample's cells that must lead to images."""
 
 
+def image_paths(root: Path) -> list[str]:
+    """The paths of the images below a folder.
+
+    Raises:
+        UserError: there are none, or a link leads out of the folder.
+    """
+    how = "init follows none that does; put there what it leads to, or write links_outside: true into a config by hand"
+    return list(list_images(root, Links(root, False, how)).images.paths())
+
+
 class Images:
     """The images below a folder, found by what cells call them.
 
@@ -35,7 +45,7 @@ class Images:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths = list(list_images(root, Links(root, False)).images.paths())
+        self.paths = image_paths(root)
         self._known = set(self.paths)
 
     def leading(self, columns: Mapping[str, Words], path: Path) -> tuple[str, Found]:

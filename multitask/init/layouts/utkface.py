@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import islice
 
 from multitask.init.layouts.base import Layout, Observed, Options
-from multitask.init.layouts.folder import image_paths, of_pattern
+from multitask.init.layouts.folder import of_pattern
+from multitask.init.layouts.images import image_paths
 
 GENDERS = ("male", "female")
 RACES = ("white", "black", "asian", "indian", "other")

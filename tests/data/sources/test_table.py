@@ -10,6 +10,7 @@ import pytest
 
 from multitask.data.sources.table import TableSettings
 from multitask.errors import UserError
+from multitask.labels import LabelSpace, Task
 from multitask.settings import problems
 from tests.data.sources.garments import ROWS, SPACE, read, write
 
@@ -62,6 +63,8 @@ class TestQueries:
             ("b.jpg", "skirt", "dear", "skirt/dear"),
             ("a.jpg", "trousers", "cheap", "trousers/cheap"),
         ]
+        called_path = LabelSpace([Task("path", ("a", "b"))])
+        assert next(iter(queries.table(np.array([0, 1]), called_path))) == ("path of image", "path", "class")
         (tmp_path / "a.jpg").unlink()
         with pytest.raises(UserError, match=r"a\.jpg: no such file$"):
             TableSettings().queries(tmp_path)

@@ -6,12 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from multitask.data.samples import Samples
-from multitask.utils.spelling import is_missing_word, without_fraction
+from multitask.utils.spelling import may_mean_unknown, without_fraction
 from multitask.utils.strings import Strings
 
 _MANY = 1_000_000
 """Groups beyond which nobody looks: their names as objects would take more memory than the set."""
-_UNKNOWN = frozenset(("-", "--", "?", "unknown", "missing"))
 
 
 def group_name_notes(samples: Samples) -> list[str]:
@@ -49,8 +48,7 @@ def _key(name: str) -> str:
 
 def _unknown(names: Sequence[str], groups: Strings) -> Iterator[str]:
     for name in names:
-        words = (name, name.partition("/")[2])
-        if any(is_missing_word(word) or word.casefold() in _UNKNOWN for word in words):
+        if may_mean_unknown(name) or may_mean_unknown(name.partition("/")[2]):
             num = int((groups == name).sum())
             if num == 1:
                 continue

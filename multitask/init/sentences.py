@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from multitask.utils.spelling import may_mean_unknown
+
 if TYPE_CHECKING:
     from multitask.init.draft import Draft
 
@@ -69,6 +71,8 @@ def checks(draft: Draft) -> Iterator[str]:
         lower = [name.casefold() for name in task.classes]
         if len(set(lower)) < len(lower):
             yield f"{task.name} has classes that differ only in upper and lower case"
+        for name in filter(may_mean_unknown, task.classes):
+            yield f"{task.name} has a class {name!r}; if it stands for unknown, leave its cells empty"
         if task.unknown:
             codes = ", ".join(f"{number:g}" for number in task.unknown)
             yield f"{task.name} is {codes} for some images: taken for unknown"

@@ -87,14 +87,14 @@ def kind_of(name: str, words: Strings) -> Kind:
         return Kind("other", f"always {found[0]!r}")
     numeric = not np.isnan(parse_numbers(found)).any()
     if _GEOMETRY.fullmatch(name) and (numeric or distinct > MAX_CLASSES):
-        return Kind("other", "looks like a place, a size or a score")
+        return Kind("other", "a place, a size or a score by its name")
     if _GROUP.fullmatch(name) and distinct > 10 and num / distinct > 1.2:
         return Kind("group")
     if _ID.fullmatch(name) and distinct > num / 3:
-        return Kind("other", "names images")
+        return Kind("other", "what images are called")
     if numeric and distinct >= MIN_NUMBERS:
         counting = distinct >= 0.9 * num and not any("." in word for word in found)
-        return Kind("other", "numbers images") if counting else Kind("number")
+        return Kind("other", "a number of each image") if counting else Kind("number")
     if distinct > min(MAX_CLASSES, max(2, num / 3)):
         return Kind("other", f"{distinct:,} different words")
     return Kind("label")

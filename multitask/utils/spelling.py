@@ -66,6 +66,9 @@ _WHOLE = re.compile(r"([-+]?\d+)\.0*", re.ASCII)
 _MISSING = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "nil"))
 
 
+_UNKNOWN = frozenset(("-", "--", "?", "unknown", "missing"))
+
+
 def parse_number(text: str) -> float:
     """The number that a text spells; NaN for others, as ``inf``, ``1_000`` and ``19,90``, and beyond MAX_NUMBER."""
     text = canonical(text)
@@ -93,6 +96,11 @@ def without_fraction(text: str) -> str:
 def is_missing_word(text: str) -> bool:
     """Whether a text is one by which programs write a missing value."""
     return canonical(text).lower() in _MISSING
+
+
+def may_mean_unknown(text: str) -> bool:
+    """Whether a text is one by which programs write a missing value, or people do."""
+    return is_missing_word(text) or canonical(text).casefold() in _UNKNOWN
 
 
 def missing_hint(text: str) -> str:

@@ -199,6 +199,15 @@ def test_a_split_that_tears_groups_is_not_used(folder: Path, written: Callable[.
     assert any("on two sides" in line for line in found.proposal.check)
 
 
+def test_a_class_that_may_mean_unknown_is_told(folder: Path, written: Callable[..., Written]) -> None:
+    words = ("shirt", "-", "skirt", "unknown")
+    write_lines(folder / "labels.csv", "file,garment", *(f"{row:03d}.jpg,{words[row % 4]}" for row in range(60)))
+    told = [line for line in written(folder).proposal.check if "stands for unknown" in line]
+    assert told == [
+        f"garment has a class {name!r}; if it stands for unknown, leave its cells empty" for name in words[1::2]
+    ]
+
+
 def test_columns_that_say_the_same_count_once(folder: Path, written: Callable[..., Written]) -> None:
     rows = [f"{row:03d}.jpg,{GARMENTS[row % 3]},{row % 3},{'top' if row % 3 == 0 else 'other'}" for row in range(60)]
     write_lines(folder / "labels.csv", "file,garment,code,part", *rows)
@@ -217,6 +226,11 @@ def test_columns_that_say_the_same_count_once(folder: Path, written: Callable[..
         ([HEADER, *(line.replace(".jpg", "x.jpg") for line in table_rows())], {}, "names images, but none is below"),
         (["a,b", *(f"{row},{row % 2}" for row in range(9))], {}, "no column leads to images"),
         (["file,a", *(f"{row:03d}.jpg,x" for row in range(9))], {}, "no label has two values or more: a is always 'x'"),
+        (
+            ["file,x", *(f"{row:03d}.jpg,{row % 2}" for row in range(9))],
+            {},
+            "x is a place, a size or a score by its name",
+        ),
         ([HEADER, *table_rows()], {"labels": ("garmnt",)}, "has no column 'garmnt'"),
         (["file,a", *(f"{row:03d}.jpg,x" for row in range(9))], {"labels": ("a",)}, "is no label: it is always 'x'"),
     ],

@@ -99,7 +99,7 @@ def is_missing_word(text: str) -> bool:
 
 
 def may_mean_unknown(text: str) -> bool:
-    """Whether a text is one by which programs write a missing value, or people do."""
+    """Whether a text is written for a missing value, by programs or by hand."""
     return is_missing_word(text) or canonical(text).casefold() in _UNKNOWN
 
 

@@ -18,7 +18,7 @@ from tests.study.spaces import GAMMA, HEADS, LOSSES, MakeSpace, Told, refusal
     [
         ("augment.strenght", "space.augment.strenght: unknown key; did you mean 'strength'?"),
         ("augmnet.strength", "space.augmnet: unknown key; did you mean 'augment'?"),
-        ("strength", "space.strength: unknown key; it can be 'extensions', 'seed', "),
+        ("strength", "space.strength: unknown key; did you mean 'augment.strength'?"),
         ("heads.*.wieght", "space.heads.mask.wieght: unknown key; did you mean 'weight'?"),
         ("heads.age.loss.gama", "space.heads.age.loss.gama: unknown key (of 'cross_entropy'); "),
         (

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
 
 from multitask.bench import stream
-from multitask.bench.stream import Slices, measure_stream, write_shards
+from multitask.bench.stream import Slice, Slices, measure_stream, write_shards
 from multitask.config import Config
 from multitask.data.dataset import Dataset
+from multitask.data.loading import Batches
 from multitask.errors import UserError
 from multitask.progress import Progress
 from multitask.runs.data_module import DataModule
@@ -71,6 +73,27 @@ def test_both_clocks_are_measured_in_turns(
         (", on the wall", 0.95),
     ]
     assert all(0 < row.ratio < 10 for row in found)
+
+
+def test_each_round_gives_the_speed_from_shards_first(
+    sharded: tuple[Config, Dataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "BATCHES", 1)
+    data = DataModule(sharded[0])
+    batches = data.batches("train", Progress(), torch.device("cpu"), train=True)
+    clock = [0.0]
+
+    class Stepped:
+        """Training in which an image from shards takes 2 s, and one from memory 1 s."""
+
+        def train_epoch(self, epoch: int, served: Batches, progress: Progress) -> None:
+            clock[0] += served.num_images * (2.0 if isinstance(served, Slice) else 1.0)
+            list(served.epoch(epoch))
+
+    with closing(Slices(batches)) as slices:
+        found = stream._speeds(cast(Any, Stepped()), slices, lambda: clock[0])
+    assert len(found) == stream.ROUNDS > 2
+    assert np.allclose(found, [[0.5, 1.0]] * stream.ROUNDS)
 
 
 def test_a_config_without_a_stream_is_refused(tiny: Callable[..., Config], tmp_path: Path) -> None:

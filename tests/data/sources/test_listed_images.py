@@ -24,3 +24,11 @@ def test_millions_of_names_are_no_objects(monkeypatch: pytest.MonkeyPatch) -> No
         tracemalloc.stop()
     names = [f"image-{number:05d}.png" for number in range(30_000)]
     assert list(found) == [("", name) for name in names] + [("a/long/path", name) for name in names]
+
+
+def test_the_few_names_of_a_folder_are_sorted() -> None:
+    found, images = ListedImages(), NamesOfFolder()
+    for name in ("b.png", "c.png", "a.png"):
+        images.add(name)
+    found.add("here", images)
+    assert list(found.paths()) == ["here/a.png", "here/b.png", "here/c.png"]

@@ -64,6 +64,9 @@ def test_what_is_plain_is_not_given_to_the_reader(tmp_path: Path, text: str, mon
     expected = by_reader(path)
     monkeypatch.setattr(cells, "csv_rest", lambda *given: iter(()))
     assert by_parts(path) == expected
+    plain = plain_csv.PlainParts(path, "utf-8", ",", 1, 2, (0, 1))
+    assert sum(len(columns[0]) for _, columns in plain) == len(expected[0])
+    assert plain.offset == path.stat().st_size
 
 
 @pytest.mark.parametrize("end", ['"c,d"', "c,d,e", "c", ",", " ,\u00a0", "\u3000,", "c\r"])

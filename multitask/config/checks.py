@@ -105,14 +105,15 @@ def check_features(config: Config) -> None:
             "set mixup_prob and cutmix_prob to 0"
         )
     used = config.data.augmentations(config.augment)
-    augments = [f"{key} is {one.strength:g}" for key, one in used.items() if one.augments]
-    if features.views == 1 and augments:
+    changing = [(section, *one.changing) for section, one in used.items() if one.changing is not None]
+    if features.views == 1 and changing:
+        section, key, value = changing[0]
         raise ValueError(
-            f"model.backbone.features: would keep plain images alone, but {augments[0]}; set views to 2 or more, "
-            "or the strength to 0"
+            f"model.backbone.features: would keep plain images alone, but {section}.{key} is {value:g}; set views to 2 "
+            f"or more, or the {key.rpartition('.')[2]} to 0"
         )
-    if features.views > 1 and not augments:
-        found = ", ".join(f"{key} is {one.strength:g}" for key, one in used.items())
+    if features.views > 1 and not changing:
+        found = ", ".join(f"{section}.strength is {one.strength:g}" for section, one in used.items())
         raise ValueError(
             f"model.backbone.features.views: {features.views} views would be alike, since nothing is augmented "
             f"({found}); use 1, or augment"

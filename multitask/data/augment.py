@@ -15,6 +15,7 @@ import albumentations as A
 import cv2
 
 from multitask.data.augment_settings import AugmentSettings
+from multitask.data.cover import cover
 from multitask.data.images import Pixels
 from multitask.utils.seeds import derive
 
@@ -98,6 +99,7 @@ class Augmentation:
         self._own = {name: Augmentation(of_source) for name, of_source in (own or {}).items()}
         cv2.setNumThreads(0)  # a batch is one thread's work; OpenCV's own threads would fight the network's
         chosen = transforms(settings)
+        self._cover = settings.covered
         # Flips are cheaper than Albumentations' way to them.
         self._flip_prob = chosen[0].p if [type(one) for one in chosen] == [A.HorizontalFlip] else 0.0
         self._compose: Any = A.Compose(chosen) if chosen and not self._flip_prob else None
@@ -150,6 +152,9 @@ class Augmentation:
         return images
 
     def _changed(self, images: Sequence[Pixels] | Pixels, seed: int) -> Pixels:
+        if self._cover is not None:  # before all else, so that a cover is moved, lit and blurred with what it lies on
+            images = np.array(images)
+            cover(images, self._cover, derive(seed, "cover"))
         if self._flip_prob:
             return _flipped(images, np.random.default_rng(seed).random(len(images)) < self._flip_prob)
         if self._compose is None:

@@ -32,6 +32,30 @@ class MixSettings(Settings):
         return self
 
 
+class CoverSettings(Settings):
+    """A cover: how often, and where, in fractions of the network's input.
+
+    A source that does not label a task may be changed in what that task is read from: bare faces, of which gender and
+    age are known, train the heads of both for faces that wear a mask.
+    """
+
+    share: Fraction = 0.0
+    """The share of the images that are covered, each time that they are drawn."""
+    left: Fraction = 0.2
+    top: Fraction = 0.5
+    right: Fraction = 0.8
+    bottom: Fraction = 0.9
+
+    @model_validator(mode="after")
+    def _check(self) -> CoverSettings:
+        if self.left >= self.right or self.top >= self.bottom:
+            raise ValueError(
+                f"left must be less than right and top less than bottom, found {self.left}, {self.right}, {self.top}, "
+                f"{self.bottom}"
+            )
+        return self
+
+
 class AugmentSettings(Settings):
     """The ``augment`` section.
 
@@ -59,11 +83,29 @@ class AugmentSettings(Settings):
         return self.mix.mixup_prob + self.mix.cutmix_prob > 0
 
     @property
-    def augments(self) -> bool:
-        """Whether any family may change an image."""
-        return self.strength * max(self.geometry, self.colour, self.noise, self.occlusion) > 0
+    def covered(self) -> CoverSettings | None:
+        """The cover of the images; None: none are covered."""
+        return None
+
+    @property
+    def changing(self) -> tuple[str, float] | None:
+        """What may change an image, the key of a number above 0 and the number; None: nothing does."""
+        if self.strength * max(self.geometry, self.colour, self.noise, self.occlusion) > 0:
+            return "strength", self.strength
+        return None if self.covered is None else ("cover.share", self.covered.share)
 
     @property
     def changes_images(self) -> bool:
         """Whether training may see other pixels than validation does."""
-        return self.augments or self.mixes
+        return self.changing is not None or self.mixes
+
+
+class SourceAugmentSettings(AugmentSettings):
+    """The augmentation of one of several sources, as ``DataSettings.augmented`` puts it together."""
+
+    cover: CoverSettings
+
+    @property
+    def covered(self) -> CoverSettings | None:
+        """The source's, where it has a share."""
+        return self.cover if self.cover.share > 0 else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from multitask.data.augment_settings import AugmentSettings
+from multitask.data.augment_settings import AugmentSettings, SourceAugmentSettings
 from multitask.data.contradictions import ContradictionsName
 from multitask.data.corrections import CorrectionsSettings
 from multitask.data.crop import AnyCrop, CropSettings, WholeSettings
@@ -230,16 +230,17 @@ class DataSettings(Settings):
         """The augmentation of the sources that have another than ``augment``, by name."""
         parts = self.source.sources if isinstance(self.source, SeveralSettings) else {}
         return {
-            name: augment.model_copy(update={"strength": part.strength})
+            name: SourceAugmentSettings(**{**dict(augment), "strength": strength}, cover=part.cover)
             for name, part in parts.items()
-            if part.strength not in (None, augment.strength)
+            if (strength := augment.strength if part.strength is None else part.strength) != augment.strength
+            or part.cover.share
         }
 
     def augmentations(self, augment: AugmentSettings) -> dict[str, AugmentSettings]:
-        """The augmentations that images get, by the key of their strength: of sources with one of their own, theirs."""
+        """The augmentations that images get, by the section of their keys: of sources with one of their own, theirs."""
         own = self.augmented(augment)
-        common = {} if own and len(own) == len(self.source_names) else {"augment.strength": augment}
-        return {**common, **{f"data.source.sources.{name}.strength": of_source for name, of_source in own.items()}}
+        common = {} if own and len(own) == len(self.source_names) else {"augment": augment}
+        return {**common, **{f"data.source.sources.{name}": of_source for name, of_source in own.items()}}
 
     @property
     def none_validate(self) -> bool:

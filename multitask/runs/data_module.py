@@ -145,8 +145,8 @@ class DataModule:
             )  # fmt: skip
 
         key = {"augment": self._augment.model_dump(mode="json"), "seed": seed}
-        strengths = {name: augment.strength for name, augment in own.items()}
-        self._features = maker.make(view, key | ({"sources": strengths} if strengths else {}))
+        sources = {name: augment.model_dump(mode="json") for name, augment in own.items()}
+        self._features = maker.make(view, key | ({"sources": sources} if sources else {}))
 
     def batches(
         self,

@@ -145,6 +145,9 @@ TWO = {  # sources, of which one alone is augmented
         },
     },
 }
+COVERED = {
+    f"data.source.sources.b.{key}": to for key, to in (("strength", 0.0), ("tasks", ["gender"]), ("cover.share", 0.7))
+}
 
 
 def test_views_are_those_of_augmented_images_and_the_plain_ones_are_served_to_validate(
@@ -232,6 +235,10 @@ def test_views_are_shared_by_all_that_leave_them_as_they_are(
         (
             {"model.backbone.features": {}, "augment.strength": 0.0, **TWO},
             r"would keep plain images alone, but data\.source\.sources\.b\.strength is 0\.2; ",
+        ),
+        (
+            {"model.backbone.features": {}, "augment.strength": 0.0, **TWO, **COVERED},
+            r"would keep plain images alone, but data\.source\.sources\.b\.cover\.share is 0\.7; .* or the share to 0",
         ),
         ({"augment.mix.mixup_prob": 0.5}, r"augment\.mix: mixes images, which features that are kept"),
         ({"model.backbone.features": {"views": 0}}, r"model\.backbone\.features\.views"),

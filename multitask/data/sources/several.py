@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from multitask.data.augment_settings import CoverSettings
 from multitask.data.crop import AnyCrop
 from multitask.data.fit import FitName
 from multitask.data.samples import Queries, Samples
@@ -39,6 +40,8 @@ class PartSettings(Settings):
     """Likewise; None: ``data.fit``."""
     strength: Fraction | None = None
     """Of the augmentation of its images; None: ``augment.strength``."""
+    cover: CoverSettings = CoverSettings()
+    """Over a part of its images in training, where it leaves out a task that is read from that part."""
     weights: dict[Name, Annotated[NonNegativeFloat, Field(le=1e6)]] = {}
     """By head, and ``joint``: how much its images count in that loss, times their own weights; 1 where none is given.
     Only the ratios of the sources matter."""
@@ -91,6 +94,11 @@ class SeveralSettings(SourceSettings):
             name: set(space.task_names) - set(part.tasks or space.task_names) for name, part in self.sources.items()
         }
         for name, part in self.sources.items():
+            if part.cover.share and not unlabelled[name]:
+                raise UserError(
+                    f"sources.{name}.cover: would hide what a label is read from: the source labels all tasks; say by "
+                    "tasks which it does, or leave the cover out"
+                )
             for task in part.tasks or ():
                 if task not in space.task_names:
                     near = nearest(task, space.task_names)

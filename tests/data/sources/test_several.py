@@ -187,6 +187,21 @@ def test_a_source_that_labels_nothing_that_is_asked_is_refused(roots: Path) -> N
     )
 
 
+def test_a_cover_is_for_sources_that_leave_a_task_out(roots: Path) -> None:
+    data = settings(roots)
+    data["sources"]["prices"]["cover"] = {"share": 0.5}
+    SeveralSettings.model_validate(data).check(SPACE)
+    del data["sources"]["prices"]["tasks"]
+    with pytest.raises(UserError) as caught:
+        SeveralSettings.model_validate(data).check(SPACE)
+    assert str(caught.value) == (
+        "sources.prices.cover: would hide what a label is read from: the source labels all tasks; say by tasks which "
+        "it does, or leave the cover out"
+    )
+    data["sources"]["prices"]["cover"] = {"share": 0}
+    SeveralSettings.model_validate(data).check(SPACE)
+
+
 @pytest.mark.parametrize(("head", "what"), [("garment", "it"), ("joint", "all labels")])
 def test_a_weight_in_a_loss_that_the_source_cannot_have_is_refused(roots: Path, head: str, what: str) -> None:
     data = settings(roots)

@@ -161,8 +161,8 @@ class Plan:
             where = f"contenders.{contender.name}"
             if config.space() != self.base.space():
                 raise UserError(f"{where}: has another label space than {reference}; their scores would not compare")
-            for key in ("root", "source", "val_fraction", "folds", "fold"):
-                if getattr(config.data, key) != getattr(self.base.data, key):
+            for key, own in _said_of_groups(config.data).items():
+                if own != _said_of_groups(self.base.data)[key]:
                     raise UserError(
                         f"{where}: data.{key} is another than {reference}'s; they would not be scored on "
                         "the same groups"
@@ -177,6 +177,12 @@ class Plan:
                 f"metric: {self.settings.metric!r} cannot be compared by resampling groups"
                 f"{nearest(self.settings.metric, metrics)}"
             )
+
+
+def _said_of_groups(data: DataSettings) -> dict[str, Any]:
+    """What says which groups there are and on which side, by its key in ``data``."""
+    sides = {key: getattr(data, key) for key in ("root", "val_fraction", "folds", "fold")}
+    return {**sides, "source": data.source.of_samples}
 
 
 def _spelt(changes: Mapping[str, Any], heads: Iterable[str]) -> Changes:

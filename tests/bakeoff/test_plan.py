@@ -77,6 +77,44 @@ class TestConfigs:
         assert [by_name(plan, plan.place(p, 0))["flat"].data.train_groups for p in plan.settings.points] == [3, None]
 
 
+class TestContendersOfSeveralSources:
+    """They may do as they like with a source's images, but not read others."""
+
+    def file(self, bakeoff_file: Make, tiny: Callable[..., Config], contender: dict[str, Any]) -> Path:
+        root = str(tiny().data.root)
+        sources = {name: {"root": root, "source": {"name": "competition"}} for name in ("people", "faces")}
+        sources["faces"]["tasks"] = ["gender", "age"]
+        source = {"name": "several", "target": "people", "sources": sources}
+        changes = {f"data.source.sources.faces.{key}": value for key, value in contender.items()}
+        base = {"data.root": "", "data.source": source}
+        return bakeoff_file(base, contenders={"a": None, "b": {"overrides": changes}})
+
+    @pytest.mark.parametrize(
+        "own",
+        [
+            {"cover.share": 0.5},
+            {"strength": 0.9},
+            {"weights": {"age": 0.5}},
+            {"crop": {"name": "centre"}},
+            {"fit": "pad"},
+        ],
+        ids=str,
+    )
+    def test_may_treat_the_images_of_a_source_otherwise(
+        self, bakeoff_file: Make, tiny: Callable[..., Config], own: dict[str, Any]
+    ) -> None:
+        assert len(load_bakeoff(self.file(bakeoff_file, tiny, own)).contenders) == 2
+
+    @pytest.mark.parametrize("own", [{"tasks": ["gender"]}, {"source.links_outside": True}], ids=str)
+    def test_may_not_read_other_samples(
+        self, bakeoff_file: Make, tiny: Callable[..., Config], own: dict[str, Any]
+    ) -> None:
+        with pytest.raises(
+            UserError, match=r"contenders\.b: data\.source is another than a's; they would not be scored"
+        ):
+            load_bakeoff(self.file(bakeoff_file, tiny, own))
+
+
 class TestDigest:
     def test_tells_what_is_trained_from_how_it_is_answered(self, tiny: Callable[..., Config]) -> None:
         one, other = tiny(), tiny({"decode.name": "class_bias"})

@@ -31,6 +31,11 @@ class SourceSettings(Settings):
         """Whether the source itself has a validation split."""
         return False
 
+    @property
+    def of_samples(self) -> SourceSettings:
+        """Without what changes neither which samples there are nor their labels: the default in its place."""
+        return self
+
     def validates(self, samples: Samples) -> NDArray[np.bool_] | None:
         """(N,) bool, the samples that may validate and test; groups of the others only train. None: all."""
         return None

@@ -29,6 +29,9 @@ AnySingle = Annotated[SourceSettings, SOURCES.part(lambda row: not row.nests, de
 class PartSettings(Settings):
     """One of several sources."""
 
+    OF_SAMPLES: ClassVar = frozenset({"root", "source", "tasks"})
+    """The settings that say which samples there are, and their labels; the others, what becomes of them in training."""
+
     root: ConfigPath
     source: AnySingle
     tasks: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
@@ -78,6 +81,15 @@ class SeveralSettings(SourceSettings):
         """Whether the target has a validation split, or all of the sources where there is no target."""
         parts = self.sources.values() if self.target is None else [self.sources[self.target]]
         return all(part.source.says_sides for part in parts)
+
+    @property
+    def of_samples(self) -> SeveralSettings:
+        """With sources that have a root, a layout and tasks, and nothing else."""
+        sources = {
+            name: PartSettings(**{key: getattr(part, key) for key in PartSettings.OF_SAMPLES})
+            for name, part in self.sources.items()
+        }
+        return self.model_copy(update={"sources": sources})
 
     def validates(self, samples: Samples) -> NDArray[np.bool_] | None:
         """(N,) bool, the samples of the target; None where there is none."""

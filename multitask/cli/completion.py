@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -165,6 +166,19 @@ def _config_data(file: Path | None) -> dict[str, Any]:
     if isinstance(tasks, Mapping):
         data["heads"] = {name: {} for name in tasks} | (dict(heads) if isinstance(heads, Mapping) else {})
     return data
+
+
+def names(table: str, more: Sequence[str], begun: str) -> list[CompletionItem]:
+    """Of a row of a table; where several are named, of the last."""
+    from multitask.settings.keys import docstring
+
+    module, _, attribute = table.rpartition(".")
+    rows = getattr(importlib.import_module(module), attribute)
+    known = dict.fromkeys(more, "") | {name: docstring(row).partition("\n")[0] for name, row in rows.items()}
+    before, comma, start = begun.rpartition(",")
+    return [
+        CompletionItem(f"{before}{comma}{name}", help=text) for name, text in known.items() if name.startswith(start)
+    ]
 
 
 def runs(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:

@@ -6,7 +6,15 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import FilePath, config_argument, extensions_option, output_option, quiet_option, set_option
+from multitask.cli.options import (
+    FilePath,
+    complete_runs,
+    config_argument,
+    extensions_option,
+    output_option,
+    quiet_option,
+    set_option,
+)
 
 
 @click.command()
@@ -16,7 +24,12 @@ from multitask.cli.options import FilePath, config_argument, extensions_option, 
 @click.option(
     "--json", "json_file", type=FilePath, help="Also the findings in sentences, and the sources' gap, as JSON."
 )
-@click.option("--run", type=FilePath, help="A run of the same labels: whether its features tell several sources apart.")
+@click.option(
+    "--run",
+    type=FilePath,
+    shell_complete=complete_runs,
+    help="A run of the same labels: whether its features tell several sources apart.",
+)
 @extensions_option
 @quiet_option
 def command(

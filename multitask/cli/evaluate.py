@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from multitask.cli.options import (
+    complete_names,
     data_option,
     extensions_option,
     quiet_option,
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Whom to score on; test: as the source says; eval: the images to be answered, where answers are known.",
 )
-@click.option("--engine", help="Compare RUN's scores with this engine and with its own network; nothing is replaced.")
+@click.option(
+    "--engine",
+    shell_complete=complete_names("multitask.inference.engines.ENGINES"),
+    help="Compare RUN's scores with this engine and with its own network; nothing is replaced.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "bf16", "int8"]),

@@ -32,8 +32,13 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:  # click would say "Aborted!" and exit with 1
-            click.echo("error: interrupted", err=True)
+        except KeyboardInterrupt as stop:  # click would say "Aborted!" and exit with 1
+            if line := str(stop):  # says what is saved
+                from multitask.reporting.console import fail
+
+                fail(line)
+            else:
+                click.echo("error: interrupted", err=True)
             sys.exit(130)
 
     def resolve_command(

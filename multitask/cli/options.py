@@ -32,6 +32,22 @@ def _complete_settings(ctx: click.Context, param: click.Parameter, begun: str) -
     return completion.settings(ctx, param, begun)
 
 
+def complete_names(table: str, *more: str) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    """For options that name a row of a table, or several rows with commas between them.
+
+    Args:
+        table: where it is, as ``multitask.executors.EXECUTORS``.
+        more: names that are no rows.
+    """
+
+    def complete(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+        from multitask.cli import completion
+
+        return completion.names(table, more, begun)
+
+    return complete
+
+
 def refuse_ignored(is_ignored: Callable[[str], bool], why: str) -> None:
     """Refuses an option of the running command that the line gives though it would be ignored.
 
@@ -100,6 +116,7 @@ box_columns_option = click.option(
 device_option = click.option("--device", help="Where PyTorch computes, as cpu or cuda; RUN's own setting if not given.")
 views_option = click.option(
     "--views",
+    shell_complete=complete_names("multitask.evaluation.views.VIEWS"),
     default="",
     metavar="VIEW,...",
     help="Answer each image several times and average: flip, shift, scale, several with commas.",

@@ -12,6 +12,7 @@ from multitask.cli.options import (
     UNREADABLE,
     FilePath,
     box_columns_option,
+    complete_names,
     device_option,
     extensions_option,
     group_column_option,
@@ -73,7 +74,13 @@ _OF_SUBMISSIONS = ("run", "paths", "data", "output", "allow_extensions", "quiet"
 @group_column_option
 @groups_by_folder_option
 @box_columns_option
-@click.option("--engine", default="auto", show_default=True, help="What computes; auto: the fastest for RUN.")
+@click.option(
+    "--engine",
+    default="auto",
+    show_default=True,
+    shell_complete=complete_names("multitask.inference.engines.ENGINES", "auto"),
+    help="What computes; auto: the fastest for RUN.",
+)
 @click.option(
     "--precision",
     type=click.Choice(["fp32", "fp16", "int8", "bf16"]),

@@ -57,7 +57,7 @@ def command(
 def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, folds: int | None = None) -> None:
     """Trains with progress, shows the report and draws its page; stops cleanly on Ctrl-C and on SIGTERM."""
     from multitask.config import Config
-    from multitask.reporting.console import fail, show_paths
+    from multitask.reporting.console import show_paths
     from multitask.reporting.progress import make_progress
     from multitask.reporting.run.console import show_report
     from multitask.runs.config import TrainedRun
@@ -80,8 +80,8 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     finally:
         progress.close()
     if result is None:
-        if ranks().is_main:
-            fail(_interrupted(RunFolder(out), bool(settings.extensions)))
+        if ranks().is_main:  # told once the others know of it, who would call this process gone
+            raise KeyboardInterrupt(_interrupted(RunFolder(out), bool(settings.extensions)))
         sys.exit(130)
     if not ranks().is_main:
         return

@@ -145,21 +145,26 @@ def show_cache(folder: Path, files: Sequence[Any], exports: Sequence[Path]) -> N
         say_wrapped(f"{exports[0].parent}: {runs} exported {'run' if runs == 1 else 'runs'}, {taken}")
     if not files:
         return
-    table = make_table("", ("kind", "file", "made", "images", "of each", "size"), left=3)
+    table = make_table("", ("kind", "file", "made (UTC)", "images", "of each", "size"), left=3)
     shards = [file for file in files if file.kind == "shards"]  # of a set there may be thousands
     if shards:
-        made = moment_text(datetime.fromtimestamp(max(file.made for file in shards), UTC).isoformat())
+        made = _made(max(file.made for file in shards))
         size = size_text(sum(file.num_bytes for file in shards))
         table.add_row("shards", f"of {len(shards):,}", made, "-", "-", size)
     for file in files:
         if file.kind == "shards":
             continue
         shape = ("?", "damaged") if file.shape is None else (f"{file.shape[0]:,}", " x ".join(map(str, file.shape[1:])))
-        made = moment_text(datetime.fromtimestamp(file.made, UTC).isoformat())
+        made = _made(file.made)
         table.add_row(
             file.kind, file.path.stem.removeprefix(f"{file.kind}-")[:12], made, *shape, size_text(file.num_bytes)
         )
     show_table(table)
+
+
+def _made(seconds: float) -> str:
+    """Without its time zone, for which a terminal of 80 columns has no room in each row."""
+    return moment_text(datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None).isoformat())
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:

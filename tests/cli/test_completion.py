@@ -54,6 +54,13 @@ def ask(line: str, monkeypatch: pytest.MonkeyPatch, breaks: str = " =:") -> list
         ("multitask evaluate runs/", ["plain,runs/first"]),
         ("multitask compare runs/first runs/f", ["plain,runs/first"]),
         ("multitask predict other/", ["file,other/"]),
+        ("multitask eda mine.yaml --run runs/", ["plain,runs/first"]),
+        ("multitask study study.yaml --executor ", ["plain,processes", "plain,submitit", "plain,ray"]),
+        ("multitask bakeoff mine.yaml --executor r", ["plain,ray"]),
+        ("multitask predict runs/first --engine a", ["plain,auto"]),
+        ("multitask evaluate runs/first --engine o", ["plain,onnxruntime", "plain,openvino"]),
+        ("multitask predict runs/first --views flip,s", ["plain,flip,shift", "plain,flip,scale"]),
+        ("multitask bakeoff mine.yaml --executor nothing", []),
     ],
 )
 def test_what_a_line_goes_on_with(

@@ -241,6 +241,22 @@ def test_a_job_over_two_processes_ends_with_one_line(trained_alone: Path, tmp_pa
     assert [process.returncode for process in processes] == [2, 2]
 
 
+@pytest.mark.parametrize("who", [0, 1])
+def test_an_interrupt_of_one_of_two_processes_is_told_once(
+    who: int, config_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["train", str(config_file({"training.epochs": 50, "data.val_fraction": 0.2})), "--out", str(out)]
+    processes = launch(words, tmp_path)
+    wait_for((out / "metrics.jsonl").exists, processes[0])
+    processes[who].send_signal(signal.SIGINT)
+    [line] = told(processes)
+    assert "are saved" in line
+    assert "--resume" in line
+    assert ("Go on with: multitask train" in line) == (who == 0)
+    assert {process.returncode for process in processes} <= {130, 2}
+
+
 def test_folds_over_two_processes_of_which_one_prints(config_file: Callable[..., Path], tmp_path: Path) -> None:
     out = tmp_path / "run"
     words = ["train", str(config_file({"training.epochs": 20, "data.val_fraction": 0.2})), "--folds", "2"]

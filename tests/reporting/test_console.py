@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from multitask.reporting import console
+from multitask.utils.shared_arrays import KeptFile
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,12 @@ def test_a_title_wider_than_its_table_is_one_line(capsys: pytest.CaptureFixture[
     table.add_row("seed", "0")
     console.show_table(table)
     assert capsys.readouterr().out.splitlines()[0] == "settings that differ"
+
+
+def test_a_kept_file_is_one_row_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    shapes = {"features": (2_118_900, 1_280), "pixels": (118_900, 384, 288, 3)}
+    kept = [KeptFile(Path(f"{kind}-{'9' * 32}.npy"), kind, shape, 108_540_000, 1.8e9) for kind, shape in shapes.items()]
+    console.show_cache(Path("here"), kept, [])
+    rows = capsys.readouterr().out.splitlines()[-2:]
+    assert [row.split()[0] for row in rows] == ["features", "pixels"]
+    assert all("15 January 2027, 08:00" in row for row in rows)

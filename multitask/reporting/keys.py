@@ -6,8 +6,8 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 
 from multitask.settings.keys import Key, Section
+from multitask.settings.markdown import markdown
 
-_CODE = re.compile(r"(`[^`]*`)")
 _SAYS_WHERE = re.compile(r"The ``[^`]*`` section(?:: |\.\s*)")
 """Beginnings of docstrings of sections, which repeat the heading."""
 
@@ -60,8 +60,4 @@ def _cells(*cells: str) -> str:
 
 
 def _line(text: str) -> str:
-    """A docstring as one line of Markdown, in the words of YAML."""
-    parts = _CODE.split(" ".join(text.replace("``", "`").split()))
-    for index in range(0, len(parts), 2):  # between them stands code
-        parts[index] = re.sub(r"([*<])", r"\\\1", re.sub(r"\bNone\b", "`null`", parts[index]))
-    return "".join(parts)
+    return markdown(" ".join(text.split()))

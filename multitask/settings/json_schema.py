@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_jso
 from pydantic_core import core_schema
 
 from multitask.settings.keys import attribute_text, docstring
+from multitask.settings.markdown import markdown
 from multitask.settings.schema import Settings
 from multitask.settings.tables import Table
 
@@ -24,11 +26,11 @@ class _Generator(GenerateJsonSchema):
         cls = schema["cls"]
         found = super().model_schema(schema)
         del found["title"]
-        found["description"] = docstring(cls)
+        found.update(_description(docstring(cls)))
         for name, key in found.get("properties", {}).items():
             key.pop("title", None)
             if text := attribute_text(cls, name):
-                key["description"] = text
+                key.update(_description(text))
         return found
 
     def function_plain_schema(self, schema: core_schema.PlainValidatorFunctionSchema) -> JsonSchemaValue:
@@ -59,6 +61,11 @@ class _Generator(GenerateJsonSchema):
         if isinstance(schema.get("default"), Settings):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
+
+
+def _description(text: str) -> dict[str, str]:
+    """What editors show; ``markdownDescription`` is no keyword of the draft, but VS Code's."""
+    return {"description": re.sub(r"\bNone\b", "null", text.replace("``", "")), "markdownDescription": markdown(text)}
 
 
 def json_schema(model: type[Settings], others: Mapping[str, type[Settings]] | None = None) -> dict[str, Any]:

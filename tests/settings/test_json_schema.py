@@ -93,12 +93,19 @@ def test_one_objective_needs_no_list(validator: Draft202012Validator) -> None:
 
 
 def test_keys_have_their_docstrings() -> None:
-    schema = json_schema(Config)
-    assert (
-        schema["$defs"]["config"]["properties"]["seed"]["description"]
-        == "The seed that every random choice derives from."
-    )
-    assert schema["$defs"]["data"]["description"].startswith("The ``data`` section")
+    definitions = json_schema(Config)["$defs"]
+    seed = definitions["config"]["properties"]["seed"]
+    assert seed["description"] == seed["markdownDescription"] == "The seed that every random choice derives from."
+    assert definitions["data"]["description"].startswith("The data section")
+    assert definitions["data"]["markdownDescription"].startswith("The `data` section")
+    patience = definitions["training"]["properties"]["patience"]
+    assert ("null: " in patience["description"], "`null`: " in patience["markdownDescription"]) == (True, True)
+
+
+def test_no_description_is_in_the_words_of_python() -> None:
+    texts = re.findall(r'"(?:markdownD|d)escription": "((?:[^"\\]|\\.)*)"', SCHEMA.read_text())
+    assert len(texts) > 500
+    assert [text for text in texts if "``" in text or re.search(r"\bNone\b", text)] == []
 
 
 def test_definitions_are_called_by_their_place_in_a_file(validator: Draft202012Validator) -> None:

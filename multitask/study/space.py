@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from multitask.config import Config
+from multitask.data.sources.several import PartSettings
 from multitask.errors import UserError, nearest
 from multitask.settings import Changes, flatten, override, problems, validate
 from multitask.study.head_weights import HeadWeightsEntry
@@ -30,7 +31,7 @@ _WHAT_IS_JUDGED = (
 """Settings that no space can hold."""
 _OF_SAMPLES = re.compile(r"data\.(source|corrections)\.")
 """Nor can it hold these, but what is done with the images of one of several sources."""
-_OF_A_SOURCES_IMAGES = re.compile(r"data\.source\.sources\.\w+\.(crop|fit|strength|weights)\b")
+_OF_A_SOURCES_IMAGES = re.compile(rf"data\.source\.sources\.\w+\.(?!({'|'.join(PartSettings.OF_SAMPLES)})\b)")
 
 
 class Space:

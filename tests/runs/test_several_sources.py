@@ -122,6 +122,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     f"{OTHERS}.strength": {"low": 0.0, "high": 0.8},
     f"{OTHERS}.fit": {"kind": "categorical", "choices": ["crop", "pad"]},
     f"{OTHERS}.crop.left": {"low": 0.0, "high": 0.4},
+    f"{OTHERS}.cover.share": {"low": 0.0, "high": 0.9},
     "data.sampler.weights.others": {"low": 0.1, "high": 4.0, "log": True},
 }
 
@@ -132,6 +133,7 @@ class TestAStudy:
         f"{OTHERS}.strength": 0.4,
         f"{OTHERS}.fit": "crop",
         f"{OTHERS}.crop": {"name": "centre"},
+        f"{OTHERS}.cover": {"share": 0.5},
         "data.sampler": {"name": "per_source", "weights": {"others": 1.0}},
     }
 

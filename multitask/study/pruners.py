@@ -48,13 +48,14 @@ class PrunerSettings(Settings):
         """
 
     @abstractmethod
-    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         """Whether a trial stops after an epoch.
 
         Args:
             trial: Optuna's; with one objective the epoch's score has been reported to it.
             history: the trial's epochs so far.
             others: the histories of finished trials, by number.
+            num_epochs: that the trial has in all, where no pruner stops it.
 
         Returns:
             The reason to stop; None to go on.
@@ -80,7 +81,7 @@ class NoPrunerSettings(PrunerSettings):
 
         return NopPruner()
 
-    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         """None: no trial is stopped."""
         return None
 
@@ -100,7 +101,7 @@ class MedianSettings(PrunerSettings):
 
         return MedianPruner(n_startup_trials=self.startup_trials, n_warmup_steps=self.warmup_epochs)
 
-    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         """The reason to stop, where Optuna's pruner would; None to go on."""
         return f"below the median at epoch {history[-1].epoch}" if trial.should_prune() else None
 
@@ -132,7 +133,7 @@ class HyperbandSettings(PrunerSettings):
         self.check(num_epochs)
         return HyperbandPruner(min_resource=self.min_epochs, max_resource=num_epochs, reduction_factor=self.reduction)
 
-    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         """The reason to stop, where Optuna's pruner would; None to go on."""
         return f"not among the best of its rung at epoch {history[-1].epoch}" if trial.should_prune() else None
 
@@ -160,7 +161,7 @@ class DominatedSettings(PrunerSettings):
 
         return NopPruner()
 
-    def verdict(self, trial: Trial, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Trial, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         """The finished trial that leaves this one nothing to be ahead in."""
         if len(others) < self.startup_trials or len(history) <= self.warmup_epochs:
             return None

@@ -240,7 +240,8 @@ class Search:
         if running.is_base or record.epoch >= running.view.num_epochs:
             return True  # the base is what all others are measured against
         others = FinishedHistories(self.study, self._histories)
-        reason = self.settings.chosen_pruner.verdict(running.trial, running.history, others)
+        pruner, num_epochs = self.settings.chosen_pruner, running.view.num_epochs
+        reason = pruner.verdict(running.trial, running.history, others, num_epochs)
         running.stopped = reason or ""
         return reason is None
 

@@ -66,7 +66,8 @@ def train(
     for epoch, score in enumerate(scores):
         if score is not None and several == 1 and reported:
             trial.report(score, epoch)
-        reason = settings.verdict(trial, rows[: epoch + 1], others) if epoch + 1 < len(scores) else None
+        last = epoch + 1 == len(scores)
+        reason = None if last else settings.verdict(trial, rows[: epoch + 1], others, len(scores))
         if reason is not None:
             right = isinstance(reason, str) and reason.strip() and "\n" not in reason
             expect(right, settings, f"say in a line why a trial is stopped, or None where it is not; not {reason!r}")

@@ -174,7 +174,7 @@ def test_hyperband_goes_with_a_sampler_that_is_made_afresh_for_every_trial() -> 
                 x = trial.suggest_float("x", 0, 1)
                 for epoch in range(6):
                     trial.report(x, epoch)
-                    if epoch < 5 and pruner.verdict(trial, history((x,)), {}):
+                    if epoch < 5 and pruner.verdict(trial, history((x,)), {}, 6):
                         study.tell(trial, state=TrialState.PRUNED)
                         break
                 else:
@@ -216,7 +216,7 @@ def test_a_trial_is_stopped_when_a_finished_one_leaves_it_no_head_to_be_ahead_in
     own: list[tuple[float | None, ...]], by: int | None, trial: Trial
 ) -> None:
     pruner = DominatedSettings(startup_trials=2, warmup_epochs=0)
-    found = pruner.verdict(trial, history(*own), OTHERS)
+    found = pruner.verdict(trial, history(*own), OTHERS, 4)
     assert found == (
         None if by is None else f"trial {by} was at least as good in every objective and head by epoch {len(own)}"
     )
@@ -231,21 +231,21 @@ def test_dominated_waits_for_enough_finished_trials_and_epochs(trial: Trial) -> 
     own = history((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
     for startup, warmup, stops in [(2, 0, 1), (2, 1, 2), (2, 2, 3), (2, 3, None), (3, 0, None)]:
         pruner = DominatedSettings(startup_trials=startup, warmup_epochs=warmup)
-        verdicts = [pruner.verdict(trial, own[:epochs], OTHERS) for epochs in (1, 2, 3)]
+        verdicts = [pruner.verdict(trial, own[:epochs], OTHERS, 4) for epochs in (1, 2, 3)]
         assert next((epoch for epoch, verdict in enumerate(verdicts, 1) if verdict), None) == stops
 
 
 def test_a_finished_trial_that_has_no_epoch_yet_leads_nobody(trial: Trial) -> None:
     pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
-    assert pruner.verdict(trial, history((0.0, 0.0)), {0: []}) is None
-    assert pruner.verdict(trial, history((0.1, 0.1)), {0: [], 3: OTHERS[3]}) is not None
+    assert pruner.verdict(trial, history((0.0, 0.0)), {0: []}, 3) is None
+    assert pruner.verdict(trial, history((0.1, 0.1)), {0: [], 3: OTHERS[3]}, 3) is not None
 
 
 def test_a_finished_trial_that_ended_early_counts_with_what_it_had(trial: Trial) -> None:
     pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
     own = history(*[(0.4, 0.1)] * 5)
     assert (
-        pruner.verdict(trial, own, {0: history((0.5, 0.2))})
+        pruner.verdict(trial, own, {0: history((0.5, 0.2))}, 6)
         == "trial 0 was at least as good in every objective and head by epoch 5"
     )
 
@@ -267,7 +267,7 @@ def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominat
     race: tuple[History, dict[int, History]],
 ) -> None:
     own, others = race
-    found = DominatedSettings(startup_trials=0, warmup_epochs=0).verdict(None, own, others)  # type: ignore[arg-type]
+    found = DominatedSettings(startup_trials=0, warmup_epochs=0).verdict(None, own, others, 5)  # type: ignore[arg-type]
 
     def best(rows: History, head: str) -> float:
         known = [score for row in rows[: len(own)] if (score := row.tasks[head]) is not None]
@@ -303,7 +303,7 @@ def test_a_trial_that_is_ahead_in_an_objective_goes_on(
     rows = [replace(row, gains=own) for row in history((0.4, 0.4))]
     others = {0: [replace(row, gains=theirs) for row in history((0.5, 0.5))]}
     pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
-    assert (pruner.verdict(trial, rows, others) is not None) == stops
+    assert (pruner.verdict(trial, rows, others, 2) is not None) == stops
 
 
 def test_the_best_of_each_head_is_taken_over_the_epochs() -> None:

@@ -348,7 +348,7 @@ class AheadSettings(PrunerSettings):
 
         return NopPruner()
 
-    def verdict(self, trial, history, others):
+    def verdict(self, trial, history, others, num_epochs):
         ahead = [number for number, other in others.items() if other[0].joint > history[0].joint]
         return f"behind trial {min(ahead)} by epoch 1" if ahead else None
 

@@ -74,21 +74,21 @@ class MineSettings(PrunerSettings):
     def build(self, num_epochs: int) -> BasePruner:
         return MedianPruner(n_startup_trials=2)
 
-    def verdict(self, trial: Any, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Any, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         return "below the median" if trial.should_prune() else None
 
 
 class ThirdSettings(MineSettings):
     """Stops every third trial."""
 
-    def verdict(self, trial: Any, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Any, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         return "third" if trial.number % 3 == 2 else None
 
 
 class StrictSettings(MineSettings):
     """Cannot do without a score."""
 
-    def verdict(self, trial: Any, history: History, others: Mapping[int, History]) -> str | None:
+    def verdict(self, trial: Any, history: History, others: Mapping[int, History], num_epochs: int) -> str | None:
         assert all(row.joint is not None for row in history), "a score is missing"
         return None
 
@@ -96,7 +96,7 @@ class StrictSettings(MineSettings):
 class TrueSettings(MineSettings):
     """Answers whether, not why."""
 
-    def verdict(self, trial: Any, history: History, others: Mapping[int, History]) -> Any:
+    def verdict(self, trial: Any, history: History, others: Mapping[int, History], num_epochs: int) -> Any:
         return trial.should_prune() or None
 
 

@@ -23,7 +23,7 @@ from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Stopped, Warned
 from multitask.study.metrics import figure
 from multitask.study.pool import Pool, Worker
-from multitask.study.pruners import History
+from multitask.study.pruners import DominatedSettings, History
 from multitask.study.settings import Plan
 from multitask.study.storage import STORAGE_ERRORS
 from multitask.study.trial_queue import give_up, queue_lost, stale_trials, this_worker, without_heartbeat_warning
@@ -107,11 +107,9 @@ class Search:
         self._count()
         self._began = True
         self.progress.begin(self.view)
-        if len(self.settings.objective) > 1 and self.settings.chosen_pruner.name == "dominated":
-            self.progress.say(
-                "several objectives, which Optuna does not prune: a trial is stopped when a finished one was at least "
-                "as good in every objective and head, and better in one, by the same epoch"
-            )
+        pruner = self.settings.chosen_pruner
+        if len(self.settings.objective) > 1 and isinstance(pruner, DominatedSettings):
+            self.progress.say(f"several objectives, which Optuna does not prune: {pruner.rule}")
         if self._is_spent(trials := self._trials()) and not self._elsewhere(trials):
             return  # without a wait for workers
         try:

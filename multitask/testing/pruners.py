@@ -108,7 +108,7 @@ def scores_that_are_missing_are_no_error(settings: PrunerSettings) -> None:
 def stops_in_a_line(settings: PrunerSettings) -> None:
     """Where it stops any: each says why."""
     study, others = study_of(settings), dict[int, History]()
-    for score in (0.5,) * 8 + (0.1,) * 8:
+    for score in (0.5,) * 12 + (0.1,) * 8:
         train(study, settings, [score] * EPOCHS, others)
 
 
@@ -117,7 +117,7 @@ def judges_several_objectives_where_it_says_so(settings: PrunerSettings) -> None
     if not settings.several_objectives:
         return
     study, others = study_of(settings, EPOCHS, "maximize", "maximize"), dict[int, History]()
-    for score in (0.5,) * 8 + (0.1,) * 8:
+    for score in (0.5,) * 12 + (0.1,) * 8:
         try:
             train(study, settings, [score] * EPOCHS, others)
         except NotImplementedError:
@@ -132,7 +132,7 @@ def judges_by_histories_where_it_needs_no_scores(settings: PrunerSettings) -> No
     found = []
     for reported in (True, False):
         study, others = study_of(settings), dict[int, History]()
-        scores = (0.5,) * 8 + (0.1,) * 8
+        scores = (0.5,) * 12 + (0.1,) * 8
         found.append([train(study, settings, [score] * EPOCHS, others, reported) for score in scores])
     expect(found[0] == found[1], settings, "judge alike without a reported score; or leave needs_scores True")
 

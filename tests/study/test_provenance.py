@@ -76,7 +76,7 @@ def test_what_is_the_machines_or_the_launchs_may_change(now: dict[str, Any], mak
         ({"sampler": "random"}, "sampler.name", "tpe", "random"),
         ({"sampler": {"startup_trials": 4}}, "sampler.startup_trials", 10, 4),
         ({"pruner": "none"}, "pruner.name", "median", "none"),
-        ({"pruner": {"warmup_epochs": 0}}, "pruner.warmup_epochs", 1, 0),
+        ({"pruner": {"warmup_epochs": 0}}, "pruner.warmup_epochs", None, 0),
         ({"objective": "joint.accuracy"}, "objective", ["joint.macro_f1"], ["joint.accuracy"]),
         ({"direction": "minimize"}, "direction", ["maximize"], ["minimize"]),
         ({"base": {"training.epochs": 5}}, "base.training.epochs", 2, 5),

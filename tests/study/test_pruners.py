@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -59,7 +61,7 @@ def test_the_first_trial_is_never_stopped(name: str) -> None:
 def test_what_it_says_names_the_epoch(name: str) -> None:
     pruner = pruner_of(name)
     study, others = study_of(pruner), {}
-    for _ in range(8):
+    for _ in range(12):
         train(study, pruner, [0.5] * 9, others)
     reasons = {train(study, pruner, [0.1] * 9, others) for _ in range(8)}
     if isinstance(pruner, NoPrunerSettings):
@@ -87,10 +89,75 @@ def test_only_those_that_look_at_every_head_can_judge_several_objectives() -> No
             {"name": "hyperband", "reduction": 1},
             "pruner.reduction: input should be greater than or equal to 2, found 1",
         ),
+        (
+            {"name": "dominated", "beaten_by": 0},
+            "pruner.beaten_by: input should be greater than or equal to 1, found 0",
+        ),
+        (
+            {"beaten_by": 2},
+            "pruner.beaten_by: unknown key (of 'median'); it can be 'name', 'startup_trials', 'warmup_epochs'",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(data: Any, line: str) -> None:
     assert problems(Holder, {"pruner": data}) == [line]
+
+
+# --- those with a warm-up ---------------------------------------------------------------------------------------
+
+WARM = ("median", "dominated")
+
+
+@pytest.mark.parametrize(
+    ("warmup", "num_epochs", "first"),
+    [
+        (None, 30, {"median": 11, "dominated": 4}),
+        (None, 31, {"median": 12, "dominated": 5}),
+        (None, 9, {"median": 4, "dominated": 2}),
+        (None, 4, {"median": 3, "dominated": 2}),
+        (None, 3, {"median": 2, "dominated": 2}),
+        (None, 2, {"median": None, "dominated": None}),
+        (None, 1, {"median": None, "dominated": None}),
+        (0, 4, {"median": 1, "dominated": 1}),
+        (2, 4, {"median": 3, "dominated": 3}),
+    ],
+)
+@pytest.mark.parametrize("name", WARM)
+def test_the_first_epoch_that_may_stop_a_trial_is_behind_the_warm_up(
+    name: str, warmup: int | None, num_epochs: int, first: dict[str, int | None]
+) -> None:
+    pruner = validate(Holder, {"pruner": {"name": name, "startup_trials": 3, "warmup_epochs": warmup}}).pruner
+    study, others = study_of(pruner, num_epochs), {}
+    for _ in range(10):
+        assert train(study, pruner, [0.5] * num_epochs, others) == ""
+    said = train(study, pruner, [0.1] * num_epochs, others)
+    assert said.endswith(f" epoch {first[name]}" if first[name] else "")
+    assert bool(said) == (first[name] is not None)
+
+
+@pytest.mark.parametrize(("name", "first"), [("median", 5), ("dominated", 3)])
+def test_the_warm_up_is_a_share_of_the_trials_own_epochs_though_the_base_has_others(name: str, first: int) -> None:
+    pruner = PRUNERS[name](startup_trials=3)  # type: ignore[call-arg]
+    study, others = study_of(pruner, 30), {}
+    for _ in range(10):
+        train(study, pruner, [0.5] * 12, others)
+    assert train(study, pruner, [0.1] * 12, others).endswith(f" epoch {first}")
+
+
+@pytest.mark.parametrize("name", WARM)
+def test_a_warm_up_that_leaves_no_epoch_to_stop_a_trial_after_is_refused(name: str) -> None:
+    row: Any = PRUNERS[name]
+    for num_epochs, warmup in [(4, 2), (2, 0)]:
+        row(warmup_epochs=warmup).check(num_epochs)
+        for too_long in (warmup + 1, warmup + 2):
+            with pytest.raises(UserError) as caught:
+                row(warmup_epochs=too_long).check(num_epochs)
+            assert str(caught.value) == (
+                f"pruner.warmup_epochs: must leave an epoch before the last of training.epochs ({num_epochs}) to stop "
+                f"a trial after, found {too_long}"
+            )
+    for num_epochs in (1, 2, 30):  # nobody asked for a warm-up
+        row().check(num_epochs)
 
 
 # --- median -----------------------------------------------------------------------------------------------------
@@ -215,7 +282,7 @@ OTHERS = {
 def test_a_trial_is_stopped_when_a_finished_one_leaves_it_no_head_to_be_ahead_in(
     own: list[tuple[float | None, ...]], by: int | None, trial: Trial
 ) -> None:
-    pruner = DominatedSettings(startup_trials=2, warmup_epochs=0)
+    pruner = DominatedSettings(startup_trials=2, warmup_epochs=0, beaten_by=1)
     found = pruner.verdict(trial, history(*own), OTHERS, 4)
     assert found == (
         None if by is None else f"trial {by} was at least as good in every objective and head by epoch {len(own)}"
@@ -230,19 +297,41 @@ def trial() -> Trial:
 def test_dominated_waits_for_enough_finished_trials_and_epochs(trial: Trial) -> None:
     own = history((0.0, 0.0), (0.0, 0.0), (0.0, 0.0))
     for startup, warmup, stops in [(2, 0, 1), (2, 1, 2), (2, 2, 3), (2, 3, None), (3, 0, None)]:
-        pruner = DominatedSettings(startup_trials=startup, warmup_epochs=warmup)
+        pruner = DominatedSettings(startup_trials=startup, warmup_epochs=warmup, beaten_by=1)
         verdicts = [pruner.verdict(trial, own[:epochs], OTHERS, 4) for epochs in (1, 2, 3)]
         assert next((epoch for epoch, verdict in enumerate(verdicts, 1) if verdict), None) == stops
 
 
+@pytest.mark.parametrize(
+    ("own", "beaten_by", "said"),
+    [
+        ((0.3, 0.3), 1, "trial 0 was"),
+        ((0.3, 0.3), 2, "trials 0, 2 were each"),
+        ((0.3, 0.3), 3, "trials 0, 2, 4 were each"),
+        ((0.3, 0.3), 4, None),  # 1 is behind in a head, 3 is as good
+        ((0.3, 0.1), 4, "trials 0, 1, 2 and 1 more were each"),
+        ((0.3, 0.1), 5, "trials 0, 1, 2 and 2 more were each"),
+        ((0.6, 0.1), 1, None),
+    ],
+)
+def test_several_finished_trials_must_each_be_ahead(
+    own: tuple[float, ...], beaten_by: int, said: str | None, trial: Trial
+) -> None:
+    finals = [(0.4, 0.4), (0.5, 0.2), (0.5, 0.3), (0.3, 0.3), (0.3, 0.4)]
+    others = {number: history(scores) for number, scores in enumerate(finals)}
+    pruner = DominatedSettings(startup_trials=0, warmup_epochs=0, beaten_by=beaten_by)
+    found = pruner.verdict(trial, history(own), others, 3)
+    assert found == (said and f"{said} at least as good in every objective and head by epoch 1")
+
+
 def test_a_finished_trial_that_has_no_epoch_yet_leads_nobody(trial: Trial) -> None:
-    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
+    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0, beaten_by=1)
     assert pruner.verdict(trial, history((0.0, 0.0)), {0: []}, 3) is None
     assert pruner.verdict(trial, history((0.1, 0.1)), {0: [], 3: OTHERS[3]}, 3) is not None
 
 
 def test_a_finished_trial_that_ended_early_counts_with_what_it_had(trial: Trial) -> None:
-    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
+    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0, beaten_by=1)
     own = history(*[(0.4, 0.1)] * 5)
     assert (
         pruner.verdict(trial, own, {0: history((0.5, 0.2))}, 6)
@@ -261,13 +350,17 @@ def races(draw: st.DrawFn) -> tuple[History, dict[int, History]]:
     return draw(curve), draw(st.dictionaries(st.integers(0, 9), curve, max_size=5))
 
 
-@given(races())
+def judge(own: History, others: dict[int, History], num_epochs: int = 5, **rule: int) -> str | None:
+    return DominatedSettings(startup_trials=0, **rule).verdict(None, own, others, num_epochs)  # type: ignore[arg-type]
+
+
+@given(races(), st.integers(1, 4))
 @settings(deadline=None, max_examples=300)
-def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominated_always(
-    race: tuple[History, dict[int, History]],
+def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominated_by_enough_always(
+    race: tuple[History, dict[int, History]], beaten_by: int
 ) -> None:
     own, others = race
-    found = DominatedSettings(startup_trials=0, warmup_epochs=0).verdict(None, own, others, 5)  # type: ignore[arg-type]
+    found = judge(own, others, warmup_epochs=0, beaten_by=beaten_by)
 
     def best(rows: History, head: str) -> float:
         known = [score for row in rows[: len(own)] if (score := row.tasks[head]) is not None]
@@ -282,9 +375,29 @@ def test_who_is_ahead_of_everybody_in_a_head_is_never_stopped_and_who_is_dominat
         if all(best(other, head) >= best(own, head) for head in heads)
         and any(best(other, head) > best(own, head) for head in heads)
     ]
-    assert (found is not None) == bool(dominating)
+    assert (found is not None) == (len(dominating) >= beaten_by)
     if found is not None:
-        assert int(found.split()[1]) in dominating
+        named = [int(number) for number in re.findall(r"\d+", found.split(" was ")[0].split(" were ")[0])]
+        assert named[:3] == dominating[: min(3, beaten_by)]
+
+
+def stopped_after(own: History, others: dict[int, History], **rule: int) -> float:
+    """The epoch that ends a trial; infinite where none does."""
+    ends = (epoch for epoch in range(1, len(own) + 1) if judge(own[:epoch], others, **rule))
+    return next(ends, math.inf)
+
+
+@given(races(), st.integers(1, 4), st.integers(0, 3), st.integers(0, 3), st.integers(0, 3))
+@settings(deadline=None, max_examples=300)
+def test_a_longer_warm_up_and_more_that_must_dominate_never_stop_a_trial_earlier(
+    race: tuple[History, dict[int, History]], beaten_by: int, warmup: int, more: int, longer: int
+) -> None:
+    own, others = race
+    bold = stopped_after(own, others, beaten_by=beaten_by, warmup_epochs=warmup)
+    careful = stopped_after(own, others, beaten_by=beaten_by + more, warmup_epochs=warmup + longer)
+    assert bold <= careful
+    assert bold > warmup
+    assert bold == math.inf or len(others) >= beaten_by
 
 
 @pytest.mark.parametrize(
@@ -302,7 +415,7 @@ def test_a_trial_that_is_ahead_in_an_objective_goes_on(
 ) -> None:
     rows = [replace(row, gains=own) for row in history((0.4, 0.4))]
     others = {0: [replace(row, gains=theirs) for row in history((0.5, 0.5))]}
-    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0)
+    pruner = DominatedSettings(startup_trials=1, warmup_epochs=0, beaten_by=1)
     assert (pruner.verdict(trial, rows, others, 2) is not None) == stops
 
 

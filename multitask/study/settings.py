@@ -182,7 +182,7 @@ class Plan:
             if metric not in metrics:
                 raise UserError(f"objective: report.json has no figure {metric!r}{figure_hint(metric, metrics)}")
         pruner = self.settings.chosen_pruner
-        pruner.check(self.base.training.epochs)
+        pruner.check(self.space.most_epochs)
         if pruner.needs_scores and self.settings.objective[0] not in scored:
             raise UserError(
                 f"pruner: {pruner.name} needs a score after every epoch, which {self.settings.objective[0]} is not; "

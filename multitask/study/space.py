@@ -96,6 +96,13 @@ class Space:
         return path, *self._end_changes(path, entry, entry.ends()[0])
 
     @property
+    def most_epochs(self) -> int:
+        """Of any trial: the base's, or more where the space has them."""
+        ends = (self._end_changes(path, entry, end) for path, entry in self.entries.items() for end in entry.ends())
+        most: int = max(changes.get("training.epochs", 1) for changes in ends)
+        return max(most, self.base.training.epochs)
+
+    @property
     def has_weights(self) -> bool:
         """Whether trials change the heads' weights."""
         return any(isinstance(entry, HeadWeightsEntry) for entry in self.entries.values())

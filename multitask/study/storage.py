@@ -192,7 +192,7 @@ def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], exten
             study_name=settings.name,
             directions=list(settings.directions),
             sampler=PerTrial(settings.sampler, settings.seed),
-            pruner=settings.chosen_pruner.build(plan.base.training.epochs),
+            pruner=settings.chosen_pruner.build(plan.space.most_epochs),
             load_if_exists=True,
         )
     # A launch that was killed within these lines leaves a study without a record or without trials.

@@ -78,7 +78,7 @@ def make_study() -> Callable[..., Study]:
             study_name=settings.name,
             directions=list(settings.directions),
             sampler=PerTrial(settings.sampler, settings.seed),
-            pruner=settings.chosen_pruner.build(plan.base.training.epochs),
+            pruner=settings.chosen_pruner.build(plan.space.most_epochs),
             load_if_exists=True,
         )
 

@@ -203,6 +203,27 @@ class TestPlan:
             with pytest.raises(UserError, match=line):
                 make_plan(*given, pruner=pruner)
 
+    @pytest.mark.parametrize("pruner", ["median", "dominated"])
+    def test_a_warm_up_that_leaves_nothing_to_stop_is_refused(self, pruner: str, make_plan: MakePlan) -> None:
+        for warmup, fits in [(None, True), (4, True), (5, False), (6, False)]:
+            given = (LR, {"training.epochs": 6})
+            section = {"name": pruner, "warmup_epochs": warmup}
+            if fits:
+                assert make_plan(*given, pruner=section)
+                continue
+            line = r"^pruner\.warmup_epochs: must leave an epoch before the last of training\.epochs \(6\)"
+            with pytest.raises(UserError, match=line):
+                make_plan(*given, pruner=section)
+
+    def test_of_how_many_epochs_trials_are_the_space_may_say(self, make_plan: MakePlan) -> None:
+        space = {"training.epochs": {"kind": "int", "low": 3, "high": 9}}
+        for pruner, first_that_is_too_long in (({"name": "hyperband", "min_epochs": 8}, 9), ({"warmup_epochs": 7}, 8)):
+            key = next(key for key in pruner if key != "name")
+            plan = make_plan(space, {"training.epochs": 2}, pruner=pruner)
+            assert plan.settings.chosen_pruner.build(plan.space.most_epochs)
+            with pytest.raises(UserError, match=rf"^pruner\.{key}: must .*training\.epochs \(9\)"):
+                make_plan(space, {"training.epochs": 2}, pruner={**pruner, key: first_that_is_too_long})
+
     def test_a_base_in_which_nobody_validates_is_refused(self, make_plan: MakePlan) -> None:
         with pytest.raises(UserError, match=r"^data\.val_fraction: a study needs groups that validate, but it is 0$"):
             make_plan(LR, {"data.val_fraction": 0})

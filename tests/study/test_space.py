@@ -98,6 +98,21 @@ def test_a_setting_that_two_entries_set_is_refused(entries: dict[str, Any], line
     assert refusal(space_of, entries) == line
 
 
+@pytest.mark.parametrize(
+    ("entries", "most"),
+    [
+        ({"training.lr": {"low": 1e-4, "high": 1e-2}}, 2),
+        ({"training.epochs": {"kind": "int", "low": 3, "high": 9}}, 9),
+        ({"training.epochs": {"kind": "categorical", "choices": [4, 12, 6]}, "heads": {"kind": "head_weights"}}, 12),
+        ({"training.epochs": {"kind": "categorical", "choices": [1]}}, 2),  # the base is a trial too
+    ],
+)
+def test_the_most_epochs_of_a_trial_are_the_bases_or_the_spaces(
+    entries: dict[str, Any], most: int, space_of: MakeSpace
+) -> None:
+    assert space_of(entries, {"training.epochs": 2}).most_epochs == most
+
+
 class SameRateEntry(FloatEntry):
     """One number for several settings, under whatever section."""
 

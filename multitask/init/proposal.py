@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from multitask.data.sources.csv_file import refuse_other_file
 from multitask.errors import UserError
 from multitask.init.backbone import OwnBackbone
 from multitask.init.draft import Draft, Proposal
@@ -32,6 +33,8 @@ def propose(path: Path, file: Path, options: Options, backbone: OwnBackbone | No
         raise UserError(f"{path}: no such file or folder")
     layout = next((layout for row in LAYOUTS.values() if (layout := row(path)).fits()), None)
     if layout is None:
+        if path.is_file():
+            refuse_other_file(path)
         raise UserError(f"{path}: is neither a folder nor a table (.csv, .tsv, .parquet), nor any other layout known")
     if not layout.extracts():
         return _propose(layout, file, options, backbone)

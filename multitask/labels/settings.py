@@ -189,7 +189,9 @@ class LabelSettings(Settings):
         """
         for name in self.tasks:
             if problem := identifier_problem(name):
-                raise UserError(f"labels.tasks: {problem} (a table's column may keep its own: tasks.TASK.column)")
+                raise UserError(
+                    f"labels.tasks: {problem} (a table's column may keep its own: data.source.tasks.TASK.column)"
+                )
             if name in RESERVED:
                 raise UserError(f"labels.tasks: {name!r} is a name that tables and reports use; choose another")
         tasks = [replace(task.task(name), per_group=task.per_group) for name, task in self.tasks.items()]

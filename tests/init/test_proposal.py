@@ -121,6 +121,27 @@ def test_folders_of_which_nothing_can_be_made(
     assert reason in refused(tmp_path / "set", pattern=pattern)
 
 
+@pytest.mark.parametrize("below", ["", "labels.xlsx"])
+def test_a_workbook_is_told_how_to_be_a_table(tmp_path: Path, below: str) -> None:
+    add_images(tmp_path / "set", [f"IMG_{i}.jpg" for i in range(9)])
+    (tmp_path / "set" / "labels.xlsx").write_bytes(b"PK\x03\x04 and so on")
+    line = refused(tmp_path / "set" / below)
+    assert "labels.xlsx: is no CSV text but an Excel workbook" in line
+    assert "save it as" in line
+
+
+def test_images_of_another_format_are_told_of_beside_those_that_are_used(
+    tmp_path: Path, written: Callable[..., Written]
+) -> None:
+    add_images(tmp_path / "names", (f"{c}/{i}.jpg" for c in ("cat", "dog") for i in range(40)))
+    add_images(tmp_path / "rows", (f"{i}.jpg" for i in range(60)))
+    write_lines(tmp_path / "rows" / "train.csv", "file,kind", *(f"{i}.jpg,{'ab'[i % 2]}" for i in range(60)))
+    for place, config in ((tmp_path / "names", "a"), (tmp_path / "rows", "b")):
+        (place / "IMG_1.HEIC").write_bytes(b"")
+        note = f"{place}: 1 file may be an image and is not used (.heic), as IMG_1.HEIC; convert to PNG or JPEG"
+        assert note in propose(place, tmp_path / f"{config}.yaml", Options()).check
+
+
 def test_images_that_cannot_be_read_are_none(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         for number in range(4):

@@ -94,7 +94,8 @@ class TestSettings:
             ),
             (
                 {"mask worn": {"classes": ["a", "b"]}},
-                "labels.tasks: a name is made of letters, digits and _, found 'mask worn'",
+                "labels.tasks: a name is made of letters, digits and _, found 'mask worn'; call it 'mask_worn' "
+                "(a table's column may keep its own: data.source.tasks.TASK.column)",
             ),
             (
                 {"image": {"classes": ["a", "b"]}},

@@ -192,6 +192,15 @@ def check_columns(path: Path, names: Sequence[str], required: Iterable[str]) -> 
             raise UserError(f"{path}: has {names.count(column)} columns {column!r}")
 
 
+def refuse_other_file(path: Path) -> None:
+    """Refuses what is no text but a kind of file that is known.
+
+    Raises:
+        UserError: the line says how to make a table of it.
+    """
+    _head(path)
+
+
 def _head(path: Path) -> bytes:
     """The file's first bytes.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from multitask.data.sources.folders import ANY_SUFFIX, pattern_of_files
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
-from multitask.init.layouts.images import image_paths
+from multitask.init.layouts.images import paths_and_notes
 from multitask.init.layouts.table import table_problem
 from multitask.init.name_parts import Part, parts_of_files, parts_of_folder
 from multitask.init.patterns import matcher, placeholders
@@ -31,7 +31,11 @@ class AnyFolder(Layout):
 
     def observe(self, options: Options) -> Observed:
         """The labels in the names of its folders; where these say none, in those of its files."""
-        paths = image_paths(self.path)
+        paths, notes = paths_and_notes(self.path)
+        found = self._of_names(paths, options)
+        return replace(found, check=(*found.check, *notes))
+
+    def _of_names(self, paths: list[str], options: Options) -> Observed:
         if options.pattern is not None:
             return of_pattern(self.path, paths, options.pattern)
         paths, below, asked = _training_part(paths)

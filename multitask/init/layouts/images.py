@@ -23,14 +23,15 @@ _FOUND = 0.5
 """The share of a sample's cells that must lead to images."""
 
 
-def image_paths(root: Path) -> list[str]:
-    """The paths of the images below a folder.
+def paths_and_notes(root: Path) -> tuple[list[str], tuple[str, ...]]:
+    """The paths of the images below a folder, and what to know of other files there.
 
     Raises:
         UserError: there are none, or a link leads out of the folder.
     """
     how = "init follows none that does; put there what it leads to, or write links_outside: true into a config by hand"
-    return list(list_images(root, Links(root, False, how)).images.paths())
+    listing = list_images(root, Links(root, False, how))
+    return list(listing.images.paths()), listing.notes
 
 
 class Images:
@@ -45,7 +46,7 @@ class Images:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.paths = image_paths(root)
+        self.paths, self.notes = paths_and_notes(root)
         self._known = set(self.paths)
 
     def leading(self, columns: Mapping[str, Words], path: Path) -> tuple[str, Found]:

@@ -13,13 +13,15 @@ from typing import Any
 
 from multitask.data.sources import cells
 from multitask.data.sources.columns import texts
-from multitask.data.sources.csv_file import DELIMITERS
+from multitask.data.sources.csv_file import DELIMITERS, refuse_other_file
 from multitask.data.sources.table import FILES
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.images import Found, Images, Words
 from multitask.utils.strings import Strings
 from multitask.utils.texts import TextsBuilder
+
+_WORKBOOKS = (".xlsx", ".xlsm", ".xls", ".ods")
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,7 @@ def of_rows(
         images=Strings.of(name[start:] for name in names) if start else Strings.of(names),
         columns=others if kept is None or whole else {name: words[kept] for name, words in others.items()},
         source=source,
-        check=(*known.pop("check", ()), *check),
+        check=(*known.pop("check", ()), *check, *images.notes),
         **{"assumed": (f"images are what the column {column!r} of {path.name} leads to below {images.root}",), **known},
     )
 
@@ -195,9 +197,11 @@ def _delimiter(path: Path) -> str:
 def table_problem(folder: Path) -> str | None:
     """Why the first of the tables in a folder does not lead to images; None: there is no table, or one does."""
     tables = _tables(folder)
-    if not tables:
-        return None
     try:
+        if not tables:
+            for workbook in _files(folder, _WORKBOOKS):
+                refuse_other_file(workbook)
+            return None
         _leading(tables[0], Images(folder))
     except UserError as error:
         return str(error)
@@ -232,11 +236,15 @@ def _leading(table: Path, images: Images) -> _Leading:
 
 def _tables(folder: Path) -> list[Path]:
     """The tables in a folder, ``train`` and ``labels`` before others, the largest first."""
-    try:
-        tables = [Path(entry.path) for entry in os.scandir(folder) if entry.name.lower().endswith(FILES)]
-    except OSError:
-        return []
-    tables = [table for table in tables if not table.name.startswith(".") and table.is_file()]
+    tables = _files(folder, FILES)
     words = ("train", "label", "annotation", "meta", "")
     rank = {table: next(place for place, word in enumerate(words) if word in table.stem.lower()) for table in tables}
     return sorted(tables, key=lambda table: (rank[table], -table.stat().st_size, table.name))
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    try:
+        files = [Path(entry.path) for entry in os.scandir(folder) if entry.name.lower().endswith(suffixes)]
+    except OSError:
+        return []
+    return sorted(file for file in files if not file.name.startswith((".", "~$")) and file.is_file())

@@ -9,7 +9,7 @@ from itertools import islice
 
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.folder import of_pattern
-from multitask.init.layouts.images import image_paths
+from multitask.init.layouts.images import paths_and_notes
 
 GENDERS = ("male", "female")
 RACES = ("white", "black", "asian", "indian", "other")
@@ -31,7 +31,7 @@ class UTKFace(Layout):
 
     def observe(self, options: Options) -> Observed:
         """Files with all three; some of the set's lack one, and are skipped."""
-        paths = image_paths(self.path)
+        paths, notes = paths_and_notes(self.path)
         if options.pattern is not None:
             return of_pattern(self.path, paths, options.pattern)
         depth = Counter(image.count("/") for image in paths).most_common(1)[0][0]
@@ -53,7 +53,12 @@ class UTKFace(Layout):
             columns=columns,
             source=source,
             classes={"gender": GENDERS, "race": RACES},
+            edges={"age": ()},  # numbers, however few there are in a part of the set
             indices=("gender", "race"),
             assumed=("names of files are age, gender (0 male, 1 female), race (0 to 4) and time, as UTKFace's are",),
-            check=(*check, "UTKFace does not say who is who: images of one face may stand on both sides of the split"),
+            check=(
+                *check,
+                *notes,
+                "UTKFace does not say who is who: images of one face may stand on both sides of the split",
+            ),
         )

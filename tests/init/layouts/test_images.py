@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from multitask.errors import UserError
-from multitask.init.layouts.images import image_paths
+from multitask.init.layouts.images import paths_and_notes
 
 
 def test_a_link_out_of_the_folder_is_refused_with_what_can_be_done(tmp_path: Path) -> None:
@@ -15,4 +15,4 @@ def test_a_link_out_of_the_folder_is_refused_with_what_can_be_done(tmp_path: Pat
     (tmp_path / "far").mkdir()
     (tmp_path / "set/red").symlink_to(tmp_path / "far")
     with pytest.raises(UserError, match=r"set/red: is a link that leads out of .*; init follows none that"):
-        image_paths(tmp_path / "set")
+        paths_and_notes(tmp_path / "set")

@@ -71,11 +71,8 @@ class BatchMaker(Dataset[Batch | UserError]):
         except UserError as error:
             return error  # as it is: a worker process would wrap it in a traceback
         if self.augmentation is not None:
-            sources = self.sources[order.indices].to_numpy()
-            if order.rows is None:
-                images = self.augmentation(images, order.seed, sources)
-            else:
-                images = self.augmentation.of_rows(images, rows, order.seed, sources)
+            sources = self.sources[order.indices[: rows.stop]].to_numpy()
+            images = self.augmentation(images, order.seed, sources, rows.start)
         return Batch(
             torch.from_numpy(images),
             torch.from_numpy(self.learned.labels[order.indices].astype(np.int64)),

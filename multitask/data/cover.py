@@ -13,7 +13,7 @@ _JITTER = 0.15
 """How far an edge of the shape may lie from the box's, in widths or heights of the box."""
 
 
-def cover(images: Pixels, settings: CoverSettings, seed: int) -> None:
+def cover(images: Pixels, settings: CoverSettings, seed: int, num_before: int = 0) -> None:
     """Covers a share of the images in place, each by a superellipse of its own size, roundness and colours.
 
     What an image gets depends on the seed and on its place in the batch alone.
@@ -22,9 +22,11 @@ def cover(images: Pixels, settings: CoverSettings, seed: int) -> None:
         images: (B, H, W, 3) uint8.
         settings: how often, and where.
         seed: of the batch.
+        num_before: how many images the batch has before these.
     """
     rng = np.random.default_rng(seed)
-    draws = rng.random((len(images), 2))  # row by row: those of an image are the same in a longer batch
+    # Row by row: those of an image are the same in a longer batch.
+    draws = rng.random((num_before + len(images), 2))[num_before:]
     for image, (draw, own_seed) in zip(images, draws, strict=True):
         if draw < settings.share:
             _cover(image, settings, np.random.default_rng(int(own_seed * 2**53)))

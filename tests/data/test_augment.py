@@ -10,6 +10,8 @@ import pytest
 from multitask.data.augment import FAMILIES, Augmentation, transforms
 from multitask.data.augment_settings import AugmentSettings
 
+import albumentations as A  # isort: skip  (after augment, which keeps it from the network)
+
 OFF = dict.fromkeys(FAMILIES, 0.0)
 
 
@@ -200,3 +202,42 @@ class TestASourcesOwnStrength:
         settings = AugmentSettings(strength=0.5)
         with_own = Augmentation(settings, {"threes": AugmentSettings(strength=0.0)})
         np.testing.assert_array_equal(with_own(images, 3, self.SOURCES), Augmentation(settings)(images, 3))
+
+
+PARTS = [slice(0, 9), slice(9, 10), slice(10, 24)]
+
+
+class TestTheEndOfABatch:
+    @pytest.mark.parametrize("family", FAMILIES)
+    def test_is_changed_as_in_the_whole(self, family: str, images: list[np.ndarray]) -> None:
+        augmentation = Augmentation(only(family, 1.0))
+        for seed in range(4):
+            whole = augmentation(images, seed)
+            parts = [augmentation(images[rows], seed, num_before=rows.start) for rows in PARTS]
+            np.testing.assert_array_equal(np.concatenate(parts), whole)
+            np.testing.assert_array_equal(augmentation(images, seed), whole)  # and nothing is left behind
+
+    @pytest.mark.parametrize("settings", [AugmentSettings(strength=0.9), TestFlipsAlone.SETTINGS])
+    @pytest.mark.parametrize(
+        "own", [{}, {"twos": AugmentSettings(strength=0.5)}, {"ones": AugmentSettings(strength=0.0)}]
+    )
+    def test_of_several_sources_too(
+        self, settings: AugmentSettings, own: dict[str, AugmentSettings], images: list[np.ndarray]
+    ) -> None:
+        sources = np.array(["ones", "twos", "twos"] * 8, dtype=object)
+        augmentation = Augmentation(settings, own)
+        whole = augmentation(images, 3, sources)
+        parts = [augmentation(images[rows], 3, sources[: rows.stop], rows.start) for rows in PARTS]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+    def test_does_not_change_the_images_before(self, images: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+        seen: list[np.ndarray] = []
+        apply = A.Affine.apply
+
+        def counted(transform: Any, img: np.ndarray, **params: Any) -> np.ndarray:
+            seen.append(img)
+            return apply(transform, img, **params)
+
+        monkeypatch.setattr(A.Affine, "apply", counted)
+        Augmentation(only("geometry", 1.0, flip=False))(images[20:], 0, num_before=20)  # always turned at this strength
+        assert len(seen) == 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -53,13 +54,74 @@ class BatchTargets:
         return [own, (1.0 - self.lam, other)]
 
 
-def mix(images: Tensor, targets: BatchTargets, settings: MixSettings, seed: int) -> tuple[Tensor, BatchTargets]:
-    """A batch mixed with a permutation of itself by mixup or CutMix, or left unmixed.
+@dataclass(frozen=True)
+class Mixture:
+    """How a batch is mixed with a permutation of itself.
+
+    Attributes:
+        partner: (B,) for each image, the index in the batch of the one mixed in.
+        lam: the share of an image's own pixels.
+        box: top, bottom, left and right in pixels of what is pasted; None: all pixels are blended.
+    """
+
+    partner: Tensor
+    lam: float
+    box: tuple[int, int, int, int] | None = None
+
+    def images(self, own: Tensor, others: Tensor, partner: Tensor | slice) -> Tensor:
+        """(n, 3, H, W) mixed images.
+
+        Args:
+            own: (n, 3, H, W) float, of any rows of the batch.
+            others: (m, 3, H, W), which have their partners.
+            partner: the places of those, (n,).
+        """
+        if self.box is None:
+            return own * self.lam + others[partner] * (1 - self.lam)
+        top, bottom, left, right = self.box
+        mixed = own.clone()
+        mixed[:, :, top:bottom, left:right] = others[partner, :, top:bottom, left:right]
+        return mixed
+
+    def targets(self, own: BatchTargets) -> BatchTargets:
+        """The batch's targets, mixed."""
+        return replace(own, partner=self.partner, lam=self.lam)
+
+
+def draw_mixture(
+    num: int, size: Sequence[int], settings: MixSettings, seed: int, device: torch.device
+) -> Mixture | None:
+    """Draws whether and how a batch is mixed, by mixup or CutMix; None: it is not.
 
     Image i becomes lambda x_i + (1 - lambda) x_j, with x_j its partner and lambda from a symmetric beta distribution
     (mixup: Zhang et al. 2018, https://arxiv.org/abs/1710.09412); or a box of it, of about 1 - lambda of the area, is
     replaced by that of x_j, with lambda then recomputed from the area really pasted (CutMix: Yun et al. 2019,
     https://arxiv.org/abs/1905.04899).
+
+    Args:
+        num: of the batch's images, B.
+        size: their height and width.
+        settings: the probability of each method, and the parameter of its beta distribution.
+        seed: of every random choice.
+        device: that ``partner`` is to be on.
+    """
+    if settings.mixup_prob == settings.cutmix_prob == 0:
+        return None
+    rng = np.random.default_rng(seed)
+    draw = rng.random()
+    if draw >= settings.mixup_prob + settings.cutmix_prob:
+        return None
+    partner = torch.from_numpy(rng.permutation(num)).to(device)
+    if draw < settings.mixup_prob:
+        return Mixture(partner, float(rng.beta(settings.mixup_alpha, settings.mixup_alpha)))
+    wanted = float(rng.beta(settings.cutmix_alpha, settings.cutmix_alpha))
+    height, width = size
+    top, bottom, left, right = box = _box(height, width, wanted, settings.cutmix_vertical, rng)
+    return Mixture(partner, 1 - (bottom - top) * (right - left) / (height * width), box)
+
+
+def mix(images: Tensor, targets: BatchTargets, settings: MixSettings, seed: int) -> tuple[Tensor, BatchTargets]:
+    """A batch mixed with a permutation of itself, or left unmixed, as of ``draw_mixture``.
 
     Args:
         images: (B, 3, H, W) float.
@@ -70,24 +132,10 @@ def mix(images: Tensor, targets: BatchTargets, settings: MixSettings, seed: int)
     Returns:
         (B, 3, H, W) images and their targets.
     """
-    if settings.mixup_prob == settings.cutmix_prob == 0:
+    mixture = draw_mixture(len(images), images.shape[2:], settings, seed, images.device)
+    if mixture is None:
         return images, targets
-    rng = np.random.default_rng(seed)
-    draw = rng.random()
-    if draw >= settings.mixup_prob + settings.cutmix_prob:
-        return images, targets
-    partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
-    if draw < settings.mixup_prob:
-        lam = float(rng.beta(settings.mixup_alpha, settings.mixup_alpha))
-        mixed = images * lam + images[partner] * (1 - lam)
-    else:
-        wanted = float(rng.beta(settings.cutmix_alpha, settings.cutmix_alpha))
-        height, width = images.shape[2:]
-        top, bottom, left, right = _box(height, width, wanted, settings.cutmix_vertical, rng)
-        mixed = images.clone()
-        mixed[:, :, top:bottom, left:right] = images[partner, :, top:bottom, left:right]
-        lam = 1 - (bottom - top) * (right - left) / (height * width)
-    return mixed, replace(targets, partner=partner, lam=lam)
+    return mixture.images(images, images, mixture.partner), mixture.targets(targets)
 
 
 def _box(height: int, width: int, lam: float, vertical: bool, rng: np.random.Generator) -> tuple[int, int, int, int]:

@@ -12,7 +12,7 @@ from multitask.balancers.base import Balancer, Step
 from multitask.data.augment_settings import MixSettings
 from multitask.data.batch import Batch
 from multitask.data.images import Normaliser
-from multitask.data.mixup import BatchTargets, mix
+from multitask.data.mixup import BatchTargets, draw_mixture, mix
 from multitask.losses.consistency import Consistency
 from multitask.model.network import Heads
 from multitask.training.device import autocast
@@ -115,11 +115,15 @@ class BatchGradients:
     def _mixed(self, batch: Batch, seed: int) -> tuple[Tensor, BatchTargets]:
         """The network's input, of this rank's rows, and the targets of the whole batch."""
         targets = BatchTargets(batch.labels, batch.weights, batch.numbers)
-        if batch.rows is None or not self.mixing.mixup_prob + self.mixing.cutmix_prob:
-            return mix(self.preprocessing.normalise(batch.images), targets, self.mixing, seed)
-        images = self.preprocessing.normalise(gather_rows(batch.images, len(batch)))  # partners are anybody's
-        images, targets = mix(images, targets, self.mixing, seed)
-        return images[batch.rows], targets
+        images = self.preprocessing.normalise(batch.images)
+        if batch.rows is None:
+            return mix(images, targets, self.mixing, seed)
+        mixture = draw_mixture(len(batch), images.shape[2:], self.mixing, seed, images.device)
+        if mixture is None:
+            return images, targets
+        (everybody,) = gather_rows([batch.images], len(batch))
+        partners = self.preprocessing.normalise(everybody[mixture.partner[batch.rows]])
+        return mixture.images(images, partners, slice(None)), mixture.targets(targets)
 
     def _gathered(self, answers: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """The answers to the whole batch."""

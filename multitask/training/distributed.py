@@ -6,7 +6,7 @@ rows alone, and the gradients are summed. So what a loss or a balancer makes of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,37 +18,46 @@ from multitask.utils.ranks import Ranks, ranks
 
 class _GatherRows(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, own: Tensor, num: int) -> Tensor:
+    def forward(ctx: Any, num: int, *own: Tensor) -> tuple[Tensor, ...]:
         here = ranks()
         ctx.rows = here.rows(num)
-        longest = -(-num // here.size)
-        padded = own.new_zeros((longest, *own.shape[1:]))
-        padded[: len(own)] = own
+        ctx.set_materialize_grads(False)  # what a loss does not ask for has no gradient, as in one process
+        flat = torch.cat([values.reshape(len(values), -1) for values in own], dim=1)
+        padded = flat.new_zeros((-(-num // here.size), flat.shape[1]))
+        padded[: len(flat)] = flat
         parts = [torch.empty_like(padded) for _ in range(here.size)]
         dist.all_gather(parts, padded)
         spans = [here.rows_of(rank, num) for rank in range(here.size)]
-        return torch.cat([part[: span.stop - span.start] for part, span in zip(parts, spans, strict=True)])
+        whole = torch.cat([part[: span.stop - span.start] for part, span in zip(parts, spans, strict=True)])
+        columns = whole.split([values[:1].numel() for values in own], dim=1)
+        return tuple(
+            part.reshape(num, *values.shape[1:]).contiguous() for part, values in zip(columns, own, strict=True)
+        )
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Any:
-        return gradient[ctx.rows], None
+    def backward(ctx: Any, *gradients: Tensor | None) -> Any:
+        return None, *(None if gradient is None else gradient[ctx.rows] for gradient in gradients)
 
 
-def gather_rows(own: Tensor, num: int) -> Tensor:
-    """The rows of all ranks, (num, ...).
+def gather_rows(own: Sequence[Tensor], num: int) -> tuple[Tensor, ...]:
+    """The rows of all ranks, (num, ...) of each tensor, in one exchange.
 
     Args:
-        own: (n, ...), ``Ranks.rows`` of them. Its gradient is that of its own rows: each rank is to make the same of
-            what all have, and the gradients of the weights are then to be summed.
+        own: of one type, (n, ...), ``Ranks.rows`` of them. Their gradient is that of their own rows: each rank is to
+            make the same of what all have, and the gradients of the weights are then to be summed.
         num: of all rows.
     """
-    found: Tensor = _GatherRows.apply(own, num)  # type: ignore[no-untyped-call]
+    found: tuple[Tensor, ...] = _GatherRows.apply(num, *own)  # type: ignore[no-untyped-call]
     return found
 
 
 def gather_answers(answers: Mapping[str, Tensor], num: int) -> dict[str, Tensor]:
-    """``gather_rows`` of each."""
-    return {name: gather_rows(values, num) for name, values in answers.items()}
+    """``gather_rows`` of answers, those of a type together."""
+    found: dict[str, Tensor] = {}
+    for dtype in dict.fromkeys(values.dtype for values in answers.values()):
+        own = {name: values for name, values in answers.items() if values.dtype == dtype}
+        found |= zip(own, gather_rows(list(own.values()), num), strict=True)
+    return {name: found[name] for name in answers}
 
 
 def summed(values: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from multitask.data.augment_settings import MixSettings
-from multitask.data.mixup import BatchTargets, mix
+from multitask.data.mixup import BatchTargets, draw_mixture, mix
 from multitask.labels import LabelSpace, Task
 from multitask.losses import LOSSES
 from multitask.losses.task_losses import ClasswiseLoss
@@ -49,6 +49,19 @@ def test_lam_is_the_share_of_an_images_own_pixels(case: str, seed: int) -> None:
     assert 0 <= targets.lam <= 1
     expected = targets.lam * images.mean((1, 2, 3)) + (1 - targets.lam) * images[targets.partner].mean((1, 2, 3))
     torch.testing.assert_close(mixed.mean((1, 2, 3)), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("rows", [slice(0, 2), slice(2, 6)])
+def test_some_rows_are_mixed_as_in_the_whole_batch(case: str, rows: slice) -> None:
+    images, labels, weights = batch()
+    for seed in range(8):
+        mixed, targets = mix(images, targets_of(labels, weights), CASES[case], seed)
+        mixture = draw_mixture(len(images), images.shape[2:], CASES[case], seed, images.device)
+        assert mixture is not None
+        part = mixture.images(images[rows], images[mixture.partner[rows]], slice(None))
+        assert torch.equal(part, mixed[rows])
+        assert mixture.targets(targets_of(labels, weights)).lam == targets.lam
 
 
 @given(seed=st.integers(0, 2**31 - 1))

@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 
 from multitask.config import Config
 from multitask.data import SAMPLERS
@@ -108,6 +110,27 @@ def test_the_number_of_processes_changes_nothing_but_the_last_digits(runs: Any, 
     assert sorted(path.name for path in (folder / name).iterdir()) == sorted(
         path.name for path in (one / name).iterdir()
     )
+
+
+def test_images_are_exchanged_of_batches_that_are_mixed_alone(tiny: Make, tmp_path: Path) -> None:
+    config = tiny({**STEADY, "augment.mix.cutmix_prob": 0.5})
+    gather = dist.all_gather
+
+    def work(rank: int) -> tuple[int, EpochRecord]:
+        exchanged: list[int] = []
+
+        def counted(parts: list[torch.Tensor], own: torch.Tensor) -> Any:
+            exchanged.append(own.dtype == torch.uint8)
+            return gather(parts, own)
+
+        with patch.object(dist, "all_gather", counted):
+            [record] = run(config, tmp_path / "run").history
+        return sum(exchanged), record
+
+    num_batches = -(-len(DataModule(config).split.train) // 15)
+    for exchanged, record in over_ranks(2, work):
+        assert record.train.mixed is not None
+        assert 0 < exchanged == round(record.train.mixed * num_batches) < num_batches
 
 
 SHARDS = {

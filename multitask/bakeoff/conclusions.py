@@ -86,9 +86,9 @@ def listed(numbers: Sequence[int]) -> str:
 
 def _points(value: float) -> str:
     text = f"{value:.1f}"
-    return "0.0" if text == "-0.0" else text
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def _signed(value: float) -> str:
     text = _points(value)
-    return text if text.startswith("-") else f"+{text}"
+    return text if text.startswith("−") else f"+{text}"

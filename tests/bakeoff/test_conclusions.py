@@ -21,8 +21,8 @@ class TestComparison:
         [
             (found(0.041, 0.020, 0.063), "new beats old by 4.1 points, 95% 2.0 to 6.3."),
             (found(-0.041, -0.063, -0.020), "new is behind old by 4.1 points, 95% 2.0 to 6.3."),
-            (found(0.012, -0.020, 0.044), "new and old cannot be told apart: +1.2 points, 95% -2.0 to 4.4."),
-            (found(-0.0001, -0.020, 0.0), "new and old cannot be told apart: +0.0 points, 95% -2.0 to 0.0."),
+            (found(0.012, -0.020, 0.044), "new and old cannot be told apart: +1.2 points, 95% −2.0 to 4.4."),
+            (found(-0.0001, -0.020, 0.0), "new and old cannot be told apart: +0.0 points, 95% −2.0 to 0.0."),
             (
                 found(0.041, 0.005, 0.063, 0.01),
                 "new beats old by 4.1 points, 95% 0.5 to 6.3; but of 4 comparisons one may look so by chance.",

@@ -11,7 +11,7 @@ from multitask.reporting.bakeoff.report_schema import BakeoffReport, PassFigure,
 from multitask.reporting.bakeoff.text import epochs_text, groups_text, rate_text, size_text, terms_text
 from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_table
 from multitask.reporting.study.text import heads_that_fit
-from multitask.reporting.text import shorten_each
+from multitask.reporting.text import points_text, shorten_each
 
 _NAME = 28  # letters of a contender's name
 
@@ -87,13 +87,13 @@ def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender]
         verdict = Text("beyond noise", style="green") if found.beyond_noise else Text("within noise", style="dim")
         seeds = [_gap_text(one.score, other.score) for one, other in zip(row.runs, base, strict=True)]
         shown = " ".join(seeds if len(seeds) <= 4 else [*seeds[:3], "..."])
-        interval = f"{100 * found.low:.1f} to {100 * found.high:.1f}"
-        table.add_row(names[name], f"{100 * found.value:+.1f}", interval, verdict, shown)
+        interval = f"{points_text(found.low)} to {points_text(found.high)}"
+        table.add_row(names[name], points_text(found.value), interval, verdict, shown)
     _show(table)
 
 
 def _gap_text(one: float | None, other: float | None) -> str:
-    return "-" if one is None or other is None else f"{100 * (one - other):+.1f}"
+    return "-" if one is None or other is None else points_text(one - other)
 
 
 def _show_axis(report: BakeoffReport) -> None:

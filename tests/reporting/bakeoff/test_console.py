@@ -50,7 +50,7 @@ def test_it_fits_the_terminal_and_says_all(
     rows = [line for line in text.splitlines() if "not shown for want of room" not in line]
     assert max(map(cell_len, rows)) <= columns
     assert "shared + logit adjustment beats flat by 6.0 points" in " ".join(text.split())
-    for part in ("+6.0", "2.0 to 10.0", "beyond noise", "159.4 MB", "2.23 M", "1,234"):
+    for part in ("+6.0", "+2.0 to +10.0", "beyond noise", "159.4 MB", "2.23 M", "1,234"):
         assert part in text
     if settings.get("tune"):
         assert "tuned to training.lr 0.003" in text

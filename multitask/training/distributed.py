@@ -6,6 +6,7 @@ rows alone, and the gradients are summed. So what a loss or a balancer makes of 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,14 +23,15 @@ class _GatherRows(torch.autograd.Function):
         here = ranks()
         ctx.rows = here.rows(num)
         ctx.set_materialize_grads(False)  # what a loss does not ask for has no gradient, as in one process
-        flat = torch.cat([values.reshape(len(values), -1) for values in own], dim=1)
+        widths = [math.prod(values.shape[1:]) for values in own]
+        flat = torch.cat([values.reshape(-1, width) for values, width in zip(own, widths, strict=True)], dim=1)
         padded = flat.new_zeros((-(-num // here.size), flat.shape[1]))
         padded[: len(flat)] = flat
         parts = [torch.empty_like(padded) for _ in range(here.size)]
         dist.all_gather(parts, padded)
         spans = [here.rows_of(rank, num) for rank in range(here.size)]
         whole = torch.cat([part[: span.stop - span.start] for part, span in zip(parts, spans, strict=True)])
-        columns = whole.split([values[:1].numel() for values in own], dim=1)
+        columns = whole.split(widths, dim=1)
         return tuple(
             part.reshape(num, *values.shape[1:]).contiguous() for part, values in zip(columns, own, strict=True)
         )

@@ -55,6 +55,16 @@ def test_answers_of_all_rows_come_in_one_exchange_of_each_type() -> None:
             assert (found[name] == values.float().numpy()).all()
 
 
+def test_a_process_without_a_row_has_those_of_the_others() -> None:
+    def work(rank: int) -> Any:
+        own = {name: values[ranks().rows(1)] for name, values in ANSWERS.items()}
+        return {name: values.float().numpy() for name, values in gather_answers(own, 1).items()}
+
+    for found in over_ranks(2, work):
+        for name, values in ANSWERS.items():
+            assert (found[name] == values[:1].float().numpy()).all()
+
+
 def test_each_answer_has_the_gradient_of_its_own_rows_and_none_where_no_loss_asks_for_it() -> None:
     weights = torch.arange(3.0 * NUM).view(NUM, 3)
 

@@ -22,6 +22,7 @@ from multitask.reporting.page_policy import page_policy
 from multitask.reporting.text import count_text, interval_text, score_text
 
 _LONG_PART = 20  # characters that stay on one line
+_UNIT = re.compile(r"(?<=\d) (?=(?:px|pixels|min|h|s|[kMGT]?B)\b)|(?<=\d) (?=× ?\d)|(?<=\d ×) (?=\d)")
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ def _environment() -> jinja2.Environment:
         "interval": interval_text,
         "breaks": _breaks,
         "path_breaks": _path_breaks,
+        "whole": _whole,
     }
     return environment
 
@@ -102,6 +104,11 @@ def _breaks(name: str) -> Markup:
     parts[-1] = parts[-1][:-1]
     kept = Markup("<span class=part>{}</span>")
     return Markup("<wbr>").join(part if len(part) > _LONG_PART else kept.format(part) for part in parts)
+
+
+def _whole(text: str) -> str:
+    """Words that break neither between a number and its unit nor within a size, as ``32 × 24 px``."""
+    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
 
 
 def _path_breaks(path: str) -> Markup:

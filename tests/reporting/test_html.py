@@ -49,3 +49,16 @@ def test_paths_break_where_a_reader_would_and_are_escaped():
 
 def test_filters_write_numbers_like_the_plots_do():
     assert write("{{ 0.5 | score }} {{ 1000 | count }} {{ [0.1, 0.2] | interval }}") == ".500 1,000 .100 to .200"
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ("32 × 32 px, took 21 min", "32_×_32_px, took 21_min"),
+        ("at 8 × 8 pixels of 3.5 GB", "at 8_×_8_pixels of 3.5_GB"),
+        ("5 minutes of 2 hours, 3 pxs", "5 minutes of 2 hours, 3 pxs"),
+        ("a × b <i> 2 s", "a × b &lt;i&gt; 2_s"),
+    ],
+)
+def test_a_number_and_its_unit_are_on_one_line(text, held):
+    assert write("{{ text | whole }}", text=text) == held.replace("_", "\N{NO-BREAK SPACE}")

@@ -219,6 +219,7 @@ def test_without_storage_the_page_works_and_says_so(opened: Browser, page: Path)
 @pytest.mark.parametrize("width", [390, 1280])
 def test_the_page_fits_and_is_light_or_dark(opened: Browser, width: int) -> None:
     opened.size(width, 900)
+    opened.run("document.querySelector('#filter').append(new Option('a_head_of_a_name_without_an_end'.repeat(3)))")
     assert opened.run("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     grounds = set()
     for on in (False, True):

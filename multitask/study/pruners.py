@@ -101,11 +101,8 @@ class WarmupSettings(PrunerSettings):
 
     def check(self, num_epochs: int) -> None:
         """Refuses a warm-up after which only the last epoch is left, where there is nothing to save."""
-        if self.warmup_epochs is not None and self.warmup_epochs + 1 >= num_epochs:
-            raise UserError(
-                f"pruner.warmup_epochs: must leave an epoch before the last of training.epochs ({num_epochs}) "
-                f"to stop a trial after, found {self.warmup_epochs}"
-            )
+        if self.warmup_epochs is not None:
+            _check_start("warmup_epochs", self.warmup_epochs, num_epochs)
 
     def is_warm(self, history: History, num_epochs: int) -> bool:
         """Whether a trial of so many epochs has had those of the warm-up, and one more to be judged by."""
@@ -145,17 +142,14 @@ class HyperbandSettings(PrunerSettings):
     """At each rung one trial of so many goes on."""
 
     def check(self, num_epochs: int) -> None:
-        """Refuses trials that end before the first rung."""
-        if self.min_epochs >= num_epochs:
-            raise UserError(
-                f"pruner.min_epochs: must be less than training.epochs ({num_epochs}), found {self.min_epochs}"
-            )
+        """Refuses trials that have no epoch after the first rung, where there is nothing to save."""
+        _check_start("min_epochs", self.min_epochs, num_epochs)
 
     def build(self, num_epochs: int) -> BasePruner:
         """Rungs up to the last epoch, where Optuna counts steps from 0.
 
         Raises:
-            UserError: the first rung would stand after the last epoch.
+            UserError: no epoch would be left after the first rung.
         """
         from optuna.pruners import HyperbandPruner
 
@@ -214,6 +208,14 @@ class DominatedSettings(WarmupSettings):
         names = ", ".join(map(str, found[:3])) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
         subject = f"trial {names} was" if len(found) == 1 else f"trials {names} were each"
         return f"{subject} at least as good in every objective and head by epoch {epoch}"
+
+
+def _check_start(key: str, num_alone: int, num_epochs: int) -> None:
+    if num_alone + 1 >= num_epochs:
+        raise UserError(
+            f"pruner.{key}: must leave an epoch before the last of training.epochs ({num_epochs}) to stop a trial "
+            f"after, found {num_alone}"
+        )
 
 
 def best_by_head(history: Iterable[TrialEpoch]) -> np.ndarray:

@@ -218,9 +218,10 @@ def test_hyperbands_first_rung_is_where_it_is_set() -> None:
 
 
 def test_hyperband_without_an_epoch_to_prune_at_is_refused() -> None:
-    assert HyperbandSettings(min_epochs=3).build(4)
-    with pytest.raises(UserError, match=r"^pruner\.min_epochs: must be less than training\.epochs \(3\), found 3$"):
-        HyperbandSettings(min_epochs=3).build(3)
+    assert HyperbandSettings(min_epochs=3).build(5)
+    line = r"^pruner\.min_epochs: must leave an epoch before the last of training\.epochs \(4\) to .* found 3$"
+    with pytest.raises(UserError, match=line):
+        HyperbandSettings(min_epochs=3).build(4)
 
 
 def test_hyperband_goes_with_a_sampler_that_is_made_afresh_for_every_trial() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 
 from multitask.errors import UserError
 from multitask.progress import StudyProgress
@@ -23,6 +23,7 @@ from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.interrupt import Interrupt
 from multitask.study.messages import Done, Epoch, Failed, Job, Lost, Warned
+from multitask.study.pruners import NoPrunerSettings
 from multitask.study.search import Search
 from multitask.study.settings import load_study
 from multitask.study.storage import open_storage, open_study
@@ -328,6 +329,21 @@ def test_with_several_objectives_what_is_dominated_in_every_head_is_pruned_and_i
         leaders = [trial for trial in study.trials if trial.user_attrs[trial_attrs.SCORES]["tasks"][head] == best[head]]
         assert leaders
         assert all(trial.state == TrialState.COMPLETE for trial in leaders)
+
+
+def test_a_pruner_is_told_the_trials_own_epochs(
+    search: Make, make_plan: Make, trained: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = set()
+
+    def verdict(self: Any, trial: Trial, history: Any, others: Any, num_epochs: int) -> None:
+        told.add((trial.params["training.epochs"], num_epochs))
+
+    monkeypatch.setattr(NoPrunerSettings, "verdict", verdict)
+    space = {"training.epochs": {"kind": "categorical", "choices": [3, 5]}}
+    plan = make_plan(space, {"training.epochs": 4}, budget={"trials": 9}, pruner="none", sampler="random")
+    search(plan, trained(lambda config: [0.5] * config["training"]["epochs"]))
+    assert told == {(3, 3), (5, 5)}
 
 
 OWN_STUDY_PARTS = """

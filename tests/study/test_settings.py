@@ -175,7 +175,7 @@ class TestPlan:
     @pytest.mark.parametrize("pruner", ["median", "hyperband"])
     def test_a_figure_that_no_epoch_has_cannot_be_pruned_by(self, pruner: str, make_plan: MakePlan) -> None:
         with pytest.raises(UserError) as caught:
-            make_plan(LR, objective="joint.ece", pruner=pruner)
+            make_plan(LR, {"training.epochs": 3}, objective="joint.ece", pruner=pruner)
         assert str(caught.value).startswith(
             f"pruner: {pruner} needs a score after every epoch, which joint.ece is not; use none, or one of joint.macro"
         )
@@ -186,7 +186,8 @@ class TestPlan:
         "metric", ["joint.macro_f1", "joint.accuracy", "tasks.age.macro_f1", "tasks.gender.accuracy"]
     )
     def test_what_every_epoch_has_can_be_pruned_by(self, metric: str, make_plan: MakePlan) -> None:
-        assert make_plan(LR, objective=metric, pruner="hyperband").settings.objective == (metric,)
+        plan = make_plan(LR, {"training.epochs": 3}, objective=metric, pruner="hyperband")
+        assert plan.settings.objective == (metric,)
 
     @pytest.mark.parametrize(
         ("epochs", "min_epochs", "fits"), [(3, 1, True), (2, 1, False), (2, 5, False), (6, 4, True), (6, 5, False)]

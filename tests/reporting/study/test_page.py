@@ -139,7 +139,7 @@ def test_header_says_what_was_sought_and_what_was_found(drawn):
     assert "23 November 2026, 10:15 UTC" in header
     assert "maximise joint macro-F1 · sampler tpe · pruner median · seed 0" in header
     assert "base configs/mask18_mini.yaml" in header
-    assert page.one("p", class_="lede")["text"] == " ".join(report["sentences"])
+    assert page.one("p", class_="lede")["text"].replace("\N{NO-BREAK SPACE}", " ") == " ".join(report["sentences"])
     cards = {}
     for element in page.elements:
         if "dl" in element["inside"] and element["tag"] in ("dt", "dd"):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from multitask.bakeoff import costs
-from multitask.bakeoff.costs import inference_speed, training_memory, training_speed
+from multitask.bakeoff.costs import _Answering, inference_speed, training_memory, training_speed
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.runs.build import TrainingSetup, build_network
@@ -92,3 +92,19 @@ def test_speeds_are_measured_and_leave_nothing_trained(tiny: Tiny, tmp_path: Pat
     found = inference_speed({"a": setup(config, tmp_path), "b": setup(tiny({"model.sharing.name": "flat"}), tmp_path)})
     assert set(found) == {"a", "b"}
     assert all(rate > 0 for rate in found.values())
+
+
+@pytest.mark.parametrize(("seconds", "num"), [(0.5, 3), (2.0, 1)])
+def test_a_slow_batch_is_enough_to_measure_by(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, num: int
+) -> None:
+    asked: list[int] = []
+
+    def answer(self: object, num_batches: int) -> float:
+        asked.append(num_batches)
+        return seconds * num_batches
+
+    monkeypatch.setattr(_Answering, "seconds", answer)
+    made = setup(tiny({"training.batch_size": 2}), tmp_path)
+    assert inference_speed({"a": made, "b": made}) == {"a": 2 / seconds, "b": 2 / seconds}
+    assert asked == [1, 1, *[num] * 10]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FrameType
 from typing import Any, TypeVar
 
 from multitask.errors import UserError, quoted
@@ -281,17 +282,22 @@ def _join(found: Ranks, wait_s: float) -> Any:
     return PrefixStore("multitask", store)
 
 
+def _do_nothing(number: int, frame: FrameType | None) -> None:
+    pass
+
+
 def _claim(store: Any, code: int = 2) -> None:
     """Goes on in the first of the processes that tell of the end; ends the others with an exit code.
 
-    The first is no longer interrupted: its launcher may do so, once others have ended, before it has told.
+    They are no longer interrupted: a launcher does so once one has ended, which may be between the claim of a process
+    and its word, and then nobody would tell.
     """
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _do_nothing)  # Python warns of one that came just before it is ignored
     try:
         first = store.add("told", 1) == 1
     except RuntimeError:  # its keeper is gone, with rank 0, which told
         first = False
     if not first:
         raise SystemExit(code)
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)

@@ -203,7 +203,7 @@ def test_after_an_epoch_that_was_left_early_the_next_is_whole(
 
 
 def test_what_breaks_in_the_thread_is_raised(samples: Samples, images: ImageCache) -> None:
-    def broken(images: object, seed: int, sources: object) -> None:
+    def broken(images: object, seed: int, sources: object, num_before: int) -> None:
         raise RuntimeError("broken")
 
     with pytest.raises(RuntimeError, match="broken"):

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 import pytest
 
 from multitask.errors import UserError
-from multitask.utils.ranks import Ranks, joined, launched, ranks, refuse_several
+from multitask.utils.ranks import Ranks, _claim, joined, launched, ranks, refuse_several
 from tests.over_ranks import over_ranks
 
 WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
@@ -97,3 +99,22 @@ def test_no_default_of_a_function_keeps_the_group_and_its_threads(monkeypatch: p
         ]
 
     assert over_ranks(2, kept) == [[], []]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_to_tell_of_the_end_is_not_interrupted_before_it_does(number: signal.Signals) -> None:
+    class Store:
+        def add(self, key: str, amount: int) -> int:
+            os.kill(os.getpid(), number)  # of a launcher that has seen another process end
+            return amount
+
+    def hear(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {one: signal.signal(one, hear) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _claim(Store())
+        os.kill(os.getpid(), number)
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

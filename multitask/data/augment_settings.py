@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import model_validator
 
+from multitask.data.crop import check_extent
 from multitask.settings import Bool, Fraction, NonNegativeFloat, PositiveFloat, Settings
 
 
@@ -48,11 +49,7 @@ class CoverSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> CoverSettings:
-        if self.left >= self.right or self.top >= self.bottom:
-            raise ValueError(
-                f"left must be less than right and top less than bottom, found {self.left}, {self.right}, {self.top}, "
-                f"{self.bottom}"
-            )
+        check_extent((self.left, self.top, self.right, self.bottom))
         return self
 
 

@@ -26,6 +26,19 @@ Matrix = NDArray[np.float64]
 """(2, 3), from x, y and 1 in pixels of the upright image to x and y in those of the input."""
 
 
+def check_extent(part: Region) -> None:
+    """Refuses a part that a file names and that has no extent.
+
+    Raises:
+        ValueError: it has none.
+    """
+    left, top, right, bottom = part
+    if left >= right or top >= bottom:
+        raise ValueError(
+            f"left must be less than right and top less than bottom, found {left}, {right}, {top}, {bottom}"
+        )
+
+
 class CropSettings(Settings):
     """The settings of a crop."""
 
@@ -111,11 +124,7 @@ class CentreSettings(CropSettings):
 
     @model_validator(mode="after")
     def _check(self) -> CentreSettings:
-        if self.left >= self.right or self.top >= self.bottom:
-            raise ValueError(
-                f"left must be less than right and top less than bottom, found {self.left}, {self.right}, {self.top}, "
-                f"{self.bottom}"
-            )
+        check_extent((self.left, self.top, self.right, self.bottom))
         return self
 
     def region(self, width: int, height: int, aspect: float, box: Box | None) -> Region:

@@ -6,25 +6,13 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import (
-    FilePath,
-    complete_names,
-    extensions_option,
-    output_option,
-    quiet_option,
-    set_option,
-)
+from multitask.cli.options import FilePath, executor_option, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun, to_the_end
 
 
 @click.command()
 @click.argument("file", type=FilePath)
-@click.option(
-    "--executor",
-    metavar="NAME",
-    shell_complete=complete_names("multitask.executors.EXECUTORS"),
-    help="What trains: processes, submitit, ray.  [default: the file's]",
-)
+@executor_option("trains")
 @click.option("--workers", type=int, help="Runs that it trains side by side.  [default: the file's]")
 @set_option
 @output_option("out", help="The bake-off's folder.  [default: runs/NAME]")

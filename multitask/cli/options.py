@@ -78,6 +78,20 @@ def output_option(name: str, help: str, **more: Any) -> Callable[[F], F]:
     return click.option("-o", "--out", "--output", name, type=FilePath, help=help, **more)
 
 
+def executor_option(verb: str) -> Callable[[F], F]:
+    """A row of the table of executors, in place of the file's.
+
+    Args:
+        verb: what one does for the command.
+    """
+    return click.option(
+        "--executor",
+        metavar="NAME",
+        shell_complete=complete_names("multitask.executors.EXECUTORS"),
+        help=f"What {verb}: processes, submitit, ray.  [default: the file's]",
+    )
+
+
 config_argument = click.argument("config", type=FilePath)
 run_argument = click.argument("run", type=FilePath, shell_complete=complete_runs)
 set_option = click.option(

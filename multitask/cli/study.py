@@ -7,14 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from multitask.cli.options import (
-    FilePath,
-    complete_names,
-    extensions_option,
-    output_option,
-    quiet_option,
-    set_option,
-)
+from multitask.cli.options import FilePath, executor_option, extensions_option, output_option, quiet_option, set_option
 from multitask.cli.work import say_begun, to_the_end
 
 if TYPE_CHECKING:
@@ -26,12 +19,7 @@ if TYPE_CHECKING:
 @click.option("--trials", type=int, help="How many in all, those of earlier launches too.  [default: the file's]")
 @click.option("--hours", type=float, help="After which no new trial begins.  [default: the file's]")
 @click.option("--workers", type=int, help="Processes that train side by side.  [default: the file's]")
-@click.option(
-    "--executor",
-    metavar="NAME",
-    shell_complete=complete_names("multitask.executors.EXECUTORS"),
-    help="What starts them: processes, submitit, ray.  [default: the file's]",
-)
+@executor_option("starts them")
 @click.option("--storage", metavar="URL", help="A database, to share the study between machines.  [default: in --out]")
 @set_option
 @output_option("out", help="The study folder.  [default: runs/NAME]")

@@ -16,7 +16,8 @@ _JITTER = 0.15
 def cover(images: Pixels, settings: CoverSettings, seed: int, num_before: int = 0) -> None:
     """Covers a share of the images in place, each by a superellipse of its own size, roundness and colours.
 
-    What an image gets depends on the seed and on its place in the batch alone.
+    That is |x|^p + |y|^p <= 1, with x and y from -1 to 1 between its sides and p its roundness, from 2 to 5. What an
+    image gets depends on the seed and on its place in the batch alone.
 
     Args:
         images: (B, H, W, 3) uint8.
@@ -39,7 +40,7 @@ def _cover(image: NDArray[np.uint8], settings: CoverSettings, rng: np.random.Gen
     left, top, right, bottom = sides + extent * rng.uniform(-_JITTER, _JITTER, 4)
     x = (np.arange(width) + 0.5) / width
     y = (np.arange(height) + 0.5) / height
-    power = rng.uniform(2, 5)  # 2: an ellipse; the larger, the squarer
+    power = rng.uniform(2, 5)  # of an ellipse 2; the larger, the squarer
     across = np.abs((2 * x - left - right) / (right - left)) ** power
     down = np.abs((2 * y - top - bottom) / (bottom - top)) ** power
     inside = across + down[:, None] <= 1

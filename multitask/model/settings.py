@@ -63,8 +63,19 @@ class FeaturesSettings(Settings):
     views: Annotated[PositiveInt, Field(le=100)] = 1
     """How many there are of each image: the plain one, which alone validates, and augmented ones. Training draws one
     of them each epoch."""
+    seed: Count | None = None
+    """Of the augmented views; None: the config's, so that runs with other seeds compute views of their own. One that is
+    named is shared by the seeds of a bake-off, of a recipe's judges or of a study's confirmation."""
     storage: Literal["exact", "half"] = "exact"
     """``half``: float16, in half of the space; scores then differ by rounding."""
+
+    @model_validator(mode="after")
+    def _check(self) -> FeaturesSettings:
+        if self.seed is not None and self.views == 1:
+            raise ValueError(
+                f"seed: {self.seed} would be ignored: the one view is the plain image; set views to 2 or more"
+            )
+        return self
 
 
 class BackboneSettings(Settings):

@@ -132,7 +132,9 @@ class DataModule:
         dtype = resolve_precision(self._precision, device)
         size = computing_batch_size(self._model, self.batch_size, device)
         maker = FeatureMaker(backbone, self._model, self.store, self._nets, size, dtype, folder, progress)
-        targets, indices, seed = self.targets(self.samples), self.dataset.indices("all"), derive(self._seed, "views")
+        named = self._model.features.seed if self._model.features else None
+        seed = derive(self._seed if named is None else named, "views")
+        targets, indices = self.targets(self.samples), self.dataset.indices("all")
 
         images = cache(lambda here: self.store.own_images(in_batches(indices, size), here, progress))
         pin = device.type == "cuda"

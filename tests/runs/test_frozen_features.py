@@ -214,6 +214,8 @@ def test_a_run_on_views_is_the_same_again_resumed_and_in_another_folder(frozen: 
         ({"augment.flip": False}, 5),
         ({"seed": 5}, 5),
         ({"model.backbone.features": {"views": 3, "storage": "half"}}, 6),
+        ({"seed": 5, "model.backbone.features": {"views": 3, "seed": 0}}, 3),  # that of the first config
+        ({"model.backbone.features": {"views": 3, "seed": 5}}, 5),
     ],
     ids=str,
 )
@@ -241,6 +243,7 @@ def test_views_are_shared_by_all_that_leave_them_as_they_are(
             r"would keep plain images alone, but data\.source\.sources\.b\.cover\.share is 0\.7; .* or the share to 0",
         ),
         ({"augment.mix.mixup_prob": 0.5}, r"augment\.mix: mixes images, which features that are kept"),
+        ({"model.backbone.features": {"seed": 1}}, r"model\.backbone\.features\.seed: 1 would be ignored.*set views"),
         ({"model.backbone.features": {"views": 0}}, r"model\.backbone\.features\.views"),
         ({"model.backbone.features": {"storage": "int8"}}, r"model\.backbone\.features\.storage"),
     ],

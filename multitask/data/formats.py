@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from multitask.data.other_files import HEAD_BYTES, other_kind
+
 WHITE = (255, 255, 255)
 """RGB, behind transparent pixels where nothing else is said."""
 
@@ -75,7 +77,8 @@ def why_unread(data: bytes) -> str:
     if found == "Git LFS pointer":
         return "it is a pointer of Git LFS; fetch the file with `git lfs pull`"
     if found is None:
-        return "not an image"
+        what = other_kind(data[:HEAD_BYTES])
+        return "not an image" if what is None else f"it is {what}"
     article = "an" if found[0] in "AEH" and found != "HEIC" else "a"
     if found in FORMATS:
         return f"it is {article} {found} file that is damaged, or of a kind that Pillow does not read"

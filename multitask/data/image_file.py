@@ -13,7 +13,8 @@ import simplejpeg
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from multitask.data.colours import Decoding
-from multitask.data.formats import FORMATS, why_unread
+from multitask.data.formats import FORMATS, MAGIC_BYTES, sniff, why_unread
+from multitask.data.tiff_samples import samples_text
 from multitask.errors import UserError
 from multitask.utils.files import check_regular
 from multitask.utils.tar_files import read_member
@@ -173,8 +174,17 @@ def read_bytes(data: bytes, name: str, decoding: Decoding, use: Callable[[ImageF
     except Exception as error:  # Pillow's decoders raise whatever a damaged file makes of them.
         if isinstance(error, MemoryError):
             raise
-        reason = why_unread(data) if isinstance(error, UnidentifiedImageError) else str(error)
+        reason = _why_unidentified(data) if isinstance(error, UnidentifiedImageError) else str(error)
         raise UserError(f"{name}: cannot be read as an image: {reason}") from None
+
+
+def _why_unidentified(data: bytes) -> str:
+    if sniff(data[:MAGIC_BYTES]) == "TIFF" and (samples := samples_text(data)) is not None:
+        return (
+            f"it is a TIFF file of {samples} that is damaged, or of a kind that Pillow does not read; save it as "
+            "32-bit floats or 16-bit whole numbers in 1 channel, or as PNG"
+        )
+    return why_unread(data)
 
 
 def read_decoded(image: Image.Image, name: str, decoding: Decoding, use: Callable[[DecodedImage], T]) -> T:

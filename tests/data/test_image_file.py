@@ -6,6 +6,7 @@ import os
 import socket
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from multitask.data.crop import CentreSettings
 from multitask.data.formats import FORMATS, SUFFIXES
 from multitask.data.headers import read_header
 from multitask.data.images import Preprocessing
+from multitask.data.tiff_samples import samples_text
 from multitask.errors import UserError
 
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
@@ -81,12 +83,38 @@ def test_the_content_says_what_a_file_is(tmp_path: Path, suffix: str) -> None:
         (b"<!DOCTYPE html><html>", "it is an HTML file, which is not read; save it as PNG or JPEG"),
         (b"\0\0\0\x18ftypheic\0\0", "it is a HEIC file, which is not read; save it as PNG or JPEG"),
         (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS; fetch the file"),
+        (b"PAR1...", "it is a Parquet file; let its name end in .parquet"),
+        (b"PK\x03\x04..", "it is a zip archive; unpack it"),
         (b"\x89PNG\r\n\x1a\n", "it is a PNG file that is damaged, or of a kind that Pillow does not read"),
     ],
 )
 def test_what_is_no_image_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "x.jpg").write_bytes(content)
     assert f"cannot be read as an image: {reason}" in refused(tmp_path / "x.jpg")
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "found"),
+    [
+        ((8, 8), np.float64, "64-bit floats that"),
+        ((8, 8, 3), np.float32, "32-bit floats in 3 channels that"),
+    ],
+)
+def test_of_a_tiff_of_numbers_that_are_not_read_these_are_named(
+    tmp_path: Path, shape: tuple[int, ...], kind: type, found: str
+) -> None:
+    path = tmp_path / "x.tif"
+    cv2.imwrite(str(path), np.zeros(shape, dtype=kind))
+    line = refused(path)
+    assert f"cannot be read as an image: it is a TIFF file of {found} is damaged, or of a kind that Pillow" in line
+    assert line.endswith("save it as 32-bit floats or 16-bit whole numbers in 1 channel, or as PNG")
+    cv2.imwrite(str(path), np.ones((8, 8), dtype=np.float32))  # what is told to do is read
+    assert Preprocessing((8, 8)).load(path)[4, 4, 0] == 255
+
+
+@pytest.mark.parametrize("data", [b"II*\0", b"II*\0" + b"\xff" * 60, b"MM\0*\0\0\0\x08\0\x01"])
+def test_of_a_tiff_whose_header_is_damaged_no_numbers_are_named(data: bytes) -> None:
+    assert samples_text(data) is None
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:

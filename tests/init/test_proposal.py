@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -124,7 +125,8 @@ def test_folders_of_which_nothing_can_be_made(
 @pytest.mark.parametrize("below", ["", "labels.xlsx"])
 def test_a_workbook_is_told_how_to_be_a_table(tmp_path: Path, below: str) -> None:
     add_images(tmp_path / "set", [f"IMG_{i}.jpg" for i in range(9)])
-    (tmp_path / "set" / "labels.xlsx").write_bytes(b"PK\x03\x04 and so on")
+    with zipfile.ZipFile(tmp_path / "set" / "labels.xlsx", "w") as workbook:
+        workbook.writestr("[Content_Types].xml", "")
     line = refused(tmp_path / "set" / below)
     assert "labels.xlsx: is no CSV text but an Excel workbook" in line
     assert "save it as" in line

@@ -189,6 +189,7 @@ def _parquet_parts(path: Path, columns: Sequence[str] | None) -> Iterator[Rows]:
                 columns = [name for name, is_plain in zip(names, plain, strict=True) if is_plain]
             else:
                 check_columns(path, names, columns)
+                _check_no_images(path, dict(zip(names, file.schema_arrow.types, strict=True)), columns)
             wanted = {header[names.index(column)]: column for column in columns}
             count = 0
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=list(wanted)):
@@ -200,6 +201,20 @@ def _parquet_parts(path: Path, columns: Sequence[str] | None) -> Iterator[Rows]:
         raise UserError(f"{path}: no such file") from None
     except (OSError, pa.ArrowException) as error:
         raise UserError(f"{path}: cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+
+
+def _check_no_images(path: Path, kinds: Mapping[str, pa.DataType], columns: Sequence[str]) -> None:
+    """Refuses columns that hold images, as the Hugging Face hub's Parquet files do.
+
+    Raises:
+        UserError: one of ``columns`` does.
+    """
+    from pyarrow import types
+
+    for column in columns:
+        kind = kinds[column]
+        if types.is_struct(kind) and "bytes" in {field.name for field in kind}:
+            raise UserError(f"{path}: column {column!r} holds images, not words; `multitask init` writes them to files")
 
 
 def rows(path: Path, columns: Sequence[str], delimiter: str, encoding: str) -> Iterator[tuple[int, Mapping[str, Any]]]:

@@ -9,25 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from multitask.data.other_files import HEAD_BYTES, other_kind
 from multitask.errors import UserError, nearest
 from multitask.utils.files import check_regular
 from multitask.utils.spelling import canonical
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
-_OTHER_FILES = {
-    b"PK\x03\x04": "an Excel workbook (or another zip archive); save it as 'CSV UTF-8 (comma delimited)'",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as 'CSV UTF-8 (comma delimited)'",
-    b"PAR1": "a Parquet file; let its name end in .parquet",
-    b"\x1f\x8b": "compressed by gzip; unpack it",
-    b"BZh": "compressed by bzip2; unpack it",
-    b"\xfd7zXZ": "compressed by xz; unpack it",
-    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
-    b"ARROW1": "a Feather (Arrow) file; write it as Parquet",
-    b"<!DOCTYPE": "an HTML page",
-    b"<html": "an HTML page",
-    b"version https://git-lfs": "a pointer of Git LFS; fetch the file with `git lfs pull`",
-}
 _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig"} | {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
@@ -208,10 +196,9 @@ def _head(path: Path) -> bytes:
         UserError: they are those of another kind of file.
     """
     with path.open("rb") as file:
-        head = file.read(1024)
-    for begin, what in _OTHER_FILES.items():
-        if head.startswith(begin):
-            raise UserError(f"{path}: is no CSV text but {what}")
+        head = file.read(HEAD_BYTES)
+    if (what := other_kind(head)) is not None:
+        raise UserError(f"{path}: is no CSV text but {what}")
     return head
 
 

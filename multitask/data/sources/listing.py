@@ -55,8 +55,27 @@ def list_images(folder: Path, links: Links) -> Listing:
     notes = tuple(walk.notes())
     if not len(walk.images):
         seen = f"; {notes[0]}" if notes else ""
-        raise UserError(f"{folder}: holds no images ({SUFFIXES_TEXT}){seen}")
+        raise UserError(f"{folder}: holds no images ({SUFFIXES_TEXT}){seen}{_kept_in(walk.others)}")
     return Listing(walk.images, notes, dict(walk.others))
+
+
+_HOLDERS = {
+    ".tar": "unpack them; WebDataset shards are also read as they are, by the source webdataset",
+    ".arrow": "name the folder of a Hugging Face dataset to `multitask init`, which writes its images to files",
+    ".parquet": "`multitask init` writes images in them to files; of a table of paths name the file",
+    ".zip": "unpack them",
+    ".gz": "unpack them",
+    ".tgz": "unpack them",
+}
+"""By suffix, what is to be done with files that may hold images."""
+
+
+def _kept_in(others: Mapping[str, int]) -> str:
+    """The end of a line on a folder without images: what may hold them; empty: nothing that is known."""
+    for suffix, how in _HOLDERS.items():
+        if num := others.get(suffix, 0):
+            return f"; it has {num:,} {suffix} {'file' if num == 1 else 'files'}: {how}"
+    return ""
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from multitask.data.formats import SUFFIXES
+from multitask.data.other_files import HEAD_BYTES, other_kind
 from multitask.errors import UserError
 from multitask.inference.inputs.base import InputKind, InputOptions
 from multitask.inference.stream import ImageInput
@@ -21,6 +22,8 @@ class OneImage(InputKind):
         if not os.path.lexists(path):
             raise UserError(f"{path}: no such file or folder")
         check_regular(Path(path))
+        if not self.fits(path) and (what := _other_kind(path)) is not None:
+            raise UserError(f"{path}: is no image but {what}")
         self.count = 1
 
     @classmethod
@@ -30,3 +33,11 @@ class OneImage(InputKind):
 
     def __iter__(self) -> Iterator[ImageInput]:
         yield ImageInput(self.path, Path(self.path))
+
+
+def _other_kind(path: str) -> str | None:
+    try:
+        with open(path, "rb") as file:
+            return other_kind(file.read(HEAD_BYTES))
+    except OSError:  # whoever reads it says why
+        return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,13 @@ import pytest
 from multitask.data.sources.base import inside
 from multitask.data.sources.csv_file import read_csv
 from multitask.errors import UserError
+
+
+def zipped(name: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "")
+    return file.getvalue()
 
 
 def rows(path: Path, content: bytes) -> list[tuple[int, dict[str, str]]]:
@@ -78,10 +87,8 @@ class TestReadCsv:
             ),
             ("id,path\na,b\n".encode("utf-16-le"), ": is no CSV text, or UTF-16 without its mark: it holds zero bytes"),
             (b"\xff\xfei", ": is no UTF-16 text"),
-            (
-                b"PK\x03\x04...",
-                ": is no CSV text but an Excel workbook (or another zip archive); save it as 'CSV UTF-8",
-            ),
+            (zipped("[Content_Types].xml"), ": is no CSV text but an Excel workbook; save it as 'CSV UTF-8"),
+            (zipped("photos/1.jpg"), ": is no CSV text but a zip archive; unpack it"),
             (b"\xd0\xcf\x11\xe0...", ": is no CSV text but an old Excel workbook"),
             (b"PAR1...", ": is no CSV text but a Parquet file; let its name end in .parquet"),
             (b"\x28\xb5\x2f\xfd\0", ": is no CSV text but compressed by zstd; unpack it"),

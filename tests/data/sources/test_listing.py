@@ -177,6 +177,27 @@ class TestSuffixes:
         assert "train: holds no images (.jpg, .png" in message
         assert "1 file may be an image and is not used (.heic)" in message
 
+    @pytest.mark.parametrize(
+        ("names", "end"),
+        [
+            (
+                ["a.tar", "b.tar", "c.json"],
+                "; it has 2 .tar files: unpack them; WebDataset shards are also read as they",
+            ),
+            (["part/0.arrow"], "; it has 1 .arrow file: name the folder of a Hugging Face dataset to `multitask init`"),
+            (["a.parquet"], "; it has 1 .parquet file: `multitask init` writes images in them to files; of a table"),
+            (["a.csv"], ""),
+        ],
+    )
+    def test_what_may_hold_them_is_named_with_a_way_to_come_by_them(
+        self, tmp_path: Path, names: list[str], end: str
+    ) -> None:
+        add(tmp_path, *(f"train/{name}" for name in names))
+        _, spellings, rest = refused(tmp_path).partition("and their other spellings)")
+        assert spellings
+        assert rest.startswith(end)
+        assert bool(rest) == bool(end)
+
     def test_of_what_is_asked_they_are_named_too(self, root: Path) -> None:
         add(root, "eval/1.png", "eval/2.heic")
         queries = FoldersSettings(pattern="{colour}").queries(root)

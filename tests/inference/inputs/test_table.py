@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from multitask.errors import UserError
@@ -110,3 +112,13 @@ def test_other_encodings_are_refused_without_naming_settings_that_there_are_not(
     assert "source" not in str(caught.value)
     with pytest.raises(UserError, match=r"nothere\.csv: no such file"):
         ImageTable(str(tmp_path / "nothere.csv"), InputOptions())
+
+
+def test_a_column_of_images_is_no_column_of_paths(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"image": [{"bytes": b"", "path": "1.jpg"}], "file": ["1.jpg"]}), path)
+    assert [item.name for item in ImageTable(str(path), InputOptions(path_column="file"))] == ["1.jpg"]
+    with pytest.raises(
+        UserError, match="column 'image' holds images, not words; `multitask init` writes them to files"
+    ):
+        ImageTable(str(path), InputOptions(path_column="image"))

@@ -7,51 +7,17 @@ again what the trunk's gave, so that the copy's own code begins to compute where
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from copy import deepcopy
 from difflib import SequenceMatcher
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.encoder import Encoded, Trunks
-
-Outputs = dict[str, object]
-"""The name of a module -> its output, whatever that is."""
-
-
-class StandIn(nn.Module):
-    """Replaces a module of a branch by the output of the trunk's module of the same name.
-
-    Args:
-        of: the trunk's module; a model's code may ask it for its attributes.
-        clone: whether the value is computed with, and may be written to.
-    """
-
-    def __init__(self, of: nn.Module, clone: bool) -> None:
-        super().__init__()
-        self._of = (of,)  # within a tuple it is no module of this one: its weights exist once
-        self._clone = clone
-        self.value: tuple[Any] | None = None
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The output of the trunk's module, whatever the arguments."""
-        assert self.value is not None, "the trunk has not run"
-        (value,) = self.value
-        return value.clone() if self._clone else value
-
-    def __getattr__(self, name: str) -> Any:
-        """An attribute of its own, else of the trunk's module."""
-        try:
-            return super().__getattr__(name)
-        except AttributeError:
-            if "_of" not in self.__dict__:  # as it is copied
-                raise
-            return getattr(self._of[0], name)
+from multitask.model.stand_in import Outputs, StandIn, giving, modules_before, modules_run, recording
 
 
 class Branched(Trunks):
@@ -77,7 +43,7 @@ class Branched(Trunks):
         whole.eval()
         images = torch.randn(2, 3, *image_size, generator=torch.Generator().manual_seed(0))
         try:
-            before = _before(whole.body, at, images)
+            before = modules_before(modules_run(whole.body, images), at)
             outputs, first = _outputs(whole, [*before, at], images)
             branches = [whole]
             for _ in groups[1:]:
@@ -101,11 +67,11 @@ class Branched(Trunks):
         """The trunk runs once, and each branch on its output."""
         whole, *others = self._each()
         assert isinstance(whole, Backbone)
-        with _recording(whole.body, self.given) as outputs:
+        with recording(whole.body, self.given) as outputs:
             trunks = [whole.forward_features(images)]
         for branch in others:
             assert isinstance(branch, Backbone)
-            with _giving(branch.body, outputs):
+            with giving(branch.body, outputs):
                 trunks.append(branch.forward_features(images))
         return Encoded.side_by_side(trunks, self.tasks)
 
@@ -129,67 +95,9 @@ def _nearest_first(at: str, stages: Sequence[str]) -> str:
     return f"the backbone has no stage {at!r}; it has {', '.join(order)}"
 
 
-@contextmanager
-def _recording(body: nn.Module, names: Sequence[str]) -> Iterator[Outputs]:
-    """Records the outputs of the modules ``names`` during a forward pass; the last of them is the branch point."""
-    outputs: Outputs = {}
-
-    def hook(name: str) -> Any:
-        def keep(module: nn.Module, args: Any, output: Any) -> None:
-            # What the first branch does to it in place is not for the others to see.
-            outputs[name] = output.clone() if name == names[-1] and isinstance(output, Tensor) else output
-
-        return keep
-
-    with ExitStack() as stack:
-        for name in names:
-            stack.callback(body.get_submodule(name).register_forward_hook(hook(name)).remove)
-        yield outputs
-
-
-@contextmanager
-def _giving(body: nn.Module, outputs: Outputs) -> Iterator[None]:
-    """Gives the stand-ins of a branch these values, and releases them afterwards, so that only the graph holds them."""
-    modules = {name: body.get_submodule(name) for name in outputs}
-    standins = {name: module for name, module in modules.items() if isinstance(module, StandIn)}
-    assert len(standins) == len(modules)
-    try:
-        for name, module in standins.items():
-            module.value = (outputs[name],)  # within a tuple even a parameter is none of the module's
-        yield
-    finally:
-        for module in standins.values():
-            module.value = None
-
-
-def _before(body: nn.Module, at: str, images: Tensor) -> list[str]:
-    """The topmost modules that have run, once and completely, when the branch point has, in order."""
-    ran: list[str] = []
-
-    def hook(name: str) -> Any:
-        return lambda module, args, output: ran.append(name)
-
-    with ExitStack() as stack, torch.no_grad():
-        for name, module in body.named_modules():
-            if name:
-                stack.callback(module.register_forward_hook(hook(name)).remove)
-        body.forward_features(images)  # type: ignore[operator]
-    if ran.count(at) != 1:
-        raise ValueError(f"the model runs it {ran.count(at)} times")
-    before = ran[: ran.index(at)]
-    once = {name for name in before if ran.count(name) == 1 and not name.startswith(f"{at}.")}
-
-    def parents(name: str) -> Iterator[str]:
-        while "." in name:
-            name = name.rpartition(".")[0]
-            yield name
-
-    return [name for name in before if name in once and not any(parent in once for parent in parents(name))]
-
-
 def _outputs(whole: Backbone, names: Sequence[str], images: Tensor) -> tuple[Outputs, Encoded]:
     """The outputs of the trunk's modules, and the features of the whole model."""
-    with torch.no_grad(), _recording(whole.body, names) as outputs:
+    with torch.no_grad(), recording(whole.body, names) as outputs:
         first = whole.forward_features(images)
     if not isinstance(outputs[names[-1]], Tensor):
         raise ValueError("it does not give one feature map")
@@ -221,7 +129,7 @@ def _used(branch: Backbone, outputs: Outputs, images: Tensor) -> set[str]:
     trained = {name for name, parameter in parameters.items() if parameter.requires_grad}
     branch.frozen = False
     branch.body.requires_grad_(True)
-    with torch.enable_grad(), _giving(branch.body, outputs):
+    with torch.enable_grad(), giving(branch.body, outputs):
         encoded = branch.forward_features(images)
         total = encoded.pooled.sum() + (0 if encoded.map is None else encoded.map.sum())
         found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()

@@ -164,6 +164,11 @@ def check_parallel(config: Config) -> None:
     key = "training.parallel: fsdp"
     if config.model.backbone.freeze == "all":
         raise ValueError(f"{key} shards what is trained, but model.backbone.freeze is all; use ddp")
+    if config.model.backbone.features is not None:
+        raise ValueError(
+            f"{key} shards networks that read images, not what their frozen stages gave (model.backbone.features); use "
+            "ddp, or leave features out"
+        )
     if isinstance(config.model.sharing, BranchSettings):
         raise ValueError(f"{key} cannot shard branches, which share weights; use ddp, or model.sharing shared")
     if config.balancer.needs_layer:

@@ -10,6 +10,7 @@ from multitask.labels import JOINT, LabelSpace
 from multitask.model.encoder import Encoded, Encoder, ParameterGroup
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.heads import NetSettings
+from multitask.model.partly_frozen import TrainedStages, shallow_copy
 from multitask.model.settings import TermSettings
 from multitask.model.source_statistics import BatchSources
 from multitask.model.vision_ops import timm
@@ -134,8 +135,21 @@ class Network(Heads):
         """
         return Heads(self.heads, self.joint, rows)
 
-    def fixed_state(self) -> dict[str, Tensor]:
-        """The part of the state that training cannot change: that of a backbone which is frozen whole, else nothing."""
-        if not self.backbone.frozen:
-            return {}
-        return {f"backbone.{name}": value for name, value in self.backbone.state_dict().items()}
+    def after_frozen(self, stages: TrainedStages) -> Network:
+        """The trained stages and the heads, these and no copies, as a network of what the frozen stages gave before."""
+        after = shallow_copy(self)
+        after._modules["backbone"] = stages
+        return after
+
+    def fixed_state(self, trained: nn.Module) -> dict[str, Tensor]:
+        """The part of the state that training cannot change: of a backbone that is frozen whole, and what is not there.
+
+        Args:
+            trained: the network that is trained: this one, or what comes after a part of it that is frozen.
+        """
+        kept = trained.state_dict()
+        return {
+            name: value
+            for name, value in self.state_dict().items()
+            if name not in kept or (self.backbone.frozen and name.startswith("backbone."))
+        }

@@ -55,9 +55,10 @@ def _keys(value: object) -> Iterator[str]:
 
 
 class FeaturesSettings(Settings):
-    """The ``model.backbone.features`` section: what a frozen backbone makes of the images, kept on disk.
+    """The ``model.backbone.features`` section: what a backbone's frozen stages make of the images, kept on disk.
 
-    It is kept where ``data.cache_dir`` says, for single runs, studies and bake-offs alike.
+    Stages that follow, as the last blocks of a ViT, are trained on it (``freeze`` less than all of them). It is kept
+    where ``data.cache_dir`` says, for single runs, studies and bake-offs alike.
     """
 
     views: Annotated[PositiveInt, Field(le=100)] = 1

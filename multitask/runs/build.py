@@ -11,7 +11,7 @@ from torch import nn
 
 from multitask.config import Config
 from multitask.errors import UserError
-from multitask.model.network import ByTask, Network
+from multitask.model.network import ByTask, Heads, Network
 from multitask.model.source_statistics import keep_per_source
 from multitask.model.sync_batch_norm import synchronise
 from multitask.runs.build_losses import build_consistency, build_losses
@@ -93,7 +93,7 @@ def build_trainer(
 ) -> Trainer:
     """A network with its losses, balancer and optimiser, ready to be trained on ``num_batches`` an epoch.
 
-    Where the batches hold features, the trainer's network is what comes after the backbone of this one.
+    Where the batches hold features, the trainer's network is what comes after the frozen part of this one.
 
     Args:
         config: the run's.
@@ -109,8 +109,13 @@ def build_trainer(
 
         replicas = Shards(device, config.data.image_size, config.model.backbone.name)
     balancer = config.balancer.build(config.loss_weights())
+    trained: Heads = network
+    if data.trained_stages is not None:
+        trained = network.after_frozen(data.trained_stages)
+    elif data.served_rows is not None:
+        trained = network.after_backbone(data.served_rows)
     return Trainer(
-        network if data.served_rows is None else network.after_backbone(data.served_rows),
+        trained,
         ByTask(build_losses(config.objective(), data.dataset.training_samples())).to(device),
         balancer.to(device),
         config.training,
@@ -118,7 +123,7 @@ def build_trainer(
         config.augment.mix,
         config.seed,
         num_batches,
-        network.fixed_state(),
+        network.fixed_state(trained),
         config.learned_space(),
         build_consistency(config.training.consistency, data.consistent_tasks),
         replicas,

@@ -20,9 +20,11 @@ from multitask.data.images import Normaliser
 from multitask.data.loading import Batches, in_batches, num_workers
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, check_learnable
+from multitask.model.backbone import Backbone
 from multitask.model.encoder import Encoder
 from multitask.model.feature_rows import FeatureRows
 from multitask.model.frozen_features import Features
+from multitask.model.partly_frozen import TrainedStages, split
 from multitask.progress import Progress
 from multitask.runs.frozen_features import FeatureMaker, can_stand_in, computing_batch_size
 from multitask.training.device import resolve_precision
@@ -43,6 +45,7 @@ class DataModule:
         store: the images.
         space: the label space.
         learned: that of the heads.
+        trained_stages: what follows the features that batches hold in the images' place, where it is not the heads.
 
     Raises:
         UserError: the source or the split finds something wrong.
@@ -70,6 +73,7 @@ class DataModule:
         self.preprocessing = config.data.preprocessing(self._model.normalisation())
         self.store = ImageStore(config.data, self.samples, self.preprocessing, reuse)
         self._features: Features | None = None
+        self.trained_stages: TrainedStages | None = None
 
     def targets(self, samples: Samples) -> Targets:
         """The targets of samples: a column of labels for each loss."""
@@ -120,7 +124,8 @@ class DataModule:
             progress: notified of every step of the work.
 
         Raises:
-            UserError: an image cannot be read; the config asks for features that cannot stand for the images.
+            UserError: an image cannot be read; the config asks for features that cannot stand for the images, or of
+                stages behind which the model cannot be taken up.
         """
         folder = self._reuse if self._model.features is None else self._data.cache_folder
         own = self._data.augmented(self._augment)
@@ -128,10 +133,15 @@ class DataModule:
             return
         if self._model.features is None and any(augment.changes_images for augment in own.values()):
             return
+        nets = self._nets
+        if not backbone.frozen:
+            assert isinstance(backbone, Backbone)
+            backbone, self.trained_stages = split(backbone, self.preprocessing.size)
+            nets = []  # the map that they read is made of what is kept
         device = next(backbone.parameters()).device
         dtype = resolve_precision(self._precision, device)
         size = computing_batch_size(self._model, self.batch_size, device)
-        maker = FeatureMaker(backbone, self._model, self.store, self._nets, size, dtype, folder, progress)
+        maker = FeatureMaker(backbone, self._model, self.store, nets, size, dtype, folder, progress)
         named = self._model.features.seed if self._model.features else None
         seed = derive(self._seed if named is None else named, "views")
         targets, indices = self.targets(self.samples), self.dataset.indices("all")

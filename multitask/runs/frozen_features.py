@@ -27,16 +27,16 @@ from multitask.utils.ranks import Ranks, ranks
 def can_stand_in(backbone: Encoder, settings: BackboneSettings, augment: AugmentSettings) -> bool:
     """Whether features that are computed once say of an image all that is trained on.
 
-    They do where the whole backbone is frozen and images are not mixed, and either not augmented or drawn from views
-    that are kept too.
+    They do where the whole backbone is frozen, or its first stages are and the settings ask for it, and images are not
+    mixed, and either not augmented or drawn from views that are kept too.
 
     Raises:
-        UserError: the settings ask for them, but stages of the backbone are trained.
+        UserError: the settings ask for them, but stages of several trunks are trained.
     """
-    if settings.features is not None and not backbone.frozen:
+    if settings.features is not None and not backbone.frozen and backbone.num_trunks > 1:
         raise UserError(
             f"model.backbone.features: would be ignored, since freeze: {settings.freeze} leaves stages of "
-            f"{settings.name} that are trained; use all, or leave it out"
+            f"{settings.name} that each task trains for itself (model.sharing); use all, or leave it out"
         )
     if settings.features is not None:
         return True  # the config was checked for all else
@@ -59,7 +59,7 @@ class FeatureMaker:
     """The features of all images of a run: those that another run left, or computed and left for others.
 
     Args:
-        backbone: frozen whole, on its device.
+        backbone: frozen whole, or the part of one that is, on its device.
         settings: the backbone's.
         store: the images.
         nets: the heads' settings, which say whether the map is needed.

@@ -77,7 +77,7 @@ class RunEnvironment(Environment):
 
     Attributes:
         num_parameters: of the network.
-        frozen_backbone: a digest of the backbone's weights, where all of it is frozen.
+        frozen_backbone: a digest of the backbone's weights, where all of it is frozen or features of what is are kept.
     """
 
     num_parameters: Count | None = None

@@ -155,7 +155,7 @@ def run(
             predictions = answers.best
             if predictions is None:  # the best epoch was before the run was resumed, or others picked it
                 load_weights_over_ranks(network, folder.best)
-                with trainer.evaluating(trainer.network) as evaluated:  # the same, or its heads
+                with trainer.evaluating(trainer.network) as evaluated:  # the same, or what follows its frozen part
                     predictions = answers.predict(evaluated)
             if here.is_main:
                 images = data.image_facts("val", progress)
@@ -184,7 +184,9 @@ def _begin(
     progress: Progress,
 ) -> None:
     """Writes what a run begins with, or checks that the one in the folder began with the same."""
-    frozen = network.backbone.state_digest() if network.backbone.frozen else None
+    # Where it is kept, no checkpoint to go on from holds it.
+    is_kept = network.backbone.frozen or data.trained_stages is not None
+    frozen = network.backbone.state_digest() if is_kept else None
     began = RunEnvironment(
         **vars(environment(config.seed, device)),
         num_parameters=sum(weight.numel() for weight in network.parameters()),

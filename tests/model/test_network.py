@@ -134,12 +134,12 @@ def test_a_joint_term_reads_all_trunks(sharing: str) -> None:
 
 def test_what_is_fixed_is_all_of_a_backbone_that_is_frozen_whole() -> None:
     network, _ = build()
-    assert network.fixed_state() == {}
+    assert network.fixed_state(network) == {}
     for parameter in list(network.backbone.parameters())[1:]:
         parameter.requires_grad = False
-    assert network.fixed_state() == {}  # partly frozen
+    assert network.fixed_state(network) == {}  # partly frozen
     network.backbone.frozen = True
-    fixed, whole = network.fixed_state(), network.state_dict()
+    fixed, whole = network.fixed_state(network), network.state_dict()
     assert set(fixed) == {name for name in whole if name.startswith("backbone.")}
     assert all(torch.equal(fixed[name], whole[name]) for name in fixed)
 

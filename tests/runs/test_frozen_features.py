@@ -21,16 +21,20 @@ from multitask.model.encoder import Encoded
 from multitask.model.settings import BackboneSettings
 from multitask.progress import Progress
 from multitask.runs.build import build_network
+from multitask.runs.config import read_run
 from multitask.runs.data_module import DataModule
+from multitask.runs.evaluate import evaluate
 from multitask.runs.frozen_features import can_stand_in
 from multitask.runs.run import run
 from multitask.settings import validate
+from multitask.training.checkpoint import load_checkpoint
 from multitask.utils.seeds import derive
 from tests.runs.same_run import (
     MakeConfig,
     StoppedError,
     assert_same_but_for_rounding,
     assert_same_run,
+    history,
     stop_after,
 )
 
@@ -256,10 +260,72 @@ def test_features_that_could_not_stand_for_images_are_refused(
         validate(Config, frozen({**VIEWS, **changes}).model_dump(mode="json"))
 
 
-def test_features_of_a_backbone_that_is_frozen_in_part_are_refused_before_a_folder_is_made(
+# --- of a backbone that is frozen in part -------------------------------------------------------------------------
+
+OPENED: dict[str, Any] = {
+    "training.epochs": 2,
+    "training.optimizer": {"layer_decay": 0.7},
+    "training.ema": {"decay": 0.9},
+    "heads.age.net": {"name": "attention", "width": 16},
+    "joint": {"term": {"name": "pairwise"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "freeze"), [("test_resnet", 3), ("test_vit", 2), ("test_convnext", 3), ("test_efficientnet", 3)]
+)
+@pytest.mark.parametrize("sharing", ["shared", "flat"])
+def test_a_run_of_the_last_stages_on_what_the_first_ones_gave_is_that_from_images(
+    name: str, freeze: int, sharing: str, frozen: MakeFrozen, tmp_path: Path
+) -> None:
+    size = {"test_vit": [32, 48], "test_convnext": [52, 64]}.get(name, [48, 64])
+    changes = OPENED if sharing == "shared" else {"training.epochs": 2, "model.sharing": {"name": "flat"}}
+    config = {**changes, "model.backbone.freeze": freeze, "data.image_size": size}
+    run(frozen(config, name), tmp_path / "plain")
+    run(frozen({**config, "model.backbone.features": {}}, name), tmp_path / "run")
+    assert len(kept(tmp_path / "kept")) == 1
+    for one, other in zip(history(tmp_path / "plain"), history(tmp_path / "run"), strict=True):
+        assert other["train"]["loss"] == pytest.approx(one["train"]["loss"], rel=1e-3)
+    plain, found = (load_checkpoint(tmp_path / part / "checkpoints" / "best.safetensors") for part in ("plain", "run"))
+    assert plain["network"].keys() == found["network"].keys()
+    for key, value in plain["network"].items():
+        torch.testing.assert_close(found["network"][key], value, rtol=0.02, atol=2e-3)
+
+
+def test_a_run_of_the_last_stages_is_the_same_again_resumed_and_answers_images(
     frozen: MakeFrozen, tmp_path: Path
 ) -> None:
-    config = frozen({"model.backbone.freeze": 2, "model.backbone.features": {}})
-    with pytest.raises(UserError, match=r"^model\.backbone\.features: would be ignored, since freeze: 2 leaves stages"):
+    config = frozen({**OPENED, **VIEWS, "model.backbone.freeze": 3, "training.epochs": 3})
+    result = run(config, tmp_path / "one")
+    with pytest.raises(StoppedError):
+        run(config, tmp_path / "parts", on_epoch=stop_after(1))
+    changing = load_checkpoint(tmp_path / "parts" / "checkpoints" / "last.safetensors")["network"]
+    assert not any(key.startswith("backbone.body.layer1") for key in changing)
+    assert any(key.startswith("backbone.body.layer4") for key in changing)
+    run(config, tmp_path / "parts", resume=True)
+    assert_same_run(tmp_path / "one", tmp_path / "parts")
+    assert len(kept(tmp_path / "kept")) == 3
+    again = evaluate(read_run(tmp_path / "one"), "val", Progress())
+    assert result.report is not None
+    assert again.joint.macro_f1 == pytest.approx(result.report.joint.macro_f1, abs=0.02)
+
+
+def test_a_resumed_run_is_of_the_frozen_stages_that_it_began_with(frozen: MakeFrozen, tmp_path: Path) -> None:
+    changes = {"model.backbone.freeze": 3, "model.backbone.features": {}, "training.epochs": 2}
+    with pytest.raises(StoppedError):
+        run(frozen(changes), tmp_path / "run", on_epoch=stop_after(1))
+    torch.manual_seed(1)
+    torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), tmp_path / "test_resnet.pth")
+    with pytest.raises(UserError, match=r"^model\.backbone\.weights: .* does not hold the weights that the run in"):
+        run(frozen(changes), tmp_path / "run", resume=True)
+
+
+def test_features_of_stages_that_several_trunks_train_are_refused_before_a_folder_is_made(
+    frozen: MakeFrozen, tmp_path: Path
+) -> None:
+    config = frozen({"model.backbone.freeze": 2, "model.backbone.features": {}, "model.sharing": {"name": "separate"}})
+    with pytest.raises(
+        UserError, match=r"^model\.backbone\.features: would be ignored, .* each task trains for itself"
+    ):
         run(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -280,6 +280,10 @@ def test_what_does_not_go_through_several_processes_is_refused(tiny: Make) -> No
             {"model.backbone": {"freeze": "all", "weights": __file__}},
             "fsdp shards what is trained, but model.backbone.freeze is all; use ddp",
         ),
+        (
+            {"model.backbone": {"freeze": 2, "weights": __file__, "features": {}}, "augment.strength": 0},
+            "fsdp shards networks that read images, not what their frozen stages gave",
+        ),
         ({"model.sharing": {"name": "branch", "at": "stages.1"}}, "fsdp cannot shard branches"),
         ({"balancer.name": "gradnorm"}, "fsdp keeps no whole layer, whose gradients balancer gradnorm needs"),
         ({"training.optimizer.name": "lamb"}, "fsdp needs an optimiser that moves every element by itself, found lamb"),
@@ -310,13 +314,14 @@ def images_read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return found
 
 
+@pytest.mark.parametrize("freeze", ["all", 3])
 def test_features_are_computed_by_all_and_are_those_of_one_process(
-    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    freeze: Any, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weights = tmp_path / "weights.pth"
     torch.manual_seed(0)
     torch.save(timm.create_model("test_resnet", num_classes=0).state_dict(), weights)
-    backbone = {"name": "test_resnet", "weights": str(weights), "freeze": "all", "features": {"views": 2}}
+    backbone = {"name": "test_resnet", "weights": str(weights), "freeze": freeze, "features": {"views": 2}}
     read = images_read(monkeypatch)
 
     def work(rank: int, folder: str = "several") -> tuple[int, Any]:

@@ -49,7 +49,7 @@ def train_elsewhere(
         return
     num_workers = min(settings.workers, len(runs))
     module = "multitask.bakeoff.worker"
-    pool = RemotePool(settings.executor, module, num_workers, folder.workers, _GRACE_S)
+    pool = RemotePool(settings.executor, module, num_workers, folder.workers, _GRACE_S, progress.say)
     with closing(pool):
         pool.open()
         view.num_workers = num_workers

@@ -19,6 +19,10 @@ class StartedWorker(ABC):
     def ended(self) -> str | None:
         """How it ended, in a line; None: it waits or runs."""
 
+    def waits(self) -> str | None:
+        """Why it has not begun, in a line; None: it has, or nobody knows."""
+        return None
+
     @abstractmethod
     def cancel(self) -> None:
         """Ends it, be it that it still waits; no error where it is gone."""

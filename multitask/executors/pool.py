@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from multiprocessing.connection import Connection, Listener, answer_challenge, deliver_challenge, wait
 from pathlib import Path
@@ -26,6 +26,10 @@ _PATIENCE = 3
 """Workers that end before they are ready, one after another, after which the launch stops."""
 _CHECK_S = 0.5
 """Between two looks at jobs of which nothing was heard yet."""
+_WORD_S = 8.0
+"""For which the engine's word is waited for on why a worker is gone."""
+_WAITS_S, _AGAIN_S = 10.0, 60.0
+"""After which it is told that workers wait, and after which again, if for another reason."""
 
 
 class RemoteWorker:
@@ -46,6 +50,8 @@ class RemoteWorker:
         self.process = SimpleNamespace(pid=0)
         self.connection: Connection | None = None
         self.beat = time.monotonic()
+        self.gone: float | None = None
+        """When its connection ended, if it has."""
 
     @property
     def where(self) -> str:
@@ -70,14 +76,25 @@ class RemotePool:
         num_workers: how many.
         folder: for logs and the engine's own files, in a folder that all machines see.
         grace_s: without a sign of life, after which a worker counts as lost.
+        say: told, in a line, what workers wait for that do not begin.
     """
 
-    def __init__(self, settings: ExecutorSettings, module: str, num_workers: int, folder: Path, grace_s: float) -> None:
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        module: str,
+        num_workers: int,
+        folder: Path,
+        grace_s: float,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
         self._settings = settings
         self._module = module
         self._num_workers = num_workers
         self._folder = folder.resolve()
         self._grace_s = grace_s
+        self._say = say
+        self._said = ""
         self._num_threads = settings.cpus_per_worker if isinstance(settings, RemoteSettings) else 1
         minutes = settings.queue_timeout_min if isinstance(settings, RemoteSettings) else None
         self._queue_timeout_s = None if minutes is None else 60 * minutes
@@ -86,7 +103,7 @@ class RemotePool:
         self._key = secrets.token_bytes(32)
         self._arrivals: queue.SimpleQueue[tuple[str, Connection]] = queue.SimpleQueue()
         self._spent = 0
-        self._looked = self._served = time.monotonic()
+        self._looked = self._served = self._begun = self._told = time.monotonic()
         self._closed = False
         self.workers: list[RemoteWorker] = []
         self._jobs: dict[str, StartedWorker] = {}
@@ -144,34 +161,66 @@ class RemotePool:
             self._looked = now
             self._engine.check()
         for worker in list(self.workers):
-            lost = None
+            message = None
             if worker.connection is None:
-                lost = self._jobs[worker.ticket].ended() if look else None
-                if lost is not None:
-                    self._spent += 1
-                    if self._spent >= _PATIENCE:
-                        raise UserError(f"workers do not start ({lost}); {self._log(worker.number)} says more")
+                message = self._asked_for(worker, now) if look else None
             elif worker.connection in heard:
-                try:
-                    message = worker.connection.recv()
-                except (EOFError, OSError):
-                    lost = f"the worker{worker.where} is gone"
-                except (AttributeError, ImportError, TypeError, UnpicklingError):
-                    raise UserError(f"the worker{worker.where} runs other code of multitask than this launch") from None
-                else:
-                    worker.beat = now
-                    if isinstance(message, Ready):
-                        worker.idle, worker.host, worker.process.pid = True, message.host, message.process
-                        self._spent = 0
-                    elif not isinstance(message, Beat):
-                        yield worker, message
+                message = self._heard_from(worker, now)
             elif now - worker.beat > self._grace_s:
-                lost = f"the worker{worker.where} showed no sign of life for {self._grace_s:g} s"
-            if lost is not None:
-                yield worker, Lost(lost)
+                message = Lost(f"the worker{worker.where} showed no sign of life for {self._grace_s:g} s")
+            if message is not None:
+                yield worker, message
+            if isinstance(message, Lost):
                 self._end(worker)
                 self.workers[worker.number] = self._start(worker.number)
         self._check_queue(now)
+        if look:
+            self._tell_waits(now)
+
+    def _heard_from(self, worker: RemoteWorker, now: float) -> Any:
+        """A message that is for others; None: it was for the pool alone, or the worker is gone."""
+        assert worker.connection is not None
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            worker.connection.close()
+            worker.connection, worker.idle, worker.gone = None, False, now
+            return None
+        except (AttributeError, ImportError, TypeError, UnpicklingError):
+            raise UserError(f"the worker{worker.where} runs other code of multitask than this launch") from None
+        worker.beat = now
+        if isinstance(message, Ready):
+            worker.idle, worker.host, worker.process.pid = True, message.host, message.process
+            self._spent = 0
+            return None
+        return None if isinstance(message, Beat) else message
+
+    def _asked_for(self, worker: RemoteWorker, now: float) -> Lost | None:
+        """What the engine says of a worker that is not connected; None: it may come, or it is soon known why not."""
+        said = self._jobs[worker.ticket].ended()
+        if worker.gone is not None:
+            late = now - worker.gone > _WORD_S
+            return Lost(said or f"the worker{worker.where} is gone") if said or late else None
+        if said is None:
+            return None
+        self._spent += 1
+        if self._spent >= _PATIENCE:
+            log = self._log(worker.number)
+            more = f"; {log} says more" if log.exists() and log.stat().st_size else ""
+            raise UserError(f"workers do not start ({said}){more}")
+        return Lost(said)
+
+    def _tell_waits(self, now: float) -> None:
+        """Says what those wait for that have not begun, once it is for long, and again where it is something else."""
+        waiting = [worker for worker in self.workers if worker.connection is None and worker.gone is None]
+        told = [text for worker in waiting if (text := self._jobs[worker.ticket].waits()) is not None]
+        if not told:
+            self._begun, self._said = now, ""
+        elif now - self._begun > _WAITS_S and (not self._said or now - self._told > _AGAIN_S):
+            text = f"{len(told)} of {len(self.workers)} workers wait: {told[0]}"
+            if text != self._said:
+                self._said, self._told = text, now
+                self._say(text)
 
     def _check_queue(self, now: float) -> None:
         if any(worker.connection is not None for worker in self.workers):
@@ -189,7 +238,8 @@ class RemotePool:
         """Takes in those who have connected."""
         while not self._arrivals.empty():
             ticket, connection = self._arrivals.get()
-            worker = next((one for one in self.workers if one.ticket == ticket and one.connection is None), None)
+            waits = (one for one in self.workers if one.connection is None and one.gone is None)
+            worker = next((one for one in waits if one.ticket == ticket), None)
             if worker is None:  # it was given up meanwhile
                 connection.close()
             else:

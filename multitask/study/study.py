@@ -98,7 +98,7 @@ def run_study(
         _write_settings(folder, plan, url)
         data.store.images(_Stages(progress))  # decoded once, before workers would wait for each other
         with Interrupt() as interrupt:  # before there are workers, so that none is left alone
-            pool = _pool(plan, folder, interrupt)
+            pool = _pool(plan, folder, interrupt, progress.say)
             try:
                 on_begin()
                 Search(study, plan, folder, pool, progress, alone=storage is None).run(interrupt)
@@ -127,13 +127,13 @@ def _check_executor(settings: StudySettings, url: str) -> None:
         )
 
 
-def _pool(plan: Plan, folder: StudyFolder, interrupt: Interrupt) -> Pool | RemotePool:
+def _pool(plan: Plan, folder: StudyFolder, interrupt: Interrupt, say: Callable[[str], None]) -> Pool | RemotePool:
     """The workers of a launch; an interrupt ends the wait for the executor."""
     settings = plan.settings
     if isinstance(settings.executor, ProcessesSettings):
         return Pool(settings.workers, folder.log, settings.heartbeat.grace_s, plan.base.device in ("auto", "cuda"))
     module, grace_s = "multitask.study.worker", settings.heartbeat.grace_s
-    pool = RemotePool(settings.executor, module, settings.workers, folder.workers, grace_s)
+    pool = RemotePool(settings.executor, module, settings.workers, folder.workers, grace_s, say)
     try:
         with interrupt.at_once():
             pool.open()

@@ -138,24 +138,32 @@ def test_what_is_not_installed_is_one_line_with_the_extra(monkeypatch: pytest.Mo
 
 def test_a_slurm_that_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match=r"submitit finds no SLURM \(sbatch, srun\) on this machine; .* cluster: local"):
+    with pytest.raises(
+        UserError, match=r"submitit finds no SLURM \(sbatch, squeue, scancel, srun\) on this machine; .* cluster: local"
+    ):
         EXECUTORS["submitit"]().check()
 
 
-def test_what_slurm_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("sbatch", "srun"):
-        (tmp_path / name).write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpu' >&2; exit 1\n")
+def test_what_slurm_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    line = (
+        "echo 'sbatch: error: QOS is over its limit' >&2; echo 'sbatch: error: Batch job submission failed' >&2; exit 1"
+    )
+    for name in ("sbatch", "squeue", "scancel", "srun"):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    settings = validate(EXECUTORS["submitit"], {"partition": "gpu"})
+    settings = validate(EXECUTORS["submitit"], {"qos": "long"})
     settings.check()
     executor = settings.open(tmp_path / "jobs")
     assert executor is not None
     with pytest.raises(UserError) as error:
         executor.start(["-c", ""], {}, tmp_path / "log")
     executor.close()
-    said = "executor: submitit cannot start a worker: sbatch: error: invalid partition specified: gpu"
+    said = "executor: submitit cannot start a worker: QOS is over its limit; Batch job submission failed"
     assert str(error.value) == said
+    assert capfd.readouterr() == ("", "")
 
 
 def test_an_interrupt_while_a_job_is_submitted_leaves_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -163,7 +171,7 @@ def test_an_interrupt_while_a_job_is_submitted_leaves_none(monkeypatch: pytest.M
         "sbatch": "kill -INT $PPID; sleep 0.2; echo Submitted batch job 7",
         "scancel": f'echo "$@" >> {tmp_path}/cancelled',
         "srun": "",
-        "sacct": "",
+        "squeue": "echo '7|RUNNING|None'",
     }
     for name, line in commands.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n")

@@ -6,7 +6,8 @@
 # numpy's global random numbers. Training takes fold 0, the evaluation in another process or after a resume asks for fold 0
 # again, and gets other pictures, most of which were trained on. Of 200 pictures with four labels, five folds, the share of a
 # second call's test pictures that the first call had for training, seen here: .8, as of any random split; sklearn's 0.
-# A random_state is refused as long as nothing is shuffled; shuffle=True with a random_state gives the same folds each time.
+# Its docstring owns under random_state that ties are broken at random in any case; but a random_state is refused as long as
+# nothing is shuffled. shuffle=True with a random_state gives the same folds each time.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
 from multitask.reporting.study.text import time_text
+from multitask.reporting.text import plural
 
 if TYPE_CHECKING:
     from multitask.config import Config
@@ -40,7 +41,8 @@ class EnsembleStageSettings(StageSettings):
         seconds = lab.seconds(one, more * num_folds)
         if seconds > left_s:
             raise CannotHoldError(
-                f"{more} more runs in {num_folds} folds, should it be kept, take about {time_text(seconds)}"
+                f"{plural(more, 'more run', 'more runs')} in {num_folds} folds, should it be kept, "
+                f"{'takes' if more == 1 else 'take'} about {time_text(seconds)}"
             )
         return StagePlan(seconds, config.training.epochs)
 

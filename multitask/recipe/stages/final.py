@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
 from multitask.reporting.study.text import time_text
+from multitask.reporting.text import plural
 
 if TYPE_CHECKING:
     from multitask.config import Config
@@ -41,7 +42,7 @@ class FinalStageSettings(StageSettings):
         from multitask.recipe.for_use import run_on_all
 
         run_on_all(lab, lab.folder.path / self.name, _config(lab), lab.shown(self.name, 1, plan.epochs))
-        note = f"{plan.epochs} epochs, as the folds kept in the median. It has no score of its own."
+        note = f"{plural(plan.epochs, 'epoch', 'epochs')}, as the folds kept in the median. It has no score of its own."
         return Proposal({}, (), note, files={"run": self.name})
 
 

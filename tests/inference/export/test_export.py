@@ -13,6 +13,7 @@ from multitask.evaluation.decode import ModelOutputs
 from multitask.evaluation.decode.plain import Joint
 from multitask.inference.engines.onnxruntime import OnnxRuntimeSettings
 from multitask.inference.export import export as export_module
+from multitask.inference.export.check import MOST, ROUNDINGS, TOLERANCE, rounding
 from multitask.inference.export.export import ExportSource
 from multitask.inference.export.graph import ExportedNetwork, to_onnx
 from multitask.inference.export.images import LEAST_IMAGES, CheckImages, check_images
@@ -51,6 +52,55 @@ def test_a_graph_that_differs_from_the_run_leaves_no_file(shade_spec: InferenceS
         source.write(path)
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.onnx"]
     assert path.read_text() == "before"
+
+
+class Magnifying(Shade):
+    """A shade's last bits decide: 65,536 times as much of its rounding is in the outputs."""
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        wave = torch.sin(65536 * self.shade(images))[:, None]
+        return {name: (wave * torch.arange(num)).log_softmax(dim=1) for name, num in (("colour", 2), ("size", 3))}
+
+    def shade(self, images: Tensor) -> Tensor:
+        return images.mean(dim=(1, 2, 3))
+
+
+class OtherOrder(Magnifying):
+    """The same, but for the order in which a shade is summed."""
+
+    def shade(self, images: Tensor) -> Tensor:
+        return images.mean(dim=3).mean(dim=1).mean(dim=1)
+
+
+class AlmostSame(Magnifying):
+    """A shade that is wrong, by more than rounding."""
+
+    def shade(self, images: Tensor) -> Tensor:
+        return super().shade(images) + 1e-6
+
+
+def test_what_is_taken_for_rounding_is_as_much_as_the_network_makes_of_it(
+    shade_spec: InferenceSpec, tmp_path: Path
+) -> None:
+    source = make_source(Magnifying(), shade_spec, OtherOrder())
+    own = rounding(Magnifying(), source.images.pixels, shade_spec)
+    assert TOLERANCE < own < MOST / ROUNDINGS
+    assert rounding(Shade(), source.images.pixels, shade_spec) < 1e-6
+    result = source.write(tmp_path / "a.onnx")
+    assert TOLERANCE < result.exported.record.difference.log_probs <= ROUNDINGS * own
+    assert result.exported.record.difference.agreement == 1
+    assert any(note.startswith("this network magnifies rounding: its outputs") for note in result.notes)
+
+
+def test_a_graph_that_differs_by_more_than_the_networks_own_rounding_is_refused(
+    shade_spec: InferenceSpec, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        UserError,
+        match=r"differ from the run's by 0\.\d+ .* the run's own in float32 and float64 differ by .*; no file",
+    ):
+        make_source(Magnifying(), shade_spec, AlmostSame()).write(tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 class Fixed(Shade):

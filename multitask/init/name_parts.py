@@ -60,15 +60,14 @@ class Part:
         return self.delimiter.join(written)
 
 
-def parts_of_folder(words: Sequence[str]) -> Part:
-    """What the folders of one depth say; (N,) the folder of each image."""
-    counts = Counter(words)
+def parts_of_folder(counts: Counter[str]) -> Part:
+    """What the folders of one depth say; ``counts`` is how many images are in each."""
     if len(counts) == 1:
-        return Part((f"literal:{words[0]}",))
+        return Part((f"literal:{next(iter(counts))}",))
     product = _product(list(counts))
     if product is not None:
         return product
-    per_folder = len(words) / len(counts)
+    per_folder = counts.total() / len(counts)
     if len(counts) <= MAX_CLASSES and per_folder >= 2 and not _looks_like_groups(counts, per_folder):
         return Part((f"label:{_name(counts)}",))
     return Part((GROUP,))
@@ -107,8 +106,13 @@ def parts_of_files(stems: Sequence[str]) -> Part:
     delimiter, num = _delimiter(stems)
     if not delimiter:
         return Part((ANYTHING,))
-    split = [parts for stem in stems if len(parts := stem.split(delimiter)) == num]
-    columns = [[parts[place] for parts in split] for place in range(num)]
+    columns: list[list[str]] = [[] for _ in range(num)]
+    known: dict[str, str] = {}  # so that equal words are one object
+    for stem in stems:
+        if len(parts := stem.split(delimiter)) == num:
+            for column, word in zip(columns, parts, strict=True):
+                column.append(known.setdefault(word, word))
+    known.clear()
     kinds = [_kind(column) for column in columns]
     for place, kind in enumerate(kinds):
         others = [columns[other] for other, its in enumerate(kinds) if its == "label" and other != place]

@@ -15,6 +15,7 @@ from multitask.init.layouts.table import table_problem
 from multitask.init.name_parts import Part, parts_of_files, parts_of_folder
 from multitask.init.patterns import matcher, placeholders
 from multitask.init.words import split_words
+from multitask.utils.strings import StringsBuilder
 
 _MATCHING = 0.5
 """The share of the images that a pattern must match."""
@@ -70,7 +71,7 @@ def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = "."
     prefix = "" if folder == "." else f"{folder}/"
     of_files = pattern_of_files(pattern)
     images: list[str] = []
-    columns: dict[str, list[str]] = {name: [] for name in placeholders(pattern)}
+    columns = {name: StringsBuilder() for name in placeholders(pattern)}
     missed: list[str] = []
     for path in paths:
         named = path.removeprefix(prefix)
@@ -80,7 +81,7 @@ def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = "."
             continue
         images.append(path)
         for name, word in found.items():
-            columns[name].append(word)
+            columns[name].extend((word,))
     if len(images) < _MATCHING * len(paths) or not images:
         raise UserError(
             f"{root}: {len(missed):,} of {len(paths):,} images do not match the pattern {pattern!r}, as {missed[0]}"
@@ -95,7 +96,8 @@ def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = "."
     known.setdefault("labels", tuple(placeholders(pattern, labels=True)))
     known.setdefault("assumed", (f"the names of {'files' if of_files else 'folders'} say: {pattern}",))
     group, split = ("group" if "group" in columns else None), ("split" if "split" in columns else None)
-    return Observed(root, images, columns, source, group=group, split=split, check=tuple(check), **known)  # type: ignore[arg-type]
+    words = {name: column.build() for name, column in columns.items()}
+    return Observed(root, images, words, source, group=group, split=split, check=tuple(check), **known)  # type: ignore[arg-type]
 
 
 def _training_part(paths: list[str]) -> tuple[list[str], str, str | None]:
@@ -119,18 +121,16 @@ def _training_part(paths: list[str]) -> tuple[list[str], str, str | None]:
 def find_pattern(paths: Sequence[str]) -> str:
     """The pattern by which most of some images' paths say labels: of folders where these do, else of files."""
     depth = Counter(path.count("/") for path in paths).most_common(1)[0][0]
-    split = [path.split("/") for path in paths if path.count("/") == depth]
+    paths = [path for path in paths if path.count("/") == depth]
     parts: list[Part] = []
     for level in range(depth):
-        words = [names[level] for names in split]
-        found = split_words(Counter(words))
-        parts.append(Part.split() if found is not None else parts_of_folder(words))
+        counts = Counter(path.split("/", level + 1)[level] for path in paths)
+        parts.append(Part.split() if split_words(counts) is not None else parts_of_folder(counts))
     if any(part.says_labels for part in parts) or not depth:
         folders = "/".join(_named(parts))
         if depth:
             return folders
-    stems = [names[-1].rpartition(".")[0] for names in split]
-    file = parts_of_files(stems)
+    file = parts_of_files([path.rpartition("/")[2].rpartition(".")[0] for path in paths])
     suffixes = {path.rpartition(".")[2].lower() for path in paths}
     ending = f".{suffixes.pop()}" if len(suffixes) == 1 else ANY_SUFFIX
     return "/".join(_named([*parts, file])) + ending

@@ -43,7 +43,8 @@ class UTKFace(Layout):
             columns[name] = [words[int(index)] for index in found.columns[name]]
         check, source = [], dict(found.source or {})
         if len(kept) < len(paths):
-            missed = next(image for image in paths if image not in set(kept))
+            known = set(kept)
+            missed = next(image for image in paths if image not in known)
             num = len(paths) - len(kept)
             many = ("1 file lacks", "is") if num == 1 else (f"{num:,} files lack", "are")
             check.append(f"{many[0]} an age, gender or race and {many[1]} skipped, as {missed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from multitask.reporting.figures import IntervalGap, IntervalScore
@@ -67,6 +68,21 @@ def test_a_browser_shows_the_page_without_cut_words_or_sideways_scrolling(tmp_pa
         assert row["settings"] == [{1280: "auto", 390: "-1"}[width]], "on a phone they have the whole width"
         assert row["gaps"], row
         assert min(row["gaps"]) >= 12, row
+
+
+@needs_chromium
+def test_a_stage_that_is_kept_has_all_its_figures_in_sight(tmp_path: Path) -> None:
+    gain = IntervalGap(0.446, 0.294, 0.572, beyond_noise=True)
+    judged = Judged(SCORE, SCORE, gain, 0.983, 42, 294)
+    first, *_ = report().stages
+    kept = replace(stage("partial", "kept", judged=judged, seconds=1080.0), title="Partial sources")
+    page = render_recipe(replace(report(), stages=(first, kept), total=gain))
+    watch = """addEventListener("load", () => {
+      const table = document.querySelector("#story .scroll");
+      parent.postMessage({name: location.hash.slice(1), shown: table.clientWidth, whole: table.scrollWidth}, "*")});"""
+    found = {width: row for (_, width), row in at_both_widths({"recipe": page}, watch, tmp_path).items()}
+    assert found[1280]["whole"] <= found[1280]["shown"], found
+    assert found[1280]["shown"] > found[390]["shown"] > 0
 
 
 def test_what_is_changed_to_nothing_is_told_so() -> None:

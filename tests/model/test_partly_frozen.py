@@ -129,6 +129,29 @@ class _Reading(_Model):
         return self.third(self.second(self.first(images)) + images) * self.scale  # type: ignore[no-any-return]
 
 
+class _Counting(_Model):
+    """It counts the images itself, and brings what is for each of them together with a frozen module's output."""
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        shift = torch.ones(1, 3, 1, 1).repeat(len(images), 1, 1, 1)
+        return self.third(self.second(self.first(images) + shift)) * self.scale  # type: ignore[no-any-return]
+
+
+class _Keeping(_Model):
+    """In evaluation mode it keeps what it made of a weight, as LeViT its position biases."""
+
+    kept: Tensor | None = None
+
+    def train(self, mode: bool = True) -> _Keeping:
+        self.kept = None
+        return super().train(mode)
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        scale = self.scale * 2 if self.kept is None else self.kept
+        self.kept = None if self.training else scale
+        return self.third(self.second(self.first(images))) * scale  # type: ignore[no-any-return]
+
+
 def modelled(model: type[_Model], path: Path) -> Backbone:
     whole, _ = partly_frozen("test_resnet", 2, path)
     torch.manual_seed(0)
@@ -137,11 +160,13 @@ def modelled(model: type[_Model], path: Path) -> Backbone:
     return whole
 
 
-@pytest.mark.parametrize("model", [_Skipping, _Scaled])
-def test_a_model_goes_on_from_the_last_module_behind_which_it_can(model: type[_Model], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "at"), [(_Skipping, "first"), (_Scaled, "first"), (_Counting, "second"), (_Keeping, "second")]
+)
+def test_a_model_goes_on_from_the_last_module_behind_which_it_can(model: type[_Model], at: str, tmp_path: Path) -> None:
     whole = modelled(model, tmp_path)
     frozen, trained = split(whole, (16, 12))
-    assert frozen.at == "first"
+    assert frozen.at == at
     assert any(value is whole.body.scale for value in trained.parameters())
     rows = frozen.forward_features(images((16, 12))).pooled
     expected = whole.forward_features(images((16, 12))).pooled

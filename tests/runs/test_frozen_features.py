@@ -310,6 +310,17 @@ def test_a_run_of_the_last_stages_is_the_same_again_resumed_and_answers_images(
     assert again.joint.macro_f1 == pytest.approx(result.report.joint.macro_f1, abs=0.02)
 
 
+def test_other_frozen_stages_give_features_of_their_own(frozen: MakeFrozen, tmp_path: Path) -> None:
+    size = {"model.backbone.features": {}, "data.image_size": [32, 48]}  # after any block of a ViT a row is as long
+    weights = tmp_path / "test_vit.pth"
+    for num, (freeze, seed) in enumerate(((1, 0), (2, 0), (2, 0), (2, 1))):
+        config = frozen({**size, "model.backbone.freeze": freeze}, "test_vit")
+        torch.manual_seed(seed)
+        torch.save(timm.create_model("test_vit", num_classes=0).state_dict(), weights)
+        run(config)
+        assert len(kept(tmp_path / "kept")) == (1, 2, 2, 3)[num]
+
+
 def test_a_resumed_run_is_of_the_frozen_stages_that_it_began_with(frozen: MakeFrozen, tmp_path: Path) -> None:
     changes = {"model.backbone.freeze": 3, "model.backbone.features": {}, "training.epochs": 2}
     with pytest.raises(StoppedError):

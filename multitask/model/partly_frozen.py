@@ -180,6 +180,7 @@ def split(whole: Backbone, image_size: tuple[int, int]) -> tuple[FrozenStages, T
             trained.train(training)
             return frozen, trained
     finally:
+        _forget(whole)
         whole.train(training)
     raise UserError(
         f"model.backbone.features: {whole.name} cannot be taken up behind its frozen stages "
@@ -226,7 +227,6 @@ def _moved(backbone: Backbone, inputs: Tensor) -> set[str]:
     named = {name: value for name, value in backbone.body.named_parameters() if value.requires_grad}
     total = encoded.pooled.sum() + (0 if encoded.map is None else encoded.map.sum())
     found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
-    _forget(backbone)
     return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}
 
 

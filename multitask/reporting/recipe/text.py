@@ -89,11 +89,18 @@ _LONGEST = 90
 
 
 def changes_text(tried: Tried | StageReport) -> str:
-    """``data.crop={name: none}``; long values shortened."""
-    return ", ".join(f"{key}={shorten(_value(value), _LONGEST)}" for key, value in tried.changes.items()) or "nothing"
+    """``data.crop={name: none}``; of long sections the names of what lies within, and else their ends."""
+    return ", ".join(f"{key}={_section_text(value)}" for key, value in tried.changes.items()) or "nothing"
 
 
-def _value(value: object) -> str:
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_value(item)}' for key, item in value.items())}}}"
-    return value_text(value)
+def _section_text(value: object) -> str:
+    texts = (_value(value, depth) for depth in (99, 1, 0))
+    return next((text for text in texts if len(text) <= _LONGEST), shorten(_value(value, 0), _LONGEST))
+
+
+def _value(value: object, depth: int) -> str:
+    """As YAML; of sections that lie deeper than ``depth`` the keys alone."""
+    if not isinstance(value, dict):
+        return value_text(value)
+    items = {key: item for key, item in value.items() if item is not None}
+    return f"{{{', '.join(f'{key}: {_value(item, depth - 1)}' if depth else str(key) for key, item in items.items())}}}"

@@ -128,7 +128,10 @@ class BackboneSettings(Settings):
         if self.weights == "none" and self.freeze not in ("none", 0):
             raise ValueError(f"freeze: {self.freeze} would keep random weights; load weights or train all")
         if self.features is not None and self.freeze in ("none", 0):
-            raise ValueError(f"features: would be ignored, since freeze is {self.freeze}; use all, or leave it out")
+            raise ValueError(
+                f"features: would be ignored, since freeze is {self.freeze}; use all or how many stages, "
+                "or leave it out"
+            )
         return self
 
     def normalisation(self) -> tuple[tuple[float, ...], tuple[float, ...]]:

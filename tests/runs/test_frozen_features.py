@@ -234,7 +234,10 @@ def test_views_are_shared_by_all_that_leave_them_as_they_are(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model.backbone.freeze": "none"}, r"model\.backbone\.features: would be ignored, since freeze is none"),
+        (
+            {"model.backbone.freeze": "none"},
+            r"model\.backbone\.features: would be ignored, since freeze is none; use all or how many stages, or leave",
+        ),
         ({"augment.strength": 0.0}, r"model\.backbone\.features\.views: 3 views would be alike.*strength is 0"),
         ({"augment.colour": 0.0, "augment.geometry": 0.0, "augment.noise": 0.0, "augment.occlusion": 0.0}, "be alike"),
         ({"model.backbone.features": {}}, r"model\.backbone\.features: would keep plain images alone.*is 0\.5"),

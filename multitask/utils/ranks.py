@@ -258,7 +258,7 @@ def _join(found: Ranks, wait_s: float) -> Any:
     # Whose functions have the group of their import as a default: imported later, they keep it with its threads to the
     # end of the process, which one of those then may abort.
     import torch.distributed.nn.functional
-    from torch.distributed.distributed_c10d import PrefixStore, _set_pg_timeout
+    from torch.distributed.distributed_c10d import PrefixStore
     from torch.distributed.rendezvous import rendezvous
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
@@ -272,7 +272,7 @@ def _join(found: Ranks, wait_s: float) -> Any:
         seen: list[Any] = [None] * found.size
         dist.all_gather_object(seen, found.rank)
         if timeout != _LONGEST:
-            _set_pg_timeout(_LONGEST)
+            _set_timeout(_LONGEST)
     except (RuntimeError, ValueError, OSError) as error:
         where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
         reason = next(iter(str(error).splitlines()), type(error).__name__)
@@ -280,6 +280,16 @@ def _join(found: Ranks, wait_s: float) -> Any:
             f"rank {found.rank}: cannot join the others at {where} (MASTER_ADDR, MASTER_PORT): {reason}"
         ) from None
     return PrefixStore("multitask", store)
+
+
+def _set_timeout(timeout: timedelta) -> None:
+    """Of all that the processes do together from now on; before torch 2.14 only a private function does that."""
+    import torch.distributed as dist
+
+    public = getattr(dist, "set_timeout", None)
+    if public is None:
+        from torch.distributed.distributed_c10d import _set_pg_timeout as public
+    public(timeout)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

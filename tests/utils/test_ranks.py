@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from datetime import timedelta
 
 import pytest
 
@@ -99,6 +100,22 @@ def test_no_default_of_a_function_keeps_the_group_and_its_threads(monkeypatch: p
         ]
 
     assert over_ranks(2, kept) == [[], []]
+
+
+def test_the_time_to_wait_is_set_by_the_public_function_where_torch_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch 2.14 and later have one, and warn of the private one that it replaces."""
+    import torch.distributed as dist
+    from torch.distributed import distributed_c10d
+
+    as_installed = getattr(dist, "set_timeout", None) or distributed_c10d._set_pg_timeout
+    heard: list[timedelta] = []
+
+    def set_timeout(timeout: timedelta) -> None:
+        heard.append(timeout)
+        as_installed(timeout)
+
+    monkeypatch.setattr(dist, "set_timeout", set_timeout, raising=False)
+    assert over_ranks(2, lambda rank: heard) == [[timedelta(hours=2)]] * 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -46,6 +46,8 @@ def command(
     from multitask.utils.ranks import joined, launched
 
     if resume and out is None:
+        if not launched().is_main:  # rank 0 tells
+            raise SystemExit(2)
         raise UserError("--resume: needs --out, the folder of the run to go on with")
     say_begun(config, quiet or not launched().is_main)
     with joined() as here:

@@ -94,6 +94,14 @@ def check_losses(config: Config) -> None:
         raise ValueError("joint: needs several heads, but one head learns the classes whole; leave it out")
 
 
+def check_cache_dir(config: Config) -> None:
+    """Refuses a folder in which nothing would be kept: neither images nor what frozen stages make of them."""
+    data, backbone = config.data, config.model.backbone
+    keeps_features = backbone.features is not None or backbone.freeze == "all"
+    if data.cache_dir is not None and data.cache in ("memory", "none") and not keeps_features:
+        raise ValueError(f"data.cache_dir: would be ignored, since cache is {data.cache}")
+
+
 def check_features(config: Config) -> None:
     """Refuses kept features that could not stand for the images."""
     features = config.model.backbone.features

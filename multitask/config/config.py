@@ -102,6 +102,7 @@ class Config(Settings):
         checks.check_batch_norm(self)
         checks.check_trackers(self)
         checks.check_losses(self)
+        checks.check_cache_dir(self)
         checks.check_features(self)
         checks.check_balancer(self)
         checks.check_scores(self)

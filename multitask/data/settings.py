@@ -111,8 +111,6 @@ class DataSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> DataSettings:
-        if self.cache_dir is not None and self.cache in ("memory", "none"):
-            raise ValueError(f"cache_dir: would be ignored, since cache is {self.cache}")
         self._check_sources()
         self._check_split()
         return self

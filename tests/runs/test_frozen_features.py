@@ -129,6 +129,12 @@ def test_a_single_run_keeps_what_it_is_told_to_keep(frozen: MakeFrozen, tmp_path
     assert result.report.joint == other.report.joint
 
 
+@pytest.mark.parametrize("cache", ["memory", "none"])
+def test_a_folder_is_for_features_also_where_no_image_is_kept(cache: str, frozen: MakeFrozen, tmp_path: Path) -> None:
+    run(frozen({**VIEWS, "data.cache": cache, "data.cache_dir": str(tmp_path / "own")}))
+    assert len(kept(tmp_path / "own")) == 3
+
+
 def test_half_is_half_as_large(frozen: MakeFrozen, tmp_path: Path) -> None:
     sizes = []
     for number, storage in enumerate(("exact", "half")):

@@ -45,12 +45,10 @@ def command(
     from multitask.runs.folder import new_folder
     from multitask.utils.ranks import joined, launched
 
-    if resume and out is None:
-        if not launched().is_main:  # rank 0 tells
-            raise SystemExit(2)
-        raise UserError("--resume: needs --out, the folder of the run to go on with")
     say_begun(config, quiet or not launched().is_main)
     with joined() as here:
+        if resume and out is None:  # of several processes one tells it, once all are there
+            raise UserError("--resume: needs --out, the folder of the run to go on with")
         settings = load_config(config, overrides, allow_extensions=allow_extensions)
         where = here.from_main(lambda: out or new_folder(Path("runs"), config.stem))
         train_and_report(settings, where, resume, quiet or not here.is_main, folds)

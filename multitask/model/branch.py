@@ -80,12 +80,8 @@ class Branched(Trunks):
         self.eval()
         with torch.no_grad():
             found = self.forward_features(images)
-        for trunk in found.trunks.values():
-            for one, other in ((trunk.pooled, expected.pooled), (trunk.map, expected.map)):
-                if one is None or other is None:
-                    continue
-                if not torch.allclose(one, other, rtol=1e-3, atol=1e-5 * float(other.abs().max())):
-                    raise ValueError("a branch gives other features than the model does")
+        if not all(trunk.is_close(expected) for trunk in found.trunks.values()):
+            raise ValueError("a branch gives other features than the model does")
 
 
 def _nearest_first(at: str, stages: Sequence[str]) -> str:
@@ -130,9 +126,7 @@ def _used(branch: Backbone, outputs: Outputs, images: Tensor) -> set[str]:
     branch.frozen = False
     branch.body.requires_grad_(True)
     with torch.enable_grad(), giving(branch.body, outputs):
-        encoded = branch.forward_features(images)
-        total = encoded.pooled.sum() + (0 if encoded.map is None else encoded.map.sum())
-        found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True) if total.requires_grad else ()
+        used = branch.forward_features(images).depends_on(parameters)
     for name, parameter in parameters.items():
         parameter.requires_grad = name in trained
-    return {name for name, gradient in zip(parameters, found, strict=False) if gradient is not None}
+    return used

@@ -57,6 +57,25 @@ class Encoded:
         """The features that the head of a task reads."""
         return self.trunks.get(task, self)
 
+    def is_close(self, expected: Encoded) -> bool:
+        """Whether pooled features and map, where both have one, are others' but for rounding: by 1e-3 of each number
+        and 1e-5 of the largest.
+        """
+        pairs = ((self.pooled, expected.pooled), (self.map, expected.map))
+        return all(
+            torch.allclose(one, other, rtol=1e-3, atol=1e-5 * float(other.abs().max()))
+            for one, other in pairs
+            if one is not None and other is not None
+        )
+
+    def depends_on(self, parameters: Mapping[str, nn.Parameter]) -> set[str]:
+        """The names of the parameters, all of which take a gradient, that one reaches from pooled features and map."""
+        total = self.pooled.sum() + (0 if self.map is None else self.map.sum())
+        if not total.requires_grad:
+            return set()
+        found = torch.autograd.grad(total, list(parameters.values()), allow_unused=True)
+        return {name for name, gradient in zip(parameters, found, strict=True) if gradient is not None}
+
 
 class ParameterGroup(TypedDict):
     """A group of what an optimiser trains, as torch takes it.

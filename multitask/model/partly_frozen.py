@@ -211,11 +211,8 @@ def _check(whole: Backbone, frozen: FrozenStages, trained: TrainedStages, images
     with torch.no_grad():
         rows = frozen.forward_features(images).pooled
         expected, found = whole.forward_features(images), trained.forward_features(rows)
-    for one, other in ((found.pooled, expected.pooled), (found.map, expected.map)):
-        if one is None or other is None:
-            continue
-        if not torch.allclose(one, other, rtol=1e-3, atol=1e-5 * float(other.abs().max())):
-            raise ValueError("what follows it gives other features than the model does")
+    if not found.is_close(expected):
+        raise ValueError("what follows it gives other features than the model does")
     if _moved(trained, rows) != _moved(whole, images):
         raise ValueError("something that is trained lies before it")
 
@@ -223,11 +220,8 @@ def _check(whole: Backbone, frozen: FrozenStages, trained: TrainedStages, images
 def _moved(backbone: Backbone, inputs: Tensor) -> set[str]:
     """The names of the parameters that are trained and that features depend on."""
     _forget(backbone)
-    encoded = backbone.forward_features(inputs)
     named = {name: value for name, value in backbone.body.named_parameters() if value.requires_grad}
-    total = encoded.pooled.sum() + (0 if encoded.map is None else encoded.map.sum())
-    found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
-    return {name for name, gradient in zip(named, found, strict=True) if gradient is not None}
+    return backbone.forward_features(inputs).depends_on(named)
 
 
 def _forget(backbone: Backbone) -> None:

@@ -286,9 +286,11 @@ def _set_timeout(timeout: timedelta) -> None:
     """Of all that the processes do together from now on; before torch 2.14 only a private function does that."""
     import torch.distributed as dist
 
-    public = getattr(dist, "set_timeout", None)
+    public: Any = getattr(dist, "set_timeout", None)
     if public is None:
-        from torch.distributed.distributed_c10d import _set_pg_timeout as public
+        from torch.distributed.distributed_c10d import _set_pg_timeout
+
+        public = _set_pg_timeout
     public(timeout)
 
 

@@ -157,7 +157,7 @@ class Progress(Warns):
             unit: of which each is one.
 
         Returns:
-            To be called with the number done so far.
+            To be called with the number done so far; with the last one perhaps several times.
         """
         return lambda done: None
 

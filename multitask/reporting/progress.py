@@ -180,10 +180,12 @@ class LiveProgress(QuietProgress):
         self._draw()
 
         def done(count: int) -> None:
+            if bar not in self._bars.task_ids:
+                return
             self._bars.update(bar, completed=count)
-            if count == total:
+            if count >= total:
                 self._bars.remove_task(bar)
-            if count == total or self._is_time():
+            if count >= total or self._is_time():
                 self._draw()
 
         return done

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from multitask.config import Config
 
@@ -123,6 +124,27 @@ def test_json_holds_the_findings_and_the_gap_between_sources(
     assert told[:60] in done.out.replace("\n", " ")
     assert told[:60] in out.read_text().replace("\N{NO-BREAK SPACE}", " ")
     assert call("eda", config, "--out", out, "--json", tmp_path).code == 2
+
+
+def test_a_source_of_too_few_groups_to_be_told_apart_is_named(
+    call: Call, config_file: ConfigFile, drawn: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "few").mkdir()
+    Image.new("RGB", (40, 40)).save(tmp_path / "few" / "one.png")
+    (tmp_path / "few" / "train.csv").write_text("path,mask,gender,age\none.png,wear,male,30\n")
+    several = {
+        "name": "several",
+        "target": "ones",
+        "sources": {
+            "ones": {"root": str(drawn), "source": {"name": "competition"}},
+            "some": {"root": str(tmp_path / "few"), "source": {"name": "table"}},
+        },
+    }
+    config = config_file({"data.root": "", "data.source": several})
+    done = call("eda", config, "--out", tmp_path / "page.html")
+    assert done.code == 0, done.err
+    assert "Not asked whether images tell their source: ones, some; that takes two" in done.out.replace("\n", " ")
+    assert "Sources told apart" not in done.out
 
 
 def test_a_runs_features_are_asked_for_the_sources(

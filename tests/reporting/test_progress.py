@@ -8,6 +8,7 @@ import pytest
 from rich.console import Console
 
 from multitask.reporting.progress import LiveProgress, PlainProgress, make_progress
+from multitask.reporting.study.live import LiveStudyProgress
 
 
 def test_a_head_without_a_label_so_far_has_a_dash() -> None:
@@ -38,3 +39,20 @@ def test_a_warning_is_on_the_error_stream_even_where_all_else_is_quiet(
     progress.warn("a tracker failed")
     progress.close()
     assert capsys.readouterr() == ("" if quiet else "twelve images\n", "warning: a tracker failed\n")
+
+
+@pytest.mark.parametrize("progress", [LiveProgress, LiveStudyProgress])
+@pytest.mark.parametrize("counts", [[3, 3], [2, 4, 5]])
+def test_a_stage_may_be_told_again_that_all_is_done(
+    progress: type[LiveProgress | LiveStudyProgress], counts: list[int]
+) -> None:
+    written = io.StringIO()
+    shown = progress(Console(file=written, width=60, force_terminal=True, color_system=None))
+    done = shown.stage("looking for copies", 3, "images")
+    for count in counts:
+        done(count)
+    written.truncate(0)
+    shown.stage("asking for sources", 3, "images")
+    shown.close()
+    assert "asking for sources" in written.getvalue()
+    assert "looking for copies" not in written.getvalue()

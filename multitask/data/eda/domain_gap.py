@@ -100,14 +100,16 @@ class DomainGap:
     """The gap between the sources of a data set.
 
     Attributes:
-        sources: those of enough groups.
+        sources: those of enough groups; none where fewer than two are.
         confounds: of every source, told apart or not.
         features: the gap in the features of each task, where there is a network.
+        not_asked: the names of the sources that are not told apart, since too few have ``LEAST_GROUPS`` groups.
     """
 
     sources: tuple[SourceGap, ...]
     confounds: tuple[Confound, ...]
     features: tuple[FeatureGap, ...] = ()
+    not_asked: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> list[tuple[SourceGap, Confound]]:
@@ -130,8 +132,8 @@ def domain_gap(
     seed: int,
     on_done: Callable[[int], None] = lambda done: None,
     encode: Encode | None = None,
-) -> DomainGap | None:
-    """The gap between the sources; None where fewer than two have ``LEAST_GROUPS`` groups that can be read.
+) -> DomainGap:
+    """The gap between the sources that have ``LEAST_GROUPS`` groups that can be read.
 
     How well a classifier tells domains apart bounds what is lost between them: it is the proxy of the A-distance
     (Ben-David et al., A theory of learning from different domains, 2010), here as the area under its ROC curve, which
@@ -146,13 +148,11 @@ def domain_gap(
         encode: a network, whose features are asked too; None: there is none.
     """
     chosen, coarse, encoded = _look(samples, preprocessings, on_done, encode)
-    names = [
-        name
-        for name in dict.fromkeys(samples.sources[chosen])
-        if len({*samples.groups[chosen[samples.sources[chosen] == name]]}) >= LEAST_GROUPS
-    ]
+    there = [str(name) for name in dict.fromkeys(samples.sources)]
+    names = [name for name in there if len({*samples.groups[chosen[samples.sources[chosen] == name]]}) >= LEAST_GROUPS]
+    found = tuple(confounds(samples))
     if len(names) < 2:
-        return None
+        return DomainGap((), found, not_asked=tuple(there))
     asked = np.isin(samples.sources[chosen].astype(str), names)
     chosen = chosen[asked]
     sources = np.array([names.index(name) for name in samples.sources[chosen]])
@@ -169,7 +169,7 @@ def domain_gap(
 
     of_pixels = gaps(coarse)
     of_features = tuple(FeatureGap(tasks, gaps(features)) for tasks, features in encoded.items())
-    return DomainGap(of_pixels, tuple(confounds(samples)), of_features)
+    return DomainGap(of_pixels, found, of_features, tuple(name for name in there if name not in names))
 
 
 def confounds(samples: Samples) -> Iterator[Confound]:
@@ -200,7 +200,7 @@ def _look(
     encode: Encode | None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], dict[tuple[str, ...], NDArray[np.float64]]]:
     """(M,) some readable samples of each source; (M, F) of their colours, coarsely; their features, if any."""
-    rows, features = [], []
+    rows, features, num_seen = [], [], 0
     waiting: list[Pixels] = []
     encoded: dict[tuple[str, ...], list[NDArray[np.float64]]] = {}
 
@@ -215,6 +215,8 @@ def _look(
         for index in own[spread(len(own), MOST_IMAGES)]:
             preprocessing = preprocessings[index]
             given = preprocessing.given(samples)
+            num_seen += 1
+            on_done(num_seen)
             try:
                 pixels = preprocessing.load(
                     samples.path(samples.images[index]), None if given is None else given[index]
@@ -224,7 +226,6 @@ def _look(
             coarse = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
             rows.append(int(index))
             features.append(np.asarray(coarse, dtype=np.float64).ravel())
-            on_done(len(rows))
             waiting.append(pixels)
             if len(waiting) == _BATCH:
                 flush()

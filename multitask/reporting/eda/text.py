@@ -10,7 +10,7 @@ import numpy as np
 
 from multitask.data.eda import Inspection
 from multitask.data.eda.copies import MOST_PAIRS
-from multitask.data.eda.domain_gap import SourceGap
+from multitask.data.eda.domain_gap import LEAST_GROUPS, SourceGap
 from multitask.labels import JOINT
 from multitask.reporting.run.empty_cells import never_in_words
 from multitask.reporting.text import fit_text, image_notes, plural
@@ -50,7 +50,14 @@ def _gap(found: Inspection) -> list[str]:
         return []
     seen = [("8 × 8 pixels of what the network sees", found.gap.sources)]
     seen += [(f"the run's features for {', '.join(gap.tasks)}", gap.sources) for gap in found.gap.features]
-    text = [f"Sources told apart by {what}, groups cross-validated: {_aucs(sources)}." for what, sources in seen]
+    text = [
+        f"Sources told apart by {what}, groups cross-validated: {_aucs(sources)}." for what, sources in seen if sources
+    ]
+    if found.gap.not_asked:
+        text.append(
+            f"Not asked whether images tell their source: {some(found.gap.not_asked)}; that takes two sources of "
+            f"{LEAST_GROUPS} groups or more."
+        )
     for gap, confound in found.gap.warnings:
         text.append(
             f"{gap.source} is told apart and confounded with {confound.task}: {confound.label} is {confound.share:.0%} "

@@ -129,8 +129,10 @@ class LiveStudyProgress(QuietStudyProgress):
         bar = self._bars.add_task(name, total=total, count=f"0/{total:,} {unit}")
 
         def done(count: int) -> None:
+            if bar not in self._bars.task_ids:
+                return
             self._bars.update(bar, completed=count, count=f"{count:,}/{total:,} {unit}")
-            if count == total:
+            if count >= total:
                 self._bars.remove_task(bar)
             self.tick()
 

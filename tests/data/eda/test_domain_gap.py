@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +50,7 @@ def drawn(folder: Path, brighter: int, labels: tuple[int, int] = (0, 1)) -> Samp
 
 
 def gap_of(samples: Samples) -> DomainGap:
-    found = domain_gap(samples, [Preprocessing((16, 16))] * len(samples), seed=3)
-    assert found is not None
-    return found
+    return domain_gap(samples, [Preprocessing((16, 16))] * len(samples), seed=3)
 
 
 def test_sources_that_look_otherwise_are_told_apart(tmp_path: Path) -> None:
@@ -116,13 +115,26 @@ def test_the_crop_of_each_source_is_what_is_seen(tmp_path: Path) -> None:
 def test_too_few_groups_tell_nothing(tmp_path: Path) -> None:
     samples = drawn(tmp_path, brighter=50)
     few = samples.take(np.array([*range(NUM), NUM, NUM + 1]))
-    assert domain_gap(few, [Preprocessing((16, 16))] * len(few), seed=3) is None
+    found = gap_of(few)
+    assert (found.sources, found.features, found.not_asked) == ((), (), ("ones", "twos"))
+
+
+def test_a_source_of_too_few_groups_is_named(tmp_path: Path) -> None:
+    samples = drawn(tmp_path, brighter=50)
+    sources = samples.sources.to_numpy()
+    sources[:4] = "threes"
+    found = gap_of(replace(samples, sources=sources))
+    assert [gap.source for gap in found.sources] == ["ones", "twos"]
+    assert found.not_asked == ("threes",)
 
 
 def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     samples = drawn(tmp_path, brighter=50)
     (tmp_path / "ones" / "3.png").write_bytes(b"nothing")
-    assert gap_of(samples).sources[0].num_images == NUM - 1
+    done: list[int] = []
+    found = domain_gap(samples, [Preprocessing((16, 16))] * 2 * NUM, 3, done.append)
+    assert found.sources[0].num_images == NUM - 1
+    assert done[-1] == 2 * NUM
 
 
 @pytest.mark.parametrize(("scores", "expected"), [([1, 2, 3, 4], 1.0), ([4, 3, 2, 1], 0.0), ([1, 1, 1, 1], 0.5)])

@@ -7,6 +7,7 @@ from typing import Any
 
 from multitask.init.backbone import Plan
 from multitask.init.tasks import FoundTask
+from multitask.reporting.text import plural
 from multitask.settings.yaml_text import flow_yaml
 from multitask.utils.shipped import schema_file
 
@@ -76,8 +77,8 @@ def counts_text(task: FoundTask) -> str:
         rarest = min(counts, key=counts.__getitem__)
         most = max(counts, key=counts.__getitem__)
         if counts[rarest] == counts[most]:
-            return f"{len(counts)} classes of {counts[most]:,} images each"
-        return f"{len(counts)} classes; {most}: {counts[most]:,}, {rarest}: {counts[rarest]:,} images"
+            return f"{len(counts)} classes of {plural(counts[most], 'image', 'images')} each"
+        return f"{len(counts)} classes; {most}: {counts[most]:,}, {rarest}: {plural(counts[rarest], 'image', 'images')}"
     unknown = len(task.labels) - total
     shares = ", ".join(f"{name} {count / total:.0%}" for name, count in counts.items())
     return shares + (f"; {unknown:,} unknown" if unknown else "")

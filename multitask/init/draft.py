@@ -26,6 +26,7 @@ from multitask.init.never import never_seen
 from multitask.init.roles import Roles
 from multitask.init.sentences import VAL_FRACTION, assumptions, checks
 from multitask.init.trial import check_data
+from multitask.reporting.text import plural
 from multitask.settings import validate
 from multitask.settings.yaml_text import parse_yaml
 from multitask.utils.files import write_atomically
@@ -266,10 +267,11 @@ class Draft:
         tasks = [f"{task.name}: {counts_text(task)}" for task in self.tasks]
         product = math.prod(len(task.classes) for task in self.tasks)
         height, width = self.plan.image_size
-        network = f"{self.plan.backbone['name']} at {height} x {width} px, {self.plan.epochs} epochs"
+        epochs = plural(self.plan.epochs, "epoch", "epochs")
+        network = f"{self.plan.backbone['name']} at {height} x {width} px, {epochs}"
         took = f", {self.plan.in_words}" if self.plan.in_words else ""
         return (
-            f"{self.title}: {num:,} images in {self.images or self.observed.root}",
+            f"{self.title}: {plural(num, 'image', 'images')} in {self.images or self.observed.root}",
             *tasks,
             f"{product:,} classes in all",
             network + took,

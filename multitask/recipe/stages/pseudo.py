@@ -12,6 +12,7 @@ from multitask.errors import UserError
 from multitask.pseudo.settings import PseudoSettings
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
 from multitask.reporting.study.text import time_text
+from multitask.reporting.text import plural
 from multitask.settings import Bool, ConfigPath
 
 if TYPE_CHECKING:
@@ -114,8 +115,8 @@ class PseudoStageSettings(StageSettings):
         if not any(counts):
             return Proposal({}, note="No head of any judged run was sure of any label.")
         least, most = min(counts), max(counts)
-        num = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-        return Proposal({}, note=f"{num} images got a label from the judged runs.", runs=runs)
+        num = plural(most, "image", "images") if least == most else f"{least:,} to {most:,} images"
+        return Proposal({}, note=f"{num} got a label from the judged runs.", runs=runs)
 
     def leave(self, lab: Lab, plan: StagePlan) -> tuple[dict[str, str], str]:
         """The labels of the run in folds, and the run in folds that is trained on those of its folds."""
@@ -138,7 +139,8 @@ class PseudoStageSettings(StageSettings):
         shown = lab.shown(self.name, num_folds, found.config.training.epochs)
         run_in_folds(lab, out / "run", found.config, num_folds, shown, configs)
         files = {"run": f"{self.name}/run", "labels": f"{self.name}/labels.csv"}
-        note = f"For use the run in folds labelled {found.num_labelled:,} images, and was trained anew on them."
+        num = plural(found.num_labelled, "image", "images")
+        note = f"For use the run in folds labelled {num}, and was trained anew on them."
         said = caveat([fold for fold, mine in enumerate(of_folds) if mine == table])
         return files, f"{note} {said[:1].upper()}{said[1:]}{'.' if said else ''}".strip()
 

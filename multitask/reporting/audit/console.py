@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from multitask.reporting.audit.text import audit_sentences
 from multitask.reporting.console import make_table, say, say_wrapped, score, show_table, with_interval
+from multitask.reporting.text import plural
 
 if TYPE_CHECKING:
     from multitask.evaluation.suspects import Audit
@@ -46,7 +47,8 @@ def show_applied(report: CorrectionsReport) -> None:
     say_wrapped(f"images whose labels the corrections changed: {changed or 'none'}")
     for labels, part in (("corrected", report.corrected), ("given", report.given)):
         say()
-        title = f"under the {labels} labels: {part.num_images:,} images of {part.num_groups:,} groups"
+        of = f"{plural(part.num_images, 'image', 'images')} of {plural(part.num_groups, 'group', 'groups')}"
+        title = f"under the {labels} labels: {of}"
         table = make_table(title, ("macro-F1 (95%)", "before", "after", "after less before (95%)"))
         found = {row.metric: row for row in part.differences}
         for metric, pair in part.scores.items():

@@ -24,7 +24,7 @@ from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
 from multitask.reporting.run.label_prior import prior_lines
 from multitask.reporting.study.text import heads_that_fit
-from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
+from multitask.reporting.text import amount_text, crop_text, error_text, image_notes, plural
 
 CLASS_ROWS = 40
 """Of more classes than this only the worst of those that occur are listed."""
@@ -50,7 +50,8 @@ def show_report(report: RunReport) -> None:
     errors = {task: scores.number for task, scores in report.tasks.items() if scores.number is not None}
     mae = ("MAE",) if errors else ()
     table = make_table(
-        f"{report.run}, {report.split}: {report.num_images:,} images of {report.num_groups:,} groups",
+        f"{report.run}, {report.split}: {plural(report.num_images, 'image', 'images')} of "
+        f"{plural(report.num_groups, 'group', 'groups')}",
         ("", "macro-F1 (95%)", "accuracy (95%)", *mae, "ECE", "perfect", "loses"),
     )
     table.padding = (0, 1, 0, 0)  # or scores of 1.000 would break the rows of 80 columns
@@ -213,7 +214,7 @@ def unseen_in_words(unseen: UnseenScores) -> str:
     num = len(unseen.classes)
     which = unseen.classes[0].name if num == 1 else f"{num} classes"
     return (
-        f"never trained on ({which}, {unseen.num_images:,} images): macro-F1 "
+        f"never trained on ({which}, {plural(unseen.num_images, 'image', 'images')}): macro-F1 "
         f"{with_interval(unseen.macro_f1, unseen.macro_f1_ci)}; of the other classes "
         f"{with_interval(unseen.seen_macro_f1, unseen.seen_macro_f1_ci)}"
     )

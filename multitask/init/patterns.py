@@ -9,6 +9,8 @@ from multitask.data.sources.folders import ANY_SUFFIX, ANYTHING, GROUP, SPLIT, p
 from multitask.errors import UserError
 from multitask.utils.spelling import canonical, identifier_problem
 
+_NUMBER_ENDS = r"(?:(?<=\d)(?=\D)|(?<=\D)(?=\d))"
+"""Where two placeholders with nothing between them part, as of ``{label}{_}``: where a number begins or ends."""
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
@@ -36,10 +38,11 @@ def matcher(pattern: str) -> Callable[[str], dict[str, str] | None]:
     if pattern_of_files(pattern):
         body, _, ending = pattern.rpartition(".")
         suffix = r"\.[^./]+" if pattern.endswith(ANY_SUFFIX) else rf"(?i:\.{re.escape(ending)})"
-    pieces = []
+    pieces: list[str] = []
     for index, piece in enumerate(_PLACEHOLDER.split(body)):
         if index % 2 == 0:
-            pieces.append(re.escape(piece))
+            between = pieces and index < 2 * body.count("{")
+            pieces.append(re.escape(piece) if piece or not between else _NUMBER_ENDS)
         else:
             pieces.append("[^/]+?" if piece == ANYTHING else f"(?P<{piece}>[^/]+?)")
     compiled = re.compile("".join(pieces) + suffix)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from multitask.init.backbone import OwnBackbone
 from multitask.init.draft import Draft, Proposal
 from multitask.init.image_sizes import sample_sizes
 from multitask.init.layouts import LAYOUTS, Layout, Options
+from multitask.init.layouts.folder import AnyFolder
+from multitask.init.layouts.table import AnyTable
 from multitask.init.located import find_located
-from multitask.init.roles import find_roles
+from multitask.init.roles import NoLabelsError, find_roles
 
 
 def propose(path: Path, file: Path, options: Options, backbone: OwnBackbone | None = None) -> Proposal:
@@ -31,11 +34,18 @@ def propose(path: Path, file: Path, options: Options, backbone: OwnBackbone | No
     """
     if not path.exists():
         raise UserError(f"{path}: no such file or folder")
-    layout = next((layout for row in LAYOUTS.values() if (layout := row(path)).fits()), None)
+    rows = [row for row in LAYOUTS.values() if options.pattern is None or "pattern" in row.takes]
+    layout = next((layout for row in rows if (layout := row(path)).fits()), None)
     if layout is None:
+        if options.pattern is not None:
+            raise UserError(f"--pattern: says what the images in a folder are called, and {path} is no folder")
         if path.is_file():
             refuse_other_file(path)
         raise UserError(f"{path}: is neither a folder nor a table (.csv, .tsv, .parquet), nor any other layout known")
+    if options.images is not None and "images" not in layout.takes:
+        raise UserError(f"--images: is of a table or an export, and {path} is neither, but {layout.title}")
+    if isinstance(layout, AnyTable):
+        return _propose_table(layout, file, options, backbone)
     if not layout.extracts():
         return _propose(layout, file, options, backbone)
     room, images = file.parent / f".{file.stem}_images.part", file.parent / f"{file.stem}_images"
@@ -49,15 +59,29 @@ def propose(path: Path, file: Path, options: Options, backbone: OwnBackbone | No
         raise
 
 
+def _propose_table(layout: AnyTable, file: Path, options: Options, backbone: OwnBackbone | None) -> Proposal:
+    """The proposal for a table; for the names of folders or files beside it, where it has no labels and these do."""
+    try:
+        return _propose(layout, file, options, backbone)
+    except NoLabelsError as problem:
+        if layout.path.is_dir() and not options.labels and options.images is None:
+            with suppress(UserError):
+                return _propose(AnyFolder(layout.path), file, options, backbone, check=(f"not taken: {problem}",))
+        others = f"; not read: {', '.join(layout.unread)}" if layout.unread else ""
+        raise UserError(f"{problem}{others}") from None
+
+
 def _propose(
     layout: Layout,
     file: Path,
     options: Options,
     backbone: OwnBackbone | None,
     images: Path | None = None,
+    check: tuple[str, ...] = (),
 ) -> Proposal:
-    """The proposal; ``images`` is where extracted images will be."""
+    """The proposal; ``images`` is where extracted images will be, ``check`` what to look at before all else."""
     observed = layout.observe(options)
+    observed = replace(observed, check=(*check, *observed.check))
     located, problem = find_located(observed)
     if located is not None and not {*options.labels, options.group}.isdisjoint(located.columns):
         located = None
@@ -66,6 +90,6 @@ def _propose(
         observed = replace(observed, columns=rest)
     if problem:
         observed = replace(observed, check=(*observed.check, problem))
-    roles = find_roles(observed, options, str(layout.path))
+    roles = find_roles(observed, options, str(observed.said_by or layout.path))
     sizes = sample_sizes(observed.root, observed.images)
     return Draft(layout.path, file, layout.title, observed, roles, sizes, backbone, images, located).proposal()

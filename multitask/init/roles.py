@@ -11,14 +11,26 @@ from multitask.data.sources.table_rows import MISSING_GROUPS
 from multitask.errors import UserError, nearest
 from multitask.init.layouts import Observed, Options
 from multitask.init.tasks import FoundTask, binned_task, class_task
-from multitask.init.words import MIN_NUMBERS, Kind, clean, is_number, kind_of, split_words, task_name
+from multitask.init.words import (
+    MAX_PRODUCT,
+    MIN_NUMBERS,
+    Kind,
+    clean,
+    is_number,
+    kind_of,
+    split_words,
+    task_name,
+    with_points,
+)
 from multitask.labels import MISSING
 from multitask.utils.strings import Strings
 
 MAX_TASKS = 4
 """That are taken of columns nobody named; a product of more has few images in each class."""
-MAX_PRODUCT = 1_000
-"""Likewise; nor more than there are images."""
+
+
+class NoLabelsError(UserError):
+    """No column makes a task."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +68,8 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
         if column not in observed.columns:
             raise UserError(f"{where}: has no column {column!r}{nearest(column, observed.columns)}")
     raw = {column: Strings.of(values) for column, values in observed.columns.items()}
-    words = {column: clean(values) for column, values in raw.items()}
+    pointed = {column: with_points(values) for column, values in raw.items()}
+    words = {column: clean(values) for column, values in pointed.items()}
     kinds = {column: kind_of(column, values) for column, values in words.items()}
     group = options.group or observed.group or _first(kinds, "group")
     split = observed.split or (None if observed.names_tasks else _first(kinds, "split"))
@@ -86,9 +99,12 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
             tasks.append(task)
     if not tasks:
         why = "; ".join(f"{column} is {reason}" for column, reason in list(left_out.items())[:4])
-        raise UserError(f"{where}: no label has two values or more{': ' + why if why else ''}")
+        raise NoLabelsError(f"{where}: no label has two values or more{': ' + why if why else ''}")
     rewritten = any(_refused(raw[task.column], words[task.column], task) for task in tasks)
     rewritten |= group is not None and not {"", *MISSING_GROUPS}.isdisjoint(raw[group].distinct())
+    for column in (task.column for task in tasks if pointed[task.column] is not raw[task.column]):
+        rewritten = True
+        check.append(f"the numbers of {column} have decimal commas, which are read as points")
     used = {column: words[column] for column in (*(task.column for task in tasks), *filter(None, (group, split)))}
     return Roles(tuple(tasks), used, group, split, splits, left_out, rewritten, tuple(check))
 

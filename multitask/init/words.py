@@ -18,6 +18,8 @@ from multitask.utils.strings import Strings
 
 MAX_CLASSES = 200
 """Of a column that is found to be a label; one that the user names may have more."""
+MAX_PRODUCT = 1_000
+"""Classes that are found without a word from the user, of one task or of the product of several."""
 MIN_NUMBERS = 13
 """Different numbers from which on a column is binned; fewer are classes."""
 
@@ -51,8 +53,25 @@ def _cleaned(word: str) -> str:
     return "" if is_missing_word(name) else without_fraction(name)
 
 
+def with_points(words: Strings) -> Strings:
+    """Words with decimal points, where all are numbers and some have decimal commas; else the same words."""
+    found = words.distinct()
+    if len(found) < MIN_NUMBERS or not any("," in word for word in found):
+        return words
+    known = (word for word in map(canonical, found) if word and not is_missing_word(word))
+    if not all(_DECIMAL_COMMA.fullmatch(word) or is_number(word) for word in known):
+        return words
+    return words.respelt(lambda word: word.replace(",", "."))
+
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+", re.ASCII)
 _RESPELT = r"^([^0-9]{0,5}|.*[.]0*)$"
 """What may mean "missing", or be a number that is spelt with a fraction of nothing; among words of one line."""
+
+
+def is_group_word(word: str) -> bool:
+    """Whether a word is what groups are called, as ``patient``."""
+    return _GROUP.fullmatch(word) is not None
 
 
 def is_number(word: str) -> bool:

@@ -51,6 +51,7 @@ class Observed:
         by_split: the source's settings for the words of ``split`` that each side has, where it has no column for it.
         assumed: what was taken for granted, a sentence each.
         check: what the user should look at, likewise.
+        said_by: the file that says all this; None: the path itself.
     """
 
     root: Path
@@ -68,6 +69,7 @@ class Observed:
     by_split: Callable[[Mapping[str, Sequence[str]]], Mapping[str, Any]] | None = None
     assumed: tuple[str, ...] = ()
     check: tuple[str, ...] = ()
+    said_by: Path | None = None
 
     @property
     def names_tasks(self) -> bool:
@@ -84,6 +86,8 @@ class Layout(ABC):
 
     title: str
     """As the console calls it."""
+    takes: frozenset[str] = frozenset()
+    """Which of ``pattern`` and ``images`` it makes use of, of what the user may say."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

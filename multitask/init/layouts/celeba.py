@@ -22,6 +22,7 @@ class CelebA(Layout):
     """``list_attr_celeba``, ``list_eval_partition`` and ``identity_CelebA``, each ``.txt`` or ``.csv``."""
 
     title = "CelebA"
+    takes = frozenset({"images"})
 
     def fits(self) -> bool:
         """Whether a folder, or its ``Anno``, holds the attributes."""

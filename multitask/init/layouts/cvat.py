@@ -23,6 +23,7 @@ class CVAT(Layout):
     """``annotations.xml``, alone or beside ``images``; shapes in it are passed over."""
 
     title = "CVAT image tags"
+    takes = frozenset({"images"})
 
     def fits(self) -> bool:
         """Whether it is an XML file, or a folder with an export's."""

@@ -15,6 +15,7 @@ class FairFace(Layout):
     """``fairface_label_train.csv`` and ``fairface_label_val.csv``: file, age (ranges), gender, race."""
 
     title = "FairFace"
+    takes = frozenset({"images"})
 
     def fits(self) -> bool:
         """Whether the tables are in a folder."""

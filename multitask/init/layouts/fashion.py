@@ -22,6 +22,7 @@ class Fashion(Layout):
     """Kaggle's set, large or small."""
 
     title = "Fashion Product Images"
+    takes = frozenset({"images"})
 
     def fits(self) -> bool:
         """Whether a folder holds ``styles.csv`` with its columns."""

@@ -30,6 +30,7 @@ class LabelStudio(Layout):
     """A ``.json`` export, alone or in a folder with the images."""
 
     title = "Label Studio choices"
+    takes = frozenset({"images"})
 
     def fits(self) -> bool:
         """Whether it is a JSON file, or a folder with one export."""

@@ -40,6 +40,7 @@ class AnyTable(Layout):
     """A table in a file, or the one in a folder that leads to images below it."""
 
     title = "a table"
+    takes = frozenset({"images"})
 
     @cached_property
     def _best(self) -> _Leading | None:
@@ -58,7 +59,18 @@ class AnyTable(Layout):
         path = self.path if best is None else best.path
         if best is None or options.images is not None:
             best = _leading(path, Images(options.images or path.parent))
-        return of_rows(path, best.columns, best.column, best.found, best.images, best.delimiter)
+        unread = self.unread
+        what = "tables here are" if len(unread) > 1 else "table here is"
+        check = (f"only {path.name} is read; the other {what} not: {', '.join(unread)}",) if unread else ()
+        return of_rows(path, best.columns, best.column, best.found, best.images, best.delimiter, check=check)
+
+    @cached_property
+    def unread(self) -> list[str]:
+        """Of a folder, the names of its other tables, without those of images to be answered."""
+        best = self._best if self.path.is_dir() else None
+        if best is None:
+            return []
+        return [table.name for table in _tables(self.path) if table != best.path and table.stem.lower() != "queries"]
 
 
 def labels_assumed(labels: Sequence[str], options: Options, columns: Iterable[str]) -> tuple[str, ...]:
@@ -113,6 +125,7 @@ def of_rows(
         columns=others if kept is None or whole else {name: words[kept] for name, words in others.items()},
         source=source,
         check=(*known.pop("check", ()), *check, *images.notes),
+        said_by=path,
         **{"assumed": (f"images are what the column {column!r} of {path.name} leads to below {images.root}",), **known},
     )
 

@@ -21,6 +21,7 @@ class UTKFace(Layout):
     """``[age]_[gender]_[race]_[date&time].jpg``, in one folder or in parts."""
 
     title = "UTKFace"
+    takes = frozenset({"pattern"})
 
     def fits(self) -> bool:
         """Whether most of the first files are called so."""

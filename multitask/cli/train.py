@@ -65,7 +65,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.runs.folder import RunFolder
     from multitask.runs.page import write_page
     from multitask.runs.run import run
-    from multitask.utils.ranks import ranks
+    from multitask.utils.ranks import INTERRUPTED, ranks
 
     assert isinstance(settings, Config)
     progress = make_progress(quiet)
@@ -82,7 +82,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     if result is None:
         if ranks().is_main:  # told once the others know of it, who would call this process gone
             raise KeyboardInterrupt(_interrupted(RunFolder(out), bool(settings.extensions)))
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if not ranks().is_main:
         return
     if result.report is not None:
@@ -98,6 +98,7 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
 def _interrupted(folder: RunFolder, extended: bool) -> str:
     """The line after an interrupt: what was kept, and the command that resumes."""
     from multitask.reporting.console import command_line
+    from multitask.utils.ranks import launcher_words
 
     if not folder.exists():
         return "interrupted before training began; nothing was written"
@@ -110,5 +111,7 @@ def _interrupted(folder: RunFolder, extended: bool) -> str:
         finished = [run.report().is_file() for run in runs]
         now = sum(len(run.read_history()) for run, done in zip(runs, finished, strict=True) if not done)
         done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of others"
-    again = command_line("multitask", "train", folder.config, *in_folds, "--out", folder.path, "--resume", *allowed)
+    again = command_line(
+        *launcher_words(), "train", folder.config, *in_folds, "--out", folder.path, "--resume", *allowed
+    )
     return f"interrupted; {done} are saved. Go on with: {again}"

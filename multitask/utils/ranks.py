@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from multitask.errors import UserError, quoted
 from multitask.utils.attempt import name_attempt
+from multitask.utils.peers import Peers
 
 T = TypeVar("T")
 
@@ -184,6 +185,20 @@ def _number(variables: Mapping[str, str], name: str) -> int:
     return int(text)
 
 
+def launcher_words() -> list[str]:
+    """What a command begins with that is to be launched as this one was: that of torchrun, where it is known.
+
+    >>> launcher_words()
+    ['multitask']
+    """
+    found = launched()
+    if found.size == 1 or "TORCHELASTIC_RUN_ID" not in os.environ:
+        return ["multitask"]
+    nodes = found.size // found.local_size
+    machines = ["--nnodes", str(nodes), "..."] if nodes > 1 else []
+    return ["torchrun", *machines, "--nproc-per-node", str(found.local_size), "-m", "multitask"]
+
+
 def refuse_several(command: str) -> None:
     """Refuses several processes for a command that works in one.
 
@@ -200,6 +215,8 @@ def refuse_several(command: str) -> None:
     )
 
 
+INTERRUPTED = 130
+"""The exit code after an interrupt."""
 RESUMABLE = "finished epochs are saved, and the same command goes on from them with --resume"
 
 
@@ -208,7 +225,7 @@ def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
     """Joins the processes of this launch for as long as the context lasts; without a launcher there is nothing to join.
 
     Of an error that ends them all one of them tells; the others end with code 2 and without a word. Of an interrupt
-    likewise, with code 130.
+    likewise, with code 130, unless it is a launcher's because one of them was killed, which is an error.
 
     Args:
         wait_s: how long to wait, in seconds, for the others to begin.
@@ -225,6 +242,7 @@ def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
         yield found
         return
     store = _join(found, wait_s)
+    peers = Peers(store, found.rank, found.size)
     _ACTIVE.append(found)
     try:
         try:
@@ -237,10 +255,17 @@ def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
                 raise
             _claim(store)
             raise UserError(f"rank {found.rank}: another process of this launch is gone; {left}") from None
-    except KeyboardInterrupt:  # maybe while another error is told
-        _claim(store, 130)
+    except (KeyboardInterrupt, SystemExit) as stop:  # maybe while another error is told
+        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+            raise
+        lost = peers.lost()
+        if lost is not None or isinstance(stop, KeyboardInterrupt):
+            _claim(store, INTERRUPTED)
+        if lost is not None:
+            raise UserError(f"rank {found.rank}: another process of this launch is gone, rank {lost}; {left}") from None
         raise
     finally:
+        peers.end()
         _ACTIVE.remove(found)
         import torch.distributed as dist
 

@@ -17,6 +17,7 @@ import pyte
 import pytest
 
 from multitask.testing import tiny_run
+from multitask.utils.ranks import launcher_words
 from tests.over_ranks import free_port
 from tests.processes import Forked, run_forked
 
@@ -255,6 +256,35 @@ def test_an_interrupt_of_one_of_two_processes_is_told_once(
     assert "--resume" in line
     assert ("Go on with: multitask train" in line) == (who == 0)
     assert {process.returncode for process in processes} <= {130, 2}
+
+
+def test_an_interrupt_because_another_process_was_killed_is_told_as_that(
+    config_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    words = ["train", str(config_file({"training.epochs": 50, "data.val_fraction": 0.2})), "--out", str(out)]
+    left, killed = processes = launch(words, tmp_path)
+    wait_for((out / "metrics.jsonl").exists, left)
+    left.send_signal(signal.SIGSTOP)  # so that it hears of the launcher before it may notice by itself
+    killed.kill()
+    killed.wait()
+    left.send_signal(signal.SIGTERM)
+    left.send_signal(signal.SIGCONT)
+    [line] = told(processes)
+    assert line.startswith("error: rank 0: another process of this launch is gone")
+    assert "the same command goes on from them with --resume" in line
+    assert left.returncode == 2
+
+
+def test_the_line_to_go_on_with_is_the_launchers(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = {"WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4", "MASTER_ADDR": "here", "MASTER_PORT": "29500"}
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", **where}.items():
+        monkeypatch.setenv(name, value)
+    assert launcher_words() == ["multitask"]
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    assert launcher_words() == ["torchrun", "--nproc-per-node", "4", "-m", "multitask"]
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert launcher_words() == ["torchrun", "--nnodes", "2", "...", "--nproc-per-node", "2", "-m", "multitask"]
 
 
 def test_folds_over_two_processes_of_which_one_prints(config_file: Callable[..., Path], tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ _CHECK_S = 0.5
 """Between two looks at jobs of which nothing was heard yet."""
 _WORD_S = 8.0
 """For which the engine's word is waited for on why a worker is gone."""
+_REFUSED_S = 30.0
+"""After which an engine is asked again for a worker that it refused."""
 _WAITS_S, _AGAIN_S = 10.0, 60.0
 """After which it is told that workers wait, and after which again, if for another reason."""
 
@@ -65,6 +67,23 @@ class RemoteWorker:
         if self.connection is not None:
             with suppress(OSError):
                 self.connection.send(message)
+
+
+class _Refused(StartedWorker):
+    """In place of a worker that the engine refused to start, for the moment."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+        self.since = time.monotonic()
+
+    def ended(self) -> None:
+        return None
+
+    def waits(self) -> str:
+        return self._why
+
+    def cancel(self) -> None:
+        pass
 
 
 class RemotePool:
@@ -148,7 +167,8 @@ class RemotePool:
         """The messages of workers within the time, and ``Lost`` for those that are gone, which are replaced.
 
         Raises:
-            UserError: the engine is gone; workers end before they are ready, again and again, or none starts in time.
+            UserError: the engine is gone, or refuses the only worker; workers end before they are ready, again and
+                again, or none starts in time.
         """
         self._welcome()
         connected = [worker.connection for worker in self.workers if worker.connection is not None]
@@ -170,12 +190,32 @@ class RemotePool:
                 message = Lost(f"the worker{worker.where} showed no sign of life for {self._grace_s:g} s")
             if message is not None:
                 yield worker, message
-            if isinstance(message, Lost):
-                self._end(worker)
-                self.workers[worker.number] = self._start(worker.number)
+            if isinstance(message, Lost) or (look and self._is_due(worker, now)):
+                self._replace(worker)
         self._check_queue(now)
         if look:
             self._tell_waits(now)
+
+    def _replace(self, worker: RemoteWorker) -> None:
+        """Starts another in place of a worker; while the engine refuses, it is asked again as long as others work.
+
+        Raises:
+            UserError: it refuses, and none works.
+        """
+        self._end(worker)
+        number = worker.number
+        try:
+            self.workers[number] = self._start(number)
+        except UserError as refusal:
+            if all(other.connection is None for other in self.workers if other is not worker):
+                raise
+            self.workers[number] = RemoteWorker(number)
+            self._jobs[self.workers[number].ticket] = _Refused(str(refusal))
+
+    def _is_due(self, worker: RemoteWorker, now: float) -> bool:
+        """Whether the engine, which refused to start a worker, is to be asked again."""
+        job = self._jobs[worker.ticket]
+        return isinstance(job, _Refused) and now - job.since > _REFUSED_S
 
     def _heard_from(self, worker: RemoteWorker, now: float) -> Any:
         """A message that is for others; None: it was for the pool alone, or the worker is gone."""
@@ -232,7 +272,8 @@ class RemotePool:
     def _end(self, worker: RemoteWorker) -> None:
         if worker.connection is not None:
             worker.connection.close()  # which ends its process
-        self._jobs.pop(worker.ticket).cancel()
+        if (job := self._jobs.pop(worker.ticket, None)) is not None:  # else it has ended, and none is in its place
+            job.cancel()
 
     def _welcome(self) -> None:
         """Takes in those who have connected."""

@@ -154,3 +154,13 @@ def test_decimal_commas_are_read_as_points(tmp_path: Path, written: Callable[...
     assert found.samples.numbers[found.samples.images.tolist().index("7.jpg"), 0] == 3.5
     assert found.classes()["tags"] == ("1,0", "1,1", "1,2")
     assert "the numbers of age have decimal commas, which are read as points" in found.proposal.check
+
+
+def test_a_column_for_each_class_is_one_label(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "set" / "images", (f"{i}.jpg" for i in range(60)))
+    rows = [f"{i}," + ",".join(f"{float(i % 3 == place)}" for place in range(3)) + f",{i // 2 % 2}" for i in range(60)]
+    write_lines(tmp_path / "set" / "labels.csv", "image,MEL,NV,BCC,seen", *rows)
+    found = written(tmp_path / "set")
+    assert found.classes() == {"label": ("BCC", "MEL", "NV"), "seen": ("0", "1")}
+    assert found.labels("images/4.jpg") == {"label": "NV", "seen": "0"}
+    assert any("exactly one of them is 1 in each row" in line for line in found.proposal.assumed)

@@ -18,6 +18,7 @@ from multitask.data.sources.table import FILES
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.images import Found, Images, Words
+from multitask.init.one_hot import joined_classes
 from multitask.utils.strings import Strings
 from multitask.utils.texts import TextsBuilder
 
@@ -62,7 +63,8 @@ class AnyTable(Layout):
         unread = self.unread
         what = "tables here are" if len(unread) > 1 else "table here is"
         check = (f"only {path.name} is read; the other {what} not: {', '.join(unread)}",) if unread else ()
-        return of_rows(path, best.columns, best.column, best.found, best.images, best.delimiter, check=check)
+        found = of_rows(path, best.columns, best.column, best.found, best.images, best.delimiter, check=check)
+        return joined_classes(found, options)
 
     @cached_property
     def unread(self) -> list[str]:

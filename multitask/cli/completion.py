@@ -183,11 +183,24 @@ def names(table: str, more: Sequence[str], begun: str) -> list[CompletionItem]:
 
 def runs(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
     """Of a run: folders that are one, or hold some; all folders where there is none."""
-    found = [CompletionItem(path) for path in _run_folders(begun)]
+    return _folders(begun, (_RUN,))
+
+
+def reports(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Likewise, of whatever has a report: studies, bake-offs and recipes too."""
+    return _folders(begun, (_RUN, "study.yaml", "bakeoff.yaml", "recipe.yaml"))
+
+
+_RUN = "config.yaml"
+
+
+def _folders(begun: str, files: Sequence[str]) -> list[CompletionItem]:
+    found = [CompletionItem(path) for path in _folders_with(begun, files)]
     return found or [CompletionItem(begun, type="file")]  # as an exported file
 
 
-def _run_folders(begun: str) -> Iterator[str]:
+def _folders_with(begun: str, files: Sequence[str]) -> Iterator[str]:
+    """Folders that hold one of some files, or a folder that does."""
     parent, slash, start = begun.rpartition("/")
     try:
         folders = sorted(path for path in Path(f"{parent}{slash}" or ".").expanduser().iterdir() if path.is_dir())
@@ -195,19 +208,19 @@ def _run_folders(begun: str) -> Iterator[str]:
         return
     for folder in folders:
         if folder.name.startswith(start) and (start or not folder.name.startswith(".")):
-            if _is_run(folder):
+            if _has(folder, files):
                 yield f"{parent}{slash}{folder.name}"
-            elif _holds_runs(folder):
+            elif _holds_one(folder, files):
                 yield f"{parent}{slash}{folder.name}/"
 
 
-def _is_run(folder: Path) -> bool:
-    return (folder / "config.yaml").is_file()
+def _has(folder: Path, files: Sequence[str]) -> bool:
+    return any((folder / file).is_file() for file in files)
 
 
-def _holds_runs(folder: Path) -> bool:
+def _holds_one(folder: Path, files: Sequence[str]) -> bool:
     try:
-        return any(map(_is_run, folder.iterdir()))
+        return any(_has(inner, files) for inner in folder.iterdir())
     except OSError:
         return False
 

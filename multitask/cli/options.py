@@ -26,6 +26,13 @@ def complete_runs(ctx: click.Context, param: click.Parameter, begun: str) -> lis
     return completion.runs(ctx, param, begun)
 
 
+def complete_reports(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+    """For arguments that have a report: runs, studies, bake-offs and recipes."""
+    from multitask.cli import completion
+
+    return completion.reports(ctx, param, begun)
+
+
 def _complete_settings(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
     from multitask.cli import completion
 

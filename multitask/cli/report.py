@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from multitask.cli.options import data_option, extensions_option, run_argument
+from multitask.cli.options import FilePath, complete_reports, data_option, extensions_option
 
 
 @click.command()
-@run_argument
+@click.argument("run", type=FilePath, shell_complete=complete_reports)
 @click.option("--storage", metavar="URL", help="A study's database, where it needs a password.", default=None)
 @click.option("--split", type=click.Choice(["val", "train", "test", "all", "eval"]), default="val", show_default=True)
 @data_option

@@ -58,10 +58,10 @@ def command(
     plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.
-    from multitask.reporting.console import say, show_paths
+    from multitask.reporting.console import command_line, say, show_paths
     from multitask.reporting.study.console import make_study_progress, show_study
     from multitask.study.folder import StudyFolder
-    from multitask.study.storage import folder_url, resolved, shown
+    from multitask.study.storage import folder_url, for_others, resolved
     from multitask.study.study import run_study
 
     folder = StudyFolder(out or Path("runs") / plan.settings.name)
@@ -69,8 +69,8 @@ def command(
 
     def say_where() -> None:
         if not quiet:
-            address = shown(resolved(storage)) if storage else folder_url(folder.database)
-            say(f"a live page, by the extra [dashboard]: optuna-dashboard {address}")
+            address = for_others(resolved(storage)) if storage else folder_url(folder.database)
+            say(f"a live page, by the extra [dashboard]: {command_line('optuna-dashboard', address)}")
 
     def work() -> StudyReport:
         return run_study(

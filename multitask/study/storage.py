@@ -52,6 +52,18 @@ def shown(url: str) -> str:
     return address.render_as_string(hide_password=True).replace(":***@", "@")
 
 
+def for_others(url: str) -> str:
+    """``shown``, as other tools that take Optuna's storages are to be given it: with the driver that is installed.
+
+    Before SQLAlchemy 2.1 an address that names none has psycopg2 for PostgreSQL.
+    """
+    return shown(_with_driver(make_url(url)).render_as_string(hide_password=False))
+
+
+def _with_driver(address: URL) -> URL:
+    return address.set(drivername="postgresql+psycopg") if address.drivername == "postgresql" else address
+
+
 def resolved(url: str) -> str:
     """A storage's address from any working directory: SQLite's path made absolute.
 
@@ -88,8 +100,7 @@ def open_storage(url: str, heartbeat: HeartbeatSettings | None = None) -> RDBSto
     backend = address.get_backend_name()
     options: dict[str, object] = {}
     if backend == "postgresql":
-        if address.drivername == "postgresql":
-            address = address.set(drivername="postgresql+psycopg")
+        address = _with_driver(address)
         grace_s = (heartbeat or HeartbeatSettings()).grace_s
         options = {
             "connect_args": {"connect_timeout": _CONNECT_S, **_silence(grace_s)},

@@ -29,6 +29,9 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("runs/first", "runs/part", "other"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "runs/first/config.yaml").write_text(CONFIG)
+    for kind in ("study", "bakeoff", "recipe"):
+        (tmp_path / "runs" / f"a-{kind}").mkdir()
+        (tmp_path / "runs" / f"a-{kind}" / f"{kind}.yaml").write_text("name: x\n")
     return tmp_path
 
 
@@ -52,6 +55,8 @@ def ask(line: str, monkeypatch: pytest.MonkeyPatch, breaks: str = " =:") -> list
         ("multitask train mine.yaml --set heads.hue.loss=", None),
         ("multitask evaluate ", ["plain,runs/"]),
         ("multitask evaluate runs/", ["plain,runs/first"]),
+        ("multitask report runs/", [f"plain,runs/{name}" for name in ("a-bakeoff", "a-recipe", "a-study", "first")]),
+        ("multitask report ru", ["plain,runs/"]),
         ("multitask compare runs/first runs/f", ["plain,runs/first"]),
         ("multitask predict other/", ["file,other/"]),
         ("multitask eda mine.yaml --run runs/", ["plain,runs/first"]),

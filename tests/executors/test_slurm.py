@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -117,9 +119,9 @@ def test_a_controller_that_is_gone_ends_no_worker_and_what_it_refuses_is_one_lin
         workers.listen(lambda: len(workers.pool.idle()) == 2 and workers.said)
         slurm.stop_controller()
         try:
-            workers.listen(lambda: len(workers.said) == 2)
             told = r"1 of 3 workers wait: SLURM does not answer: .*Unable to contact slurm controller .*"
-            assert re.fullmatch(told, workers.said[1])
+            # Not the first thing said, where it was being asked as it went.
+            workers.listen(lambda: any(re.fullmatch(told, line) for line in workers.said))
             assert len(workers.pool.idle()) == 2
             assert not workers.lost
             with pytest.raises(UserError, match=r"cannot start a worker: .*: Unable to contact slurm controller"):
@@ -130,3 +132,24 @@ def test_a_controller_that_is_gone_ends_no_worker_and_what_it_refuses_is_one_lin
     slurm.run("scancel", *slurm.jobs())  # what has not begun; it would find the launch gone
     slurm.wait_until_empty()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_worker_that_is_lost_while_the_controller_is_gone_is_started_again_once_it_is_back(
+    slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("multitask.executors.pool._REFUSED_S", 1.0)
+    with closing(Workers(tmp_path, 2)) as workers:
+        workers.pool.open()
+        workers.listen(lambda: len(workers.pool.idle()) == 2)
+        slurm.stop_controller()
+        try:
+            os.kill(workers.pool.idle()[0].process.pid, signal.SIGKILL)
+            workers.listen(lambda: workers.lost)
+            workers.listen(
+                lambda: "cannot start a worker" in str(workers.pool._jobs[workers.pool.workers[0].ticket].waits())
+            )
+            assert len(workers.pool.idle()) == 1
+        finally:
+            slurm.start_controller()
+        workers.listen(lambda: len(workers.pool.idle()) == 2, 120)
+    slurm.wait_until_empty()

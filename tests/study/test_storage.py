@@ -23,7 +23,16 @@ from multitask.study import storage as module
 from multitask.study import trial_attrs
 from multitask.study.provenance import RECORD, record_of
 from multitask.study.settings import HeartbeatSettings
-from multitask.study.storage import folder_url, load_study_of, open_storage, open_study, reachable, resolved, shown
+from multitask.study.storage import (
+    folder_url,
+    for_others,
+    load_study_of,
+    open_storage,
+    open_study,
+    reachable,
+    resolved,
+    shown,
+)
 from multitask.study.trial_queue import without_heartbeat_warning
 
 Make = Callable[..., Any]
@@ -92,6 +101,12 @@ def test_a_relative_path_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
     assert resolved("sqlite:///a/study.db") == f"sqlite:///{tmp_path}/a/study.db"
     for url in (f"sqlite:///{tmp_path}/study.db", f"postgresql://anna:{SECRET}@host/name"):
         assert resolved(url) == url
+
+
+def test_other_tools_are_given_the_driver_that_is_installed() -> None:
+    assert for_others(f"postgresql://anna:{SECRET}@host:7/name") == "postgresql+psycopg://anna@host:7/name"
+    assert for_others("postgresql+pg8000://host/name") == "postgresql+pg8000://host/name"
+    assert for_others("sqlite:////tmp/study.db") == "sqlite:////tmp/study.db"
 
 
 def test_no_password_is_shown() -> None:

@@ -166,7 +166,7 @@ def _may_be_groups(found: Observed, pattern: str) -> list[str]:
         return []
     return [
         f"what the {len(counts):,} folders are called is taken for a label, since no other name says any; if each is "
-        "of one person or thing, its images must stay together: write {group} for it in a --pattern that says labels"
+        "of one and the same thing, its images must stay together: write {group} for it in a --pattern that says labels"
     ]
 
 

@@ -97,8 +97,9 @@ def _priors(
         class_probs[start : start + len(found)] = found
         start += len(found)
     groups = group_numbers(kept.groups)
-    of_classes = spec.joint_term or spec.learned.task_names != known.space.task_names
-    priors, why = {}, []
+    flat = spec.learned.task_names != known.space.task_names
+    of_classes = spec.joint_term or flat
+    priors, why = {}, {}
     for name in (*known.space.task_names, JOINT):
         prior, problem = prior_of(known, name, class_probs, groups, known.seed, pooled=grouped)
         used = name != JOINT or of_classes
@@ -107,11 +108,16 @@ def _priors(
             if used:
                 priors[name] = prior
         elif used:
-            why.append(problem)
+            why[name] = problem
         else:
             progress.note(problem)
     if not priors:
-        raise UserError(f"--prior-shift: {why[0]}; leave it out")
-    for problem in why:
-        progress.warn(f"--prior-shift: {problem}; there the old prior stays")
+        raise UserError(f"--prior-shift: {next(iter(why.values()))}; leave it out")
+    for name, problem in why.items():
+        if name == JOINT:
+            progress.warn(f"--prior-shift: {problem}; theirs is moved by the product of the tasks' priors")
+        elif flat and JOINT in priors:
+            progress.note(problem)  # theirs is moved whole
+        else:
+            progress.warn(f"--prior-shift: {problem}; there the old prior stays")
     return priors

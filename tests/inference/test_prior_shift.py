@@ -234,6 +234,44 @@ def test_classes_that_are_learned_whole_take_the_joint_prior(shade_spec: Inferen
     assert (one == two).all()  # of heads that are apart there is no other
 
 
+@pytest.mark.parametrize(
+    ("flat", "identifiable", "told"),
+    [
+        (True, {"colour", "size"}, ["warning: --prior-shift: no joint; theirs is moved by the product of the tasks'"]),
+        (False, {"colour", "size"}, ["warning: --prior-shift: no joint; theirs is moved by the product of the tasks'"]),
+        (True, {"colour", JOINT}, ["no size"]),
+        (False, {"colour", JOINT}, ["warning: --prior-shift: no size; there the old prior stays"]),
+        (True, {"colour"}, ["warning: --prior-shift: no size; there the old", "warning: --prior-shift: no joint; the"]),
+    ],
+)
+def test_what_becomes_of_a_prior_that_is_not_identifiable_is_told(
+    shades: Predictor,
+    shade_spec: InferenceSpec,
+    mostly_red: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    flat: bool,
+    identifiable: set[str],
+    told: list[str],
+) -> None:
+    space = shade_spec.space
+    heads = (Task("class", space.class_names),) if flat else shade_spec.heads
+    spec = shade_spec.model_copy(update={"heads": heads, "joint_term": not flat, "grouping": None})
+    size = estimate(("s", "m", "l"), (0.2, 0.3, 0.5), (0.4, 0.3, 0.3))
+    found = {"colour": COLOUR, "size": size, JOINT: CLASSES}
+    monkeypatch.setattr(
+        "multitask.inference.prior_shift.prior_of",
+        lambda known, name, *rest, **more: (found[name], "") if name in identifiable else (None, f"no {name}"),
+    )
+    notes = Notes()
+    batch = next(iter(shades.batches(named(mostly_red), 100)))
+    computed = [(batch, outputs_of(spec.learned, 100, joint=not flat))]
+    monkeypatch.setattr(shades, "spec", spec)
+    list(answer_shifted(shades, known(shade_spec), iter(computed), False, notes))
+    others = [text for text in notes.texts if not text.startswith("estimated")]
+    assert len(others) == len(told)
+    assert all(text.startswith(start) for text, start in zip(others, told, strict=True))
+
+
 def test_the_pixels_of_images_that_are_computed_are_let_go(
     shades: Predictor, shade_spec: InferenceSpec, mostly_red: Path
 ) -> None:

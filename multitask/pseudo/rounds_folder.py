@@ -70,9 +70,18 @@ class RoundsFolder(WorkFolder):
             return
         old, new = (to_json_data(which) for which in (read_record(self.settings, RoundsBegun), with_what))
         old, new = ({**which.pop("settings"), **which} for which in (old, new))
-        changed = [key for key in new if old.get(key) != new[key]]
-        if changed:
+        changed = next((key for key in new if old.get(key) != new[key]), None)
+        if changed is not None:
+            other = _OTHER.get(changed) or f"{changed} {old.get(changed)}, not {new[changed]}"
             raise UserError(
-                f"{self.path}: holds rounds that began with another {changed[0]}; go on with what they began with, or "
-                f"name another {self.option}"
+                f"{self.path}: holds rounds that began with {other}; go on with what they began with, or name another "
+                f"{self.option}"
             )
+
+
+_OTHER = {
+    "run": "another run",
+    "fingerprint": "other weights or decode rules of the run",
+    "images": "other images",
+    "config": "another config",
+}

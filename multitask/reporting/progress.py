@@ -166,6 +166,7 @@ class LiveProgress(QuietProgress):
         self._num_epochs = self._num_batches = 0
         self._run = self._epoch_bar = self._batch_bar = TaskID(0)
         self._training_bars: tuple[TaskID, ...] = ()
+        self._answering: tuple[TaskID, ...] = ()
 
     def note(self, text: str) -> None:
         """A line above the bars, once."""
@@ -191,12 +192,16 @@ class LiveProgress(QuietProgress):
         return done
 
     def answering(self, total: int | None) -> Callable[[int], None]:
-        """A bar with the rate; without a total it only moves."""
+        """A bar with the rate in place of that of before; without a total it only moves."""
+        self._remove(self._answering)
         bar = self._bars.add_task("images", total=total)
+        self._answering = (bar,)
         began = time.monotonic()
         self._draw()
 
         def done(count: int) -> None:
+            if bar not in self._bars.task_ids:
+                return
             rate = count / max(time.monotonic() - began, 1e-9)
             self._bars.update(bar, completed=count, note=f"{rate:,.0f} images/s")
             if self._is_time():
@@ -206,8 +211,7 @@ class LiveProgress(QuietProgress):
 
     def fold(self, index: int, num_folds: int, done: bool) -> None:
         """A line above the fold's table; the bars of the fold before go."""
-        for bar in self._training_bars:
-            self._bars.remove_task(bar)
+        self._remove(self._training_bars)
         self._training_bars = ()
         self._console.print(Text(_fold_in_words(index, num_folds, done), style="bold"), soft_wrap=True)
 
@@ -220,6 +224,7 @@ class LiveProgress(QuietProgress):
         if first_epoch > num_epochs:
             say_wrapped(f"all {num_epochs} epochs are done")
             return
+        self._remove((*self._training_bars, *self._answering))
         self._run = self._bars.add_task("run", total=num_epochs, completed=first_epoch - 1)
         self._epoch_bar = self._bars.add_task("epoch", total=None)
         self._batch_bar = self._bars.add_task("batch", total=num_batches)
@@ -260,6 +265,11 @@ class LiveProgress(QuietProgress):
         self._bars.update(self._run, completed=record.epoch)
         self._console.print(Text(row + (" ★" if best else ""), style="green" if best else ""), soft_wrap=True)
         self._started = time.monotonic()
+
+    def _remove(self, bars: Iterable[TaskID]) -> None:
+        """Bars of work that has ended, of which a command may have many."""
+        for bar in set(bars) & {*self._bars.task_ids}:
+            self._bars.remove_task(bar)
 
     def _is_time(self) -> bool:
         return time.monotonic() - self._drawn >= self.REFRESH_S

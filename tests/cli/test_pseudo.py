@@ -99,7 +99,7 @@ def test_rounds(call: Call, tiny: Callable[..., Config], unlabelled: Path, tmp_p
     assert "rounds after run" in done.out
     assert str(out / "round-1" / "run") in done.out
     assert (out / "report.json").is_file()
-    assert call(*words, "--weight", 2).refusal().startswith(f"{out}: holds rounds that began with another weight")
+    assert call(*words, "--weight", 2).refusal().startswith(f"{out}: holds rounds that began with weight 1.0, not 2.0;")
 
 
 def test_no_run_and_no_images_are_one_line(call: Call, folded: Path, drawn: Path, tmp_path: Path) -> None:

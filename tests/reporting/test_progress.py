@@ -56,3 +56,26 @@ def test_a_stage_may_be_told_again_that_all_is_done(
     shown.close()
     assert "asking for sources" in written.getvalue()
     assert "looking for copies" not in written.getvalue()
+
+
+def test_the_bars_of_work_that_has_ended_do_not_pile_up() -> None:
+    written = io.StringIO()
+    shown = LiveProgress(Console(file=written, width=60, force_terminal=True, color_system=None))
+    for _ in range(3):
+        shown.answering(2)(2)
+    shown.training(1, 2, 9, ("colour",))
+    shown.training(1, 2, 9, ("colour",))
+    written.truncate(0)
+    written.seek(0)
+    shown.batch(1, 4, dict)
+    last = written.getvalue()
+    shown.close()
+    assert [last.count(name) for name in ("images  ", "run  ", "epoch  ", "batch  ")] == [0, 1, 1, 1]
+    shown = LiveProgress(Console(file=written, width=60, force_terminal=True, color_system=None))
+    shown.answering(2)(2)
+    written.truncate(0)
+    written.seek(0)
+    shown.answering(2)
+    shown.close()
+    assert written.getvalue().count("0/2") >= 1
+    assert "2/2" not in written.getvalue()

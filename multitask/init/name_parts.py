@@ -15,6 +15,8 @@ _DELIMITERS = "_-. +,"
 _ALIKE = 0.9
 """The share of the names that must have the same number of parts."""
 _KEY = re.compile(r"[A-Za-z]+[-=:.]|[A-Za-z]{2,}(?=\d)")
+_PORTION = re.compile(r"(fold|part|batch|shard|chunk)s?[ _-]?\d+", re.IGNORECASE)
+"""What folders are called that a set is dealt into, which say nothing of images."""
 _NUMBERED = re.compile(r"(\D*)(\d+)(\D*)", re.ASCII)
 _GENDERS = {"male", "female", "man", "woman", "men", "women", "m", "f", "boy", "girl"}
 _COLOURS = {
@@ -80,6 +82,8 @@ def parts_of_folder(counts: Counter[str]) -> Part:
     """What the folders of one depth say; ``counts`` is how many images are in each."""
     if len(counts) == 1:
         return Part((f"literal:{next(iter(counts))}",))
+    if all(map(_PORTION.fullmatch, counts)):
+        return Part((ANYTHING,))
     product = _product(list(counts))
     if product is not None:
         return product

@@ -31,6 +31,7 @@ _GROUP = re.compile(
 )
 _ID = re.compile(r"(.*_)?(id|uid|uuid|index|idx|key|hash|md5|sha1|url|link|filename|file|path|image)s?", re.IGNORECASE)
 _SPLIT = re.compile(r"(split|fold|partition|subset|set|phase|usage|data_?split|part)s?", re.IGNORECASE)
+_DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?!\d)", re.ASCII)
 _SURELY_SPLIT = re.compile(r"(data_?)?(split|fold|partition|subset)s?", re.IGNORECASE)
 _GEOMETRY = re.compile(
     r"(img_?|image_?|bbox_?|box_?|face_?|left_?|right_?)*(x|y|w|h|x\d|y\d|xmin|xmax|ymin|ymax|width|height|left|right|top|"
@@ -104,6 +105,8 @@ def kind_of(name: str, words: Strings) -> Kind:
         return Kind("other", "a split in words that are not train, val and test; --labels takes it as a label")
     if distinct == 1:
         return Kind("other", f"always {found[0]!r}")
+    if all(map(_DATE.match, found)):
+        return Kind("other", "a date")
     numeric = not np.isnan(parse_numbers(found)).any()
     if _GEOMETRY.fullmatch(name) and (numeric or distinct > MAX_CLASSES):
         return Kind("other", "a place, a size or a score by its name")

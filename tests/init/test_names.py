@@ -156,6 +156,39 @@ def test_decimal_commas_are_read_as_points(tmp_path: Path, written: Callable[...
     assert "the numbers of age have decimal commas, which are read as points" in found.proposal.check
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ""])
+def test_of_folders_with_the_same_names_the_one_that_is_called_like_the_table_is_taken_and_told(
+    tmp_path: Path, written: Callable[..., Written], suffix: str
+) -> None:
+    add_images(tmp_path / "set", (f"{side}/{i}.jpg" for side, num in (("train", 30), ("test", 50)) for i in range(num)))
+    write_lines(tmp_path / "set" / "train.csv", "id,kind", *(f"{i}{suffix},{KINDS[i % 3]}" for i in range(30)))
+    found = written(tmp_path / "set")
+    read = {(Path(found.config.data.root) / image).resolve() for image in found.samples.images.tolist()}
+    assert read == {(tmp_path / "set" / "train" / f"{i}.jpg").resolve() for i in range(30)}
+    told = "the table's images are in train/ and in test/ too; those in train/ are taken"
+    assert told in found.proposal.check
+
+
+def test_portions_of_a_set_dates_and_addresses(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "folds", (f"fold_{f}/{kind}/{i}.jpg" for f in range(5) for kind in KINDS for i in range(5)))
+    found = written(tmp_path / "folds")
+    assert (found.source.pattern, found.classes()) == ("{_}/{label}", {"label": KINDS})
+    (tmp_path / "out" / "config.yaml").unlink()
+    add_images(tmp_path / "set", (f"img/{i}.jpg" for i in range(60)))
+    rows = (f"https://x.org/a/{i}.jpg?w=3,2024-0{i % 3 + 1}-11,{KINDS[i // 3 % 3]}" for i in range(60))
+    write_lines(tmp_path / "set" / "labels.csv", "url,taken,kind", *rows)
+    found = written(tmp_path / "set")
+    assert found.classes() == {"kind": KINDS}
+    assert any("taken (a date)" in line for line in found.proposal.assumed)
+
+
+def test_a_table_without_a_line_of_names_is_told(tmp_path: Path) -> None:
+    add_images(tmp_path / "set", (f"{i}.jpg" for i in range(40)))
+    write_lines(tmp_path / "set" / "labels.csv", *(f"{i}.jpg,{KINDS[i % 3]}" for i in range(40)))
+    with pytest.raises(UserError, match=r"labels\.csv: its first line must name the columns, as path,label; found '0"):
+        propose(tmp_path / "set" / "labels.csv", tmp_path / "config.yaml", Options())
+
+
 def test_a_column_for_each_class_is_one_label(tmp_path: Path, written: Callable[..., Written]) -> None:
     add_images(tmp_path / "set" / "images", (f"{i}.jpg" for i in range(60)))
     rows = [f"{i}," + ",".join(f"{float(i % 3 == place)}" for place in range(3)) + f",{i // 2 % 2}" for i in range(60)]

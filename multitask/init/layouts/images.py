@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from multitask.utils.strings import Strings
 Words = Strings | list[str]
 Found = Strings | list[str | None]
 """The images of the cells of a column: None of one that leads to none."""
+_WORDS = re.compile(r"[\W_]+")
 _SAMPLED = 200
 _FOUND = 0.5
 """The share of a sample's cells that must lead to images."""
@@ -59,11 +61,14 @@ class Images:
             column: [words[index] for index in spread(len(words), _SAMPLED)] for column, words in columns.items()
         }
         named = [column for column, sample in samples.items() if sum(map(_names_image, sample)) > len(sample) / 2]
+        if column := next((column for column in named if _names_image(column)), None):
+            raise UserError(f"{path}: its first line must name the columns, as path,label; found {column!r} among them")
         for column in (*named, *(column for column in columns if column not in named)):
             if len(set(samples[column])) < len(samples[column]) / 2:
                 continue
-            found = self.find(columns[column], samples[column])
+            found = self.find(columns[column], samples[column], path.stem)
             if found is not None:
+                self.notes = (*self.notes, *self._also(samples[column], path.stem))
                 return column, found
         if named:
             word = next(filter(_names_image, samples[named[0]]))
@@ -77,12 +82,18 @@ class Images:
         """Whether exactly one image is called so, in whatever folder."""
         return name in self._by_name
 
-    def find(self, words: Words, sample: Sequence[str]) -> Found | None:
-        """The image of each word; the words themselves where they are paths. None: most of a sample lead to none."""
+    def find(self, words: Words, sample: Sequence[str], near: str = "") -> Found | None:
+        """The image of each word; the words themselves where they are paths. None: most of a sample lead to none.
+
+        Args:
+            words: N cells.
+            sample: some of them.
+            near: what the table is called: of several folders that have such images the one that is called like it.
+        """
         if isinstance(words, Strings) and all(map(self._known.__contains__, words.names)):
             return words
-        plain = {word: word.replace("\\", "/").removeprefix("./").strip() for word in (*sample, *words)}
-        for read in self._readings([plain[word] for word in sample]):
+        plain = {word: _plain(word) for word in (*sample, *words)}
+        for read in self._readings([plain[word] for word in sample], near):
             if sum(read(plain[word]) is not None for word in sample) > _FOUND * len(sample):
                 return [read(plain[word]) for word in words]
         return None
@@ -91,17 +102,57 @@ class Images:
         path = prefix + word
         return path if path in self._known else None
 
-    def _readings(self, sample: Sequence[str]) -> Iterator[Callable[[str], str | None]]:
+    def _readings(self, sample: Sequence[str], near: str) -> Iterator[Callable[[str], str | None]]:
         """Ways to read a cell, the plainest first: as it is, below a folder, by its name alone, without a suffix."""
         yield partial(self._below, "")
-        names = {word for word in sample if word}
-        depth = max((word.count("/") for word in names), default=0) + 1
-        ends = ((path, "/".join(path.split("/")[-depth:])) for path in self.paths)
-        prefixes = Counter(path[: -len(end)] for path, end in ends if end in names)
-        for prefix, _ in prefixes.most_common(3):
+        for prefix in self._prefixes(sample, near)[:3]:
             yield partial(self._below, prefix)
         yield lambda word: self._by_name.get(word.rsplit("/", 1)[-1])
         yield lambda word: self._by_stem.get(word.removesuffix(".0"))
+        for prefix in self._prefixes(sample, near, suffix=False)[:3]:
+            yield partial(_below_stem, prefix, self._stems(prefix))
+
+    def _stems(self, prefix: str = "") -> dict[str, str]:
+        """The images below a folder by their paths without a suffix."""
+        return {os.path.splitext(path)[0]: path for path in self.paths if path.startswith(prefix)}
+
+    def _prefixes(self, sample: Sequence[str], near: str, suffix: bool = True) -> list[str]:
+        """The folders, with their slash, below which cells are images, those that are called like the table first.
+
+        Those with fewer than half as many as another come after it, whatever they are called.
+        """
+        names = {word if suffix else word.removesuffix(".0") for word in sample if word}
+        depth = max((word.count("/") for word in names), default=0) + 1
+        counts: Counter[str] = Counter()
+        for path in self.paths:
+            whole = path if suffix else os.path.splitext(path)[0]
+            if (end := "/".join(whole.split("/")[-depth:])) in names:
+                counts[whole[: -len(end)]] += 1
+        most = max(counts.values(), default=0)
+        called = {word for word in _WORDS.split(near.casefold()) if word}
+        return sorted(
+            counts,
+            key=lambda prefix: (
+                counts[prefix] < most / 2,
+                called.isdisjoint(_WORDS.split(prefix.casefold())),
+                -counts[prefix],
+            ),
+        )
+
+    def _also(self, sample: Sequence[str], near: str) -> list[str]:
+        """Says that cells are images in several folders, of which one is taken."""
+        plain = [_plain(word) for word in sample]
+        if sum(word in self._known for word in plain) > _FOUND * len(plain):
+            return []
+        known: Container[str] = self._known
+        found = self._prefixes(plain, near)
+        if not found:
+            found, known = self._prefixes(plain, near, suffix=False), self._stems()
+        others = [one for one in found[1:] if sum(one + word in known for word in plain) > _FOUND * len(plain)]
+        if not others:
+            return []
+        taken, rest = found[0], ", ".join(others[:3])
+        return [f"the table's images are in {taken} and in {rest} too; those in {taken} are taken"]
 
     @cached_property
     def _by_name(self) -> dict[str, str]:
@@ -110,6 +161,16 @@ class Images:
     @cached_property
     def _by_stem(self) -> dict[str, str]:
         return _unique_by(self.paths, lambda path: os.path.splitext(path.rsplit("/", 1)[-1])[0])
+
+
+def _below_stem(prefix: str, stems: Mapping[str, str], word: str) -> str | None:
+    return stems.get(prefix + word.removesuffix(".0"))
+
+
+def _plain(word: str) -> str:
+    """A cell as a path: of an address without what follows a question mark."""
+    word = word.replace("\\", "/").removeprefix("./").strip()
+    return word.partition("?")[0] if "://" in word else word
 
 
 def _names_image(word: str) -> bool:

@@ -75,8 +75,8 @@ def test_folders_that_train_and_validate_beside_one_without_labels(
     found = written(tmp_path / "set")
     assert (found.source.pattern, found.source.query_folder) == ("{split}/{label}", "Test")
     assert [int((found.samples.sides == side).sum()) for side in range(3)] == [36, 15, 0]
-    assert "the 4 images in Test have no labels, and are those that are to be answered" in found.proposal.assumed
-    assert "the 1 images in unlabelled have no labels and are not used" in found.proposal.check
+    assert "the images in Test (4) have no labels, and are those that are to be answered" in found.proposal.assumed
+    assert "the images in unlabelled (1) have no labels and are not used" in found.proposal.check
 
 
 def test_a_folder_of_a_class_without_images_is_told(tmp_path: Path, written: Callable[..., Written]) -> None:
@@ -180,6 +180,14 @@ def test_portions_of_a_set_dates_and_addresses(tmp_path: Path, written: Callable
     found = written(tmp_path / "set")
     assert found.classes() == {"kind": KINDS}
     assert any("taken (a date)" in line for line in found.proposal.assumed)
+
+
+def test_a_file_that_may_hold_labels_and_is_no_table_is_named(tmp_path: Path) -> None:
+    add_images(tmp_path / "set", (f"{i}.jpg" for i in range(40)))
+    for name in ("README.txt", "classes.txt"):
+        write_lines(tmp_path / "set" / name, *(f"{i}.jpg {i % 3}" for i in range(40)))
+    with pytest.raises(UserError, match=r"or name a table of labels; classes\.txt is none: if it holds them, write"):
+        propose(tmp_path / "set", tmp_path / "config.yaml", Options())
 
 
 def test_a_table_without_a_line_of_names_is_told(tmp_path: Path) -> None:

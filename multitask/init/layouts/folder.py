@@ -20,6 +20,7 @@ from multitask.init.patterns import matcher, placeholders
 from multitask.init.words import split_words
 from multitask.utils.strings import StringsBuilder
 
+_MAY_HOLD_LABELS = (".txt", ".json", ".jsonl", ".xml", ".mat", ".dat", ".npy")
 _MATCHING = 0.5
 """The share of the images that a pattern must match."""
 
@@ -50,7 +51,7 @@ class AnyFolder(Layout):
                 raise UserError(problem)
             raise UserError(
                 f"{self.path}: neither folders nor file names say labels, as {paths[0]}; say where they stand, as "
-                "--pattern '{label}/{group}_{_}.jpg', or name a table of labels"
+                f"--pattern '{{label}}/{{group}}_{{_}}.jpg', or name a table of labels{_unread(self.path)}"
             )
         found = of_pattern(self.path, part.images, pattern, part.below.rstrip("/") or ".")
         found = replace(found, check=(*found.check, *_may_be_groups(found, pattern)))
@@ -103,6 +104,16 @@ def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = "."
     return Observed(root, images, words, source, group=group, split=split, check=tuple(check), **known)  # type: ignore[arg-type]
 
 
+def _unread(folder: Path) -> str:
+    """The end of a line on a folder that says no labels: what in it may hold them; empty: nothing does."""
+    with suppress(OSError):
+        for file in sorted(folder.iterdir()):
+            read_me = file.stem.casefold().startswith(("readme", "license", "licence", "."))
+            if file.suffix.lower() in _MAY_HOLD_LABELS and not read_me and file.is_file():
+                return f"; {file.name} is none: if it holds them, write it anew as .csv, with the columns' names first"
+    return ""
+
+
 @dataclass(frozen=True)
 class _TrainingPart:
     """The images that have labels.
@@ -126,8 +137,12 @@ class _TrainingPart:
         source = {**(found.source or {}), "query_folder": self.asked}
         if not self.below:
             source["unmatched"] = "skip"
-        assumed = f"the {self.num_asked:,} images in {self.asked} have no labels, and are those that are to be answered"
-        unused = [f"the {num:,} images in {name} have no labels and are not used" for name, num in self.unused.items()]
+        assumed = (
+            f"the images in {self.asked} ({self.num_asked:,}) have no labels, and are those that are to be answered"
+        )
+        unused = [
+            f"the images in {name} ({num:,}) have no labels and are not used" for name, num in self.unused.items()
+        ]
         return replace(found, source=source, assumed=(*found.assumed, assumed), check=(*found.check, *unused))
 
 

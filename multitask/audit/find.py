@@ -38,7 +38,7 @@ def read_folds(path: Path, data: Path | None = None) -> tuple[TrainedRun, Predic
     if folder.num_folds is None:
         raise UserError(
             f"{path}: an audit needs answers by networks that did not train on the images; train with "
-            f"`multitask train {folder.config} --folds 5 --out DIR`"
+            f"`{trained.folds_command}`"
         )
     folder.read_report()
     predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())

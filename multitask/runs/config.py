@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from multitask.config import Config, load_config
+from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.labels import LabelSettings, LabelSpace
 from multitask.model.sharing import ModelSettings
@@ -46,6 +48,22 @@ class TrainedRun(NamedTuple):
 
     folder: RunFolder
     config: Config
+
+    @property
+    def folds_command(self) -> str:
+        """The line that trains the same in folds, with the settings of who validates that do not go with folds undone.
+
+        They are those that ``fold_configs`` refuses.
+        """
+        data, usual = self.config.data, DataSettings.model_fields["val_fraction"].default
+        words = ["multitask", "train", str(self.folder.config), "--folds", "5"]
+        if data.folds is not None:
+            words += ["--set", "data.folds=null", *(["--set", "data.fold=0"] if data.fold else [])]
+        if data.val_fraction != usual:
+            words += ["--set", f"data.val_fraction={usual:g}"]
+        if self.config.final is not None:
+            words += ["--set", "final=null"]
+        return shlex.join([*words, "--out", "DIR"])
 
 
 def read_run(path: Path, data: Path | None = None, *, allow_extensions: bool = False) -> TrainedRun:

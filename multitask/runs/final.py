@@ -31,8 +31,8 @@ def final_config(trained: TrainedRun) -> Config:
     folder, config = trained
     if folder.num_folds is None:
         raise UserError(
-            f"{folder.path}: is not in folds, which say how long to train and how to decode; `multitask train "
-            f"{folder.config} --folds 5` makes such a run"
+            f"{folder.path}: is not in folds, which say how long to train and how to decode; "
+            f"`{trained.folds_command}` makes such a run"
         )
     members(trained)
     kept = FoldsRun.read(folder.path, config).kept_epochs

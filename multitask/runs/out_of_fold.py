@@ -59,7 +59,7 @@ def read_out_of_fold(trained: TrainedRun, but_fold: int | None = None) -> OutOfF
     if config.data.none_validate and folder.num_folds is None and config.final is None:
         raise UserError(
             f"{folder.path}: has no predictions of groups that it did not train on (data.val_fraction is 0); train "
-            f"with `multitask train {folder.config} --folds 5 --out DIR`"
+            f"with `{trained.folds_command}`"
         )
     folder.read_report()
     predictions = Predictions.from_csv(folder.predictions(), config.space(), config.learned_space())
@@ -75,7 +75,7 @@ def read_out_of_fold(trained: TrainedRun, but_fold: int | None = None) -> OutOfF
     if not each and len(set(labelled)) < 2:
         raise UserError(
             f"{folder.path}: fewer than two groups with labels validated it, which are too few to say how sure its "
-            "heads are; train in folds: `multitask train CONFIG --folds 5`"
+            f"heads are; train in folds: `{trained.folds_command}`"
         )
     kept = read_rules(folder, config.evaluation())
     priors = None if kept is None else kept_priors(kept.shifts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from multitask.config import Config
+from multitask.config import Config, load_config
 from multitask.data.splits import fold as deal
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
@@ -412,3 +413,27 @@ def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, 
     _, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     assert_same_folds(whole, parts)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"data.val_fraction": 0},
+        {"data.val_fraction": 0.25, "training.epochs": 1},
+        {"data.val_fraction": 0.2, "data.folds": 3, "data.fold": 2},
+        {"data.val_fraction": 0.2},
+    ],
+)
+def test_the_line_that_trains_a_run_in_folds_is_not_refused(
+    tiny: MakeConfig, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    folder = RunFolder(tmp_path / "a run")
+    folder.path.mkdir()
+    config = tiny(changes)
+    folder.config.write_text(config.to_yaml())
+    words = shlex.split(TrainedRun(folder, config).folds_command)
+    options = list(zip(words[3::2], words[4::2], strict=True))
+    assert words[:2] == ["multitask", "train"]
+    assert options[0] == ("--folds", "5")
+    loaded = load_config(Path(words[2]), [value for option, value in options if option == "--set"])
+    assert len(fold_configs(loaded, 5)) == 5

@@ -147,12 +147,13 @@ def _untrained(found: Inspection) -> list[str]:
 
 
 def _unknown(found: Inspection) -> list[str]:
-    missing = []
+    missing, num = [], 0  # the last one's
     for name, counts in found.counts.items():
-        num = int(np.sum(list(counts.unknown.values())))
-        if num and name != JOINT:
-            missing.append(f"{name} of {num:,}")
-    return [f"Not known: {', '.join(missing)} images."] if missing else []
+        unknown = int(np.sum(list(counts.unknown.values())))
+        if unknown and name != JOINT:
+            missing.append(f"{name} of {unknown:,}")
+            num = unknown
+    return [f"Not known: {', '.join(missing)} {'image' if num == 1 else 'images'}."] if missing else []
 
 
 def _other_files(found: Inspection) -> list[str]:

@@ -17,7 +17,7 @@ from multitask.data.eda import Inspection, inspect
 from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
-from multitask.labels import LabelSettings, LabelSpace
+from multitask.labels import MISSING, LabelSettings, LabelSpace
 from multitask.reporting import console
 from multitask.reporting.eda import console as eda_console
 from multitask.reporting.eda import page as eda_page
@@ -128,6 +128,14 @@ def test_tasks_per_group_are_named_and_who_declared_them(clean):
     assert told in sentences(declared)
     assert not any(sentence.startswith("The same in") for sentence in sentences(clean))
     assert told in Text(render_inspection(declared, "set", CREATED)).words("header")
+
+
+@pytest.mark.parametrize(("places", "told"), [([0], "age of 1 image."), ([0, 3], "age of 2 images.")])
+def test_images_without_a_label_are_counted(clean, places, told):
+    labels = clean.samples.labels.copy()
+    labels[places, 1] = MISSING
+    partly = inspect(replace(clean.samples, labels=labels), Split(np.arange(8), np.arange(8, 12)), 0)
+    assert f"Not known: {told}" in sentences(partly)
 
 
 def test_the_page_shows_what_was_found_and_escapes_names(found):

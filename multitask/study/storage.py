@@ -213,6 +213,9 @@ def open_study(storage: RDBStorage, plan: Plan, record: Mapping[str, Any], exten
         raise UserError(f"{settings.name}: the storage has a study of this name with other objectives; rename this one")
     else:
         study.set_user_attr(RECORD, dict(record))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(settings.objective))  # which a live page calls the objectives by
     if not study.get_trials(deepcopy=False):
         params, _ = plan.space.base_params()
         drawn = plan.space.distributions()

@@ -236,6 +236,7 @@ def study(make_plan: Make, opened: Make) -> Study:
 def test_a_new_study_has_a_record_and_the_base_as_its_first_trial(make_plan: Make, study: Study) -> None:
     plan = make_plan()
     assert study.user_attrs == {RECORD: record_of(plan, "data")}
+    assert study.metric_names == list(plan.settings.objective)
     (base,) = study.trials
     assert base.state == TrialState.WAITING
     assert base.user_attrs == {trial_attrs.ORIGIN: "base"}

@@ -13,7 +13,7 @@ def prior_text(name: str, found: PriorEstimate) -> str:
     rows = sorted(range(len(found.labels)), key=lambda row: -found.prior[row])
     shown = [row for row in range(len(found.labels)) if row in rows[:_SHOWN]]
     parts = [
-        f"{found.labels[row]} {found.prior[row]:.0%} ({low:.0%} to {high:.0%}; of those who validated "
+        f"{found.labels[row]} {found.prior[row]:.0%} ({low:.0%} to {high:.0%}; the network's own "
         f"{found.trained[row]:.0%})"
         for row, (low, high) in ((row, found.prior_ci[row]) for row in shown)
     ]

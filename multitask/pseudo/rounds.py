@@ -101,12 +101,12 @@ def pseudo_rounds(
                 table.parent.rmdir()
                 break
             tainted |= labelling.label_for_folds(teacher, folder, asked, number, tainted)
-            progress.note(f"round {number} of {settings.rounds}: training on {table}")
             of_folds = [
                 table if fold in tainted else folder.fold_table(number, fold)
                 for fold in range(trained.folder.num_folds or 0)
             ]
-            student = _train(folder.run(number), table, of_folds, progress, allow_extensions)
+            shown = f"round {number} of {settings.rounds}"
+            student = _train(folder.run(number), table, of_folds, shown, progress, allow_extensions)
             rounds.append(_scored(trained, student, table, number))
             teacher, before = student.folder.path, table
         report = RoundsReport(run=trained.folder.name, rounds=tuple(rounds), caveat=caveat(tainted))
@@ -180,17 +180,21 @@ class _Labelling:
         return unsure
 
 
-def _train(path: Path, table: Path, of_folds: Sequence[Path], progress: Progress, allow_extensions: bool) -> TrainedRun:
-    """Trains the run of a round, or goes on with it.
+def _train(
+    path: Path, table: Path, of_folds: Sequence[Path], shown: str, progress: Progress, allow_extensions: bool
+) -> TrainedRun:
+    """Trains the run of a round, or goes on with it; one that is finished is only read.
 
     Args:
         path: its folder.
         table: the labels that it trains on.
         of_folds: those of each fold, where it is in folds; empty: it is not.
+        shown: what the round is called.
         progress: notified of everything.
         allow_extensions: as of ``pseudo_rounds``.
     """
     if not RunFolder(path).report().is_file():
+        progress.note(f"{shown}: training on {table}")
         config = load_config(config_path(table), allow_extensions=allow_extensions)
         if of_folds:
             configs = fold_training_configs(config, table, of_folds)

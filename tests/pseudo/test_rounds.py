@@ -17,6 +17,7 @@ import pytest
 from multitask.config import Config, load_config
 from multitask.errors import UserError
 from multitask.inference.run_spec import run_spec
+from multitask.progress import Progress
 from multitask.pseudo import rounds
 from multitask.pseudo.config import LABELLED, PSEUDO
 from multitask.pseudo.label import NothingSureError, config_path
@@ -252,6 +253,13 @@ def test_a_process_that_is_killed_goes_on_as_if_it_never_was(
         one, two = (RunFolder(where.run(number)).predictions().read_bytes() for where in (folder, finished))
         assert one == two
         assert read_report(folder.table(number)).heads == read_report(finished.table(number)).heads
+
+    class Told(Progress):
+        def note(self, text: str) -> None:
+            assert "training on" not in text
+
+    folder.report.unlink()
+    pseudo_rounds(single, unlabelled, folder.path, SETTINGS, progress=Told())
 
 
 def test_settings_that_would_be_ignored_or_leave_nothing_are_refused() -> None:

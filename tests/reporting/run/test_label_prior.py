@@ -44,6 +44,6 @@ def test_each_label_has_a_row_and_what_is_unknown_a_reason() -> None:
 
 def test_the_console_has_a_line_for_each() -> None:
     one, two = prior_lines(FOUND)
-    assert one.startswith("estimated prior of gender: male 25% (20% to 30%; of those who validated 50%), female")
+    assert one.startswith("estimated prior of gender: male 25% (20% to 30%; the network's own 50%), female")
     assert two == "prior of the classes: is not"
     assert prior_lines(None) == []

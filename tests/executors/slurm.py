@@ -81,9 +81,9 @@ class Slurm:
         self._wait(lambda: "UP" in self.run("scontrol", "ping"))
 
     def stop_controller(self) -> None:
-        """Kills slurmctld; jobs go on."""
+        """Ends slurmctld; jobs go on. Killed, it forgets those that just began, and drains their node for them."""
         daemon = self._daemons.pop("slurmctld")
-        daemon.kill()
+        daemon.terminate()
         daemon.wait(30)
 
     def run(self, *words: str) -> str:

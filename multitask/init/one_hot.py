@@ -38,10 +38,11 @@ def _one_of_each(flags: Mapping[str, Strings]) -> list[str]:
     if len(flags) < _FEWEST:
         return []
     ones = np.stack([words == "1" for words in flags.values()], axis=1)
-    sums = np.concatenate([np.zeros((len(ones), 1), dtype=np.int32), ones.cumsum(axis=1, dtype=np.int32)], axis=1)
+    totals = np.concatenate([[0], ones.sum(axis=0).cumsum()])
     for num in range(len(flags), _FEWEST - 1, -1):
         for start in range(len(flags) - num + 1):
-            if (sums[:, start + num] - sums[:, start] == 1).all():
+            as_many = totals[start + num] - totals[start] == len(ones)  # before every row is looked at
+            if as_many and (ones[:, start : start + num].sum(axis=1) == 1).all():
                 return list(flags)[start : start + num]
     return []
 

@@ -41,7 +41,13 @@ class Backbone(Encoder):
         if "pre_logits" not in signature(body.forward_head).parameters:
             raise UserError(f"model.backbone.name: {settings.name} gives maps for other networks to read")
         self._freeze(settings)
-        places = self._try(settings, image_size).map
+        tried = self._try(settings, image_size)
+        if tried.pooled.shape != (1, body.head_hidden_size):
+            raise UserError(
+                f"model.backbone.options: with them {settings.name} pools no features, which the heads read "
+                f"(global_pool), but gives {' x '.join(map(str, tried.pooled.shape[1:]))} numbers of an image"
+            )
+        places = tried.map
         if pretrained:  # a network whose checkpoint follows was tried when it began
             check_reads_whole(settings, image_size, body)
         self.widths = Widths(body.head_hidden_size, 0 if places is None else places.shape[2])

@@ -147,6 +147,12 @@ def test_size_that_a_model_cannot_take_is_refused() -> None:
         build("deit_tiny_patch16_224", (8, 8), options=FAMILIES["deit_tiny_patch16_224"])
 
 
+@pytest.mark.parametrize("name", ["test_resnet", "deit_tiny_patch16_224"])
+def test_options_without_pooling_are_refused(name: str) -> None:
+    with pytest.raises(UserError, match=rf"^model.backbone.options: with them {name} pools no features, .*global_pool"):
+        build(name, (64, 48), options={**FAMILIES.get(name, {}), "global_pool": ""})
+
+
 def test_digest_is_that_of_weights_and_statistics() -> None:
     torch.manual_seed(0)
     backbone = Backbone(settings(), (32, 24))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from multitask.data.sources import cells
 from multitask.errors import UserError
@@ -13,6 +13,9 @@ from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.extraction import Extraction
 from multitask.init.layouts.row_words import RowWords
 from multitask.utils.files import check_regular
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _SPLITS, _STATE, _INFO = "dataset_dict.json", "state.json", "dataset_info.json"
 
@@ -79,11 +82,18 @@ def _rows(folder: Path, columns: list[str]) -> Iterator[Mapping[str, Any]]:
         try:
             with pa.memory_map(str(file)) as source, pa.ipc.open_stream(source) as batches:
                 for batch in batches:
-                    yield from batch.select(columns).to_pylist()
+                    yield from rows_of(batch.select(columns))
         except FileNotFoundError:
             raise UserError(f"{file}: no such file") from None
         except (OSError, KeyError, pa.ArrowException) as error:
             raise UserError(f"{file}: is damaged, or no Arrow file: {str(error).splitlines()[0]}") from None
+
+
+def rows_of(batch: pa.RecordBatch) -> Iterator[dict[str, Any]]:
+    """The rows of a batch, by column; numbers are those that a CSV file would have."""
+    values = {name: column.to_pylist() for name, column in cells.as_written(batch).items()}
+    for row in zip(*values.values(), strict=True):
+        yield dict(zip(values, row, strict=True))
 
 
 def class_names(features: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.extraction import Extraction
-from multitask.init.layouts.hugging_face import class_names, image_bytes, value_word
+from multitask.init.layouts.hugging_face import class_names, image_bytes, rows_of, value_word
 from multitask.init.layouts.row_words import RowWords
 from multitask.utils.files import check_regular
 from multitask.utils.spelling import canonical
@@ -181,7 +181,7 @@ def _rows(file: Path, columns: list[str]) -> Iterator[dict[str, Any]]:
 
     with _reading(file), pq.ParquetFile(file) as opened:
         for batch in opened.iter_batches(batch_size=_AT_ONCE, columns=columns):
-            yield from batch.to_pylist()
+            yield from rows_of(batch)
 
 
 @contextmanager

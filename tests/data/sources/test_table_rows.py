@@ -133,6 +133,17 @@ class TestRows:
         np.testing.assert_array_equal(samples.numbers[:, 1], prices)
         np.testing.assert_array_equal(samples.labels[:, 1], prices >= 20)
 
+    @pytest.mark.parametrize("kind", ["float16", "float32", "category"])
+    def test_numbers_of_less_precision_are_those_that_a_csv_file_has(self, kind: str, tmp_path: Path) -> None:
+        prices = pd.Series(np.array([0.1, 0.3, 0.7, np.nan], np.float32))
+        prices = prices.astype(kind)  # as a double, the 0.7 of single precision is a little less
+        frame = pd.DataFrame({"path": list("abcd"), "garment": prices, "price": prices})
+        frame.to_parquet(tmp_path / "train.parquet")
+        tasks = [Task("garment", ("0.1", "0.3", "0.7")), Task("price", ("<0.7", ">=0.7"), "binned", (0.7,))]
+        samples = TableSettings(file="train.parquet").samples(tmp_path, LabelSpace(tasks))
+        assert samples.labels.tolist() == [[0, 0], [1, 0], [2, 1], [MISSING, MISSING]]
+        np.testing.assert_array_equal(samples.numbers[:, 1], [0.1, 0.3, 0.7, np.nan])
+
     def test_indices_as_pandas_writes_them(self, tmp_path: Path) -> None:
         frame = pd.DataFrame({"path": list("abc"), "garment": [1, 2, None], "price": [True, False, None]})
         frame.to_csv(tmp_path / "train.csv", index=False)

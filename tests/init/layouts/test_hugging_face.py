@@ -23,12 +23,12 @@ FEATURES = {
 }
 
 
-def saved_dataset(folder: Path, num: int, features: dict[str, Any] = FEATURES, data: bytes | None = None) -> None:
+def saved_dataset(folder: Path, num: int, features: dict[str, Any] = FEATURES, data: bytes | None = None, ages: Any = None) -> None:
     """As ``Dataset.save_to_disk`` of datasets 5.2 writes it."""
     rows = {
         "photo": [{"bytes": image_bytes(".png") if data is None else data, "path": None} for _ in range(num)],
         "kind": [row % 2 if row else -1 for row in range(num)],
-        "age": [row // 2 for row in range(num)],
+        "age": [row // 2 for row in range(num)] if ages is None else ages,
         "owner_id": [f"{folder.name}{row // 2}" for row in range(num)],
         "boxes": [[1.0, 2.0]] * num,
     }
@@ -56,6 +56,12 @@ def test_hugging_face_splits(tmp_path: Path, written: Make) -> None:
     assert found.samples.num_groups == 40
     assert all(path.read_bytes() == image_bytes(".png") for path in list(found.samples.paths())[:3])
     assert "config_images: exists" in refused_beside(tmp_path)
+
+
+def test_numbers_of_single_precision_are_written_as_they_are_spelt(tmp_path: Path, written: Make) -> None:
+    saved_dataset(tmp_path / "set", 40, ages=pa.array([(row // 2) / 10 for row in range(40)], pa.float32()))
+    numbers = written(tmp_path / "set").samples.numbers
+    assert np.nanmax(numbers) == 1.9  # and not the double of its single precision
 
 
 def refused_beside(tmp_path: Path) -> str:

@@ -43,6 +43,15 @@ def test_parquet_files_of_images(tmp_path: Path, written: Make) -> None:
     assert all(path.read_bytes() == image_bytes(".png") for path in list(found.samples.paths())[:3])
 
 
+def test_numbers_of_single_precision_are_written_as_they_are_spelt(tmp_path: Path, written: Make) -> None:
+    prices = pa.array([(row // 2) / 10 for row in range(40)], pa.float32())
+    images_in_parquet(tmp_path / "set" / "a.parquet", 40, age=prices, kind=["cat", "dog"] * 20)
+    found = written(tmp_path / "set" / "a.parquet")
+    words = [line.split(",") for line in next((tmp_path / "out").glob("*.csv")).read_text().splitlines()]
+    assert {row[words[0].index("age")] for row in words[1:]} == {str(row / 10).removesuffix(".0") for row in range(20)}
+    assert found.samples.numbers[:, found.samples.space.task_names.index("age")].max() == 1.9
+
+
 @pytest.mark.parametrize("form", ["bytes", "path"])
 def test_one_parquet_file_of_bytes_or_of_paths(tmp_path: Path, written: Make, form: str) -> None:
     add_images(tmp_path / "set", (f"{row}.jpg" for row in range(40)))

@@ -106,6 +106,7 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
     """
     if not train.weights.any():
         raise UserError(f"data.source.weight: is 0 for all {len(train):,} images that train")
+    weights_of = targets.loss_weights(train)
     for place, (name, column) in enumerate(zip((*learned.task_names, JOINT), targets.labels.T, strict=False)):
         if not weights[name]:
             continue
@@ -113,7 +114,12 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
         key, what = (JOINT, "all labels") if joint else (f"heads.{name}", "a label for it")
         if (column == MISSING).all():
             raise UserError(f"{key}: none of the {len(train):,} images that train has {what}")
-        if targets.weights is not None and not targets.weights[column != MISSING, place].any():
+        if not train.weights[column != MISSING].any():
+            raise UserError(
+                f"{key}: counts no image: data.source.weight is 0 for all {(column != MISSING).sum():,} that train and "
+                f"have {what}"
+            )
+        if not (weights_of if weights_of.ndim == 1 else weights_of[:, place])[column != MISSING].any():
             raise UserError(
                 f"{key}: counts no image: data.source.sources.*.weights.{name} is 0 for all that train and have {what}"
             )

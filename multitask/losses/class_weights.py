@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
+from multitask.errors import UserError
 from multitask.settings import Float, NonNegativeFloat, Settings, Table
 
 if TYPE_CHECKING:
@@ -49,13 +50,21 @@ class ClassWeightSettings(Settings):
 
         Returns:
             (C_t,) float32.
+
+        Raises:
+            UserError: there are training images, but only of classes whose weight is 0.
         """
         import torch
 
         raw = self.raw(counts)
         seen = counts.sum()
         mean = float((raw * counts).sum() / seen) if seen > 0 else float(raw.mean())
-        return torch.tensor(raw / mean if mean > 0 else raw, dtype=torch.float32)
+        if not mean > 0:
+            raise UserError(
+                f"class_weights: are 0 for all {int((counts > 0).sum())} classes that the {seen:,.0f} labels to learn "
+                f"from are of; so nothing would be learned"
+            )
+        return torch.tensor(raw / mean, dtype=torch.float32)
 
 
 CLASS_WEIGHTS: Table[ClassWeightSettings] = Table("class weighting", ClassWeightSettings, default="none")

@@ -46,17 +46,27 @@ def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]
     """The losses of the heads, and of the joint term where there is one, by name.
 
     Raises:
-        UserError: every sample that trains weighs 0.
+        UserError: every sample that trains weighs 0, or every class of a loss that a sample has.
     """
     if not samples.weights.any():
         raise UserError("data.source: every image that trains has a weight of 0; give some a weight above 0")
     labels = trained_labels(objective, samples)
-    losses: dict[str, nn.Module] = {name: loss.build(labels[name]) for name, loss in objective.heads.items()}
+    losses: dict[str, nn.Module] = {
+        name: _built(loss, labels[name], f"heads.{name}.loss") for name, loss in objective.heads.items()
+    }
     for name in losses if objective.learned != samples.space else ():
         losses[name] = _with_partial(losses[name], objective, samples)
     if objective.joint is not None:
-        losses[JOINT] = JointLoss(objective.joint.build(labels[JOINT]), objective.learned.possible)
+        joint = _built(objective.joint, labels[JOINT], "joint.loss")
+        losses[JOINT] = JointLoss(joint, objective.learned.possible)
     return losses
+
+
+def _built(loss: LossSettings, labels: TrainingLabels, key: str) -> TaskLoss:
+    try:
+        return loss.build(labels)
+    except UserError as error:
+        raise UserError(f"{key}: {error}") from None
 
 
 def build_consistency(settings: ConsistencySettings | None, tasks: Sequence[str]) -> Consistency | None:

@@ -101,6 +101,20 @@ class TestWeightsOfSources:
         check_learnable(mixed, targets, SPACE, {**weights, "joint": 0})
         check_learnable(mixed, Targets.of(mixed, SPACE, True, {"ones": {"joint": 0}}), SPACE, weights)
 
+    def test_of_the_samples_themselves_must_leave_a_head_something_to_learn(self, samples: Samples) -> None:
+        labels = samples.labels.copy()
+        labels[1:, 1] = MISSING
+        labels[0, 1] = 0
+        weights = np.array([0, 1, 1], dtype=np.float32)
+        few = replace(samples, labels=labels, weights=weights)
+        line = r"^heads\.size: counts no image: data\.source\.weight is 0 for all 1 that train and have a label for it"
+        for by_source in ({}, {"a": {"size": 0.5}}):
+            with pytest.raises(UserError, match=line):
+                check_learnable(few, Targets.of(few, SPACE, False, by_source), SPACE, {"colour": 1, "size": 1})
+        check_learnable(few, Targets.of(few, SPACE, False), SPACE, {"colour": 1, "size": 0})
+        some = replace(few, weights=np.array([2, 0, 1], dtype=np.float32))
+        check_learnable(some, Targets.of(some, SPACE, False), SPACE, {"colour": 1, "size": 1})
+
     @pytest.mark.parametrize(("column", "key"), [(1, "heads.size: none of the 3 images"), (0, "heads.colour: none of")])
     def test_are_not_what_is_named_where_there_is_no_label(self, mixed: Samples, column: int, key: str) -> None:
         labels = mixed.labels.copy()

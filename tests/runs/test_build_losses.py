@@ -49,6 +49,19 @@ def test_weights_that_are_all_0_are_refused(tiny: MakeConfig) -> None:
         build_losses(config.objective(), replace(samples, weights=0 * samples.weights))
 
 
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal", "sum"])
+def test_class_weights_that_leave_nothing_to_learn_are_refused(tiny: MakeConfig, loss: str) -> None:
+    weighted = {"name": "cross_entropy" if loss == "sum" else loss}
+    weighted["class_weights"] = {"name": "explicit", "values": [0, 0, 1]}  # type: ignore[assignment]
+    config = tiny({"heads.mask.loss": {"name": "sum", "first": weighted} if loss == "sum" else weighted})
+    samples = DataModule(config).dataset.training_samples()
+    build_losses(config.objective(), samples)
+    labels = samples.labels.copy()
+    labels[labels[:, 0] == 2, 0] = MISSING
+    with pytest.raises(UserError, match=r"^heads\.mask\.loss: class_weights: are 0 for all 2 classes that the "):
+        build_losses(config.objective(), replace(samples, labels=labels))
+
+
 @pytest.mark.parametrize("sharing", ["shared", "flat"])
 def test_a_prior_is_shifted_by_what_the_heads_own_loss_does(tiny: MakeConfig, sharing: str) -> None:
     changes: dict[str, Any] = {"model.sharing.name": sharing}

@@ -23,7 +23,9 @@ FEATURES = {
 }
 
 
-def saved_dataset(folder: Path, num: int, features: dict[str, Any] = FEATURES, data: bytes | None = None, ages: Any = None) -> None:
+def saved_dataset(
+    folder: Path, num: int, features: dict[str, Any] = FEATURES, data: bytes | None = None, ages: Any = None
+) -> None:
     """As ``Dataset.save_to_disk`` of datasets 5.2 writes it."""
     rows = {
         "photo": [{"bytes": image_bytes(".png") if data is None else data, "path": None} for _ in range(num)],

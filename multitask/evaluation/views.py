@@ -143,6 +143,16 @@ class Views:
         return "+".join(self.kinds) + excepted
 
     @property
+    def num_answers(self) -> int:
+        """How often an image is answered: as it is, and once for each view.
+
+        >>> Views(("flip", "shift")).num_answers
+        6
+        """
+        image = np.zeros((1, 8, 8, 3), dtype=np.uint8)
+        return 1 + sum(1 for kind in self.kinds for _ in _kind(kind).of(image))
+
+    @property
     def as_options(self) -> str:
         """The options of a command that name these views.
 
@@ -178,12 +188,25 @@ class Views:
         used = {head: self.of_head(head, space) for head in sums}
         counts = dict.fromkeys(sums, 1)
         for kind in self.kinds:
-            for view in VIEWS[kind].model_validate({}).of(images):
+            for view in _kind(kind).of(images):
                 for head, values in compute(view).items():
                     if kind in used[head]:
                         sums[head] += values
                         counts[head] += 1
         return {head: _normalised(values / counts[head]) for head, values in sums.items()}
+
+
+def _kind(name: str) -> ViewSettings:
+    return VIEWS[name].model_validate({})
+
+
+def report_name(split: str, views: Views | None) -> str:
+    """The name of the report and the predictions of a split, in a run's folder.
+
+    >>> report_name("val", Views(("flip", "shift"))), report_name("val", None)
+    ('val-flip+shift', 'val')
+    """
+    return split if views is None else f"{split}-{views.name}"
 
 
 def _moved(images: Pixels, factor: float, dx: float, dy: float) -> Pixels:

@@ -9,6 +9,7 @@ from multitask.recipe.stages.folds import FoldsStageSettings
 from multitask.recipe.stages.partial import PartialSettings
 from multitask.recipe.stages.pseudo import PseudoStageSettings
 from multitask.recipe.stages.study import StudyStageSettings
+from multitask.recipe.stages.views import ViewsStageSettings
 
 STAGES.register(
     BaselineSettings,
@@ -17,6 +18,7 @@ STAGES.register(
     StudyStageSettings,
     FoldsStageSettings,
     PseudoStageSettings,
+    ViewsStageSettings,
     EnsembleStageSettings,
     FinalStageSettings,
 )

@@ -20,6 +20,7 @@ from multitask.config import Config
 from multitask.data.splits import Split
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
+from multitask.evaluation.views import Views, report_name
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.recipe.budget import Clock
 from multitask.recipe.folder import RecipeFolder
@@ -28,7 +29,7 @@ from multitask.recipe.settings import Plan
 from multitask.recipe.speed import ANSWERED
 from multitask.recipe.stage import of_length
 from multitask.reporting.recipe.report_schema import Tried
-from multitask.runs.config import TrainedRun
+from multitask.runs.config import TrainedRun, load_run_config
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
@@ -59,6 +60,7 @@ class Lab:
         epochs: of a judged run; set by the baseline's plan.
         standing: the configs of the judged runs of how things stand; empty before the baseline.
         answers: of how things stand on the judged groups, a pass each; likewise.
+        views: by which they were answered; None: each image as it is.
         in_folds: the run in folds for use; None: there is none yet.
         keeps_networks: whether judged runs keep theirs, since a stage has them answer more.
     """
@@ -72,6 +74,7 @@ class Lab:
         self.epochs = 0
         self.standing: Sequence[Config] = ()
         self.answers: Sequence[Predictions] = ()
+        self.views: Views | None = None
         self.in_folds: RunFolder | None = None
         self.keeps_networks = any(stage.asks_networks for stage in plan.settings.stages)
         self._splits: dict[str, Split] = {}
@@ -168,6 +171,18 @@ class Lab:
         assert self.clock.image_s is not None, "measured before any stage is planned"
         return self.clock.image_s * num_images
 
+    def answering_seconds(self, config: Config, num_runs: int = 1, **num_answers: int) -> float:
+        """What reading and answering images is reckoned to take, of which nothing is kept.
+
+        Args:
+            config: of runs.
+            num_runs: how many.
+            num_answers: a split -> how often each of its images is answered.
+        """
+        parts = self._split(config).parts()
+        num = num_runs * sum(len(parts.get(split, ())) * times for split, times in num_answers.items())
+        return num * max(self._image_seconds(ANSWERED), self.clock.preparing_image_s)
+
     def judged_seconds(self, config: Config) -> float:
         """What judging a config is reckoned to take."""
         return self.seconds(self.judged_config(config, 0), self.num_judged_runs)
@@ -219,8 +234,44 @@ class Lab:
                     evaluate(TrainedRun(run.folder, run.config), "test", Ticking(self.inner))
                 if not self.keeps_networks:
                     shutil.rmtree(run.folder.checkpoints, ignore_errors=True)
+        return self._passes([TrainedRun(run.folder, run.config) for run in runs])
+
+    def answer(self, stage: str, views: Views, split: str) -> list[RunReport]:
+        """Has the networks of the judged runs answer a split by several views of each image, unless they have before.
+
+        Args:
+            stage: whose work it is.
+            views: of each image.
+            split: ``val``, those who pick, or ``test``, those who judge.
+
+        Returns:
+            The report of each run.
+
+        Raises:
+            BudgetSpentError: there is no time left.
+        """
+        shown = SweepStatus(
+            f"{self.settings.name}, {stage}", (self.settings.metric,), len(self.standing), phase="judging"
+        )
+        self.inner.begin(shown)
+        name, reports = report_name(split, views), []
+        for index in range(len(self.standing)):
+            run = self.judged_run(index)
+            if not run.folder.report(name).is_file():
+                self.progress.check()
+                evaluate(run, split, Ticking(self.inner), views)
+            reports.append(run.folder.read_report(name))
+            shown.finished += 1
+            self.inner.tick()
+        return reports
+
+    def viewed(self, views: Views) -> list[Predictions]:
+        """The answers to the groups that judge by several views, as of ``answer``; a pass each."""
+        return self._passes([self.judged_run(index) for index in range(len(self.standing))], views)
+
+    def _passes(self, runs: Sequence[TrainedRun], views: Views | None = None) -> list[Predictions]:
         size = self.settings.judges.folds
-        parts = [_read_test(run) for run in runs]
+        parts = [_read_test(run, views) for run in runs]
         return [Predictions.concatenate(parts[start : start + size]) for start in range(0, len(parts), size)]
 
     def place_of(self, config: Config) -> str:
@@ -232,6 +283,13 @@ class Lab:
         config = self.standing[index]
         return TrainedRun(self.folder.run(digest_of(config, decode=True)), config)
 
+    def in_folds_config(self) -> tuple[Config, int]:
+        """The config of the run in folds for use, which there must be, and how many they are."""
+        assert self.in_folds is not None, "as was planned"
+        num_folds = self.in_folds.num_folds
+        assert num_folds is not None, "it is in folds"
+        return load_run_config(self.in_folds), num_folds
+
     def shown(self, stage: str, num_runs: int, epochs: int) -> FoldProgress:
         """The progress of the runs for use of a stage, so many and of so many epochs."""
         return FoldProgress(self.progress, f"{self.settings.name}, {stage}", self.settings.metric, num_runs, epochs)
@@ -242,10 +300,13 @@ class Lab:
         return BakeoffRun(contender, candidate.name, config, folder, "all", index)
 
     def _course(self, stage: str, num_runs: int) -> Course:
+        # Checkpoints stay until the images that judge are answered.
+        return Course(self.folder.reuse, self.progress, self._view(stage, num_runs), keep_checkpoints=True)
+
+    def _view(self, stage: str, num_runs: int) -> SweepStatus:
         view = SweepStatus(f"{self.settings.name}, {stage}", (self.settings.metric,), num_runs, phase="judging")
         self.inner.begin(view)
-        # Checkpoints stay until the images that judge are answered.
-        return Course(self.folder.reuse, self.progress, view, keep_checkpoints=True)
+        return view
 
     def _do(self, course: Course, run: BakeoffRun) -> None:
         done, resumed = run.is_done(), bool(run.folder.read_history())
@@ -285,9 +346,10 @@ def _is_judged(run: BakeoffRun) -> bool:
     return run.is_done() and run.folder.report("test").is_file()
 
 
-def _read_test(run: BakeoffRun) -> Predictions:
-    config = run.config
-    answers = Predictions.from_csv(run.folder.predictions("test"), config.space(), config.learned_space())
+def _read_test(run: TrainedRun, views: Views | None) -> Predictions:
+    folder, config = run
+    path = folder.predictions(report_name("test", views))
+    answers = Predictions.from_csv(path, config.space(), config.learned_space())
     return of_target(config, answers)
 
 

@@ -10,6 +10,7 @@ from multitask.bakeoff.runs import Ticking
 from multitask.config import Config
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
+from multitask.evaluation.views import Views
 from multitask.progress import StudyProgress
 from multitask.recipe.begun import Begun
 from multitask.recipe.budget import BudgetSpentError, Clock
@@ -207,6 +208,7 @@ class _Recipe:
             return self._report_of(stage, "not kept", proposal, plan, judged)
         if proposal.answers is not None:
             self._write_answers(stage, after)
+        lab.views = Views(proposal.views) if proposal.views else lab.views
         files, note = stage.leave(lab, plan)
         proposal = replace(proposal, files={**proposal.files, **files}, note=f"{proposal.note} {note}".strip())
         return self._report_of(stage, "kept", proposal, plan, judged)
@@ -233,6 +235,7 @@ class _Recipe:
             seconds=0.0,
             files=proposal.files,
             runs=tuple(map(self.lab.place_of, proposal.runs or ())),
+            views=proposal.views,
         )
         return replace(found, sentence=stage_sentence(found, self.settings.metric))
 
@@ -248,6 +251,7 @@ class _Recipe:
             self.first = lab.answers
         elif report.state == "kept":
             lab.config = lab.config.with_changes(report.changes)
+            lab.views = Views(report.views) if report.views else lab.views
             if answers := self._read_answers(stage):
                 lab.answers = answers
             else:

@@ -70,12 +70,14 @@ class RecipeSettings(Settings):
             raise ValueError(f"stages: names {twice} twice")
         if names[0] != "baseline":
             raise ValueError(f"stages: must begin with baseline, which all others are compared with, found {names[0]}")
-        after = ended = ""
+        after = answered = ended = ""
         for place, stage in enumerate(self.stages):
             if stage.requires and stage.requires not in names[:place]:
                 raise ValueError(f"stages: {stage.name} needs {stage.requires} before it")
             if stage.changes_config and after:
                 raise ValueError(f"stages: {stage.name} changes the config, so it must stand before {after}")
+            if stage.judged and stage.trains and answered:
+                raise ValueError(f"stages: {stage.name} trains other networks, so it must stand before {answered}")
             if stage.judged and ended:
                 raise ValueError(f"stages: {stage.name} is judged, so it must stand before {ended}")
             if self.judges.seeds < stage.least_seeds:
@@ -83,6 +85,7 @@ class RecipeSettings(Settings):
                     f"judges.seeds: must be at least {stage.least_seeds} for {stage.name}, found {self.judges.seeds}"
                 )
             after = after if stage.changes_config else stage.name
+            answered = answered if stage.trains else stage.name
             ended = stage.name if stage.ends_judging else ended
         return self
 

@@ -55,6 +55,7 @@ class Proposal:
         runs: configs of the judged runs, where the changed config alone does not say them; None: it does.
         answers: of the judged groups, a pass each, where they are not those of runs; None: they are.
         files: what it left for use: a word -> the path within the recipe's folder.
+        views: rows of ``evaluation.views.VIEWS``, that images are answered by beside as they are.
     """
 
     changes: Changes
@@ -63,6 +64,7 @@ class Proposal:
     runs: Sequence[Config] | None = None
     answers: Sequence[Predictions] | None = None
     files: dict[str, str] = field(default_factory=dict)
+    views: tuple[str, ...] = ()
 
 
 class StageSettings(Settings):
@@ -81,6 +83,9 @@ class StageSettings(Settings):
     """Whether what it proposes is another config; such stages stand before all others."""
     requires: ClassVar[str] = ""
     """The stage that must stand before it, if any."""
+    trains: ClassVar[bool] = True
+    """Whether what it proposes is judged by networks that are trained for it; such stages stand before all that have
+    the networks answer otherwise."""
     ends_judging: ClassVar[bool] = False
     """Whether no judged stage may stand after it, since what it leaves cannot be bettered by another config."""
     asks_networks: ClassVar[bool] = False

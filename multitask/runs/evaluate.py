@@ -21,7 +21,7 @@ from multitask.errors import UserError
 from multitask.evaluation.decode import DecodeRule
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
-from multitask.evaluation.views import Views
+from multitask.evaluation.views import Views, report_name
 from multitask.progress import Progress
 from multitask.runs.classifier import Classifier
 from multitask.runs.config import TrainedRun
@@ -99,7 +99,7 @@ def _evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views 
         store = ImageStore(config.data, samples, data.preprocessing)
         predictions = answers(trained, samples, store, progress, views)
         images = here.from_main(lambda: store.facts(np.arange(len(samples)), progress))
-    name = _named(split, views)
+    name = report_name(split, views)
     if folder.num_folds is not None:
         return here.from_main(lambda: write_ensemble_report(trained, name, predictions, data, images))
     history = folder.read_history()
@@ -194,11 +194,11 @@ def _evaluate_ensemble(trained: TrainedRun, split: str, progress: Progress, view
     if split == "val":
         for part in ensemble_parts(trained):
             evaluate(part, split, progress, views)
-        return ranks().from_main(lambda: write_mixed_report(trained, _named(split, views)))
+        return ranks().from_main(lambda: write_mixed_report(trained, report_name(split, views)))
     read_rules(trained.folder, trained.config.evaluation())
     samples = scored_samples(trained, data_of(trained), split, progress)
     predictions = ensemble_answers(trained, samples, progress, views)
-    return ranks().from_main(lambda: write_answers_report(trained, _named(split, views), predictions))
+    return ranks().from_main(lambda: write_answers_report(trained, report_name(split, views), predictions))
 
 
 def scored_samples(trained: TrainedRun, data: DataModule, split: str, progress: Progress) -> Samples:
@@ -235,10 +235,6 @@ def samples_of(data: DataModule, split: str, val_fraction: float) -> Samples:
     return data.samples.take(indices)
 
 
-def _named(split: str, views: Views | None) -> str:
-    return split if views is None else f"{split}-{views.name}"
-
-
 def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress, views: Views | None) -> RunReport:
     """Scores every fold's run again, and from what they answered the whole."""
     if split != "val":
@@ -246,7 +242,7 @@ def _evaluate_folds(trained: TrainedRun, split: str, progress: Progress, views: 
     for index, member in enumerate(members(trained)):
         progress.fold(index, trained.folder.num_folds or 0, False)
         evaluate(member, split, progress, views)
-    return ranks().from_main(lambda: write_out_of_fold(trained, data_of(trained), _named(split, views)))
+    return ranks().from_main(lambda: write_out_of_fold(trained, data_of(trained), report_name(split, views)))
 
 
 def check_same_run(trained: TrainedRun, samples: Samples, here: Ranks) -> None:

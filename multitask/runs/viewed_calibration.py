@@ -11,7 +11,7 @@ from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode.crossfit import cross_fit, cross_fit_posteriors, deal
 from multitask.evaluation.grouped import calibrate_groups
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.views import Views
+from multitask.evaluation.views import Views, report_name
 from multitask.runs.config import TrainedRun
 from multitask.runs.out_of_fold import kept_priors
 from multitask.runs.report import read_rules
@@ -73,7 +73,7 @@ def _read_answers(trained: TrainedRun, views: Views) -> tuple[Predictions, Predi
     """The answers to the images that validated, without views and with them, in the same order."""
     folder, config = trained
     space, learned = config.space(), config.learned_space()
-    path = folder.predictions(f"val-{views.name}")
+    path = folder.predictions(report_name("val", views))
     how = f"`multitask evaluate {folder.path} {views.as_options}`"
     if not path.is_file():
         raise UserError(

@@ -116,3 +116,13 @@ def test_a_stage_is_planned_with_the_images_that_it_is_the_first_to_read(
     assert crop.plan(lab, 1e6).seconds == pytest.approx(2 * num_images), "as it stands, and the top"
     ages = PartSettings(root=str(drawn), source=SyntheticSettings(), tasks=("age",))
     assert PartialSettings(sources={"ages": ages}).plan(lab, 1e6).seconds > num_images
+
+
+def test_answers_are_reckoned_by_the_image_and_by_what_reading_one_takes(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab({})
+    lab.clock.image_s = 0.3
+    num_val = len(lab._split(lab.config).val)
+    assert lab.answering_seconds(lab.config, val=4) == pytest.approx(0.1 * 4 * num_val)
+    assert lab.answering_seconds(lab.config, 3, val=2, test=5) == pytest.approx(0.1 * 6 * num_val), "nobody tests"
+    lab.clock.prepared("frozen", 2.0, 10)
+    assert lab.answering_seconds(lab.config, val=1) == pytest.approx(0.2 * num_val)

@@ -18,6 +18,7 @@ from multitask.data.sources import SeveralSettings
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.repeated_runs import Gap
+from multitask.evaluation.views import Views
 from multitask.inference.run_spec import run_spec
 from multitask.progress import EpochRecord, Progress, RunningTrial, StudyProgress, SweepStatus
 from multitask.pseudo.report_schema import read_report
@@ -28,6 +29,7 @@ from multitask.recipe.lab import of_target
 from multitask.recipe.pooling import pooled_answers
 from multitask.recipe.recipe import run_recipe
 from multitask.recipe.settings import load_recipe
+from multitask.recipe.stages import views
 from multitask.recipe.stages.folds import picked_by_the_scored
 from multitask.reporting.recipe.report_schema import RecipeReport
 from multitask.runs import page as page_module
@@ -129,6 +131,7 @@ def cooked(
         {"name": "study", "trials": 2, "epochs": 1, "space": {"training.lr": {"low": 0.01, "high": 0.02}}},
         {"name": "folds", "num": 2},
         {"name": "pseudo", "images": str(drawn / "eval" / "images"), "labels": {"precision": 0.05, "certainty": 0.5}},
+        {"name": "views", "sets": [["flip"], ["flip", "scale"]]},
         "ensemble",
         "final",
     ]
@@ -144,6 +147,7 @@ def cooked(
             patch.setattr(recipe_module, "seconds_per_image", lambda *_: 1e-3)
             patch.setattr(verdicts, "gap", lambda *_: Gap(0.1, 0.05, 0.15))
             patch.setattr(study_module, "Pool", Pool)
+            patch.setattr(views, "mean_score", lambda _, reports: len(reports[0].split) / 100)  # the more views
             patch.setattr(for_use, "write_page", lambda run, name: run.folder.name == "final" and write_page(run, name))
             patch.setattr(page_module, "write_page", lambda *_: None)
             return run_recipe(load_recipe(file), RecipeFolder(out), watcher)
@@ -158,7 +162,7 @@ def test_all_came_to_their_end(cooked: Cooked) -> None:
     _, report, _, watcher = cooked
     assert {stage.name: stage.state for stage in report.stages} == {
         "baseline": "done", "partial": "kept", "study": "not kept", "folds": "done", "pseudo": "kept",
-        "ensemble": "kept", "final": "done",
+        "views": "kept", "ensemble": "kept", "final": "done",
     }  # fmt: skip
     assert not watcher.closed
     names = [(view.name, view.phase, view.finished, view.total) for view in watcher.views]
@@ -195,8 +199,10 @@ def test_what_was_kept_is_what_runs(cooked: Cooked) -> None:
     for config, wanted in ((folds, set()), (pseudo, {"pseudo"}), (final, {"pseudo"})):
         assert isinstance(config.data.source, SeveralSettings)
         assert set(config.data.source.sources) - {"target", "ages"} == wanted
+    viewed = "report-val-flip+scale.html"
     assert [stage.files for stage in report.stages[3:]] == [
-        {"run": "folds"}, {"run": "pseudo/run", "labels": "pseudo/labels.csv"}, {"run": "ensemble"}, {"run": "final"}
+        {"run": "folds"}, {"run": "pseudo/run", "labels": "pseudo/labels.csv"}, {"report": f"pseudo/run/{viewed}"},
+        {"run": "ensemble", "report": f"ensemble/{viewed}"}, {"run": "final"}
     ]  # fmt: skip
 
 
@@ -263,11 +269,13 @@ def test_the_ensemble_answers_as_one_of_the_networks_would(cooked: Cooked, tmp_p
     pseudo = next(stage for stage in report.stages if stage.name == "pseudo")
     runs = [read_run(out / pseudo.runs[index], allow_extensions=True) for index in (1, 3)]  # fold 2 of either seed
     assert [run.config.data.test_fold for run in runs] == [1, 1]
-    found = pooled_answers(runs, "fitted")
+    both_views = Views(("flip", "scale"))
+    found = pooled_answers(runs, "fitted", both_views)
     make_ensemble([run.folder.path for run in runs], tmp_path / "both")
     both = read_run(tmp_path / "both")
-    evaluate(both, "test", Progress())
-    wanted = Predictions.from_csv(both.folder.predictions("test"), both.config.space(), both.config.learned_space())
+    evaluate(both, "test", Progress(), both_views)
+    path = both.folder.predictions("test-flip+scale")
+    wanted = Predictions.from_csv(path, both.config.space(), both.config.learned_space())
     order = np.argsort(wanted.images.astype(str))[np.argsort(np.argsort(found.images.astype(str)))]
     wanted = wanted.take(order)
     assert found.images.tolist() == wanted.images.tolist()
@@ -284,9 +292,39 @@ def test_the_ensemble_answers_as_one_of_the_networks_would(cooked: Cooked, tmp_p
     np.testing.assert_allclose(kept.log_probs["mask"][rows].numpy(), own.log_probs["mask"].numpy(), atol=1e-3)
 
 
+def test_views_are_answered_by_the_networks_that_were_judged(cooked: Cooked) -> None:
+    _, report, out, _ = cooked
+    stages = {stage.name: stage for stage in report.stages}
+    found = stages["views"]
+    assert found.views == ("flip", "scale")
+    assert [(one.name, one.changes, one.picked) for one in found.tried] == [
+        ("as it stands", {}, False), ("flip", {"--views": "flip"}, False),
+        ("flip, scale", {"--views": "flip,scale"}, True)
+    ]  # fmt: skip
+    assert f"`multitask predict {out / 'pseudo' / 'run'} PATH --views flip,scale`" in found.note
+    # What was judged are the answers of either seed's networks, of which the first two are.
+    kept = sorted((out / "stages" / "views").glob("answers-*.csv"))
+    assert len(kept) == 2
+    for place, first in ((0, 0), (1, 2)):
+        one, config = read_run(out / stages["pseudo"].runs[first], allow_extensions=True)
+        spaces = config.space(), config.learned_space()
+        own = of_target(config, Predictions.from_csv(one.predictions("test-flip+scale"), *spaces))
+        judged = Predictions.from_csv(kept[place], *spaces)
+        rows = [judged.images.tolist().index(image) for image in own.images]
+        np.testing.assert_allclose(judged.log_probs["mask"][rows].numpy(), own.log_probs["mask"].numpy(), atol=1e-3)
+
+
+def test_views_are_picked_by_the_mean_of_the_judged_runs(cooked: Cooked) -> None:
+    _, report, out, _ = cooked
+    pseudo = next(stage for stage in report.stages if stage.name == "pseudo")
+    reports = [RunFolder(out / place).read_report("val-flip") for place in pseudo.runs]
+    lab: Any = SimpleNamespace(settings=SimpleNamespace(metric="tasks.mask.accuracy"))
+    assert views.mean_score(lab, reports) == pytest.approx(np.mean([one.tasks["mask"].accuracy for one in reports]))
+
+
 def test_what_was_done_is_not_done_again(cooked: Cooked) -> None:
     cook, report, out, _ = cooked
-    for name in ("pseudo", "ensemble"):
+    for name in ("pseudo", "views", "ensemble"):
         (out / "stages" / name / "report.json").unlink()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("labels*.csv")}
     trained = {path: path.stat().st_mtime_ns for path in out.rglob("metrics.jsonl")}

@@ -10,7 +10,6 @@ from multitask.reporting.study.text import time_text
 from multitask.reporting.text import plural
 
 if TYPE_CHECKING:
-    from multitask.config import Config
     from multitask.recipe.lab import Lab
 
 
@@ -25,6 +24,7 @@ class EnsembleStageSettings(StageSettings):
     title: ClassVar[str] = "Ensemble"
     changes_config: ClassVar[bool] = False
     requires: ClassVar[str] = "folds"
+    trains: ClassVar[bool] = False
     ends_judging: ClassVar[bool] = True
     least_seeds: ClassVar[int] = 2
     weighting: Literal["fitted", "equal"] = "fitted"
@@ -35,10 +35,12 @@ class EnsembleStageSettings(StageSettings):
         """Training the run in folds with the other seeds, which is for use alone."""
         if lab.in_folds is None:
             raise CannotHoldError("there is no run in folds, of which it would be made")
-        config, num_folds = _in_folds(lab)
+        config, num_folds = lab.in_folds_config()
         one = config.with_changes({"data.folds": num_folds})
         more = lab.settings.judges.seeds - 1
         seconds = lab.seconds(one, more * num_folds)
+        if lab.views is not None:
+            seconds += lab.answering_seconds(one, (more + 1) * num_folds, val=lab.views.num_answers)
         if seconds > left_s:
             raise CannotHoldError(
                 f"{plural(more, 'more run', 'more runs')} in {num_folds} folds, should it be kept, "
@@ -56,20 +58,20 @@ class EnsembleStageSettings(StageSettings):
         parts = []
         for fold in range(folds):
             runs = [lab.judged_run(seed * folds + fold) for seed in range(seeds)]
-            parts.append(of_target(runs[0].config, pooled_answers(runs, self.weighting)))
+            parts.append(of_target(runs[0].config, pooled_answers(runs, self.weighting, lab.views)))
         note = f"{seeds} networks of each fold together, against each of them alone."
         return Proposal({}, (), note, answers=[Predictions.concatenate(parts)])
 
     def leave(self, lab: Lab, plan: StagePlan) -> tuple[dict[str, str], str]:
         """The run in folds with each seed, as one."""
-        from multitask.recipe.for_use import run_in_folds
+        from multitask.recipe.for_use import answer_by_views, run_in_folds
         from multitask.runs.config import read_run
         from multitask.runs.ensemble import make_ensemble
         from multitask.runs.page import write_page
         from multitask.utils.seeds import derive
 
         assert lab.in_folds is not None, "as was planned"
-        config, num_folds = _in_folds(lab)
+        config, num_folds = lab.in_folds_config()
         more = lab.settings.judges.seeds - 1
         shown = lab.shown(self.name, more * num_folds, plan.epochs)
         paths = [lab.in_folds.path]
@@ -82,14 +84,9 @@ class EnsembleStageSettings(StageSettings):
         shutil.rmtree(out, ignore_errors=True)  # of a launch that was killed in the midst, or with less budget
         make_ensemble(paths, out, weighting=self.weighting, allow_extensions=True)  # which the recipe was allowed
         write_page(read_run(out, allow_extensions=True), "val")
-        return {"run": self.name}, f"For use {more + 1} runs in {num_folds} folds are made one."
-
-
-def _in_folds(lab: Lab) -> tuple[Config, int]:
-    """The config of the run in folds for use, and how many they are."""
-    from multitask.runs.config import load_run_config
-
-    assert lab.in_folds is not None, "as was planned"
-    num_folds = lab.in_folds.num_folds
-    assert num_folds is not None, "it is in folds"
-    return load_run_config(lab.in_folds), num_folds
+        files: dict[str, str] = {"run": self.name}
+        note = f"For use {more + 1} runs in {num_folds} folds are made one."
+        if lab.views is None:
+            return files, note
+        report, line = answer_by_views(lab, out)
+        return {**files, "report": report}, f"{note} Then: `{line}`."

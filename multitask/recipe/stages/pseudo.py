@@ -88,10 +88,7 @@ class PseudoStageSettings(StageSettings):
         """As if all images were labelled: the judged runs and, should it be kept, the run in folds."""
         if lab.in_folds is None:
             raise CannotHoldError("there is no run in folds, which would be trained anew")
-        from multitask.runs.config import load_run_config
-
-        more, config, num_folds = self._count(), load_run_config(lab.in_folds), lab.in_folds.num_folds
-        assert num_folds is not None, "it is in folds"
+        more, (config, num_folds) = self._count(), lab.in_folds_config()
         judged_s = sum(lab.seconds(one, more=more) for one in lab.standing)
         folds_s = lab.seconds(config.with_changes({"data.folds": num_folds}), num_folds, more)
         # Each labels other images, which features are then computed of together with the rest.

@@ -26,7 +26,7 @@ class Tried:
 
     Attributes:
         name: the stage's for it.
-        changes: of the config as it stood.
+        changes: of the config as it stood, or of how a command answers.
         score: on the groups that pick; None where there is none.
         picked: whether it went before the judges.
     """
@@ -77,6 +77,7 @@ class StageReport:
         seconds: what it took, over all launches.
         files: what it left for use: a word -> the path within the recipe's folder.
         runs: the judged runs' folders within the recipe's, where the changed config alone does not say them.
+        views: that were proposed, by which images are answered too, as of ``multitask predict --views``.
     """
 
     name: str
@@ -92,6 +93,7 @@ class StageReport:
     seconds: Number
     files: dict[str, str] = field(default_factory=dict)
     runs: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,10 @@ def command(
 
     --set changes a setting for all contenders alike.
     """
+    say_begun(file, quiet)
+
     from multitask.bakeoff.plan import load_bakeoff
 
-    say_begun(file, quiet)
     instead = {"executor.name": executor, "workers": workers}
     plan = load_bakeoff(file, overrides, instead, allow_extensions=allow_extensions)
 

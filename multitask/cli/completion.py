@@ -93,13 +93,11 @@ _RC = {"bash": ".bashrc", "zsh": ".zshrc"}
 """The file, in the home or in zsh's own folder, that each shell reads first; fish looks into a folder by itself."""
 
 
-def install(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
-    """The callback of ``--install-completion``: writes a shell's script, and a line that reads it, and ends."""
+def install(ctx: click.Context, shell: str) -> None:
+    """What ``--install-completion`` does: writes a shell's script, and a line that reads it, and ends."""
     from multitask.errors import UserError
     from multitask.reporting.console import say_wrapped
 
-    if shell is None or ctx.resilient_parsing:
-        return
     shell = shell or Path(os.environ.get("SHELL", "")).name
     if shell not in _SHELLS:
         raise UserError(f"--install-completion: must be of {', '.join(_SHELLS)}, found {shell!r}")

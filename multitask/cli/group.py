@@ -57,9 +57,11 @@ class _LazyGroup(click.Group):
 
 
 def _install_completion(ctx: click.Context, param: click.Parameter, shell: str | None) -> None:
-    from multitask.cli import completion
+    if shell is None or ctx.resilient_parsing:  # as at every other call, which waits for no import
+        return
+    from multitask.cli.completion import install
 
-    completion.install(ctx, param, shell)
+    install(ctx, shell)
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -30,9 +30,10 @@ def command(
     CONFIG is a run config, or a recipe file that names one and the stages. The same line goes on with what was begun;
     what was spent before counts. The folder then holds the story (recipe.html) and the config that won (best.yaml).
     """
+    say_begun(config, quiet)
+
     from multitask.recipe.settings import load_recipe
 
-    say_begun(config, quiet)
     plan = load_recipe(config, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.

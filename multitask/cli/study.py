@@ -48,13 +48,15 @@ def command(
     --set changes a setting of the study's base config, for all trials alike.
     """
     from multitask.errors import UserError
-    from multitask.study.settings import load_study
 
     for option, value, least in (("--confirm", confirm, 0), ("--seeds", seeds, 1)):
         if not least <= value <= 1000:
             raise UserError(f"{option}: must be from {least} to 1000, found {value}")
     budget = {"trials": trials, "hours": hours, "workers": workers, "executor": executor}
     say_begun(study, quiet)
+
+    from multitask.study.settings import load_study
+
     plan = load_study(study, overrides, budget, allow_extensions=allow_extensions)
 
     # Only now: what follows takes seconds to import.

@@ -40,12 +40,14 @@ def command(
     Over several processes: torchrun --nproc-per-node N -m multitask train CONFIG. All of them train one run; with
     --folds each trains folds of its own.
     """
-    from multitask.config import load_config
-    from multitask.errors import UserError
-    from multitask.runs.folder import new_folder
     from multitask.utils.ranks import joined, launched
 
     say_begun(config, quiet or not launched().is_main)
+
+    from multitask.config import load_config
+    from multitask.errors import UserError
+    from multitask.runs.folder import new_folder
+
     with joined() as here:
         if resume and out is None:  # of several processes one tells it, once all are there
             raise UserError("--resume: needs --out, the folder of the run to go on with")

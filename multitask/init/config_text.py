@@ -23,6 +23,7 @@ def config_text(
     flip: bool,
     plan: Plan,
     left_out: Mapping[str, str],
+    monitor: tuple[str, str] | None = None,
 ) -> str:
     """The file.
 
@@ -34,6 +35,7 @@ def config_text(
         flip: whether left and right may be swapped.
         plan: backbone, size and epochs.
         left_out: column -> why it is no task.
+        monitor: the score to watch, and why it is not the usual one; None: it is.
     """
     lines = [f"# yaml-language-server: $schema={schema_file()}", *(f"# {line}".rstrip() for line in head)]
     lines += ["", "labels:", "  tasks:                     # the first varies slowest"]
@@ -66,6 +68,8 @@ def config_text(
     lines += [f"  backbone: {flow_yaml(plan.backbone)}", "", "training:"]
     lines += _with_comment(f"  epochs: {plan.epochs}", plan.in_words)
     lines += [f"  batch_size: {plan.batch_size}", f"  lr: {flow_yaml(plan.lr)}", "  optimizer: {weight_decay: 0.05}"]
+    if monitor is not None:
+        lines += _with_comment(f"  monitor: {flow_yaml(monitor[0])}", monitor[1])
     return "\n".join(lines) + "\n"
 
 

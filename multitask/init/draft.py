@@ -25,7 +25,7 @@ from multitask.init.located import Located
 from multitask.init.never import never_seen
 from multitask.init.roles import Roles
 from multitask.init.sentences import VAL_FRACTION, assumptions, checks
-from multitask.init.trial import check_data
+from multitask.init.trial import watched_score
 from multitask.reporting.text import plural
 from multitask.settings import validate
 from multitask.settings.yaml_text import parse_yaml
@@ -34,6 +34,7 @@ from multitask.utils.shared_arrays import default_folder
 from multitask.utils.spelling import path_text
 
 _SIDES = {"left", "right", "links", "rechts", "l", "r"}
+_NONE_WHOLE = "no image that validates has a label of each task"
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,19 @@ class Draft:
         if self.table is not None and os.path.lexists(self.table):
             raise UserError(f"{self.table}: exists; name another config with -o, beside which its table has room")
         check = (*self.observed.check, *self.roles.check, *checks(self))
-        text = config_text(
+        text = self._text(check)
+        table = None
+        if self.table is not None:
+            table = self.table, label_table(self.observed.images, self.tasks, self.roles, self.located)
+        monitor, usual = self._try(text, None if table is None else table[1])
+        if monitor != usual:
+            check = (*check, f"{_NONE_WHOLE}: the joint score stays empty, and {monitor} is watched in its place")
+            text = self._text(check, monitor)
+        images = None if self.images is None else (self.observed.root, self.images)
+        return Proposal(text, table, images, self._found(), (*self.observed.assumed, *assumptions(self)), check)
+
+    def _text(self, check: Sequence[str], monitor: str = "") -> str:
+        return config_text(
             self._head(check),
             self.tasks,
             self.impossible,
@@ -115,13 +128,8 @@ class Draft:
             not any({*map(str.casefold, task.classes)} & _SIDES for task in self.tasks),
             self.plan,
             self.roles.left_out,
+            (monitor, _NONE_WHOLE) if monitor else None,
         )
-        table = None
-        if self.table is not None:
-            table = self.table, label_table(self.observed.images, self.tasks, self.roles, self.located)
-        self._try(text, None if table is None else table[1])
-        images = None if self.images is None else (self.observed.root, self.images)
-        return Proposal(text, table, images, self._found(), (*self.observed.assumed, *assumptions(self)), check)
 
     def _plan(self, backbone: OwnBackbone | None) -> Plan:
         num = len(self.observed.images)
@@ -231,8 +239,8 @@ class Draft:
         column = "split" if self.copied else self.roles.split
         return {"split": column, **({} if (self.roles.splits or {})["val"] else {"splits": {"val": []}})}
 
-    def _try(self, text: str, table: str | None) -> None:
-        """Reads the data by the config, as training would.
+    def _try(self, text: str, table: str | None) -> tuple[str, str]:
+        """Reads the data by the config, as training would: the score to watch, and the one that it names.
 
         Raises:
             UserError: it cannot be.
@@ -245,7 +253,7 @@ class Draft:
                 (Path(folder) / "table.csv").write_text(table, encoding="utf-8")
             try:
                 config = validate(Config, data, self.file.parent.resolve())
-                check_data(config)
+                return watched_score(config), config.training.monitor
             except UserError as error:
                 raise UserError(f"{self.path}: {str(error).replace(f'{folder}/', '')}") from None
 

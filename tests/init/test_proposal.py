@@ -397,6 +397,27 @@ def test_layouts_of_several_folders_keep_each_its_own_table(tmp_path: Path, monk
     assert len(tables) == 2
 
 
+@pytest.mark.parametrize("dealt", [trial.DEALT, 6])
+def test_of_images_that_never_have_all_labels_one_task_is_watched(
+    tmp_path: Path, written: Callable[..., Written], dealt: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trial, "DEALT", dealt)
+    add_images(tmp_path / "set", (f"{row}.jpg" for row in range(60)))
+    rows = [
+        f"{row}.jpg,{('red', 'blue')[row // 3 % 2]}," if row % 3 else f"{row}.jpg,,{('shirt', 'shoe')[row // 3 % 2]}"
+        for row in range(60)
+    ]
+    write_lines(tmp_path / "set" / "train.csv", "path,colour,garment", *rows)
+    found = written(tmp_path / "set", labels=("garment", "colour"))
+    assert found.config.training.monitor == "tasks.colour.macro_f1"
+    assert found.proposal.check[-1] == (
+        "no image that validates has a label of each task: the joint score stays empty, and tasks.colour.macro_f1 is "
+        "watched in its place"
+    )
+    assert "  monitor: tasks.colour.macro_f1   # no image that validates has a label" in found.proposal.text
+    assert found.proposal.text.count("is watched in its place") == 1
+
+
 @pytest.mark.parametrize("labelled", [range(40), range(20, 40), range(0)])
 def test_of_many_groups_the_first_are_split_and_all_where_these_cannot_be(
     tmp_path: Path, labelled: range, monkeypatch: pytest.MonkeyPatch
@@ -414,8 +435,8 @@ def test_of_many_groups_the_first_are_split_and_all_where_these_cannot_be(
     )
     monkeypatch.setattr(trial, "DEALT", 6)
     if labelled:
-        trial.check_data(config)
+        assert trial.watched_score(config) == "joint.macro_f1"
     else:
         with pytest.raises(UserError, match="is unknown: none of the 8 images that validate has all its labels"):
-            trial.check_data(config)
+            trial.watched_score(config)
     assert split == ([6] if 0 in labelled else [6, 20])

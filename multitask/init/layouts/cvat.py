@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -105,22 +105,29 @@ def _attributes(tag: ElementTree.Element) -> dict[str, str]:
 
 
 def _columns(tags: list[list[tuple[str, dict[str, str]]]]) -> dict[str, list[str]]:
-    labels_of: dict[str, set[str]] = defaultdict(set)  # by attribute
+    values: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))  # by attribute, by label
     for found in tags:
         for label, attributes in found:
-            for name in attributes:
-                labels_of[name].add(label)
+            for name, value in attributes.items():
+                values[name][label].add(value)
+    alone = all(len(found) <= 1 for found in tags)
+    shared = {name for name, of_label in values.items() if len(of_label) == 1 or (alone and _overlap(of_label))}
     num = len(tags)
     columns: dict[str, list[str]] = {}
     labels = sorted({label for found in tags for label, _ in found})
     if len(labels) > 1:
-        if all(len(found) <= 1 for found in tags):
+        if alone:
             columns[_TAG] = [found[0][0] if found else "" for found in tags]
         else:
             columns |= {label: ["yes" if label in dict(found) else "no" for found in tags] for label in labels}
     for row, found in enumerate(tags):
         for label, attributes in found:
             for name, value in attributes.items():
-                column = name if len(labels_of[name]) == 1 else f"{label}_{name}"
+                column = name if name in shared else f"{label}_{name}"
                 columns.setdefault(column, [""] * num)[row] = value
     return columns
+
+
+def _overlap(values: Mapping[str, set[str]]) -> bool:
+    """Whether an attribute means the same of several labels: some values are common, as of the colour of cars, vans."""
+    return sum(map(len, values.values())) > len(set().union(*values.values()))

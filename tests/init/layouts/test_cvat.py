@@ -58,6 +58,24 @@ def test_cvat_labels_of_tags(tmp_path: Path, written: Make, several: bool, tasks
     assert written(tmp_path / "set").classes() == tasks
 
 
+def test_an_attribute_of_several_labels_is_one_task_where_values_are_common(tmp_path: Path, written: Make) -> None:
+    add_images(tmp_path / "set", (f"{row}.png" for row in range(48)))
+    tags = [
+        tag("car", colour=("red", "blue")[row // 2 % 2], kind=("suv", "taxi")[row // 4 % 2])
+        if row % 2
+        else tag("bike", colour=("red", "green")[row // 2 % 2], kind=("race", "city")[row // 4 % 2])
+        for row in range(48)
+    ]
+    cvat(tmp_path / "set", [f'<image id="{row}" name="{row}.png">{tags[row]}</image>' for row in range(48)], "")
+    found = written(tmp_path / "set", labels=("tag", "colour", "bike_kind", "car_kind"))
+    assert {name: set(classes) for name, classes in found.classes().items()} == {
+        "tag": {"bike", "car"},
+        "colour": {"red", "blue", "green"},
+        "bike_kind": {"race", "city"},
+        "car_kind": {"suv", "taxi"},
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [

@@ -1,15 +1,13 @@
-"""The work of the stages: runs that pick and runs that are judged, their costs, and the config as it stands."""
+"""The work of the stages: runs that pick and runs that are judged, and the config as it stands."""
 
 from __future__ import annotations
 
 import math
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,24 +15,21 @@ from multitask.bakeoff.comparison import known_score
 from multitask.bakeoff.plan import Contender, digest_of
 from multitask.bakeoff.runs import BakeoffRun, Course, Ticking
 from multitask.config import Config
-from multitask.data.splits import Split
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.views import Views, report_name
 from multitask.progress import StudyProgress, SweepStatus
 from multitask.recipe.budget import Clock
+from multitask.recipe.costs import Costs
 from multitask.recipe.folder import RecipeFolder
 from multitask.recipe.progress import FoldProgress, Passing, Timed
 from multitask.recipe.settings import Plan
-from multitask.recipe.speed import ANSWERED
 from multitask.recipe.stage import of_length
 from multitask.reporting.recipe.report_schema import Tried
 from multitask.runs.config import TrainedRun, load_run_config
-from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
 from multitask.settings import Changes
-from multitask.utils.files import json_digest
 from multitask.utils.seeds import derive
 
 
@@ -56,6 +51,7 @@ class Lab:
         progress: notified of every run.
 
     Attributes:
+        costs: of what it does.
         config: as it stands: the base with what was kept so far.
         epochs: of a judged run; set by the baseline's plan.
         standing: the configs of the judged runs of how things stand; empty before the baseline.
@@ -67,7 +63,7 @@ class Lab:
 
     def __init__(self, plan: Plan, folder: RecipeFolder, clock: Clock, progress: StudyProgress) -> None:
         self.plan, self.settings, self.base = plan, plan.settings, plan.base
-        self.folder, self.clock = folder, clock
+        self.folder, self.clock, self.costs = folder, clock, Costs(clock)
         self.inner = Passing(progress, clock)
         self.progress = Timed(progress, clock)
         self.config = plan.base
@@ -77,7 +73,6 @@ class Lab:
         self.views: Views | None = None
         self.in_folds: RunFolder | None = None
         self.keeps_networks = any(stage.asks_networks for stage in plan.settings.stages)
-        self._splits: dict[str, Split] = {}
 
     # --- configs ----------------------------------------------------------------------------------------------------
 
@@ -115,77 +110,9 @@ class Lab:
         """Of a judged run of a config: in the proportion in which those of the base were shortened."""
         return max(1, round(config.training.epochs * self.epochs / self.base.training.epochs))
 
-    # --- costs ------------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def preparing(self, config: Config) -> Iterator[None]:
-        """A context in which a run of a config, or a measurement, is what reads images and computes features."""
-        worked_s, split = self.clock.worked_s, self._split(config)
-        yield
-        num_images = sum(map(len, split.parts().values()))
-        self.clock.prepared(_preparation(config), self.clock.worked_s - worked_s, num_images)
-
-    def preparing_seconds(self, configs: Sequence[Config], more: int = 0) -> float:
-        """What reading images and computing features is reckoned to take that no run of the recipe has kept yet.
-
-        Args:
-            configs: of runs.
-            more: images beside each config's own.
-        """
-        new = {_preparation(config): config for config in configs}
-        num_images = sum(
-            sum(map(len, self._split(config).parts().values())) + more
-            for preparation, config in new.items()
-            if more or not self.clock.is_prepared(preparation)
-        )
-        return self.clock.preparing_image_s * num_images
-
-    def _split(self, config: Config) -> Split:
-        key = f"{config.data.model_dump_json()} {config.seed if config.data.split_seed is None else ''}"
-        if key not in self._splits:
-            self._splits[key] = DataModule(config).split
-        return self._splits[key]
-
-    def num_images(self, config: Config) -> int:
-        """Images that train in a run."""
-        return len(self._split(config).train)
-
-    def seconds(self, config: Config, num_runs: int = 1, more: int = 0) -> float:
-        """What runs of a config are reckoned to take, those who validate and test answered.
-
-        Args:
-            config: theirs.
-            num_runs: how many.
-            more: images that train beside the config's own.
-        """
-        tested_s = self._image_seconds(ANSWERED * len(self._split(config).test))
-        return num_runs * (self.clock.run_s + self._epoch_seconds(config, config.training.epochs, more) + tested_s)
-
-    def _epoch_seconds(self, config: Config, num_epochs: int, more: int = 0) -> float:
-        """What epochs of a run are reckoned to take, those who validate answered after each."""
-        split = self._split(config)
-        answered = ANSWERED * (len(split.val) + len(split.pick))
-        return self._image_seconds(num_epochs * (len(split.train) + more + answered))
-
-    def _image_seconds(self, num_images: float) -> float:
-        assert self.clock.image_s is not None, "measured before any stage is planned"
-        return self.clock.image_s * num_images
-
-    def answering_seconds(self, config: Config, num_runs: int = 1, **num_answers: int) -> float:
-        """What reading and answering images is reckoned to take, of which nothing is kept.
-
-        Args:
-            config: of runs.
-            num_runs: how many.
-            num_answers: a split -> how often each of its images is answered.
-        """
-        parts = self._split(config).parts()
-        num = num_runs * sum(len(parts.get(split, ())) * times for split, times in num_answers.items())
-        return num * max(self._image_seconds(ANSWERED), self.clock.preparing_image_s)
-
     def judged_seconds(self, config: Config) -> float:
         """What judging a config is reckoned to take."""
-        return self.seconds(self.judged_config(config, 0), self.num_judged_runs)
+        return self.costs.seconds(self.judged_config(config, 0), self.num_judged_runs)
 
     # --- runs -------------------------------------------------------------------------------------------------------
 
@@ -313,33 +240,20 @@ class Lab:
         if not done:
             self.progress.check()
         began, worked_s = time.monotonic(), self.clock.worked_s
-        with self.preparing(run.config):
+        with self.costs.preparing(run.config):
             course.do(run, self._in_words)
         if not done and run.failure() is None:
             epochs = [row.seconds or 0.0 for row in run.folder.read_history()]
-            self.clock.trained(math.fsum(epochs), len(epochs) * self.num_images(run.config))
+            self.clock.trained(math.fsum(epochs), len(epochs) * self.costs.num_images(run.config))
             if not resumed:
                 # What it does before and after, which is most of a run on kept features, but not what others share.
                 here_s = time.monotonic() - began - (self.clock.worked_s - worked_s)
-                self.clock.ran(here_s - self._epoch_seconds(run.config, len(epochs)))
+                self.clock.ran(here_s - self.costs.epoch_seconds(run.config, len(epochs)))
 
     def _in_words(self, report: RunReport) -> str:
         score = known_score(report, self.settings.metric)
         found = "unknown" if score is None else f"{score:.4g}"
         return f"{self.settings.metric} {found} on the groups that pick"
-
-
-def _preparation(config: Config) -> str:
-    """The digest of what decides how a run's images are read, and which features are computed of them and kept."""
-    data, backbone = config.data, config.model.backbone
-    depends: dict[str, Any] = data.model_dump(
-        mode="json", include={"root", "source", "image_size", "crop", "fit", "background", "value_range"}
-    )
-    if backbone.freeze == "all" and (
-        backbone.features or not any(one.changes_images for one in data.augmentations(config.augment).values())
-    ):
-        depends |= {"backbone": backbone.model_dump(mode="json"), "augment": config.augment.model_dump(mode="json")}
-    return json_digest(depends)
 
 
 def _is_judged(run: BakeoffRun) -> bool:

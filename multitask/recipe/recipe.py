@@ -168,7 +168,7 @@ class _Recipe:
         if self.clock.image_s is None:
             self.progress.say("measuring how fast this machine trains")
             first = lab.judged_config(lab.base, 0, epochs=lab.base.training.epochs)
-            with lab.preparing(first):
+            with lab.costs.preparing(first):
                 self.clock.image_s = seconds_per_image(first, self.folder.reuse, Ticking(lab.inner))
         lab.epochs = lab.epochs or lab.base.training.epochs
         reserved = sum(later.reserve_s(lab) for later in self.settings.stages[number + 1 :]) if number else 0.0

@@ -12,6 +12,7 @@ from multitask.data.splits import Split
 from multitask.progress import StudyProgress
 from multitask.recipe import STAGES, StageSettings
 from multitask.recipe.budget import Clock
+from multitask.recipe.costs import Costs
 from multitask.recipe.folder import RecipeFolder
 from multitask.recipe.lab import Lab
 from multitask.recipe.settings import Plan, RecipeSettings
@@ -39,8 +40,12 @@ class PaperLab(Lab):
         plan = Plan(validate(RecipeSettings, given), base, _HOUR)
         super().__init__(plan, RecipeFolder(Path("nowhere")), clock, StudyProgress())
         self.epochs = base.training.epochs
+        self.costs = _PaperCosts(clock)
 
-    def _split(self, config: Config) -> Split:
+
+class _PaperCosts(Costs):
+    def split(self, config: Config) -> Split:
+        """The same of any config."""
         return Split(np.arange(120), np.arange(120, 150))
 
 

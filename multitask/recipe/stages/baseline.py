@@ -35,7 +35,7 @@ class BaselineSettings(StageSettings):
         """As many epochs as its share of the budget holds, at least one, at most the config's own."""
 
         def seconds(epochs: int) -> float:
-            return lab.seconds(lab.judged_config(lab.base, 0, epochs), lab.num_judged_runs)
+            return lab.costs.seconds(lab.judged_config(lab.base, 0, epochs), lab.num_judged_runs)
 
         first_s = seconds(1)
         if first_s > left_s:

@@ -35,9 +35,9 @@ def plan_of(lab: Lab, configs: Sequence[Config], epochs: int | None, left_s: flo
         CannotHoldError: the seconds do not hold it.
     """
     short = half_of_judged(lab, lab.config) if epochs is None else epochs
-    tried = sum(lab.seconds(of_length(config, short)) for config in configs)
+    tried = sum(lab.costs.seconds(of_length(config, short)) for config in configs)
     judged = max(lab.judged_seconds(config) for config in configs)
-    seconds = tried + judged + lab.preparing_seconds(configs)
+    seconds = tried + judged + lab.costs.preparing_seconds(configs)
     if seconds > left_s:
         raise CannotHoldError(f"{what} and judging the best takes about {time_text(seconds)}")
     return StagePlan(seconds, short)

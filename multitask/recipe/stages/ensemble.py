@@ -38,9 +38,9 @@ class EnsembleStageSettings(StageSettings):
         config, num_folds = lab.in_folds_config()
         one = config.with_changes({"data.folds": num_folds})
         more = lab.settings.judges.seeds - 1
-        seconds = lab.seconds(one, more * num_folds)
+        seconds = lab.costs.seconds(one, more * num_folds)
         if lab.views is not None:
-            seconds += lab.answering_seconds(one, (more + 1) * num_folds, val=lab.views.num_answers)
+            seconds += lab.costs.answering_seconds(one, (more + 1) * num_folds, val=lab.views.num_answers)
         if seconds > left_s:
             raise CannotHoldError(
                 f"{plural(more, 'more run', 'more runs')} in {num_folds} folds, should it be kept, "

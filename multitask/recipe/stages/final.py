@@ -25,14 +25,14 @@ class FinalStageSettings(StageSettings):
     def reserve_s(self, lab: Lab) -> float:
         """All epochs of the config, but no more than a quarter of the budget."""
         one = lab.config.with_changes({"data.folds": None, "data.fold": 0})
-        return min(lab.seconds(one), lab.clock.budget_s / 4)
+        return min(lab.costs.seconds(one), lab.clock.budget_s / 4)
 
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """As many epochs as the folds kept: with fewer, what was fitted on them would not fit."""
         if lab.in_folds is None:
             raise CannotHoldError("there is no run in folds, which say how long to train and how to decode")
         config = _config(lab)
-        seconds = lab.seconds(config)
+        seconds = lab.costs.seconds(config)
         if seconds > left_s:
             raise CannotHoldError(f"its {config.training.epochs} epochs take about {time_text(seconds)}")
         return StagePlan(seconds, config.training.epochs)

@@ -47,7 +47,7 @@ class FoldsStageSettings(StageSettings):
 
     def _epoch_s(self, lab: Lab) -> float:
         one = of_length(self._config(lab.config), 1).with_changes({"data.folds": self.num})
-        return lab.seconds(one, self.num)
+        return lab.costs.seconds(one, self.num)
 
     def reserve_s(self, lab: Lab) -> float:
         """All its epochs, but no more than half of the budget."""

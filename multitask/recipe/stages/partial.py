@@ -92,9 +92,9 @@ class PartialSettings(StageSettings):
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """Judging the one change."""
         changed = self._changed(lab.config)
-        seconds = lab.judged_seconds(changed) + lab.preparing_seconds([changed])
+        seconds = lab.judged_seconds(changed) + lab.costs.preparing_seconds([changed])
         if seconds > left_s:
-            num = lab.num_images(changed)
+            num = lab.costs.num_images(changed)
             raise CannotHoldError(
                 f"judging the config with {num:,} images to train on takes about {time_text(seconds)}"
             )

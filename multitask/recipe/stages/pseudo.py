@@ -89,10 +89,10 @@ class PseudoStageSettings(StageSettings):
         if lab.in_folds is None:
             raise CannotHoldError("there is no run in folds, which would be trained anew")
         more, (config, num_folds) = self._count(), lab.in_folds_config()
-        judged_s = sum(lab.seconds(one, more=more) for one in lab.standing)
-        folds_s = lab.seconds(config.with_changes({"data.folds": num_folds}), num_folds, more)
+        judged_s = sum(lab.costs.seconds(one, more=more) for one in lab.standing)
+        folds_s = lab.costs.seconds(config.with_changes({"data.folds": num_folds}), num_folds, more)
         # Each labels other images, which features are then computed of together with the rest.
-        preparing_s = sum(lab.preparing_seconds([one], more) for one in (*lab.standing, config))
+        preparing_s = sum(lab.costs.preparing_seconds([one], more) for one in (*lab.standing, config))
         seconds = judged_s + folds_s + preparing_s
         if seconds > left_s:
             raise CannotHoldError(f"training on up to {more:,} more images takes about {time_text(seconds)}")

@@ -73,7 +73,7 @@ class StudyStageSettings(StageSettings):
     def plan(self, lab: Lab, left_s: float) -> StagePlan:
         """As many seconds of trials as its share, which must hold two, and judging the best."""
         epochs = half_of_judged(lab, lab.config) if self.epochs is None else self.epochs
-        trial_s = lab.seconds(of_length(lab.config, epochs))
+        trial_s = lab.costs.seconds(of_length(lab.config, epochs))
         judged_s = lab.judged_seconds(lab.config)
         trials = min(self.trials, int((self.share * left_s - START_S) / trial_s))
         search_s = START_S + trials * trial_s

@@ -63,10 +63,10 @@ class ViewsStageSettings(StageSettings):
         if lab.in_folds is None:
             raise CannotHoldError("there is no run in folds, which would answer by them")
         num = [views.num_answers for views in self._views(lab.base)]
-        seconds = sum(lab.answering_seconds(one, val=sum(num), test=max(num)) for one in lab.standing)
+        seconds = sum(lab.costs.answering_seconds(one, val=sum(num), test=max(num)) for one in lab.standing)
         config, num_folds = lab.in_folds_config()
         in_folds = config.with_changes({"data.folds": num_folds})
-        seconds += lab.answering_seconds(in_folds, num_folds, val=max(num))
+        seconds += lab.costs.answering_seconds(in_folds, num_folds, val=max(num))
         if seconds > left_s:
             raise CannotHoldError(f"answering each image up to {max(num)} times takes about {time_text(seconds)}")
         return StagePlan(seconds, lab.standing[0].training.epochs)

@@ -53,21 +53,23 @@ def test_images_and_features_that_no_run_has_kept_are_reckoned_with_and_no_other
 ) -> None:
     lab = make_lab({"data.cache": "disk", **changes})
     other = lab.config.with_changes(TOP)
-    assert lab.preparing_seconds([lab.config, other]) == 0, "nothing was measured"
+    assert lab.costs.preparing_seconds([lab.config, other]) == 0, "nothing was measured"
     began = time.monotonic()
     lab.pick("crop", [Candidate("as it stands", {})], epochs=1)
     elapsed = time.monotonic() - began
     clock = lab.clock
     assert clock.image_s is not None
     assert clock.preparing_image_s > 0
-    num_images = sum(map(len, lab._split(lab.config).parts().values()))
-    one_epoch = lab.seconds(of_length(lab.config, 1))
+    num_images = sum(map(len, lab.costs.split(lab.config).parts().values()))
+    one_epoch = lab.costs.seconds(of_length(lab.config, 1))
     assert one_epoch + clock.preparing_image_s * num_images <= elapsed, "no second counts twice"
-    assert lab.preparing_seconds([lab.config]) == 0
-    one = lab.preparing_seconds([other])
+    assert lab.costs.preparing_seconds([lab.config]) == 0
+    one = lab.costs.preparing_seconds([other])
     assert one == pytest.approx(clock.preparing_image_s * num_images)
-    assert lab.preparing_seconds([lab.config, other, other]) == one
-    assert lab.preparing_seconds([lab.config], more=5) == pytest.approx(clock.preparing_image_s * (num_images + 5))
+    assert lab.costs.preparing_seconds([lab.config, other, other]) == one
+    assert lab.costs.preparing_seconds([lab.config], more=5) == pytest.approx(
+        clock.preparing_image_s * (num_images + 5)
+    )
 
 
 def test_what_a_run_takes_beside_its_epochs_is_reckoned_once_a_run(make_lab: Callable[..., Lab]) -> None:
@@ -78,14 +80,14 @@ def test_what_a_run_takes_beside_its_epochs_is_reckoned_once_a_run(make_lab: Cal
     lab.pick("crop", [Candidate("slower", {"training.lr": 1e-5})], epochs=2)
     elapsed, clock = time.monotonic() - began, lab.clock
     assert clock.image_s is not None
-    split = lab._split(lab.config)
+    split = lab.costs.split(lab.config)
     epoch_s = clock.image_s * (len(split.train) + (len(split.val) + len(split.pick)) / 3)
     run_s = 2 * clock.run_s - before  # the last run's, of the mean
     assert 0 < run_s < elapsed
     for epochs in (1, 2, 20):
-        assert lab.seconds(of_length(lab.config, epochs)) == pytest.approx(clock.run_s + epochs * epoch_s)
+        assert lab.costs.seconds(of_length(lab.config, epochs)) == pytest.approx(clock.run_s + epochs * epoch_s)
     judged = lab.judged_config(lab.config, 0, epochs=2)
-    assert lab.seconds(judged, 3) > 3 * clock.run_s
+    assert lab.costs.seconds(judged, 3) > 3 * clock.run_s
     history = lab.folder.run(digest_of(of_length(lab.config.with_changes({"training.lr": 1e-5}), 2), decode=True))
     trained_s = sum(row.seconds or 0.0 for row in history.read_history())
     assert run_s + trained_s <= elapsed, "no second counts twice"
@@ -97,7 +99,7 @@ def test_what_features_are_of_decides_whether_they_are_kept(make_lab: Callable[.
 
     def is_kept(**changes: object) -> bool:
         config: Config = lab.config.with_changes(changes)
-        return lab.preparing_seconds([config]) == 0
+        return lab.costs.preparing_seconds([config]) == 0
 
     assert is_kept(**{"training.lr": 0.5, "training.epochs": 1, "heads.mask.weight": 2.0})
     assert not is_kept(**{"model.backbone.drop_path": 0.1})
@@ -111,7 +113,7 @@ def test_a_stage_is_planned_with_the_images_that_it_is_the_first_to_read(
     lab = make_lab({})
     lab.epochs, lab.clock.image_s = 2, 0.0  # training costs nothing here
     lab.clock.prepared("of another run", 10.0, 10)
-    num_images = sum(map(len, lab._split(lab.config).parts().values()))
+    num_images = sum(map(len, lab.costs.split(lab.config).parts().values()))
     crop = CropStageSettings(crops={"top": CentreSettings(bottom=0.5)})
     assert crop.plan(lab, 1e6).seconds == pytest.approx(2 * num_images), "as it stands, and the top"
     ages = PartSettings(root=str(drawn), source=SyntheticSettings(), tasks=("age",))
@@ -121,8 +123,8 @@ def test_a_stage_is_planned_with_the_images_that_it_is_the_first_to_read(
 def test_answers_are_reckoned_by_the_image_and_by_what_reading_one_takes(make_lab: Callable[..., Lab]) -> None:
     lab = make_lab({})
     lab.clock.image_s = 0.3
-    num_val = len(lab._split(lab.config).val)
-    assert lab.answering_seconds(lab.config, val=4) == pytest.approx(0.1 * 4 * num_val)
-    assert lab.answering_seconds(lab.config, 3, val=2, test=5) == pytest.approx(0.1 * 6 * num_val), "nobody tests"
+    num_val = len(lab.costs.split(lab.config).val)
+    assert lab.costs.answering_seconds(lab.config, val=4) == pytest.approx(0.1 * 4 * num_val)
+    assert lab.costs.answering_seconds(lab.config, 3, val=2, test=5) == pytest.approx(0.1 * 6 * num_val), "nobody tests"
     lab.clock.prepared("frozen", 2.0, 10)
-    assert lab.answering_seconds(lab.config, val=1) == pytest.approx(0.2 * num_val)
+    assert lab.costs.answering_seconds(lab.config, val=1) == pytest.approx(0.2 * num_val)

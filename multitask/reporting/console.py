@@ -20,14 +20,15 @@ from multitask.errors import printable
 from multitask.reporting.text import moment_text
 from multitask.utils.files import size_text
 
-out = Console(highlight=False)
+# Names are shown as they are: rich would take a class [red] for a colour, and :cat: for an emoji.
+out = Console(highlight=False, markup=False, emoji=False)
 
-_err = Console(stderr=True, highlight=False)
+_err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str = "") -> None:
     """A line, not wrapped, so that a path in it can be copied."""
-    out.print(text, markup=False, soft_wrap=True)
+    out.print(text, soft_wrap=True)
 
 
 def say_wrapped(text: str, style: str = "", bullet: str = "", console: Console | None = None) -> None:

@@ -151,7 +151,7 @@ class LiveProgress(QuietProgress):
         self._console = console
         self._notes: set[str] = set()
         self._bars = Bars(
-            TextColumn("{task.description:<8}", style="bold"),
+            TextColumn("{task.description:<8}", style="bold", markup=False),
             BarColumn(bar_width=None, complete_style="cyan", finished_style="green"),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),

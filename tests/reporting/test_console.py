@@ -57,6 +57,17 @@ def test_a_title_wider_than_its_table_is_one_line(capsys: pytest.CaptureFixture[
     assert capsys.readouterr().out.splitlines()[0] == "settings that differ"
 
 
+@pytest.mark.parametrize("name", ["[red]", "[/red]", "[link=x]a", ":cat:", "[0, 30)"])
+def test_a_name_in_a_table_is_shown_as_it_is(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    table = console.make_table(f"of {name}", ("class", name))
+    table.add_row(name, "0")
+    console.show_table(table)
+    title, head, row = capsys.readouterr().out.splitlines()
+    assert title == f"of {name}"
+    assert head.split("class")[1].strip() == name
+    assert row.removesuffix("0").strip() == name
+
+
 def test_a_kept_file_is_one_row_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
     shapes = {"features": (2_118_900, 1_280), "pixels": (118_900, 384, 288, 3)}
     kept = [KeptFile(Path(f"{kind}-{'9' * 32}.npy"), kind, shape, 108_540_000, 1.8e9) for kind, shape in shapes.items()]

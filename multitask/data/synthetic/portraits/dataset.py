@@ -138,10 +138,9 @@ def make_set(root: Path, request: Request, stage: Stage | None = None) -> Portra
                 stage("finding faces", numbers.total, "portraits"),
             )
             if request.strict and choice.faceless:
-                raise UserError(
-                    f"{choice.faceless[0].path}: no face is seen from the front "
-                    f"({len(choice.faceless):,} such portraits)"
-                )
+                others = len(choice.faceless) - 1
+                more = f" (nor in {others:,} more)" if others else ""
+                raise UserError(f"{choice.faceless[0].path}: no face is seen from the front{more}")
             total = len(choice.train) + len(choice.eval)
             made = stage("putting masks on", total, "people")
             write = partial(_write_person, folder, request, templates)

@@ -138,9 +138,15 @@ class TestFaceless:
         assert (made.num_people, made.num_eval_people, made.faceless) == (4, 1, ("002.png",))
         assert (tmp_path / "set" / "skipped.csv").read_text() == "portrait\n002.png\n"
 
-    def test_or_refused(self, table: Table, masks: Path, tmp_path: Path) -> None:
-        request = request_of(table(change=self.blind), masks, strict=True)
-        with pytest.raises(UserError, match=r"002\.png: no face is seen from the front \(1 such"):
+    @pytest.mark.parametrize(("others", "more"), [((), ""), ((3,), r" \(nor in 1 more\)")])
+    def test_or_refused(self, table: Table, masks: Path, tmp_path: Path, others: tuple[int, ...], more: str) -> None:
+        def blind(rows: list[dict[str, Any]]) -> None:
+            self.blind(rows)
+            for row in others:
+                rows[row] |= dict.fromkeys(list(rows[row])[3:], "")
+
+        request = request_of(table(change=blind), masks, strict=True)
+        with pytest.raises(UserError, match=rf"00[23]\.png: no face is seen from the front{more}$"):
             make_set(tmp_path / "set", request)
         assert not (tmp_path / "set").exists()
 

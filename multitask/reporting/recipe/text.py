@@ -42,7 +42,7 @@ def stage_sentence(stage: StageReport, metric: str) -> str:
         return f"{title}: not kept, as there was nothing to judge."
     if stage.state == "kept":
         return f"{title}: kept, {gain_text(stage)} of {metric_text(metric)} on {_groups(judged.num_groups)}."
-    why = "which is behind" if judged.gain.high < 0 else "which noise may be"
+    why = "which is behind" if judged.gain.high < 0 else "which may be noise"
     return f"{title}: not kept, {gain_text(stage)} on {_groups(judged.num_groups)}, {why}."
 
 

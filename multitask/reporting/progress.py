@@ -107,7 +107,8 @@ class PlainProgress(QuietProgress):
         if first_epoch > num_epochs:
             self._print(f"all {num_epochs} epochs are done")
         else:
-            self._print(f"training: epochs {first_epoch} to {num_epochs}, {num_batches:,} batches each")
+            batches = plural(num_batches, "batch", "batches")
+            self._print(f"training: epochs {first_epoch} to {num_epochs}, {batches} each")
 
     def batch(self, done: int, num_images: int, losses: Callable[[], Mapping[str, float]]) -> None:
         """A line with batches and losses, once a minute."""

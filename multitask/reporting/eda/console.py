@@ -8,6 +8,7 @@ from multitask.reporting.console import make_table, say, say_wrapped, show_table
 from multitask.reporting.eda.text import NAMED, forms, sentences
 from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
+from multitask.reporting.text import plural
 
 _FORMS = 4
 
@@ -31,7 +32,7 @@ def show_inspection(found: Inspection) -> None:
         say("groups with images in common, on both sides of the split:")
         for item in found.leaks[:NAMED]:
             where = [f"{group} ({part})" for group, part in zip(item.groups, item.splits, strict=True)]
-            say_wrapped(f"{' = '.join(where[:NAMED])}: {len(item.pairs):,} pairs", bullet="  ")
+            say_wrapped(f"{' = '.join(where[:NAMED])}: {plural(len(item.pairs), 'pair', 'pairs')}", bullet="  ")
     if found.looks.faults:
         say()
         say("cannot be read:")

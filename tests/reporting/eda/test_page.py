@@ -222,7 +222,7 @@ def test_the_console_says_the_same(found, monkeypatch):
     for sentence in sentences(found):
         assert sentence in text
     assert re.search(r"^round/30-60 +3 +6 +0 +0$", text, re.M)
-    assert "  group-0 (train) = group-5 (val): 1 pairs" in text
+    assert "  group-0 (train) = group-5 (val): 1 pair" in text.splitlines()
     assert re.search(r"^  image-7-.*name\.png: cannot be read as an image", text, re.M)
 
 

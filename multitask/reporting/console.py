@@ -169,7 +169,8 @@ def _made(seconds: float) -> str:
 
 
 def show_paths(paths: Mapping[str, Path]) -> None:
-    """A line for each file that was written, with its path."""
+    """A line for each file that was written, with its path; none for what is not there, as the best of no trials."""
+    paths = {name: path for name, path in paths.items() if path.exists()}
     say()
     width = max(len(name) for name in paths)
     for name, path in paths.items():

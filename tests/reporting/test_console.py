@@ -75,3 +75,10 @@ def test_a_kept_file_is_one_row_of_80_columns(capsys: pytest.CaptureFixture[str]
     rows = capsys.readouterr().out.splitlines()[-2:]
     assert [row.split()[0] for row in rows] == ["features", "pixels"]
     assert all("15 January 2027, 08:00" in row for row in rows)
+
+
+def test_only_files_that_are_there_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "study.html"
+    page.touch()
+    console.show_paths({"page": page, "best config": tmp_path / "best.yaml"})
+    assert capsys.readouterr().out.split() == ["page", str(page)]

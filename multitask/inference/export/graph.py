@@ -148,7 +148,8 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
     """The network as the content of an ONNX file, in float32, for any number of images.
 
     Args:
-        network: (N, H, W, 3) uint8 images to the outputs of these names, in this order; in evaluation mode.
+        network: (N, H, W, 3) uint8 images to the outputs of these names, in this order; in evaluation mode. Its
+            attention is no longer fused afterwards, where torch cannot export that.
         names: of the outputs.
         image_size: H and W.
 
@@ -159,39 +160,68 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
     if tuple(map(int, torch.__version__.split(".")[:2])) < TORCH:
         wanted = ".".join(map(str, TORCH))
         raise UserError(f"to export a run needs torch {wanted} or later, found {torch.__version__}")
-    # Of two images: with a batch of one, what attends to places is silently fixed at one image.
-    example = torch.zeros((2, *image_size, 3), dtype=torch.uint8)
     try:
-        with _quietly(), torch.no_grad():
-            program = torch.onnx.export(
-                network,
-                (example,),
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[IMAGES],
-                output_names=list(names),
-                dynamic_shapes={"images": {0: torch.export.Dim("N")}},
-                verbose=False,
-            )
-            assert program is not None
-            model = program.model_proto
-        for node in model.graph.node:
-            node.doc_string = ""
-            scopes = [prop.value for prop in node.metadata_props if prop.key == "pkg.torch.onnx.name_scopes"]
-            del node.metadata_props[:]  # stack traces, with the paths of this machine
-            if "backbone" not in "".join(scopes[:1]):
-                node.name = f"{FLOAT_NODE}{node.name}"
-        for value in (*model.graph.value_info, *model.graph.initializer, *model.graph.input, *model.graph.output):
-            del value.metadata_props[:]
-        first = model.graph.input[0].type.tensor_type.shape.dim[0]
-        if not first.dim_param:  # as where code takes the batch's size as a number: torch says nothing
-            raise UserError(f"torch exports this network for batches of {first.dim_value} images only")
-        return bytes(model.SerializeToString())
+        return _onnx(network, names, image_size)
     except UserError:
         raise
-    except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
-        cause = error.__cause__ or error  # torch's own says which of its steps failed, its cause says why
-        raise UserError(f"torch cannot export this network: {first_line(cause)}") from None
+    except _EXPORT_ERRORS as error:
+        if not _unfuse_attention(network):
+            raise _refusal(error) from None
+    try:
+        return _onnx(network, names, image_size)
+    except UserError:
+        raise
+    except _EXPORT_ERRORS as error:
+        raise _refusal(error) from None
+
+
+_EXPORT_ERRORS = (RuntimeError, TypeError, NotImplementedError, ValueError)
+
+
+def _refusal(error: Exception) -> UserError:
+    cause = error.__cause__ or error  # torch's own says which of its steps failed, its cause says why
+    return UserError(f"torch cannot export this network: {first_line(cause)}")
+
+
+def _unfuse_attention(network: nn.Module) -> bool:
+    """Has timm's attention computed step by step; whether any was not.
+
+    Of more than four axes, as of windows in Hiera and NesT, fused attention is none that the exporter knows.
+    """
+    fused = [module for module in network.modules() if getattr(module, "fused_attn", False)]
+    for module in fused:
+        module.fused_attn = False  # type: ignore[assignment]
+    return bool(fused)
+
+
+def _onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int]) -> bytes:
+    # Of two images: with a batch of one, what attends to places is silently fixed at one image.
+    example = torch.zeros((2, *image_size, 3), dtype=torch.uint8)
+    with _quietly(), torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[IMAGES],
+            output_names=list(names),
+            dynamic_shapes={"images": {0: torch.export.Dim("N")}},
+            verbose=False,
+        )
+        assert program is not None
+        model = program.model_proto
+    for node in model.graph.node:
+        node.doc_string = ""
+        scopes = [prop.value for prop in node.metadata_props if prop.key == "pkg.torch.onnx.name_scopes"]
+        del node.metadata_props[:]  # stack traces, with the paths of this machine
+        if "backbone" not in "".join(scopes[:1]):
+            node.name = f"{FLOAT_NODE}{node.name}"
+    for value in (*model.graph.value_info, *model.graph.initializer, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    first = model.graph.input[0].type.tensor_type.shape.dim[0]
+    if not first.dim_param:  # as where code takes the batch's size as a number: torch says nothing
+        raise UserError(f"torch exports this network for batches of {first.dim_value} images only")
+    return bytes(model.SerializeToString())
 
 
 FLOAT_NODE = "float/"

@@ -21,6 +21,8 @@ from multitask.inference.predictor import Predictor
 from multitask.inference.spec import InferenceSpec
 from multitask.runs.config import TrainedRun, read_run
 
+from timm.models.nest import Attention  # isort: skip
+
 
 class Shade(nn.Module):
     """Log-probabilities by the mean of an image."""
@@ -101,6 +103,24 @@ def test_a_graph_that_differs_by_more_than_the_networks_own_rounding_is_refused(
     ):
         make_source(Magnifying(), shade_spec, AlmostSame()).write(tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+class Windows(Shade):
+    """A shade and attention in windows, fused, of five axes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.attention = Attention(8, num_heads=2)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        return super().forward(images + self.attention(images))
+
+
+def test_fused_attention_that_onnx_lacks_is_exported_step_by_step(shade_spec: InferenceSpec, tmp_path: Path) -> None:
+    assert Windows().attention.fused_attn
+    result = make_source(Windows().eval(), shade_spec).write(tmp_path / "a.onnx")
+    assert result.exported.record.difference.log_probs < 1e-5
 
 
 class Fixed(Shade):

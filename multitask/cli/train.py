@@ -46,13 +46,14 @@ def command(
 
     from multitask.config import load_config
     from multitask.errors import UserError
-    from multitask.runs.folder import new_folder
+    from multitask.runs.folder import RunFolder, new_folder
 
     with joined() as here:
         if resume and out is None:  # of several processes one tells it, once all are there
             raise UserError("--resume: needs --out, the folder of the run to go on with")
         settings = load_config(config, overrides, allow_extensions=allow_extensions)
         where = here.from_main(lambda: out or new_folder(Path("runs"), config.stem))
+        here.from_main(lambda: RunFolder(where).claim(resume, folds))  # before PyTorch is imported, which takes seconds
         train_and_report(settings, where, resume, quiet or not here.is_main, folds)
 
 

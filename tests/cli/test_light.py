@@ -83,6 +83,8 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
     weights = tmp_path / "weights.pth"
     weights.touch()  # which a check does not read
     shipped = sorted((ROOT / "configs").glob("*.yaml"))
+    (held := tmp_path / "held").mkdir()
+    (held / "config.yaml").touch()
     lines = [
         ["--help"],
         ["config", "--keys"],
@@ -94,6 +96,8 @@ def test_config_and_wrong_lines_import_nothing_heavy(tmp_path: Path) -> None:
         ["train", "nothere.yaml"],
         ["train", str(wrong)],
         ["train", str(shipped[0]), "--set", "training.epochs=0"],
+        ["train", str(ROOT / "configs" / "demo.yaml"), "--out", str(held)],
+        ["train", str(ROOT / "configs" / "demo.yaml"), "--out", str(held), "--folds", "2"],
         ["init", "nothere"],
         ["init", ".", "-o", "there.txt"],
         ["eda", "nothere.yaml", "--out", "x.html"],

@@ -247,8 +247,8 @@ def check_risk(max_risk: float, calibration: Calibration | None) -> Calibration:
 def _needed(calibration: Calibration | None, what: str) -> Calibration:
     if calibration is None:
         raise UserError(
-            f"{what}: the run keeps no calibration: two groups at least must have validated it, and `multitask "
-            "evaluate RUN` writes what a run of an older version lacks"
+            f"{what}: the run keeps no calibration: two groups at least whose classes are known must have "
+            "validated it, and `multitask evaluate RUN` writes what a run of an older version lacks"
         )
     return calibration
 

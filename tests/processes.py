@@ -246,8 +246,8 @@ def _renew(family: Path) -> None:
     from multitask.study import pool
 
     np.random.seed()
-    console.out.__init__(highlight=False)  # type: ignore[misc]
-    console._err.__init__(stderr=True, highlight=False)  # type: ignore[misc]
+    vars(console.out).update(vars(console.new_console()))
+    vars(console._err).update(vars(console.new_console(stderr=True)))
     if os.environ.get(FRESH_WORKERS):
         return
     # Its workers come from the same server, which is not to be started anew.

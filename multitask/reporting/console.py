@@ -20,10 +20,15 @@ from multitask.errors import printable
 from multitask.reporting.text import moment_text
 from multitask.utils.files import size_text
 
-# Names are shown as they are: rich would take a class [red] for a colour, and :cat: for an emoji.
-out = Console(highlight=False, markup=False, emoji=False)
 
-_err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+def new_console(*, stderr: bool = False) -> Console:
+    """A console that shows names as they are: to rich a class ``[red]`` is a colour, and ``:cat:`` an emoji."""
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+out = new_console()
+
+_err = new_console(stderr=True)
 
 
 def say(text: str = "") -> None:

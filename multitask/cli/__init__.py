@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -128,7 +128,9 @@ def _interrupts() -> Iterator[None]:
     except SystemExit:
         raise
     except BaseException as error:
-        if isinstance(error, KeyboardInterrupt) or heard:
+        if isinstance(error, KeyboardInterrupt) or heard:  # who has told of it ends with SystemExit
+            with suppress(OSError, ValueError):
+                sys.stderr.write("error: interrupted\n")
             sys.exit(130)
         raise
     finally:

@@ -167,6 +167,20 @@ def test_an_interrupt_before_training_leaves_nothing(
     assert not out.exists()
 
 
+def test_an_interrupt_of_which_a_library_makes_another_error_is_told() -> None:
+    lines = [
+        "import os, signal",
+        "from multitask.cli import _interrupts",
+        "with _interrupts():",
+        "    try:",
+        "        os.kill(os.getpid(), signal.SIGINT)",
+        "    except KeyboardInterrupt:",
+        "        raise ImportError('made of it') from None",
+    ]
+    done = run_forked([sys.executable, "-c", "\n".join(lines)], text=True, env=environment())
+    assert (done.returncode, done.stderr) == (130, "error: interrupted\n")
+
+
 def test_a_terminal_gets_a_table_for_every_fold(config_file: Callable[..., Path], tmp_path: Path) -> None:
     frames, after = watched(("train", str(config_file({"data.val_fraction": 0.2})), "--folds", "2"), tmp_path, 100)
     # However many folds there were, there is one bar of each kind.

@@ -161,26 +161,20 @@ def to_onnx(network: nn.Module, names: Sequence[str], image_size: tuple[int, int
         wanted = ".".join(map(str, TORCH))
         raise UserError(f"to export a run needs torch {wanted} or later, found {torch.__version__}")
     try:
+        try:
+            return _onnx(network, names, image_size)
+        except _EXPORT_ERRORS as error:
+            if isinstance(error, UserError) or not _unfuse_attention(network):
+                raise
         return _onnx(network, names, image_size)
     except UserError:
         raise
     except _EXPORT_ERRORS as error:
-        if not _unfuse_attention(network):
-            raise _refusal(error) from None
-    try:
-        return _onnx(network, names, image_size)
-    except UserError:
-        raise
-    except _EXPORT_ERRORS as error:
-        raise _refusal(error) from None
+        cause = error.__cause__ or error  # torch's own says which of its steps failed, its cause says why
+        raise UserError(f"torch cannot export this network: {first_line(cause)}") from None
 
 
 _EXPORT_ERRORS = (RuntimeError, TypeError, NotImplementedError, ValueError)
-
-
-def _refusal(error: Exception) -> UserError:
-    cause = error.__cause__ or error  # torch's own says which of its steps failed, its cause says why
-    return UserError(f"torch cannot export this network: {first_line(cause)}")
 
 
 def _unfuse_attention(network: nn.Module) -> bool:

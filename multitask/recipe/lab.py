@@ -182,8 +182,7 @@ class Lab:
         )
         self.inner.begin(shown)
         name, reports = report_name(split, views), []
-        for index in range(len(self.standing)):
-            run = self.judged_run(index)
+        for run in self.judged_runs():
             if not run.folder.report(name).is_file():
                 self.progress.check()
                 evaluate(run, split, Ticking(self.inner), views)
@@ -194,7 +193,7 @@ class Lab:
 
     def viewed(self, views: Views) -> list[Predictions]:
         """The answers to the groups that judge by several views, as of ``answer``; a pass each."""
-        return self._passes([self.judged_run(index) for index in range(len(self.standing))], views)
+        return self._passes(self.judged_runs(), views)
 
     def _passes(self, runs: Sequence[TrainedRun], views: Views | None = None) -> list[Predictions]:
         size = self.settings.judges.folds
@@ -209,6 +208,10 @@ class Lab:
         """One of the judged runs of how things stand."""
         config = self.standing[index]
         return TrainedRun(self.folder.run(digest_of(config, decode=True)), config)
+
+    def judged_runs(self) -> list[TrainedRun]:
+        """All of them, as of ``judged_configs``."""
+        return [self.judged_run(index) for index in range(len(self.standing))]
 
     def in_folds_config(self) -> tuple[Config, int]:
         """The config of the run in folds for use, which there must be, and how many they are."""

@@ -177,7 +177,7 @@ def show_paths(paths: Mapping[str, Path]) -> None:
     """A line for each file that was written, with its path; none for what is not there, as the best of no trials."""
     paths = {name: path for name, path in paths.items() if path.exists()}
     say()
-    width = max(len(name) for name in paths)
+    width = max(map(len, paths), default=0)
     for name, path in paths.items():
         say(f"{name:<{width}}  {path}")
 

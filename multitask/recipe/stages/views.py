@@ -74,7 +74,7 @@ class ViewsStageSettings(StageSettings):
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """The views that are best on the groups that pick, in the mean of the judged runs."""
         sets = self._views(lab.base)
-        plain = [lab.judged_run(index).folder.read_report() for index in range(len(lab.standing))]
+        plain = [run.folder.read_report() for run in lab.judged_runs()]
         tried = [Tried(AS_IT_STANDS, {}, mean_score(lab, plain))]
         for views in sets:
             score = mean_score(lab, lab.answer(self.name, views, "val"))

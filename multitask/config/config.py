@@ -142,6 +142,7 @@ class Config(Settings):
             self.space(),
             self.seed,
             self.objective(),
+            self.data.sampler,
             self.decode,
             joint_term,
             self.unseen(),

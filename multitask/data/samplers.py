@@ -37,6 +37,11 @@ class Strata:
         """M, how many samples an epoch serves."""
         return int(np.minimum(np.bincount(self.of), self.num).sum())
 
+    def frequencies(self) -> NDArray[np.float64]:
+        """(N,) how often an epoch serves each sample in the mean."""
+        sizes = np.bincount(self.of)
+        return (np.minimum(sizes, self.num) / np.maximum(sizes, 1))[self.of]
+
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """(M,) places among the samples, in a random order."""
         order = rng.permutation(len(self.of))
@@ -257,6 +262,18 @@ class EpochDraws:
     def __len__(self) -> int:
         """M, how many samples an epoch serves."""
         return self._num if self._strata is None else self._strata.num_served
+
+    def frequencies(self) -> NDArray[np.float64]:
+        """(N,) how often an epoch serves each sample in the mean; their sum is M.
+
+        >>> from multitask.testing.samplers import UNEVEN
+        >>> drawn = EpochDraws(UNEVEN, ClassWeightedSettings()).frequencies()
+        >>> np.bincount(UNEVEN.kinds, drawn)[np.unique(UNEVEN.kinds)].round(6).tolist()
+        [25.0, 25.0, 25.0, 25.0]
+        """
+        if self._strata is not None:
+            return self._strata.frequencies()
+        return np.ones(self._num) if self._chances is None else self._chances * self._num
 
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """(M,) places among the samples, for one epoch; ``rng`` is for the order and the choice."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from multitask.data.samplers import SamplerSettings
 from multitask.evaluation.decode.base import DecodeSettings
 from multitask.labels import LabelSpace
 from multitask.losses.objective import Objective
@@ -20,6 +21,7 @@ class EvaluationSettings:
         space: the label space of the tasks.
         seed: the run's; those of resampling and of fitting the decode rules are derived from it.
         objective: what the network was trained for.
+        sampler: that chose how often it was trained on each image.
         decode: the decode rule.
         joint_term: whether the network's ``joint`` output says more than its heads.
         unseen: (C,) bool, the classes that are held out of training.
@@ -32,6 +34,7 @@ class EvaluationSettings:
     space: LabelSpace
     seed: int
     objective: Objective
+    sampler: SamplerSettings
     decode: DecodeSettings
     joint_term: bool
     unseen: NDArray[np.bool_]

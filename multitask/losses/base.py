@@ -65,23 +65,25 @@ class LossSettings(Settings):
         """(C_t,) float32 class weights, of mean 1 over the training images that ``counts`` (C_t,) counts."""
         return self.weighting().scaled(counts)
 
-    def implied_log_prior(self, counts: FloatArray) -> FloatArray:
+    def implied_log_prior(self, counts: FloatArray, drawn: FloatArray | None = None) -> FloatArray:
         """The log-prior of the classes that a trained head's probabilities contain, which decode rules correct for.
 
-        log pi_c = log(w_c n_c / sum_k w_k n_k), with w_c the weight of class c and n_c its number of training images
-        (as targets, where labels are smoothed): the prior of every loss whose minimum is the posterior of weighted
-        images. Exact for cross entropy; the others share its decisions but not its probabilities, so that for them it
-        is an approximation. Deferred weights count whole.
+        log pi_c = log(w_c m_c / sum_k w_k m_k), with w_c the weight of class c, which follows from its number of
+        training images, and m_c how much these count, each by how often it is drawn and by its own weight (as targets,
+        where labels are smoothed): the prior of every loss whose minimum is the posterior of weighted images. Exact for
+        cross entropy; the others share its decisions but not its probabilities, so that for them it is an
+        approximation. Deferred weights count whole.
 
         Args:
             counts: (C_t,) training images of each class.
+            drawn: (C_t,) m; None: every image counts the same, and m is ``counts``.
 
         Returns:
             (C_t,) finite; the exponentials sum to 1. A class that was never seen, or whose weight is 0, is taken to
             have been seen half a time.
         """
         weights = self.weights(counts).double().numpy()
-        return _log_prior(self._target_counts(counts), weights)
+        return _log_prior(self._target_counts(counts if drawn is None else drawn), weights)
 
     def _target_counts(self, counts: FloatArray) -> FloatArray:
         """(C_t,) the training images of which each class is the target, smoothed ones in parts."""

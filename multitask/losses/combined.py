@@ -50,8 +50,8 @@ class SumSettings(LossSettings):
         for key in ("first", "second"):
             yield from (f"{key}.{line}" for line in getattr(self, key).problems(task))
 
-    def implied_log_prior(self, counts: FloatArray) -> FloatArray:
+    def implied_log_prior(self, counts: FloatArray, drawn: FloatArray | None = None) -> FloatArray:
         """(C_t,) the mean of both log-priors by their weights in the sum, normalised; an approximation."""
-        one, other = self.first.implied_log_prior(counts), self.second.implied_log_prior(counts)
+        one, other = (part.implied_log_prior(counts, drawn) for part in (self.first, self.second))
         mean = (one + self.second_weight * other) / (1 + self.second_weight)
         return np.asarray(mean - np.logaddexp.reduce(mean))

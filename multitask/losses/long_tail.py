@@ -40,9 +40,9 @@ class LogitAdjustedSettings(ClasswiseSettings):
 
         return LogitAdjustment(torch.tensor(self.tau * log_frequencies(data.counts), dtype=torch.float32))
 
-    def implied_log_prior(self, counts: FloatArray) -> FloatArray:
+    def implied_log_prior(self, counts: FloatArray, drawn: FloatArray | None = None) -> FloatArray:
         """(C_t,) the log-prior of cross entropy less tau log f, which the loss adds by itself; normalised."""
-        left = super().implied_log_prior(counts) - self.tau * log_frequencies(counts)
+        left = super().implied_log_prior(counts, drawn) - self.tau * log_frequencies(counts)
         return np.asarray(left - np.logaddexp.reduce(left))
 
 

@@ -40,6 +40,6 @@ class SoftMacroF1Settings(LossSettings):
 
         return SoftMacroF1()
 
-    def implied_log_prior(self, counts: FloatArray) -> FloatArray:
+    def implied_log_prior(self, counts: FloatArray, drawn: FloatArray | None = None) -> FloatArray:
         """(C_t,) uniform, since every class has the same say; an approximation, since the minimum is no posterior."""
         return super().implied_log_prior(0 * counts)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from multitask.data.samplers import EpochDraws, SamplerSettings
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, agreeing_classes
 from multitask.errors import UserError
-from multitask.labels import JOINT, MISSING
+from multitask.labels import JOINT, MISSING, Task
 from multitask.losses import LossSettings
 from multitask.losses.consistency import Consistency
 from multitask.losses.marginal import MarginalLoss
@@ -28,6 +29,11 @@ def trained_labels(objective: Objective, samples: Samples) -> dict[str, Training
         objective: what is trained for; so in all functions here.
         samples: those that train; likewise.
     """
+    return {task.name: training_labels(task, labels, numbers) for task, labels, numbers in _columns(objective, samples)}
+
+
+def _columns(objective: Objective, samples: Samples) -> Iterator[tuple[Task, NDArray[np.int64], NDArray[np.floating]]]:
+    """Of each loss the task, and of N samples (N,) its labels and (N,) the numbers that they were made of."""
     learned = objective.learned
     train = Targets.of(samples, learned, objective.joint is not None)
     tasks, labels = list(learned.tasks), np.maximum(train.labels, MISSING)  # of a partial label no class is known
@@ -36,10 +42,8 @@ def trained_labels(objective: Objective, samples: Samples) -> dict[str, Training
         places = np.full(learned.num_classes + 1, MISSING)  # the last is that of a missing class
         places[np.flatnonzero(learned.possible)] = np.arange(learned.possible.sum())
         labels = np.hstack([labels[:, :-1], places[labels[:, -1:]]])
-    return {
-        task.name: training_labels(task, labels[:, column], train.numbers[:, column])
-        for column, task in enumerate(tasks)
-    }
+    for column, task in enumerate(tasks):
+        yield task, labels[:, column], train.numbers[:, column]
 
 
 def build_losses(objective: Objective, samples: Samples) -> dict[str, nn.Module]:
@@ -100,18 +104,28 @@ def _with_partial(loss: nn.Module, objective: Objective, samples: Samples) -> nn
     return MarginalLoss(loss, targets, np.stack([agreeing_classes(int(target), samples.space) for target in targets]))
 
 
-def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np.float64]]:
+def prior_shifts(
+    objective: Objective, samples: Samples, sampler: SamplerSettings | None = None
+) -> dict[str, NDArray[np.float64]]:
     """The log-prior that each trained head's probabilities contain, less the log-frequencies of the labels.
+
+    Args:
+        objective: what was trained for.
+        samples: those that trained.
+        sampler: that chose among them; None: each was served once.
 
     Returns:
         Per head, (C_t,); and (C,) ``joint`` where there is a joint loss, 0 at classes that cannot occur. All zeros
-        where a loss neither weights its classes nor adjusts for them.
+        where a loss neither weights its classes nor adjusts for them, and no label's images are drawn more often, or
+        weigh more, than another's.
     """
     labels = trained_labels(objective, samples)
+    drawn = _drawn(objective, samples, sampler)
 
     def shift(loss: LossSettings, name: str) -> NDArray[np.float64]:
         counts = labels[name].counts
-        return loss.implied_log_prior(counts) - log_frequencies(counts)
+        implied = loss.implied_log_prior(counts, drawn[name]) if name in drawn else loss.implied_log_prior(counts)
+        return implied - log_frequencies(counts)
 
     shifts = {name: shift(loss, name) for name, loss in objective.heads.items()}
     if objective.joint is not None:
@@ -119,6 +133,27 @@ def prior_shifts(objective: Objective, samples: Samples) -> dict[str, NDArray[np
         shifts[JOINT] = np.zeros(len(possible))
         shifts[JOINT][possible] = shift(objective.joint, JOINT)
     return shifts
+
+
+def _drawn(objective: Objective, samples: Samples, sampler: SamplerSettings | None) -> dict[str, NDArray[np.float64]]:
+    """Per loss, (C_t,) how much the images of each label count, by how often they are drawn and by their weights.
+
+    In the mean over a source's images that have a label each counts as one: how much whole sources count is left out,
+    since a network that tells by an image which source it is of has, for those of each source, the prior of its labels.
+    Losses of which all images count the same are left out.
+    """
+    counted = EpochDraws(samples, sampler).frequencies() * samples.weights
+    if np.ptp(counted) <= 1e-12 * counted.max(initial=0.0):
+        return {}
+    sources, found = samples.sources.numbers(), {}
+    for task, labels, _ in _columns(objective, samples):
+        known = np.flatnonzero(labels != MISSING)
+        sums, sizes = np.bincount(sources[known], counted[known]), np.bincount(sources[known])
+        means = sums / np.maximum(sizes, 1)
+        mass = counted[known] / np.where(means > 0, means, 1.0)[sources[known]]
+        if len(mass) and np.ptp(mass) > 1e-9:
+            found[task.name] = np.bincount(labels[known], mass, minlength=task.num_classes).astype(np.float64)
+    return found
 
 
 def number_centres(samples: Samples) -> dict[str, tuple[float, ...]]:

@@ -46,7 +46,7 @@ def _shifts(part: TrainedRun, form: OutputForm) -> dict[str, FloatArray]:
     dataset = Dataset.read(config.data, config.space(), config.seed)
     train = dataset.training_samples() if part.folder.num_folds is None else dataset.without_test()
     own = config.learned_space()
-    priors = decode_priors(config.objective(), train)
+    priors = decode_priors(config.objective(), train, config.data.sampler)
     found = {name: priors.implied[name] - priors.natural[name] for name in (*own.task_names, JOINT)}
     if own == form.learned:
         joint = found[JOINT] if config.evaluation().joint_term else product(found, own)

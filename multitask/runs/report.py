@@ -11,6 +11,7 @@ import numpy as np
 from multitask.data.empty_cells import EmptyCells
 from multitask.data.image_facts import ImageFacts
 from multitask.data.per_group import per_group_tasks
+from multitask.data.samplers import SamplerSettings
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets
 from multitask.errors import UserError
@@ -39,10 +40,10 @@ from multitask.utils.records import record_to_json
 from multitask.utils.seeds import derive
 
 
-def decode_priors(objective: Objective, samples: Samples) -> Priors:
+def decode_priors(objective: Objective, samples: Samples, sampler: SamplerSettings) -> Priors:
     """The priors in the outputs of a network that was trained on these samples, and those of the samples."""
     natural = natural_priors(samples, objective.learned)
-    shifts = prior_shifts(objective, samples)
+    shifts = prior_shifts(objective, samples, sampler)
     return Priors({name: prior + shifts.get(name, 0.0) for name, prior in natural.items()}, natural)
 
 
@@ -223,7 +224,8 @@ def _decide(
             return _Answers(None, None)
         grouped = None if found.grouped is None else decide_grouped(predictions, found.grouped)
         return _Answers(decide(predictions, found, seed), grouped)
-    priors, decode_seed = priors or decode_priors(settings.objective, train), derive(settings.seed, "decode")
+    priors = priors or decode_priors(settings.objective, train, settings.sampler)
+    decode_seed = derive(settings.seed, "decode")
     single = decide_and_fit(predictions, settings.decode, priors, decode_seed, seed)
     kept, grouped = single.kept, None
     if names := per_group_tasks(train):

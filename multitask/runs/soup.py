@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from multitask.data.dataset import Dataset
 from multitask.data.loading import Batches
+from multitask.data.samples import Samples
 from multitask.data.tiles import TileSettings
 from multitask.errors import UserError
 from multitask.evaluation.networks_schema import SoupFacts
@@ -22,6 +24,7 @@ from multitask.evaluation.summary import epoch_scores
 from multitask.model.soup import State, estimate_batch_norm, greedy, has_batch_norm, mean_state
 from multitask.progress import Progress
 from multitask.runs.build import build_network, load_weights
+from multitask.runs.build_losses import prior_shifts
 from multitask.runs.classifier import Classifier
 from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
@@ -218,7 +221,8 @@ def _check_family(trained: Sequence[TrainedRun], paths: Sequence[Path]) -> None:
     """
     first = trained[0]
     settings = _architecture(first)
-    priors, images = _priors(first), _validated(first)
+    samples = Dataset.read(first.config.data, first.config.space(), first.config.seed).training_samples()
+    priors, drawn, images = _priors(first), _drawn_priors(first, samples), _validated(first)
     for run, path in zip(trained, paths, strict=True):
         if run.folder.num_folds is not None:
             raise UserError(
@@ -234,6 +238,12 @@ def _check_family(trained: Sequence[TrainedRun], paths: Sequence[Path]) -> None:
             raise UserError(
                 f"{path}: its loss of {head} weights or adjusts for labels otherwise than that of {paths[0]}, so that "
                 "no one prior is in their mean; a soup is of one objective, an ensemble without --soup of any"
+            )
+        own_drawn = _drawn_priors(run, samples)
+        if head := next((name for name, prior in own_drawn.items() if not np.allclose(prior, drawn[name])), None):
+            raise UserError(
+                f"{path}: its data.sampler draws the labels of {head} otherwise than that of {paths[0]}, so that no "
+                "one prior is in their mean; an ensemble without --soup is of any"
             )
         if TileSettings.of(run.config.data) != TileSettings.of(first.config.data):
             raise UserError(f"{path}: crops or fits images in another way than {paths[0]}; a soup sees them in one")
@@ -261,6 +271,11 @@ def _priors(run: TrainedRun) -> dict[str, NDArray[np.float64]]:
     if objective.joint is not None:
         losses[objective.joint_task()] = objective.joint
     return {task.name: loss.implied_log_prior(np.arange(1.0, task.num_classes + 1)) for task, loss in losses.items()}
+
+
+def _drawn_priors(run: TrainedRun, samples: Samples) -> dict[str, NDArray[np.float64]]:
+    """As ``_priors``, of training samples that a run's sampler chooses among."""
+    return prior_shifts(run.config.objective(), samples, run.config.data.sampler)
 
 
 def _validated(run: TrainedRun) -> list[str]:

@@ -207,11 +207,12 @@ def has_no_state_to_save(settings: LossSettings) -> None:
 def implied_prior_is_finite_and_sums_to_1(settings: LossSettings) -> None:
     """Whatever was seen how often, even nothing."""
     for counts in (COUNTS, (0.0,) * 4):
-        prior = settings.implied_log_prior(np.array(counts))
-        expect(prior.shape == (4,), settings, "give a log-prior of each class")
-        finite = np.isfinite(prior).all()
-        expect(finite, settings, f"give a finite log-prior where the classes were seen {counts} times")
-        expect(math.isclose(np.exp(prior).sum(), 1.0, rel_tol=1e-6), settings, "give a prior that sums to 1")
+        for drawn in (None, np.array(counts[::-1])):
+            prior = settings.implied_log_prior(np.array(counts), drawn)
+            expect(prior.shape == (4,), settings, "give a log-prior of each class")
+            finite = np.isfinite(prior).all()
+            expect(finite, settings, f"give a finite log-prior where the classes were seen {counts} times")
+            expect(math.isclose(np.exp(prior).sum(), 1.0, rel_tol=1e-6), settings, "give a prior that sums to 1")
 
 
 def loss_without_order_can_be_joint(settings: LossSettings) -> None:

@@ -145,6 +145,7 @@ EVEN = np.log(np.full(3, 1 / 3))
 )
 def test_implied_prior_by_hand(chosen: Build, loss: str, keys: Any, expected: Any) -> None:
     np.testing.assert_allclose(chosen(loss, **keys).implied_log_prior(SEEN), expected, rtol=1e-5)
+    np.testing.assert_allclose(chosen(loss, **keys).implied_log_prior(SEEN, SEEN), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -156,13 +157,14 @@ def test_implied_prior_by_hand(chosen: Build, loss: str, keys: Any, expected: An
         ("logit_adjusted", {"class_weights": {"name": "explicit", "values": [1.0, 3.0, 2.0]}}),
     ],
 )
+@pytest.mark.parametrize("drawn", [SEEN, np.array([20.0, 30.0, 50.0])])
 def test_a_head_that_sees_nothing_of_the_image_answers_the_implied_prior(
-    build: Build, chosen: Build, loss: str, keys: Any
+    build: Build, chosen: Build, loss: str, keys: Any, drawn: Any
 ) -> None:
     """Where the loss is least for answers that are the same for every image, they are the prior."""
     criterion = build(loss, counts=SEEN, **keys)
-    logits = torch.tensor(chosen(loss, **keys).implied_log_prior(SEEN)).requires_grad_()
-    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(SEEN.astype(int)))
+    logits = torch.tensor(chosen(loss, **keys).implied_log_prior(SEEN, drawn)).requires_grad_()
+    labels = torch.repeat_interleave(torch.arange(3), torch.tensor(drawn.astype(int)))
     criterion(logits.expand(100, 3), labels).backward()
     assert logits.grad is not None
     assert logits.grad.abs().max() < 1e-6

@@ -25,13 +25,40 @@ MakeConfig = Callable[..., Config]
 def test_class_weights_are_in_the_prior_that_the_outputs_hold(tiny: MakeConfig) -> None:
     config = tiny({"heads.mask.loss.class_weights": {"name": "inverse_frequency"}})
     data = DataModule(config)
-    priors = decode_priors(config.objective(), data.dataset.training_samples())
+    priors = decode_priors(config.objective(), data.dataset.training_samples(), config.data.sampler)
     share = 7  # images of a person: five with a mask, one worn wrongly, one without
     natural = np.exp(priors.natural["mask"])
     assert natural == pytest.approx(np.array([5, 1, 1]) / share, abs=0.05)
     assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.05)
     assert priors.implied["gender"] == pytest.approx(priors.natural["gender"])
     assert [*priors.shifts(("mask", "gender", "age"))] == ["mask"]
+
+
+@pytest.mark.parametrize("sampler", ["class_weighted", "per_group"])
+def test_how_often_labels_are_drawn_is_in_the_prior_that_the_outputs_hold(tiny: MakeConfig, sampler: str) -> None:
+    """Each of a person's three labels once, or all classes alike, where of seven images five are with a mask."""
+    config = tiny({"data.sampler.name": sampler, "joint": {}})
+    samples = DataModule(config).dataset.training_samples()
+    priors = decode_priors(config.objective(), samples, config.data.sampler)
+    assert np.exp(priors.natural["mask"]) == pytest.approx(np.array([5, 1, 1]) / 7, abs=0.05)
+    assert np.exp(priors.implied["mask"]) == pytest.approx(np.full(3, 1 / 3), abs=0.05)
+    drawn = np.exp(priors.implied["joint"]).reshape(3, -1).sum(axis=1)
+    assert drawn / drawn.sum() == pytest.approx(np.full(3, 1 / 3), abs=0.1)
+
+
+def test_the_images_weights_are_in_the_prior_and_those_of_whole_sources_are_not(tiny: MakeConfig) -> None:
+    config = tiny()
+    samples = DataModule(config).dataset.training_samples()
+    mask = samples.labels[:, 0]
+
+    def shifts(weights: np.ndarray, sources: np.ndarray) -> dict[str, np.ndarray]:
+        given = replace(samples, weights=weights.astype(np.float32), sources=sources.astype(object))
+        return decode_priors(config.objective(), given, config.data.sampler).shifts(("mask", "gender", "age"))
+
+    one, two = np.full(len(mask), "one"), np.where(mask == 0, "worn", "not worn")
+    shift = shifts(np.where(mask == 0, 0.2, 1.0), one)["mask"]
+    assert shift - shift[0] == pytest.approx([0, -np.log(5), -np.log(5)])
+    assert shifts(np.where(mask == 0, 0.2, 1.0), two) == {}  # which an image shows
 
 
 @pytest.fixture(scope="module")

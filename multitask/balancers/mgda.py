@@ -14,7 +14,8 @@ class MGDASettings(TorchJDSettings):
     """The shortest vector in the convex hull of the gradients, which opposes none of them; times K.
 
     a = K argmin over b of b' G b with b >= 0 and sum_i b_i = 1, G (K, K) being the Gramian of the K gradients.
-    Désidéri 2012; Sener and Koltun 2018, algorithm 2, https://arxiv.org/abs/1810.04650.
+    Désidéri 2012; Sener and Koltun 2018, algorithm 2, https://arxiv.org/abs/1810.04650. The minimum is approached by
+    steps of Frank and Wolfe's, at most 100: of three losses or more the vector is off by about 2% of its length.
 
     >>> import torch
     >>> MGDASettings().solve(torch.tensor([[4.0, 0.0], [0.0, 1.0]], dtype=torch.float64))

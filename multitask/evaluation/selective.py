@@ -115,7 +115,7 @@ def _binomial(most: int, num: int, prob: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class RiskCurve:
-    """The error among the answered as more is answered, the most confident first.
+    """The error among the answered as more is answered, the most confident first; equal ones are answered together.
 
     Attributes:
         answered: (M,) share of all, rising to 1; each group weighs the same, whatever its number of images.
@@ -137,13 +137,18 @@ class RiskCurve:
         >>> curve = RiskCurve.of(np.array([0.9, 0.6]), np.array([True, False]), np.array([0, 1]))
         >>> curve.answered, curve.error, curve.area
         (array([0.5, 1. ]), array([0. , 0.5]), 0.25)
+        >>> RiskCurve.of(np.array([0.6, 0.6]), np.array([True, False]), np.array([0, 1])).error
+        array([0.5, 0.5])
         """
         _, of_group, sizes = np.unique(groups, return_inverse=True, return_counts=True)
         order = np.argsort(-confidences, kind="stable")
         ordered, wrong = of_group[order], ~right[order]
         weights = 1 / sizes[ordered]
-        answered = np.cumsum(weights)
-        error = np.cumsum(weights * wrong) / answered
+        # No threshold lies between equal confidences: what is answered from one on is all of them.
+        falling = -confidences[order]
+        ends = np.searchsorted(falling, falling, side="right") - 1
+        answered = np.cumsum(weights)[ends]
+        error = np.cumsum(weights * wrong)[ends] / answered
         area = float((error * weights).sum() / answered[-1])
         spread = _area_error(weights, answered, error, wrong, ordered) if len(sizes) > 1 else math.nan
         return cls(answered / answered[-1], error, area, spread)
@@ -167,9 +172,11 @@ def _area_error(
 
     It is the root of sum_g u_g ** 2, with u_g what the area gains where group g counts a little more; resamples of the
     groups would each go over all images. With w the weights of the images in the order of the curve, e whether they are
-    wrong, W the sum of w up to each, E the error up to it, and A the area,
+    wrong, W the sum of w up to each and to those of the same confidence, E the error up to these, and A the area,
 
-        u_g = sum_{k in g} w_k (E_k - A + sum_{i >= k} w_i (e_k - E_i) / W_i) / W_M.
+        u_g = sum_{k in g} w_k (E_k - A + sum_i w_i (e_k - E_i) / W_i) / W_M,
+
+    the inner sum over all i with W_i >= W_k.
 
     Args:
         weights: (M,) w.
@@ -183,7 +190,8 @@ def _area_error(
     0.354
     """
     area = (error * weights).sum() / answered[-1]
-    after = np.cumsum((weights / answered)[::-1])[::-1]
-    error_after = np.cumsum((weights * error / answered)[::-1])[::-1]
+    starts = np.searchsorted(answered, answered)
+    after = np.cumsum((weights / answered)[::-1])[::-1][starts]
+    error_after = np.cumsum((weights * error / answered)[::-1])[::-1][starts]
     gains = np.bincount(groups, weights * (error - area + wrong * after - error_after) / answered[-1])
     return float(np.sqrt((gains**2).sum()))

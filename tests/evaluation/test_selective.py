@@ -65,7 +65,7 @@ def test_a_p_value_says_nothing_without_values_or_above_the_bound() -> None:
 
 
 def test_groups_weigh_the_same_in_the_curve() -> None:
-    confidences = np.array([0.9, 0.9, 0.9, 0.9, 0.6])
+    confidences = np.array([0.9, 0.85, 0.8, 0.7, 0.6])
     right = np.array([True, True, True, False, False])
     curve = RiskCurve.of(confidences, right, np.array([0, 0, 0, 0, 1]))
     assert curve.answered.tolist() == [0.125, 0.25, 0.375, 0.5, 1.0]
@@ -79,6 +79,25 @@ def test_the_area_is_least_where_the_confident_are_right() -> None:
     best = RiskCurve.of(np.linspace(1, 0, 100), right, np.arange(100)).area
     worst = RiskCurve.of(np.linspace(0, 1, 100), right, np.arange(100)).area
     assert best < 0.03 < 0.2 < worst
+
+
+def test_equal_confidences_are_answered_together_whatever_the_order_of_the_images() -> None:
+    rng = np.random.default_rng(2)
+    groups = rng.integers(0, 9, 40)
+    confidences, right = np.round(rng.random(40), 1), rng.random(40) < 0.7
+    weights = 1 / np.bincount(groups)[groups]
+    share = weights / weights.sum()
+
+    def area(grown: int, by: float) -> float:
+        grow = share * np.where(groups == grown, 1 + by, 1)
+        errors = [(grow * ~right)[confidences >= at].sum() / grow[confidences >= at].sum() for at in confidences]
+        return float((grow * errors).sum() / grow.sum())
+
+    influence = [(area(group, 1e-6) - area(group, -1e-6)) / 2e-6 for group in range(9)]
+    for order in (np.arange(40), rng.permutation(40)):
+        curve = RiskCurve.of(confidences[order], right[order], groups[order])
+        assert curve.area == pytest.approx(area(0, 0.0))
+        assert curve.area_error == pytest.approx(np.linalg.norm(influence), rel=1e-5)
 
 
 def test_the_error_of_the_area_is_that_of_resampled_groups() -> None:

@@ -209,12 +209,15 @@ def sizes_of(space: LabelSpace) -> dict[str, int]:
     return {**{task.name: task.num_classes for task in space.tasks}, JOINT: space.num_classes}
 
 
-def check_coverage(coverage: float, calibration: Calibration | None) -> None:
-    """Refuses a coverage that cannot be promised.
+def check_coverage(coverage: float, calibration: Calibration | None) -> dict[str, str]:
+    """Refuses a coverage that can be promised of nothing.
 
     Args:
         coverage: asked for.
         calibration: the run's; None: nobody validated it.
+
+    Returns:
+        Of which tasks, or of ``joint``, it cannot be promised, and why: the others can keep it.
 
     Raises:
         UserError: it is none, or the groups that validated the run are too few for it.
@@ -223,31 +226,38 @@ def check_coverage(coverage: float, calibration: Calibration | None) -> None:
         raise UserError(f"coverage: must be above 0 and below 1, found {coverage:g}")
     found = _needed(calibration, "coverage")
     least = least_groups(coverage)
-    for name in found.labels:
-        num = found.num_groups(name)
-        if num < least:
-            most = f"; at most {num / (num + 1):.3g} can be promised" if num else ""
-            raise UserError(
-                f"coverage {coverage:g}: needs {least:,} groups that validate and whose {_in_words(name)} is known, "
-                f"and the run has {num:,}{most}"
-            )
+    known = {name: found.num_groups(name) for name in found.labels}
+    few = {
+        name: f"needs {least:,} groups that validate and whose {_in_words(name)} is known, and the run has {num:,}"
+        for name, num in known.items()
+        if num < least
+    }
+    if len(few) == len(known):
+        name = max(known, key=lambda each: known[each])
+        num = known[name]
+        most = f"; at most {num / (num + 1):.3g} can be promised" if num else ""
+        raise UserError(f"coverage {coverage:g}: {few[name]}{most}")
+    return few
 
 
 def check_risk(max_risk: float, calibration: Calibration | None) -> Calibration:
-    """Refuses a risk that is none, and a run without calibration, which is returned.
+    """Refuses a risk that is none, and a run without calibration of its classes, which is returned.
 
     Raises:
         UserError: either.
     """
     if not 0 < max_risk < 1:
         raise UserError(f"max risk: must be above 0 and below 1, found {max_risk:g}")
-    return _needed(calibration, "max risk")
+    found = _needed(calibration, "max risk")
+    if not found.num_groups(JOINT):
+        raise UserError("max risk: needs groups that validate and whose class is known, and the run has 0")
+    return found
 
 
 def _needed(calibration: Calibration | None, what: str) -> Calibration:
     if calibration is None:
         raise UserError(
-            f"{what}: the run keeps no calibration: two groups at least whose classes are known must have "
+            f"{what}: the run keeps no calibration: two groups at least whose labels are known must have "
             "validated it, and `multitask evaluate RUN` writes what a run of an older version lacks"
         )
     return calibration

@@ -12,7 +12,7 @@ from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode import DecodeSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.auto import MOST_CLASSES, candidates, pick
 from multitask.evaluation.decode.base import best_cell, macro_f1
-from multitask.evaluation.decode.crossfit import cross_fit_each, cross_fit_posteriors, deal, num_folds
+from multitask.evaluation.decode.crossfit import cross_fit_each, cross_fit_posteriors, deal_known, num_folds
 from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode.temperature import fit_temperatures
@@ -73,13 +73,16 @@ def decide_and_fit(
         unfitted = decode.unfitted()
         used = unfitted.name
         fitted.setdefault(used, unfitted)
-    folds = deal(known, seed) if count > 1 else np.zeros(len(known), dtype=np.int64)
+    folds = deal_known(known, seed)
     in_sample = {name: rule.decode(known.outputs) for name, rule in fitted.items()}
     fitted_ones = {name: rule for name, rule in rules.items() if rule.needs_validation}
-    answers = in_sample | cross_fit_each(fitted_ones, known, priors, folds, seed)
+    answers = dict(in_sample)
+    if fitted_ones:
+        assert folds is not None, "rules that are fitted were left out"
+        answers |= cross_fit_each(fitted_ones, known, priors, folds, seed)
     picked, sentence = _picked(answers, known, used) if count > 1 else (None, "")
     temperatures, shifts = fit_temperatures(known, priors), fitted_shifts(known, priors)
-    if count > 1:
+    if folds is not None:
         probs = cross_fit_posteriors(known, priors, folds)
         calibration = Calibration.of(
             predictions.space, probs, predictions.labels, answers[used], predictions.group_indices()
@@ -101,7 +104,7 @@ def decide_and_fit(
     )
     own = {name: in_sample[name] for name in fitted_ones}
     comparison = _comparison(kept, predictions, answers, resample_seed, own)
-    return Decided(answers[used], probs, folds if count > 1 else None, kept, comparison)
+    return Decided(answers[used], probs, folds, kept, comparison)
 
 
 def fitted_shifts(known: LabelledOutputs, priors: Priors | None) -> dict[str, tuple[float, ...]]:

@@ -112,7 +112,7 @@ def predict_files(
         )
     promises = predictor.promises(coverage, max_risk, sets, for_groups=inputs.has_groups)
     check_job(predictor, inputs, repr((layout, batch_size, coverage, max_risk, sets, labelled is None)), here)
-    for note in [*inputs.notes, *([promises.note] if promises.note else [])]:
+    for note in [*inputs.notes, *promises.notes]:
         progress.note(note)
     done = progress.answering(inputs.count)
 

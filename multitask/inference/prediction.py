@@ -36,7 +36,8 @@ class Prediction:
         probs: task -> label -> calibrated probability; over all classes, not only the predicted one's.
         class_probs: class -> calibrated probability; classes that cannot occur are left out.
         sets: task, and ``class``, -> the labels that hold the right one with the coverage that was asked for, the most
-            probable first; None where none was. They need not hold the one in ``labels``.
+            probable first, and what is predicted; None where none was. A task of which too few groups calibrate is left
+            out, likewise ``class``.
         ask: whether the class is not sure enough for the risk that was named; None where none was.
     """
 
@@ -74,8 +75,8 @@ class PredictionBatch(Sequence[Prediction]):
         images: N names, each an image's path or its place among the images that were given.
         predicted: (N,) classes, as the run's decode rule decides.
         class_probs: (N, C) calibrated probabilities; rows sum to 1.
-        sets: per task, and for ``joint``, (N, C_t) bool, the labels in each image's set; None where no coverage was
-            asked for.
+        sets: per task, and for ``joint``, of which the coverage that was asked for can be promised, (N, C_t) bool, the
+            labels in each image's set; None where none was.
         ask: (N,) bool, the images to be asked; None where no risk was named.
     """
 

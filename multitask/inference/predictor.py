@@ -230,7 +230,8 @@ class Predictor:
     ) -> Promises:
         """Prediction sets of a coverage and abstaining at a risk, for images of new groups.
 
-        The set of each task, and that of the class, holds the right label with at least the probability ``coverage``.
+        The set of each task, and that of the class, holds the right label with at least the probability ``coverage``;
+        those that too few groups calibrate are left out, which ``notes`` tells.
         Of the images that are not to be asked at most the share ``max_risk`` is wrong.
 
         Args:

@@ -24,17 +24,18 @@ class Promises:
     """The thresholds by which a run keeps what is asked of its predictions.
 
     Attributes:
-        thresholds: per task, and for ``joint``, those of its labels; empty where no coverage is asked for.
+        thresholds: per task, and for ``joint``, those of its labels, where enough groups calibrate them; empty where no
+            coverage is asked for.
         least_confidence: the probability of the decided class from which it is answered, infinite where no threshold
             is proven to keep the risk; None where no risk is named.
-        note: what should be known of them; empty if nothing.
+        notes: what should be known of them.
         conformity: of labels, that the thresholds are of.
         seed: of what a randomised one draws.
     """
 
     thresholds: Mapping[str, Thresholds] = field(default_factory=dict)
     least_confidence: float | None = None
-    note: str = ""
+    notes: tuple[str, ...] = ()
     conformity: Conformity = LAC
     seed: int = 0
 
@@ -65,8 +66,9 @@ class Promises:
         """
         conformity = _conformity(sets, coverage)
         thresholds: dict[str, Thresholds] = {}
+        notes = []
         if coverage is not None:
-            check_coverage(coverage, calibration)
+            few = check_coverage(coverage, calibration)
             assert calibration is not None
             if not calibration.serves(conformity):
                 raise UserError(
@@ -75,19 +77,22 @@ class Promises:
                 )
             possible = {name: space.possible_labels(name) for name in space.task_names}
             for name, which in {**possible, JOINT: space.possible}.items():
+                if name in few:
+                    notes.append(f"coverage {coverage:g}: {few[name]}; no sets of it")
+                    continue
                 found = calibration.thresholds(name, which, coverage, conformity)
                 assert found is not None, "the coverage was checked"
                 thresholds[name] = found
-        least, note = None, ""
+        least = None
         if max_risk is not None:
             proven = check_risk(max_risk, calibration).answer_threshold(max_risk)
             least = math.inf if proven is None else proven
             if proven is None:
-                note = (
+                notes.append(
                     f"max risk {max_risk:g}: no confidence is proven to keep it by the groups that validated the run; "
                     "everything is to be asked"
                 )
-        return cls(thresholds, least, note, conformity, seed)
+        return cls(thresholds, least, tuple(notes), conformity, seed)
 
     def sets(self, probs: Mapping[str, FloatArray]) -> dict[str, NDArray[np.bool_]] | None:
         """Per task, and for ``joint``, (N, C_t) the labels in each image's set, from their probabilities."""

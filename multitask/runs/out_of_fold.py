@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from multitask.errors import UserError
 from multitask.evaluation.calibration import labellings, marginals
 from multitask.evaluation.decode import LabelledOutputs, PoolingRule, Priors
-from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
+from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal_known
 from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.group_tasks import GroupTasks
 from multitask.evaluation.decode.pooling import pool_labelled
@@ -69,19 +69,16 @@ def read_out_of_fold(trained: TrainedRun, but_fold: int | None = None) -> OutOfF
             np.flatnonzero(~np.isin(predictions.groups.astype(str), fold.groups.astype(str)))
         )
     known = predictions.known()
-    whole = num_folds(known) > 1  # else temperatures are fitted head by head
-    each = whole or num_folds(known, whole=False) > 1
+    folds = deal_known(known, derive(config.seed, "out of fold"))
     labelled = predictions.groups[(predictions.labels != MISSING).any(axis=1)]
-    if not each and len(set(labelled)) < 2:
+    if folds is None and len(set(labelled)) < 2:
         raise UserError(
             f"{folder.path}: fewer than two groups with labels validated it, which are too few to say how sure its "
             f"heads are; train in folds: `{trained.folds_command}`"
         )
     kept = read_rules(folder, config.evaluation())
     priors = None if kept is None else kept_priors(kept.shifts)
-    if each:
-        folds = deal(known, derive(config.seed, "out of fold"), whole=whole)
-    else:  # one head learns the classes, of which at most one group's are known: its own answers are as they are
+    if folds is None:  # one head learns the classes, of which at most one group's are known: that answers as it does
         folds = np.isin(known.groups.astype(str), known.groups[known.classes != MISSING].astype(str)).astype(np.int64)
     single = _answered(predictions, cross_fit_posteriors(known, priors, folds))
     grouped = None

@@ -8,7 +8,7 @@ import numpy as np
 
 from multitask.errors import UserError
 from multitask.evaluation.calibration import Calibration
-from multitask.evaluation.decode.crossfit import cross_fit, cross_fit_posteriors, deal
+from multitask.evaluation.decode.crossfit import cross_fit, cross_fit_posteriors, deal_known, num_folds
 from multitask.evaluation.grouped import calibrate_groups
 from multitask.evaluation.predictions import Predictions
 from multitask.evaluation.views import Views, report_name
@@ -54,12 +54,17 @@ def read_viewed_calibration(trained: TrainedRun, views: Views) -> ViewedCalibrat
     plain, viewed = _read_answers(trained, views)
     seed, priors = derive(settings.seed, "decode"), kept_priors(kept.shifts)
     known, answered = plain.known(), viewed.known().outputs
-    folds = deal(known, seed)
+    folds = deal_known(known, seed)
+    assert folds is not None, "the run has a calibration"
+    if num_folds(known) > 1:
+        predicted = cross_fit(settings.decode, known, priors, folds, seed, answered)
+    else:  # no rule was fitted that needs classes
+        predicted = kept.rule().decode(answered)
     single = Calibration.of(
         plain.space,
         cross_fit_posteriors(known, priors, folds, answered),
         plain.labels,
-        cross_fit(settings.decode, known, priors, folds, seed, answered),
+        predicted,
         plain.group_indices(),
     )
     grouped = None

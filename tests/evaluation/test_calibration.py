@@ -104,7 +104,7 @@ def test_of_very_many_images_whole_groups_are_kept(monkeypatch: pytest.MonkeyPat
         (float("nan"), "coverage: must be above 0 and below 1, found nan"),
         (
             0.99,
-            "coverage 0.99: needs 99 groups that validate and whose size is known, and the run has 57; at most 0.983 "
+            "coverage 0.99: needs 99 groups that validate and whose colour is known, and the run has 60; at most 0.984 "
             "can be promised",
         ),
     ],
@@ -113,6 +113,19 @@ def test_a_coverage_that_cannot_be_promised_is_refused(coverage: float, line: st
     with pytest.raises(UserError) as caught:
         check_coverage(coverage, kept())
     assert str(caught.value) == line
+
+
+def test_what_enough_groups_calibrate_is_promised_and_of_the_rest_it_is_said_why_not() -> None:
+    assert check_coverage(0.98, kept()) == {}
+    probs, labels, groups = made()
+    labels[groups % 2 == 0, 0] = -1
+    labels[groups % 2 == 1, 1] = -1
+    found = Calibration.of(SPACE, probs, labels, probs.argmax(axis=1), groups)
+    assert check_coverage(0.9, found) == {
+        JOINT: "needs 9 groups that validate and whose class is known, and the run has 0"
+    }
+    with pytest.raises(UserError, match="max risk: needs groups that validate and whose class is known, and the run"):
+        check_risk(0.1, found)
 
 
 def test_a_run_without_calibration_promises_nothing() -> None:

@@ -22,12 +22,14 @@ from multitask.evaluation.decode import (
 )
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.crossfit import cross_fit, deal
+from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.decode.fitted_rules import FittedRules
+from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.decode_comparison import decide, decide_and_fit, joint_term
 from multitask.evaluation.decode_scores import DecodeComparison, RuleScores
 from multitask.evaluation.metrics import IntArray
 from multitask.evaluation.predictions import Predictions
-from multitask.labels import LabelSpace, Task
+from multitask.labels import JOINT, LabelSpace, Task
 from multitask.settings.extensions import temporary_extensions
 
 SPACE = LabelSpace([Task("size", ("s", "m", "l")), Task("colour", ("red", "blue"))])
@@ -109,6 +111,26 @@ def test_with_too_few_groups_nothing_is_fitted_and_that_is_said(num_groups: int,
         assert set(rows_of(found.comparison)) == {"independent", "joint"}
         assert found.kept.used == ("independent" if name == "independent" else "joint")
         assert found.predicted.tolist() == predictions.predicted.tolist()
+
+
+def test_heads_are_calibrated_on_other_groups_where_no_image_has_all_labels() -> None:
+    whole = make()
+    labels = whole.labels.copy()
+    ones = whole.group_indices() % 2 == 0
+    labels[ones, 0] = -1
+    labels[~ones, 1] = -1
+    found = decide_and_fit(replace(whole, labels=labels), rule("class_bias"), None, 0, 0)
+    assert "no group has" in found.comparison.note
+    assert found.kept.used == "joint"
+    assert found.folds is not None
+    assert found.kept.calibration is not None
+    groups = [found.kept.calibration.num_groups(name) for name in (*whole.space.task_names, JOINT)]
+    assert groups == [len({*whole.groups[~ones]}), len({*whole.groups[ones]}), 0]
+    known = replace(whole, labels=labels).known()
+    for fold in np.unique(found.folds):  # by the temperatures that the others give
+        inside = np.flatnonzero(found.folds == fold)
+        others = fit_temperatures(known.take(np.flatnonzero(found.folds != fold)), None)
+        np.testing.assert_allclose(found.class_probs[inside], posteriors(known.outputs.take(inside), others, {}).T)
 
 
 class FirstRule(DecodeRule):

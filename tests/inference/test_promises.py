@@ -138,7 +138,7 @@ def test_the_confident_are_answered_where_the_groups_prove_the_risk() -> None:
     promises = Promises.of(SPACE, calibration_of(2000), max_risk=0.1)
     assert promises.least_confidence is not None
     assert 0.3 < promises.least_confidence < 0.9
-    assert (promises.note, promises.thresholds) == ("", {})
+    assert (promises.notes, promises.thresholds) == ((), {})
     asked = promises.ask(np.array([0.2, promises.least_confidence, 0.99]))
     assert asked is not None
     assert asked.tolist() == [True, False, False]
@@ -146,10 +146,31 @@ def test_the_confident_are_answered_where_the_groups_prove_the_risk() -> None:
 
 def test_a_risk_that_nothing_proves_is_a_note() -> None:
     promises = Promises.of(SPACE, calibration_of(20), max_risk=0.01)
-    assert promises.note.startswith("max risk 0.01: no confidence is proven to keep it by the groups that validated")
+    (note,) = promises.notes
+    assert note.startswith("max risk 0.01: no confidence is proven to keep it by the groups that validated")
     asked = promises.ask(np.array([1.0]))
     assert asked is not None
     assert asked.all()
+
+
+def test_tasks_have_sets_where_no_image_has_all_labels(predictor: Predictor, images: list[Path]) -> None:
+    space, rng = predictor.space, np.random.default_rng(0)
+    labels = space.decode(rng.integers(0, space.num_classes, 40))
+    labels[:20, 0] = -1
+    labels[20:, 1:] = -1
+    probs = rng.dirichlet(np.ones(space.num_classes), 40)
+    calibration = Calibration.of(space, probs, labels, probs.argmax(axis=1), np.arange(40))
+    promises = Promises.of(space, calibration, coverage=0.9)
+    assert set(promises.thresholds) == {"mask", "gender", "age"}
+    assert promises.notes == (
+        "coverage 0.9: needs 9 groups that validate and whose class is known, and the run has 0; no sets of it",
+    )
+    found = predictor.predict(images).with_promises(promises)
+    assert found[0].sets is not None
+    assert [*found[0].sets] == ["mask", "gender", "age"]
+    assert [name for name in found.columns() if name.startswith("set(")] == ["set(mask)", "set(gender)", "set(age)"]
+    both = found[:3].where(np.array([True, False, True]), found[:3])
+    assert both.columns()["set(age)"] == found[:3].columns()["set(age)"]
 
 
 def test_what_cannot_be_promised_is_refused_before_any_image_is_read(predictor: Predictor) -> None:

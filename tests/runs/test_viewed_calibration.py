@@ -26,8 +26,11 @@ VIEWS = Views(("scale",))
 
 @pytest.fixture(scope="module")
 def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
-    """What a run leaves of 20 groups of 3 images that validated it."""
-    config = tiny({"decode.name": "head_bias"})
+    return left_by(tiny({"decode.name": "head_bias"}), tmp_path_factory.mktemp("views"))
+
+
+def left_by(config: Config, path: Path, *, partly: bool = False) -> TrainedRun:
+    """What a run leaves of 20 groups of 3 images that validated it; ``partly``: none of them has all labels."""
     space, rng = config.space(), np.random.default_rng(0)
     labels = space.decode(rng.integers(0, space.num_classes, 60))
     labels[:, 1:] = labels[np.arange(60) // 3 * 3, 1:]
@@ -35,11 +38,13 @@ def trained(tiny: Callable[..., Config], tmp_path_factory: pytest.TempPathFactor
     for task, column in zip(space.tasks, labels.T, strict=True):
         scores = rng.normal(size=(60, task.num_classes)) + 1.5 * np.eye(task.num_classes)[column]
         log_probs[task.name] = torch.from_numpy(scores).log_softmax(1)
+    if partly:
+        labels[:30, 0] = labels[30:, 1:] = -1
     names = np.array([f"{row}.jpg" for row in range(60)], dtype=object)
     groups = np.array([f"p{row // 3}" for row in range(60)], dtype=object)
     predicted = space.joint_log_probs(log_probs).argmax(1).numpy()
     predictions = Predictions(space, space, names, groups, labels, log_probs, predicted)
-    folder, seed = RunFolder(tmp_path_factory.mktemp("views")), derive(config.seed, "decode")
+    folder, seed = RunFolder(path), derive(config.seed, "decode")
     kept = decide_and_fit(predictions, config.decode, None, seed, 0).kept
     grouped = decide_grouped_and_fit(predictions, ("gender", "age"), config.decode, None, seed).kept
     folder.decode.write_text(kept.model_copy(update={"grouped": grouped}).to_json())
@@ -66,6 +71,19 @@ def test_of_the_same_answers_it_is_what_the_run_keeps(trained: TrainedRun) -> No
     assert kept.grouped is not None
     np.testing.assert_allclose(numbers(found.single), numbers(kept.calibration), rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(numbers(found.grouped), numbers(kept.grouped.calibration), rtol=1e-4, atol=1e-6)
+
+
+def test_where_no_image_has_all_labels_it_is_what_the_run_keeps_of_its_heads(
+    tiny: Callable[..., Config], tmp_path: Path
+) -> None:
+    trained = left_by(tiny({"decode.name": "head_bias"}), tmp_path, partly=True)
+    shutil.copy(trained.folder.predictions(), trained.folder.predictions("val-scale"))
+    found, kept = read_viewed_calibration(trained, VIEWS), read_rules(trained.folder, trained.config.evaluation())
+    assert kept is not None
+    np.testing.assert_allclose(numbers(found.single), numbers(kept.calibration), rtol=1e-4, atol=1e-6)
+    assert found.single is not None
+    assert [found.single.num_groups(name) for name in ("mask", "gender", "joint")] == [10, 10, 0]
+    assert found.grouped is None
 
 
 def test_other_answers_are_read_by_what_was_fitted_on_the_run_s_own(trained: TrainedRun) -> None:

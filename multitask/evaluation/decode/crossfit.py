@@ -89,6 +89,24 @@ def deal(known: LabelledOutputs, seed: int, *, whole: bool = True) -> IntArray:
     return folds
 
 
+def deal_known(known: LabelledOutputs, seed: int) -> IntArray | None:
+    """Folds of the groups with a class; of those with any label where fewer than two have one.
+
+    Decode rules cannot be fitted on the latter, but the heads' temperatures can.
+
+    Args:
+        known: N images.
+        seed: as of ``deal``.
+
+    Returns:
+        As of ``deal``; None where fewer than two groups have any label.
+    """
+    for whole in (True, False):
+        if num_folds(known, whole=whole) > 1:
+            return deal(known, seed, whole=whole)
+    return None
+
+
 def cross_fit(
     rule: DecodeSettings,
     known: LabelledOutputs,

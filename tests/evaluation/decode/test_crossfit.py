@@ -8,7 +8,15 @@ import pytest
 from multitask.evaluation.decode import DecodeRule, DecodeSettings, JointSettings, LabelledOutputs, Priors
 from multitask.evaluation.decode.base import macro_f1
 from multitask.evaluation.decode.bias import ClassBiasSettings
-from multitask.evaluation.decode.crossfit import NUM_FOLDS, cross_fit, cross_fit_each, deal, influences, num_folds
+from multitask.evaluation.decode.crossfit import (
+    NUM_FOLDS,
+    cross_fit,
+    cross_fit_each,
+    deal,
+    deal_known,
+    influences,
+    num_folds,
+)
 from multitask.evaluation.decode.expected import ExpectedF1Settings
 from multitask.evaluation.intervals import resample
 from multitask.labels import LabelSpace
@@ -51,6 +59,24 @@ def test_with_few_groups_there_are_fewer_folds_and_each_has_one_with_a_class(
     assert num_folds(half) == 2
     assert set(folds[half.classes >= 0]) == {0, 1}
     assert num_folds(LabelledOutputs(known.outputs, np.full_like(labels, -1), names)) == 0
+
+
+def test_groups_with_any_label_are_dealt_where_no_image_has_all(make_known: Callable[..., LabelledOutputs]) -> None:
+    known = make_known(rows=40)
+    whole = deal_known(known, 0)
+    assert whole is not None
+    assert whole.tolist() == deal(known, 0).tolist()
+    names = np.array([f"p{place % 6}" for place in range(40)], dtype=object)
+    labels = np.where(np.arange(known.space.num_tasks) == 0, known.labels, -1)
+    labels[names == "p5"] = -1
+    folds = deal_known(LabelledOutputs(known.outputs, labels, names), 0)
+    assert folds is not None
+    assert sorted({(name, fold) for name, fold in zip(names, folds, strict=True) if name != "p5"}) == [
+        (f"p{place}", folds[place]) for place in range(5)
+    ]
+    assert len(set(folds)) == 5
+    one = LabelledOutputs(known.outputs, labels, np.full(40, "p0", dtype=object))
+    assert deal_known(one, 0) is None
 
 
 class Spy(DecodeSettings):

@@ -97,7 +97,7 @@ def decide_and_fit(
         picked=picked,
         sentence=sentence,
         note=note,
-        num_folds=count if count > 1 else 0,
+        num_folds=0 if folds is None else len(np.unique(folds)),
         num_groups=predictions.num_groups,
         num_images=len(predictions),
         calibration=calibration,

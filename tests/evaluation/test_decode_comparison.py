@@ -122,6 +122,7 @@ def test_heads_are_calibrated_on_other_groups_where_no_image_has_all_labels() ->
     found = decide_and_fit(replace(whole, labels=labels), rule("class_bias"), None, 0, 0)
     assert "no group has" in found.comparison.note
     assert found.kept.used == "joint"
+    assert (found.comparison.cross_fitted, found.comparison.num_folds) == (True, 5)
     assert found.folds is not None
     assert found.kept.calibration is not None
     groups = [found.kept.calibration.num_groups(name) for name in (*whole.space.task_names, JOINT)]

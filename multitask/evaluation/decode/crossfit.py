@@ -100,6 +100,15 @@ def deal_known(known: LabelledOutputs, seed: int) -> IntArray | None:
 
     Returns:
         As of ``deal``; None where fewer than two groups have any label.
+
+    >>> from multitask.evaluation.decode.outputs import ModelOutputs
+    >>> from multitask.labels import LabelSpace, Task
+    >>> space = LabelSpace([Task("colour", ("red", "blue")), Task("size", ("small", "large"))])
+    >>> outputs = ModelOutputs(space, {name: np.log(np.full((3, 2), 0.5)) for name in space.task_names})
+    >>> labels, groups = np.array([[0, -1], [-1, 1], [-1, -1]]), np.array(["a", "b", "c"], dtype=object)
+    >>> known = LabelledOutputs(outputs, labels, groups)
+    >>> deal_known(known, seed=0)[[0, 1]].tolist() in ([0, 1], [1, 0])
+    True
     """
     for whole in (True, False):
         if num_folds(known, whole=whole) > 1:

@@ -18,7 +18,7 @@ from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
 from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_table, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
-from multitask.reporting.run.decode_rules import rule_marks
+from multitask.reporting.run.decode_rules import none_fitted, rule_marks
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
@@ -128,6 +128,8 @@ def _show_rules(found: DecodeComparison | None) -> None:
         return
     say()
     how = f"cross-fitted over {found.num_folds} folds of groups" if found.cross_fitted else "fitted before"
+    if none_fitted(found):
+        how = "none of them fitted"
     table = make_table(f"decode rules, {how}", ("", "joint macro-F1 (95%)", "less independent (95%)", ""), left=1)
     for row in found.rules:
         marks = rule_marks(found, row.name)

@@ -60,13 +60,20 @@ def rule_marks(found: DecodeComparison, rule: str) -> list[str]:
     return [mark for mark, name in (("used", found.used), ("picked", found.picked)) if name == rule]
 
 
+def none_fitted(found: DecodeComparison) -> bool:
+    """Whether no rule of a report has parameters that were fitted, for want of groups or of rules that have some."""
+    return not found.num_folds or (found.cross_fitted and all(row.in_sample is None for row in found.rules))
+
+
 def rules_view(found: DecodeComparison | None) -> RulesView | None:
     """The decode rules as the page shows them; None where the report says nothing of them."""
     if not found:
         return None
     fitted = found.fitted_on
     where = f"{plural(fitted.num_groups, 'group', 'groups')} ({plural(fitted.num_images, 'image', 'images')})"
-    if found.cross_fitted:
+    if none_fitted(found):
+        how = "None of these rules has parameters that were fitted."
+    elif found.cross_fitted:
         how = (
             f"Each rule was fitted on the validating {where}, and is scored on the same cross-fitted: what is said of "
             f"a group comes from a fit on other groups, {found.num_folds} folds of them. “In sample” is the score "

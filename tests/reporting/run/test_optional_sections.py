@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.parsed_page import Page
 from tests.reporting.run.made_report import MASK, TINY, in_folds, make_report, render
 
@@ -79,6 +81,17 @@ def test_rules_that_were_fitted_before_are_said_to_be(undrawn):
     assert "were fitted on the run’s validating 50 groups (350 images)" in section
     assert "in sample" not in section.lower()
     assert "joint term" not in section
+
+
+@pytest.mark.parametrize("num_folds", [0, 5])
+def test_where_no_rule_was_fitted_that_is_said(undrawn, num_folds):
+    report = make_report(TINY)
+    report["decode_rules"] |= {"num_folds": num_folds, "cross_fitted": num_folds > 0}
+    for row in report["decode_rules"]["rules"]:
+        row["in_sample"] = None
+    section = Page(render(TINY, report=report)).section("rules")
+    assert "None of these rules has parameters that were fitted." in section
+    assert "validating" not in section
 
 
 def test_a_report_from_before_there_were_rules_has_no_such_section(undrawn):

@@ -126,23 +126,28 @@ class _Sets:
 def _sets_at(
     images: _Images, scores: FloatArray, calibration: Calibration | None, coverage: float, conformity: Conformity
 ) -> _Sets:
-    """Each group's sets, by thresholds of others; ``scores`` is (M, C_t), the conformity of each label."""
+    """Each group's sets, by thresholds of others; ``scores`` is (M, C_t), the conformity of each label.
+
+    What is decided is in every set, as in those that are predicted.
+    """
     part = images.labelling
     if calibration is None:
         return _Sets(coverage)
     kept = calibration.thresholds(images.name, part.possible, coverage, conformity)
     if kept is None:
         return _Sets(coverage)
-    num_own = int(kept.own.sum())
+    num_own, sets = int(kept.own.sum()), np.empty(scores.shape, dtype=bool)
     if images.folds is None:
-        return _Sets(coverage, prediction_sets(scores, kept), num_own)
-    sets = np.empty(scores.shape, dtype=bool)
+        sets = prediction_sets(scores, kept)
+        sets[np.arange(len(sets)), images.decided] = True
+        return _Sets(coverage, sets, num_own)
     right = scores[np.arange(len(scores)), part.labels]
     for others, inside in images.splits():
         found = label_thresholds(right[others], part.labels[others], images.groups[others], part.possible, coverage)
         if found is None:
             return _Sets(coverage, num_own=num_own)
         sets[inside] = prediction_sets(scores[inside], found)
+    sets[np.arange(len(sets)), images.decided] = True
     return _Sets(coverage, sets, num_own)
 
 

@@ -31,6 +31,13 @@ def decided_on(predictions: Predictions) -> Decided:
     return decide_and_fit(predictions, rule("independent"), None, 3, 0)
 
 
+def with_decided(sets: np.ndarray, decided: Decided, name: str) -> np.ndarray:
+    """The sets that are predicted, which hold what is."""
+    labels = dict(zip(SPACE.task_names, SPACE.decode(decided.predicted).T, strict=True)) | {JOINT: decided.predicted}
+    sets[np.arange(len(sets)), labels[name]] = True
+    return sets
+
+
 def group_mean(values: np.ndarray, groups: np.ndarray) -> float:
     return float(np.mean([values[groups == group].mean() for group in np.unique(groups)]))
 
@@ -53,6 +60,7 @@ def test_sets_are_measured_on_groups_that_did_not_calibrate_them() -> None:
                 )
                 assert thresholds is not None
                 sets[inside] = prediction_sets(part.probs[inside], thresholds)
+            sets = with_decided(sets, decided, name)
             covered = sets[np.arange(len(groups)), part.labels]
             assert row.observed == pytest.approx(group_mean(covered, groups))
             assert row.mean_size == pytest.approx(group_mean(sets.sum(axis=1), groups))
@@ -79,7 +87,7 @@ def test_adaptive_sets_are_measured_likewise_and_of_older_runs_are_not() -> None
         thresholds = label_thresholds(right, part.labels[others], groups[others], part.possible, 0.9)
         assert thresholds is not None
         sets[inside] = prediction_sets(scores[inside], thresholds)
-    row = found[JOINT][1]
+    row, sets = found[JOINT][1], with_decided(sets, decided, JOINT)
     assert row.observed == pytest.approx(group_mean(sets[np.arange(len(groups)), part.labels], groups))
     assert row.mean_size == pytest.approx(group_mean(sets.sum(axis=1), groups))
     assert row.mean_size != plain[JOINT][1].mean_size
@@ -101,7 +109,8 @@ def test_on_another_split_the_thresholds_are_those_that_the_run_keeps() -> None:
     part = labellings(decided.class_probs, predictions.labels, SPACE)["size"]
     thresholds = kept.calibration.thresholds("size", part.possible, 0.9)
     assert thresholds is not None
-    covered = prediction_sets(part.probs, thresholds)[np.arange(len(predictions)), part.labels]
+    sets = with_decided(prediction_sets(part.probs, thresholds), decided, "size")
+    covered = sets[np.arange(len(predictions)), part.labels]
     assert found["size"][1].observed == pytest.approx(group_mean(covered, predictions.group_indices()))
     selective = selective_scores(predictions, decided, 0)
     assert selective is not None
@@ -111,6 +120,16 @@ def test_on_another_split_the_thresholds_are_those_that_the_run_keeps() -> None:
     unproven = selective_scores(predictions, bare, 0)
     assert unproven is not None
     assert (unproven.at, unproven.curves) == ((), selective.curves)
+
+
+def test_sets_that_are_measured_hold_what_is_decided_as_those_that_are_predicted() -> None:
+    decided = decided_on(uneven())
+    wrong = replace(decided, predicted=(decided.predicted + 1) % SPACE.num_classes)
+    for one in (wrong, replace(wrong, folds=None)):
+        sizes = [row.mean_size for row in set_scores(uneven(), one, 0)[JOINT]]
+        assert all(size is not None and size > 1 for size in sizes)
+        less = set_scores(uneven(), replace(decided, folds=one.folds), 0)[JOINT]
+        assert all(row.mean_size < size for row, size in zip(less, sizes, strict=True) if row.mean_size and size)
 
 
 def test_too_few_groups_measure_nothing_but_are_said() -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from inspect import signature
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from multitask.errors import UserError, first_line
+from multitask.errors import UserError
 from multitask.model.coverage import check_reads_whole
 from multitask.model.creation import create_body
 from multitask.model.encoder import Encoded, Encoder, ParameterGroup, Widths
 from multitask.model.settings import BackboneSettings
+from multitask.model.sizes import is_built_at_other_sizes, refused_size
 from multitask.model.stages import add_group_matcher, stages
 
+from timm.layers import DropPath  # isort: skip
 from timm.optim import param_groups_layer_decay, param_groups_weight_decay  # isort: skip
 
 
@@ -35,13 +38,14 @@ class Backbone(Encoder):
 
     def __init__(self, settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool = True) -> None:
         super().__init__()
-        body: Any = create_body(settings, image_size, pretrained)  # timm's models share methods but no type
+        body: Any = self._create(settings, image_size, pretrained)  # timm's models share methods but no type
         self.body: Any = body
         self.name = settings.name
         if "pre_logits" not in signature(body.forward_head).parameters:
             raise UserError(f"model.backbone.name: {settings.name} gives maps for other networks to read")
         self._freeze(settings)
-        tried = self._try(settings, image_size)
+        with _recording_drop_rates(body) as rates:
+            tried = self._try(settings, image_size)
         if tried.pooled.shape != (1, body.head_hidden_size):
             raise UserError(
                 f"model.backbone.options: with them {settings.name} pools no features, which the heads read "
@@ -49,8 +53,21 @@ class Backbone(Encoder):
             )
         places = tried.map
         if pretrained:  # a network whose checkpoint follows was tried when it began
+            if settings.drop_path and not any(rates):
+                raise UserError(
+                    f"model.backbone.drop_path: {settings.drop_path} would be ignored: {settings.name} has no residual "
+                    "branch that is dropped; leave it out"
+                )
             check_reads_whole(settings, image_size, body)
         self.widths = Widths(body.head_hidden_size, 0 if places is None else places.shape[2])
+
+    def _create(self, settings: BackboneSettings, image_size: tuple[int, int], pretrained: bool) -> nn.Module:
+        try:
+            return create_body(settings, image_size, pretrained)
+        except UserError as error:
+            if is_built_at_other_sizes(settings, image_size):
+                raise refused_size(settings, image_size, error.__context__ or error) from None
+            raise
 
     def _freeze(self, settings: BackboneSettings) -> None:
         """Freezes stages; whatever timm holds fixed, as sine position embeddings, stays fixed in any case."""
@@ -81,10 +98,7 @@ class Backbone(Encoder):
             with torch.no_grad():
                 return self.forward_features(torch.zeros(1, 3, *image_size))
         except Exception as error:  # whatever a model makes of a size that it was not made for
-            height, width = image_size
-            raise UserError(
-                f"data.image_size: {settings.name} cannot take {height} x {width} px: {first_line(error)}"
-            ) from None
+            raise refused_size(settings, image_size, error) from None
         finally:
             self.train(training)
 
@@ -134,3 +148,15 @@ class Backbone(Encoder):
             groups = param_groups_layer_decay(self.body, weight_decay, keep, layer_decay=layer_decay)
         # timm fills an untrained layer's group with nothing, and an optimiser refuses an empty group.
         yield from (group for group in groups if group["params"])
+
+
+@contextmanager
+def _recording_drop_rates(body: nn.Module) -> Iterator[list[float]]:
+    """The rates of the modules for stochastic depth that run; some models have them where no branch passes them."""
+    rates: list[float] = []
+    with ExitStack() as stack:
+        for module in body.modules():
+            if isinstance(module, DropPath):
+                hook = module.register_forward_hook(lambda module, args, output: rates.append(module.drop_prob))
+                stack.callback(hook.remove)
+        yield rates

@@ -22,6 +22,8 @@ _MAX_PROBES = 4
 """Random images, one after the other: where max-pooling or a ReLU hides a row of one, the next one shows it."""
 _MAX_SIZES = 16
 """That are tried in search of one that is read whole."""
+_CLOSED = 1e-4
+"""The largest element of a gain that hides what its branch reads."""
 
 Margins = tuple[int, int, int, int]
 """Rows at the top and bottom, columns at the left and right, that are not read."""
@@ -89,8 +91,9 @@ def check_reads_whole(settings: BackboneSettings, image_size: tuple[int, int], b
 
 
 def _strips(margins: Margins) -> str:
-    names = ("rows at the top", "rows at the bottom", "columns at the left", "columns at the right")
-    return " and ".join(f"{count} {name}" for count, name in zip(margins, names, strict=True) if count)
+    names = ("row{} at the top", "row{} at the bottom", "column{} at the left", "column{} at the right")
+    counted = [(count, name.format("" if count == 1 else "s")) for count, name in zip(margins, names, strict=True)]
+    return " and ".join(f"{count} {name}" for count, name in counted if count)
 
 
 def _nearest_whole_size(
@@ -162,17 +165,20 @@ def _margins(strength: Tensor) -> tuple[int, int]:
 
 @contextmanager
 def _parameters_as_trained(body: nn.Module) -> Iterator[None]:
-    """Parameters that need no gradient, and branches that begin at zero opened.
+    """Parameters that need no gradient, and branches that begin at zero, or all but so, opened.
 
-    The gain of a residual branch often begins at 0, which hides until the first step all that the branch reads.
+    The gain of a residual branch often begins at 0, and layer scale at 1e-6 to 1e-4, which hides until the first steps
+    all that the branch reads.
     """
     parameters = list(body.named_parameters())
     trained = [parameter.requires_grad for _, parameter in parameters]
     with torch.no_grad():
-        closed = [p for name, p in parameters if not name.endswith("bias") and not p.any()]
+        closed = [
+            (p, p.clone()) for name, p in parameters if not name.endswith("bias") and float(p.abs().max()) <= _CLOSED
+        ]
         generator = torch.Generator().manual_seed(0)
-        for parameter in closed:
-            if parameter.ndim > 1:
+        for parameter, _ in closed:
+            if parameter.ndim > 1 and not parameter.any():
                 parameter.normal_(std=0.02, generator=generator)
             else:
                 parameter.fill_(1.0)
@@ -181,7 +187,7 @@ def _parameters_as_trained(body: nn.Module) -> Iterator[None]:
         yield
     finally:
         with torch.no_grad():
-            for parameter in closed:
-                parameter.zero_()
+            for parameter, before in closed:
+                parameter.copy_(before)
         for (_, parameter), requires_grad in zip(parameters, trained, strict=True):
             parameter.requires_grad_(requires_grad)

@@ -76,6 +76,8 @@ def create_body(settings: BackboneSettings, image_size: tuple[int, int], pretrai
     except UserError:
         raise
     except TypeError as error:
+        if settings.drop_path is not None and "'drop_path_rate'" in str(error):
+            raise UserError(f"model.backbone.drop_path: {settings.name} does not take it; leave it out") from None
         raise UserError(f"model.backbone.options: {settings.name} does not take them: {error}") from None
     except Exception as error:
         if not pretrained or settings.weights == "none":

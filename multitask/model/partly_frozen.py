@@ -173,7 +173,8 @@ def split(whole: Backbone, image_size: tuple[int, int]) -> tuple[FrozenStages, T
                 trained = TrainedStages(whole, [*modules_before(ran, at), at], image_size)
                 frozen = FrozenStages(whole, at, trained.rows)
                 trained.eval()
-                _check(whole, frozen, trained, images)
+                # On others than those of which it has what was passed, and another number of them.
+                _check(whole, frozen, trained, _images(2, image_size, images.device, seed=1))
             except (RuntimeError, AssertionError, AttributeError, TypeError, ValueError, IndexError) as error:
                 last = last or f"{at}: {first_line(error)}"
                 continue
@@ -253,9 +254,9 @@ def shallow_copy(module: _Module) -> _Module:
     return found
 
 
-def _images(num: int, image_size: tuple[int, int], device: torch.device) -> Tensor:
+def _images(num: int, image_size: tuple[int, int], device: torch.device, seed: int = 0) -> Tensor:
     """Normalised images of noise, as batches lie in memory."""
-    images = torch.randn(num, *image_size, 3, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(num, *image_size, 3, generator=torch.Generator().manual_seed(seed))
     return images.to(device).permute(0, 3, 1, 2)
 
 

@@ -189,6 +189,7 @@ class Trials:
     def predict(self, soup: Sequence[int]) -> Predictions:
         """The answers of the soup of some ingredients, which the network is from now on."""
         self.network.load_state_dict(mean_state([self.states[index] for index in soup]))
+        self.network.eval()  # which drops what was kept of the weights before
         with self.loaded.computing():
             if self.estimates and len(soup) > 1:
                 estimate_batch_norm(self.network, self.training_images())

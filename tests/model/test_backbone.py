@@ -71,11 +71,12 @@ def test_biases_and_norms_are_not_decayed() -> None:
 
 def test_drop_path_and_pad_type_reach_timm() -> None:
     rates = [
-        module.drop_prob for module in build("test_efficientnet", drop_path=0.3).modules() if _is_drop_path(module)
+        module.drop_prob for module in build("mobilenetv3_small_050", drop_path=0.3).modules() if _is_drop_path(module)
     ]
     assert max(rates) > 0.2
-    plain = build("test_efficientnet")
+    plain = build("mobilenetv3_small_050")
     assert not any(module.drop_prob for module in plain.modules() if _is_drop_path(module))
+    plain = build("test_efficientnet")
     padded = build("test_efficientnet", options={"pad_type": "same"})
     assert type(padded.body.conv_stem).__name__ == "Conv2dSame"
     assert type(plain.body.conv_stem).__name__ == "Conv2d"
@@ -83,6 +84,19 @@ def test_drop_path_and_pad_type_reach_timm() -> None:
 
 def _is_drop_path(module: nn.Module) -> bool:
     return type(module).__name__ == "DropPath"
+
+
+def test_stochastic_depth_that_a_network_does_not_take_is_refused_by_its_own_key() -> None:
+    with pytest.raises(UserError, match=r"^model.backbone.drop_path: vgg11 does not take it; leave it out$"):
+        build("vgg11", drop_path=0.1)
+
+
+def test_stochastic_depth_that_a_network_takes_and_ignores_is_refused() -> None:
+    message = r"^model.backbone.drop_path: 0.1 would be ignored: lcnet_035 has no residual branch"
+    with pytest.raises(UserError, match=message):
+        build("lcnet_035", drop_path=0.1)  # whose blocks have the module, but no skip connection
+    build("lcnet_035", drop_path=0.0)
+    build("mobilenetv3_small_050", drop_path=0.1)
 
 
 def test_unknown_backbone_is_refused_with_near_names() -> None:

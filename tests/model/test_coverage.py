@@ -49,7 +49,7 @@ def test_an_image_that_is_not_read_whole_is_refused_and_the_nearest_size_named(
 
 
 def test_convolutions_that_leave_out_a_strip_are_refused_too() -> None:
-    assert "it ignores 2 rows at the bottom; the nearest size that it reads whole is 96 x 64" in error_of(
+    assert "it ignores 2 rows at the bottom; the nearest size that it reads whole is 100 x 64" in error_of(
         "test_convnext", (98, 64)
     )
 
@@ -127,3 +127,24 @@ def test_a_branch_that_begins_closed_is_looked_into() -> None:
     nn.init.zeros_(last.weight)
     assert unread_margins(model, (8, 8)) == WHOLE
     assert not last.weight.any()
+
+
+def test_a_branch_that_layer_scale_all_but_closes_is_looked_into() -> None:
+    class Scaled(Model):
+        def __init__(self) -> None:
+            super().__init__(nn.Conv2d(3, 4, 1))
+            self.gain = nn.Parameter(torch.full((4, 1, 1), 1e-6))
+
+        def forward_features(self, images: torch.Tensor) -> torch.Tensor:
+            inside = self.layers(images)
+            return nn.functional.pad(inside[..., :-2], (0, 2)) + 0.01 * self.gain * inside
+
+    model = Scaled()
+    assert unread_margins(model, (8, 8)) == WHOLE
+    assert (model.gain == 1e-6).all()
+
+
+def test_one_row_is_not_called_rows() -> None:
+    assert "it ignores 1 row at the bottom and 2 columns at the right" in error_of(
+        "vit_tiny_patch16_224", (65, 50), **VIT
+    )

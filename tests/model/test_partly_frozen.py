@@ -152,6 +152,25 @@ class _Keeping(_Model):
         return self.third(self.second(self.first(images) * scale))  # type: ignore[no-any-return]
 
 
+class _Fork(torch.nn.Module):
+    """A map twice, as a list."""
+
+    def forward(self, places: Tensor) -> list[Tensor]:
+        return [places, places * 2]
+
+
+class _Listing(_Model):
+    """Reads a frozen module's list behind the frozen stages too, as HRNet its maps of several resolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fork = _Fork()
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        one, two = self.fork(self.first(images))
+        return self.third(self.second(one) + two)  # type: ignore[no-any-return]
+
+
 def modelled(model: type[_Model], path: Path) -> Backbone:
     whole, _ = partly_frozen("test_resnet", 2, path)
     torch.manual_seed(0)
@@ -161,7 +180,8 @@ def modelled(model: type[_Model], path: Path) -> Backbone:
 
 
 @pytest.mark.parametrize(
-    ("model", "at"), [(_Skipping, "first"), (_Scaled, "first"), (_Counting, "second"), (_Keeping, "first")]
+    ("model", "at"),
+    [(_Skipping, "first"), (_Scaled, "first"), (_Listing, "first"), (_Counting, "second"), (_Keeping, "first")],
 )
 def test_a_model_goes_on_from_the_last_module_behind_which_it_can(model: type[_Model], at: str, tmp_path: Path) -> None:
     whole = modelled(model, tmp_path)

@@ -20,7 +20,7 @@ from multitask.runs.cross_validation import run_folds
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
 from multitask.runs.run import run
-from multitask.runs.soup import make_soup
+from multitask.runs.soup import Trials, make_soup
 from multitask.training.checkpoint import load_checkpoint, save_checkpoint
 
 MakeConfig = Callable[..., Config]
@@ -124,3 +124,18 @@ def test_what_is_no_family_is_a_line_and_nothing_is_written(runs: list[Path], ti
     (torn / "checkpoints" / "best.safetensors").write_bytes(b"no")
     refused("is damaged", torn)
     refused("is named twice", runs[0])
+
+
+def test_a_soup_is_judged_by_its_own_weights_alone(tiny: MakeConfig, tmp_path: Path) -> None:
+    options = {"embed_dim": [16, 16, 16], "key_dim": 8, "num_heads": [1, 1, 1], "depth": [1, 1, 1]}
+    changes = {"model.backbone.name": "levit_128s", "model.backbone.options": options, "data.image_size": [32, 32]}
+    run(
+        tiny({**ONE, **changes}), tmp_path / "levit"
+    )  # in evaluation mode it keeps what it makes of its position biases
+    trials = Trials.of([read_run(tmp_path / "levit")] * 2, "average", Progress())
+    for name, values in trials.states[1].items():
+        if "attention_biases" in name:
+            values.normal_(generator=torch.Generator().manual_seed(0))
+    one, other, again = (trials.predict([index]).log_probs["mask"] for index in (0, 1, 0))
+    assert not torch.equal(one, other)
+    assert torch.equal(again, one)

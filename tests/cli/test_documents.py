@@ -253,10 +253,17 @@ def test_the_example_of_a_run_in_python_runs(
     text = DOCUMENTS["multitask/README.md"].read_text(encoding="utf-8")
     (example,) = [content for language, content in _FENCE.findall(text) if "multitask.run(" in content]
     config = tiny({"training.epochs": 1, "training.schedule.warmup_epochs": 0})
-    monkeypatch.setattr(multitask, "load_config", lambda path, overrides: config)  # the example's takes a minute
+    load_config, loaded = multitask.load_config, []
+
+    def shorter(path: Path, overrides: list[str]) -> Config:
+        loaded.append(load_config(ROOT / path, overrides))
+        return config  # the example's takes a minute
+
+    monkeypatch.setattr(multitask, "load_config", shorter)
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "README.md", "exec"), {})
     assert re.fullmatch(r"0\.\d+ 0\.\d+\n", capsys.readouterr().out)
+    assert loaded[0].data.source.draw is not None  # or it would need a set that is nowhere
 
 
 def unknown_in_text(text: str) -> list[str]:

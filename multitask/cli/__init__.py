@@ -97,6 +97,11 @@ def _run() -> None:
         if error.errno not in _MENDABLE:
             raise
         message = f"{error.filename or 'a file'}: {error.strerror}"
+    except Exception as error:
+        from multitask.settings.extensions import note_own_code
+
+        note_own_code(error)
+        raise
     else:
         return
     from multitask.reporting.console import fail

@@ -55,7 +55,7 @@ def load_config(
         UserError: as one line; the file's name where the file is at fault, the key where a setting is.
     """
     data, folder = read_config(path, overrides, changes, allow_extensions=allow_extensions)
-    return validate(Config, data, folder)
+    return validate(Config, data, folder, "multitask config")
 
 
 def stored_config(data: Mapping[str, Any], where: Path, *, allow_extensions: bool = False) -> Config:

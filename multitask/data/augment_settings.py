@@ -53,6 +53,10 @@ class CoverSettings(Settings):
         return self
 
 
+SHARES = ("geometry", "colour", "noise", "occlusion")
+"""The keys of the families' shares."""
+
+
 class AugmentSettings(Settings):
     """The ``augment`` section.
 
@@ -87,7 +91,7 @@ class AugmentSettings(Settings):
     @property
     def changing(self) -> tuple[str, float] | None:
         """What may change an image, the key of a number above 0 and the number; None: nothing does."""
-        if self.strength * max(self.geometry, self.colour, self.noise, self.occlusion) > 0:
+        if self.strength * max(getattr(self, family) for family in SHARES) > 0:
             return "strength", self.strength
         return None if self.covered is None else ("cover.share", self.covered.share)
 

@@ -19,6 +19,7 @@ from multitask.data.crop import Box, CropSettings, WholeSettings
 from multitask.data.fit import FitName, inner_size
 from multitask.data.image_file import DecodedImage, ImageFile, read_bytes, read_decoded, read_image
 from multitask.data.placement import Placement, seen_part
+from multitask.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,6 +31,8 @@ Pixels = NDArray[np.uint8]
 
 _VERSION = 4
 """Of what ``Preprocessing.load`` does; with another, pixels that were kept are not used any more."""
+_ROUNDING = 1e-6
+"""Of fractions of an image."""
 
 
 class Normaliser(Protocol):
@@ -196,6 +199,8 @@ class Preprocessing:
             return warp(file, matrix, self.size)
         height, width = self.size
         left, top, right, bottom = region = self.crop.region(file.width, file.height, width / height, box)
+        if not (left < right and top < bottom and min(left, top) > -_ROUNDING and max(right, bottom) < 1 + _ROUNDING):
+            raise UserError(f"data.crop: {self.crop.name} must give a part of the image as fractions, found {region}")
         inner = inner_size(self.fit, file.width, file.height, region, self.size)
         image = file.decode(math.ceil(inner[0] / (right - left)), math.ceil(inner[1] / (bottom - top)))
         part = seen_part(self.fit, image.width, image.height, region, self.size)

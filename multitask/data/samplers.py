@@ -258,6 +258,11 @@ class EpochDraws:
         self._strata = sampler.strata(samples) if sampler else None
         self._stream = sampler.stream(samples) if sampler and self._strata is None else None
         self._chances = sampler.chances(samples) if sampler and self._strata is None else None
+        if self._chances is not None and self._chances.shape != (self._num,):
+            raise UserError(
+                f"data.sampler: {type(sampler).__name__}.chances must give one for each of {self._num:,} samples, "
+                f"found {self._chances.shape}"
+            )
 
     def __len__(self) -> int:
         """M, how many samples an epoch serves."""

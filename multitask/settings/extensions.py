@@ -27,6 +27,16 @@ _loaded: dict[str, ModuleType] = {}
 """By resolved path. What is here has run already, so that to name it once more needs no permission."""
 
 
+def note_own_code(error: Exception) -> None:
+    """Adds to an error that is none of the user's settings' what may be wrong, where files of code were imported."""
+    if _loaded:
+        files = ", ".join(os.path.basename(path) for path in _loaded)
+        error.add_note(
+            f"note: rows of {files} were in use; multitask.testing has a check of each kind, as check_head and "
+            "check_loss, which says in words what one does not keep"
+        )
+
+
 class ExtensionError(UserError):
     """An extension is not allowed, is not there, or fails; the line names the config and the file."""
 

@@ -107,8 +107,14 @@ def _problems(model: type[Settings], data: Mapping[str, Any], folder: Path | Non
     return [], 0
 
 
-def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None) -> T:
+def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None, listed_by: str = "") -> T:
     """Settings from plain data.
+
+    Args:
+        model: the settings.
+        data: not yet checked.
+        folder: that relative paths are relative to; None: the working folder.
+        listed_by: the command that tells all problems, where there is one.
 
     Raises:
         UserError: a key is unknown, a type or value is wrong, or a combination is impossible. One line: the first
@@ -116,8 +122,9 @@ def validate(model: type[T], data: Mapping[str, Any], folder: Path | None = None
     """
     lines, total = _problems(model, data, folder)
     if lines:
-        more = f" (and {total - 1:,} more; `multitask config` lists them)" if total > 1 else ""
-        raise UserError(lines[0] + more)
+        others = f"{total - 1:,} more problem" + ("s" if total > 2 else "")
+        listed = f"; `{listed_by}` lists {'them' if total > 2 else 'it'}" if listed_by else ""
+        raise UserError(lines[0] + (f" (and {others}{listed})" if total > 1 else ""))
     return model.model_validate(data, context={"folder": folder or Path.cwd()})
 
 

@@ -100,7 +100,7 @@ def plans_within_what_is_left(stage: StageSettings, base: Config) -> None:
         except CannotHoldError as error:
             expect(str(error), stage, "say what it would take where it cannot be held")
             continue
-        expect(left_s > 0, stage, "not be planned where nothing is left")
+        expect(left_s > 0, stage, "raise CannotHoldError where no seconds are left")
         within = plan.seconds <= left_s
         expect(within, stage, f"be planned within the {left_s:g} s that are left, not {plan.seconds:g} s")
         expect(plan.epochs >= 1, stage, "plan runs of an epoch or more")

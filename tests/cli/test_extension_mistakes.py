@@ -88,3 +88,36 @@ def test_a_mistake_is_one_line_everywhere(
         assert line.startswith(f"{contender}{where}: extensions: {path}{said}"), (words, line)
         assert LOSSES["focal"] is focal
     assert not out.exists()
+
+
+WIDE = """
+from typing import Literal
+
+from multitask.model.heads import HEADS, NetSettings
+
+
+class WideSettings(NetSettings):
+    name: Literal["wide"] = "wide"
+
+    def build(self, widths, task):
+        from torch import nn
+
+        from multitask.model.heads.layers import PooledLogits
+
+        return PooledLogits(nn.Linear(widths.pooled, task.num_classes + 1))
+
+
+HEADS["wide"] = WideSettings
+"""
+
+
+def test_a_row_that_fails_in_training_is_told_of_its_check(
+    call: Call, config_file: Callable[..., Path], tmp_path: Path
+) -> None:
+    config = config_file()
+    (tmp_path / "mine.py").write_text(WIDE)
+    config.write_text(f"extensions: [mine.py]\n{config.read_text()}")
+    options = ["--set", "heads.age.net=wide", "--out", tmp_path / "run", "--allow-extensions"]
+    with pytest.raises(RuntimeError) as caught:
+        call("train", config, *options)
+    assert "rows of mine.py were in use; multitask.testing has a check of each kind" in caught.value.__notes__[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from multitask.data.augment import FAMILIES, Augmentation, transforms
-from multitask.data.augment_settings import AugmentSettings
+from multitask.data.augment_settings import SHARES, AugmentSettings
 
 import albumentations as A  # isort: skip  (after augment, which keeps it from the network)
 
@@ -51,6 +51,10 @@ def test_strength_0_is_exactly_the_evaluation_pipeline(images: list[np.ndarray],
     settings = AugmentSettings(strength=0.0, **shares)
     assert transforms(settings) == []
     np.testing.assert_array_equal(Augmentation(settings)(images, 5), np.stack(images))
+
+
+def test_every_family_has_a_share() -> None:
+    assert tuple(FAMILIES) == SHARES
 
 
 @pytest.mark.parametrize("family", FAMILIES)

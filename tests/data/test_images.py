@@ -214,6 +214,18 @@ class TestLoad:
             Preprocessing(SIZE).load(tmp_path / "x.jpg")
 
 
+class TestCrop:
+    @pytest.mark.parametrize("region", [(0, 0, 40, 40), (0.5, 0, 0.5, 1)])
+    def test_one_that_gives_no_fractions_is_told(self, tmp_path: Path, region: tuple[float, ...]) -> None:
+        class Mine(WholeSettings):
+            def region(self, *args: Any) -> Any:
+                return region
+
+        path = saved(portrait(), tmp_path / "1.png")
+        with pytest.raises(UserError, match=r"data\.crop: none must give a part of the image as fractions, found \("):
+            Preprocessing((32, 24), crop=Mine()).load(path)
+
+
 class TestNormalise:
     def test_is_the_pretrained_mean_and_deviation(self) -> None:
         import torch

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from multitask.data import SAMPLERS
 from multitask.data.samplers import (
     ClassWeightedSettings,
+    EpochDraws,
     GroupsBalancedSettings,
     PerGroupSettings,
     PerSourceSettings,
@@ -38,6 +39,15 @@ def test_keeps_the_contract(check: Callable[[SamplerSettings], None], name: str)
 def test_uniform_is_the_order_that_there_was_before_there_were_samplers() -> None:
     expected = np.random.default_rng(derive(3, "order", 7)).permutation(np.arange(100)).tolist()
     assert served(UniformSettings(), 7) == expected
+
+
+def test_chances_of_other_samples_are_refused() -> None:
+    class Fewer(SamplerSettings):
+        def chances(self, samples: Samples) -> np.ndarray:
+            return np.full(len(samples) - 1, 0.1)
+
+    with pytest.raises(UserError, match=r"^data\.sampler: Fewer\.chances must give one for each of \d+ samples, found"):
+        EpochDraws(UNEVEN, Fewer(name="fewer"))
 
 
 def shares(sampler: SamplerSettings, by: np.ndarray) -> dict[object, float]:

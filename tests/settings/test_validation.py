@@ -100,8 +100,11 @@ class TestProblems:
     def test_every_problem_is_told_and_the_error_counts_them(self) -> None:
         data = {"lr": "x", "count": 0, "inner": {"depth": -1}}
         assert [line.partition(":")[0] for line in problems(Basket, data)] == ["lr", "count", "inner.depth"]
-        with pytest.raises(UserError, match=r"^lr: .* \(and 2 more; `multitask config` lists them\)$"):
-            validate(Basket, data)
+        with pytest.raises(UserError, match=r"^lr: .* \(and 2 more problems; `multitask config` lists them\)$"):
+            validate(Basket, data, listed_by="multitask config")
+        del data["inner"]
+        with pytest.raises(UserError, match=r"^lr: .* \(and 1 more problem\)$"):
+            validate(Basket, data)  # no command lists those of a study
 
     def test_defaults_are_checked_and_settings_are_immutable(self) -> None:
         class Wrong(Settings):
@@ -123,7 +126,7 @@ class TestMany:
         assert found[MAX_LISTED:] == ["and 19,990 more"]
         with pytest.raises(UserError) as caught:
             validate(Basket, data)
-        assert str(caught.value) == f"{found[0]} (and 19,999 more; `multitask config` lists them)"
+        assert str(caught.value) == f"{found[0]} (and 19,999 more problems)"
         assert time.process_time() - began < 3
 
     def test_wrong_values(self) -> None:

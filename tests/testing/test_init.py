@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import get_type_hints
 
 import pytest
@@ -40,6 +41,11 @@ def test_every_table_of_a_config_or_a_study_has_a_suite() -> None:
     ours = {base for base, (top, *room) in rooms.items() if top == "multitask" and room[:2] != ["inference", "inputs"]}
     suites = [getattr(multitask.testing, name) for name in _HOMES if name.startswith("check_")]
     assert {next(iter(get_type_hints(suite).values())) for suite in suites} == ours
+
+
+def test_every_suite_is_told_of_where_rows_are_added() -> None:
+    text = (Path(__file__).parents[2] / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert [name for name in _HOMES if name.startswith("check_") and f"`{name}`" not in text] == []
 
 
 def test_nothing_heavy_is_imported_before_a_suite_is() -> None:

@@ -162,6 +162,9 @@ class DecodeSettings(Settings):
     ...
     ...     def decode(self, outputs):
     ...         return best_cell(outputs.scores() + np.array(self.biases)[:, None])[0]
+    ...
+    ...     def check(self, space):
+    ...         check_widths("biases", {JOINT: self.biases}, space)
     >>> class RareSettings(DecodeSettings):
     ...     name: str = "rare"
     ...     bonus: float = 0.5
@@ -186,6 +189,10 @@ class DecodeSettings(Settings):
     (None, 1)
     >>> settings.fit(known, priors=None, seed=0).decode(outputs), settings.unfitted().decode(outputs)
     (array([0, 0, 1]), array([0, 0, 0]))
+    >>> from multitask.testing import check_decode_rule
+    >>> DECODE_RULES["rare"], FITTED_RULES["rare"] = RareSettings, RareRule
+    >>> check_decode_rule(settings)
+    >>> del DECODE_RULES["rare"], FITTED_RULES["rare"]
     """
 
     name: str

@@ -134,10 +134,15 @@ LAYOUTS: dict[str, Callable[[Path, Path], SourceSettings]] = {
 }
 
 
+def as_layout(name: str, drawn: Path, root: Path) -> SourceSettings:
+    assert name in LAYOUTS, f"LAYOUTS, above, must say how the drawn set is written for the source {name!r}"
+    return LAYOUTS[name](drawn, root)
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
-    source = LAYOUTS[name](drawn, root)
+    source = as_layout(name, drawn, root)
     source.check(SPACE)
     samples = source.samples(root, SPACE)
     assert len(samples) == 12 * 7
@@ -172,14 +177,14 @@ def test_reads_the_drawn_set_and_its_answers(name: str, drawn: Path, tmp_path: P
 @pytest.mark.parametrize("name", SOURCES)
 def test_keeps_the_contract(name: str, drawn: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
-    source = LAYOUTS[name](drawn, root)
+    source = as_layout(name, drawn, root)
     check_source(source, root / "one" if name == "several" else root, SPACE)
 
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_an_empty_folder_is_an_error_in_one_line(name: str, drawn: Path, tmp_path: Path) -> None:
     root = tmp_path / "set"
-    source = LAYOUTS[name](drawn, root)
+    source = as_layout(name, drawn, root)
     shutil.rmtree(root)
     root.mkdir()
     for look in (lambda: source.samples(root, SPACE), lambda: source.queries(root)):

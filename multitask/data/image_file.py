@@ -16,7 +16,7 @@ from multitask.data.colours import Decoding
 from multitask.data.formats import FORMATS, MAGIC_BYTES, sniff, why_unread
 from multitask.data.tiff_samples import samples_text
 from multitask.errors import UserError
-from multitask.utils.files import check_regular
+from multitask.utils.files import absent, check_regular
 from multitask.utils.tar_files import read_member
 
 MAX_PIXELS = 178_956_970
@@ -156,7 +156,7 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
+        raise absent(path) from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read as an image: {error}") from None
 

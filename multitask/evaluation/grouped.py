@@ -197,6 +197,8 @@ def _pick(found: Mapping[str, _CrossFitted], known: LabelledOutputs) -> Pick:
 
 def _why(picked: Pick, names: tuple[str, ...]) -> str:
     """Why a pooling was picked, in a sentence."""
+    if len(names) == 1:
+        return f"{picked.name}, which has no parameter; with so many classes it is compared with no other"
     if picked.name == picked.best:
         return f"{picked.name} has the best cross-fitted macro-F1 of {', '.join(names)}"
     return (

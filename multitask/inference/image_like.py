@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any, TypeAlias, TypeGuard
@@ -28,6 +29,13 @@ def is_one(images: object) -> TypeGuard[ImageLike]:
     if isinstance(images, np.ndarray):
         return images.ndim < 4 and images.dtype != object
     return isinstance(images, (str, os.PathLike, Image.Image))
+
+
+def are_several(images: object) -> TypeGuard[Iterable[object]]:
+    """Whether it can be iterated for images: not what gives its bytes, lines, keys or names of columns."""
+    if isinstance(images, (bytes, bytearray, memoryview, io.IOBase, Mapping)) or hasattr(images, "columns"):
+        return False
+    return isinstance(images, Iterable)
 
 
 def image_inputs(images: Iterable[object], boxes: object) -> Iterator[ImageInput]:

@@ -20,7 +20,7 @@ from multitask.inference.engines import Engine, EngineSettings, engine_settings
 from multitask.inference.engines.auto import open_fastest
 from multitask.inference.engines.viewed import ViewedEngine
 from multitask.inference.grouped import answer_groups, grouped_inputs
-from multitask.inference.image_like import BoxLike, ImageLike, image_input, image_inputs, is_one
+from multitask.inference.image_like import BoxLike, ImageLike, are_several, image_input, image_inputs, is_one
 from multitask.inference.kept_outputs import AnsweredBatch, Computed
 from multitask.inference.prediction import Prediction, PredictionBatch
 from multitask.inference.promises import Promises
@@ -155,7 +155,9 @@ class Predictor:
         """The predictions of images, by the run's decode rule, with calibrated probabilities.
 
         Args:
-            images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them.
+            images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them. A
+                large JPEG is decoded at a smaller scale where its path is given, which is faster and moves probabilities
+                a little from those of its decoded pixels.
             batch_size: how many are computed at a time; None: as many as in training. It changes no prediction but
                 for rounding.
             boxes: where the run crops each image to a box that is given with it, left, top, right and bottom in the
@@ -182,8 +184,13 @@ class Predictor:
                 raise UserError("groups: are of several images; give a list of images")
             return self.predict_batch(read_now(image_input(images, 0, boxes), self._preprocessing), promises)[0]
         assert not isinstance(images, (str, os.PathLike, Image.Image))  # mypy narrows no overload by a guard
-        if not isinstance(images, Iterable):
-            raise UserError(f"images: must be an image or several, found {type(images).__name__}")
+        if not are_several(images):
+            raise UserError(
+                f"images: must be an image or several, found {type(images).__name__}; paths, PIL images and arrays are "
+                "images, and any iterable of them"
+            )
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise UserError(f"batch_size: must be a whole number from 1, found {batch_size!r}")
         inputs = image_inputs(images, boxes)
         if groups is None:
             batches = [self.predict_batch(batch, promises) for batch in self.batches(inputs, batch_size)]

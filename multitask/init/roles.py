@@ -151,7 +151,7 @@ def _task(
     for other in tasks:
         product *= len(other.classes)
     if len(tasks) == MAX_TASKS or (tasks and product > min(MAX_PRODUCT, max(8, len(words)))):
-        return "one label too many for a product that is found by itself; name those that you want with --labels"
+        return "one label too many for a product that is found by itself"
     return task
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from multitask.utils.spelling import may_mean_unknown
@@ -20,9 +20,8 @@ _NAMED = 4
 def assumptions(draft: Draft) -> Iterator[str]:
     """What a draft takes for granted, a sentence each."""
     roles = draft.roles
-    if left_out := [f"{column} ({why})" for column, why in draft.roles.left_out.items()]:
-        more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-        yield f"no task is made of {', '.join(left_out[:_NAMED])}{more}; --labels names what you want"
+    if roles.left_out:
+        yield f"no task is made of {', '.join(_left_out(roles.left_out))}; --labels names what you want"
     for task in draft.tasks:
         if task.kind == "binned":
             yield f"{task.name} is a number; its classes are {', '.join(task.classes)}"
@@ -52,6 +51,14 @@ def assumptions(draft: Draft) -> Iterator[str]:
         yield f"the labels go to {draft.table.name}, which the config reads"
     if draft.images is not None:
         yield f"the images go to {draft.images.name}, as the files that they hold"
+
+
+def _left_out(reasons: Mapping[str, str]) -> Iterator[str]:
+    """Columns that are no task, those with one reason together."""
+    for why in dict.fromkeys(reasons.values()):
+        columns = [column for column, reason in reasons.items() if reason == why]
+        more = f" and {len(columns) - _NAMED:,} more" if len(columns) > _NAMED else ""
+        yield f"{', '.join(columns[:_NAMED])}{more} ({why})"
 
 
 def checks(draft: Draft) -> Iterator[str]:

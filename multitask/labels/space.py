@@ -61,7 +61,10 @@ class LabelSpace:
         if len(set(names)) != len(names):
             raise UserError(f"labels.tasks: a name stands twice in {list(names)}")
         if self.num_classes > MAX_CLASSES:
-            raise UserError(f"labels.tasks: at most {MAX_CLASSES} classes in the product, found {self.num_classes}")
+            raise UserError(
+                f"labels.tasks: the product of {len(self.tasks)} tasks must have at most {MAX_CLASSES:,} classes, "
+                f"found {self.num_classes:,}; leave tasks out, or train a run for each part of them"
+            )
         possible = ~self.cells(impossible, "labels.impossible")
         if possible.sum() < 2:
             raise UserError(f"labels.impossible: leaves {possible.sum()} classes that can occur; two are needed")

@@ -10,6 +10,7 @@ import io
 import json
 import math
 import os
+import re
 import stat
 import tempfile
 import time
@@ -21,6 +22,7 @@ from typing import IO, Any
 from multitask.errors import UserError
 
 _PART = ".part"
+_ADDRESS = re.compile(r"(?:^|/)(?:https?|ftp|s3|gs|hdfs|file):/", re.IGNORECASE)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -111,6 +113,18 @@ _NO_FILES = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+
+
+def absent(path: str | os.PathLike[str], what: str = "no such file") -> UserError:
+    """The error of a path at which there is nothing, or of an address, which is never fetched.
+
+    Args:
+        path: as the user gave it, or within a root.
+        what: is said of it.
+    """
+    given = os.fspath(path)
+    address = "; addresses are not fetched: download what they lead to" if _ADDRESS.search(given) else ""
+    return UserError(f"{given}: {what}{address}")
 
 
 def check_regular(path: Path, key: str = "") -> None:

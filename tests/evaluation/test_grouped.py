@@ -87,6 +87,12 @@ def test_where_pooling_does_harm_it_is_not_picked() -> None:
     assert "none has the best cross-fitted macro-F1" in answers.kept.sentence
 
 
+def test_of_one_pooling_alone_none_is_called_the_best(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("multitask.evaluation.grouped.MOST_CLASSES", 3)
+    sentence = fit(make()).kept.sentence
+    assert sentence == "mean, which has no parameter; with so many classes it is compared with no other"
+
+
 def test_the_score_of_a_group_is_by_what_was_fitted_on_others() -> None:
     """Labels that the outputs hold nothing of: whatever is fitted on a group itself is better than chance."""
     predictions = make(groups=40, size=3)

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import io
 import threading
 from copy import copy
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -82,7 +84,8 @@ def test_an_array_of_images_is_as_many(predictor: Predictor) -> None:
         (np.zeros((4, 4, 2), dtype=np.uint8), "image 1: an array must be"),
         (np.zeros((0, 4, 3), dtype=np.uint8), "image 1: an array must have pixels"),
         (7, "image 1: must be a path, a PIL image or an array, found int"),
-        ("nothere.jpg", "nothere.jpg: no such file"),
+        ("nothere.jpg", "nothere.jpg: no such file$"),
+        ("https://host/1.jpg", "1.jpg: no such file; addresses are not fetched: download what they lead to$"),
     ],
 )
 def test_what_is_no_image_is_named(image: Any, match: str, predictor: Predictor) -> None:
@@ -103,10 +106,18 @@ def test_the_probabilities_of_a_table_are_those_of_the_predictions(predictor: Pr
     assert table.filter(like="p(class=").sum(axis=1).to_numpy() == pytest.approx(1)
 
 
-@pytest.mark.parametrize("images", [None, 3])
+@pytest.mark.parametrize(
+    "images", [None, 3, b"\xff\xd8", io.BytesIO(b"\xff"), {"a.jpg": 1}, pd.DataFrame({"path": []})]
+)
 def test_what_is_neither_an_image_nor_several_is_named(images: Any, predictor: Predictor) -> None:
     with pytest.raises(UserError, match="images: must be an image or several, found"):
         predictor.predict(images)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, "8"])
+def test_a_batch_size_that_is_none_is_named(batch_size: Any, predictor: Predictor) -> None:
+    with pytest.raises(UserError, match=r"^batch_size: must be a whole number from 1, found "):
+        predictor.predict([np.zeros((4, 4, 3), dtype=np.uint8)], batch_size=batch_size)
 
 
 def test_threads_get_the_answers_of_one(predictor: Predictor) -> None:

@@ -98,6 +98,17 @@ def test_a_pattern_that_the_user_names(tmp_path: Path, written: Callable[..., Wr
     assert any("1 image does not match the pattern and is skipped" in line for line in found.proposal.check)
 
 
+def test_columns_that_are_left_out_for_one_reason_are_named_together(
+    folder: Path, written: Callable[..., Written]
+) -> None:
+    columns = [f"is_{place}" for place in range(12)]
+    rows = [f"{row:03d}.jpg,{','.join(str(row * (place + 3) // 7 % 2) for place in range(12))}" for row in range(60)]
+    write_lines(folder / "labels.csv", f"file,{','.join(columns)}", *rows)
+    (said,) = [line for line in written(folder).proposal.assumed if line.startswith("no task is made of")]
+    assert said.count("(one label too many for a product that is found by itself)") == 1
+    assert " is_4, is_5, is_6, is_7 and 3 more (one" in said
+
+
 @pytest.mark.parametrize(
     ("paths", "pattern", "reason"),
     [

@@ -107,7 +107,7 @@ class TestSettings:
             ),
             (
                 {"mask": {"classes": [str(index) for index in range(4000)]}},
-                "labels.tasks: at most 10000 classes in the product, found 12000",
+                "labels.tasks: the product of 2 tasks must have at most 10,000 classes, found 12,000; leave tasks out",
             ),
             ({"age": {"kind": "bined", "edges": [30]}}, "labels.tasks.age.kind: unknown kind 'bined'; did you mean"),
             ({"age": {"kind": "binned"}}, "labels.tasks.age.edges: "),

@@ -17,6 +17,7 @@ from multitask.data.sources.links import Links
 from multitask.errors import UserError
 from multitask.labels import LabelSpace
 from multitask.settings import Bool, Settings, Table
+from multitask.utils.files import absent
 
 
 class SourceSettings(Settings):
@@ -125,4 +126,4 @@ def check_there(paths: Iterable[Path], where: str) -> None:
     missing = [path for path in paths if not os.path.isfile(path)]  # False, too, for a name too long to be one
     if missing:
         more = f" (and {len(missing) - 1} more of {where})" if len(missing) > 1 else ""
-        raise UserError(f"{missing[0]}: no such file{more}")
+        raise absent(missing[0], f"no such file{more}")

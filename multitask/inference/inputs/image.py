@@ -11,7 +11,7 @@ from multitask.data.other_files import HEAD_BYTES, other_kind
 from multitask.errors import UserError
 from multitask.inference.inputs.base import InputKind, InputOptions
 from multitask.inference.stream import ImageInput
-from multitask.utils.files import check_regular
+from multitask.utils.files import absent, check_regular
 
 
 class OneImage(InputKind):
@@ -20,7 +20,7 @@ class OneImage(InputKind):
     def __init__(self, path: str, options: InputOptions) -> None:
         super().__init__(path, options)
         if not os.path.lexists(path):
-            raise UserError(f"{path}: no such file or folder")
+            raise absent(path, "no such file or folder")
         check_regular(Path(path))
         if not self.fits(path) and (what := _other_kind(path)) is not None:
             raise UserError(f"{path}: is no image but {what}")

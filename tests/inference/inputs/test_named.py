@@ -38,7 +38,8 @@ def test_a_file_of_no_kind_is_taken_for_an_image(here: Path) -> None:
 @pytest.mark.parametrize(
     ("paths", "options", "match"),
     [
-        (["nothere"], InputOptions(), "nothere: no such file or folder"),
+        (["nothere"], InputOptions(), "nothere: no such file or folder$"),
+        (["https://host/1.jpg"], InputOptions(), "no such file or folder; addresses are not fetched"),
         (["a"], InputOptions(path_column="file"), "--path-column: would be ignored"),
         (["a"], InputOptions(group_column="who"), "--group-column: would be ignored"),
         (["a"], InputOptions(box_columns=("l", "t", "r", "b")), "--box-columns: would be ignored"),

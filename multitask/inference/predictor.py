@@ -155,9 +155,9 @@ class Predictor:
         """The predictions of images, by the run's decode rule, with calibrated probabilities.
 
         Args:
-            images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them. A
-                large JPEG is decoded at a smaller scale where its path is given, which is faster and moves probabilities
-                a little from those of its decoded pixels.
+            images: one image or any iterable of images, each as of ``ImageLike``; an (N, H, W, 3) array is N of them.
+                Where its path is given a large JPEG is decoded at a smaller scale, which moves its probabilities a
+                little from those of its decoded pixels.
             batch_size: how many are computed at a time; None: as many as in training. It changes no prediction but
                 for rounding.
             boxes: where the run crops each image to a box that is given with it, left, top, right and bottom in the

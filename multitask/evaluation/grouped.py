@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from multitask.evaluation.calibration import Calibration
 from multitask.evaluation.decode import (
     POOLING_RULES,
+    DecodeRule,
     DecodeSettings,
     LabelledOutputs,
     MeanPooling,
@@ -24,7 +25,7 @@ from multitask.evaluation.decode import (
     Priors,
 )
 from multitask.evaluation.decode.auto import MOST_CLASSES, Pick, pick
-from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal, num_folds
+from multitask.evaluation.decode.crossfit import cross_fit_posteriors, deal_known, num_folds
 from multitask.evaluation.decode.fitted_rules import GroupedRules
 from multitask.evaluation.decode.group_tasks import GroupTasks
 from multitask.evaluation.decode.pooling import pool_labelled
@@ -70,16 +71,20 @@ def decide_grouped_and_fit(
     """
     known = predictions.known()
     fitter = _Fitter(GroupTasks(predictions.space, names), decode, priors, seed)
-    if num_folds(known) < 2:
-        return decide_grouped(
-            predictions, fitter.fit(MeanPooling, known, "too few groups are known to compare poolings")
-        )
-    folds = deal(known, seed)
-    many = predictions.space.num_classes > MOST_CLASSES
-    rows = {name: row for name, row in POOLING_RULES.items() if not many or row is MeanPooling}
+    row: type[PoolingRule] = MeanPooling
+    why = "too few groups are known to compare poolings"
+    folds = deal_known(known, seed)
+    if folds is None:
+        return decide_grouped(predictions, fitter.fit(row, known, why))
+    whole = num_folds(known) > 1
+    compared = whole and predictions.space.num_classes <= MOST_CLASSES
+    rows = {name: row for name, row in POOLING_RULES.items() if compared or row is MeanPooling}
     found = {name: fitter.cross_fit(row, known, folds) for name, row in rows.items()}
-    picked = _pick(found, known)
-    pooled = found[picked.name]
+    if whole:
+        picked = _pick(found, known)
+        row, why, pooled = rows[picked.name], _why(picked, tuple(rows)), found[picked.name]
+    else:
+        (pooled,) = found.values()
     answers = _answered(predictions, pooled.outputs(known.space), pooled.predicted)
     calibration = Calibration.of(
         predictions.space,
@@ -88,7 +93,7 @@ def decide_grouped_and_fit(
         pooled.predicted,
         predictions.group_indices(),
     )
-    kept = fitter.fit(rows[picked.name], known, _why(picked, tuple(rows)))
+    kept = fitter.fit(row, known, why)
     return GroupedAnswers(answers, kept.model_copy(update={"calibration": calibration}), cross_fitted=True)
 
 
@@ -112,7 +117,8 @@ def calibrate_groups(
     """
     known = predictions.known()
     fitter = _Fitter(GroupTasks(predictions.space, kept.tasks), decode, priors, seed)
-    folds = deal(known, seed)
+    folds = deal_known(known, seed)
+    assert folds is not None, "the run has a calibration"
     fitted = fitter.cross_fit(type(kept.pooling), known, folds)
     found = fitter.cross_fit(type(kept.pooling), known, folds, answered.known())
     pooled = _answered(predictions, fitted.outputs(known.space), fitted.predicted).known()
@@ -151,9 +157,8 @@ class _Fitter:
         """Fitted on all of ``known``."""
         pooling = row.fit(known, self.tasks)
         pooled = pool_labelled(pooling, known, self.tasks)
-        fits = not self.decode.needs_validation or num_folds(known) > 1
-        rule = self.decode.fit(pooled, self.priors, self.seed) if fits else self.decode.unfitted()
-        used = self.decode.name if fits else rule.name
+        rule = self._rule(pooled, known)
+        used = self.decode.name if self._fits(known) else rule.name
         return GroupedRules(
             used=used,
             rules={used: rule},
@@ -164,6 +169,13 @@ class _Fitter:
             sentence=sentence,
         )
 
+    def _fits(self, known: LabelledOutputs) -> bool:
+        """Whether the decode rule can be fitted on groups of these."""
+        return not self.decode.needs_validation or num_folds(known) > 1
+
+    def _rule(self, pooled: LabelledOutputs, known: LabelledOutputs) -> DecodeRule:
+        return self.decode.fit(pooled, self.priors, self.seed) if self._fits(known) else self.decode.unfitted()
+
     def cross_fit(
         self, row: type[PoolingRule], known: LabelledOutputs, folds: IntArray, answered: LabelledOutputs | None = None
     ) -> _CrossFitted:
@@ -173,7 +185,7 @@ class _Fitter:
             inside = np.flatnonzero(folds == fold)
             others, held_out = known.take(np.flatnonzero(folds != fold)), (answered or known).take(inside)
             pooling = row.fit(others, self.tasks)
-            rule = self.decode.fit(pool_labelled(pooling, others, self.tasks), self.priors, self.seed)
+            rule = self._rule(pool_labelled(pooling, others, self.tasks), known)
             pooled = pool_labelled(pooling, held_out, self.tasks).outputs
             for name, values in pooled.tables().items():
                 found.tables[name][inside] = values

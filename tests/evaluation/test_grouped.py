@@ -15,7 +15,7 @@ from multitask.errors import UserError
 from multitask.evaluation.decode import DECODE_RULES, DecodeSettings
 from multitask.evaluation.decode.fitted_rules import FittedRules
 from multitask.evaluation.decode_comparison import decide_and_fit
-from multitask.evaluation.grouped import GroupedAnswers, decide_grouped, decide_grouped_and_fit
+from multitask.evaluation.grouped import GroupedAnswers, calibrate_groups, decide_grouped, decide_grouped_and_fit
 from multitask.evaluation.grouped_scores import grouped_scores
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING, LabelSpace, Task
@@ -161,6 +161,22 @@ def test_too_few_groups_are_pooled_by_the_mean(groups: int) -> None:
     found = grouped_scores(answers, replace(predictions, labels=labels), 0)
     assert found is not None
     assert (found.joint.macro_f1_difference is None) == (groups == 0)
+
+
+@pytest.mark.parametrize("term", [False, True])
+def test_where_no_image_has_all_labels_heads_are_calibrated_on_other_groups(term: bool) -> None:
+    predictions = make(term=term)
+    labels = predictions.labels.copy()
+    labels[:150, 0] = labels[150:, 1] = MISSING
+    answers = fit(replace(predictions, labels=labels), "head_bias")
+    assert (answers.kept.pooling.name, answers.kept.used, answers.cross_fitted) == ("mean", "joint", True)
+    assert answers.kept.sentence == "too few groups are known to compare poolings"
+    calibration = answers.kept.calibration
+    assert calibration is not None
+    assert [calibration.num_groups(name) for name in ("mask", "gender", "joint")] == [30, 30, 0]
+    answered = replace(predictions, labels=labels)
+    again = calibrate_groups(answered, answered, answers.kept, rule("head_bias"), None, 0)
+    assert again == calibration
 
 
 def test_groups_of_one_have_no_scores() -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from multitask.data.images import Pixels
-from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines import Engine, EngineSettings
+from multitask.inference.engines.auto import largest_gap
 from multitask.labels import JOINT
 from multitask.testing.expect import expect, expect_refusal
 
@@ -105,12 +105,3 @@ def refuses_what_it_cannot_open(settings: EngineSettings) -> None:
         for path in (damaged, Path(folder)):
             action = partial(settings.open, path, None, False)
             expect_refusal(action, settings, str(path), "refuse what is neither a run nor an exported file")
-
-
-def largest_gap(one: dict[str, FloatArray], other: dict[str, FloatArray]) -> float:
-    """The largest |a - b| / max(1, |b|) of two engines' log-probabilities; 0 where both are -inf."""
-    gaps = [0.0]
-    for name, values in other.items():
-        known = np.isfinite(values) | np.isfinite(one[name])
-        gaps += (np.abs(one[name] - values)[known] / np.maximum(1, np.abs(values[known]))).tolist()
-    return max(gaps)

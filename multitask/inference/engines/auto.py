@@ -20,6 +20,7 @@ import numpy as np
 
 from multitask.data.images import Pixels
 from multitask.errors import UserError
+from multitask.evaluation.decode.outputs import finite_log_probs
 from multitask.evaluation.metrics import FloatArray
 from multitask.inference.engines.base import ENGINES, Engine, EngineSettings
 from multitask.inference.engines.exported import ExportedEngine, ExportedSettings
@@ -141,18 +142,20 @@ def race(engines: Mapping[str, ExportedEngine], opening_s: Mapping[str, float], 
     size = (min(exported.spec.batch_size, _BATCH), *exported.spec.image_size, 3)
     pixels = np.random.default_rng(0).integers(0, 256, size, dtype=np.uint8)
     reference = next(iter(engines.values())).log_probs(pixels)
-    equal = {name: one for name, one in engines.items() if _gap(one.log_probs(pixels), reference) <= TOLERANCE}
+    equal = {name: one for name, one in engines.items() if largest_gap(one.log_probs(pixels), reference) <= TOLERANCE}
     batch_s = {name: min(_seconds(one, pixels) for _ in range(_ROUNDS)) for name, one in equal.items()}
     return min(batch_s, key=lambda name: opening_s[name] + batch_s[name] * JOB / len(pixels))
 
 
-def _gap(found: Mapping[str, FloatArray], reference: Mapping[str, FloatArray]) -> float:
-    """The largest |a - b| / max(1, |b|), with -inf in both left aside."""
-    gaps = [0.0]
-    for name, values in reference.items():
-        known = np.isfinite(values) | np.isfinite(found[name])
-        gaps.append(float(np.max(np.abs(found[name] - values)[known] / np.maximum(1, np.abs(values[known])))))
-    return max(gaps)
+def largest_gap(found: Mapping[str, FloatArray], reference: Mapping[str, FloatArray]) -> float:
+    """The largest |a - b| / max(1, |b|) of two engines' log-probabilities, none of which counts as below -10,000.
+
+    >>> one, other = np.array([[0.0, -np.inf]]), np.array([[0.0, -4.0]])
+    >>> largest_gap({"mask": one}, {"mask": one}), largest_gap({"mask": one}, {"mask": other})
+    (0.0, 2499.0)
+    """
+    pairs = ((finite_log_probs(found[name]), finite_log_probs(values)) for name, values in reference.items())
+    return max((float(np.max(np.abs(one - two) / np.maximum(1, np.abs(two)))) for one, two in pairs), default=0.0)
 
 
 def _seconds(engine: ExportedEngine, pixels: Pixels) -> float:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from multitask.data.images import Pixels
 from multitask.errors import UserError
 from multitask.inference.engines import auto
-from multitask.inference.engines.auto import open_fastest, race
+from multitask.inference.engines.auto import largest_gap, open_fastest, race
 from multitask.inference.engines.exported import ExportedEngine
 from multitask.inference.engines.onnxruntime import OnnxRuntimeEngine
 from multitask.inference.engines.openvino import OpenVinoEngine, OpenVinoSettings
@@ -61,6 +62,17 @@ def test_the_fastest_wins_if_it_gives_the_same(
     engines: dict[str, ExportedEngine] = {"first": one, "second": Slowed(one, moved)}
     monkeypatch.setattr(auto, "_seconds", lambda engine, pixels: 2.0 if engine is one else 1.0)
     assert race(engines, {"first": 1.0, "second": opening_s}, exported) == winner
+
+
+def test_labels_that_cannot_occur_are_alike_in_all_engines_and_warn_of_nothing() -> None:
+    one, other = np.array([[0.0, -np.inf]]), np.array([[-0.5, -np.inf]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert largest_gap({"joint": one}, {"joint": one}) == 0.0
+        assert largest_gap({"joint": other}, {"joint": one}) == 0.5
+        wrong = np.array([[0.0, -9.0]])
+        assert largest_gap({"joint": wrong}, {"joint": one}) > 0.9
+        assert largest_gap({"joint": one}, {"joint": wrong}) > 0.9
 
 
 def test_a_file_that_differs_from_its_run_gives_engines_no_more_room(exported_path: Path) -> None:

@@ -48,14 +48,18 @@ class Conflict:
             return
         self._names = tuple(losses)
         rows = step.jacobian(torch.stack(list(losses.values())))
+        reached = (rows.view(len(rows), len(step.features), -1) != 0).any(dim=2).float()
+        together = step.whole(reached @ reached.T)
         # A row of zeros, as of a batch without a label of the task, has no direction: NaN.
         if step.over_ranks is None:
             rows = rows / rows.norm(dim=1, keepdim=True)
-            self._found.append(rows @ rows.T)
-            return
-        products = step.over_ranks(rows @ rows.T)
-        norms = products.diagonal().sqrt()
-        self._found.append(products / torch.outer(norms, norms))
+            cosines = rows @ rows.T
+        else:
+            products = step.over_ranks(rows @ rows.T)
+            norms = products.diagonal().sqrt()
+            cosines = products / torch.outer(norms, norms)
+        # Where no image has both labels the gradients never meet, and say nothing of each other.
+        self._found.append(cosines.masked_fill(together == 0, torch.nan))
 
     def state(self) -> dict[str, Any]:
         """What the batches so far have left."""
@@ -70,9 +74,9 @@ class Conflict:
         """The cosines of each pair, ``[one][other]`` with one before other in the order of the losses.
 
         Returns:
-            The mean cosine over the batches that were looked at and tell of the pair, None where none does; and over
-            how many it is, with the cosine's standard deviation, None of fewer than two. Both None where the losses
-            share nothing.
+            The mean cosine over the batches that were looked at and tell of the pair, None where none does, as where no
+            image has both labels; and over how many it is, with the cosine's standard deviation, None of fewer than
+            two. Both None where the losses share nothing.
         """
         if not self._found:
             return None, None

@@ -54,6 +54,19 @@ def test_pair_that_no_batch_tells_of_has_none() -> None:
     assert conflict.record()[0] == {"a": {"b": None, "c": pytest.approx(1)}, "b": {"c": None}}
 
 
+def test_losses_that_no_image_has_both_labels_of_say_nothing_of_each_other() -> None:
+    features = torch.zeros(3, 2, requires_grad=True) * 1.0
+    weights = {"a": [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]], "b": [[0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]}
+    weights["c"] = [[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]]  # of the first image, orthogonal to a
+    losses = {name: (features * torch.tensor(row)).sum() for name, row in weights.items()}
+    conflict = Conflict(1)
+    conflict.look(0, losses, Step(lambda scalar: scalar, features))
+    assert conflict.record()[0] == {"a": {"b": None, "c": 0.0}, "b": {"c": None}}
+    apart = Conflict(1)  # of two processes, each with a part of the batch: what the other's images tell is added
+    apart.look(0, losses, Step(lambda scalar: scalar, features, over_ranks=lambda part: part + torch.ones_like(part)))
+    assert apart.record()[0]["a"]["b"] is not None
+
+
 def test_nothing_shared_or_one_loss_gives_none() -> None:
     conflict = Conflict(2)
     losses, _ = batch(**ROWS)

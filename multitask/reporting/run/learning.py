@@ -31,13 +31,17 @@ class EpochRow:
 
 @dataclass(frozen=True)
 class LearningView:
-    """The table of epochs, the plot of scores, those of losses that have a value, and what the losses are."""
+    """The table of epochs, the plot of scores, those of losses that have a value, and what the losses are.
+
+    ``joint`` is whether the joint score is known where any is.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[EpochRow, ...]
     scores: Markup | None
     losses: tuple[PlotView, ...]
     note: str
+    joint: bool
 
 
 def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None) -> LearningView:
@@ -63,7 +67,12 @@ def learning_view(tasks: Sequence[str], history: History, best_epoch: int | None
         ),
         losses=tuple(_losses(styles, history, best_epoch, compares)),
         note=_note(history, compares),
+        joint=_known(scores[0]) or not any(map(_known, scores)),
     )
+
+
+def _known(line: Line) -> bool:
+    return any(value is not None for value in line.values)
 
 
 def best_epoch_of(training: TrainingFacts, history: History) -> int | None:

@@ -57,7 +57,7 @@ class AskRow:
 
 @dataclass(frozen=True)
 class PromisesView:
-    """Sets and abstaining: how they were measured, a row for each, the areas under the curves, and the curves."""
+    """Sets and abstaining: how they were measured, a row for each, the curves in words, and drawn."""
 
     how: str
     sets: tuple[SetRow, ...]
@@ -65,7 +65,7 @@ class PromisesView:
     note: str
     risk_how: str
     asks: tuple[AskRow, ...]
-    areas: str
+    curves: str
     plot: Markup | None
 
 
@@ -92,9 +92,14 @@ def promises_view(report: RunReport) -> PromisesView | None:
             "risk that is named."
         ),
         asks=() if selective is None else tuple(map(_ask_row, selective.at)),
-        areas="" if selective is None else areas_in_words(selective.curves),
+        curves="" if selective is None else _curves_in_words(selective.curves),
         plot=None if selective is None else Markup(risk_curves(selective.curves, key="risk")),
     )
+
+
+def _curves_in_words(curves: Mapping[str, RiskCurveScores]) -> str:
+    words = f"The area under each curve (AURC) is the mean error over all shares: {areas_in_words(curves)}."
+    return f"{words} The heavy line is the class." if JOINT_NAME in curves else words
 
 
 def areas_in_words(curves: Mapping[str, RiskCurveScores]) -> str:

@@ -89,3 +89,15 @@ def test_curves_are_those_of_the_history(curves):
         "mask": (0.3, None, 0.3 * 3),
         "gender": (0.3, None, 0.3 * 3),
     }
+
+
+def test_where_no_image_has_all_labels_the_page_says_so_and_names_no_heavy_line(undrawn):
+    learning = Page(render(TINY)).section("learning")
+    assert "The heavy line is the joint score." in learning
+    assert "Scores are the joint ones on validation." in learning
+    history = make_history(TINY)
+    for row in history:
+        row["val"]["joint"] |= {"macro_f1": None, "accuracy": None}
+    learning = Page(render(TINY, history=history)).section("learning")
+    assert "heavy line" not in learning
+    assert "Joint scores are unknown: no image that validates has all labels." in learning

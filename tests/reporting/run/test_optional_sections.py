@@ -113,6 +113,10 @@ def test_sets_and_asking_have_rows_a_curve_and_the_places_where_nothing_is_known
     assert "A dash: too few groups calibrate such sets." in text
     assert "with a probability of .90 the error among the answered is at most the risk" in text
     assert "(AURC) is the mean error over all shares: joint .130, mask .100, gender .110, age .120." in text
+    assert "The heavy line is the class." in text
+    report = make_report(MASK)
+    del report["selective"]["curves"]["joint"]
+    assert "heavy line" not in Page(render(MASK, report=report)).section("promises")
     report = make_report(MASK)
     report["decode_rules"]["cross_fitted"] = False
     assert "calibrated by the groups that validated the run" in Page(render(MASK, report=report)).section("promises")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import deepcopy
 from difflib import SequenceMatcher
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch import Tensor
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
 from multitask.model.encoder import Encoded, Trunks
+from multitask.model.stages import is_list_member
 from multitask.model.stand_in import Outputs, StandIn, giving, modules_before, modules_run, recording
 
 
@@ -36,14 +38,15 @@ class Branched(Trunks):
     """
 
     def __init__(self, whole: Backbone, at: str, groups: Sequence[Sequence[str]], image_size: tuple[int, int]) -> None:
-        stages = [str(stage["module"]) for stage in getattr(whole.body, "feature_info", [])]
-        if at not in stages:
-            raise UserError(f"model.sharing.at: {_nearest_first(at, stages)}")
         training = whole.training
         whole.eval()
         images = torch.randn(2, 3, *image_size, generator=torch.Generator().manual_seed(0))
+        ran = modules_run(whole.body, images)
+        stages = _stages(whole.body, ran)
+        if at not in stages:
+            raise UserError(f"model.sharing.at: {_nearest_first(at, stages)}")
         try:
-            before = modules_before(modules_run(whole.body, images), at)
+            before = modules_before(ran, at)
             outputs, first = _outputs(whole, [*before, at], images)
             branches = [whole]
             for _ in groups[1:]:
@@ -84,9 +87,25 @@ class Branched(Trunks):
             raise ValueError("a branch gives other features than the model does")
 
 
+def _stages(body: Any, ran: Sequence[str]) -> list[str]:
+    """The stages that timm names, of which some are modules that never run or are not there.
+
+    Where none runs, they are the members of the model's outermost lists of modules, as MViTv2's ``stages.0``.
+
+    Args:
+        body: a timm model.
+        ran: as ``modules_run`` gives them.
+    """
+    once = [name for name in ran if ran.count(name) == 1]
+    named = [str(stage["module"]) for stage in getattr(body, "feature_info", [])]
+    found = [name for name in named if name in once]
+    modules = dict(body.named_modules())
+    return found or [name for name in once if is_list_member(modules, name) and [*modules[name].parameters()]]
+
+
 def _nearest_first(at: str, stages: Sequence[str]) -> str:
     if not stages:
-        return "the backbone has no stages that timm names"
+        return "the backbone has no stages at which it could be branched"
     order = sorted(stages, key=lambda stage: SequenceMatcher(None, at, stage).ratio(), reverse=True)
     return f"the backbone has no stage {at!r}; it has {', '.join(order)}"
 

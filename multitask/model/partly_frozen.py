@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from multitask.errors import UserError, first_line
 from multitask.model.backbone import Backbone
 from multitask.model.encoder import Encoded, Encoder, ParameterGroup, Widths
+from multitask.model.stages import is_list_member
 from multitask.model.stand_in import StandIn, giving, modules_before, modules_run, recording
 
 _Module = TypeVar("_Module", bound=nn.Module)
@@ -204,7 +205,8 @@ def _candidates(body: nn.Module, ran: Sequence[str]) -> list[str]:
         return not parent or (isinstance(modules[parent], nn.Sequential | nn.ModuleList) and in_chain(parent))
 
     end = next((place for place, name in enumerate(ran) if trains(name)), len(ran))
-    return [name for name in reversed(ran[:end]) if ran.count(name) == 1 and in_chain(name)][:_TRIED]
+    whole = [name for name in ran[:end] if in_chain(name) or is_list_member(modules, name)]
+    return [name for name in reversed(whole) if ran.count(name) == 1][:_TRIED]
 
 
 def _check(whole: Backbone, frozen: FrozenStages, trained: TrainedStages, images: Tensor) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
@@ -41,6 +42,29 @@ def add_group_matcher(body: Any, name: str, key: str) -> None:
     """
     if not hasattr(body, "group_matcher"):
         body.group_matcher = _of_modules(body, name, key)
+
+
+def is_list_member(modules: Mapping[str, nn.Module], name: str) -> bool:
+    """Whether a module is in one of the model's outermost lists of modules, as a block of a ViT, and not within such.
+
+    Args:
+        modules: the model's, by name.
+        name: of one of them.
+    """
+
+    def is_list(name: str) -> bool:
+        return bool(name) and isinstance(modules[name], nn.Sequential | nn.ModuleList)
+
+    outer = name.rpartition(".")[0]
+    if not is_list(outer):
+        return False
+    while is_list(outer):  # as Twins' ``blocks.0.0``
+        outer = outer.rpartition(".")[0]
+    while outer:
+        outer = outer.rpartition(".")[0]
+        if is_list(outer):
+            return False
+    return True
 
 
 def _of_modules(body: Any, name: str, key: str) -> _Matcher:

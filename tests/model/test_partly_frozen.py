@@ -171,6 +171,21 @@ class _Listing(_Model):
         return self.third(self.second(one) + two)  # type: ignore[no-any-return]
 
 
+class _Wrapped(_Model):
+    """Its blocks lie in a module of their own, as those of Gemma's ViT."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = torch.nn.Module()
+        self.encoder.blocks = torch.nn.ModuleList([self.first, self.second, self.third])
+        del self.first, self.second, self.third
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        for block in self.encoder.blocks:  # type: ignore[union-attr]
+            images = block(images)
+        return images * self.scale
+
+
 def modelled(model: type[_Model], path: Path) -> Backbone:
     whole, _ = partly_frozen("test_resnet", 2, path)
     torch.manual_seed(0)
@@ -181,7 +196,14 @@ def modelled(model: type[_Model], path: Path) -> Backbone:
 
 @pytest.mark.parametrize(
     ("model", "at"),
-    [(_Skipping, "first"), (_Scaled, "first"), (_Listing, "first"), (_Counting, "second"), (_Keeping, "first")],
+    [
+        (_Skipping, "first"),
+        (_Scaled, "first"),
+        (_Listing, "first"),
+        (_Counting, "second"),
+        (_Keeping, "first"),
+        (_Wrapped, "encoder.blocks.1"),
+    ],
 )
 def test_a_model_goes_on_from_the_last_module_behind_which_it_can(model: type[_Model], at: str, tmp_path: Path) -> None:
     whole = modelled(model, tmp_path)

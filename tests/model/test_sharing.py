@@ -400,3 +400,14 @@ def test_copies_of_a_frozen_backbone_are_refused(sharing: Any, tmp_path: Path) -
     with pytest.raises(UserError, match=r"sharing: (separate|branch) would be ignored, since backbone\.freeze is all"):
         validate(ModelSettings, {"backbone": section, "sharing": sharing})
     validate(ModelSettings, {"backbone": section, "sharing": "shared"})
+
+
+def test_stages_that_never_run_are_not_offered_but_the_models_own_are() -> None:
+    def line(name: str, options: dict[str, Any]) -> str:
+        with pytest.raises(UserError) as caught:
+            build({"name": "branch", "at": "blocks.9"}, backbone(name, options=options))
+        return str(caught.value).partition("it has ")[2]
+
+    vit = {"depth": 2, "embed_dim": 48, "num_heads": 3}
+    assert line("gemma4_vit_167m", vit) == "encoder.blocks.0, encoder.blocks.1"  # timm: blocks.0
+    assert build({"name": "branch", "at": "encoder.blocks.0"}, backbone("gemma4_vit_167m", options=vit)).num_trunks == 3

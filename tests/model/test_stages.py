@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from multitask.errors import UserError
 from multitask.model.backbone import Backbone
-from multitask.model.stages import add_group_matcher, stages
+from multitask.model.stages import add_group_matcher, is_list_member, stages
 from tests.model.small_backbone import images, save, settings
 
 import timm  # isort: skip  (after backbone, which makes it importable)
@@ -105,3 +105,19 @@ def test_frozen_dropout_and_stochastic_depth_are_off(tmp_path: Path) -> None:
     path = save(timm.create_model(name).state_dict(), tmp_path / "weights.pth")
     backbone = Backbone(settings(name, weights=path, freeze="all", drop_path=0.5), (32, 24)).train()
     assert torch.equal(backbone(images()), backbone(images()))
+
+
+def test_members_of_the_outermost_lists_are_told_from_what_lies_in_blocks() -> None:
+    def block() -> nn.Module:
+        block = nn.Module()
+        block.mlp = nn.Sequential(nn.Linear(2, 2), nn.GELU())
+        return block
+
+    encoder, body = nn.Module(), nn.Module()
+    encoder.patch_embed = nn.Conv2d(3, 2, 1)
+    encoder.blocks = nn.ModuleList([block(), block()])
+    body.encoder = encoder  # as of Gemma's ViT
+    body.stages = nn.ModuleList([nn.ModuleList([block()])])  # as of Twins
+    modules = dict(body.named_modules())
+    found = [name for name in modules if is_list_member(modules, name)]
+    assert found == ["encoder.blocks.0", "encoder.blocks.1", "stages.0", "stages.0.0"]

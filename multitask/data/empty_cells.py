@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,11 @@ from multitask.data.label_kinds import distinct_labels
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.records import ONLY_IF_KNOWN, Count
 from multitask.utils.texts import Codes
+
+MIN_EXPECTED = 5.0
+"""Groups that labels must be expected to have together: of as many, none is seen with a probability of e^-5."""
 
 
 @dataclass(frozen=True)
@@ -23,11 +28,14 @@ class EmptyCells:
         never: names of the classes that can occur, and of which no split has an image.
         untrained: names of those of which there are images, but none that trains.
         impossible: what ``labels.impossible`` would hold if those of ``never`` cannot occur: what it holds now, too.
+        num_expected: of the first of these, which it holds now, or which hold a label of no image, or ``MIN_EXPECTED``
+            groups or more were the tasks independent. The others may be empty by chance. None: an older report.
     """
 
     never: tuple[str, ...]
     untrained: tuple[str, ...]
     impossible: tuple[dict[str, str], ...]
+    num_expected: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
 
 def empty_cells(samples: Samples, split: Split) -> EmptyCells:
@@ -42,7 +50,25 @@ def empty_cells(samples: Samples, split: Split) -> EmptyCells:
     untrained = space.possible & ~never & ~trained
     names = np.array(space.class_names, dtype=object)
     selections = smallest_selections(space, never | ~space.possible) if never.any() else []
-    return EmptyCells(tuple(names[never]), tuple(names[untrained]), tuple(selections))
+    expected = [_is_expected(samples, selection) for selection in selections]
+    first = [selection for selection, one in zip(selections, expected, strict=True) if one]
+    others = [selection for selection, one in zip(selections, expected, strict=True) if not one]
+    return EmptyCells(tuple(names[never]), tuple(names[untrained]), (*first, *others), len(first))
+
+
+def _is_expected(samples: Samples, selection: Mapping[str, str]) -> bool:
+    """Whether labels that no image has together are declared so, or should have been seen."""
+    space = samples.space
+    if len(selection) == 1 or (space.cells([selection], "labels.impossible") & ~space.possible).any():
+        return True
+    expected = float(samples.num_groups)
+    for task, label in selection.items():
+        labels = samples.labels[:, space.task_names.index(task)]
+        known = labels[labels != MISSING]
+        expected *= (
+            (known == space.tasks[space.task_names.index(task)].classes.index(label)).mean() if len(known) else 0
+        )
+    return expected >= MIN_EXPECTED
 
 
 def _occurring(space: LabelSpace, labels: Codes) -> NDArray[np.bool_]:

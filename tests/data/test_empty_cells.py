@@ -49,6 +49,22 @@ def test_what_is_declared_already_stays_in_the_lines() -> None:
     assert list(found.impossible) == [{"suit": "hearts", "colour": "black"}, {"suit": "spades", "colour": "red"}]
 
 
+def test_what_chance_may_have_kept_apart_comes_last_and_is_counted() -> None:
+    space = LabelSpace([SUITS, COLOURS, RANKS])
+    rows = [(0, 0, 0)] * 12 + [(1, 1, 0)] * 12 + [(1, 1, 1)]
+    found = empty_cells(samples_of(space, *rows), Split(np.arange(25), NOBODY))
+    assert found.num_expected == 3
+    assert found.impossible == (
+        {"rank": "joker"},  # of no image
+        {"suit": "hearts", "colour": "black"},
+        {"suit": "spades", "colour": "red"},
+        {"suit": "hearts", "rank": "ace"},  # an ace is on one image
+    )
+    declared = LabelSpace([SUITS, COLOURS, RANKS], [{"suit": "hearts", "rank": "ace"}])
+    found = empty_cells(samples_of(declared, *rows), Split(np.arange(25), NOBODY))
+    assert {"suit": "hearts", "rank": "ace"} in found.impossible[: found.num_expected]
+
+
 def test_an_image_with_some_labels_may_be_of_any_class_that_has_them() -> None:
     space = LabelSpace([SUITS, COLOURS])
     split = Split(np.arange(2), NOBODY)

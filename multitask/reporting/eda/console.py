@@ -23,8 +23,8 @@ def show_inspection(found: Inspection) -> None:
             else ""
         )
         say_wrapped(sentence, style)
-    if found.empty.never:
-        say(impossible_yaml(found.empty.impossible).rstrip())
+    if found.empty.never and (lines := impossible_yaml(found.empty)):
+        say(lines.rstrip())
     _show_counts(found)
     _show_looks(found)
     if found.leaks:

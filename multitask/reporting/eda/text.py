@@ -142,7 +142,7 @@ def _copies(found: Inspection) -> list[str]:
 def _untrained(found: Inspection) -> list[str]:
     if not found.untrained:
         return []
-    never = never_in_words(found.empty.never, int(found.samples.space.possible.sum()))
+    never = never_in_words(found.empty, int(found.samples.space.possible.sum()))
     return [f"No group trains {some(found.untrained)}.", *([never] if never else [])]
 
 

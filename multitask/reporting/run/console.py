@@ -118,8 +118,9 @@ def _show_absent(joint: LabellingScores, empty: EmptyCells) -> None:
         more = f" and {len(names) - ABSENT_NAMES:,} more" if len(names) > ABSENT_NAMES else ""
         say_wrapped(f"in the data, but none that trains: {', '.join(names[:ABSENT_NAMES])}{more}")
     if empty.never:
-        say_wrapped(never_in_words(empty.never, len(joint.classes)))
-        say(impossible_yaml(empty.impossible).rstrip())
+        say_wrapped(never_in_words(empty, len(joint.classes)))
+        if lines := impossible_yaml(empty):
+            say(lines.rstrip())
 
 
 def _show_rules(found: DecodeComparison | None) -> None:

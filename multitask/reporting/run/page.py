@@ -148,8 +148,8 @@ def render_report(
         balance=balance_view(history, {name: place for place, name in enumerate(report.tasks)}),
         distributions=distribution_views(report),
         splits=split_sizes(report.class_distribution or {}),
-        never=never_in_words(report.empty_cells.never, len(report.joint.classes)) if report.empty_cells else "",
-        impossible=impossible_yaml(report.empty_cells.impossible) if report.empty_cells else "",
+        never=never_in_words(report.empty_cells, len(report.joint.classes)) if report.empty_cells else "",
+        impossible=impossible_yaml(report.empty_cells) if report.empty_cells else "",
         images_missing=images_missing,
         augmented=[ShownImage(shown.caption, embedded(shown.pixels)) for shown in augmented],
         mistakes=[

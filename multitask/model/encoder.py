@@ -126,7 +126,8 @@ class Encoder(nn.Module):
         Args:
             weight_decay: of the other parameters.
             layer_decay: the factor from each layer to the one before it in learning rate, as the groups' ``lr_scale``
-                (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). None: one rate for all.
+                (Clark et al. 2020, ELECTRA; Bao et al. 2022, BEiT). The last has a scale of 1, as heads have, where
+                theirs has the factor once: by the same factor every layer learns faster here. None: one rate for all.
         """
 
     @abstractmethod

@@ -36,7 +36,8 @@ class OptimizerSettings(Settings):
     weight_decay: NonNegativeFloat = 0.01
     """Of the weights alone; biases and normalisation have none."""
     layer_decay: Annotated[Float, Field(gt=0, le=1)] | None = None
-    """Each layer's learning rate as a factor of the next one's; None: one rate for all."""
+    """Each layer's learning rate as a factor of the next one's; the backbone's last layer has the heads' rate, ``lr``.
+    None: one rate for all."""
     options: dict[str, Any] = {}
     """Passed to the optimiser as they are, as ``betas: [0.9, 0.95]``."""
 

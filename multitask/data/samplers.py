@@ -268,18 +268,6 @@ class EpochDraws:
         """M, how many samples an epoch serves."""
         return self._num if self._strata is None else self._strata.num_served
 
-    def frequencies(self) -> NDArray[np.float64]:
-        """(N,) how often an epoch serves each sample in the mean; their sum is M.
-
-        >>> from multitask.testing.samplers import UNEVEN
-        >>> drawn = EpochDraws(UNEVEN, ClassWeightedSettings()).frequencies()
-        >>> np.bincount(UNEVEN.kinds, drawn)[np.unique(UNEVEN.kinds)].round(6).tolist()
-        [25.0, 25.0, 25.0, 25.0]
-        """
-        if self._strata is not None:
-            return self._strata.frequencies()
-        return np.ones(self._num) if self._chances is None else self._chances * self._num
-
     def draw(self, rng: np.random.Generator) -> NDArray[np.int64]:
         """(M,) places among the samples, for one epoch; ``rng`` is for the order and the choice."""
         if self._strata is not None:
@@ -287,6 +275,25 @@ class EpochDraws:
         if self._stream is not None:
             return self._stream.draw(rng)
         return draw(np.arange(self._num), self._chances, rng)
+
+
+def frequencies(samples: Samples, sampler: SamplerSettings | None) -> NDArray[np.float64]:
+    """(N,) how often an epoch serves each of N training samples in the mean; None: each once.
+
+    Raises:
+        UserError: a setting does not fit the samples.
+
+    >>> from multitask.testing.samplers import UNEVEN
+    >>> drawn = frequencies(UNEVEN, ClassWeightedSettings())
+    >>> np.bincount(UNEVEN.kinds, drawn)[np.unique(UNEVEN.kinds)].round(6).tolist()
+    [25.0, 25.0, 25.0, 25.0]
+    """
+    if sampler is None:
+        return np.ones(len(samples))
+    if (strata := sampler.strata(samples)) is not None:
+        return strata.frequencies()
+    chances = sampler.chances(samples)
+    return np.ones(len(samples)) if chances is None else chances * len(samples)
 
 
 def draw(

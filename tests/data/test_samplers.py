@@ -22,6 +22,7 @@ from multitask.data.samplers import (
     StreamSettings,
     UniformSettings,
     draw,
+    frequencies,
 )
 from multitask.data.samples import Samples
 from multitask.errors import UserError
@@ -199,3 +200,12 @@ def test_a_stream_of_those_who_train_keeps_the_order_of_their_shards() -> None:
     assert [one for one, other in zip(shards, [None, *shards], strict=False) if one != other] == list(
         dict.fromkeys(shards)
     )
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_frequencies_are_how_often_an_epoch_serves_each_sample_in_the_mean(name: str) -> None:
+    sampler = SAMPLERS[name](name=name)
+    counts = np.zeros(len(UNEVEN))
+    for epoch in range(300):
+        counts += np.bincount(served(sampler, epoch), minlength=len(UNEVEN))
+    assert counts / 300 == pytest.approx(frequencies(UNEVEN, sampler), abs=0.15)

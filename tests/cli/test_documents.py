@@ -264,6 +264,12 @@ def test_the_example_of_a_run_in_python_runs(
     exec(compile(example, "README.md", "exec"), {})
     assert re.fullmatch(r"0\.\d+ 0\.\d+\n", capsys.readouterr().out)
     assert loaded[0].data.source.draw is not None  # or it would need a set that is nowhere
+    (of_a_run,) = [content for language, content in _FENCE.findall(text) if "multitask.predict(" in content]
+    Path("data").mkdir()
+    Path("data/synthetic").symlink_to(config.data.root)
+    exec(compile(of_a_run, "README.md", "exec"), {"Path": Path, "multitask": multitask})
+    assert 0 <= float(capsys.readouterr().out) <= 1
+    assert len(Path("submission.csv").read_text().splitlines()) == 1 + 3 * 7
 
 
 def unknown_in_text(text: str) -> list[str]:

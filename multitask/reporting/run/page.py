@@ -174,7 +174,7 @@ def _scores_in_words(report: RunReport) -> list[str]:
     interval = interval_text(joint.macro_f1_ci)
     sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
     lost = {name: value for name, value in (attribution.lost or {}).items() if value is not None}
-    if lost:
+    if round(1 - macro_f1, 3) and (len(lost) > 1 or (lost and attribution.absent)):
         order = sorted(lost, key=lambda name: -lost[name])
         shares = [
             f"{name} {'for' if place else 'accounts for'} {score_text(lost[name])}" for place, name in enumerate(order)

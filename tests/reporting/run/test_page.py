@@ -136,6 +136,14 @@ def test_reading_and_cards_say_what_the_data_say(undrawn):
     assert {".880", "95%: .800 to .920", "mask macro-F1", "350", "of 50 groups", "2", "of 3"} <= set(cards)
 
 
+@pytest.mark.parametrize(("tasks", "macro_f1"), [({"mask": MASK["mask"]}, 0.88), (MASK, 1.0)])
+def test_what_is_lost_is_shared_only_where_it_is_something_and_of_several_tasks(undrawn, tasks, macro_f1):
+    report = make_report(tasks)
+    report["joint"] |= {"macro_f1": macro_f1, "absent_classes": []}
+    report["attribution"] |= {"macro_f1": macro_f1, "lost": dict.fromkeys(tasks, 1 - macro_f1), "absent": 0.0}
+    assert "lacks to 1" not in Page(render(tasks, report=report)).one("p", class_="lede")["text"]
+
+
 def test_many_absent_classes_are_counted_and_the_first_named(undrawn):
     report = make_report(TINY)
     report["joint"]["absent_classes"] = [f"absent {number}" for number in range(20)]

@@ -27,6 +27,7 @@ from multitask.training.checkpoint import save_checkpoint
 from multitask.training.device import autocast, resolve_precision
 from multitask.training.distributed import broadcast_buffers
 from multitask.training.divergence import DivergenceCheck
+from multitask.training.ema import WeightEMA
 from multitask.training.epoch_meter import EpochMeter
 from multitask.training.epoch_part import STEP_CHECKPOINT, EpochPart, load_part
 from multitask.training.history import is_best, out_of_patience
@@ -38,8 +39,6 @@ from multitask.training.state import TrainingState
 from multitask.training.weight_mean import WeightMean
 from multitask.utils.ranks import ranks
 from multitask.utils.seeds import derive
-
-from timm.utils import ModelEmaV3  # isort: skip  (after settings, whose optimisation makes it importable)
 
 Validate = Callable[[Callable[[Tensor], Any]], ValidationScores]
 
@@ -101,9 +100,9 @@ class Trainer:
         self.ranks = ranks()
         self.replicas = replicas or Replicas()
 
-        self.ema: ModelEmaV3 | None = None
+        self.ema: WeightEMA | None = None
         if settings.ema:
-            self.ema = ModelEmaV3(network, decay=settings.ema.decay, use_warmup=settings.ema.warmup)
+            self.ema = WeightEMA(network, settings.ema)
         self.mean: WeightMean | None = None
         if settings.keep_rule.averaged:
             self.mean = WeightMean(network, settings.keep_rule.averaged, self.fixed)

@@ -13,7 +13,7 @@ from multitask.training.replicas import Replicas
 from multitask.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from timm.utils import ModelEmaV3
+    from multitask.training.ema import WeightEMA
 
 
 class OptimizerStep:
@@ -42,7 +42,7 @@ class OptimizerStep:
         num_batches: int,
         scaler: torch.amp.GradScaler,
         replicas: Replicas,
-        ema: ModelEmaV3 | None,
+        ema: WeightEMA | None,
     ) -> None:
         self._network = network
         self._balancer = balancer

@@ -13,7 +13,7 @@ from multitask.training.distributed import sum_gradients
 from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
-    from timm.utils import ModelEmaV3
+    from multitask.training.ema import WeightEMA
 
 
 class Replicas:
@@ -34,7 +34,7 @@ class Replicas:
         """Scales the gradients of both down to a norm, that of all of them, where they are longer."""
         nn.utils.clip_grad_norm_([*own, *shared], norm)
 
-    def average(self, average: ModelEmaV3, network: nn.Module, update: int) -> None:
+    def average(self, average: WeightEMA, network: nn.Module, update: int) -> None:
         """Takes the weights after a step into their exponential average; ``update`` counts from 1."""
         average.update(network, step=update)
 

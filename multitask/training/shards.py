@@ -22,8 +22,7 @@ from multitask.training.together import Together
 from multitask.utils.ranks import ranks
 
 if TYPE_CHECKING:
-    from timm.utils import ModelEmaV3
-
+    from multitask.training.ema import WeightEMA
     from multitask.training.settings import OptimizerSettings
 
 KEY = "training.parallel"
@@ -195,12 +194,13 @@ class Shards(Replicas):
             part.mul_(factor)
 
     @torch.no_grad()
-    def average(self, average: ModelEmaV3, network: nn.Module, update: int) -> None:
+    def average(self, average: WeightEMA, network: nn.Module, update: int) -> None:
         """Of each part its process takes its own."""
         share = 1.0 - average.get_decay(update)
-        pairs = zip(average.module.state_dict().values(), network.state_dict().values(), strict=True)
-        for mean, value in pairs:
-            if mean.is_floating_point():
+        values = network.state_dict()
+        for name, mean in average.module.state_dict().items():
+            value = values[name]
+            if mean.is_floating_point() and name not in average.unbounded:
                 local(mean).lerp_(local(value), share)
             else:
                 mean.copy_(value)

@@ -89,8 +89,8 @@ def test_steps_on_shards_are_those_on_whole_weights(tmp_path: Path) -> None:
         images = torch.randn(4, 3, 4, 8, generator=torch.Generator().manual_seed(1))
         labels, own = torch.tensor([0, 1, 2, 0]), slice(2 * rank, 2 * rank + 2)
         learned = [nn.Parameter(torch.tensor(2.0)) for _ in range(2)]
-        average = SimpleNamespace(module=copy.deepcopy(whole), get_decay=lambda update: 0.25)
-        mean = SimpleNamespace(module=copy.deepcopy(whole), get_decay=lambda update: 0.25)
+        average = SimpleNamespace(module=copy.deepcopy(whole), get_decay=lambda update: 0.25, unbounded=())
+        mean = SimpleNamespace(module=copy.deepcopy(whole), get_decay=lambda update: 0.25, unbounded=())
         shards.place(average.module)
         network.eval()  # whose batch norm does not ask which rows are here
         whole.eval()

@@ -229,6 +229,6 @@ def _constant(values: FloatArray) -> Tensor:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without what the exporter says of itself."""
-    with only_errors("torch.onnx"), warnings.catch_warnings():
+    with only_errors("torch.onnx"), only_errors("onnxscript"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

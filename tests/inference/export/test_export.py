@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from multitask.inference.engines.onnxruntime import OnnxRuntimeSettings
 from multitask.inference.export import export as export_module
 from multitask.inference.export.check import MOST, ROUNDINGS, TOLERANCE, rounding
 from multitask.inference.export.export import ExportSource
-from multitask.inference.export.graph import ExportedNetwork, to_onnx
+from multitask.inference.export.graph import ExportedNetwork, _quietly, to_onnx
 from multitask.inference.export.images import LEAST_IMAGES, CheckImages, check_images
 from multitask.inference.predictor import Predictor
 from multitask.inference.spec import InferenceSpec
@@ -193,3 +194,10 @@ def test_what_export_takes_and_is_not_installed_is_named(
     missing_module("onnxscript")
     with pytest.raises(UserError, match=r"onnxscript is not installed; `pip install 'multitask\[onnx\]'`"):
         export_module.require_exporter()
+
+
+@pytest.mark.parametrize("logger", ["torch.onnx", "onnxscript.optimizer._constant_folding"])
+def test_what_the_exporter_says_of_itself_is_not_heard(logger: str, caplog: pytest.LogCaptureFixture) -> None:
+    with _quietly():
+        logging.getLogger(logger).warning("Skipping constant folding for op Split with multiple outputs.")
+    assert not caplog.records

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from multitask.training.settings import EMASettings
 
 
-class WeightEMA(ModelEmaV3):
+class WeightEMA(ModelEmaV3):  # type: ignore[misc]  # timm has no types
     """timm's average, of all that is finite: buffers that hold an infinity are copied.
 
     Bounds of activations, as those of Gemma's ViT, begin at -inf and inf, of which any average is NaN.

@@ -98,6 +98,19 @@ def test_a_pattern_that_the_user_names(tmp_path: Path, written: Callable[..., Wr
     assert any("1 image does not match the pattern and is skipped" in line for line in found.proposal.check)
 
 
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("1.jpg", "no image is below its folder; name the images' folder with --images"),
+        ("https://host/1.jpg", "path holds addresses, which are not fetched: download what they lead to, and name"),
+    ],
+)
+def test_a_table_without_images_is_told_how_they_are_named(tmp_path: Path, path: str, line: str) -> None:
+    write_lines(tmp_path / "train.csv", "path,garment", f"{path},shirt", f"{path},skirt")
+    with pytest.raises(UserError, match=rf"train\.csv: {line}"):
+        propose(tmp_path / "train.csv", tmp_path / "config.yaml", Options())
+
+
 def test_columns_that_are_left_out_for_one_reason_are_named_together(
     folder: Path, written: Callable[..., Written]
 ) -> None:

@@ -59,7 +59,7 @@ class AnyTable(Layout):
         best = self._best if self.path.is_dir() else None
         path = self.path if best is None else best.path
         if best is None or options.images is not None:
-            best = _leading(path, Images(options.images or path.parent))
+            best = _leading(path, Images(options.images) if options.images else _images_beside(path))
         unread = self.unread
         what = "tables here are" if len(unread) > 1 else "table here is"
         check = (f"only {path.name} is read; the other {what} not: {', '.join(unread)}",) if unread else ()
@@ -221,6 +221,25 @@ def table_problem(folder: Path) -> str | None:
     except UserError as error:
         return str(error)
     return None
+
+
+def _images_beside(table: Path) -> Images:
+    """The images below a table's folder.
+
+    Raises:
+        UserError: there is none; the line says how others are named, and that addresses lead to none.
+    """
+    try:
+        return Images(table.parent)
+    except UserError as error:
+        if "holds no images" not in str(error):  # as a link that leads out of the folder
+            raise
+        columns = read_columns(table)[0]
+        named = [column for column, words in columns.items() if any("://" in word for word in words[:10])]
+        why = "no image is below its folder;"
+        if named:
+            why = f"{named[0]} holds addresses, which are not fetched: download what they lead to, and"
+        raise UserError(f"{table}: {why} name the images' folder with --images") from None
 
 
 def _best_table(folder: Path) -> _Leading | None:

@@ -42,7 +42,7 @@ class RunConfigs:
         config = self.plan.config(contender, tuned, place)
         if budget is None:
             return config
-        num_images = len(self.data(config).split.train)
+        num_images = self.data(config).num_served
         if budget.images is not None:
             epochs = budget.images // num_images
             if not epochs:

@@ -23,7 +23,7 @@ class Costs:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._splits: dict[str, Split] = {}
+        self._data: dict[str, tuple[Split, int]] = {}
 
     @contextmanager
     def preparing(self, config: Config) -> Iterator[None]:
@@ -50,14 +50,22 @@ class Costs:
 
     def split(self, config: Config) -> Split:
         """Who trains, validates and tests in a run."""
+        return self._split_and_served(config)[0]
+
+    def _split_and_served(self, config: Config) -> tuple[Split, int]:
         key = f"{config.data.model_dump_json()} {config.seed if config.data.split_seed is None else ''}"
-        if key not in self._splits:
-            self._splits[key] = DataModule(config).split
-        return self._splits[key]
+        if key not in self._data:
+            data = DataModule(config)
+            self._data[key] = data.split, data.num_served
+        return self._data[key]
 
     def num_images(self, config: Config) -> int:
         """Images that train in a run."""
         return len(self.split(config).train)
+
+    def num_served(self, config: Config) -> int:
+        """Images that an epoch of a run serves."""
+        return self._split_and_served(config)[1]
 
     def seconds(self, config: Config, num_runs: int = 1, more: int = 0) -> float:
         """What runs of a config are reckoned to take, those who validate and test answered.
@@ -72,9 +80,9 @@ class Costs:
 
     def epoch_seconds(self, config: Config, num_epochs: int, more: int = 0) -> float:
         """What epochs of a run are reckoned to take, those who validate answered after each."""
-        split = self.split(config)
+        split, num_served = self._split_and_served(config)
         answered = ANSWERED * (len(split.val) + len(split.pick))
-        return self._image_seconds(num_epochs * (len(split.train) + more + answered))
+        return self._image_seconds(num_epochs * (num_served + more + answered))
 
     def _image_seconds(self, num_images: float) -> float:
         assert self._clock.image_s is not None, "measured before any stage is planned"

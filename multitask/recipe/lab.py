@@ -247,7 +247,7 @@ class Lab:
             course.do(run, self._in_words)
         if not done and run.failure() is None:
             epochs = [row.seconds or 0.0 for row in run.folder.read_history()]
-            self.clock.trained(math.fsum(epochs), len(epochs) * self.costs.num_images(run.config))
+            self.clock.trained(math.fsum(epochs), len(epochs) * self.costs.num_served(run.config))
             if not resumed:
                 # What it does before and after, which is most of a run on kept features, but not what others share.
                 here_s = time.monotonic() - began - (self.clock.worked_s - worked_s)

@@ -18,6 +18,7 @@ from multitask.data.image_facts import ImageFacts
 from multitask.data.image_store import ImageStore
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batches, in_batches, num_workers
+from multitask.data.samplers import EpochDraws
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, check_learnable
 from multitask.model.backbone import Backbone
@@ -82,6 +83,15 @@ class DataModule:
     def augmentation(self) -> Augmentation:
         """The augmentation of images in training."""
         return Augmentation(self._augment, self._data.augmented(self._augment))
+
+    @property
+    def num_served(self) -> int:
+        """The images that an epoch of training serves: as many as train, or fewer where the sampler takes a few.
+
+        Raises:
+            UserError: the sampler does not fit the images.
+        """
+        return len(EpochDraws(self.dataset.training_samples(), self._data.sampler))
 
     @property
     def consistent_tasks(self) -> tuple[str, ...]:

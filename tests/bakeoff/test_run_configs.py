@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,17 @@ def test_a_budget_makes_whole_epochs(bakeoff_file: Make) -> None:
     configs.speeds = {"flat": num_images / 2, "shared": 1.0}
     epochs = [configs.of(row, {}, plan.first_place()).training.epochs for row in (flat, shared)]
     assert epochs == [5, 1]  # less than one would be none
+
+
+def test_a_budget_counts_the_images_that_the_sampler_serves(bakeoff_file: Make) -> None:
+    sampled: dict[str, Any] = {"overrides": {"data.sampler": {"name": "per_group", "of": "group"}}}
+    plan = load_bakeoff(bakeoff_file(budget={"images": 100}, contenders={"all": None, "sampled": sampled}))
+    configs, (whole, few) = RunConfigs(plan), plan.contenders
+    data = configs.data(plan.config(few, {}, plan.first_place()))
+    num_groups = len(set(data.dataset.training_samples().groups))
+    epochs = [configs.of(row, {}, plan.first_place()).training.epochs for row in (whole, few)]
+    assert epochs == [100 // len(data.split.train), 100 // num_groups]
+    assert epochs[1] > epochs[0]
 
 
 def test_less_than_an_epoch_is_refused(bakeoff_file: Make) -> None:

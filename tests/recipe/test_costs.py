@@ -23,6 +23,7 @@ from multitask.recipe.settings import load_recipe
 from multitask.recipe.stage import of_length
 from multitask.recipe.stages.crop import CropStageSettings
 from multitask.recipe.stages.partial import PartialSettings
+from multitask.runs.data_module import DataModule
 
 FROZEN = {"model.backbone.freeze": "all", "augment.strength": 0.0}
 """Beside weights, of which features are kept."""
@@ -128,3 +129,16 @@ def test_answers_are_reckoned_by_the_image_and_by_what_reading_one_takes(make_la
     assert lab.costs.answering_seconds(lab.config, 3, val=2, test=5) == pytest.approx(0.1 * 6 * num_val), "nobody tests"
     lab.clock.prepared("frozen", 2.0, 10)
     assert lab.costs.answering_seconds(lab.config, val=1) == pytest.approx(0.2 * num_val)
+
+
+def test_an_epoch_costs_what_its_sampler_serves(make_lab: Callable[..., Lab]) -> None:
+    lab = make_lab({})
+    few = lab.config.with_changes({"data.sampler": {"name": "per_group", "of": "group"}})
+    lab.clock.image_s = 1.0
+    num_groups = len(set(DataModule(few).dataset.training_samples().groups))
+    served = lab.costs.epoch_seconds(lab.config, 1) - lab.costs.epoch_seconds(few, 1)
+    assert served == pytest.approx(lab.costs.num_images(few) - num_groups)
+    lab.pick("few", [Candidate("few", {"data.sampler": few.data.sampler.model_dump()})], epochs=1)
+    (epoch,) = lab.folder.run(digest_of(of_length(few, 1), decode=True)).read_history()
+    assert epoch.seconds is not None
+    assert lab.clock.image_s == pytest.approx(epoch.seconds / num_groups)

@@ -80,9 +80,9 @@ class Costs:
 
     def epoch_seconds(self, config: Config, num_epochs: int, more: int = 0) -> float:
         """What epochs of a run are reckoned to take, those who validate answered after each."""
-        split, num_served = self._split_and_served(config)
+        split = self.split(config)
         answered = ANSWERED * (len(split.val) + len(split.pick))
-        return self._image_seconds(num_epochs * (num_served + more + answered))
+        return self._image_seconds(num_epochs * (self.num_served(config) + more + answered))
 
     def _image_seconds(self, num_images: float) -> float:
         assert self._clock.image_s is not None, "measured before any stage is planned"

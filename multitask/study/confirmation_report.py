@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Collection
 from dataclasses import replace
 
 from multitask.evaluation.intervals import LEVEL, Difference
@@ -38,14 +39,11 @@ def verdict(confirmation: Confirmation) -> ConfirmationReport:
         rows.append(_row(candidate, [figure(run.folder.read_report(), metric) for run in runs], pooled[-1], plan))
     level = 1 - (1 - LEVEL) / (len(rows) - 1)
     names = [f"trial {candidate.number}" for candidate in confirmation.candidates]
-    compared = compared_metric(plan)
-    differences = [
-        difference
-        for difference in paired_differences(names, pooled, plan.settings.seed, level)
-        if difference.metric == compared
-    ]
+    found = paired_differences(names, pooled, plan.settings.seed, level)
+    compared = compared_metric(plan, {difference.metric for difference in found})
+    differences = [difference for difference in found if difference.metric == compared]
     base = rows[0]
-    others = [replace(row, difference=_gap(found)) for row, found in zip(rows[1:], differences, strict=True)]
+    others = [replace(row, difference=_gap(one)) for row, one in zip(rows[1:], differences, strict=True)]
 
     def order(row: ConfirmedTrial) -> float:
         return -math.inf if row.confirmed is None else sign * row.confirmed
@@ -72,11 +70,19 @@ def _gap(found: Difference) -> IntervalGap:
     return IntervalGap(found.value, found.low, found.high, found.beyond_noise)
 
 
-def compared_metric(plan: Plan) -> str:
-    """The score that is compared by resampling groups: the first objective, where that can be resampled."""
-    tasks = (f"tasks.{task}.macro_f1" for task in plan.base.space().task_names)
+def compared_metric(plan: Plan, known: Collection[str]) -> str:
+    """The score that is compared by resampling groups.
+
+    The first objective, where that can be resampled; else the joint macro-F1, or, where no image has all labels, that
+    of the objective's task.
+
+    Args:
+        plan: the study file, made out.
+        known: the scores that the answers have.
+    """
     objective = plan.settings.objective[0]
-    return objective if objective in ("joint.macro_f1", "joint.accuracy", *tasks) else "joint.macro_f1"
+    of_task = ".".join((*objective.split(".")[:2], "macro_f1"))
+    return next(metric for metric in (objective, "joint.macro_f1", of_task) if metric in known)
 
 
 def _pooled(runs: list[ConfirmingRun]) -> Predictions:

@@ -48,6 +48,10 @@ class _PaperCosts(Costs):
         """The same of any config."""
         return Split(np.arange(120), np.arange(120, 150))
 
+    def num_served(self, config: Config) -> int:
+        """All that train."""
+        return self.num_images(config)
+
 
 def says_what_it_is(stage: StageSettings, base: Config) -> None:
     """For the page, and for those who write recipes."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -22,7 +23,7 @@ from multitask.reporting.study.report_schema import ConfirmationReport
 from multitask.runs.comparison import paired_differences
 from multitask.runs.run import run
 from multitask.study.confirmation import Candidate, Confirmation
-from multitask.study.confirmation_report import compared_metric, verdict
+from multitask.study.confirmation_report import verdict
 from multitask.study.folder import StudyFolder
 from multitask.study.settings import Plan
 from multitask.utils.files import to_json
@@ -206,10 +207,27 @@ def test_the_objective_is_compared_where_it_can_be_resampled(
     objective: Any, compared: str, make_plan: MakePlan, tmp_path: Path
 ) -> None:
     plan = make_plan({"training.lr": {"low": 1e-4, "high": 1e-2}}, objective=objective, pruner="none")
-    assert compared_metric(plan) == compared
     found = verdict(confirmed(plan, tmp_path, {0: 0.4, 4: 0.9}))
     assert (found.metric, found.compared) == (plan.settings.objective[0], compared)
     assert found.sentence.startswith(f"Trial 4 beats the base beyond noise: {compared} +")
+
+
+@pytest.mark.parametrize("objective", ["tasks.age.accuracy", "tasks.age.ece", "tasks.age.macro_f1"])
+def test_where_no_image_has_all_labels_the_objectives_task_is_compared(
+    objective: str, make_plan: MakePlan, tmp_path: Path
+) -> None:
+    plan = make_plan({"training.lr": {"low": 1e-4, "high": 1e-2}}, objective=objective, pruner="none")
+    made = confirmed(plan, tmp_path, {0: 0.4, 4: 0.9})
+    for each in made.runs:
+        table = pd.read_csv(each.folder.predictions(), dtype={"age": str})
+        table.loc[::2, "gender"], table.loc[1::2, "age"], table["class"] = "", "", ""
+        table.to_csv(each.folder.predictions(), index=False)
+    found = verdict(made)
+    assert found.compared == "tasks.age.macro_f1"
+    assert found.rows[0].pooled is None
+    difference = found.rows[1].difference
+    assert difference is not None
+    assert 0 < difference.low < difference.value < difference.high
 
 
 def test_where_less_is_better_the_lowest_wins(make_plan: MakePlan, tmp_path: Path) -> None:

@@ -5,8 +5,8 @@
 # one target here is paired with the first picture and the pairing ends with the shorter list. The gradient of the others is
 # then 0, and so is each pixel of their maps; one target too few leaves the last picture out. Four pictures, share of pixels of
 # each map that are above 0, seen here:
-#   [ClassifierOutputTarget(1)]           .99   .00   .00   .00
-#   [ClassifierOutputTarget(1)] * 4       .99   .98   .98   .99
+#   [ClassifierOutputTarget(1)]           .60   .00   .00   .00
+#   [ClassifierOutputTarget(1)] * 4       .60   .53   .51   .59
 # An empty map is also what a class without any evidence has, so the picture on the page says that the network looked nowhere,
 # and a mean of maps, or a test of how much the score falls where the map is high, counts three such pictures of four. No error
 # and no warning. Give as many targets as there are pictures.

@@ -3,13 +3,13 @@
 #
 # class_map is a file with a class on each line, given so that training, validation and later runs number the classes alike.
 # Names are compared letter by letter, and pictures of a folder without a line of its own are dropped as if they were no
-# pictures. A folder "Van" beside a line "van", a line's blank at its end, or a class added since: the rest is loaded. Five
+# pictures. A folder "Van" beside a line "van", or a class added since: the rest is loaded. Five
 # pictures in each of bus, car and Van, and lines bus, car, van, seen here:
 #   create_dataset(.., class_map=..)      10 pictures, class_to_idx bus 0, car 1, van 2
 #   the same without class_map            15 pictures
 # The network has three outputs and learns two classes; where the validation is read by the same map its accuracy is as good as
-# can be, as no picture of the third class is in it. No error and no warning; a torchvision ImageFolder has no such table, and
-# a table of annotations with an unknown class raises in most readers. Compare len() with the number of files.
+# can be, as no picture of the third class is in it. No error and no warning.
+# Compare len() with the number of files.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -57,7 +57,7 @@ def read(lines):
 
 print(read(["bus", "car", "van"]), read(["bus", "car"]), read(["bus", "car", "Van"]))
 assert read(["bus", "car", "van"]) == ({"bus": 0, "car": 1, "van": 2}, {0: 5, 1: 5})
-assert read(["bus", "car"])[1] == {0: 5, 1: 5} and read(["bus", "car", "Van "])[1] in ({0: 5, 1: 5}, {0: 5, 1: 5, 2: 5})
+assert read(["bus", "car"])[1] == {0: 5, 1: 5}
 assert read(["bus", "car", "Van"])[1] == {0: 5, 1: 5, 2: 5}
 assert len(create_dataset("", root="pictures")) == 15 and not said
 PYTHON

@@ -5,8 +5,8 @@
 # whose labels are given beside it in the same order. The weights are made from the labels sorted by index, and the draw takes
 # the place among the indices as they were given: where those are shuffled, as train_test_split, random_split and a permutation
 # hand them out, each picture has the weight of another one. 800 of 1,000 pictures, of which .10 are rare, seen here:
-#   indices in ascending order                .50 of what is drawn is rare
-#   the same indices as they were shuffled    .08
+#   indices in ascending order                .51 of what is drawn is rare
+#   the same indices as they were shuffled    .11
 # Beyond that, pictures with the weight of a rare one come nine times as often as others, whatever they show: the balance is
 # that of no sampler, with fewer different pictures in an epoch. No error and no warning. Sort the indices, and their labels
 # with them.

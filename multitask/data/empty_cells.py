@@ -62,12 +62,10 @@ def _is_expected(samples: Samples, selection: Mapping[str, str]) -> bool:
     if len(selection) == 1 or (space.cells([selection], "labels.impossible") & ~space.possible).any():
         return True
     expected = float(samples.num_groups)
-    for task, label in selection.items():
-        labels = samples.labels[:, space.task_names.index(task)]
-        known = labels[labels != MISSING]
-        expected *= (
-            (known == space.tasks[space.task_names.index(task)].classes.index(label)).mean() if len(known) else 0
-        )
+    for task, labels in zip(space.tasks, samples.labels.T, strict=True):
+        if task.name in selection:
+            known = labels[labels != MISSING]
+            expected *= (known == task.classes.index(selection[task.name])).mean() if len(known) else 0.0
     return expected >= MIN_EXPECTED
 
 

@@ -20,7 +20,10 @@ MOST_CONDITION = 100.0
 """Beyond it an error in a prediction's share is an error in the prior a hundred times as large."""
 NUM_RESAMPLES = 200
 _STEPS = 500
-_RESAMPLED_STEPS = 60
+_MOVED = 1e-7
+_MOVED_RESAMPLED = 1e-5
+"""EM of a resample ends sooner, by its step: where labels are hard to tell apart hundreds of steps are needed, and one
+that is cut short keeps to the estimate that it began at."""
 _FLOOR = 1e-12
 _LEAST_PRIOR = 1e-4
 """A label that EM finds nowhere may still be in the next image."""
@@ -182,9 +185,13 @@ def em_prior(
 
 
 def _em(
-    ratios: FloatArray, start: FloatArray, weights: FloatArray | None = None, most_steps: int = _STEPS
+    ratios: FloatArray,
+    start: FloatArray,
+    weights: FloatArray | None = None,
+    most_steps: int = _STEPS,
+    least_moved: float = _MOVED,
 ) -> FloatArray:
-    """As ``em_prior``, of (N, C) p / rho."""
+    """As ``em_prior``, of (N, C) p / rho, until no share moves by ``least_moved``."""
     shares = np.full(len(ratios), 1 / len(ratios)) if weights is None else weights / weights.sum()
     prior: FloatArray = start / start.sum()
     for _ in range(most_steps):
@@ -193,7 +200,7 @@ def _em(
         new /= new.sum()
         moved = float(np.abs(new - prior).max())
         prior = new
-        if moved < 1e-7:
+        if moved < least_moved:
             break
     return prior
 
@@ -294,5 +301,5 @@ def _resampled(ratios: FloatArray, prior: FloatArray, groups: IntArray, seed: in
     found = []
     for _ in range(NUM_RESAMPLES):
         drawn = rng.multinomial(num, np.full(num, 1 / num))[of_group].astype(float)
-        found.append(_em(ratios, start, drawn, _RESAMPLED_STEPS))
+        found.append(_em(ratios, start, drawn, least_moved=_MOVED_RESAMPLED))
     return np.stack(found)

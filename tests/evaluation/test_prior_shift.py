@@ -121,6 +121,21 @@ def test_intervals_are_over_groups_so_many_images_of_few_groups_are_wide() -> No
     assert widths[0] > 3 * widths[1]
 
 
+def test_intervals_are_as_wide_where_labels_are_hard_to_tell_apart_and_em_is_slow() -> None:
+    trained = np.array([0.5, 0.3, 0.2])
+    labelled = simulated(trained, 4000, 0, trained=trained, spread=0.45)
+    new = simulated(np.array([0.15, 0.25, 0.6]), 1500, 1, trained=trained, spread=0.45, groups=300)
+    found = estimate_prior(labelled, new, NAMES, POSSIBLE, "task", 0)
+    assert found.condition > 20
+    rng, of_group = np.random.default_rng(0), np.unique(new.groups, return_inverse=True)[1]
+    num = int(of_group.max()) + 1
+    draws = [rng.multinomial(num, np.full(num, 1 / num))[of_group].astype(float) for _ in range(200)]
+    trained, prior = np.array(found.trained), np.array(found.prior)
+    whole = [em_prior(new.probs, trained, drawn, prior, most_steps=5000) for drawn in draws]
+    low, high = np.quantile(whole, [0.025, 0.975], axis=0)
+    assert [high - low for low, high in found.prior_ci] == pytest.approx((high - low).tolist(), rel=0.02)
+
+
 def test_a_label_that_cannot_occur_has_no_share() -> None:
     labelled, new = simulated(np.array([0.5, 0.5, 0]), 500, 0), simulated(np.array([0.2, 0.8, 0]), 500, 1)
     found = estimate_prior(labelled, new, NAMES, np.array([True, True, False]), "task", 0)

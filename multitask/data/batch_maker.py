@@ -116,11 +116,16 @@ def made_ahead(maker: BatchMaker, orders: list[Order], pin: bool) -> Iterator[Ba
     # No daemon: the process waits for it, since one that still computes while the interpreter goes aborts it.
     thread = threading.Thread(target=work, name="batches")
     thread.start()
+    waits = True
     try:
         while (item := made.get()) is not None:
             if isinstance(item, BaseException) and not isinstance(item, UserError):
                 raise item
             yield item
+    except GeneratorExit:
+        waits = False  # as in ``utils.threads``
+        raise
     finally:
         stopped.set()
-        thread.join()
+        if waits:
+            thread.join()

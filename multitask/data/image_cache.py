@@ -6,7 +6,7 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -23,6 +23,7 @@ from multitask.utils.files import content_digest, size_text
 from multitask.utils.in_turn import in_turn
 from multitask.utils.ranks import Ranks
 from multitask.utils.shared_arrays import check_room, kept_together
+from multitask.utils.threads import threads
 
 _AHEAD = 32
 """Images for each thread that are begun before they are asked for."""
@@ -266,14 +267,10 @@ def _in_threads(work: Callable[[int], T], indices: Sequence[int]) -> Iterator[T]
     # Decoding, resizing and detecting go on without the interpreter's lock, so threads are enough.
     workers = len(os.sched_getaffinity(0))
     ahead: deque[Future[T]] = deque()
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        try:
-            for index in chain(indices, repeat(None, _AHEAD * workers)):
-                if index is not None:
-                    ahead.append(pool.submit(work, index))
-                # Not all at once: what is done waits in memory for whoever takes it.
-                if ahead and (index is None or len(ahead) > _AHEAD * workers):
-                    yield ahead.popleft().result()
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+    with threads(workers) as pool:
+        for index in chain(indices, repeat(None, _AHEAD * workers)):
+            if index is not None:
+                ahead.append(pool.submit(work, index))
+            # Not all at once: what is done waits in memory for whoever takes it.
+            if ahead and (index is None or len(ahead) > _AHEAD * workers):
+                yield ahead.popleft().result()

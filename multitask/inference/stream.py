@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 from multitask.data.crop import Box
 from multitask.data.images import Pixels, Preprocessing
 from multitask.errors import UserError
+from multitask.utils.threads import threads
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +70,7 @@ def read_batches(
     """
     pending: deque[tuple[ImageInput, Future[Pixels | UserError]]] = deque()
     remaining = iter(inputs)
-    pool = ThreadPoolExecutor(num_threads or len(os.sched_getaffinity(0)), thread_name_prefix="images")
-    try:
+    with threads(num_threads) as pool:
         while True:
             for item in islice(remaining, 3 * batch_size - len(pending)):
                 pending.append((item, pool.submit(_read, item, preprocessing)))
@@ -79,8 +78,6 @@ def read_batches(
                 return
             taken = [pending.popleft() for _ in range(min(batch_size, len(pending)))]
             yield _batch([(item, future.result()) for item, future in taken], preprocessing.size)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def read_now(item: ImageInput, preprocessing: Preprocessing) -> InputBatch:

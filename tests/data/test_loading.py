@@ -180,14 +180,16 @@ def test_workers_stop_with_the_error_that_ends_an_epoch(samples: Samples, tmp_pa
 
 
 def test_an_epoch_that_is_left_early_leaves_no_thread(samples: Samples, images: ImageCache) -> None:
-    def makers() -> list[str]:  # others' threads, as those of workers that were told to stop, may end at any moment
-        return [thread.name for thread in threading.enumerate() if thread.name == "batches"]
+    def makers() -> list[threading.Thread]:
+        # Others' threads, as those of workers that were told to stop, may end at any moment.
+        return [thread for thread in threading.enumerate() if thread.name == "batches"]
 
     assert makers() == []
     epoch = make(samples, images, size=2).epoch(1)
     next(epoch)
-    assert len(makers()) == 1
+    (maker,) = makers()
     epoch.close()  # type: ignore[attr-defined]
+    maker.join(timeout=60)
     assert makers() == []
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from multitask.data.images import Pixels, Preprocessing
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.utils.files import content_digest
+from multitask.utils.threads import threads
 
 SMALL_PX = 32
 """Side of the grey square by which images are compared."""
@@ -225,14 +225,10 @@ def _in_order(paths: Sequence[Path], preprocessing: Preprocessing) -> Iterator[L
 
     # Decoding and OpenCV go on without the interpreter's lock, so threads are enough.
     workers = len(os.sched_getaffinity(0))
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    with threads(workers) as pool:
         ahead = iter(())  # type: Iterator[Look | UserError]
-        try:
-            for start in range(0, len(paths), _AHEAD * workers):
-                following = pool.map(attempt, paths[start : start + _AHEAD * workers])
-                yield from ahead
-                ahead = following
+        for start in range(0, len(paths), _AHEAD * workers):
+            following = pool.map(attempt, paths[start : start + _AHEAD * workers])
             yield from ahead
-        except BaseException:
-            pool.shutdown(wait=True, cancel_futures=True)
-            raise
+            ahead = following
+        yield from ahead

@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -42,6 +40,7 @@ from multitask.data.synthetic.portraits.selection import Choice, Chosen, Numbers
 from multitask.data.synthetic.portraits.table import read_portraits
 from multitask.data.synthetic.portraits.templates import MaskTemplate, read_templates
 from multitask.errors import UserError
+from multitask.utils.threads import threads
 
 # Raise it whenever the same request comes to give other files.
 VERSION = 1
@@ -128,7 +127,7 @@ def make_set(root: Path, request: Request, stage: Stage | None = None) -> Portra
         detector = open_detector(request.yunet, portraits, request.table)
         numbers = Numbers.of(len(portraits), request.people, request.eval_people)
         check_enough(portraits, numbers, request.mix)
-        with _threads(request.workers) as pool:
+        with threads(request.workers) as pool:
             choice = choose_people(
                 portraits,
                 lambda some: list(pool.map(lambda portrait: find_points(portrait, detector), some)),
@@ -159,16 +158,6 @@ def make_set(root: Path, request: Request, stage: Stage | None = None) -> Portra
         len(choice.eval) * len(IMAGES),
         tuple(portrait.name for portrait in choice.faceless),
     )
-
-
-@contextmanager
-def _threads(workers: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool; what has not begun when the block ends, by an error too, never begins."""
-    pool = ThreadPoolExecutor(workers)
-    try:
-        yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)

@@ -124,9 +124,11 @@ class BinnedSettings(TaskSettings):
         if any(np.float32(low) == np.float32(high) for low, high in pairwise(self.edges)):
             raise ValueError(f"edges must differ by more than single precision rounds, found {list(self.edges)}")
         if self.lowest is not None and self.lowest >= self.edges[0]:
-            raise ValueError(f"lowest: must be below the first edge ({self.edges[0]:g}), found {self.lowest:g}")
+            raise ValueError(f"lowest: must be below the first edge ({self.edges[0]:.15g}), found {self.lowest:.15g}")
         if self.highest is not None and self.highest < self.edges[-1]:
-            raise ValueError(f"highest: must be at least the last edge ({self.edges[-1]:g}), found {self.highest:g}")
+            raise ValueError(
+                f"highest: must be at least the last edge ({self.edges[-1]:.15g}), found {self.highest:.15g}"
+            )
         if self.classes and len(self.classes) != len(self.edges) + 1:
             raise ValueError(f"{len(self.edges)} edges make {len(self.edges) + 1} classes, found {len(self.classes)}")
         _distinct(self.classes)

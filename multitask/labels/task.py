@@ -102,6 +102,6 @@ class Task:
             if beyond:
                 bound = "at least" if key == "lowest" else "at most"
                 raise UserError(
-                    f"{self.name}: must be {bound} {limit:g} (labels.tasks.{self.name}.{key}), found {number:g}; "
+                    f"{self.name}: must be {bound} {limit:.15g} (labels.tasks.{self.name}.{key}), found {number:.15g}; "
                     "leave the cell of an unknown number empty"
                 )

@@ -83,6 +83,10 @@ class TestSettings:
                 "labels.tasks.age.highest: must be at least the last edge (60), found 59",
             ),
             (
+                {"price": {"kind": "binned", "edges": [1234567], "highest": 1234566}},
+                "labels.tasks.price.highest: must be at least the last edge (1234567), found 1234566",
+            ),
+            (
                 {"age": {"kind": "binned", "edges": [30, 60], "classes": ["a", "b"]}},
                 "labels.tasks.age: 2 edges make 3 classes, found 2",
             ),

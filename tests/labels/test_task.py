@@ -53,6 +53,7 @@ class TestTask:
                 "age: must be at least 0 (labels.tasks.age.lowest), found -1; leave the cell of an unknown number",
             ),
             ("999", "age: must be at most 120 (labels.tasks.age.highest), found 999; leave the cell"),
+            ("120.00001", "age: must be at most 120 (labels.tasks.age.highest), found 120.00001; leave the cell"),
         ):
             with pytest.raises(UserError) as caught:
                 age.index(number)

@@ -32,7 +32,7 @@ class PseudoLabels:
         groups: (M,) the group of each, as of ``group_key``.
         labels: (M, T), ``MISSING`` where the head was not sure; of each image at least one is there.
         probs: (M, T) the calibrated probability of each, NaN where there is none.
-        rounds: (M, T) the round in which the head first gave the image this label, 0 where there is none.
+        rounds: (M, T) the round since which the head has given the image this label, 0 where there is none.
     """
 
     space: LabelSpace

@@ -31,6 +31,7 @@ from multitask.evaluation.decode.group_tasks import GroupTasks
 from multitask.evaluation.decode.pooling import pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.decode_comparison import fitted_shifts
+from multitask.evaluation.grouped_schema import UNCOMPARED
 from multitask.evaluation.metrics import IntArray
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import JOINT, LabelSpace
@@ -72,7 +73,7 @@ def decide_grouped_and_fit(
     known = predictions.known()
     fitter = _Fitter(GroupTasks(predictions.space, names), decode, priors, seed)
     row: type[PoolingRule] = MeanPooling
-    why = "too few groups are known to compare poolings"
+    why = UNCOMPARED
     folds = deal_known(known, seed)
     if folds is None:
         return decide_grouped(predictions, fitter.fit(row, known, why))

@@ -11,6 +11,9 @@ from pydantic import Field
 from multitask.evaluation.scores import LabellingScores
 from multitask.utils.records import Count, Gap, GapInterval
 
+UNCOMPARED = "too few groups are known to compare poolings"
+"""The sentence of a pooling that is the default, unfitted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GroupedLabelling:

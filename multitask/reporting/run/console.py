@@ -18,7 +18,7 @@ from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import ClassScores, LabellingScores, UnseenScores
 from multitask.reporting.console import make_table, out, say, say_wrapped, score, show_table, with_interval
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
-from multitask.reporting.run.decode_rules import none_fitted, rule_marks
+from multitask.reporting.run.decode_rules import none_fitted, rule_marks, scores_known
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
@@ -70,7 +70,8 @@ def show_report(report: RunReport) -> None:
     show_table(table)
     if report.origin:
         say_wrapped(report.origin)
-    say_wrapped("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
+    if lacking is not None:
+        say_wrapped("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())
         say_wrapped(f"MAE: mean absolute error of the number that the answer amounts to, in its unit: {found}")
@@ -128,6 +129,18 @@ def _show_rules(found: DecodeComparison | None) -> None:
     if not found:
         return
     say()
+    if scores_known(found):
+        _show_rule_scores(found)
+    else:
+        say(f"decode rule: {found.used}")
+    for sentence in (found.sentence, found.note):
+        if sentence:
+            say_wrapped(sentence)
+    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found.temperatures.items())
+    say_wrapped(f"temperatures (above 1: surer than right): {temperatures}")
+
+
+def _show_rule_scores(found: DecodeComparison) -> None:
     how = f"cross-fitted over {found.num_folds} folds of groups" if found.cross_fitted else "fitted before"
     if none_fitted(found):
         how = "none of them fitted"
@@ -142,11 +155,6 @@ def _show_rules(found: DecodeComparison | None) -> None:
             style="bold" if "used" in marks else "",
         )
     show_table(table)
-    for sentence in (found.sentence, found.note):
-        if sentence:
-            say_wrapped(sentence)
-    temperatures = ", ".join(f"{name} {value:.2f}" for name, value in found.temperatures.items())
-    say_wrapped(f"temperatures (above 1: surer than right): {temperatures}")
 
 
 def _show_groups(found: GroupedScores | None) -> None:

@@ -41,7 +41,7 @@ class TemperatureRow:
 
 @dataclass(frozen=True)
 class RulesView:
-    """The decode rules; ``how`` they were fitted, and whether a score ``in_sample`` is known of any."""
+    """The decode rules, no rows where none is scored; ``how`` they were fitted, whether any is scored ``in_sample``."""
 
     how: str
     rows: tuple[RuleRow, ...]
@@ -65,13 +65,21 @@ def none_fitted(found: DecodeComparison) -> bool:
     return not found.num_folds or (found.cross_fitted and all(row.in_sample is None for row in found.rules))
 
 
+def scores_known(found: DecodeComparison) -> bool:
+    """Whether any rule has a score, for which an image must have all its labels."""
+    return any(row.macro_f1 is not None for row in found.rules)
+
+
 def rules_view(found: DecodeComparison | None) -> RulesView | None:
     """The decode rules as the page shows them; None where the report says nothing of them."""
     if not found:
         return None
     fitted = found.fitted_on
     where = f"{plural(fitted.num_groups, 'group', 'groups')} ({plural(fitted.num_images, 'image', 'images')})"
-    if none_fitted(found):
+    known = scores_known(found)
+    if not known:
+        how = f"The decode rule is {found.used}; no image has all its labels, so that none is scored."
+    elif none_fitted(found):
         how = "None of these rules has parameters that were fitted."
     elif found.cross_fitted:
         how = (
@@ -83,7 +91,7 @@ def rules_view(found: DecodeComparison | None) -> RulesView | None:
         how = f"The rules’ parameters were fitted on the run’s validating {where}, and are scored here as they stand."
     return RulesView(
         how=how,
-        rows=tuple(_rule_row(found, row) for row in found.rules),
+        rows=tuple(_rule_row(found, row) for row in found.rules) if known else (),
         in_sample=any(row.in_sample is not None for row in found.rules),
         sentences=tuple(f"{text.removesuffix('.')}." for text in (found.sentence, found.note) if text),
         temperatures=tuple(
@@ -105,6 +113,8 @@ def _rule_row(found: DecodeComparison, row: RuleScores) -> RuleRow:
 
 
 def _sureness(temperature: float) -> str:
+    if temperature == 1:  # no label was known to fit it on
+        return "unknown"
     if 0.9 <= temperature <= 1.1:
         return "as sure as right"
     return "too sure" if temperature > 1 else "not sure enough"

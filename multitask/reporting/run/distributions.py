@@ -16,7 +16,7 @@ from multitask.reporting.views import DistributionView
 
 
 def distribution_views(report: RunReport) -> list[DistributionView]:
-    """A plot per task and one of the joint classes, each over all splits."""
+    """A plot per task and one of the joint classes, each over all splits; none of what no image has a label of."""
     splits = report.class_distribution or {}
     if not splits:
         return []
@@ -27,6 +27,8 @@ def distribution_views(report: RunReport) -> list[DistributionView]:
         counts: dict[str, Sequence[int]] = {
             split: part.joint if last else part.tasks[name] for split, part in splits.items()
         }
+        if not any(map(any, counts.values())):
+            continue
         title = name
         if len(names) > MATRIX_CLASSES:
             title = f"{name}: the {LISTED_CLASSES} commonest of {len(names):,} classes"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from multitask.evaluation.grouped_schema import GroupedScores
+from multitask.evaluation.grouped_schema import UNCOMPARED, GroupedScores
 from multitask.evaluation.scores import LabellingScores
 from multitask.reporting.run.decode_rules import signed
 from multitask.reporting.text import plural
@@ -55,11 +55,12 @@ def groups_in_words(found: GroupedScores) -> tuple[str, ...]:
     """What is pooled, how and why, a sentence each."""
     names = [f"{name} (declared)" if name in found.declared else name for name in found.per_group]
     how = "were fitted on other groups" if found.cross_fitted else "were fitted before"
+    fitted = f"The pooling, and the decode rule after it ({found.decode}), {how}."
     return (
         f"The same in all images of a group, and so answered from all of them: {', '.join(names)}; "
         f"{plural(found.num_groups, 'group has', 'groups have')} two or more.",
         f"Pooling: {found.sentence}.",
-        f"The pooling, and the decode rule after it ({found.decode}), {how}.",
+        f"The decode rule after it is {found.decode}." if found.sentence == UNCOMPARED else fitted,
     )
 
 

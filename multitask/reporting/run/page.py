@@ -100,8 +100,12 @@ def render_report(
     Returns:
         The page. The same arguments give the same characters.
     """
-    tasks = [class_scores(name, f"task-{place}", scores) for place, (name, scores) in enumerate(report.tasks.items())]
-    joint = class_scores("joint", "joint", report.joint)
+    tasks = [
+        class_scores(name, f"task-{place}", scores)
+        for place, (name, scores) in enumerate(report.tasks.items())
+        if scores.num_images
+    ]
+    joint = class_scores("joint", "joint", report.joint) if report.joint.num_images else None
     optional = {
         "rules": rules_view(report.decode_rules),
         "groups": groups_view(report.grouped),
@@ -113,11 +117,11 @@ def render_report(
     }
     titles = {
         "tasks": "Tasks",
-        "attribution": "What was lost",
+        **({"attribution": "What was lost"} if joint else {}),
         **{anchor: name for anchor, name in _OPTIONAL.items() if optional[anchor]},
         "learning": "Learning",
         **{view.anchor: view.name for view in tasks},
-        "joint": "Joint classes",
+        **({"joint": "Joint classes"} if joint else {}),
         "distribution": "Distribution",
         **({"images": "Images"} if images_missing else {"augmented": "Augmented", "mistakes": "Mistakes"}),
         "training": "Training",
@@ -169,12 +173,13 @@ def _scores_in_words(report: RunReport) -> list[str]:
     macro_f1 = joint.macro_f1
     where = f"on {plural(report.num_images, 'image', 'images')}"
     where += f" of {plural(report.num_groups, 'group', 'groups')}"
-    if macro_f1 is None:
-        return [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]
     interval = interval_text(joint.macro_f1_ci)
-    sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
+    if macro_f1 is None:
+        sentences = [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]
+    else:
+        sentences = [f"Joint macro-F1 {score_text(macro_f1)}{f' (95% {interval})' if interval else ''} {where}."]
     lost = {name: value for name, value in (attribution.lost or {}).items() if value is not None}
-    if round(1 - macro_f1, 3) and (len(lost) > 1 or (lost and attribution.absent)):
+    if macro_f1 is not None and round(1 - macro_f1, 3) and (len(lost) > 1 or (lost and attribution.absent)):
         order = sorted(lost, key=lambda name: -lost[name])
         shares = [
             f"{name} {'for' if place else 'accounts for'} {score_text(lost[name])}" for place, name in enumerate(order)
@@ -185,7 +190,7 @@ def _scores_in_words(report: RunReport) -> list[str]:
     if report.crop:
         sentences.append(crop_text(report.crop))
     sentences += [f"{note}." for note in image_notes(report.images)]
-    if joint.absent_classes:
+    if joint.absent_classes and macro_f1 is not None:
         sentences.append(absent_in_words(joint.absent_classes, joint.ceiling))
     return sentences
 

@@ -102,7 +102,7 @@ def make_report(tasks, num_images=350):
             "cross_fitted": True,
             "num_folds": 5,
             "fitted_on": {"num_groups": 50, "num_images": num_images},
-            "temperatures": dict(zip(tasks, (0.5, 1.0, 2.25), strict=False)),
+            "temperatures": dict(zip(tasks, (0.5, 1.05, 2.25), strict=False)),
             "rules": [
                 make_rule("independent", 0.88, None, None),
                 make_rule("expected_f1", 0.91, [0.01, 0.05], 0.92),
@@ -133,6 +133,31 @@ def make_report(tasks, num_images=350):
             "sharing": "shared",
         },
     }
+
+
+def unlabelled_whole():
+    """A report where no image has all labels, and none a label of the last task."""
+    report = make_report(TINY)
+    unknown = {
+        "num_images": 0,
+        "accuracy": None,
+        "macro_f1": None,
+        "accuracy_ci": None,
+        "macro_f1_ci": None,
+        "ece": None,
+    }
+    last = list(TINY)[-1]
+    report["joint"] |= unknown
+    report["tasks"][last] |= unknown
+    report["attribution"] |= {"macro_f1": None, "absent": None, "perfect": {}, "lost": None}
+    report["first_frames"] = {"num": 2, "example": "a.tif"}
+    for row in report["decode_rules"]["rules"]:
+        row |= dict.fromkeys(("macro_f1", "macro_f1_ci", "difference", "difference_ci", "in_sample"))
+    report["decode_rules"]["temperatures"][last] = 1.0
+    for split in report["class_distribution"].values():
+        split["joint"] = [0] * len(split["joint"])
+        split["tasks"][last] = [0] * len(split["tasks"][last])
+    return report
 
 
 def make_history(tasks, heads=None, num_epochs=3):

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import io
+import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from multitask.evaluation.report_overview import RunOverview
+from multitask.evaluation.report_schema import RunReport
 from multitask.reporting import console as reporting_console
 from multitask.reporting.run import console
+from multitask.utils.records import parse_record
+from tests.reporting.run.made_report import unlabelled_whole
 
 
 def test_a_list_of_runs_of_many_tasks_breaks_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,3 +28,12 @@ def test_a_list_of_runs_of_many_tasks_breaks_no_line(monkeypatch: pytest.MonkeyP
     assert [line.split()[0] for line in lines[1:10]] == [f"study/trials/000{number}" for number in range(9)]
     assert all("reported" in line for line in lines[1:10])
     assert lines[-1] == "not shown for want of room: task1, task2, task3, task4, task5, task6, task7, task8"
+
+
+def test_joint_scores_that_are_unknown_have_no_table_and_no_legend(capsys: pytest.CaptureFixture[str]) -> None:
+    console.show_report(parse_record(json.dumps(unlabelled_whole()), RunReport, Path("report.json")))
+    text = capsys.readouterr().out
+    assert "decode rule: independent" in text
+    assert "joint: unknown, since no image has all its labels" in text
+    assert "less independent" not in text
+    assert "perfect: the joint" not in text

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from multitask.evaluation.grouped_schema import GroupedLabelling, GroupedScores
+from multitask.evaluation.grouped_schema import UNCOMPARED, GroupedLabelling, GroupedScores
 from multitask.evaluation.scores import ClassScores, LabellingScores
 from multitask.reporting import console as reporting_console
 from multitask.reporting.run import console
@@ -67,6 +67,7 @@ def test_sentences_say_what_is_pooled_how_and_why() -> None:
         "The pooling, and the decode rule after it (head_bias), were fitted on other groups.",
     )
     assert groups_in_words(replace(GROUPED, cross_fitted=False))[-1].endswith("were fitted before.")
+    assert groups_in_words(replace(GROUPED, sentence=UNCOMPARED))[-1] == "The decode rule after it is head_bias."
 
 
 def test_the_console_has_the_difference_within_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ from tests.reporting.run.made_report import (
     make_pixels,
     make_report,
     render,
+    unlabelled_whole,
 )
 
 WIDE = {"species": [f"bird {number}" for number in range(12)], "season": ["spring", "summer", "autumn", "winter", "?"]}
@@ -220,6 +221,20 @@ def test_every_metric_may_be_missing():
     assert "none of them has all its labels" in page.one("p", class_="lede")["text"]
     assert "None" not in page.one("main")["text"]
     assert "nan" not in page.one("main")["text"]
+
+
+def test_what_no_image_has_labels_of_has_no_section_table_or_chart(undrawn):
+    page = Page(render(TINY, report=unlabelled_whole()))
+    sections = {section["attrs"]["id"] for section in page.all("section")}
+    assert {"attribution", "joint", f"task-{len(TINY) - 1}"}.isdisjoint(sections)
+    assert "task-0" in sections
+    assert "less independent" not in page.section("rules")
+    assert "no image has all its labels, so that none is scored" in page.section("rules")
+    assert "1.00unknown" in page.section("rules")
+    assert "If perfect" not in page.section("tasks")
+    assert list(TINY)[-1] not in page.section("distribution")
+    assert "joint" not in page.section("distribution")
+    assert "several frames or pages, of which the first is used, as a.tif." in page.one("p", class_="lede")["text"]
 
 
 def test_an_interval_may_be_missing(undrawn):

@@ -39,6 +39,7 @@ class DataModule:
     Args:
         config: the run's.
         reuse: the folder in which pixels and features are kept for other runs; None: nothing is kept.
+        trains: a network learns from the images, so that some have labels for each loss; an ensemble's are learned.
 
     Attributes:
         dataset: samples and split.
@@ -52,7 +53,7 @@ class DataModule:
         UserError: the source or the split finds something wrong.
     """
 
-    def __init__(self, config: Config, reuse: Path | None = None) -> None:
+    def __init__(self, config: Config, reuse: Path | None = None, *, trains: bool = True) -> None:
         self.space, self.learned = config.space(), config.learned_space()
         self._data, self._augment, self._model = config.data, config.augment, config.model.backbone
         self._nets = [head.net for head in config.heads.values()]
@@ -65,7 +66,8 @@ class DataModule:
         self.dataset = Dataset.read(config.data, self.space, config.seed)
         self.samples, self.split = self.dataset.samples, self.dataset.split
         train = self.dataset.training_samples()
-        check_learnable(train, self.targets(train), self.learned, self._loss_weights)
+        if trains:
+            check_learnable(train, self.targets(train), self.learned, self._loss_weights)
         if config.training.monitors:
             hint = "" if config.training.patience else ", or set training.keep.name to last or mean"
             self.dataset.check_scored(config.training.monitor, "training.monitor", self.split.picks, hint)

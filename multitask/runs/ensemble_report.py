@@ -94,7 +94,7 @@ def write_mixed_report(trained: TrainedRun, name: str = "val") -> RunReport:
     mixture = Mixture.of(answers, ensemble_form(trained.config), record.vote, record.weighting, seed)
     names = distinct_names([RunFolder(Path(path)) for path in record.members])
     resample = derive(trained.config.seed, "resample")
-    data = DataModule(trained.config)
+    data = DataModule(trained.config, trains=False)
     facts = ReportFacts(
         **_facts(trained, data),
         ensemble=lambda decided: ensemble_scores(mixture, names, answers, decided, record.weights, resample),
@@ -107,7 +107,7 @@ def write_mixed_report(trained: TrainedRun, name: str = "val") -> RunReport:
 
 def write_answers_report(trained: TrainedRun, name: str, predictions: Predictions) -> RunReport:
     """Writes the report of an ensemble on images that were answered by its kept weights and decode rules."""
-    data = DataModule(trained.config)
+    data = DataModule(trained.config, trains=False)
     settings, samples = trained.config.evaluation(), data.dataset.without_test()
     return write_scores(
         trained.folder, name, predictions, settings, samples, ReportFacts(**_facts(trained, data), ensemble=None)

@@ -42,7 +42,8 @@ from multitask.utils.ranks import Ranks, ranks
 def data_of(trained: TrainedRun) -> DataModule:
     """A run's data; of a run in folds, the first fold's."""
     folder, config = trained
-    return DataModule(config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0])
+    config = config if folder.num_folds is None else fold_configs(config, folder.num_folds)[0]
+    return DataModule(config, trains=not folder.is_ensemble)
 
 
 def evaluate(trained: TrainedRun, split: str, progress: Progress, views: Views | None = None) -> RunReport:

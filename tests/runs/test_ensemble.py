@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from multitask.config import Config
 from multitask.errors import UserError
@@ -359,3 +360,20 @@ def test_first_difference_of_label_spaces() -> None:
     assert "has the tasks b, a" in (space_difference(LabelSpace([*one.tasks][::-1]), one) or "")
     barred = LabelSpace(one.tasks, impossible=[{"a": "x", "b": "u"}])
     assert "class x/u is possible in one" in (space_difference(barred, one) or "")
+
+
+def test_heads_and_a_flat_head_answer_together_where_no_image_has_all_labels(tiny: MakeConfig, tmp_path: Path) -> None:
+    rows = ["path,mask,gender,age,person"]
+    for place in range(24):
+        Image.new("RGB", (24, 24), (9 * place, 0, 0)).save(tmp_path / f"{place}.png")
+        labels = (
+            f",{('male', 'female')[place // 2 % 2]}," if place % 2 else f"{('wear', 'incorrect')[place // 2 % 2]},,40"
+        )
+        rows.append(f"{place}.png,{labels},{place}")
+    (tmp_path / "train.csv").write_text("\n".join(rows))
+    partial = {**ONE, "data.root": str(tmp_path), "data.source": {"name": "table", "group": "person"}}
+    run(tiny(partial), tmp_path / "heads")
+    run(tiny({**partial, "model.sharing.name": "flat"}), tmp_path / "flat")
+    report = make_ensemble([tmp_path / "heads", tmp_path / "flat"], tmp_path / "all")
+    assert report.joint.num_images == 0
+    assert report.tasks["gender"].num_images > 0

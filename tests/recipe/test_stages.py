@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -165,6 +166,8 @@ def test_all_came_to_their_end(cooked: Cooked) -> None:
         "views": "kept", "ensemble": "kept", "final": "done",
     }  # fmt: skip
     assert not watcher.closed
+    (folds,) = (stage for stage in report.stages if stage.name == "folds")
+    assert re.match(r"All \d+ groups: mask accuracy \d?\.\d{3}", folds.note)
     names = [(view.name, view.phase, view.finished, view.total) for view in watcher.views]
     assert ("tiny, final", "training", 1, 1) in names
     assert ("tiny, folds", "training", 2, 2) in names

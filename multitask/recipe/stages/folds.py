@@ -63,14 +63,17 @@ class FoldsStageSettings(StageSettings):
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:
         """The run in folds."""
+        from multitask.bakeoff.comparison import known_score
         from multitask.recipe.for_use import run_in_folds
+        from multitask.reporting.bakeoff.text import metric_text
         from multitask.reporting.text import score_text
 
         config = of_length(self._config(lab.config), plan.epochs)
         shown = lab.shown(self.name, self.num, plan.epochs)
         report = run_in_folds(lab, lab.folder.path / self.name, config, self.num, shown)
-        wanted, score = lab.config.training.epochs, score_text(report.joint.macro_f1)
-        note = f"Joint macro-F1 of all {report.num_groups:,} groups {score}{picked_by_the_scored(config)}."
+        wanted, metric = lab.config.training.epochs, lab.settings.metric
+        score = f"{metric_text(metric)} {score_text(known_score(report, metric))}"
+        note = f"All {report.num_groups:,} groups: {score}{picked_by_the_scored(config)}."
         if plan.epochs < wanted:
             note += f" The budget held {plan.epochs} of {wanted} epochs."
         return Proposal({}, (), note, files={"run": self.name})

@@ -27,7 +27,7 @@ def decide(probs: np.ndarray, gains: np.ndarray, costs: np.ndarray) -> np.ndarra
     return found
 
 
-@given(seed=st.integers(0, 999), size=st.integers(2, 3), rows=st.integers(2, 7))
+@given(seed=st.integers(0, 999), size=st.integers(2, 3), rows=st.integers(3, 7))
 @settings(deadline=None, max_examples=60)
 def test_it_comes_near_the_best_of_all_answers(seed: int, size: int, rows: int) -> None:
     rng = np.random.default_rng(seed)
@@ -36,8 +36,18 @@ def test_it_comes_near_the_best_of_all_answers(seed: int, size: int, rows: int) 
     found = promised(probs, decide(probs, *optimise(probs, space)))
     best = max(promised(probs, np.array(answers)) for answers in itertools.product(range(size), repeat=rows))
     assert promised(probs, probs.argmax(axis=0)) - 1e-12 <= found <= best + 1e-12
-    # So few images leave no room between one answer and the next; with more the gap closes, as below.
-    assert found >= best - 0.12
+    # So few images leave no room between one answer and the next; with more the gap closes, as below. The widest of all
+    # that can be drawn here is 0.059.
+    assert found >= best - 0.06
+
+
+def test_two_images_that_are_all_but_alike_are_answered_alike() -> None:
+    """One of each class would promise more, but no rule of the kind, as it is fitted, tells them apart."""
+    space = LabelSpace([Task("size", ("s", "l"))])
+    probs = np.array([[0.4725, 0.4728], [0.5275, 0.5272]])
+    assert decide(probs, *optimise(probs, space)).tolist() == [1, 1]
+    assert promised(probs, np.array([1, 1])) > promised(probs, np.array([0, 0]))
+    assert promised(probs, np.array([1, 0])) > promised(probs, np.array([1, 1])) + 0.15
 
 
 def test_with_two_classes_and_many_images_it_is_the_best_cut() -> None:

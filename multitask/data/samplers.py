@@ -277,14 +277,14 @@ class EpochDraws:
         return draw(np.arange(self._num), self._chances, rng)
 
 
-def frequencies(samples: Samples, sampler: SamplerSettings | None) -> NDArray[np.float64]:
+def serving_frequencies(samples: Samples, sampler: SamplerSettings | None) -> NDArray[np.float64]:
     """(N,) how often an epoch serves each of N training samples in the mean; None: each once.
 
     Raises:
         UserError: a setting does not fit the samples.
 
     >>> from multitask.testing.samplers import UNEVEN
-    >>> drawn = frequencies(UNEVEN, ClassWeightedSettings())
+    >>> drawn = serving_frequencies(UNEVEN, ClassWeightedSettings())
     >>> np.bincount(UNEVEN.kinds, drawn)[np.unique(UNEVEN.kinds)].round(6).tolist()
     [25.0, 25.0, 25.0, 25.0]
     """

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from multitask.data.samplers import SamplerSettings, frequencies
+from multitask.data.samplers import SamplerSettings, serving_frequencies
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, agreeing_classes
 from multitask.errors import UserError
@@ -142,7 +142,7 @@ def _drawn(objective: Objective, samples: Samples, sampler: SamplerSettings | No
     since a network that tells by an image which source it is of has, for those of each source, the prior of its labels.
     Losses of which all images count the same are left out.
     """
-    counted = frequencies(samples, sampler) * samples.weights
+    counted = serving_frequencies(samples, sampler) * samples.weights
     if np.ptp(counted) <= 1e-12 * counted.max(initial=0.0):
         return {}
     sources, found = samples.sources.numbers(), {}

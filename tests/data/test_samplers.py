@@ -22,7 +22,7 @@ from multitask.data.samplers import (
     StreamSettings,
     UniformSettings,
     draw,
-    frequencies,
+    serving_frequencies,
 )
 from multitask.data.samples import Samples
 from multitask.errors import UserError
@@ -208,4 +208,4 @@ def test_frequencies_are_how_often_an_epoch_serves_each_sample_in_the_mean(name:
     counts = np.zeros(len(UNEVEN))
     for epoch in range(300):
         counts += np.bincount(served(sampler, epoch), minlength=len(UNEVEN))
-    assert counts / 300 == pytest.approx(frequencies(UNEVEN, sampler), abs=0.15)
+    assert counts / 300 == pytest.approx(serving_frequencies(UNEVEN, sampler), abs=0.15)

@@ -16,7 +16,7 @@ from multitask.evaluation.conformal import Thresholds, label_thresholds, least_g
 from multitask.evaluation.conformity import LAC, Conformity, mass_below_label
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.selective import answer_threshold
-from multitask.labels import JOINT, MISSING, LabelSpace
+from multitask.labels import JOINT, MISSING, LabelSpace, shown_name
 from multitask.settings import Settings
 from multitask.utils.seeds import derive
 
@@ -228,7 +228,7 @@ def check_coverage(coverage: float, calibration: Calibration | None) -> dict[str
     least = least_groups(coverage)
     known = {name: found.num_groups(name) for name in found.labels}
     few = {
-        name: f"needs {least:,} groups that validate and whose {_in_words(name)} is known, and the run has {num:,}"
+        name: f"needs {least:,} groups that validate and whose {shown_name(name)} is known, and the run has {num:,}"
         for name, num in known.items()
         if num < least
     }
@@ -261,10 +261,6 @@ def _needed(calibration: Calibration | None, what: str) -> Calibration:
             "validated it, and `multitask evaluate RUN` writes what a run of an older version lacks"
         )
     return calibration
-
-
-def _in_words(name: str) -> str:
-    return "class" if name == JOINT else name
 
 
 def _drawn(groups: IntArray) -> NDArray[np.int64]:

@@ -16,7 +16,7 @@ from multitask.evaluation.decode.expected import posteriors
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.inference.promises import Promises
 from multitask.inference.spec import InferenceSpec
-from multitask.labels import JOINT, LabelSpace
+from multitask.labels import JOINT, LabelSpace, shown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -208,7 +208,7 @@ class PredictionBatch(Sequence[Prediction]):
             found[f"p({task.name})"] = self.probs[task.name][rows, column]
         found["p(class)"] = self.class_probs[rows, self.predicted]
         for name in self.sets or ():
-            found[f"set({_shown(name)})"] = [_joined(self._set(name, row)) for row in range(len(self))]
+            found[f"set({shown_name(name)})"] = [_joined(self._set(name, row)) for row in range(len(self))]
         if self.ask is not None:
             found["ask"] = ["yes" if ask else "no" for ask in self.ask]
         if probabilities:
@@ -221,7 +221,7 @@ class PredictionBatch(Sequence[Prediction]):
 
     def sets_of(self, row: int) -> dict[str, tuple[str, ...]] | None:
         """As ``Prediction.sets``, of the image at a place."""
-        return None if self.sets is None else {_shown(name): self._set(name, row) for name in self.sets}
+        return None if self.sets is None else {shown_name(name): self._set(name, row) for name in self.sets}
 
     def _set(self, name: str, row: int) -> tuple[str, ...]:
         """The labels of a task, or for ``joint`` the classes, in an image's set, the most probable first."""
@@ -246,11 +246,6 @@ class PredictionBatch(Sequence[Prediction]):
             sets=self.sets_of(row),
             ask=None if self.ask is None else bool(self.ask[row]),
         )
-
-
-def _shown(name: str) -> str:
-    """A labelling's name in predictions: a task's, or ``class``."""
-    return "class" if name == JOINT else name
 
 
 def _joined(labels: Sequence[str]) -> str:

@@ -13,9 +13,20 @@ from multitask.labels.settings import (
     OrdinalSettings,
     TaskSettings,
 )
-from multitask.labels.space import JOINT, LabelSpace
+from multitask.labels.space import JOINT, LabelSpace, shown_name
 from multitask.labels.task import MISSING, Task
 
 TASK_KINDS.register(NominalSettings, OrdinalSettings, BinnedSettings)
 
-__all__ = ["JOINT", "MISSING", "TASK_KINDS", "AnyTask", "Cell", "LabelSettings", "LabelSpace", "Task", "TaskSettings"]
+__all__ = [
+    "JOINT",
+    "MISSING",
+    "TASK_KINDS",
+    "AnyTask",
+    "Cell",
+    "LabelSettings",
+    "LabelSpace",
+    "Task",
+    "TaskSettings",
+    "shown_name",
+]

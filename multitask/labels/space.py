@@ -28,6 +28,15 @@ MAX_CLASSES = 10_000
 """A product beyond this is a mistake in the config: an image's probabilities alone would take 80 kB."""
 
 
+def shown_name(name: str) -> str:
+    """What users read for a task's name or ``JOINT``: itself, or ``class``.
+
+    >>> shown_name("age"), shown_name(JOINT)
+    ('age', 'class')
+    """
+    return "class" if name == JOINT else name
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The product of the tasks' labels.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from multitask.evaluation.evidence import Explanation, HeatMap
-from multitask.labels import JOINT
+from multitask.labels import shown_name
 from multitask.reporting.explain.report_schema import EvidenceReport, HeadEvidence
 from multitask.reporting.text import plural
 
@@ -20,7 +20,7 @@ METHOD_WORDS = {
 
 def head_name(heat: HeatMap) -> str:
     """What a map's head is called: the task, or the class."""
-    return "class" if heat.head == JOINT else heat.head
+    return shown_name(heat.head)
 
 
 def percent_text(prob: float) -> str:
@@ -98,7 +98,7 @@ def evidence_rows(report: EvidenceReport) -> list[HeadEvidence]:
 
 def row_name(row: HeadEvidence) -> str:
     """What a row is about: a task, a label as ``gender=female``, or the class."""
-    head = "class" if row.head == JOINT else row.head
+    head = shown_name(row.head)
     return head if row.label is None else f"{head}={row.label}"
 
 

@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 _EVERY_S = 0.5
 """Between two exchanges, so how late a failure is noticed."""
+_AGAIN_S = 10.0
+"""Between two interrupts of work that goes on: Python ignores one that comes while an object is deleted."""
 _SIGNAL = signal.SIGURG  # which does nothing where nobody handles it
 
 
@@ -121,10 +123,10 @@ class _Watch:
             self.ended = self._gone is not None or failed > 0 or done == self._size
             if not self.ended:
                 self._hurry.wait(_EVERY_S)
-        if self.ended and self._works:
+        while self.ended and self._works:
             signal.pthread_kill(self._main.ident or 0, _SIGNAL)
+            self._hurry.wait(_AGAIN_S)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.ended and self._works:
-            self._works = False
             raise KeyboardInterrupt

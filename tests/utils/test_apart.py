@@ -8,6 +8,7 @@ import time
 
 import pytest
 
+import multitask.utils.apart as module
 from multitask.errors import UserError
 from multitask.utils.apart import apart
 from multitask.utils.ranks import Ranks, ranks
@@ -52,6 +53,28 @@ def test_an_error_of_one_rank_interrupts_the_others_and_is_told_once(failing: in
 
     began = time.monotonic()
     assert sorted(over_ranks(3, work)) == ["UserError: an image is gone", "exit 2", "exit 2"]
+    assert time.monotonic() - began < LONG_S
+
+
+def test_work_that_an_interrupt_does_not_end_is_interrupted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is raised while an object is deleted is ignored: so a rank slept on though another was gone."""
+    monkeypatch.setattr(module, "_AGAIN_S", 0.2)
+
+    class Slow:
+        def __del__(self) -> None:
+            time.sleep(LONG_S)
+
+    def work(rank: int) -> None:
+        def make() -> None:
+            if rank == 0:
+                raise UserError("an image is gone")
+            Slow()
+            time.sleep(LONG_S)
+
+        apart(ranks(), make)
+
+    began = time.monotonic()
+    assert sorted(over_ranks(2, work)) == ["UserError: an image is gone", "exit 2"]
     assert time.monotonic() - began < LONG_S
 
 

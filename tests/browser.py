@@ -30,7 +30,7 @@ _KEYS = {"ArrowLeft": 37, "ArrowRight": 39}
 
 
 class Browser:
-    """One page of a browser."""
+    """A browser, and the page of it that is worked."""
 
     def __init__(self, reader: IO[bytes], writer: IO[bytes]) -> None:
         self._reader = reader
@@ -38,6 +38,10 @@ class Browser:
         self._rest = b""
         self._number = 0
         self._session: str | None = None
+        self._attach()
+
+    def _attach(self) -> None:
+        self._session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         self.call("Page.enable")
@@ -64,6 +68,14 @@ class Browser:
         line, _, self._rest = self._rest.partition(b"\0")
         message: dict[str, Any] = json.loads(line)
         return message
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Opens another page, which is the one that is worked meanwhile."""
+        before = self._session
+        self._attach()
+        yield
+        self._session = before
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""

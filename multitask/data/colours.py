@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from multitask.data.formats import WHITE
+from multitask.data.tiff_samples import GreyValues
 from multitask.errors import UserError
 
 _PADDED = ("BMP", "DIB")
 """Formats whose fourth channel is often no alpha but zeros, whatever the header calls it; viewers then ignore it."""
+_GREY = GreyValues()
 _OF_16_BITS = ("PNG", "PPM")
 """Formats whose mode ``I`` holds whole numbers from 0 to 65,535, whatever Pillow keeps them in."""
 
@@ -31,22 +33,22 @@ class Decoding:
     background: tuple[int, int, int] = WHITE
     value_range: tuple[float, float] | None = None
 
-    def to_rgb(self, image: Image.Image, form: str | None, inverted: bool = False) -> Image.Image:
+    def to_rgb(self, image: Image.Image, form: str | None, grey: GreyValues = _GREY) -> Image.Image:
         """A decoded image as RGB.
 
         Args:
             image: of any mode.
             form: the format of its file, as Pillow calls it.
-            inverted: whether the least of its grey values of more than 8 bits is white.
+            grey: what its file says of grey values that are not plain 8-bit ones.
 
         Raises:
             UserError: its values are not in the range that they must be in.
         """
         transparent = image.info.get("transparency")
-        if image.mode.startswith("I") or image.mode == "F":
-            values = np.asarray(image)
-            grey = self._grey(values, image.mode, form)
-            image = Image.fromarray(255 - grey if inverted else grey)
+        if image.mode.startswith("I") or image.mode == "F" or grey.hides_sign(image.mode):
+            values = grey.restored(image)
+            lightness = self._lightness(values, image.mode, form, grey.bits)
+            image = Image.fromarray(255 - lightness if grey.inverted else lightness)
             if isinstance(transparent, int):  # a 16-bit PNG's one value that is not seen
                 image.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
         if image.has_transparency_data:
@@ -61,12 +63,12 @@ class Decoding:
         under = Image.new("RGBA", rgba.size, (*self.background, 255))
         return Image.alpha_composite(under, rgba).convert("RGB")
 
-    def _grey(self, values: NDArray[Any], mode: str, form: str | None) -> NDArray[np.uint8]:
+    def _lightness(self, values: NDArray[Any], mode: str, form: str | None, bits: int) -> NDArray[np.uint8]:
         of_16_bits = mode.startswith("I;16") or form in _OF_16_BITS
         if mode == "F" and not np.isfinite(values).all():
             raise UserError("holds values that are no numbers (NaN or infinite); replace them")
         if self.value_range is None and mode != "F" and of_16_bits:
-            return (values >> 8).clip(0, 255).astype(np.uint8)
+            return (values >> bits - 8).clip(0, 255).astype(np.uint8)
         low, high = self.value_range or (0.0, 1.0)
         if self.value_range is None:
             _check_told(values, mode)

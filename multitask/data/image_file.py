@@ -14,7 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from multitask.data.colours import Decoding
 from multitask.data.formats import FORMATS, MAGIC_BYTES, sniff, why_unread
-from multitask.data.tiff_samples import samples_text
+from multitask.data.tiff_samples import GreyValues, correct_planes, samples_text
 from multitask.errors import UserError
 from multitask.utils.files import absent, check_regular
 from multitask.utils.tar_files import read_member
@@ -28,7 +28,6 @@ _XMP_ROTATION = b"tiff:Orientation"
 _HEADER_BYTES = 65_536 * 2  # EXIF is in one of the first segments, none of which is longer than 64 KiB
 _ORIENTATION = 0x0112  # the EXIF tag
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257  # tags, too
-_PHOTOMETRIC = 262  # a TIFF's tag: 0 where the least value is white
 _SIDEWAYS = range(5, 9)
 
 # Pillow warns from half of its limit on, which helps nobody who has such images.
@@ -95,6 +94,7 @@ class ImageFile:
 
     def _open(self) -> Image.Image:
         image = open_image(io.BytesIO(self._data))
+        correct_planes(image)
         self._orientation = _orientation(image)
         self.width, self.height = upright_size(image)
         return image
@@ -111,7 +111,7 @@ class ImageFile:
             image.draft("RGB", (height, width) if self._orientation in _SIDEWAYS else (width, height))
             image.load()
             upright = ImageOps.exif_transpose(image) if self._orientation != 1 else image
-            return self._decoding.to_rgb(upright, image.format, _is_inverted(image))
+            return self._decoding.to_rgb(upright, image.format, GreyValues.of(image))
 
 
 class DecodedImage:
@@ -127,8 +127,9 @@ class DecodedImage:
     """
 
     def __init__(self, image: Image.Image, decoding: Decoding) -> None:
+        correct_planes(image)
         upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
-        self._image = decoding.to_rgb(upright, image.format, _is_inverted(image))
+        self._image = decoding.to_rgb(upright, image.format, GreyValues.of(image))
         self.width, self.height = self._image.size
 
     def decode(self, width: int, height: int) -> Image.Image:
@@ -201,9 +202,3 @@ def read_decoded(image: Image.Image, name: str, decoding: Decoding, use: Callabl
         if isinstance(error, MemoryError):
             raise
         raise UserError(f"{name}: cannot be read as an image: {error}") from None
-
-
-def _is_inverted(image: Image.Image) -> bool:
-    """Whether a TIFF's least value is white: Pillow inverts such an image where it has 8 bits, but no other."""
-    tags = getattr(image, "tag_v2", None)
-    return tags is not None and tags.get(_PHOTOMETRIC) == 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Pixels = NDArray[np.uint8]
 
-_VERSION = 4
+_VERSION = 5
 """Of what ``Preprocessing.load`` does; with another, pixels that were kept are not used any more."""
 _ROUNDING = 1e-6
 """Of fractions of an image."""

@@ -89,7 +89,7 @@ def correct_planes(image: Image.Image) -> None:
         image: opened, and not decoded yet.
     """
     tags = getattr(image, "tag_v2", None)
-    if tags is None or tags.get(PLANAR_CONFIGURATION) != 2:
+    if tags is None or tags.get(PLANAR_CONFIGURATION) != 2 or not image.tile:  # type: ignore[attr-defined]
         return
     if tags.get(SAMPLESPERPIXEL, 1) == 1:
         tags[PLANAR_CONFIGURATION] = 1

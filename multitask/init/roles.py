@@ -20,9 +20,11 @@ from multitask.init.words import (
     kind_of,
     split_words,
     task_name,
+    with_none,
     with_points,
 )
 from multitask.labels import MISSING
+from multitask.utils.spelling import canonical
 from multitask.utils.strings import Strings
 
 MAX_TASKS = 4
@@ -86,6 +88,10 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
             "not used, and the split is random by groups"
         )
         split = splits = None
+    for column in words.keys() - {group, split}:
+        cleaned, words[column] = words[column], with_none(pointed[column], words[column])
+        if words[column] is not cleaned:
+            kinds[column] = kind_of(column, words[column])
     named = options.labels or observed.labels
     left_out: dict[str, str] = {}
     tasks: list[FoundTask] = []
@@ -105,6 +111,9 @@ def find_roles(observed: Observed, options: Options, where: str) -> Roles:
     for column in (task.column for task in tasks if pointed[task.column] is not raw[task.column]):
         rewritten = True
         check.append(f"the numbers of {column} have decimal commas, which are read as points")
+    for task in tasks:
+        if told := sorted({*map(canonical, raw[task.column][words[task.column] == ""].distinct())} - {""}):
+            check.append(f"{task.name} is {', '.join(told)} for some images: taken for unknown")
     used = {column: words[column] for column in (*(task.column for task in tasks), *filter(None, (group, split)))}
     return Roles(tuple(tasks), used, group, split, splits, left_out, rewritten, tuple(check))
 

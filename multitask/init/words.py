@@ -54,6 +54,25 @@ def _cleaned(word: str) -> str:
     return "" if is_missing_word(name) else without_fraction(name)
 
 
+def with_none(raw: Strings, words: Strings) -> Strings:
+    """``words``, with those that are none as a class where the others are words too: a hat is none, cap or helmet.
+
+    Among numbers none is one that is missing; and no program writes what is missing so in a column of words.
+
+    Args:
+        raw: (N,) as they stand in the data.
+        words: (N,) the same as of ``clean``.
+    """
+    known = [word for word in words.distinct() if word]
+    if all(map(is_number, known)) or not any(map(_is_none, raw.distinct())):
+        return words
+    return raw.respelt(lambda word: canonical(word) if _is_none(word) else _cleaned(word))
+
+
+def _is_none(word: str) -> bool:
+    return canonical(word).casefold() == "none"
+
+
 def with_points(words: Strings) -> Strings:
     """Words with decimal points, where all are numbers and some have decimal commas; else the same words."""
     found = words.distinct()

@@ -156,6 +156,37 @@ def test_decimal_commas_are_read_as_points(tmp_path: Path, written: Callable[...
     assert "the numbers of age have decimal commas, which are read as points" in found.proposal.check
 
 
+def test_none_is_a_class_among_words_and_no_number(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(tmp_path / "set", (f"{i}.jpg" for i in range(60)))
+    rows = [
+        f"{i}.jpg,{('None', 'cap', 'NA')[i % 3]},{('none', 'mild', 'severe', 'moderate')[i % 4]},"
+        f"{'None' if i % 5 else i},{'None' if i < 9 else i // 3}"
+        for i in range(60)
+    ]
+    write_lines(tmp_path / "set" / "labels.csv", "file,hat,grade,age,person", *rows)
+    found = written(tmp_path / "set", labels=("hat", "grade"))
+    assert found.classes() == {"hat": ("None", "cap"), "grade": ("none", "mild", "moderate", "severe")}
+    assert found.labels("0.jpg") == {"hat": "None", "grade": "none"}
+    assert found.labels("2.jpg")["hat"] is None
+    assert found.samples.num_groups == 9 + 17
+    assert "hat has a class 'None'; if it stands for unknown, leave its cells empty" in found.proposal.check
+    assert "hat is NA for some images: taken for unknown" in found.proposal.check
+    (tmp_path / "out" / "config.yaml").unlink()
+    (tmp_path / "out" / "config.csv").unlink()
+    found = written(tmp_path / "set", labels=("age", "grade"))
+    assert found.config.space().tasks[0].kind == "nominal"
+    assert "None" not in found.classes()["age"]
+    assert "age is None for some images: taken for unknown" in found.proposal.check
+
+
+def test_a_folder_that_is_called_none_is_a_class(tmp_path: Path, written: Callable[..., Written]) -> None:
+    add_images(
+        tmp_path / "set", (f"{hat}_{kind}/{i}.jpg" for hat in ("none", "cap") for kind in KINDS for i in range(9))
+    )
+    found = written(tmp_path / "set")
+    assert found.classes() == {"label": ("cap", "none"), "label2": KINDS}
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ""])
 def test_of_folders_with_the_same_names_the_one_that_is_called_like_the_table_is_taken_and_told(
     tmp_path: Path, written: Callable[..., Written], suffix: str

@@ -35,7 +35,10 @@ class CaptionedImage:
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image whose class was predicted wrongly: (H, W, 3) uint8 pixels; ``confidence`` is the wrong class's."""
+    """An image whose class was predicted wrongly: (H, W, 3) uint8 pixels; ``confidence`` is the wrong class's.
+
+    In ``given`` a dash stands for a label that is not known.
+    """
 
     pixels: np.ndarray
     image: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from multitask.data.image_store import ImageStore
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
-from multitask.labels import MISSING
+from multitask.labels import MISSING, LabelSpace
 from multitask.progress import Progress
 from multitask.reporting.html import CaptionedImage, Mistake
 from multitask.reporting.run.page import render_report
@@ -26,6 +27,9 @@ NUM_AUGMENTED = 24
 NUM_MISTAKES = 24
 
 MISTAKES_PER_GROUP = 2
+
+UNKNOWN = "–"
+"""In a class's name, a label that is not known."""
 
 
 def write_page(trained: TrainedRun, split: str) -> Path:
@@ -74,29 +78,36 @@ def _augmented(data: DataModule, seed: int) -> list[CaptionedImage]:
     chosen = order[np.sort(firsts)][:NUM_AUGMENTED]
     images = [data.store.image(index, Progress()) for index in chosen]
     changed = data.augmentation()(images, seed, samples.sources[chosen].to_numpy())
-    names = (*data.space.class_names, "not labelled whole")  # MISSING is the last
     return [
-        CaptionedImage(pixels, names[index])
-        for pixels, index in zip(changed, samples.take(chosen).classes, strict=True)
+        CaptionedImage(pixels, _given_name(data.space, labels))
+        for pixels, labels in zip(changed, samples.labels[chosen].tolist(), strict=True)
     ]
 
 
+def _given_name(space: LabelSpace, labels: Sequence[int]) -> str:
+    """The name of a class of which some labels may be unknown, each of these a dash."""
+    if all(label == MISSING for label in labels):
+        return "not labelled"
+    named = zip(space.tasks, labels, strict=True)
+    return "/".join(UNKNOWN if label == MISSING else task.classes[label] for task, label in named)
+
+
 def _mistakes(predictions: Predictions, samples: Samples, store: ImageStore) -> list[Mistake]:
-    """The wrong answers of the highest probability, at most ``MISTAKES_PER_GROUP`` of one group."""
-    space = predictions.space
-    given, guess = predictions.classes, predictions.predicted
+    """The answers of the highest probability whose label is known to be wrong, of one task or of several.
+
+    There are at most ``MISTAKES_PER_GROUP`` of one group.
+    """
+    space, labels, guess = predictions.space, predictions.labels, predictions.predicted
     confidence = predictions.joint_log_probs().exp().numpy()[np.arange(len(predictions)), guess]
-    wrong = np.flatnonzero((given != MISSING) & (given != guess))
-    labels, guesses = space.decode(given), space.decode(guess)
+    wrong = (labels != MISSING) & (labels != space.decode(guess))
     places = {image: index for index, image in enumerate(samples.images)}
     shown: dict[str, int] = {}
     mistakes = []
-    for row in _by_confidence(wrong, confidence):
+    for row in _by_confidence(np.flatnonzero(wrong.any(axis=1)), confidence):
         group = predictions.groups[row]
         if shown.get(group, 0) == MISTAKES_PER_GROUP:
             continue
         shown[group] = shown.get(group, 0) + 1
-        tasks = [task.name for task, a, b in zip(space.tasks, labels[row], guesses[row], strict=True) if a != b]
         image = predictions.images[row]
         if image not in places:
             raise UserError(f"{samples.root / image}: is not in the data any more")
@@ -105,10 +116,10 @@ def _mistakes(predictions: Predictions, samples: Samples, store: ImageStore) -> 
                 store.image(places[image], Progress()),
                 predictions.images[row],
                 group,
-                space.class_names[given[row]],
+                _given_name(space, labels[row].tolist()),
                 space.class_names[guess[row]],
                 float(confidence[row]),
-                tuple(tasks),
+                tuple(np.array(space.task_names)[wrong[row]].tolist()),
             )
         )
         if len(mistakes) == NUM_MISTAKES:

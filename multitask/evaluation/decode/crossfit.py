@@ -51,7 +51,8 @@ def _dealt(known: LabelledOutputs, whole: bool) -> NDArray[np.bool_]:
 def deal(known: LabelledOutputs, seed: int, *, whole: bool = True) -> IntArray:
     """Folds in which groups stay together, classes are stratified, and each fold has a group with a class.
 
-    Groups in which no class is known, which help to fit temperatures only, are in the first.
+    Groups with labels but no class, by which temperatures and each task's sets are found, are dealt after those, and
+    stratified likewise; groups without any label are in the first fold.
 
     Args:
         known: N images, of at least two groups with a class.
@@ -72,21 +73,31 @@ def deal(known: LabelledOutputs, seed: int, *, whole: bool = True) -> IntArray:
     """
     count = num_folds(known, whole=whole)
     assert count > 1, "cross-fitting needs two groups"
-    dealt = np.flatnonzero(np.isin(known.groups.astype(str), known.groups[_dealt(known, whole)].astype(str)))
-    names = Strings.of(dealt.astype(str).tolist())
-    samples = Samples(
+    folds = np.zeros(len(known), dtype=np.int64)
+    names = known.groups.astype(str)
+    left = np.ones(len(known), dtype=bool)
+    for of in dict.fromkeys((whole, False)):  # groups with a class by themselves, so that each fold has one
+        rows = np.flatnonzero(left & np.isin(names, names[_dealt(known, of)]))
+        folds[rows] = assign_groups(_samples(known, rows), [1 / count] * count, seed)
+        left[rows] = False
+        if not left.any():
+            break
+    return folds
+
+
+def _samples(known: LabelledOutputs, rows: IntArray) -> Samples:
+    """Some of the images as samples, of which nothing is known but labels and groups."""
+    names = Strings.of(rows.astype(str).tolist())
+    return Samples(
         known.space,
         Path(),
         names,
-        Strings.of(map(str, known.groups[dealt])),
-        known.labels[dealt],
-        np.full((len(dealt), known.space.num_tasks), np.nan),
-        np.ones(len(dealt), dtype=np.float32),
+        Strings.of(map(str, known.groups[rows])),
+        known.labels[rows],
+        np.full((len(rows), known.space.num_tasks), np.nan),
+        np.ones(len(rows), dtype=np.float32),
         names,
     )
-    folds = np.zeros(len(known), dtype=np.int64)
-    folds[dealt] = assign_groups(samples, [1 / count] * count, seed)
-    return folds
 
 
 def deal_known(known: LabelledOutputs, seed: int) -> IntArray | None:

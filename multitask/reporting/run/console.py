@@ -23,6 +23,7 @@ from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
 from multitask.reporting.run.ensemble import ensemble_view
 from multitask.reporting.run.groups import groups_in_words
 from multitask.reporting.run.label_prior import prior_lines
+from multitask.reporting.run.score_rows import labelled_whole
 from multitask.reporting.study.text import heads_that_fit
 from multitask.reporting.text import amount_text, crop_text, error_text, image_notes, plural
 
@@ -71,6 +72,8 @@ def show_report(report: RunReport) -> None:
     if report.origin:
         say_wrapped(report.origin)
     if lacking is not None:
+        if report.joint.num_images < report.num_images:
+            say_wrapped(f"joint: on the {labelled_whole(report.joint)}")
         say_wrapped("perfect: the joint macro-F1, were that task never wrong; loses: its share of what is lost")
     if errors:
         found = ", ".join(f"{task} {error_text(number)}" for task, number in errors.items())

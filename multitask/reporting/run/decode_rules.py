@@ -70,12 +70,18 @@ def scores_known(found: DecodeComparison) -> bool:
     return any(row.macro_f1 is not None for row in found.rules)
 
 
-def rules_view(found: DecodeComparison | None) -> RulesView | None:
-    """The decode rules as the page shows them; None where the report says nothing of them."""
+def rules_view(found: DecodeComparison | None, *, partial: bool = False) -> RulesView | None:
+    """The decode rules as the page shows them; None where the report says nothing of them.
+
+    Args:
+        found: of the report.
+        partial: whether some of the images lack a label, and so are not scored.
+    """
     if not found:
         return None
     fitted = found.fitted_on
     where = f"{plural(fitted.num_groups, 'group', 'groups')} ({plural(fitted.num_images, 'image', 'images')})"
+    which = "those of them that have all labels," if partial else "the same"
     known = scores_known(found)
     if not known:
         how = f"The decode rule is {found.used}; no image has all its labels, so that none is scored."
@@ -83,7 +89,7 @@ def rules_view(found: DecodeComparison | None) -> RulesView | None:
         how = "None of these rules has parameters that were fitted."
     elif found.cross_fitted:
         how = (
-            f"Each rule was fitted on the validating {where}, and is scored on the same cross-fitted: what is said of "
+            f"Each rule was fitted on the validating {where}, and is scored on {which} cross-fitted: what is said of "
             f"a group comes from a fit on other groups, {found.num_folds} folds of them. “In sample” is the score "
             "on the very groups of the fit, and shows how far the rule over-fits."
         )

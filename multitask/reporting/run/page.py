@@ -21,7 +21,7 @@ from multitask.reporting.run.groups import groups_view
 from multitask.reporting.run.label_prior import prior_view
 from multitask.reporting.run.learning import best_epoch_of, learning_view
 from multitask.reporting.run.promises import promises_view
-from multitask.reporting.run.score_rows import joint_lost, score_rows
+from multitask.reporting.run.score_rows import joint_lost, labelled_whole, score_rows
 from multitask.reporting.run.sections import fold_scores, unseen_scores
 from multitask.reporting.text import (
     count_text,
@@ -107,7 +107,7 @@ def render_report(
     ]
     joint = class_scores("joint", "joint", report.joint) if report.joint.num_images else None
     optional = {
-        "rules": rules_view(report.decode_rules),
+        "rules": rules_view(report.decode_rules, partial=report.joint.num_images < report.num_images),
         "groups": groups_view(report.grouped),
         "promises": promises_view(report),
         "label-prior": prior_view(report.label_prior),
@@ -155,6 +155,8 @@ def render_report(
         never=never_in_words(report.empty_cells, len(report.joint.classes)) if report.empty_cells else "",
         impossible=impossible_yaml(report.empty_cells) if report.empty_cells else "",
         images_missing=images_missing,
+        all_right=all(scores.accuracy in (1, None) for scores in report.tasks.values()) and report.num_images > 0,
+        dashes=any("–" in mistake.given.split("/") for mistake in mistakes),
         augmented=[ShownImage(shown.caption, embedded(shown.pixels)) for shown in augmented],
         mistakes=[
             ShownMistake(mistake, embedded(mistake.pixels), *_wrong_parts(mistake, tuple(report.tasks)))
@@ -171,8 +173,9 @@ def _reading(report: RunReport) -> list[str]:
 def _scores_in_words(report: RunReport) -> list[str]:
     joint, attribution = report.joint, report.attribution
     macro_f1 = joint.macro_f1
-    where = f"on {plural(report.num_images, 'image', 'images')}"
-    where += f" of {plural(report.num_groups, 'group', 'groups')}"
+    where = f"on {plural(report.num_images, 'image', 'images')} of {plural(report.num_groups, 'group', 'groups')}"
+    if macro_f1 is not None and joint.num_images < report.num_images:
+        where = f"on the {labelled_whole(joint)}"
     interval = interval_text(joint.macro_f1_ci)
     if macro_f1 is None:
         sentences = [f"Joint macro-F1 is unknown {where}: none of them has all its labels."]

@@ -112,7 +112,7 @@ def distribution(names: Sequence[str], splits: Mapping[str, Sequence[int]], *, k
         name_rows(axes, [shorten(name) for name in names], left)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}%"))
-        axes.set_xlabel("share of the split’s images")
+        axes.set_xlabel("share of the split’s labelled images")
         axes.legend(
             loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, borderaxespad=0.2, handlelength=1.6
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import LabellingScores
-from multitask.reporting.text import error_text
+from multitask.reporting.text import error_text, plural
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,12 @@ def score_rows(report: RunReport) -> list[ScoreRow]:
         dot = None if scores.macro_f1 is None else percent(scores.macro_f1)
         rows.append(ScoreRow(name, scores, if_perfect, share, floor, error_text(scores.number), bar, dot))
     return rows
+
+
+def labelled_whole(joint: LabellingScores) -> str:
+    """The images and groups that the classes' scores are of, in words, where others lack a label."""
+    images, groups = plural(joint.num_images, "image", "images"), plural(joint.num_groups, "group", "groups")
+    return f"{images} of {groups} that have all their labels"
 
 
 def joint_lost(report: RunReport) -> float | None:

@@ -79,6 +79,27 @@ def test_groups_with_any_label_are_dealt_where_no_image_has_all(make_known: Call
     assert deal_known(one, 0) is None
 
 
+def test_groups_with_some_labels_are_shared_out_too(make_known: Callable[..., LabelledOutputs]) -> None:
+    known = make_known(rows=120)
+    names = np.array([f"p{place % 60}" for place in range(120)], dtype=object)
+    numbers = np.arange(120) % 60
+    labels = known.labels.copy()
+    labels[numbers >= 10, 1:] = -1
+    labels[numbers >= 35, 0] = -1
+    labels[(numbers >= 35) & (numbers < 55), 1] = 0
+    mixed = LabelledOutputs(known.outputs, labels, names)
+    folds = deal_known(mixed, 0)
+    assert folds is not None
+    for first, end in ((0, 10), (10, 35), (35, 55)):  # whole, two sorts of partial; the last five have no label
+        inside = (numbers >= first) & (numbers < end)
+        sizes = [len(set(numbers[inside & (folds == fold)])) for fold in range(NUM_FOLDS)]
+        assert sum(sizes) == end - first
+        assert max(sizes) - min(sizes) <= (end - first) // 5
+    alone = known.take(np.flatnonzero(numbers < 10))
+    alone = LabelledOutputs(alone.outputs, alone.labels, names[numbers < 10])
+    assert folds[numbers < 10].tolist() == deal(alone, 0).tolist()
+
+
 class Spy(DecodeSettings):
     name: str = "spy"
 

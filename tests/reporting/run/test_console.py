@@ -12,7 +12,7 @@ from multitask.evaluation.report_schema import RunReport
 from multitask.reporting import console as reporting_console
 from multitask.reporting.run import console
 from multitask.utils.records import parse_record
-from tests.reporting.run.made_report import unlabelled_whole
+from tests.reporting.run.made_report import TINY, make_report, unlabelled_whole
 
 
 def test_a_list_of_runs_of_many_tasks_breaks_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +37,14 @@ def test_joint_scores_that_are_unknown_have_no_table_and_no_legend(capsys: pytes
     assert "joint: unknown, since no image has all its labels" in text
     assert "less independent" not in text
     assert "perfect: the joint" not in text
+
+
+def test_scores_of_the_classes_are_of_the_images_that_have_all_labels(capsys: pytest.CaptureFixture[str]) -> None:
+    report = make_report(TINY)
+    report["joint"] |= {"num_images": 70, "num_groups": 10}
+    console.show_report(parse_record(json.dumps(report), RunReport, Path("report.json")))
+    text = capsys.readouterr().out
+    assert "350 images of 50 groups" in text
+    assert "joint: on the 70 images of 10 groups that have all their labels" in text
+    console.show_report(parse_record(json.dumps(make_report(TINY)), RunReport, Path("report.json")))
+    assert "that have all their labels" not in capsys.readouterr().out

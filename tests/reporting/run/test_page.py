@@ -243,6 +243,20 @@ def test_an_interval_may_be_missing(undrawn):
     assert "Joint macro-F1 .880 on 350 images" in render(TINY, report=report)
 
 
+def test_scores_of_the_classes_are_of_the_images_that_have_all_labels(undrawn):
+    report = make_report(TINY)
+    report["joint"] |= {"num_images": 70, "num_groups": 10}
+    page = render(TINY, report=report)
+    assert re.search(
+        r"Joint macro-F1 \.880 \(95% [^)]+\) on the 70 images of 10 groups that have all their labels\.", page
+    )
+    rules = Page(page).section("rules")
+    assert "50 groups (350 images), and is scored on those of them that have all labels, cross-fitted" in rules
+    whole = render(TINY)
+    assert "on 350 images of 50 groups." in whole
+    assert "and is scored on the same cross-fitted" in Page(whole).section("rules")
+
+
 def test_mistakes_fall_by_confidence_each_with_its_own_image(undrawn):
     mistakes = make_mistakes(TINY, 4)
     page = Page(render(TINY, mistakes=mistakes, augmented=()))
@@ -286,7 +300,11 @@ def test_the_reason_stands_where_images_could_not_be_read(undrawn):
 def test_a_run_without_mistakes_says_so(undrawn):
     report = make_report(TINY)
     report["joint"]["accuracy"] = 1.0
+    for scores in report["tasks"].values():
+        scores["accuracy"] = 1.0
     assert "There are none" in Page(render(TINY, report=report, mistakes=())).section("mistakes")
+    report["tasks"]["gender"]["accuracy"] = 0.5
+    assert "There are none" not in Page(render(TINY, report=report, mistakes=())).section("mistakes")
 
 
 def test_nothing_given_is_changed(undrawn):

@@ -13,6 +13,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from multitask.config import Config
 from multitask.data.data_facts import DataFacts
 from multitask.data.image_facts import CropCounts, ImageFacts
@@ -114,7 +116,7 @@ def run_folds(
         begun = here.from_main(folder.exists)
         here.from_main(lambda: begin(folder, config, found, environment(config.seed, device), progress, num_folds))
         try:
-            here.from_main(lambda: _write_data(folder, found, _split_csv(whole, data)))
+            here.from_main(lambda: _write_data(folder, whole, found, _folds(whole, data), progress))
             train_folds(folder, configs, found, on_epoch=on_epoch, progress=progress, reuse=reuse)
         except BaseException:
             if here.is_main and not begun and not any(folder.fold(index).exists() for index in range(num_folds)):
@@ -123,13 +125,17 @@ def run_folds(
         return RunResult(folder, here.from_main(lambda: write_out_of_fold(TrainedRun(folder, config), whole)), [])
 
 
-def _write_data(folder: RunFolder, found: DataFacts, split: str) -> None:
+def _write_data(folder: RunFolder, whole: DataModule, found: DataFacts, folds: list[str], progress: Progress) -> None:
+    """Writes what the data is and who validates where, and tells what is in two folds."""
+    if (note := whole.same_files_note(np.array(folds, dtype=object))) is not None:
+        progress.note(note)
     write_atomically(folder.data, record_to_json(found))
-    write_atomically(folder.split, split)
+    rows = zip(whole.samples.images, whole.samples.groups, folds, strict=True)
+    write_atomically(folder.split, csv_text(("image", "group", "fold"), rows))
 
 
-def _split_csv(whole: DataModule, data: list[DataModule]) -> str:
-    """Every image with the fold that it validates in, or ``test``; nothing where it does in none."""
+def _folds(whole: DataModule, data: list[DataModule]) -> list[str]:
+    """The fold that each image validates in, or ``test``; nothing where it does in none."""
     samples = whole.samples
     folds = [""] * len(samples)
     for index, fold in enumerate(data):
@@ -142,7 +148,7 @@ def _split_csv(whole: DataModule, data: list[DataModule]) -> str:
     for row in whole.split.test:
         assert not folds[row], f"{samples.images[row]} tests, and validates in a fold"
         folds[row] = "test"
-    return csv_text(("image", "group", "fold"), zip(samples.images, samples.groups, folds, strict=True))
+    return folds
 
 
 def _undo(folder: RunFolder) -> None:

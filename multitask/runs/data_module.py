@@ -18,6 +18,7 @@ from multitask.data.image_facts import ImageFacts
 from multitask.data.image_store import ImageStore
 from multitask.data.images import Normaliser
 from multitask.data.loading import Batches, in_batches, num_workers
+from multitask.data.same_files import same_files_note
 from multitask.data.samplers import EpochDraws
 from multitask.data.samples import Samples
 from multitask.data.targets import Targets, check_learnable
@@ -127,6 +128,10 @@ class DataModule:
             UserError: an image's file cannot be read.
         """
         return describe(self.dataset, self.store.contents)
+
+    def same_files_note(self, sides: NDArray[np.object_]) -> str | None:
+        """A sentence on files that are on several (N,) sides, as of ``same_files.same_files_note``."""
+        return same_files_note(self.store.contents, sides, self.samples.images)
 
     def use_features(self, backbone: Encoder, progress: Progress) -> None:
         """Puts features in the images' place, if they can be kept for other runs and nothing can change them.

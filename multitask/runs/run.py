@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from multitask.config import Config
@@ -213,8 +214,10 @@ def _write_data(folder: RunFolder, data: DataModule, found: DataFacts, progress:
     images = data.image_facts("all", progress)
     for note in image_notes(images):
         progress.note(note)
-    write_atomically(folder.data, record_to_json(found.with_images(images)))
     side = data.split.names(len(data.samples), "unused")
+    if (leak := data.same_files_note(np.where(side == "unused", "", side))) is not None:
+        progress.note(leak)
+    write_atomically(folder.data, record_to_json(found.with_images(images)))
     rows = zip(data.samples.images, data.samples.groups, side, strict=True)
     write_atomically(folder.split, csv_text(("image", "group", "split"), rows))
 

@@ -8,12 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from multitask.errors import DivergedError, UserError
 from multitask.progress import Progress
 from multitask.runs.config import TrainedRun
+from multitask.runs.cross_validation import run_folds
 from multitask.runs.data_module import DataModule
 from multitask.runs.evaluate import evaluate
 from multitask.runs.folder import RunFolder
@@ -186,6 +189,29 @@ def test_a_flat_head_learns_from_a_source_that_labels_some_tasks(
     trained = TrainedRun(RunFolder(tmp_path / "run"), tiny(changes))
     assert evaluate(trained, "val", Progress()).joint == report.joint
     assert evaluate(trained, "train", Progress()).tasks["age"].macro_f1 is not None
+
+
+@pytest.mark.parametrize("num_folds", [None, 2])
+def test_a_file_that_trains_and_is_scored_is_told_once(num_folds: int | None, tiny: MakeConfig, tmp_path: Path) -> None:
+    rows = ["path,mask,gender,age"]
+    for place in range(12):  # six images twice each
+        pixels = np.random.default_rng(place % 6).integers(0, 255, (32, 24, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{place}.png")
+        rows.append(f"{place}.png,{('wear', 'incorrect')[place % 2]},{('male', 'female')[place // 2 % 2]},{20 + place}")
+    (tmp_path / "train.csv").write_text("\n".join(rows), encoding="utf-8")
+    said: list[str] = []
+
+    class Noting(Progress):
+        def note(self, text: str) -> None:
+            said.append(text)
+
+    changes = {"data.root": str(tmp_path), "data.source": {"name": "table"}, "data.val_fraction": 0.2, "seed": 1}
+    out, config = tmp_path / "run", tiny({**changes, "training.epochs": 1})
+    if num_folds is None:
+        run(config, out, progress=Noting())
+    else:
+        run_folds(config, num_folds, out, progress=Noting())
+    assert len({text for text in said if " there to the byte on both sides of the split, as " in text}) == 1
 
 
 @pytest.mark.parametrize("sharing", ["shared", "flat"])

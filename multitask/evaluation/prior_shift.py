@@ -242,6 +242,11 @@ def _normalised(probs: FloatArray) -> FloatArray:
 
 
 def _check_occur(known: Answered, names: tuple[str, ...], possible: NDArray[np.bool_], what: str) -> None:
+    if not len(known.labels):
+        raise UserError(
+            f"prior of {what}: is not identifiable: no image that the run's network answered without having trained on "
+            "it is labelled"
+        )
     never = possible & (np.bincount(known.labels, minlength=len(names)) == 0)
     if never.any():
         first = names[int(np.argmax(never))]

@@ -149,6 +149,13 @@ def test_a_label_that_never_occurs_is_not_identifiable() -> None:
         estimate_prior(labelled, new, NAMES, POSSIBLE, "task", 0)
 
 
+def test_without_a_label_none_is_said_to_be_rare() -> None:
+    new = simulated(np.full(3, 1 / 3), 500, 1)
+    none = Answered(new.probs[:0], new.labels[:0], new.groups[:0])
+    with pytest.raises(UserError, match=r"not identifiable: no image that .* without having trained on it is labelled"):
+        estimate_prior(none, new, NAMES, POSSIBLE, "task", 0)
+
+
 def test_a_label_of_too_few_groups_is_refused_rather_than_taken_for_told_apart() -> None:
     labelled, new = simulated(np.full(3, 1 / 3), 600, 0, groups=40), simulated(np.full(3, 1 / 3), 500, 1)
     merged = np.where(np.isin(labelled.labels, [0, 1]), labelled.groups, 1000)  # of the last label one group

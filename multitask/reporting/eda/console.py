@@ -5,7 +5,7 @@ from __future__ import annotations
 from multitask.data.eda import Inspection
 from multitask.labels import JOINT
 from multitask.reporting.console import make_table, say, say_wrapped, show_table
-from multitask.reporting.eda.text import NAMED, forms, sentences
+from multitask.reporting.eda.text import NAMED, any_whole, forms, sentences
 from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
 from multitask.reporting.text import plural
@@ -46,8 +46,8 @@ def _show_counts(found: Inspection) -> None:
     parts = [part for part, indices in found.parts.items() if len(indices)]
     columns = [f"{part} {kind}" for part in parts for kind in ("groups", "images")]
     for name, counts in found.counts.items():
-        if len(counts.names) > CLASS_ROWS:
-            continue  # left to the page
+        if len(counts.names) > CLASS_ROWS or (name == JOINT and not any_whole(found)):
+            continue  # left to the page, or a table of zeros
         say()
         table = make_table("classes" if name == JOINT else name, ("", *columns))
         space = found.samples.space

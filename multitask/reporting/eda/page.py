@@ -11,7 +11,7 @@ from multitask.data.eda.copies import LEAST_CORRELATION, MOST_BITS, Pair
 from multitask.data.eda.inspection import EXAMPLES, MOST_CELLS, MOST_LINKED, Linked
 from multitask.labels import JOINT
 from multitask.reporting.eda.plots import histogram
-from multitask.reporting.eda.text import forms, num_copied, sentences
+from multitask.reporting.eda.text import NONE_WHOLE, any_whole, forms, num_copied, sentences
 from multitask.reporting.eda.views import (
     ClassesView,
     ClassRow,
@@ -72,6 +72,7 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         parts_of=[part for part, indices in found.parts.items() if len(indices)],
         classes=_classes(found),
         untrained=found.untrained,
+        none_whole="" if any_whole(found) else NONE_WHOLE,
         never=never_in_words(found.empty, int(found.samples.space.possible.sum())),
         impossible=impossible_yaml(found.empty),
         distributions=_distributions(found),
@@ -102,11 +103,14 @@ def _cards(found: Inspection) -> list[tuple[str, str, str]]:
     possible = int(found.samples.space.possible.sum())
     trained = possible - len(found.untrained)
     leaks = len(found.leaks)
+    classes = [
+        ("Classes that train", f"{trained:,}", f"of {possible:,} that can occur"),
+        ("Fewest groups", f"{_fewest(joint.groups['train'], found)}", "of a class, to train"),
+    ]
     return [
         ("Leaks", f"{leaks:,}", "sets of groups with images in common on both sides" if leaks else "of the split"),
         ("Images", f"{len(found.samples):,}", f"of {plural(found.samples.num_groups, 'group', 'groups')}"),
-        ("Classes that train", f"{trained:,}", f"of {possible:,} that can occur"),
-        ("Fewest groups", f"{_fewest(joint.groups['train'], found)}", "of a class, to train"),
+        *(classes if any_whole(found) else []),
         ("Under two groups", f"{num_copied(found):,}", "images" if found.linked else "no image"),
         ("Unreadable", f"{len(found.looks.faults):,}", "files"),
     ]
@@ -122,7 +126,7 @@ def _classes(found: Inspection) -> ClassesView:
     parts = [part for part, indices in found.parts.items() if len(indices)]
     rows = []
     for index, name in enumerate(joint.names):
-        if not found.samples.space.possible[index]:
+        if not (found.samples.space.possible[index] and any_whole(found)):
             continue
         cells = [int(kind[part][index]) for part in parts for kind in (joint.groups, joint.images)]
         rows.append(ClassRow(name, cells))

@@ -16,6 +16,7 @@ from multitask.reporting.run.empty_cells import never_in_words
 from multitask.reporting.text import fit_text, image_notes, plural
 
 NAMED = 8  # names in a sentence
+NONE_WHOLE = "No image has all its labels: the classes as a whole have none, and each task trains by its own."
 _DOES = {"train": "train", "val": "validate", "test": "test", "pick": "pick the epoch", "neither": "do neither"}
 
 
@@ -139,7 +140,14 @@ def _copies(found: Inspection) -> list[str]:
     return [*text, *within]
 
 
+def any_whole(found: Inspection) -> bool:
+    """Whether any image has all its labels; of the classes there is else nothing to be said."""
+    return any(images.any() for images in found.counts[JOINT].images.values())
+
+
 def _untrained(found: Inspection) -> list[str]:
+    if not any_whole(found):
+        return [NONE_WHOLE]
     if not found.untrained:
         return []
     never = never_in_words(found.empty, int(found.samples.space.possible.sum()))

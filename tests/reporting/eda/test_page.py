@@ -138,6 +138,23 @@ def test_images_without_a_label_are_counted(clean, places, told):
     assert f"Not known: {told}" in sentences(partly)
 
 
+def test_where_no_image_has_all_labels_nothing_is_counted_by_classes(clean, capsys):
+    labels = clean.samples.labels.copy()
+    labels[::2, 0] = labels[1::2, 1] = MISSING
+    partly = inspect(replace(clean.samples, labels=labels), Split(np.arange(8), np.arange(8, 12)), 0)
+    eda_console.show_inspection(partly)
+    lines = capsys.readouterr().out.splitlines()
+    assert "classes" not in lines
+    assert {"shape", "age"} <= set(lines)
+    text = Text(render_inspection(partly, "set", CREATED))
+    for told in (" ".join(lines), text.words("header"), text.words("classes")):
+        assert "No group trains" not in told
+    for told in (" ".join(sentences(partly)), text.words("classes")):
+        assert "No image has all its labels" in told
+    assert "Fewest groups" not in text.words("header")
+    assert "round/" not in text.words("classes")
+
+
 def test_the_page_shows_what_was_found_and_escapes_names(found):
     page = render_inspection(found, "a <set>", CREATED)
     assert page == render_inspection(found, "a <set>", CREATED)

@@ -101,20 +101,22 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
 def _interrupted(folder: RunFolder, extended: bool) -> str:
     """The line after an interrupt: what was kept, and the command that resumes."""
     from multitask.reporting.console import command_line
+    from multitask.reporting.text import plural
     from multitask.utils.ranks import launcher_words
 
     if not folder.exists():
         return "interrupted before training began; nothing was written"
     num_folds, in_folds = folder.num_folds, []
     allowed = ["--allow-extensions"] if extended else []
-    done = f"{len(folder.read_history())} finished epochs"
+    done = plural(len(folder.read_history()), "finished epoch is", "finished epochs are")
     if num_folds is not None:
         in_folds = ["--folds", num_folds]
         runs = [folder.fold(index) for index in range(num_folds)]
         finished = [run.report().is_file() for run in runs]
         now = sum(len(run.read_history()) for run, done in zip(runs, finished, strict=True) if not done)
-        done = f"{sum(finished)} finished folds of {num_folds} and {now} finished epochs of others"
+        epochs = plural(now, "finished epoch", "finished epochs")
+        done = f"{plural(sum(finished), 'finished fold', 'finished folds')} of {num_folds} and {epochs} of others are"
     again = command_line(
         *launcher_words(), "train", folder.config, *in_folds, "--out", folder.path, "--resume", *allowed
     )
-    return f"interrupted; {done} are saved. Go on with: {again}"
+    return f"interrupted; {done} saved. Go on with: {again}"

@@ -57,7 +57,8 @@ def _cleaned(word: str) -> str:
 def with_none(raw: Strings, words: Strings) -> Strings:
     """``words``, with those that are none as a class where the others are words too: a hat is none, cap or helmet.
 
-    Among numbers none is one that is missing; and no program writes what is missing so in a column of words.
+    Among numbers none is one that is missing. Among words it may be Python's ``str(None)``, but is mostly a class; the
+    config that is drafted lists it, for whoever knows better.
 
     Args:
         raw: (N,) as they stand in the data.

@@ -28,9 +28,9 @@ def same_files_note(contents: Sequence[bytes], sides: NDArray[np.object_], image
     rows = used[first]  # one for each content in each part
     several = np.bincount(codes[rows], minlength=len(contents)) > 1
     if "train" in names:
-        trained = np.zeros(len(several), dtype=bool)
-        trained[codes[rows[names[parts[rows]] == "train"]]] = True
-        several &= trained
+        trains = names[parts[rows]] == "train"
+        several &= np.bincount(codes[rows[trains]], minlength=len(contents)) > 0
+        rows = rows[np.argsort(~trains, kind="stable")]  # so that one that trains is among the two that are named
     if not several.any():
         return None
     num = int(several.sum())

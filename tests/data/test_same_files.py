@@ -33,3 +33,11 @@ def test_two_of_them_are_named() -> None:
     sides = np.array(["train", "train", "val", "val", "train", "val"], dtype=object)
     found = same_files_note(CONTENTS, sides, Strings.of(f"{place}.jpg" for place in range(6)))
     assert "as 0.jpg and 2.jpg: what is scored was trained on" in (found or "")
+
+
+def test_of_three_the_one_that_trains_is_named() -> None:
+    sides = np.array(["pick", "train", "test", "val", "val", "train"], dtype=object)
+    found = same_files_note(
+        [b"a", b"b", b"a", b"c", b"d", b"a"], sides, Strings.of(f"{place}.jpg" for place in range(6))
+    )
+    assert "as 0.jpg and 5.jpg: what is scored was trained on" in (found or "")

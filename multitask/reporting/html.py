@@ -33,11 +33,15 @@ class CaptionedImage:
     caption: str
 
 
+UNKNOWN = "–"
+"""In the name of a class that was given, a label that is not known."""
+
+
 @dataclass(frozen=True)
 class Mistake:
     """An image whose class was predicted wrongly: (H, W, 3) uint8 pixels; ``confidence`` is the wrong class's.
 
-    In ``given`` a dash stands for a label that is not known.
+    In ``given`` a label may be ``UNKNOWN``.
     """
 
     pixels: np.ndarray

@@ -14,7 +14,7 @@ from multitask.errors import UserError
 from multitask.evaluation.predictions import Predictions
 from multitask.labels import MISSING, LabelSpace
 from multitask.progress import Progress
-from multitask.reporting.html import CaptionedImage, Mistake
+from multitask.reporting.html import UNKNOWN, CaptionedImage, Mistake
 from multitask.reporting.run.page import render_report
 from multitask.runs.config import TrainedRun
 from multitask.runs.data_module import DataModule
@@ -27,9 +27,6 @@ NUM_AUGMENTED = 24
 NUM_MISTAKES = 24
 
 MISTAKES_PER_GROUP = 2
-
-UNKNOWN = "–"
-"""In a class's name, a label that is not known."""
 
 
 def write_page(trained: TrainedRun, split: str) -> Path:

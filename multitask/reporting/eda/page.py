@@ -125,8 +125,8 @@ def _classes(found: Inspection) -> ClassesView:
     joint = found.counts[JOINT]
     parts = [part for part, indices in found.parts.items() if len(indices)]
     rows = []
-    for index, name in enumerate(joint.names):
-        if not (found.samples.space.possible[index] and any_whole(found)):
+    for index, name in enumerate(joint.names if any_whole(found) else ()):
+        if not found.samples.space.possible[index]:
             continue
         cells = [int(kind[part][index]) for part in parts for kind in (joint.groups, joint.images)]
         rows.append(ClassRow(name, cells))

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from multitask.evaluation.report_schema import RunReport, TrainingFacts
 from multitask.progress import EpochRecord
-from multitask.reporting.html import CaptionedImage, EmbeddedImage, Mistake, embedded, render
+from multitask.reporting.html import UNKNOWN, CaptionedImage, EmbeddedImage, Mistake, embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.balance import balance_view
 from multitask.reporting.run.class_scores import absent_in_words, class_scores
@@ -156,7 +156,7 @@ def render_report(
         impossible=impossible_yaml(report.empty_cells) if report.empty_cells else "",
         images_missing=images_missing,
         all_right=all(scores.accuracy in (1, None) for scores in report.tasks.values()) and report.num_images > 0,
-        dashes=any("–" in mistake.given.split("/") for mistake in mistakes),
+        dashes=any(UNKNOWN in mistake.given.split("/") for mistake in mistakes),
         augmented=[ShownImage(shown.caption, embedded(shown.pixels)) for shown in augmented],
         mistakes=[
             ShownMistake(mistake, embedded(mistake.pixels), *_wrong_parts(mistake, tuple(report.tasks)))

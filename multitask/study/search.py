@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from optuna.study import Study
@@ -140,7 +141,8 @@ class Search:
             trials = self._trials()
             if self._is_spent(trials):
                 return not self._elsewhere(trials)
-            self._start(worker)
+            if not self.outcomes.told(partial(self._start, worker)):
+                self._ended("a trial that had not begun: another launch had given it up", "retried")
         return False
 
     def _trials(self) -> list[FrozenTrial]:
@@ -164,7 +166,11 @@ class Search:
         return bool(others)
 
     def _start(self, worker: Worker | RemoteWorker) -> None:
-        """Asks for a trial and gives it to a worker."""
+        """Asks for a trial and gives it to a worker.
+
+        Raises:
+            optuna.exceptions.UpdateFinishedTrialError: another launch gave it up before the worker had it.
+        """
         with without_heartbeat_warning():
             trial = self.study.ask()
         storage: Any = self.study._storage
@@ -230,18 +236,25 @@ class Search:
         running.history.append(TrialEpoch(record.epoch, val.joint_macro_f1, val.task_macro_f1(), self._gains(val)))
         running.view.take(record)
         self.progress.epoch(running.view)
+        # The storage takes nothing of a trial that another launch has given up.
+        return self.outcomes.told(partial(self._judge, running, val)) and not running.stopped
+
+    def _judge(self, running: _Running, val: ValidationScores) -> None:
+        """Reports the objective after an epoch, where it is one, and asks the pruner whether the trial stops.
+
+        Raises:
+            optuna.exceptions.UpdateFinishedTrialError: another launch has given it up.
+        """
+        epoch, num_epochs = running.history[-1].epoch, running.view.num_epochs
         if len(self.settings.objective) == 1:
             value = figure(val, self.settings.objective[0])
             if value is not None and math.isfinite(value):
-                # Optuna counts from 0.
-                self.outcomes.told(lambda: running.trial.report(value, record.epoch - 1))
-        if running.is_base or record.epoch >= running.view.num_epochs:
-            return True  # the base is what all others are measured against
+                running.trial.report(value, epoch - 1)  # Optuna counts from 0
+        if running.is_base or epoch >= num_epochs:
+            return  # the base is what all others are measured against
         others = FinishedHistories(self.study, self._histories)
-        pruner, num_epochs = self.settings.chosen_pruner, running.view.num_epochs
-        reason = pruner.verdict(running.trial, running.history, others, num_epochs)
-        running.stopped = reason or ""
-        return reason is None
+        pruner = self.settings.chosen_pruner
+        running.stopped = pruner.verdict(running.trial, running.history, others, num_epochs) or ""
 
     def _gains(self, val: ValidationScores) -> tuple[float | None, ...] | None:
         """As of ``TrialEpoch``."""

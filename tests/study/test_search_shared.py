@@ -17,6 +17,7 @@ import pytest
 from optuna.trial import TrialState
 
 from multitask.reporting.study.report_schema import TrialScores
+from multitask.study import search as search_module
 from multitask.study import trial_attrs
 from multitask.study.messages import Done, Failed, Job, Lost
 from multitask.study.provenance import record_of
@@ -72,8 +73,9 @@ class Shared:
 
 @pytest.fixture
 def shared(make_plan: Make, tmp_path: Path) -> Callable[..., Shared]:
-    def make(**settings: Any) -> Shared:
-        return Shared(make_plan(**{"heartbeat": EARLY, "pruner": "none", **settings}), tmp_path / "shared.db")
+    def make(base: dict[str, Any] | None = None, **settings: Any) -> Shared:
+        plan = make_plan(base=base, **{"heartbeat": EARLY, "pruner": "none", **settings})
+        return Shared(plan, tmp_path / "shared.db")
 
     return make
 
@@ -155,14 +157,17 @@ def test_a_trial_that_ends_elsewhere_counts(shared: Make, search: Make, trained:
     assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
 
 
-@pytest.mark.parametrize("how", ["finished", "pruned", "failed", "lost"])
+@pytest.mark.parametrize("how", ["finished", "stopped", "failed", "lost"])
 def test_a_trial_that_was_given_up_elsewhere_and_then_ends_is_dropped(
     shared: Make, search: Make, trained: Make, watcher: Any, how: str
 ) -> None:
     there = shared(budget={"trials": 1})
+    epochs = []
+    when = 3 if how == "finished" else 1
 
     def given_up(job: Job, epoch: int) -> Failed | Lost | None:
-        if job.out.name != "0000" or epoch > 1:
+        epochs.append((job.out.name, epoch))
+        if job.out.name != "0000" or epoch != when:
             return None
         # As another launch does that heard nothing for too long.
         give_up(
@@ -183,8 +188,44 @@ def test_a_trial_that_was_given_up_elsewhere_and_then_ends_is_dropped(
     assert lost.values is None
     assert again.state == TrialState.COMPLETE
     assert again.user_attrs[trial_attrs.RETRY_OF] == 0
-    if how == "finished":
+    # It is stopped as soon as the storage refuses a score of it.
+    assert [epoch for name, epoch in epochs if name == "0000"] == {"finished": [1, 2, 3], "stopped": [1, 2]}.get(
+        how, [1]
+    )
+    if how in ("finished", "stopped"):
         assert any("another launch had given it up" in text for _, text in watcher.lines)
+
+
+@pytest.mark.parametrize("when", ["before its first parameter", "before the worker has it", "while it is judged"])
+def test_a_launch_that_is_held_up_while_another_gives_its_trial_up_goes_on(
+    shared: Make, search: Make, trained: Make, watcher: Any, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = shared({"training.epochs": 3}, budget={"trials": 3}, pruner="hyperband")
+    held_up = []
+    last_step = 1 if when == "while it is judged" else None  # where Hyperband has its first rung, and writes it down
+
+    def given_up_once(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            running = there.study.get_trials(states=(TrialState.RUNNING,))
+            if not held_up and running[0].number == 1 and running[0].last_step == last_step:
+                held_up.append(running[0])
+                give_up(there.study, running[0]._trial_id, {trial_attrs.FAILURE: "silent", trial_attrs.LOST: True})
+            return real(*args)
+
+        return call
+
+    place, name = {
+        "before its first parameter": (search_module, "this_worker"),
+        "before the worker has it": (there.plan.space, "suggest"),
+        "while it is judged": (search_module, "FinishedHistories"),
+    }[when]
+    monkeypatch.setattr(place, name, given_up_once(getattr(place, name)))
+    study = search(there.plan, trained(lambda config: [0.3, 0.4, 0.5]), url=there.url, progress=watcher)
+    assert held_up
+    assert sum(trial_attrs.is_lost(trial) for trial in study.trials) == 1
+    assert len(trial_attrs.counted(study.trials, there.plan.settings.retries)) == 3
+    assert [trial.user_attrs.get(trial_attrs.RETRY_OF) for trial in study.trials].count(1) == 1
+    assert any("another launch had given it up" in text for _, text in watcher.lines)
 
 
 def test_what_two_launches_queued_is_run_once(shared: Make, search: Make, trained: Make, places: Make) -> None:
@@ -236,7 +277,8 @@ def test_a_lost_trial_keeps_its_place_until_it_is_queued_again(shared: Make, sea
 def test_launches_side_by_side_keep_the_budget_and_run_everything_once(
     shared: Make, search: Make, trained: Make, tmp_path: Path, seed: int, places: Make
 ) -> None:
-    there = shared(budget={"trials": 20}, retries=50)
+    # However slow the machine, neither launch gives up what the other runs.
+    there = shared(budget={"trials": 20}, retries=50, heartbeat={"interval_s": 1, "grace_s": 120})
     ran = Counter[str]()
     lock = threading.Lock()
 

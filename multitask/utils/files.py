@@ -15,7 +15,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -222,24 +222,45 @@ os.register_at_fork(after_in_child=_let_go)
 def held(path: Path) -> Iterator[bool]:
     """Locks a file against other processes on this machine, made if it does not exist; released when the holder ends.
 
+    Who holds it may remove it, and its folder: whoever opened the file before that, and locks it after, begins anew.
+
     Yields:
         Whether the lock was taken: False if another process holds it.
     """
+    while True:
+        handle = _opened(path)
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+                return
+            if is_at(path, os.fstat(handle)):
+                _HELD.add(handle)
+                yield True
+                return
+        finally:
+            _HELD.discard(handle)
+            os.close(handle)
+
+
+def _opened(path: Path) -> int:
+    """The handle of a lock's file."""
     try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        with suppress(FileNotFoundError):
+            return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        path.parent.mkdir(parents=True, exist_ok=True)  # who held the lock last removed the folder as well
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:  # of a folder that others own; the lock's hidden name says nothing
         raise OSError(error.errno, error.strerror, str(path.parent)) from None
+
+
+def is_at(path: Path, file: os.stat_result) -> bool:
+    """Whether an opened file is still the one of its name: a lock on one that was removed is worth nothing."""
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-            return
-        _HELD.add(handle)
-        yield True
-    finally:
-        _HELD.discard(handle)
-        os.close(handle)
+        return os.path.samestat(path.stat(), file)
+    except FileNotFoundError:
+        return False
 
 
 def size_text(num_bytes: int) -> str:

@@ -21,7 +21,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from multitask.errors import UserError
-from multitask.utils.files import parts, remove_parts, replacing, size_text
+from multitask.utils.files import is_at, parts, remove_parts, replacing, size_text
 from multitask.utils.in_turn import in_turn
 from multitask.utils.ranks import Ranks
 
@@ -188,19 +188,11 @@ def _locked(path: Path, wait: bool = True) -> Iterator[None]:
         with path.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             try:
-                if _is_at(path, os.fstat(file.fileno())):
+                if is_at(path, os.fstat(file.fileno())):
                     yield
                     return
             finally:
                 fcntl.flock(file, fcntl.LOCK_UN)  # also for a child process that was forked meanwhile
-
-
-def _is_at(path: Path, file: os.stat_result) -> bool:
-    """Whether an opened file is still the one of its name: a lock on one that was removed is worth nothing."""
-    try:
-        return os.path.samestat(path.stat(), file)
-    except FileNotFoundError:
-        return False
 
 
 # --- folders of arrays ------------------------------------------------------------------------------------------

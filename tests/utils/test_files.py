@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import math
 import os
@@ -292,3 +293,28 @@ def test_a_file_is_held_by_one_at_a_time_and_let_go_of_by_who_ends(tmp_path: Pat
             assert not too
     with held(path) as again:
         assert again
+
+
+@pytest.mark.parametrize("with_folder", [False, True])
+def test_a_lock_that_its_last_holder_removed_while_one_was_held_up_is_not_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_folder: bool
+) -> None:
+    """Else two would hold locks of one name, and both write there."""
+    path = tmp_path / "run" / ".lock"
+    path.parent.mkdir()
+    real, held_up = fcntl.flock, []
+
+    def flock(handle: int, how: int) -> None:
+        if not held_up:  # between the opening and the lock
+            held_up.append(path)
+            path.unlink()
+            if with_folder:
+                path.parent.rmdir()
+        real(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with held(path) as mine:
+        assert mine
+        assert held_up
+        with held(path) as too:
+            assert not too

@@ -10,13 +10,18 @@ Workers that a study starts in it are forked as well, unless its environment has
 the environment it runs in the network namespace of that name, and takes the name for its host's. What a test shows of
 a process's beginning itself (what it imports, ``-P``, variables that libraries read as they are loaded, as
 OMP_NUM_THREADS) needs a fresh one.
+
+What is to be killed or interrupted at some moment stops itself there, by ``stops_after`` in its environment, and is
+waited for by ``wait_until_stopped``: however slow the machine, it is not past it.
 """
 
 from __future__ import annotations
 
 import atexit
 import ctypes
+import functools
 import gc
+import importlib
 import io
 import multiprocessing
 import os
@@ -27,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
@@ -44,6 +50,7 @@ _ROOT = str(Path(__file__).parents[1])
 FRESH_WORKERS = "MULTITASK_TEST_FRESH_WORKERS"
 MACHINE = "MULTITASK_TEST_MACHINE"
 MARK = "MULTITASK_TEST_MARK"
+_STOPS = "MULTITASK_TEST_STOPS"
 
 PRELOADED = [
     "multitask.bakeoff.bakeoff", "multitask.cli.group", "multitask.cli.streams", "multitask.inference.serve",
@@ -172,6 +179,33 @@ def context() -> Any:
     return found
 
 
+def stops_after(function: str, when: str = "True") -> dict[str, str]:
+    """Variables with which a process stops itself, once, as by SIGSTOP.
+
+    Args:
+        function: ``module:Class.method``, after whose end it does.
+        when: an expression of its ``args``, at whose first truth it does.
+    """
+    return {_STOPS: f"{function} {when}"}
+
+
+def wait_until_stopped(process: subprocess.Popen[Any], seconds: float = 120) -> None:
+    """Until it has stopped itself; a signal but SIGKILL is heard once SIGCONT is sent as well."""
+    until = time.monotonic() + seconds
+    with suppress(psutil.NoSuchProcess):
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED and process.poll() is None:
+            assert time.monotonic() < until, "waited too long"
+            time.sleep(0.02)
+    assert process.poll() is None, f"it ended: {process.communicate()}"
+
+
+def kill_once_stopped(process: subprocess.Popen[Any]) -> None:
+    """Kills it where it has stopped itself."""
+    wait_until_stopped(process)
+    process.kill()
+    process.communicate()
+
+
 # --- in the new process -----------------------------------------------------------------------------------------------
 
 
@@ -198,6 +232,7 @@ def _begin(beginning: _Beginning) -> None:
     sys.stdout = sys.__stdout__ = _printing(1, sys.stdout.errors)
     sys.stderr = sys.__stderr__ = _printing(2, "backslashreplace")
     _renew(beginning.family)
+    stop_where_told()
     numbers = {str(before): str(connection.fileno()) for before, connection in beginning.passed.items()}
     interrupted = False
     try:
@@ -213,6 +248,27 @@ def _begin(beginning: _Beginning) -> None:
         sys.stderr.flush()
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGINT)
+
+
+def stop_where_told() -> None:
+    """Has this process stop itself where ``stops_after`` says; those that it starts do not."""
+    function, _, when = os.environ.pop(_STOPS, "").partition(" ")
+    if not function:
+        return
+    module, _, path = function.partition(":")
+    *owners, name = path.split(".")
+    owner = functools.reduce(getattr, owners, importlib.import_module(module))
+    real, stopped = getattr(owner, name), []
+
+    @functools.wraps(real)
+    def call(*args: Any, **options: Any) -> Any:
+        result = real(*args, **options)
+        if not stopped and eval(when, {"args": args}):
+            stopped.append(True)
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return result
+
+    setattr(owner, name, call)
 
 
 def _move_to(machine: str) -> None:

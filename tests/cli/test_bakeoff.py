@@ -17,7 +17,7 @@ import pytest
 
 from multitask.config import Config
 from multitask.settings.yaml_text import dump_yaml
-from tests.processes import Forked
+from tests.processes import Forked, kill_once_stopped, stops_after
 
 Call = Callable[..., Any]
 HERE = Path(__file__).parents[2]
@@ -129,9 +129,9 @@ def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts ``multitask bakeoff``; at the end of the test it is gone."""
     started: list[subprocess.Popen[str]] = []
 
-    def make(*words: object) -> subprocess.Popen[str]:
+    def make(*words: object, **more: str) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "multitask", "bakeoff", *map(str, words)]
-        environment = {**os.environ, "PYTHONPATH": str(HERE)}
+        environment = {**os.environ, "PYTHONPATH": str(HERE), **more}
         started.append(Forked(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment))
         return started[-1]
 
@@ -173,13 +173,16 @@ def test_a_launch_can_be_killed_at_any_moment(
     def finished() -> dict[str, str]:
         return {str(path.parent): path.read_text() for path in out.glob("*/all/*/report.json")}
 
-    # While it is beginning, within the first run, and when some are done.
-    for moment in (out.exists, lambda: any(out.glob("*/all/*/metrics.jsonl")), lambda: len(finished()) >= 2):
-        launch = start(file, "--out", out)
-        wait_for(moment, launch)
-        launch.kill()
-        launch.communicate()
+    epoch = "multitask.runs.folder:RunFolder.write_history"
+    moments = [
+        ("multitask.utils.files:_opened", "True", 0),  # while it is beginning, in the folder that it locks
+        (epoch, "True", 0),  # within the first run
+        (epoch, "len(list(args[0].path.parents[2].glob('*/all/*/report.json'))) == 2", 2),
+    ]
+    for function, when, num in moments:
+        kill_once_stopped(start(file, "--out", out, **stops_after(function, when)))
         assert kept.items() <= finished().items()
+        assert len(finished()) == num
         kept = finished()
     assert not (out / "report.json").exists()
     launch = start(file, "--out", out)

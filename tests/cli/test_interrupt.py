@@ -19,7 +19,7 @@ import pytest
 from multitask.testing import tiny_run
 from multitask.utils.ranks import launcher_words
 from tests.over_ranks import free_port
-from tests.processes import Forked, run_forked
+from tests.processes import Forked, run_forked, stops_after, wait_until_stopped
 
 MULTITASK = [sys.executable, "-m", "multitask"]
 HERE = Path(__file__).parents[2]
@@ -37,6 +37,20 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes], se
         assert process.poll() is None, "the process ended early"
         assert time.monotonic() < until, "waited too long"
         time.sleep(0.02)
+
+
+EPOCH = "multitask.runs.folder:RunFolder.write_history"
+"""After which an epoch is saved."""
+READS = "multitask.reporting.progress:PlainProgress.stage"
+
+
+def go_on(number: signal.Signals, *processes: subprocess.Popen[bytes]) -> None:
+    """Sends a signal to processes once they have stopped themselves, which they hear as they go on."""
+    for process in processes:
+        wait_until_stopped(process)
+    for each in (number, signal.SIGCONT):
+        for process in processes:
+            process.send_signal(each)
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -123,10 +137,9 @@ def test_an_interrupt_between_folds_saves_and_says_how_to_go_on(
         [*MULTITASK, "train", str(config), "--folds", "3", "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(),
+        env=environment(**stops_after(EPOCH, "args[0].path.name == '1'")),
     )
-    wait_for((out / "folds" / "1" / "metrics.jsonl").exists, process)
-    process.send_signal(signal.SIGINT)
+    go_on(signal.SIGINT, process)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     text = errors.decode().strip()
@@ -155,13 +168,11 @@ def test_an_interrupt_before_training_leaves_nothing(
         [*MULTITASK, "train", str(config_file({"data.val_fraction": 0.2})), *folds, "--out", str(out)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(PYTHONUNBUFFERED="1"),
+        env=environment(**stops_after(READS, "args[1] == 'reading images'")),
     )
-    assert process.stdout is not None
-    while b"reading images" not in (line := process.stdout.readline()):
-        assert line, "the process ended early"
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    go_on(signal.SIGINT, process)
+    printed, errors = process.communicate(timeout=60)
+    assert b"reading images" in printed
     assert process.returncode == 130
     assert b"Traceback" not in errors
     assert b"interrupted before training began; nothing was written" in errors
@@ -217,8 +228,8 @@ def test_a_terminal_gets_bars_and_a_table(
     assert "run/report.html" in after
 
 
-def launch(words: list[str], folder: Path) -> list[subprocess.Popen[bytes]]:
-    """Two processes of one launch."""
+def launch(words: list[str], folder: Path, **more: str) -> list[subprocess.Popen[bytes]]:
+    """Two processes of one launch, with variables of the environment in addition."""
     where = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
     return [
         Forked(
@@ -226,7 +237,7 @@ def launch(words: list[str], folder: Path) -> list[subprocess.Popen[bytes]]:
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **where),
+            env=environment(RANK=str(rank), LOCAL_RANK=str(rank), **where, **more),
         )
         for rank in range(2)
     ]
@@ -262,7 +273,7 @@ def test_an_interrupt_of_one_of_two_processes_is_told_once(
     who: int, config_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    words = ["train", str(config_file({"training.epochs": 50, "data.val_fraction": 0.2})), "--out", str(out)]
+    words = ["train", str(config_file({"training.epochs": 2000, "data.val_fraction": 0.2})), "--out", str(out)]
     processes = launch(words, tmp_path)
     wait_for((out / "metrics.jsonl").exists, processes[0])
     processes[who].send_signal(signal.SIGINT)
@@ -277,7 +288,7 @@ def test_an_interrupt_because_another_process_was_killed_is_told_as_that(
     config_file: Callable[..., Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    words = ["train", str(config_file({"training.epochs": 50, "data.val_fraction": 0.2})), "--out", str(out)]
+    words = ["train", str(config_file({"training.epochs": 2000, "data.val_fraction": 0.2})), "--out", str(out)]
     left, killed = processes = launch(words, tmp_path)
     wait_for((out / "metrics.jsonl").exists, left)
     left.send_signal(signal.SIGSTOP)  # so that it hears of the launcher before it may notice by itself
@@ -306,11 +317,8 @@ def test_folds_over_two_processes_of_which_one_prints(config_file: Callable[...,
     out = tmp_path / "run"
     words = ["train", str(config_file({"training.epochs": 20, "data.val_fraction": 0.2})), "--folds", "2"]
     words += ["--out", str(out)]
-    processes = launch(words, tmp_path)
-    for index, process in enumerate(processes):
-        wait_for((out / "folds" / str(index) / "metrics.jsonl").exists, process)
-    for process in processes:
-        process.send_signal(signal.SIGINT)
+    processes = launch(words, tmp_path, **stops_after(EPOCH))
+    go_on(signal.SIGINT, *processes)
     [line] = told(processes)
     assert [process.returncode for process in processes] == [130, 130]
     found = re.fullmatch(

@@ -12,7 +12,6 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ import pytest
 from multitask.config import Config
 from multitask.settings.yaml_text import dump_yaml, read_yaml
 from multitask.study.folder import StudyFolder
-from tests.processes import FRESH_WORKERS, Forked, run_forked
+from tests.processes import FRESH_WORKERS, Forked, run_forked, stops_after, wait_until_stopped
 
 Call = Callable[..., Any]
 
@@ -168,14 +167,6 @@ def start() -> Iterator[Callable[..., Forked]]:
                 worker.kill()
 
 
-def wait_for(condition: Callable[[], Any], process: Forked, seconds: float = 120) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.02)
-
-
 def states(out: Path) -> list[str]:
     with sqlite3.connect(out / "study.db") as connection:
         found = [state for (state,) in connection.execute("select state from trials order by number")]
@@ -189,11 +180,12 @@ def test_an_interrupt_saves_all_and_the_same_line_goes_on(
     out = tmp_path / "out"
     file = study_file(base={"training.epochs": 15}, budget={"trials": 2}, pruner="none")
 
-    def interrupted(number: signal.Signals, when: Callable[[], Any], **more: str) -> None:
-        launch = start(file, "--out", out, **more)
-        wait_for(lambda: when() and launch.workers(), launch)  # the log is opened before the first worker begins
+    def interrupted(number: signal.Signals, moment: str, **more: str) -> None:
+        launch = start(file, "--out", out, **stops_after(moment), **more)
+        wait_until_stopped(launch)
         workers = launch.workers()
         launch.send_signal(number)
+        launch.send_signal(signal.SIGCONT)
         printed, errors = launch.communicate(timeout=60)
         assert launch.returncode == 130, (printed, errors)
         assert errors == (
@@ -202,10 +194,10 @@ def test_an_interrupt_saves_all_and_the_same_line_goes_on(
         assert not any(worker.is_running() for worker in workers)
 
     # While the worker starts:
-    interrupted(signal.SIGTERM, (out / "workers.log").exists, **{FRESH_WORKERS: "1"})
+    interrupted(signal.SIGTERM, "multitask.study.pool:Pool._start", **{FRESH_WORKERS: "1"})
     assert states(out) == ["WAITING"]
     # While a trial runs:
-    interrupted(signal.SIGINT, lambda: list(out.glob("trials/*/metrics.jsonl")))
+    interrupted(signal.SIGINT, "multitask.study.search:Search._goes_on")
     assert states(out) == ["FAIL", "WAITING"]
     assert not list((out / "trials").iterdir())
     done = call("study", file, "--out", out)

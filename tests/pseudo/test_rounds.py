@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,7 +31,7 @@ from multitask.runs.out_of_fold import read_out_of_fold
 from multitask.runs.run import run
 from multitask.settings import validate
 from multitask.utils.records import read_record
-from tests.processes import Forked
+from tests.processes import Forked, kill_once_stopped, stops_after
 from tests.pseudo.conftest import LENIENT
 
 SETTINGS = RoundsSettings(precision=0.3, certainty=0.5, rounds=2, precision_step=0.1)
@@ -238,15 +236,10 @@ def test_a_process_that_is_killed_goes_on_as_if_it_never_was(
         [sys.executable, "-m", "multitask", *line],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": str(HERE)},
+        env={**os.environ, "PYTHONPATH": str(HERE), **stops_after("multitask.runs.folder:RunFolder.write_history")},
     )
-    until = time.monotonic() + 300
-    while not (folder.run(1) / "metrics.jsonl").exists():
-        assert process.poll() is None, "the process ended early"
-        assert time.monotonic() < until, "waited too long"
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    kill_once_stopped(process)
+    assert (folder.run(1) / "metrics.jsonl").exists()
     assert not folder.report.exists()
     pseudo_rounds(single, unlabelled, folder.path, SETTINGS)
     for number in (1, 2):

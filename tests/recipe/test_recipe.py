@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
 from multitask.settings.tables import tables_saved
 from multitask.utils.records import read_record
-from tests.processes import Forked
+from tests.processes import Forked, kill_once_stopped, stops_after
 
 Make = Callable[..., Path]
 CROPS = {"name": "crop", "crops": {"top": {"name": "centre", "bottom": 0.6}}, "epochs": 1}
@@ -333,13 +333,9 @@ class TestGoingOn:
     ) -> None:
         file, out = recipe_file(stages=self.STAGES), tmp_path / "out"
         words = ["-m", "multitask", "recipe", str(file), "-o", str(out), "-q"]
-        process = Forked([sys.executable, *words])
-        deadline = time.monotonic() + 120
-        while not list(out.glob("runs/*/metrics.jsonl")) and time.monotonic() < deadline:
-            assert process.poll() is None
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        stops = stops_after("multitask.runs.folder:RunFolder.write_history")
+        kill_once_stopped(Forked([sys.executable, *words], env={**os.environ, **stops}))
+        assert list(out.glob("runs/*/metrics.jsonl"))
         assert not (out / "report.json").exists()
         assert decisions(cook(file, out)) == decisions(cooked[0])
 

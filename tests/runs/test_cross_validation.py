@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -30,9 +31,8 @@ from multitask.runs.page import write_page
 from multitask.runs.predict import write_submission
 from multitask.runs.run import run
 from multitask.utils.records import to_json_data
-from tests.processes import Forked
+from tests.processes import Forked, kill_once_stopped, stops_after
 from tests.runs.same_run import StoppedError, assert_same_run
-from tests.runs.test_resumed_runs import kill_when
 
 MakeConfig = Callable[..., Config]
 NUM_FOLDS = 3
@@ -391,23 +391,19 @@ def test_killed_process_goes_on_to_the_same_out_of_fold_table(tiny: MakeConfig, 
     file.write_text(config.to_yaml())
     run_folds(config, NUM_FOLDS, whole)
 
-    def start() -> subprocess.Popen[str]:
+    def start(**more: str) -> subprocess.Popen[str]:
         words = ["train", str(file), "--folds", str(NUM_FOLDS), "--out", str(parts), "--resume", "--quiet"]
         command = [sys.executable, "-m", "multitask", *words]
-        return Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **more})
 
-    def rows(index: int) -> int:
-        path = parts / "folds" / str(index) / "metrics.jsonl"
-        return len(path.read_text().splitlines()) if path.exists() else 0
-
-    moments: list[tuple[str, Callable[[], bool], float]] = [
+    moments = [
         # Before a run has a checkpoint, test_resumed_runs.py kills it.
-        ("within the first fold", lambda: rows(0) >= 2, 0.01),
-        ("as the second fold begins", (parts / "folds" / "1").exists, 0.0),
-        ("within the last fold", lambda: rows(2) >= 1, 0.0),
+        ("write_history", "args[0].path.name == '0' and len(args[1]) == 2"),  # within the first fold
+        ("create", "args[0].path.name == '1'"),  # as the second fold begins
+        ("write_history", "args[0].path.name == '2'"),  # within the last fold
     ]
-    for name, reached, wait in moments:
-        kill_when(start(), name, reached, wait)
+    for method, when in moments:
+        kill_once_stopped(start(**stops_after(f"multitask.runs.folder:RunFolder.{method}", when)))
     assert not (parts / "report.json").exists()
     process = start()
     _, err = process.communicate(timeout=240)

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +17,10 @@ from multitask.errors import UserError
 from multitask.runs.config import read_run
 from multitask.runs.networks import load_network
 from multitask.runs.run import RunResult, run
-from tests.processes import Forked
+from tests.processes import Forked, kill_once_stopped, stops_after
 from tests.runs.same_run import MakeConfig, StoppedError, assert_same_bits, assert_same_run, stop_after
 
 import timm  # isort: skip  (after multitask, which makes it importable)
-
-
-def kill_when(process: subprocess.Popen[str], name: str, reached: Callable[[], bool], wait_s: float) -> None:
-    """Kills a process so long after a moment, ``name`` in words, is reached; it must not have ended before."""
-    deadline = time.monotonic() + 120
-    while not reached():
-        assert process.poll() is None, (name, process.communicate())
-        assert time.monotonic() < deadline, name
-        time.sleep(0.001)
-    time.sleep(wait_s)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL, f"the run ended before it was killed {name}"
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -185,24 +169,23 @@ def test_killed_process_goes_on_to_the_same_end(tiny: MakeConfig, tmp_path: Path
     file.write_text(config.to_yaml())
     run(config, whole)
 
-    def start() -> subprocess.Popen[str]:
+    def start(**more: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "multitask", "train", str(file), "--out", str(parts), "--resume", "--quiet"]
-        return Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        return Forked(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **more})
 
     def rows() -> int:
         path = parts / "metrics.jsonl"
         return len(path.read_text().splitlines()) if path.exists() else 0
 
-    last = parts / "checkpoints" / "last.safetensors"
-    moments: list[tuple[str, Callable[[], bool], float]] = [
-        ("while the folder is made", parts.exists, 0.0),
-        ("before the first checkpoint", (parts / "split.csv").exists, 0.01),
-        ("right after the first checkpoint", last.exists, 0.0),
-        ("within a later epoch", lambda: rows() >= 3, 0.03),
+    moments = [
+        ("multitask.runs.folder:write_atomically", "True", 0),  # while the folder is made
+        ("multitask.runs.run:_write_data", "True", 0),  # before the first checkpoint
+        ("multitask.training.loop:save_checkpoint", "args[0].name == 'last.safetensors'", 0),  # right after it
+        ("multitask.training.divergence:DivergenceCheck.losses", "args[2] == 4", 3),  # within a later epoch
     ]
-    for name, reached, wait in moments:
-        kill_when(start(), name, reached, wait)
-    assert 3 <= rows() < 6
+    for function, when, num in moments:
+        kill_once_stopped(start(**stops_after(function, when)))
+        assert rows() == num, function
     process = start()
     _out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -29,7 +30,8 @@ class EmptyCells:
         untrained: names of those of which there are images, but none that trains.
         impossible: what ``labels.impossible`` would hold if those of ``never`` cannot occur: what it holds now, too.
         num_expected: of the first of these, which it holds now, or which hold a label of no image, or ``MIN_EXPECTED``
-            groups or more were the tasks independent. The others may be empty by chance. None: an older report.
+            groups or more, of those that tell all of its labels, were the tasks independent. The others may be empty by
+            chance. None: an older report.
     """
 
     never: tuple[str, ...]
@@ -50,22 +52,35 @@ def empty_cells(samples: Samples, split: Split) -> EmptyCells:
     untrained = space.possible & ~never & ~trained
     names = np.array(space.class_names, dtype=object)
     selections = smallest_selections(space, never | ~space.possible) if never.any() else []
-    expected = [_is_expected(samples, selection) for selection in selections]
+
+    @cache
+    def num_groups(places: tuple[int, ...]) -> int:
+        known = (samples.labels[:, places] != MISSING).all(axis=1)
+        return len(np.unique(samples.group_indices()[known]))
+
+    expected = [_is_expected(samples, selection, num_groups) for selection in selections]
     first = [selection for selection, one in zip(selections, expected, strict=True) if one]
     others = [selection for selection, one in zip(selections, expected, strict=True) if not one]
     return EmptyCells(tuple(names[never]), tuple(names[untrained]), (*first, *others), len(first))
 
 
-def _is_expected(samples: Samples, selection: Mapping[str, str]) -> bool:
-    """Whether labels that no image has together are declared so, or should have been seen."""
+def _is_expected(samples: Samples, selection: Mapping[str, str], num_groups: Callable[[tuple[int, ...]], int]) -> bool:
+    """Whether labels that no image has together are declared so, or should have been seen.
+
+    Args:
+        samples: all of them.
+        selection: the label of each task.
+        num_groups: from the places of tasks to how many groups have an image whose labels of all of these are known.
+    """
     space = samples.space
     if len(selection) == 1 or (space.cells([selection], "labels.impossible") & ~space.possible).any():
         return True
-    expected = float(samples.num_groups)
-    for task, labels in zip(space.tasks, samples.labels.T, strict=True):
-        if task.name in selection:
-            known = labels[labels != MISSING]
-            expected *= (known == task.classes.index(selection[task.name])).mean() if len(known) else 0.0
+    places = tuple(place for place, name in enumerate(space.task_names) if name in selection)
+    expected = float(num_groups(places))
+    for place in places:
+        task, labels = space.tasks[place], samples.labels[:, place]
+        known = labels[labels != MISSING]
+        expected *= (known == task.classes.index(selection[task.name])).mean() if len(known) else 0.0
     return expected >= MIN_EXPECTED
 
 

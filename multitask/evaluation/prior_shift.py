@@ -16,6 +16,8 @@ from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.labels import MISSING
 from multitask.utils.records import Count, Interval, Number, Score
 
+CLASSES = "the classes"
+"""What a prior is of where it is not a task's."""
 MOST_CONDITION = 100.0
 """Beyond it an error in a prediction's share is an error in the prior a hundred times as large."""
 NUM_RESAMPLES = 200
@@ -245,15 +247,16 @@ def _check_occur(known: Answered, names: tuple[str, ...], possible: NDArray[np.b
     if not len(known.labels):
         raise UserError(
             f"prior of {what}: is not identifiable: no image that the run's network answered without having trained on "
-            "it is labelled"
+            f"it has {'all labels' if what == CLASSES else 'a label of it'}"
         )
     never = possible & (np.bincount(known.labels, minlength=len(names)) == 0)
     if never.any():
+        images = "images with all labels" if what == CLASSES else "labelled images"
         first = names[int(np.argmax(never))]
         more = f" (and {never.sum() - 1} more)" if never.sum() > 1 else ""
         raise UserError(
             f"prior of {what}: is not identifiable: {first!r}{more} never occurs among the {len(known.labels):,} "
-            "labelled images that the run's network answered without having trained on them"
+            f"{images} that the run's network answered without having trained on them"
         )
 
 

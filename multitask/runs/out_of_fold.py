@@ -18,7 +18,7 @@ from multitask.evaluation.decode.pooling import pool_labelled
 from multitask.evaluation.decode.temperature import fit_temperatures
 from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.predictions import Predictions
-from multitask.evaluation.prior_shift import Answered, PriorEstimate, estimate_prior
+from multitask.evaluation.prior_shift import CLASSES, Answered, PriorEstimate, estimate_prior
 from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.runs.config import TrainedRun
 from multitask.runs.report import read_rules
@@ -108,7 +108,7 @@ def prior_of(
     names = space.class_names if joint else space.tasks[space.task_names.index(name)].classes
     possible = space.possible if joint else space.possible_labels(name)
     unlabelled = Answered(probs, np.full(len(probs), MISSING), groups)
-    what = "the classes" if joint else name
+    what = CLASSES if joint else name
     try:
         return estimate_prior(answered[name], unlabelled, names, possible, what, derive(seed, "prior", name)), ""
     except UserError as error:

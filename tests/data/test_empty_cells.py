@@ -75,6 +75,17 @@ def test_an_image_with_some_labels_may_be_of_any_class_that_has_them() -> None:
     assert empty_cells(more, Split(np.arange(4), NOBODY)).never == ("hearts/black", "spades/red")
 
 
+def test_labels_that_few_groups_tell_together_may_be_kept_apart_by_chance() -> None:
+    space = LabelSpace([SUITS, COLOURS])
+    both, one = [(0, 0), (1, 1), (1, 0)], [(0, MISSING), (1, MISSING), (MISSING, 0), (MISSING, 1)]
+    rows = both * 3 + one * 10
+    found = empty_cells(samples_of(space, *rows), Split(np.arange(len(rows)), NOBODY))
+    assert found.never == ("hearts/black",)
+    assert found.num_expected == 0  # of 49 groups a quarter would have both labels, of the nine that tell both two
+    rows = both * 20 + one * 10
+    assert empty_cells(samples_of(space, *rows), Split(np.arange(len(rows)), NOBODY)).num_expected == 1
+
+
 def test_a_label_that_never_occurs_is_one_line() -> None:
     space = LabelSpace([SUITS, COLOURS, RANKS])
     cells = space.cells([{"rank": "joker"}, {"suit": "hearts", "colour": "black"}], "here")

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from multitask.errors import UserError
 from multitask.evaluation.prior_shift import (
+    CLASSES,
     Answered,
     confusion,
     em_prior,
@@ -152,8 +153,13 @@ def test_a_label_that_never_occurs_is_not_identifiable() -> None:
 def test_without_a_label_none_is_said_to_be_rare() -> None:
     new = simulated(np.full(3, 1 / 3), 500, 1)
     none = Answered(new.probs[:0], new.labels[:0], new.groups[:0])
-    with pytest.raises(UserError, match=r"not identifiable: no image that .* without having trained on it is labelled"):
+    with pytest.raises(UserError, match=r"no image that .* without having trained on it has a label of it$"):
         estimate_prior(none, new, NAMES, POSSIBLE, "task", 0)
+    with pytest.raises(UserError, match=r"no image that .* without having trained on it has all labels$"):
+        estimate_prior(none, new, NAMES, POSSIBLE, CLASSES, 0)
+    labelled = simulated(np.array([0.5, 0.5, 0]), 500, 0)
+    with pytest.raises(UserError, match=r"'c' never occurs among the 500 images with all labels that"):
+        estimate_prior(labelled, new, NAMES, POSSIBLE, CLASSES, 0)
 
 
 def test_a_label_of_too_few_groups_is_refused_rather_than_taken_for_told_apart() -> None:

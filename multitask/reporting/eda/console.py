@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from rich.cells import cell_len
+
 from multitask.data.eda import Inspection
 from multitask.labels import JOINT
-from multitask.reporting.console import make_table, say, say_wrapped, show_table
+from multitask.reporting.console import make_table, out, say, say_wrapped, show_table
 from multitask.reporting.eda.text import NAMED, any_whole, forms, sentences
 from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
@@ -50,6 +52,7 @@ def _show_counts(found: Inspection) -> None:
             continue  # left to the page, or a table of zeros
         say()
         table = make_table("classes" if name == JOINT else name, ("", *columns))
+        table.columns[0].min_width = min(max(map(cell_len, counts.names)), out.width // 2)  # headings wrap first
         space = found.samples.space
         possible = space.possible if name == JOINT else space.possible_labels(name)
         for index, label in enumerate(counts.names):

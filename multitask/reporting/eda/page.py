@@ -11,7 +11,7 @@ from multitask.data.eda.copies import LEAST_CORRELATION, MOST_BITS, Pair
 from multitask.data.eda.inspection import EXAMPLES, MOST_CELLS, MOST_LINKED, Linked
 from multitask.labels import JOINT
 from multitask.reporting.eda.plots import histogram
-from multitask.reporting.eda.text import NONE_WHOLE, any_whole, forms, num_copied, sentences
+from multitask.reporting.eda.text import NONE_WHOLE, any_partly, any_whole, forms, num_copied, sentences
 from multitask.reporting.eda.views import (
     ClassesView,
     ClassRow,
@@ -72,6 +72,7 @@ def render_inspection(found: Inspection, name: str, created: str) -> str:
         parts_of=[part for part, indices in found.parts.items() if len(indices)],
         classes=_classes(found),
         untrained=found.untrained,
+        partly=any_partly(found),
         none_whole="" if any_whole(found) else NONE_WHOLE,
         never=never_in_words(found.empty, int(found.samples.space.possible.sum())),
         impossible=impossible_yaml(found.empty),

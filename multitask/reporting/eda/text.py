@@ -145,13 +145,19 @@ def any_whole(found: Inspection) -> bool:
     return any(images.any() for images in found.counts[JOINT].images.values())
 
 
+def any_partly(found: Inspection) -> bool:
+    """Whether an image lacks a label: it may be of any class that has the others, and counts in none."""
+    return any(found.counts[JOINT].unknown.values())
+
+
 def _untrained(found: Inspection) -> list[str]:
     if not any_whole(found):
         return [NONE_WHOLE]
     if not found.untrained:
         return []
     never = never_in_words(found.empty, int(found.samples.space.possible.sum()))
-    return [f"No group trains {some(found.untrained)}.", *([never] if never else [])]
+    who = "No image with all labels" if any_partly(found) else "No group"
+    return [f"{who} trains {some(found.untrained)}.", *([never] if never else [])]
 
 
 def _unknown(found: Inspection) -> list[str]:

@@ -56,8 +56,9 @@ def groups_in_words(found: GroupedScores) -> tuple[str, ...]:
     names = [f"{name} (declared)" if name in found.declared else name for name in found.per_group]
     how = "were fitted on other groups" if found.cross_fitted else "were fitted before"
     fitted = f"The pooling, and the decode rule after it ({found.decode}), {how}."
+    answered = "" if found.pooling == "none" else ", and so answered from all of them"
     return (
-        f"The same in all images of a group, and so answered from all of them: {', '.join(names)}; "
+        f"The same in all images of a group{answered}: {', '.join(names)}; "
         f"{plural(found.num_groups, 'group has', 'groups have')} two or more.",
         f"Pooling: {found.sentence}.",
         f"The decode rule after it is {found.decode}." if found.sentence == UNCOMPARED else fitted,

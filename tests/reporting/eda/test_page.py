@@ -17,7 +17,7 @@ from multitask.data.eda import Inspection, inspect
 from multitask.data.images import Preprocessing
 from multitask.data.samples import Samples
 from multitask.data.splits import Split
-from multitask.labels import MISSING, LabelSettings, LabelSpace
+from multitask.labels import MISSING, LabelSettings, LabelSpace, Task
 from multitask.reporting import console
 from multitask.reporting.eda import console as eda_console
 from multitask.reporting.eda import page as eda_page
@@ -136,6 +136,22 @@ def test_images_without_a_label_are_counted(clean, places, told):
     labels[places, 1] = MISSING
     partly = inspect(replace(clean.samples, labels=labels), Split(np.arange(8), np.arange(8, 12)), 0)
     assert f"Not known: {told}" in sentences(partly)
+    text = Text(render_inspection(partly, "set", CREATED)).words("classes")
+    assert "No image with all labels trains " in " ".join(sentences(partly))  # one without may be of that class
+    assert "No image with all labels trains 4 of the classes" in text
+    assert "A group counts in every class in which it has an image with all labels. The numbers" in text
+
+
+@pytest.mark.parametrize(("width", "row"), [(80, r"square-with-round-corners/30-60 +0"), (40, r"square-with-round-c")])
+def test_names_of_classes_have_room_before_headings(clean, monkeypatch, width, row):
+    space = LabelSpace([Task("shape", ("round", "square-with-round-corners")), SPACE.tasks[1]])
+    split = Split(np.arange(6), np.arange(8, 10), test=np.arange(10, 12), pick=np.arange(6, 8))
+    written = io.StringIO()
+    for module in (eda_console, console):
+        monkeypatch.setattr(module, "out", Console(file=written, width=width))
+    eda_console.show_inspection(inspect(replace(clean.samples, space=space), split, 0))
+    assert re.search(rf"^{row}", written.getvalue(), re.MULTILINE)
+    assert all(len(line) <= width for line in written.getvalue().splitlines() if "square-with" in line[:30])
 
 
 def test_where_no_image_has_all_labels_nothing_is_counted_by_classes(clean, capsys):

@@ -66,6 +66,8 @@ def test_sentences_say_what_is_pooled_how_and_why() -> None:
         "Pooling: mean has the best score.",
         "The pooling, and the decode rule after it (head_bias), were fitted on other groups.",
     )
+    apart = groups_in_words(replace(GROUPED, pooling="none"))[0]
+    assert apart.startswith("The same in all images of a group: gender, age")  # each is answered from itself
     assert groups_in_words(replace(GROUPED, cross_fitted=False))[-1].endswith("were fitted before.")
     assert groups_in_words(replace(GROUPED, sentence=UNCOMPARED))[-1] == "The decode rule after it is head_bias."
 

@@ -57,7 +57,9 @@ def paired_differences(
         places = {image: row for row, image in enumerate(first.images)}
         rows = np.array([row for row, image in enumerate(other.images) if image in places], dtype=np.int64)
         if not len(rows):
-            raise UserError(f"{name}: shares no images with {names[0]}: they were split by other seeds or folds")
+            raise UserError(
+                f"{name}: shares no images with {names[0]}: they were split by other seeds or folds, or have other data"
+            )
         base_rows = np.array([places[image] for image in other.images[rows]])
         if (first.labels[base_rows] != other.labels[rows]).any():
             raise UserError(f"{name}: was scored on other labels than {names[0]}; their scores do not compare")

@@ -35,7 +35,7 @@ from multitask.study.search import Search
 from multitask.study.settings import Plan, StudySettings
 from multitask.study.space import Space
 from multitask.study.storage import folder_url, open_storage, open_study
-from tests.processes import MACHINE, MARK, Forked
+from tests.processes import MACHINE, MARK, Forked, stops_after, wait_until_stopped
 from tests.study.spaces import Entries, MakeConfig
 
 SPACE = {"heads": "head_weights", "training.lr": {"low": 1e-4, "high": 1e-2, "log": True}}
@@ -271,6 +271,10 @@ def search(tmp_path: Path) -> Callable[..., Study]:
     return make
 
 
+AN_EPOCH = "multitask.study.search:Search._goes_on"
+"""After which a launch has heard of an epoch of a trial that it runs."""
+
+
 # --- launches that are processes --------------------------------------------------------------------------------
 
 
@@ -320,12 +324,16 @@ class Launch:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Launch]]:
     """Starts ``multitask study`` with words, on a machine of ``machines`` or with a mark for ``marked`` where one is
-    named; at the end of the test neither launches nor workers are left.
+    named, to stop itself where ``stops`` of ``stops_after`` says; at the end of the test neither launches nor workers
+    are left.
     """
     launches: list[Launch] = []
 
-    def make(*words: object, machine: str | None = None, mark: str | None = None) -> Launch:
+    def make(
+        *words: object, machine: str | None = None, mark: str | None = None, stops: Mapping[str, str] | None = None
+    ) -> Launch:
         variables = {name: value for name, value in ((MACHINE, machine), (MARK, mark)) if value is not None}
+        variables |= stops or {}
         launches.append(Launch([*map(str, words)], tmp_path / f"launch-{len(launches)}.log", variables))
         return launches[-1]
 
@@ -377,11 +385,14 @@ def share(
         file = study_file(
             None, {"training.epochs": 6}, budget={"trials": trials}, heartbeat=heartbeat, pruner="none", workers=workers
         )
-        one, two = (start(file, "--storage", url, "--out", tmp_path / name) for name in ("one", "two"))
-        one.wait_for(lambda: any((tmp_path / "one").glob("trials/*/metrics.jsonl")))
+        words = (file, "--storage", url, "--out")
+        one = start(*words, tmp_path / "one", stops=stops_after(AN_EPOCH, f"len(args[0]._running) == {workers}"))
+        wait_until_stopped(one.process)
+        two = start(*words, tmp_path / "two")
+        two.wait_for(lambda: any((tmp_path / "two").glob("trials/*/metrics.jsonl")))
         _, alive = psutil.wait_procs(one.kill(), timeout=60)
         assert not alive
-        assert two.wait() == 0, two.output
+        assert two.wait(240) == 0, two.output
         return read(url)
 
     return make

@@ -17,6 +17,8 @@ from optuna.trial import FrozenTrial, TrialState
 from multitask.study import study, trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.pool import Pool, Worker
+from tests.processes import stops_after, wait_until_stopped
+from tests.study.conftest import AN_EPOCH
 
 Make = Callable[..., Any]
 
@@ -60,17 +62,20 @@ def test_twenty_killed_workers_cost_no_trial(
     plan = make_plan(SPACE, {"training.epochs": 6}, budget={"trials": trials}, workers=3, pruner="none", retries=kills)
     rng = random.Random(0)
     killed: list[Worker] = []
-    due = 0.0
+    due, without_trial = 0.0, 0
 
     def on_tick() -> None:
-        nonlocal due
+        nonlocal due, without_trial
         now = time.monotonic()
         alive = [worker for worker in pools[0].workers if worker.process.poll() is None]
+        if without_trial == kills // 2:
+            alive = [worker for worker in alive if worker.number in watcher.view.running]
         # Not all trials may end before all kills are done.
         if alive and len(killed) < kills and (now >= due or watcher.view.finished > trials // 2):
             worker = rng.choice(alive)
             worker.process.kill()
             killed.append(worker)
+            without_trial += worker.number not in watcher.view.running
             due = now + rng.uniform(0, 1.5)
 
     watcher.on_tick = on_tick
@@ -94,8 +99,9 @@ def test_a_stopped_worker_is_ended_and_its_trial_queued_again(
     make_plan: Make, tmp_path: Path, watcher: Any, pools: list[Pool], forked_workers: None, read: Make, places: Make
 ) -> None:
     plan = make_plan(
-        SPACE, {"training.epochs": 4}, budget={"trials": 2}, heartbeat={"interval_s": 1, "grace_s": 4}, pruner="none"
-    )
+        SPACE, {"training.epochs": 4}, budget={"trials": 2}, heartbeat={"interval_s": 1, "grace_s": 4}, pruner="none",
+        retries=20,  # of workers that the machine holds up for as long
+    )  # fmt: skip
     stopped: list[Worker] = []
 
     def on_tick() -> None:
@@ -129,12 +135,19 @@ def test_a_launch_can_be_killed_at_any_moment(
     def running() -> set[int]:
         return {trial.number for trial in trials() if trial.state == TrialState.RUNNING}
 
-    # At first within what a study begins with; later while trials run, once for sure, as others may just have ended.
-    for count in (None, None, 0, 2):
-        launch = start(*words, "--workers", 2)
-        if count is not None:
-            launch.wait_for(lambda: len(finished()) >= count and running() - killed)  # noqa: B023
-        if count != 0:
+    # At first within what a study begins with, once as a trial begins, and later while trials run.
+    begun, done = (
+        stops_after("multitask.study.search:Search._start"),
+        stops_after(AN_EPOCH, "args[0].view.finished >= 2"),
+    )
+    for number, stops in enumerate((begun, begun, begun, done)):
+        launch = start(*words, "--workers", 2, stops=stops)
+        if number >= 2:
+            wait_until_stopped(launch.process)
+            assert running() - killed
+        if number == 3:
+            launch.process.send_signal(signal.SIGCONT)
+        if number != 2:
             time.sleep(rng.uniform(0, 1))  # the moment is what is tried here
         workers = launch.kill()
         _, alive = psutil.wait_procs(workers, timeout=60)

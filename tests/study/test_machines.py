@@ -18,7 +18,8 @@ from multitask.study.folder import StudyFolder
 from multitask.study.settings import Plan
 from multitask.study.study import run_study
 from tests.executors.process_worker import ProcessWorker
-from tests.processes import MACHINE, Forked
+from tests.processes import MACHINE, Forked, stops_after, wait_until_stopped
+from tests.study.conftest import AN_EPOCH
 from tests.study.machines import Machine, machines
 from tests.study.postgres import Server, started
 
@@ -48,12 +49,15 @@ def test_of_two_machines_at_a_study_one_loses_its_power_and_no_trial_is_lost_or_
         None, {"training.epochs": 6}, budget={"trials": num_trials}, heartbeat={"interval_s": 1, "grace_s": 6},
         pruner="none",
     )  # fmt: skip
-    one, two = (
-        start(file, "--storage", server.url("shared", host=host.gateway), "--out", tmp_path / host.name,
-              machine=host.name)
-        for host in hosts
-    )  # fmt: skip
-    one.wait_for(lambda: any((tmp_path / hosts[0].name).glob("trials/*/metrics.jsonl")))
+
+    def started_at(host: Machine, stops: Mapping[str, str]) -> Any:
+        url = server.url("shared", host=host.gateway)
+        return start(file, "--storage", url, "--out", tmp_path / host.name, machine=host.name, stops=stops)
+
+    one = started_at(hosts[0], stops_after(AN_EPOCH))
+    wait_until_stopped(one.process)
+    two = started_at(hosts[1], {})
+    two.wait_for(lambda: any((tmp_path / hosts[1].name).glob("trials/*/metrics.jsonl")))
     hosts[0].unplug()
     killed = hosts[0].kill()
     assert len(killed) == 2  # the launch and its worker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from multitask.study import trial_attrs
 from multitask.study.settings import HeartbeatSettings
 from multitask.study.storage import open_storage
 from multitask.study.study import read_study
+from tests.processes import stops_after, wait_until_stopped
+from tests.study.conftest import AN_EPOCH
 from tests.study.postgres import PASSWORD, Server, started
 
 Make = Callable[..., Any]
@@ -65,11 +68,12 @@ def test_a_server_that_goes_away_ends_the_launch_in_a_line_and_the_same_line_goe
         None, {"training.epochs": 6}, budget={"trials": 2}, heartbeat={"interval_s": 1, "grace_s": 4}, pruner="none"
     )
     words = (file, "--storage", server.url(database), "--out", tmp_path / "out")
-    launch = start(*words)
-    launch.wait_for(lambda: any((tmp_path / "out").glob("trials/*/metrics.jsonl")))
+    launch = start(*words, stops=stops_after(AN_EPOCH))
+    wait_until_stopped(launch.process)
     workers = launch.workers()
     server.stop()
     try:
+        launch.process.send_signal(signal.SIGCONT)
         assert launch.wait() == 2
         assert not any(worker.is_running() for worker in workers)
     finally:

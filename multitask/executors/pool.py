@@ -122,7 +122,7 @@ class RemotePool:
         self._key = secrets.token_bytes(32)
         self._arrivals: queue.SimpleQueue[tuple[str, Connection]] = queue.SimpleQueue()
         self._spent = 0
-        self._looked = self._served = self._begun = self._told = time.monotonic()
+        self._looked = self._served = self._begun = self._told = self._listened = time.monotonic()
         self._closed = False
         self.workers: list[RemoteWorker] = []
         self._jobs: dict[str, StartedWorker] = {}
@@ -175,7 +175,12 @@ class RemotePool:
         heard: set[Any] = set(wait(connected, timeout_s)) if connected else set()
         if not connected:
             time.sleep(timeout_s)
-        now = time.monotonic()
+        since, now = self._listened, time.monotonic()
+        self._listened = now
+        if now - since > self._grace_s / 2:
+            # They may have stood still with the launch, as in a job that SLURM suspends: their silence says nothing.
+            for worker in self.workers:
+                worker.beat += now - since
         look = now - self._looked >= _CHECK_S
         if look:
             self._looked = now
@@ -290,7 +295,7 @@ class RemotePool:
         while not self._closed:
             try:
                 connection = listener.accept()
-            except OSError:
+            except (OSError, AttributeError):  # the latter where it was held up while it was closed
                 time.sleep(_CHECK_S)  # as long as the process has no descriptor left
                 continue
             # Each by itself, since whoever connects may say nothing for ever.

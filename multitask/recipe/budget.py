@@ -110,9 +110,8 @@ class Clock:
 
     def _count(self) -> None:
         if self._running is not None:
-            now = time.monotonic()
-            self._stages[self._running] = self.of(self._running)
-            self._since = now
+            since, self._since = self._since, time.monotonic()
+            self._stages[self._running] = self._stages.get(self._running, 0.0) + self._since - since
 
     def of(self, stage: str) -> float:
         """The seconds of a stage so far."""

@@ -104,6 +104,7 @@ class Pool:
         self._num_threads = max(1, torch.get_num_threads() // num_workers)
         self._crowded = num_workers * self._num_threads > len(os.sched_getaffinity(0))
         self._spent = 0
+        self._listened = time.monotonic()
         self.workers = [self._start(number) for number in range(num_workers)]
 
     def _start(self, number: int) -> Worker:
@@ -121,6 +122,10 @@ class Pool:
             UserError: workers die before they are ready, again and again.
         """
         heard = set(wait([worker.connection for worker in self.workers], timeout_s))
+        since, self._listened = self._listened, time.monotonic()
+        if self._listened - since > self._grace_s / 2:  # as of ``RemotePool``
+            for worker in self.workers:
+                worker.beat += self._listened - since
         for worker in list(self.workers):
             lost = None
             if worker.connection in heard:

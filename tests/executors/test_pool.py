@@ -8,7 +8,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
+from multiprocessing import Pipe
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -101,3 +103,25 @@ def test_an_engine_that_refuses_ends_the_launch_once_none_works(
     ENGINE.started[1].process.kill()
     with pytest.raises(UserError, match="executor: the engine is down"):
         listen(lambda: False)
+
+
+def test_a_worker_that_stood_still_with_the_launch_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead_s, sleep=time.sleep)
+    monkeypatch.setattr("multitask.executors.pool.time", clock)
+    here, there = Pipe()
+    with closing(RemotePool(Settings(), "tests.executors.waiting_worker", 1, tmp_path / "jobs", 60)) as pool, there:
+        pool.open()
+        until = time.monotonic() + 100
+        while not pool.idle():
+            assert time.monotonic() < until
+            list(pool.listen(0.05))
+        pool.workers[0].connection = here  # at whose other end nobody says anything
+        ahead_s += 3600
+        assert not list(pool.listen(0))
+        silent_since, found = ahead_s, []
+        while not found:
+            ahead_s += 0.5
+            found = [message.reason for _, message in pool.listen(0)]
+    assert found == [f"the worker on {os.uname().nodename} showed no sign of life for 60 s"]
+    assert ahead_s - silent_since > 50

@@ -37,8 +37,10 @@ def test_a_budget_of_years_is_refused() -> None:
 class FakeTime:
     def __init__(self) -> None:
         self.now = 100.0
+        self.held_up_s = 0.0
 
     def monotonic(self) -> float:
+        self.now += self.held_up_s
         return self.now
 
 
@@ -150,6 +152,16 @@ def test_a_piece_of_work_counts_from_its_beginning_to_its_last_unit(
     fake.now += 4
     done(2)
     assert clock.worked_s == 7
+
+
+def test_no_second_counts_twice_however_long_the_clock_is_held_up(tmp_path: Path, fake: FakeTime) -> None:
+    clock = Clock(tmp_path / "clock.json", 100)
+    with clock.running("crop"):
+        fake.held_up_s = 5.0  # each time that it is read
+        clock.save()
+        clock.save()
+    fake.held_up_s = 0.0
+    assert clock.of("crop") == fake.now - 100.0
 
 
 def test_time_outside_of_stages_is_not_counted(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -149,6 +150,25 @@ def test_a_worker_without_a_sign_of_life_is_ended(
     assert reason == "the worker showed no sign of life for 0.2 s"
     assert worker.process.returncode == -signal.SIGKILL
     assert not psutil.pid_exists(worker.process.pid)
+
+
+def test_a_worker_that_stood_still_with_the_launch_is_not_ended(
+    open_pool: Callable[..., Pool], stand_in: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now))
+    stand_in("exec sleep 60")
+    pool = open_pool(1, grace_s=10)
+    pool.workers[0].started = True
+
+    def lost_after(seconds: float) -> list[Any]:
+        nonlocal now
+        now += seconds
+        return [message for _, message in pool.listen(0)]
+
+    assert not lost_after(3600)
+    assert not [message for _ in range(10) for message in lost_after(1)]
+    assert lost_after(1) == [Lost("the worker showed no sign of life for 10 s")]
 
 
 def test_workers_that_end_as_they_start_end_the_launch(

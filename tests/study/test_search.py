@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Generator
-from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -102,23 +102,24 @@ def test_a_smaller_budget_than_was_spent_is_no_error(search: Make, make_plan: Ma
 
 
 def test_when_the_hours_are_over_running_trials_end_and_none_begins(
-    search: Make, make_plan: Make, trained: Make
+    search: Make, make_plan: Make, trained: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seconds = 0.5
+    ahead_s = 0.0
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + ahead_s)
+    monkeypatch.setattr("multitask.study.search.time", clock)
     began = []
 
     def part(job: Job) -> Generator[Epoch, bool, Done]:
-        began.append(datetime.now())
-        while datetime.now() < began[0] + timedelta(seconds=2 * seconds) and len(began) > 1:
-            yield from ()
-            threading.Event().wait(0.01)
+        nonlocal ahead_s
+        began.append(ahead_s)
+        ahead_s += 1000.0
         return (yield from trained(quality)(job))
 
-    study = search(make_plan(budget={"hours": seconds / 3600}), part, workers=2)
-    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * len(began)
-    assert max(began) < began[0] + timedelta(seconds=2 * seconds)
-    more = search(make_plan(budget={"hours": seconds / 3600}), trained(quality))
-    assert len(more.trials) > len(began)  # the hours are a launch's
+    study = search(make_plan(budget={"hours": 1}), part, workers=2)
+    assert began == [0.0, 1000.0, 2000.0, 3000.0]  # the last of which ends after the hour
+    assert [trial.state for trial in study.trials] == [TrialState.COMPLETE] * 4
+    more = search(make_plan(budget={"hours": 1}), part)
+    assert len(more.trials) == 8  # the hours are a launch's
 
 
 # --- failures ----------------------------------------------------------------------------------------------------

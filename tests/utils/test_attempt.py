@@ -25,10 +25,16 @@ def store() -> dist.TCPStore:
     return dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
 
 
-def attempt(store: dist.TCPStore, work: Callable[[Ranks], Any], late: dict[int, float], wait_s: float) -> list[Any]:
-    """What each of two ranks gives, of which one begins so many seconds late; an error as text, None of one killed."""
+def attempt(
+    store: dist.TCPStore, work: Callable[[Ranks], Any], late: dict[int, float], wait_s: float, apart: bool = False
+) -> list[Any]:
+    """What each of two ranks gives; an error as text, None of one killed.
+
+    One begins so many seconds late, or where they are ``apart`` rank 1 as rank 0 has ended.
+    """
     context = multiprocessing.get_context("fork")
     found: Any = context.Queue()
+    ended: Any = context.Event()
 
     def one(rank: int) -> None:
         place = {
@@ -40,11 +46,15 @@ def attempt(store: dist.TCPStore, work: Callable[[Ranks], Any], late: dict[int, 
         }
         os.environ.update({name: str(value) for name, value in place.items()}, TORCHELASTIC_USE_AGENT_STORE="True")
         time.sleep(late.get(rank, 0))
+        if apart and rank == 1:
+            assert ended.wait(60)
         try:
             with joined(wait_s) as here:
                 result = work(here)
         except UserError as error:
             result = str(error)
+        if rank == 0:
+            ended.set()
         found.put((rank, result))
 
     processes = [context.Process(target=one, args=(rank,)) for rank in range(2)]
@@ -82,7 +92,7 @@ def test_an_attempt_knows_nothing_of_the_one_before(store: dist.TCPStore, late: 
 
 def test_an_attempt_that_ended_before_all_came_leaves_nothing_either(store: dist.TCPStore) -> None:
     where = rf"cannot join the others at 127.0.0.1:{store.port} (MASTER_ADDR, MASTER_PORT): "
-    line, other = attempt(store, sum_of_ranks, {1: 3}, 1)
+    line, other = attempt(store, sum_of_ranks, {}, 1, apart=True)
     assert line.startswith(f"rank 0: {where}")
     assert other == f"rank 1: {where}rank 0 did not come within 1 s"
     assert attempt(store, sum_of_ranks, {0: 0.5}, 30) == [3.0, 3.0]
@@ -95,7 +105,7 @@ def test_a_process_that_is_gone_before_it_is_connected_is_not_waited_for(
     store: dist.TCPStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def named_and_gone(shared: Any, rank: int, size: int, wait_s: float) -> str:
-        name = name_attempt(shared, rank, size, wait_s)
+        name = name_attempt(shared, rank, size, 60)
         if rank == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         return name

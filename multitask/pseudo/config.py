@@ -58,7 +58,7 @@ def with_pseudo_labels(
         "group": "group",
         "weight": report.columns[WEIGHT],
         "split": report.columns[SPLIT],
-        "splits": {"val": [], "test": []},
+        "splits": {"test": []},  # words for who validates stay, so that nobody here is dealt
         "links_outside": True,
         "tasks": {
             task.name: {"indices": True}

@@ -73,6 +73,15 @@ def test_what_would_deal_them_as_the_target_is_refused_where_there_is_none(
         with_pseudo_labels(config.with_changes({"data.source.target": None}), labelled[0])
 
 
+def test_where_all_sources_validate_no_pseudo_labelled_image_does(
+    labelled: tuple[Path, PseudoReport], tiny: MakeConfig, drawn: Path
+) -> None:
+    config = two_sources(tiny, drawn, {}).with_changes({"data.source.target": None})
+    before, after = DataModule(config), DataModule(with_pseudo_labels(config, labelled[0]))
+    assert set(before.samples.images[before.split.val]) == set(after.samples.images[after.split.val])
+    assert set(after.samples.sources[after.split.train]) == {"people", "pseudo", "pseudo2"}
+
+
 def test_a_sampler_of_sources_draws_each_image_as_often_as_one_of_the_target(
     labelled: tuple[Path, PseudoReport], tiny: MakeConfig, drawn: Path
 ) -> None:

@@ -55,7 +55,7 @@ def part_name(part: str) -> str:
 VERDICT_WORDS: dict[str, str] = {
     "far inside": "relies on {part}",
     "inside": "uses {part} more than what is around it",
-    "neither": "uses {part} no more than what is around it",
+    "neither": "uses {part} about as much as what is around it",
     "outside": "uses {part} less than what is around it",
     "far outside": "hardly uses {part}",
 }

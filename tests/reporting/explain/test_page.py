@@ -12,7 +12,8 @@ from multitask.evaluation.evidence import Explanation, HeatMap
 from multitask.inference.explain import METHODS
 from multitask.reporting.explain.overlay import overlay, shown
 from multitask.reporting.explain.page import render_explanations
-from multitask.reporting.explain.text import METHOD_WORDS, method_sentences, percent_text
+from multitask.reporting.explain.report_schema import HeadEvidence
+from multitask.reporting.explain.text import METHOD_WORDS, evidence_sentences, method_sentences, percent_text
 from tests.browser import WIDTHS, browser, needs_chromium
 
 CREATED = "2026-11-28T10:00:00+00:00"
@@ -64,6 +65,13 @@ def test_every_method_has_its_words() -> None:
 @pytest.mark.parametrize(("prob", "text"), [(0, "0%"), (0.001, "<1%"), (0.5, "50%"), (0.9991, ">99%"), (1, "100%")])
 def test_no_certainty_that_is_not_there(prob: float, text: str) -> None:
     assert percent_text(prob) == text
+
+
+def test_evidence_that_is_a_little_more_inside_is_not_said_to_be_no_more() -> None:
+    row = HeadEvidence("shape", None, 84, 0.286, (0.278, 0.294), 0.25, 1.2, (1.15, 1.25), "neither")
+    assert evidence_sentences("region", [row], []) == [
+        "shape uses the region about as much as what is around it: 29% of its evidence is there, on 25% of the area."
+    ]
 
 
 def test_heat_colours_where_it_is_and_leaves_grey_where_it_is_not() -> None:

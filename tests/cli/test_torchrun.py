@@ -18,11 +18,20 @@ from multitask.runs.cross_validation import run_folds
 from multitask.runs.run import run
 from multitask.training.checkpoint import load_checkpoint
 from tests.over_ranks import over_ranks
+from tests.processes import stops_after
 from tests.runs.test_cross_validation import assert_same_folds
 
 CHANGES = {"training.epochs": 2, "training.batch_size": 40, "augment.strength": 0.0}
 DEADLINE_S = 240
 LINE = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+STOPPING = f"""
+import os, runpy, sys
+sys.path.append({str(Path(__file__).parents[2])!r})
+from tests.processes import stop_where_told
+if (os.environ["RANK"], os.environ["TORCHELASTIC_RESTART_COUNT"]) == ("1", "0"):
+    stop_where_told()
+runpy.run_module("multitask", run_name="__main__", alter_sys=True)
+"""
 TRAIN = ["-m", "multitask", "train", "config.yaml", "--out", "run", "--resume", "--quiet"]
 
 
@@ -34,21 +43,30 @@ def same_end(folder: Path, whole: Path) -> None:
     assert (folder / "predictions-val.csv").read_bytes() == (whole / "predictions-val.csv").read_bytes()
 
 
-def kill_rank_1(launcher: subprocess.Popen[str], reached: Callable[[], bool]) -> str:
-    """Kills a process of a launch once something is reached; what the launch, to its end, says."""
+def rank_1_killed(words: list[str], folder: Path, function: str, when: str) -> tuple[int, str]:
+    """Kills a process of a launch where it has stopped itself, as of ``stops_after``; how the launch ends, and says."""
+    program = folder / "program.py"
+    program.write_text(STOPPING)
+    launcher = subprocess.Popen(
+        [*LINE, "--max-restarts=1", str(program), *TRAIN[2:], *words],
+        cwd=folder,
+        env={**os.environ, **stops_after(function, when)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
     try:
         ends = time.monotonic() + DEADLINE_S
-        while not reached():
-            assert launcher.poll() is None
+        while not (stopped := [one for one in psutil.Process(launcher.pid).children() if one.status() == "stopped"]):
+            assert launcher.poll() is None, launcher.communicate()
             assert time.monotonic() < ends
             time.sleep(0.02)
-        ranks = psutil.Process(launcher.pid).children()
-        [victim] = [one for one in ranks if one.environ().get("RANK") == "1"]
-        os.kill(victim.pid, signal.SIGKILL)
+        assert [one.environ()["RANK"] for one in stopped] == ["1"]
+        os.kill(stopped[0].pid, signal.SIGKILL)
         said, _ = launcher.communicate(timeout=DEADLINE_S)
     finally:
         launcher.kill()
-    return said
+    return launcher.returncode, said
 
 
 def test_a_launch_trains_what_its_ranks_do(tiny: Callable[..., Config], tmp_path: Path) -> None:
@@ -62,11 +80,8 @@ def test_a_launch_trains_what_its_ranks_do(tiny: Callable[..., Config], tmp_path
 def test_a_launch_whose_process_is_killed_begins_again_by_itself(tiny: Callable[..., Config], tmp_path: Path) -> None:
     config = tiny({**CHANGES, "training.epochs": 8, "training.patience": 8})
     (tmp_path / "config.yaml").write_text(config.to_yaml())
-    launcher = subprocess.Popen(
-        [*LINE, "--max-restarts=1", *TRAIN], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    said = kill_rank_1(launcher, (tmp_path / "run" / "metrics.jsonl").exists)
-    assert launcher.returncode == 0, said
+    code, said = rank_1_killed([], tmp_path, "multitask.training.loop:Trainer.train_epoch", "args[1] == 2")
+    assert code == 0, said
     [line] = [line for line in said.splitlines() if line.startswith("error: ")]
     assert "--resume" in line
     assert over_ranks(2, lambda rank: run(config, tmp_path / "whole").folder.path.name) == ["whole"] * 2
@@ -78,15 +93,9 @@ def test_folds_of_a_launch_whose_process_is_killed_go_on_by_themselves(
 ) -> None:
     config = tiny({"data.val_fraction": 0.2, "training.epochs": 3})
     (tmp_path / "config.yaml").write_text(config.to_yaml())
-    launcher = subprocess.Popen(
-        [*LINE, "--max-restarts=1", *TRAIN, "--folds", "3"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    said = kill_rank_1(launcher, (tmp_path / "run" / "folds" / "1" / "metrics.jsonl").exists)
-    assert launcher.returncode == 0, said
+    epoch = "multitask.runs.folder:RunFolder.write_history"
+    code, said = rank_1_killed(["--folds", "3"], tmp_path, epoch, "args[0].path.name == '1'")
+    assert code == 0, said
     [line] = [line for line in said.splitlines() if line.startswith("error: ")]
     assert "--resume" in line
     run_folds(config, 3, tmp_path / "whole")

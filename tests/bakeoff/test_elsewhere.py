@@ -76,8 +76,9 @@ def test_a_warning_of_a_run_names_it(bakeoff_file: Make, tmp_path: Path, monkeyp
 
 
 def test_runs_are_those_of_one_process_though_a_worker_is_lost(
-    bakeoff_file: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    bakeoff_file: Make, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("multitask.executors.pool._WORD_S", 120.0)  # else one that is held up is not heard of
     changes = {"training.epochs": 2}
     run_bakeoff(load_bakeoff(bakeoff_file(changes, seeds=1)), BakeoffFolder(tmp_path / "one"), StudyProgress())
     killer = Killer()

@@ -18,7 +18,7 @@ from multitask.errors import UserError
 from multitask.study import trial_attrs
 from multitask.study.folder import StudyFolder
 from multitask.study.study import run_study
-from tests.processes import marked
+from tests.processes import marked, stops_after
 
 Make = Callable[..., Any]
 
@@ -39,8 +39,9 @@ def study_workers() -> list[psutil.Process]:
 
 
 def test_a_ray_that_is_killed_is_one_line_and_another_executor_goes_on_even_where_its_worker_is_lost(
-    make_plan: Make, tmp_path: Path, watcher: Any, read: Make, places: Make, capfd: pytest.CaptureFixture[str]
-) -> None:
+    make_plan: Make, tmp_path: Path, watcher: Any, read: Make, places: Make, capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     url = f"sqlite:///{tmp_path}/out/study.db"
     seen: list[str] = []
 
@@ -70,6 +71,7 @@ def test_a_ray_that_is_killed_is_one_line_and_another_executor_goes_on_even_wher
             seen.append("worker")
             os.kill(study_workers()[0].pid, signal.SIGKILL)
 
+    monkeypatch.setattr("multitask.executors.pool._WORD_S", 120.0)
     watcher.on_tick = kill_worker
     report = run_study(plan_of(make_plan, LOCAL), StudyFolder(tmp_path / "out"), watcher)
     assert seen == ["ray", "worker"]
@@ -92,24 +94,27 @@ def test_an_interrupt_leaves_nothing_running_and_the_study_goes_on(
     settings = {"budget": {"trials": 1}, "pruner": "none", "executor": executor}
     words = (study_file(None, {"training.epochs": 400}, **settings), "--out", out)
 
-    def interrupted(when: Callable[[], Any]) -> None:
-        launch = start(*words, mark=str(tmp_path))  # which all that it starts inherits
+    def interrupted(when: Callable[[], Any], before_trials: bool) -> None:
+        # The mark all that it starts inherits; where the first worker is asked for the launch stands still.
+        stops = stops_after("multitask.executors.pool:RemotePool._start") if before_trials else {}
+        launch = start(*words, mark=str(tmp_path), stops=stops)
         launch.wait_for(when, 120)
         launch.process.send_signal(signal.SIGINT)
+        launch.process.send_signal(signal.SIGCONT)
         time.sleep(0.1)
         if launch.process.poll() is None:
             launch.process.send_signal(signal.SIGINT)  # impatient, as people are
         # Its own code, unless the second one came once it was said, as the interpreter ended.
         assert launch.wait(60) in (130, 1, -signal.SIGINT), launch.output
         assert "interrupted" in launch.output or launch.process.returncode == 130
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while (left := marked(str(tmp_path))) and time.monotonic() < until:  # killed, but not yet gone
             time.sleep(0.05)
         assert not left
 
-    interrupted(lambda: marked(str(tmp_path)))  # as the executor begins
+    interrupted(lambda: marked(str(tmp_path)), True)  # as the executor begins
     assert [trial.state for trial in read(url)] == [TrialState.WAITING]
-    interrupted(lambda: any(out.glob("trials/*/metrics.jsonl")))
+    interrupted(lambda: any(out.glob("trials/*/metrics.jsonl")), False)
     lost, queued = read(url)
     assert (lost.state, queued.state) == (TrialState.FAIL, TrialState.WAITING)
     assert lost.user_attrs[trial_attrs.FAILURE] == "interrupted"

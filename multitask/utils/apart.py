@@ -21,6 +21,10 @@ _AGAIN_S = 10.0
 _SIGNAL = signal.SIGURG  # which does nothing where nobody handles it
 
 
+class _Ended(KeyboardInterrupt):
+    """Another rank has failed or is gone."""
+
+
 def apart(here: Ranks, make: Callable[[], T]) -> list[T]:
     """What every rank makes as the only process there is, in the order of ranks, on each of them.
 
@@ -44,8 +48,8 @@ def apart(here: Ranks, make: Callable[[], T]) -> list[T]:
             made.append(make())
         except UserError as error:
             failed.append(error)
-        except KeyboardInterrupt:
-            if not watch.ended:
+        except KeyboardInterrupt as stop:
+            if not (watch.agreed or _first(stop)):
                 raise
         watch.wait(bool(failed))
 
@@ -55,6 +59,14 @@ def apart(here: Ranks, make: Callable[[], T]) -> list[T]:
         return made[0] if made else None  # where another failed, whose error is raised
 
     return here.gather(told)
+
+
+def _first(stop: BaseException) -> bool:
+    """Whether the end of another rank came first, of all the interrupts that led to this one."""
+    chain = [stop]
+    while chain[-1].__context__ is not None:
+        chain.append(chain[-1].__context__)
+    return isinstance([one for one in chain if isinstance(one, KeyboardInterrupt)][-1], _Ended)
 
 
 class _Watch:
@@ -77,6 +89,11 @@ class _Watch:
         self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._exchange, daemon=True)
         self._main = threading.main_thread()
+
+    @property
+    def agreed(self) -> bool:
+        """Whether it has ended, and all ranks know of that: none is gone."""
+        return self.ended and self._gone is None
 
     @contextmanager
     def watching(self) -> Iterator[_Watch]:
@@ -129,4 +146,4 @@ class _Watch:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.ended and self._works:
-            raise KeyboardInterrupt
+            raise _Ended

@@ -108,3 +108,19 @@ def test_an_interrupt_of_its_own_is_one() -> None:
         apart(ranks(), make)
 
     assert over_ranks(2, work)[0] == "KeyboardInterrupt: "
+
+
+def test_an_interrupt_of_all_is_one_for_those_too_that_are_held_up_until_another_is_gone() -> None:
+    """As of Ctrl-C, which all processes of a terminal get: such a one ended with code 2."""
+
+    def work(rank: int) -> None:
+        def make() -> None:
+            if rank == 1:  # which heeds its own as the other's end is known
+                signal.signal(module._SIGNAL, lambda *_: signal.raise_signal(signal.SIGINT))
+            else:
+                signal.raise_signal(signal.SIGINT)
+            time.sleep(LONG_S)
+
+        apart(ranks(), make)
+
+    assert over_ranks(2, work) == ["KeyboardInterrupt: ", "exit 130"]

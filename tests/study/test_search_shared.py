@@ -28,6 +28,8 @@ from multitask.study.trial_queue import give_up, queue
 Make = Callable[..., Any]
 
 EARLY = {"interval_s": 1, "grace_s": 3}
+PATIENT = {"interval_s": 1, "grace_s": 120}
+"""Of a trial that lives, however long the machine stands still."""
 KILLED = Lost("the worker was killed by SIGKILL")
 
 
@@ -106,7 +108,7 @@ def test_a_trial_without_a_sign_of_life_is_marked_and_queued_again(
 def test_a_trial_that_lives_elsewhere_is_left_alone_and_waited_for(
     shared: Make, search: Make, trained: Make, watcher: Any
 ) -> None:
-    there = shared(budget={"trials": 3})
+    there = shared(budget={"trials": 3}, heartbeat=PATIENT)
     other = there.ask()
     there.beat(other)
     waited = 0
@@ -117,7 +119,7 @@ def test_a_trial_that_lives_elsewhere_is_left_alone_and_waited_for(
         if any("waiting for trial 0" in line for line in watcher.told("said")):
             waited += 1
             if waited == 5:
-                there.silent_for(other, 4)
+                there.silent_for(other, 121)
 
     watcher.on_tick = on_tick
     study = search(there.plan, trained(quality), url=there.url, progress=watcher)
@@ -144,7 +146,7 @@ def test_a_launch_that_was_held_up_does_not_take_its_own_trials_for_lost(
 
 
 def test_a_trial_that_ends_elsewhere_counts(shared: Make, search: Make, trained: Make, watcher: Any) -> None:
-    there = shared(budget={"trials": 3})
+    there = shared(budget={"trials": 3}, heartbeat=PATIENT)
     other = there.ask()
     there.beat(other)
 
@@ -277,8 +279,8 @@ def test_a_lost_trial_keeps_its_place_until_it_is_queued_again(shared: Make, sea
 def test_launches_side_by_side_keep_the_budget_and_run_everything_once(
     shared: Make, search: Make, trained: Make, tmp_path: Path, seed: int, places: Make
 ) -> None:
-    # However slow the machine, neither launch gives up what the other runs.
-    there = shared(budget={"trials": 20}, retries=50, heartbeat={"interval_s": 1, "grace_s": 120})
+    # Neither launch gives up what the other runs.
+    there = shared(budget={"trials": 20}, retries=50, heartbeat=PATIENT)
     ran = Counter[str]()
     lock = threading.Lock()
 

@@ -153,7 +153,7 @@ def _show(report: PseudoReport, output: Path) -> None:
     )
     silent = []
     for head in report.heads:
-        for rows, of in ((head.labels, ""), (head.group_labels, " of groups")):
+        for rows, of in ((head.labels, ""), (head.group_labels, ", per group")):
             # Of the one and the other there is one count, which stands with the first.
             counted = not of or not head.labels
             for place, row in enumerate(rows):
@@ -188,16 +188,18 @@ def _show_rounds(report: RoundsReport, output: Path) -> None:
     from multitask.pseudo.rounds_folder import RoundsFolder
     from multitask.reporting.console import make_table, say, say_wrapped, score, show_paths, show_table, with_interval
 
-    table = make_table(
-        f"rounds after {report.run}", ["round", "precision", "labelled", "joint macro-F1", "against the first run"]
-    )
+    joint = any(row.macro_f1 is not None for row in report.rounds)
+    columns = ["round", "precision", "labelled", *(["joint macro-F1"] if joint else ["task", "macro-F1"])]
+    table = make_table(f"rounds after {report.run}", [*columns, "against the first run"])
     for row in report.rounds:
-        found = next((one for one in row.differences if one.metric == "joint.macro_f1"), None)
-        gain = "-" if found is None else f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-        labelled = f"{row.num_labelled:,} of {row.num_images:,}"
-        table.add_row(
-            str(row.number), score(row.precision), labelled, with_interval(row.macro_f1, row.macro_f1_ci), gain
-        )
+        gains = {one.metric: f"{one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})" for one in row.differences}
+        cells = [str(row.number), score(row.precision), f"{row.num_labelled:,} of {row.num_images:,}"]
+        if joint:
+            table.add_row(*cells, with_interval(row.macro_f1, row.macro_f1_ci), gains.get("joint.macro_f1", "-"))
+            continue
+        for task, found in (row.tasks or {}).items():
+            table.add_row(*cells, task, score(found), gains.get(f"tasks.{task}.macro_f1", "-"))
+            cells = [""] * len(cells)
     show_table(table)
     for row in report.rounds:
         say(f"round {row.number}: {', '.join(f'{num:,} {task}' for task, num in row.given.items())}")

@@ -127,6 +127,11 @@ class Dataset:
                 + hint
             )
 
+    def num_scored_groups(self, metric: str) -> int:
+        """Groups that validate, of which an image has the label that a score is of."""
+        val = self.samples.take(self.indices("val"))
+        return len(set(val.groups[_scored(val, metric) != MISSING]))
+
     def check_bound(self, metric: str, split: str) -> None:
         """Checks that the standard error of a score over groups, which ``keep: lower_bound`` takes off, can be known.
 

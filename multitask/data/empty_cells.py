@@ -32,12 +32,15 @@ class EmptyCells:
         num_expected: of the first of these, which it holds now, or which hold a label of no image, or ``MIN_EXPECTED``
             groups or more, of those that tell all of its labels, were the tasks independent. The others may be empty by
             chance. None: an older report.
+        num_partly: of the images that have some labels but not all, and so are counted as of ``empty_cells``; None:
+            there is none.
     """
 
     never: tuple[str, ...]
     untrained: tuple[str, ...]
     impossible: tuple[dict[str, str], ...]
     num_expected: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
+    num_partly: Count | None = field(default=None, metadata=ONLY_IF_KNOWN)
 
 
 def empty_cells(samples: Samples, split: Split) -> EmptyCells:
@@ -61,7 +64,9 @@ def empty_cells(samples: Samples, split: Split) -> EmptyCells:
     expected = [_is_expected(samples, selection, num_groups) for selection in selections]
     first = [selection for selection, one in zip(selections, expected, strict=True) if one]
     others = [selection for selection, one in zip(selections, expected, strict=True) if not one]
-    return EmptyCells(tuple(names[never]), tuple(names[untrained]), (*first, *others), len(first))
+    num_missing = (samples.labels == MISSING).sum(axis=1)
+    num_partly = int(((num_missing > 0) & (num_missing < space.num_tasks)).sum()) or None
+    return EmptyCells(tuple(names[never]), tuple(names[untrained]), (*first, *others), len(first), num_partly)
 
 
 def _is_expected(samples: Samples, selection: Mapping[str, str], num_groups: Callable[[tuple[int, ...]], int]) -> bool:

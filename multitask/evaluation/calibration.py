@@ -250,7 +250,10 @@ def check_risk(max_risk: float, calibration: Calibration | None) -> Calibration:
         raise UserError(f"max risk: must be above 0 and below 1, found {max_risk:g}")
     found = _needed(calibration, "max risk")
     if not found.num_groups(JOINT):
-        raise UserError("max risk: needs groups that validate and whose class is known, and the run has 0")
+        raise UserError(
+            "max risk: needs groups that validate and whose class is known, and the run has 0; "
+            "a coverage gives each task's sets of labels instead"
+        )
     return found
 
 

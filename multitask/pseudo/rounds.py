@@ -214,6 +214,7 @@ def _scored(first: TrainedRun, student: TrainedRun, table: Path, number: int) ->
         given={head.task: head.num_given for head in labels.heads},
         macro_f1=scores.joint.macro_f1,
         macro_f1_ci=scores.joint.macro_f1_ci,
+        tasks={name: task.macro_f1 for name, task in scores.tasks.items()},
         differences=tuple(_differences(first, student)),
     )
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from multitask.evaluation.intervals import Difference
-from multitask.utils.records import Count, Interval, Score
+from multitask.utils.records import ONLY_IF_KNOWN, Count, Interval, Score
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,7 @@ class RoundReport:
         given: task -> how many of them got one.
         macro_f1: of the run that was trained on them, on the groups that validate.
         macro_f1_ci: its interval.
+        tasks: task -> macro-F1 of that run; None: an older report.
         differences: its scores less those of the first run, on groups that neither trained on, but for ``caveat`` of
             the report; empty where there are none.
     """
@@ -50,6 +51,7 @@ class RoundReport:
     given: dict[str, Count]
     macro_f1: Score | None
     macro_f1_ci: Interval | None
+    tasks: dict[str, Score | None] | None = field(default=None, metadata=ONLY_IF_KNOWN)
     differences: tuple[Difference, ...]
 
 

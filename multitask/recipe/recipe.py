@@ -76,8 +76,10 @@ class _Recipe:
             UserError: something is.
         """
         data = DataModule(self.plan.base)
-        data.dataset.check_scored(self.settings.metric, "metric")
-        self.num_pick_groups = len(set(data.samples.groups[data.split.val]))
+        data.dataset.check_scored(
+            self.settings.metric, "metric", hint="; `metric` stands in a recipe file, beside `base`"
+        )
+        self.num_pick_groups = data.dataset.num_scored_groups(self.settings.metric)
         for index in range(self.settings.judges.folds):
             try:
                 DataModule(self.lab.judged_config(self.plan.base, index, epochs=1))

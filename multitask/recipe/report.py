@@ -38,7 +38,7 @@ def summarise_recipe(
         created: when it began.
         reports: of the stages so far.
         lab: as they left it.
-        num_pick_groups: groups that validate.
+        num_pick_groups: groups that validate and whose label of the metric is known.
         judges: of the gains.
         first: the baseline's answers, a pass each.
     """

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from multitask.errors import UserError, nearest, quoted, shortened
 from multitask.settings.schema import Settings
@@ -32,6 +33,8 @@ class _Unknown:
     what: str
     word: str
     known: Collection[str]
+    rows: tuple[str, ...] = ()
+    """Of the same table, that have such a key."""
 
     def line(self, model: type[Settings]) -> str:
         """With where else such a key is, or the nearest right spelling, which takes longer to find than all the rest.
@@ -40,7 +43,9 @@ class _Unknown:
             model: of the whole.
         """
         elsewhere = [path for path in _paths(model) if path.rpartition(".")[2] == self.word]
-        if self.what.startswith("key") and 0 < len(elsewhere) <= MAX_PLACES:
+        if 0 < len(self.rows) <= MAX_PLACES:
+            hint = f"; {' and '.join(map(repr, self.rows))} {'has' if len(self.rows) == 1 else 'have'} it"
+        elif self.what.startswith("key") and 0 < len(elsewhere) <= MAX_PLACES:
             hint = f"; did you mean {' or '.join(map(repr, elsewhere))}?"
         else:
             hint = nearest(self.word, self.known)
@@ -57,6 +62,10 @@ def _paths(model: type[Settings], above: str = "") -> Iterator[str]:
             yield from _paths(inner, f"{path}.")
 
 
+def _fields(model: type[Settings]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _check_keys(annotation: Any, value: object, path: str) -> Iterator[_Unknown]:
     """Every key of ``value`` that the schema does not have."""
     inner, table = unwrap(annotation)
@@ -70,14 +79,15 @@ def _check_keys(annotation: Any, value: object, path: str) -> Iterator[_Unknown]
             return
         inner = table[name]
     if isinstance(inner, type) and issubclass(inner, Settings) and isinstance(value, Mapping):
-        fields = {field.alias or name: field for name, field in inner.model_fields.items()}
+        fields = _fields(inner)
         for key, item in value.items():
             where = f"{path}.{key}" if path else str(key)
             if key in fields:
                 yield from _check_keys(field_type(fields[key]), item, where)
             else:
                 of = f" (of {value[table.tag]!r})" if table is not None else ""
-                yield _Unknown(where, f"key{of}", str(key), fields)
+                rows = tuple(name for name, row in (table or {}).items() if key in _fields(row))
+                yield _Unknown(where, f"key{of}", str(key), fields, rows)
     elif get_origin(inner) is dict and isinstance(value, Mapping):
         for key, item in value.items():
             yield from _check_keys(get_args(inner)[1], item, f"{path}.{key}")

@@ -18,7 +18,7 @@ def lookup(scores: Any, metric: str) -> float:
 def is_best(
     history: Sequence[EpochRecord], val: ValidationScores | None, monitor: str, score_at: str | None = None
 ) -> bool:
-    """Whether an epoch is better than all before it.
+    """Whether an epoch is better than all before it; one whose score is unknown is not.
 
     Args:
         history: the records of those before.
@@ -32,7 +32,7 @@ def is_best(
     place = score_at or monitor
     score = lookup(val, place)
     if math.isnan(score):
-        return not history
+        return False
     earlier = (lookup(row.val, place) for row in history)
     return all(sign * score > sign * other for other in earlier if not math.isnan(other))
 

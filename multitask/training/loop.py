@@ -275,7 +275,8 @@ class Trainer:
                 scores = validate(network)
         keep = self.settings.keep_rule
         best = is_best(self.history, scores, self.settings.monitor, keep.score_at)
-        kept = None if keep.asks else True
+        # Something must be kept where the first epoch's score is unknown.
+        kept = None if keep.asks and (best or self.history) else True
         found = EpochRecord(epoch=epoch, **vars(trained), val=scores, best=best, kept=kept)
         record: EpochRecord = self.ranks.from_main(lambda: found)
         self.history.append(record)

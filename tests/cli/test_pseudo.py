@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
-from multitask.cli.pseudo import _show, command
+from multitask.cli.pseudo import _show, _show_rounds, command
 from multitask.config import Config
 from multitask.data.synthetic import draw_set
+from multitask.evaluation.intervals import Difference
 from multitask.pseudo.report_schema import read_report
+from multitask.pseudo.rounds_schema import RoundReport, RoundsReport
 from multitask.pseudo.settings import PseudoSettings
 from multitask.runs.cross_validation import run_folds
 from multitask.runs.run import run
@@ -55,7 +57,7 @@ def test_labels_report_and_config(
     capsys.readouterr()
     _show(replace(report, heads=heads), out)
     shown = capsys.readouterr().out
-    assert f"{report.heads[1].task} of groups" in shown
+    assert f"{report.heads[1].task}, per group" in shown
     assert "said of groups" in shown
 
 
@@ -100,6 +102,25 @@ def test_rounds(call: Call, tiny: Callable[..., Config], unlabelled: Path, tmp_p
     assert str(out / "round-1" / "run") in done.out
     assert (out / "report.json").is_file()
     assert call(*words, "--weight", 2).refusal().startswith(f"{out}: holds rounds that began with weight 1.0, not 2.0;")
+
+
+def test_rounds_without_a_joint_score_show_the_tasks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    gain = Difference("after", "tasks.mask.macro_f1", 9, 3, 0.125, -0.05, 0.25)
+    row = RoundReport(
+        number=1,
+        precision=0.9,
+        num_images=30,
+        num_labelled=20,
+        given={"mask": 20, "age": 0},
+        macro_f1=None,
+        macro_f1_ci=None,
+        tasks={"mask": 0.5, "age": None},
+        differences=(gain,),
+    )
+    _show_rounds(RoundsReport(run="first", rounds=(row,)), tmp_path)
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["mask", ".500", "+0.125", "(-0.050", "to", "+0.250)"] in [line[-6:] for line in shown]
+    assert ["age", "-", "-"] in shown
 
 
 def test_no_run_and_no_images_are_one_line(call: Call, folded: Path, drawn: Path, tmp_path: Path) -> None:

@@ -203,6 +203,8 @@ def test_two_sources_of_which_none_has_a_whole_class(
         assert line.startswith(f"{key}: joint.macro_f1 is unknown: none of the ")
         assert line.endswith("; name tasks.garment.macro_f1")
         assert not (tmp_path / command).exists()
+    line = call("recipe", path, "--budget", "1h", "--out", tmp_path / "recipe").refusal()
+    assert line.endswith("; name tasks.garment.macro_f1; `metric` stands in a recipe file, beside `base`")
     done = call("train", path, "--out", run)
     assert done.code == 0, done.err
     report = json.loads((run / "report.json").read_text())

@@ -67,6 +67,8 @@ def test_a_score_that_nobody_who_validates_has_a_label_for_is_refused(tiny: Make
     for metric in ("joint.macro_f1", "tasks.age.accuracy"):
         with pytest.raises(UserError, match=rf"^training\.monitor: {metric} is unknown: .*name tasks\.mask\."):
             dataset.check_scored(metric, "training.monitor")
+    assert dataset.num_scored_groups("joint.macro_f1") == dataset.num_scored_groups("tasks.age.macro_f1") == 0
+    assert dataset.num_scored_groups("tasks.mask.macro_f1") == len(set(dataset.samples.groups[dataset.split.val]))
 
 
 def test_a_lower_bound_over_one_group_is_refused(tiny: MakeConfig) -> None:

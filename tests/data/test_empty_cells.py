@@ -72,7 +72,10 @@ def test_an_image_with_some_labels_may_be_of_any_class_that_has_them() -> None:
     assert empty_cells(samples_of(space, (MISSING, 0), (1, 1)), split).never == ("hearts/black",)
     assert len(empty_cells(samples_of(space, (MISSING, MISSING), (1, 1)), split).never) == 3  # which says nothing
     more = samples_of(space, (0, 0), (0, MISSING), (1, 1), (MISSING, 1))  # as others are that have all of theirs
-    assert empty_cells(more, Split(np.arange(4), NOBODY)).never == ("hearts/black", "spades/red")
+    found = empty_cells(more, Split(np.arange(4), NOBODY))
+    assert found.never == ("hearts/black", "spades/red")
+    assert found.num_partly == 2
+    assert empty_cells(samples_of(space, (0, 0), (1, 1)), split).num_partly is None
 
 
 def test_labels_that_few_groups_tell_together_may_be_kept_apart_by_chance() -> None:

@@ -96,8 +96,9 @@ def test_scores_are_compared_on_the_groups_that_the_first_run_did_not_train_on(
     for row in report.rounds:
         assert {found.metric for found in row.differences} >= {"joint.macro_f1", "tasks.mask.macro_f1"}
         assert {found.num_images for found in row.differences} == {RunFolder(single).read_report().num_images}
-        scores = RunFolder(finished.run(row.number)).read_report().joint
-        assert (row.macro_f1, row.macro_f1_ci) == (scores.macro_f1, scores.macro_f1_ci)
+        scores = RunFolder(finished.run(row.number)).read_report()
+        assert (row.macro_f1, row.macro_f1_ci) == (scores.joint.macro_f1, scores.joint.macro_f1_ci)
+        assert row.tasks == {name: task.macro_f1 for name, task in scores.tasks.items()}
 
 
 @pytest.fixture(scope="module")

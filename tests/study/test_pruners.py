@@ -95,7 +95,7 @@ def test_only_those_that_look_at_every_head_can_judge_several_objectives() -> No
         ),
         (
             {"beaten_by": 2},
-            "pruner.beaten_by: unknown key (of 'median'); it can be 'name', 'startup_trials', 'warmup_epochs'",
+            "pruner.beaten_by: unknown key (of 'median'); 'dominated' has it",
         ),
     ],
 )

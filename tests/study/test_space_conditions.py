@@ -25,8 +25,8 @@ def test_an_entry_without_the_condition_that_it_needs_is_found(space_of: MakeSpa
     line = refusal(space_of, {"heads.age.loss.name": LOSSES, "heads.age.loss.gamma": GAMMA}, base)
     assert line.startswith("space: 'heads.age.loss.name=cross_entropy, heads.age.loss.gamma=")
     assert line.endswith(
-        "makes a config that is refused: heads.age.loss.gamma: unknown key (of 'cross_entropy'); it can be 'name', "
-        "'class_weights', 'deferred', 'smoothing'"
+        "makes a config that is refused: heads.age.loss.gamma: unknown key (of 'cross_entropy'); 'focal' and "
+        "'class_balanced_focal' have it"
     )
 
 

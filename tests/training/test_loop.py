@@ -251,7 +251,13 @@ def test_best_is_the_first_of_the_best_scores_and_losses_are_minimised(
 
 def test_score_that_is_no_number_does_not_stay_the_best(tmp_path: Path) -> None:
     history = run_scripted(tmp_path, (math.nan, 0.1, math.nan, 0.2))
-    assert [row.epoch for row in history if row.best] == [1, 2, 4]
+    assert [row.epoch for row in history if row.best] == [2, 4]
+
+
+def test_the_first_epoch_is_kept_where_no_score_is_known_and_is_not_the_best(tmp_path: Path) -> None:
+    history = run_scripted(tmp_path, (math.nan, math.nan), keep={"name": "best"})
+    assert [(row.best, row.is_kept) for row in history] == [(False, True), (False, False)]
+    assert load_checkpoint(tmp_path / "best.safetensors")["epoch"] == 1
 
 
 @pytest.mark.parametrize(

@@ -59,21 +59,24 @@ def _value(figure: PassFigure | None) -> str:
 
 def _show_scores(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:
     other = report.metric != "joint.macro_f1"
+    joint = any(row.joint is not None for row in rows.values()) or not other
+    tasks = [task for task in report.tasks if report.metric != f"tasks.{task}.macro_f1"]
     unseen = any(row.unseen for row in rows.values())
-    room = out.width - 22 - 22 - (24 if other else 0) - (9 if unseen else 0)
-    heads = heads_that_fit(report.tasks, room)
-    columns = ["", "joint (95%)", *([report.metric] if other else []), *(heading for heading, _ in heads.values())]
+    room = out.width - 22 - (22 if joint else 0) - (24 if other else 0) - (9 if unseen else 0)
+    heads = heads_that_fit(tasks, room)
+    columns = ["", *(["joint (95%)"] if joint else []), *([report.metric] if other else [])]
+    columns += [heading for heading, _ in heads.values()]
     table = make_table(f"macro-F1{at}", [*columns, *(["unseen"] if unseen else [])])
     names = _names(report)
     for name, row in rows.items():
-        cells = [names[name], _ranged(row.joint)]
+        cells = [names[name], *([_ranged(row.joint)] if joint else [])]
         cells += [_ranged(row.metric)] if other else []
         cells += [_value(row.tasks[task]) for task in heads]
         cells += [_value(row.unseen)] if unseen else []
         table.add_row(*cells, style="bold" if name == report.reference else "")
     _show(table)
-    if len(heads) < len(report.tasks):
-        say_wrapped(f"not shown for want of room: {', '.join(report.tasks[len(heads) :])}")
+    if len(heads) < len(tasks):
+        say_wrapped(f"not shown for want of room: {', '.join(tasks[len(heads) :])}")
 
 
 def _show_differences(report: BakeoffReport, rows: Mapping[str, ScoredContender], at: str) -> None:

@@ -35,9 +35,14 @@ def budget_text(budget: Budget | None) -> str:
 
 
 def groups_text(report: BakeoffReport) -> str:
-    """The resampling unit of the intervals: groups, and with several passes over them the seeds too."""
+    """The resampling unit of the intervals: groups, and with several passes over them the seeds too.
+
+    Where a task's score decides, the images are those with that label; other tasks may be known of others.
+    """
     last = report.last
     groups = f"{plural(last.num_images, 'image', 'images')} of {plural(last.num_groups, 'group', 'groups')}"
+    if report.metric.startswith("tasks."):
+        groups += f" whose {report.metric.split('.')[1]} is known"
     if report.num_passes == 1:
         return f"{groups}, each answered once; intervals resample groups"
     return f"{groups}, each answered {report.num_passes} times; intervals resample groups and seeds"

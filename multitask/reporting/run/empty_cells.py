@@ -29,8 +29,17 @@ def never_in_words(empty: EmptyCells, num_possible: int) -> str:
         f"{num:,} of {plural(num_possible, 'class', 'classes')} {have} no image in any split: {listed}. "
         f"{they.capitalize()} {count} as F1 0, so that macro-F1 is at most {ceiling}. If {they} "
         f"cannot occur, labels.impossible should say so: {they} {are} then neither answered nor counted."
-        f"{_by_chance(empty)}"
+        f"{_partly(empty)}{_by_chance(empty)}"
     )
+
+
+def _partly(empty: EmptyCells) -> str:
+    """On images that do not tell their class, a sentence after a space; empty where there are none."""
+    num = empty.num_partly
+    if not num:
+        return ""
+    which = "One image has" if num == 1 else f"{num:,} images have"
+    return f" {which} some labels only: taken for a class that fits and has images with all labels, where there is one."
 
 
 def _by_chance(empty: EmptyCells) -> str:

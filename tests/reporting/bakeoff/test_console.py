@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,23 @@ def test_it_fits_the_terminal_and_says_all(
     if settings.get("tune"):
         assert "tuned to training.lr 0.003" in text
         assert "unseen" in text
+
+
+def test_a_task_that_decides_is_shown_once_and_its_images_are_said_to_be_so_labelled(
+    make_report: Make, show: Callable[..., str]
+) -> None:
+    report = make_report()
+    assert "whose" not in show(report, 120)
+    text = show(replace(report, metric="tasks.age.macro_f1"), 120)
+    assert "groups whose age is known, each answered once" in " ".join(text.split())
+    (head,) = (line for line in text.splitlines() if "gender" in line)
+    assert head.split() == ["joint", "(95%)", "tasks.age.macro_f1", "mask", "gender"]
+    for row in report.last.scored.values():
+        object.__setattr__(row, "joint", None)
+    (head,) = (
+        line for line in show(replace(report, metric="tasks.age.macro_f1"), 120).splitlines() if "gender" in line
+    )
+    assert head.split() == ["tasks.age.macro_f1", "mask", "gender"]
 
 
 def test_words() -> None:

@@ -19,3 +19,9 @@ def test_a_report_that_does_not_know_it_shows_all() -> None:
     older = EmptyCells(NEVER, (), LINES)
     assert impossible_yaml(older).count("- {") == 3
     assert "left out" not in never_in_words(older, 12)
+
+
+def test_how_images_with_some_labels_count_is_said() -> None:
+    partly = never_in_words(EmptyCells(NEVER, (), LINES, 3, 1400), 12)
+    assert " 1,400 images have some labels only: taken for a class that fits and has images with all labels" in partly
+    assert "some labels only" not in never_in_words(EmptyCells(NEVER, (), LINES, 3), 12)

@@ -12,6 +12,7 @@ from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.prior_shift import Answered
 from multitask.evaluation.selective import GRID, group_errors, p_value
 from multitask.pseudo.settings import PseudoSettings
+from multitask.reporting.text import plural
 from multitask.utils.records import Count, Score
 
 NUM_FOLDS = 5
@@ -151,9 +152,8 @@ def _why_not(threshold: float | None, low: float, at_prior: float | None, num_gr
     if not num_groups:
         return "it is predicted in no group that the network did not train on"
     if threshold is None:
-        return (
-            f"no probability proves a precision of {precision:g} on the {num_groups:,} groups in which it is predicted"
-        )
+        groups = plural(num_groups, "group", "groups")
+        return f"no probability proves a precision of {precision:g} on the {groups} in which it is predicted"
     if low < precision:
         return f"on groups that did not choose the threshold the precision is proven to be {low:.3f} only"
     if at_prior is not None and at_prior < precision:

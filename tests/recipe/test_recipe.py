@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from multitask.config import load_config
 from multitask.errors import UserError
@@ -27,6 +28,7 @@ from multitask.recipe.report import read_recipe_report
 from multitask.recipe.settings import load_recipe
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport
+from multitask.runs.data_module import DataModule
 from multitask.settings.tables import tables_saved
 from multitask.utils.records import read_record
 from tests.processes import Forked, kill_once_stopped, stops_after
@@ -106,6 +108,24 @@ def cook(file: Path, out: Path, budget: str | None = None, progress: StudyProgre
 def decisions(report: RecipeReport) -> list[StageReport]:
     """The stages without what depends on the clock."""
     return [replace(stage, seconds=0.0, estimate_s=None) for stage in report.stages]
+
+
+def test_of_those_who_pick_only_groups_with_the_metrics_label_count(recipe_file: Make, tmp_path: Path) -> None:
+    root = tmp_path / "images"
+    root.mkdir()
+    rows = []
+    for index in range(40):
+        Image.new("RGB", (16, 16), (6 * index, 0, 0)).save(root / f"{index}.png")
+        labels = {"mask": ("wear", "incorrect", "not_worn")[index % 3], "age": 20 + index}
+        gender = "" if index % 4 == 3 else ("male", "female")[index % 2]
+        rows.append({"path": f"{index}.png", **labels, "gender": gender, "person": f"p{index}"})
+    pd.DataFrame(rows).to_csv(root / "train.csv", index=False)
+    data = {"data.root": str(root), "data.source": {"name": "table", "group": "person"}}
+    file = recipe_file(data, metric="tasks.gender.macro_f1")
+    picking = DataModule(load_config(tmp_path / "base.yaml")).split.val  # a group has one image
+    known = sum(rows[index]["gender"] != "" for index in picking)
+    assert known < len(picking)
+    assert cook(file, tmp_path / "out").num_pick_groups == known
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -15,7 +15,9 @@ from multitask.errors import UserError
 from multitask.init.layouts.base import Layout, Observed, Options
 from multitask.init.layouts.images import Images
 from multitask.init.layouts.table import labelled_rows, of_rows
+from multitask.init.words import kind_of
 from multitask.utils.files import check_regular
+from multitask.utils.strings import Strings
 
 _HEAD_BYTES = 65_536
 _NAME = "name of the file"
@@ -40,9 +42,10 @@ class LabelStudio(Layout):
         """The tasks that somebody answered; of several answers what most say."""
         file = self.path if self.path.is_file() else _export(self.path)
         assert file is not None, "as fits says"
+        tasks = _read(file)
         names: list[str] = []
         answers: list[list[Answers]] = []
-        for number, task in enumerate(_read(file)):
+        for number, task in enumerate(tasks):
             name = _image(task)
             if name is None:
                 raise UserError(f"{file}: entry {number} names no image in its data")
@@ -59,7 +62,8 @@ class LabelStudio(Layout):
             for control in split
         ]
         columns = {control: [word or "" for word in words] for control, words in voted.items()}
-        columns, left_out = labelled_rows({_NAME: names, **columns}, controls)
+        beside = _beside(tasks, {_NAME, *controls}, options)
+        columns, left_out = labelled_rows({_NAME: names, **columns, **beside}, controls)
         images = Images(options.images or file.parent)
         _, found = images.leading({_NAME: [_stored(name, images) for name in columns[_NAME]]}, file)
         return of_rows(
@@ -109,6 +113,20 @@ def _image(task: Mapping[str, Any]) -> str | None:
             if Path(name).suffix.lower() in SUFFIXES:
                 return name.lstrip("/")
     return None
+
+
+def _beside(tasks: Sequence[Mapping[str, Any]], taken: Set[str], options: Options) -> dict[str, list[str]]:
+    """Of what a task's data holds beside its image, the groups, the split and what the user names, a word for each.
+
+    Nobody annotated the rest, so that it is no label by itself.
+    """
+    data = [task["data"] if isinstance(task.get("data"), dict) else {} for task in tasks]
+    found = {}
+    for name in dict.fromkeys(name for fields in data for name in fields if name not in taken):
+        words = [_word(fields.get(name)) for fields in data]
+        if name in (*options.labels, options.group) or kind_of(name, Strings.of(words)).name in ("group", "split"):
+            found[name] = words
+    return found
 
 
 def _stored(name: str, images: Images) -> str:

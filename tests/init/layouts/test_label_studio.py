@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from multitask.init import Options, propose
 from tests.init.layouts.known import Make, layout_of, refused
 from tests.init.made import add_images
 
@@ -59,6 +60,25 @@ def test_label_studio_json_min(tmp_path: Path, written: Make) -> None:
     found = written(tmp_path / "set")
     assert found.classes() == {"kind": ("cat", "dog"), "seen": ("front", "front and side")}
     assert found.labels("7.jpg") == {"kind": "dog", "seen": "front and side"}
+
+
+def test_what_label_studio_knows_beside_an_image_groups_and_splits_but_labels_only_where_named(
+    tmp_path: Path, written: Make
+) -> None:
+    add_images(tmp_path / "set", (f"{row}.jpg" for row in range(48)))
+    tasks = [task(f"{row}.jpg", [choice("kind", ("cat", "dog")[row % 2])]) for row in range(48)]
+    for row, one in enumerate(tasks):
+        one["data"] |= {"patient": f"p{row // 4}", "ward": f"w{row // 8}", "side": ("left", "right")[row // 2 % 2]}
+        one["data"]["fold"] = "val" if row < 8 else "train"
+    (tmp_path / "set" / "export.json").write_text(json.dumps(tasks))
+    found = written(tmp_path / "set")
+    assert found.classes() == {"kind": ("cat", "dog")}
+    assert found.samples.num_groups == 12
+    assert found.proposal.check == ()
+    assert "fold says who does what: train, val" in found.proposal.assumed
+    named = propose(tmp_path / "set", tmp_path / "config.yaml", Options(labels=("kind", "side"), group="ward"))
+    assert "side: {classes: [left, right]}" in named.text
+    assert "ward says which images stay together (6 groups)" in named.assumed
 
 
 @pytest.mark.parametrize(

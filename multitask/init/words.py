@@ -29,6 +29,12 @@ _GROUP = re.compile(
     r"s?(_?(id|no|nr|num|number|name|key|code))?",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(
+    r"(?!.*(class|categor|label|target|type|kind|species|breed|colou?r|brand|style)).+(_(id|uid|uuid)|(?-i:[a-z]I[Dd]))",
+    re.IGNORECASE,
+)
+"""What has an id of its own: a group where few images share each, unless the name says that it is a class."""
+_FEW = 20
 _ID = re.compile(r"(.*_)?(id|uid|uuid|index|idx|key|hash|md5|sha1|url|link|filename|file|path|image)s?", re.IGNORECASE)
 _SPLIT = re.compile(r"(split|fold|partition|subset|set|phase|usage|data_?split|part)s?", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?!\d)", re.ASCII)
@@ -131,6 +137,8 @@ def kind_of(name: str, words: Strings) -> Kind:
     if _GEOMETRY.fullmatch(name) and (numeric or distinct > MAX_CLASSES):
         return Kind("other", "a place, a size or a score by its name")
     if _GROUP.fullmatch(name) and distinct > 10 and num / distinct > 1.2:
+        return Kind("group")
+    if _NUMBERED.fullmatch(name) and distinct > 10 and 1.2 < num / distinct <= _FEW:
         return Kind("group")
     if _ID.fullmatch(name) and distinct > num / 3:
         return Kind("other", "what images are called")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from multitask.config import HeadSettings
 from multitask.errors import UserError
 from multitask.evaluation.intervals import LEVEL, Difference, interval, resample
 from multitask.evaluation.metrics import IntArray, Scores
@@ -27,12 +28,28 @@ TRACKING = "tracking"
 def differing_settings(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """The settings that are not the same in all: dotted key -> the value in each, None where it has no such key.
 
-    Those of the machine are left out, and whom a run told its scores.
+    Those of the machine are left out, whom a run told its scores, and of heads that one does not have (a flat head
+    stands for all) what the others leave at its default.
     """
+    plain = flatten(HeadSettings().model_dump(mode="json"))
     flat = [flatten(config) for config in configs]
     keys = dict.fromkeys(key for one in flat for key in one if key not in (*OF_THE_MACHINE, TRACKING))
     values = {key: [one.get(key) for one in flat] for key in keys}
-    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+    return {
+        key: row
+        for key, row in values.items()
+        if any(value != row[0] for value in row) and not _is_default_of_lacking_head(key, row, configs, plain)
+    }
+
+
+def _is_default_of_lacking_head(
+    key: str, row: Sequence[Any], configs: Sequence[Mapping[str, Any]], plain: Mapping[str, Any]
+) -> bool:
+    section, _, rest = key.partition(".")
+    head, _, setting = rest.partition(".")
+    if section != "heads" or setting not in plain or all(head in config["heads"] for config in configs):
+        return False
+    return all(value in (None, plain[setting]) for value in row)
 
 
 def paired_differences(

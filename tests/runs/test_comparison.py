@@ -121,5 +121,11 @@ def test_differing_settings_are_listed_and_the_same_are_not(tiny: Callable[..., 
         "heads.age.loss.gamma": [None, None, 2.0],
     }
     assert differing_settings([tiny().model_dump(mode="json")] * 2) == {}
+    flat = tiny({"model.sharing.name": "flat", "seed": 3}).model_dump(mode="json")
+    assert differing_settings([configs[2].model_dump(mode="json"), flat]) == {
+        "model.sharing.name": ["shared", "flat"],
+        "heads.age.loss.name": ["focal", None],
+        "heads.age.loss.gamma": [2.0, None],
+    }
     tracked = tiny({"tracking": ["csv"], "device": "cuda"})
     assert differing_settings([one.model_dump(mode="json") for one in (tiny(), tracked)]) == {}

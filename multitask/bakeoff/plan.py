@@ -11,6 +11,7 @@ from typing import Any
 
 from multitask.bakeoff.settings import BakeoffSettings, Point, read_bakeoff, slug_of
 from multitask.config import Config, load_config
+from multitask.config.file_kinds import BAKEOFF, check_overrides
 from multitask.data.settings import DataSettings
 from multitask.errors import UserError, nearest
 from multitask.evaluation.repeated_runs import resampled_metrics
@@ -237,6 +238,7 @@ def load_bakeoff(
     """
     settings = read_bakeoff(path, instead)
     folder = path.parent.resolve()
+    check_overrides(overrides := tuple(overrides), BakeoffSettings, BAKEOFF)
     given = dict(parse_override(text) for text in overrides)
     contenders = []
     for name, found in settings.contenders.items():

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import Field, model_validator
 
 from multitask.config import Config, load_config, read_config
-from multitask.config.file_kinds import CONFIG, RECIPE, check_kind
+from multitask.config.file_kinds import CONFIG, RECIPE, check_kind, check_overrides
 from multitask.errors import UserError
 from multitask.evaluation.repeated_runs import resampled_metrics
 from multitask.recipe.budget import parse_budget
@@ -133,11 +133,12 @@ def load_recipe(
     # Overrides are expanded with the base.
     folder, data = path.parent.resolve(), expand(read_yaml(path), leave={"overrides"})
     check_kind(path, data, CONFIG, RECIPE)
+    check_overrides(overrides := tuple(overrides), RecipeSettings, RECIPE)
     if "base" not in data and "stages" not in data:
         base = load_config(path, overrides, allow_extensions=allow_extensions)
         settings = validate(RecipeSettings, _alone(path, base))
     else:
-        _load_extensions(data, folder, tuple(overrides := tuple(overrides)), allow_extensions)
+        _load_extensions(data, folder, overrides, allow_extensions)
         settings = validate(RecipeSettings, data, folder)
         changes = located(settings.overrides, folder)
         base = load_config(Path(settings.base), overrides, changes, allow_extensions=allow_extensions)

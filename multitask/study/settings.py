@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from multitask.config import Config, load_config, read_config, scored_metrics
-from multitask.config.file_kinds import STUDY, check_kind
+from multitask.config.file_kinds import STUDY, check_kind, check_overrides
 from multitask.errors import UserError
 from multitask.executors import AnyExecutor, ProcessesSettings
 from multitask.settings import (
@@ -215,6 +215,7 @@ def load_study(
     folder = path.parent.resolve()
     data = expand(read_yaml(path), leave={"overrides", "space"})  # those are expanded with the base
     check_kind(path, data, STUDY)
+    check_overrides(overrides, StudySettings, STUDY)
     _load_extensions(data, folder, overrides, allow_extensions)
     settings = validate(StudySettings, override(StudySettings, data, changes), folder)
     from_file = located(settings.overrides, folder)

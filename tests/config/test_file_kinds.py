@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from multitask.bakeoff.plan import load_bakeoff
 from multitask.bakeoff.settings import read_bakeoff
 from multitask.config import load_config
 from multitask.config.file_kinds import BAKEOFF, CONFIG, RECIPE, STUDY, FileKind
@@ -48,3 +49,23 @@ def test_a_base_is_a_run_config(tmp_path: Path) -> None:
     (tmp_path / "study.yaml").write_text(FILES[STUDY] + "\n")
     with pytest.raises(UserError, match=r"base\.yaml: is a study, as it has space; use `multitask study`$"):
         load_study(tmp_path / "study.yaml")
+
+
+@pytest.mark.parametrize(
+    ("reader", "kind", "change"),
+    [
+        (load_study, STUDY, "budget.trials=3"),
+        (load_study, STUDY, "workers=2"),
+        (load_bakeoff, BAKEOFF, "seeds=2"),
+        (load_recipe, RECIPE, "stages=[folds]"),
+        (load_recipe, CONFIG, "stages=[folds]"),
+    ],
+)
+def test_set_of_a_files_own_key_says_whose_it_is(
+    reader: Callable[..., object], kind: FileKind, change: str, tmp_path: Path
+) -> None:
+    (tmp_path / "base.yaml").write_text(FILES[CONFIG] + "\n")
+    (tmp_path / "file.yaml").write_text(FILES[kind] + "\n")
+    command = (RECIPE if kind is CONFIG else kind).command
+    with pytest.raises(UserError, match=rf"^--set {change.split('=')[0]}: .* by an option of `multitask {command}`$"):
+        reader(tmp_path / "file.yaml", [change])

@@ -39,6 +39,11 @@ def command(run: Path, port: int, allow_extensions: bool, quiet: bool) -> None:
     has_maps = isinstance(answerer, ExplainingAnswerer)
     page, policy = render_live(spec.run, spec.space.task_names, MAX_BYTES, has_maps)
     with LocalServer(port, page, policy, answerer.answer) as server:
-        say(server.address if quiet else f"{server.address}  (Ctrl-C ends it)")
-        sys.stdout.flush()  # for a program that waits for the address
-        server.serve_forever()
+        try:
+            say(server.address if quiet else f"{server.address}  (Ctrl-C ends it)")
+            sys.stdout.flush()  # for a program that waits for the address
+            server.serve_forever()
+        except KeyboardInterrupt:
+            if not quiet:
+                say("stopped")
+            sys.exit(130)

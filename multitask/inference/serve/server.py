@@ -7,6 +7,7 @@ import socketserver
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -95,6 +96,9 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self._send(200, "text/html; charset=utf-8", self.server.page)
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_POST(self) -> None:
         if self._refused():
             return
@@ -140,19 +144,27 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return self.rfile.read(int(length))
 
-    def _fail(self, status: int, message: str) -> None:
-        self.close_connection = True  # perhaps a body is still to come
-        self._send(status, "application/json", json.dumps({"error": message}).encode())
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What the library refuses by itself, such as a method without a function here, as all else is refused."""
+        if code == HTTPStatus.NOT_IMPLEMENTED:
+            self._fail(405, "the page is had by GET, an image is posted to /answer", Allow="GET, HEAD, POST")
+        else:
+            self._fail(code, message or HTTPStatus(code).phrase)
 
-    def _send(self, status: int, kind: str, content: bytes) -> None:
+    def _fail(self, status: int, message: str, **more: str) -> None:
+        self.close_connection = True  # perhaps a body is still to come
+        self._send(status, "application/json", json.dumps({"error": message}).encode(), **more)
+
+    def _send(self, status: int, kind: str, content: bytes, **more: str) -> None:
         self.send_response(status)
-        headers = {"Content-Type": kind, "Content-Length": str(len(content)), **_HEADERS}
+        headers = {"Content-Type": kind, "Content-Length": str(len(content)), **_HEADERS, **more}
         if self.close_connection:
             headers["Connection"] = "close"
         for name, value in (headers | {"Content-Security-Policy": self.server.policy}).items():
             self.send_header(name, value)
         self.end_headers()
-        self.wfile.write(content)
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     def log_message(self, *_: Any) -> None:
         """Nothing: what is posted is nobody's business."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -66,6 +67,20 @@ def test_page_and_answer(served: LocalServer) -> None:
     assert ask(served, body=b"abc", Host=local, Origin=f"http://{local}")[0] == 200
 
 
+def test_head_is_the_page_without_it(served: LocalServer) -> None:
+    status, headers, content = ask(served, "HEAD", "/")
+    assert (status, headers["Content-Length"], content) == (200, str(len("<p>page")), "")
+
+
+def test_what_is_no_http_is_refused_as_all_else(served: LocalServer) -> None:
+    with socket.create_connection(("127.0.0.1", served.server_port), timeout=30) as connection:
+        connection.sendall(b"what is this HTTP\r\n\r\n")
+        reply = connection.makefile("rb").read().decode()
+    assert reply.endswith("}")
+    assert '{"error": "' in reply
+    assert "<" not in reply
+
+
 def test_it_listens_to_this_machine_alone(served: LocalServer) -> None:
     assert served.server_address[0] == "127.0.0.1"
     assert served.address == f"http://127.0.0.1:{served.server_port}/"
@@ -98,12 +113,14 @@ def test_another_origins_images_are_refused(served: LocalServer, origin: str) ->
         (413, {"Content_Length": "99999999999999"}),
         (422, {"body": b"bad"}),
         (500, {"body": b"bug"}),
-        (501, {"method": "PUT"}),
+        (405, {"method": "PUT"}),
+        (405, {"method": "DELETE", "path": "/"}),
     ],
 )
 def test_what_is_refused_does_not_end_it(served: LocalServer, status: int, changes: dict[str, Any]) -> None:
-    found, _, content = ask(served, **changes)
-    assert found == status
+    found, headers, content = ask(served, **changes)
+    assert (found, list(content)) == (status, ["error"])
+    assert headers["Allow"] == ("GET, HEAD, POST" if status == 405 else None)
     assert "secret" not in str(content)
     if status == 422:
         assert content == {"error": "the image: is none"}

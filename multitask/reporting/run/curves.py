@@ -60,7 +60,7 @@ def learning_curves(
     level: float | None = None,
     height_px: int = 264,
 ) -> str:
-    """Values against epochs, every line named at its end, the best epoch marked.
+    """Values against epochs, every line named at its end, the epoch that was kept marked.
 
     Args:
         epochs: the x axis.
@@ -107,7 +107,7 @@ def learning_curves(
         if best_epoch is not None:
             axes.axvline(best_epoch, color=INK, linewidth=0.9, alpha=0.6, zorder=1)
             side = "right" if best_epoch > (min(epochs) + max(epochs)) / 2 else "left"
-            axes.annotate(f"best: epoch {best_epoch}", (best_epoch, 1), (0, 4), **_ABOVE, ha=side, fontsize=SMALL_PX)
+            axes.annotate(f"kept: epoch {best_epoch}", (best_epoch, 1), (0, 4), **_ABOVE, ha=side, fontsize=SMALL_PX)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
         score_ticks(axes.yaxis, 6)
         axes.set_xlabel("epoch")

@@ -76,7 +76,7 @@ def _known(line: Line) -> bool:
 
 
 def best_epoch_of(training: TrainingFacts, history: History) -> int | None:
-    """The best epoch of all; a row's own ``best`` only says that it was the best so far."""
+    """The epoch whose weights were kept; a row's own ``best`` only says that it was the best so far."""
     return training.best_epoch or kept_epoch(history)
 
 

@@ -42,7 +42,7 @@ _TRAINING_FACTS = {
     "device": "Device",
     "seed": "Seed",
     "num_epochs": "Epochs",
-    "best_epoch": "Best epoch",
+    "best_epoch": "Epoch kept",
     "monitor": "Best by",
     "kept": "Kept",
     "seconds": "Time",
@@ -227,7 +227,7 @@ def _wrong_parts(mistake: Mistake, tasks: Sequence[str]) -> tuple[tuple[tuple[st
 
 
 def _facts(training: TrainingFacts) -> list[tuple[str, str]]:
-    """The facts on the training, and whether there is no best epoch."""
+    """The facts on the training, and whether no epoch was kept."""
     facts = []
     for key, name in _TRAINING_FACTS.items():
         value = getattr(training, key)

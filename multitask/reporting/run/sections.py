@@ -35,7 +35,7 @@ class UnseenView:
 
 @dataclass(frozen=True)
 class FoldRow:
-    """A fold's row: ``counts`` of groups and images, ``scores`` joint and by task, the best epoch of how many."""
+    """A fold's row: ``counts`` of groups and images, ``scores`` joint and by task, the epoch kept of how many."""
 
     fold: int
     counts: tuple[str, ...]

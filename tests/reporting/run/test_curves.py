@@ -26,7 +26,7 @@ def test_line_names_are_shown_literally(name):
 
 def test_curves_name_their_lines_and_mark_the_best_epoch():
     shown = texts(draw_curves())
-    assert {"joint", "mask", "best: epoch 2", "epoch", "macro-F1"} <= set(shown)
+    assert {"joint", "mask", "kept: epoch 2", "epoch", "macro-F1"} <= set(shown)
     assert "empty" not in shown
 
 

@@ -223,6 +223,13 @@ def test_every_metric_may_be_missing():
     assert "nan" not in page.one("main")["text"]
 
 
+def test_the_epoch_whose_weights_were_kept_is_not_called_the_best(undrawn):
+    """It is the last one where nothing asks for a score, or where none was ever known."""
+    text = Page(render(TINY)).one("main")["text"]
+    assert "Epoch kept" in text
+    assert "best epoch" not in text.lower()
+
+
 def test_what_no_image_has_labels_of_has_no_section_table_or_chart(undrawn):
     page = Page(render(TINY, report=unlabelled_whole()))
     sections = {section["attrs"]["id"] for section in page.all("section")}

@@ -11,6 +11,7 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from multitask.utils.ranks import joined
@@ -33,7 +34,8 @@ def over_ranks(
 ) -> list[Any]:
     """What ``work`` gives in each of ``size`` ranks, or in the ``num_told`` that live; an error or an exit as text.
 
-    They are all of one machine, or else ``local_size`` of each. Where one says nothing, all say where they stand.
+    They are all of one machine, or else ``local_size`` of each; of one that ends in its middle it is the exit code.
+    Where one says nothing, all say where they stand.
     """
     local_size = local_size or size
     context = multiprocessing.get_context("fork")
@@ -58,8 +60,17 @@ def over_ranks(
     processes = [context.Process(target=one, args=(rank,)) for rank in range(size)]
     for process in processes:
         process.start()
+    results: dict[int, Any] = {}
+    until = time.monotonic() + seconds
     try:
-        results = dict(found.get(timeout=seconds) for _ in range(num_told or size))
+        while len(results) < (num_told or size):
+            if time.monotonic() > until:
+                raise queue.Empty
+            with suppress(queue.Empty):
+                results.update([found.get(timeout=0.1)])
+                continue
+            codes = {rank: process.exitcode for rank, process in enumerate(processes)}
+            results |= {rank: f"code {code}" for rank, code in codes.items() if (code or 0) > 0}
     except queue.Empty:
         for process in processes:
             if process.is_alive():

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
+
+_EVERY_S = 1.0
+"""Between two looks at the others."""
+_GRACE_S = 15
+"""How long a process may take to end by itself once another is lost; not counted while it stands still."""
+_STAY_S = 5.0
+"""How long the keeper of the store waits for the others to leave."""
 
 
 class Peers:
@@ -34,14 +44,60 @@ class Peers:
         with suppress(RuntimeError):  # the store's keeper is gone
             self._store.set(_ended(self._rank), "")
 
+    def stay(self) -> None:
+        """Waits a while for the others to end, where this is rank 0: the store, by which they tell who speaks, may end
+        with it.
+        """
+        until = time.monotonic() + _STAY_S
+        others = {rank: process for rank, process in self._processes.items() if rank > 0}
+        while self._rank == 0 and time.monotonic() < until:
+            if not any(_runs(process) and not self._has_ended(rank) for rank, process in others.items()):
+                break
+            time.sleep(0.02)
+
     def lost(self) -> int | None:
         """The rank of a process of this machine that is gone, and did not say that it ends; None: none is known of."""
         for rank, process in self._processes.items():
-            if rank != self._rank and not _runs(process):
-                with suppress(RuntimeError):
-                    if not self._store.check([_ended(rank)]):
-                        return rank
+            if rank != self._rank and not _runs(process) and not self._has_ended(rank):
+                return rank
         return None
+
+    def _has_ended(self, rank: int) -> bool:
+        try:
+            return bool(self._store.check([_ended(rank)]))
+        except RuntimeError:  # the keeper of the store, rank 0, is gone, though it stays until the others have left
+            return rank != 0
+
+    @property
+    def is_first_beside_keeper(self) -> bool:
+        """Whether this is the lowest rank of this machine but rank 0."""
+        return self._rank == min((rank for rank in self._processes if rank > 0), default=self._rank)
+
+    @contextmanager
+    def guarded(self, end: Callable[[int], None]) -> Iterator[None]:
+        """Ends this process where another is lost and the context does not end by that alone.
+
+        What gloo sends to a process that was held up before it was killed may never return, nor may the end of its
+        group: from C++, where no signal is heard.
+
+        Args:
+            end: told the rank that is lost, in a thread; it is to end the process.
+        """
+        over = threading.Event()
+
+        def watch() -> None:
+            looks = 0
+            while not over.wait(_EVERY_S):
+                lost = self.lost()
+                looks = 0 if lost is None else looks + 1
+                if lost is not None and looks * _EVERY_S > _GRACE_S:
+                    end(lost)
+
+        threading.Thread(target=watch, daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
 
 
 def _ended(rank: int) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -243,33 +245,46 @@ def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
         return
     store = _join(found, wait_s)
     peers = Peers(store, found.rank, found.size)
-    _ACTIVE.append(found)
-    try:
-        try:
-            yield found
-        except (UserError, OSError):
-            _claim(store)
-            raise
-        except RuntimeError as error:
-            if not any(word in str(error).lower() for word in _LOST):
-                raise
-            _claim(store)
-            raise UserError(f"rank {found.rank}: another process of this launch is gone; {left}") from None
-    except (KeyboardInterrupt, SystemExit) as stop:  # maybe while another error is told
-        if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
-            raise
-        lost = peers.lost()
-        if lost is not None or isinstance(stop, KeyboardInterrupt):
-            _claim(store, INTERRUPTED)
-        if lost is not None:
-            raise UserError(f"rank {found.rank}: another process of this launch is gone, rank {lost}; {left}") from None
-        raise
-    finally:
-        peers.end()
-        _ACTIVE.remove(found)
-        import torch.distributed as dist
+    word = _Word(store, peers)
+    gone = f"rank {found.rank}: another process of this launch is gone"
 
-        dist.destroy_process_group()
+    def end(lost: int) -> None:
+        if word.is_mine:
+            sys.stderr.write(f"error: {gone}, rank {lost}; {left}\n")
+            sys.stderr.flush()
+        peers.end()
+        peers.stay()
+        os._exit(2)
+
+    with peers.guarded(end):
+        _ACTIVE.append(found)
+        try:
+            try:
+                yield found
+            except (UserError, OSError):
+                word.claim()
+                raise
+            except RuntimeError as error:
+                if not any(part in str(error).lower() for part in _LOST):
+                    raise
+                word.claim()
+                raise UserError(f"{gone}; {left}") from None
+        except (KeyboardInterrupt, SystemExit) as stop:  # maybe while another error is told
+            if isinstance(stop, SystemExit) and stop.code != INTERRUPTED:
+                raise
+            lost = peers.lost()
+            if lost is not None or isinstance(stop, KeyboardInterrupt):
+                word.claim(INTERRUPTED)
+            if lost is not None:
+                raise UserError(f"{gone}, rank {lost}; {left}") from None
+            raise
+        finally:
+            peers.end()
+            _ACTIVE.remove(found)
+            import torch.distributed as dist
+
+            dist.destroy_process_group()
+            peers.stay()
 
 
 def _join(found: Ranks, wait_s: float) -> Any:
@@ -323,18 +338,34 @@ def _do_nothing(number: int, frame: FrameType | None) -> None:
     pass
 
 
-def _claim(store: Any, code: int = 2) -> None:
-    """Goes on in the first of the processes that tell of the end; ends the others with an exit code.
+class _Word:
+    """Which of the processes tells why all of them end.
 
-    They are no longer interrupted: a launcher does so once one has ended, which may be between the claim of a process
-    and its word, and then nobody would tell.
+    Args:
+        store: of ``torch.distributed``, which all of them have.
+        peers: those of this machine.
     """
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _do_nothing)  # Python warns of one that came just before it is ignored
-    try:
-        first = store.add("told", 1) == 1
-    except RuntimeError:  # its keeper is gone, with rank 0, which told
-        first = False
-    if not first:
-        raise SystemExit(code)
+
+    def __init__(self, store: Any, peers: Peers) -> None:
+        self._store = store
+        self._peers = peers
+
+    @cached_property
+    def is_mine(self) -> bool:
+        """Whether this one does, as the first that asks."""
+        try:
+            return bool(self._store.add("told", 1) == 1)
+        except RuntimeError:  # its keeper, rank 0, is lost
+            return self._peers.is_first_beside_keeper
+
+    def claim(self, code: int = 2) -> None:
+        """Goes on in the one that tells; ends the others with an exit code.
+
+        They are no longer interrupted: a launcher does so once one has ended, which may be between the claim of a
+        process and its word, and then nobody would tell.
+        """
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, _do_nothing)  # Python warns of one that came just before it is ignored
+        if not self.is_mine:
+            raise SystemExit(code)

@@ -4,11 +4,12 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from unittest.mock import Mock
 
 import pytest
 
 from multitask.errors import UserError
-from multitask.utils.ranks import Ranks, _claim, joined, launched, ranks, refuse_several
+from multitask.utils.ranks import Ranks, _Word, joined, launched, ranks, refuse_several
 from tests.over_ranks import over_ranks
 
 WHOLE = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
@@ -130,7 +131,7 @@ def test_who_is_to_tell_of_the_end_is_not_interrupted_before_it_does(number: sig
 
     before = {one: signal.signal(one, hear) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
-        _claim(Store())
+        _Word(Store(), Mock()).claim()
         os.kill(os.getpid(), number)
     finally:
         for one, handler in before.items():

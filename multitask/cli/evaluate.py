@@ -114,6 +114,7 @@ def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str
     from multitask.inference.engine_report import evaluate_engine
     from multitask.reporting.console import make_table, say, score, show_paths, show_table
     from multitask.reporting.progress import make_progress
+    from multitask.reporting.text import plural
 
     progress = make_progress(quiet)
     try:
@@ -130,5 +131,5 @@ def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str
         difference = f"{row.difference:+.4f} ({low:+.4f} to {high:+.4f})"
         table.add_row(row.metric, score(row.run), score(row.engine), difference)
     show_table(table)
-    say(f"{report.agreement:.2%} of {report.num_images:,} images get the same class")
+    say(f"{report.agreement:.2%} of {plural(report.num_images, 'image gets', 'images get')} the same class")
     show_paths({"report": trained.folder.report(name)})

@@ -161,7 +161,8 @@ def _explain(
     for note in inputs.notes:
         progress.note(note)
     if inputs.count is not None and inputs.count > limit:
-        progress.note(f"the first {limit:,} of {inputs.count:,} images are explained; --limit takes more")
+        are = "is" if limit == 1 else "are"
+        progress.note(f"the first {limit:,} of {inputs.count:,} images {are} explained; --limit takes more")
     try:
         found = explain_files(explainer, inputs, limit, progress, skip_unreadable=skip_unreadable)
     finally:

@@ -223,6 +223,7 @@ def _write_submission(run: Path, data: Path, output: Path, allow_extensions: boo
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import say_wrapped
     from multitask.reporting.progress import make_progress
+    from multitask.reporting.text import plural
     from multitask.runs.predict import write_submission
 
     progress = make_progress(quiet)
@@ -231,4 +232,4 @@ def _write_submission(run: Path, data: Path, output: Path, allow_extensions: boo
     finally:
         progress.close()
     if not quiet:
-        say_wrapped(f"{num} answers in {output}")
+        say_wrapped(f"{plural(num, 'answer', 'answers')} in {output}")

@@ -145,6 +145,7 @@ def _show(report: PseudoReport, output: Path) -> None:
     from multitask.pseudo.label import config_path
     from multitask.pseudo.report_schema import report_path
     from multitask.reporting.console import make_table, say, say_wrapped, score, show_paths, show_table
+    from multitask.reporting.text import plural
 
     table = make_table(
         f"labels at a precision of {report.precision:g}",
@@ -179,7 +180,7 @@ def _show(report: PseudoReport, output: Path) -> None:
     if report.num_of_own_groups:
         own += f", {report.num_of_own_groups:,} more are of groups that it knows"
     unreadable = f", {report.num_unreadable:,} more could not be read" if report.num_unreadable else ""
-    say(f"{report.num_labelled:,} of {report.num_images:,} images have a label{own}{unreadable}")
+    say(f"{report.num_labelled:,} of {plural(report.num_images, 'image has', 'images have')} a label{own}{unreadable}")
     show_paths({"labels": output, "report": report_path(output), "config": config_path(output)})
 
 

@@ -158,7 +158,10 @@ def _counts(made: DrawnSet | PortraitSet) -> str:
 
     people = plural(made.num_people, "person", "people")
     others = plural(made.num_eval_people, "other", "others")
-    return f"{made.num_images:,} images of {people} to train on, {made.num_eval_images:,} of {others} to answer"
+    return (
+        f"{plural(made.num_images, 'image', 'images')} of {people} to train on, {made.num_eval_images:,} of {others} "
+        "to answer"
+    )
 
 
 def _weights(mix: str) -> tuple[float, ...]:

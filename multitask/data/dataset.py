@@ -20,6 +20,7 @@ from multitask.data.settings import DataSettings
 from multitask.data.splits import Split, split_samples
 from multitask.errors import UserError
 from multitask.labels import MISSING, LabelSpace
+from multitask.utils.spelling import plural
 
 _VERBS = {"val": "validate", "pick": "pick the epoch"}
 
@@ -121,7 +122,8 @@ class Dataset:
             scored = next((place for place in labels if metric.startswith(f"{place}.")), "joint")
             other = next((place for place, column in labels.items() if (column != MISSING).any()), None)
             raise UserError(
-                f"{key}: {metric} is unknown: none of the {len(val):,} images that {_VERBS[split]} has "
+                f"{key}: {metric} is unknown: none of the {plural(len(val), 'image', 'images')} that {_VERBS[split]} "
+                "has "
                 + ("all its labels" if scored == "joint" else "that label")
                 + (f"; name {other}{metric.removeprefix(scored)}" if other else "")
                 + hint

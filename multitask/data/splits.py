@@ -16,6 +16,7 @@ from multitask.data.settings import DataSettings
 from multitask.errors import UserError
 from multitask.labels import MISSING
 from multitask.utils.seeds import derive
+from multitask.utils.spelling import plural
 from multitask.utils.strings import shared_strings
 
 
@@ -151,7 +152,8 @@ def hold_out(samples: Samples, val_fraction: float, seed: int) -> Split:
     if validates.all() or not validates.any():
         empty = "train" if validates.any() else "validate"
         raise UserError(
-            f"data.val_fraction: {val_fraction:g} of {samples.num_groups:,} groups leaves none to {empty}; one group "
+            f"data.val_fraction: {val_fraction:g} of {plural(samples.num_groups, 'group', 'groups')} leaves none to "
+            f"{empty}; one group "
             f"is {1 / samples.num_groups:.2g} of them"
         )
     return _split(validates, samples)
@@ -164,7 +166,7 @@ def fold(samples: Samples, index: int, count: int, seed: int) -> Split:
         UserError: there are fewer groups than folds.
     """
     if samples.num_groups < count:
-        raise UserError(f"data.folds: {count:,} were asked for, but there are {samples.num_groups:,} groups")
+        raise UserError(f"data.folds: {count:,} were asked for, but {_there_are(samples.num_groups)}")
     return _split(assign_groups(samples, [1 / count] * count, seed) == index, samples)
 
 
@@ -195,7 +197,7 @@ def with_test_fold(
     dealt = split.train if may_test is None else split.train[may_test[split.train]]
     part = samples.take(dealt)
     if part.num_groups < count:
-        raise UserError(f"data.test_folds: {count:,} were asked for, but there are {part.num_groups:,} groups to train")
+        raise UserError(f"data.test_folds: {count:,} were asked for, but {_there_are(part.num_groups)} to train")
     test = dealt[assign_groups(part, [1 / count] * count, derive(seed, "test")) == index]
     trains = ~samples.groups[split.train].isin(samples.groups[test])
     return _asserted(samples, Split(split.train[trains], split.val, test))
@@ -254,7 +256,8 @@ def pick_groups(
     train = split.train[~picking[split.train]]
     if picks.all() or not picks.any():
         raise UserError(
-            f"data.pick_fraction: {pick_fraction:g} of the {samples.take(able).num_groups:,} groups that train leaves "
+            f"data.pick_fraction: {pick_fraction:g} of the "
+            f"{plural(samples.take(able).num_groups, 'group', 'groups')} that train leaves "
             f"none to {'train' if len(pick) else 'pick'}"
         )
     return _asserted(samples, replace(split, train=train, pick=pick))
@@ -289,9 +292,13 @@ def given_split(samples: Samples, deal: Callable[[Samples], Split]) -> Split:
         lacking = "validates; splits: {val: []} has data.val_fraction of those that train do so"
         raise UserError(
             f"data.source: leaves one side empty: no group {lacking if len(split.train) else 'trains'} (the data has "
-            f"{samples.num_groups:,} groups)"
+            f"{plural(samples.num_groups, 'group', 'groups')})"
         )
     return _asserted(samples, split)
+
+
+def _there_are(num_groups: int) -> str:
+    return f"there {'is' if num_groups == 1 else 'are'} {plural(num_groups, 'group', 'groups')}"
 
 
 def _split(validates: NDArray[np.bool_], samples: Samples) -> Split:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from multitask.data.samples import Samples
 from multitask.errors import UserError
 from multitask.labels import JOINT, MISSING, LabelSpace
+from multitask.utils.spelling import plural
 from multitask.utils.texts import Codes
 
 
@@ -105,7 +106,7 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
         UserError: no sample has a weight, or none has a label for a loss, or only those that count nothing in it.
     """
     if not train.weights.any():
-        raise UserError(f"data.source.weight: is 0 for all {len(train):,} images that train")
+        raise UserError(f"data.source.weight: is 0 for all {plural(len(train), 'image', 'images')} that train")
     weights_of = targets.loss_weights(train)
     for place, (name, column) in enumerate(zip((*learned.task_names, JOINT), targets.labels.T, strict=False)):
         if not weights[name]:
@@ -113,7 +114,7 @@ def check_learnable(train: Samples, targets: Targets, learned: LabelSpace, weigh
         joint = place == learned.num_tasks
         key, what = (JOINT, "all labels") if joint else (f"heads.{name}", "a label for it")
         if (column == MISSING).all():
-            raise UserError(f"{key}: none of the {len(train):,} images that train has {what}")
+            raise UserError(f"{key}: none of the {plural(len(train), 'image', 'images')} that train has {what}")
         if not train.weights[column != MISSING].any():
             raise UserError(
                 f"{key}: counts no image: data.source.weight is 0 for all {(column != MISSING).sum():,} that train and "

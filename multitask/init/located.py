@@ -13,6 +13,7 @@ from multitask.data.framing import spread
 from multitask.data.headers import read_headers
 from multitask.init.image_sizes import Sizes
 from multitask.init.layouts import Observed
+from multitask.utils.spelling import plural
 from multitask.utils.strings import Strings
 
 _CORNERS = ("left top right bottom", "xmin ymin xmax ymax", "x1 y1 x2 y2", "x0 y0 x1 y1")
@@ -165,5 +166,8 @@ def _problem(observed: Observed, found: Located) -> str:
     if high.max() <= 1:
         return f"{what} are shares of the image, where a crop needs pixels: they are not used"
     if inside.mean() < _INSIDE:
-        return f"{what} lie outside of {np.sum(~inside):,} of {len(inside):,} images: they are of others, and not used"
+        return (
+            f"{what} lie outside of {np.sum(~inside):,} of {plural(len(inside), 'image', 'images')}: they are of "
+            "others, and not used"
+        )
     return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from multitask.utils.spelling import may_mean_unknown
+from multitask.utils.spelling import may_mean_unknown, plural
 
 if TYPE_CHECKING:
     from multitask.init.draft import Draft
@@ -31,7 +31,7 @@ def assumptions(draft: Draft) -> Iterator[str]:
         yield "each image is on its own: no column or folder says whose it is"
     else:
         num = roles.words[roles.group].num_distinct
-        yield f"{roles.group} says which images stay together ({num:,} groups)"
+        yield f"{roles.group} says which images stay together ({plural(num, 'group', 'groups')})"
     if roles.split is None:
         yield f"nothing says who validates: {VAL_FRACTION:.0%} of the groups do, at random"
     else:
@@ -68,7 +68,8 @@ def checks(draft: Draft) -> Iterator[str]:
         rarest, most = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
         if counts[most] >= _RARE_RATIO * counts[rarest]:
             yield (
-                f"{task.name} is uneven: {counts[most]:,} images of {most}, {counts[rarest]:,} of {rarest}; "
+                f"{task.name} is uneven: {plural(counts[most], 'image', 'images')} of {most}, {counts[rarest]:,} of "
+                f"{rarest}; "
                 "data.sampler: {name: class_weighted, power: 0.5} draws rare ones more often"
             )
         few = [name for name, count in counts.items() if count < _FEW]
@@ -85,6 +86,9 @@ def checks(draft: Draft) -> Iterator[str]:
             yield f"{task.name} is {codes} for some images: taken for unknown"
     if draft.sizes.num_unread:
         num = draft.sizes.num_unread + len(draft.sizes.sizes)
-        yield f"{draft.sizes.num_unread:,} of {num:,} images that were tried cannot be read; training will name them"
+        yield (
+            f"{draft.sizes.num_unread:,} of {plural(num, 'image', 'images')} that were tried cannot be read; "
+            "training will name them"
+        )
     if draft.impossible:
         yield "labels.impossible: remove the cells that can occur"

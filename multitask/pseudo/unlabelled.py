@@ -23,6 +23,7 @@ from multitask.inference.stream import ImageInput, InputBatch
 from multitask.labels import LabelSpace
 from multitask.progress import Progress
 from multitask.pseudo.own_images import OwnImages
+from multitask.utils.spelling import plural
 from multitask.utils.strings import Strings, StringsBuilder
 from multitask.utils.texts import TEXTS_AT_ONCE
 
@@ -173,6 +174,7 @@ def _nothing_left(inputs: NamedInputs, others: _Others, num_unreadable: int) -> 
     groups = f", or of its groups ({others.num_of_own_groups:,})" if others.num_of_own_groups else ""
     num = others.num_own + others.num_of_own_groups
     return (
-        f"{where}: all {num:,} images are the run's own{groups}, whose labels are known or must stay unknown; name "
+        f"{where}: {plural(num, 'image is', 'images are')} the run's own{groups}, whose labels are known or must "
+        "stay unknown; name "
         "images that it did not have"
     )

@@ -105,7 +105,7 @@ class PlainProgress(QuietProgress):
         self._tasks, self._num_epochs, self._num_batches, self._epoch = tasks, num_epochs, num_batches, first_epoch
         self._said = time.monotonic()
         if first_epoch > num_epochs:
-            self._print(f"all {num_epochs} epochs are done")
+            self._print(f"all {plural(num_epochs, 'epoch is', 'epochs are')} done")
         else:
             batches = plural(num_batches, "batch", "batches")
             self._print(f"training: epochs {first_epoch} to {num_epochs}, {batches} each")
@@ -223,7 +223,7 @@ class LiveProgress(QuietProgress):
         room = (self._console.width - 36) // 9
         self._tasks = tasks[: max(1, room - 1)]
         if first_epoch > num_epochs:
-            say_wrapped(f"all {num_epochs} epochs are done")
+            say_wrapped(f"all {plural(num_epochs, 'epoch is', 'epochs are')} done")
             return
         self._remove((*self._training_bars, *self._answering))
         self._run = self._bars.add_task("run", total=num_epochs, completed=first_epoch - 1)

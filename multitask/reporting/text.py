@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from multitask.data.image_facts import CropCounts, FitCounts, ImageFacts
 from multitask.evaluation.scores import RegressionError
+from multitask.utils.spelling import plural as plural
 
 
 def score_text(value: float | None, digits: int = 3) -> str:
@@ -42,11 +43,6 @@ def error_text(number: RegressionError | None) -> str:
         return ""
     low, high = map(amount_text, number.mae_ci)
     return f"{amount_text(number.mae)} (95% {low} to {high})"
-
-
-def plural(number: int, one: str, many: str) -> str:
-    """``1 image``, ``2 images``."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def moment_text(text: str) -> str:

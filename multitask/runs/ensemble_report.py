@@ -26,6 +26,7 @@ from multitask.runs.mixture_scores import ensemble_scores
 from multitask.runs.names import distinct_names
 from multitask.runs.report import ReportFacts, write_scores
 from multitask.utils.seeds import derive
+from multitask.utils.spelling import plural
 
 
 def common_answers(parts: Sequence[TrainedRun], base: int, name: str = "val") -> list[Predictions]:
@@ -72,7 +73,7 @@ def _places(answers: Predictions, part: TrainedRun) -> dict[str, int]:
 
 def _unseen(part: TrainedRun, answers: Predictions) -> str:
     how = "validated on" if part.folder.num_folds is None else "dealt into folds"
-    return f"{how} {answers.num_groups:,} groups"
+    return f"{how} {plural(answers.num_groups, 'group', 'groups')}"
 
 
 def write_mixed_report(trained: TrainedRun, name: str = "val") -> RunReport:

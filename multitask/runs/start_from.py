@@ -18,6 +18,7 @@ from multitask.runs.build import load_weights
 from multitask.runs.config import read_run_settings
 from multitask.runs.data_module import DataModule
 from multitask.runs.folder import RunFolder
+from multitask.utils.spelling import plural
 
 _KEY = "model.start_from"
 
@@ -54,12 +55,14 @@ def _check_unseen(judged: set[str], folder: RunFolder, data: DataSettings) -> No
     split = _split(folder, settings["data"]["source"])
     if seen := sorted(group for group in judged if split.get(group) == "train"):
         raise UserError(
-            f"{_KEY}: the run in {folder.path} trained on {len(seen):,} of the {len(judged):,} groups that are not to "
+            f"{_KEY}: the run in {folder.path} trained on {len(seen):,} of the "
+            f"{plural(len(judged), 'group', 'groups')} that are not to "
             f"train here, as {seen[0]}; begin with one of the same split (data.folds, data.fold, data.split_seed)"
         )
     if unknown := sorted(judged - split.keys()):
         raise UserError(
-            f"{_KEY}: the run in {folder.path} does not know {len(unknown):,} of the {len(judged):,} groups that are "
+            f"{_KEY}: the run in {folder.path} does not know {len(unknown):,} of the "
+            f"{plural(len(judged), 'group', 'groups')} that are "
             f"not to train here, as {unknown[0]}, so it may have trained on them by another name; begin with one of "
             "the same data and split"
         )

@@ -17,6 +17,7 @@ from multitask.runs.comparison import paired_differences
 from multitask.study.confirmation import Candidate, Confirmation, ConfirmingRun
 from multitask.study.metrics import figure
 from multitask.study.settings import Plan
+from multitask.utils.spelling import plural
 
 
 def verdict(confirmation: Confirmation) -> ConfirmationReport:
@@ -113,7 +114,7 @@ def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, 
 def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
     gap = (
         f"{found.metric} {_signed(found.value)}, {100 * level:.3g}% interval {_signed(found.low)} to "
-        f"{_signed(found.high)}, over {seeds} and {found.num_groups:,} groups"
+        f"{_signed(found.high)}, over {seeds} and {plural(found.num_groups, 'group', 'groups')}"
     )
     if not found.beyond_noise:
         return f"Trial {trial} does not beat the base beyond noise: {gap}."

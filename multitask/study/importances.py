@@ -14,6 +14,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.importance import PedAnovaImportanceEvaluator
 
 from multitask.reporting.study.report_schema import ImportancesBasis, Trial
+from multitask.utils.spelling import plural
 
 EVALUATOR = "PED-ANOVA"
 """Watanabe et al. 2023, https://arxiv.org/abs/2304.10255, with parameters that only some trials have by
@@ -49,7 +50,9 @@ def parameter_importances(study: Study, finished: Sequence[Trial], metric: str) 
     """
     num = len(finished)
     if num < FEWEST_TRIALS:
-        return Importances(None, f"{num} finished trials are too few; {FEWEST_TRIALS} are needed")
+        return Importances(
+            None, f"{plural(num, 'finished trial is', 'finished trials are')} too few; {FEWEST_TRIALS} are needed"
+        )
     if len({row.values[0] for row in finished if row.values}) == 1:
         return Importances(None, "all finished trials have the same score")
     num_best = min(num // 2, max(FEWEST_BEST, math.ceil(BEST_SHARE * num)))

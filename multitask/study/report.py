@@ -29,6 +29,7 @@ from multitask.study.importances import Importances, parameter_importances
 from multitask.study.settings import Plan
 from multitask.utils.files import to_json
 from multitask.utils.records import parse_record
+from multitask.utils.spelling import plural
 
 _STATES: Final[dict[TrialState, State]] = {
     TrialState.COMPLETE: "finished",
@@ -159,12 +160,13 @@ def _sentences(report: StudyReport) -> list[str]:
     else:
         are = "is" if len(report.front) == 1 else "are"
         sentences.append(
-            f"{len(report.front)} of {counts.finished} finished trials {are} beaten by no other in all of "
+            f"{len(report.front)} of {plural(counts.finished, 'finished trial', 'finished trials')} {are} beaten by "
+            "no other in all of "
             f"{', '.join(objective.metric for objective in report.objectives)}."
         )
     saved = 1 - report.epochs / report.epochs_full if report.epochs_full else 0.0
     if counts.pruned:
-        stopped = "1 trial was" if counts.pruned == 1 else f"{counts.pruned} trials were"
+        stopped = plural(counts.pruned, "trial was", "trials were")
         sentences.append(f"{stopped} stopped early, which saved {100 * saved:.0f}% of the epochs.")
     if report.confirmation is not None:
         sentences += [report.confirmation.sentence, report.confirmation.luck_sentence]

@@ -201,3 +201,8 @@ def _spelt(folder: str, changed: int) -> dict[str, list[str]]:
     for name in os.listdir(folder):
         names.setdefault(canonical(name), []).append(name)
     return names
+
+
+def plural(number: int, one: str, many: str) -> str:
+    """``1 image``, ``2 images``."""
+    return f"{number:,} {one if number == 1 else many}"

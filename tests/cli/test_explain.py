@@ -93,7 +93,7 @@ def test_mistakes_are_a_line_and_write_nothing(call: Callable[..., Called], trai
     assert "no gradients" in call("explain", bad, good, "-o", out).refusal()
     assert "only torch has the gradients" in call("explain", trained, good, "-o", out, "--engine", "openvino").refusal()
     skipped = call("explain", trained, bad, "-o", out, "--on-error", "skip").refusal()
-    assert "none of 1 images can be read; the first: " in skipped
+    assert "none of 1 image can be read; the first: " in skipped
     line = call("explain", trained, "--audit", "--on-error", "skip").refusal()
     assert "--on-error: would be ignored: it is for PATHs" in line
     assert not out.exists()

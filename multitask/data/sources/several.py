@@ -20,7 +20,7 @@ from multitask.data.sources.base import SOURCES, SourceSettings
 from multitask.errors import UserError, nearest
 from multitask.labels import JOINT, MISSING, LabelSpace
 from multitask.settings import Bool, ConfigPath, Fraction, NonNegativeFloat, Settings
-from multitask.utils.spelling import Name, identifier_problem
+from multitask.utils.spelling import Name, identifier_problem, plural
 from multitask.utils.strings import Strings
 
 AnySingle = Annotated[SourceSettings, SOURCES.part(lambda row: not row.nests, default="table")]
@@ -144,7 +144,8 @@ class SeveralSettings(SourceSettings):
         for name, samples in parts.items():
             if (samples.labels == MISSING).all():
                 raise UserError(
-                    f"data.source.sources.{name}: labels nothing that is asked: none of its {len(samples):,} images "
+                    f"data.source.sources.{name}: labels nothing that is asked: none of its "
+                    f"{plural(len(samples), 'image', 'images')} "
                     f"has a label of {', '.join(samples.space.task_names)}; leave it out"
                 )
         return self._mixed(parts, space)

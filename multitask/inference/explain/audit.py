@@ -22,6 +22,7 @@ from multitask.runs.config import TrainedRun
 from multitask.runs.cross_validation import members
 from multitask.runs.evaluate import data_of, samples_of
 from multitask.utils.seeds import derive
+from multitask.utils.spelling import plural
 
 
 @dataclass
@@ -125,7 +126,9 @@ def audit_evidence(
                 count += 1
             done(count)
     if not audit.area:
-        raise UserError(f"--audit: none of {total:,} images of {split} has a {part.name} in what the network sees")
+        raise UserError(
+            f"--audit: none of {plural(total, 'image', 'images')} of {split} has a {part.name} in what the network sees"
+        )
     return _report(trained, split, part, audit), audit.examples
 
 

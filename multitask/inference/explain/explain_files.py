@@ -13,6 +13,7 @@ from multitask.inference.inputs import NamedInputs
 from multitask.inference.prediction import PredictionBatch
 from multitask.inference.stream import ImageInput, InputBatch
 from multitask.progress import Progress
+from multitask.utils.spelling import plural
 
 
 @dataclass
@@ -64,7 +65,7 @@ def explain_files(
         num += len(batch.inputs)
         done(num)
     if not found.explanations:
-        raise UserError(f"none of {num:,} images can be read; the first: {found.unreadable[0]}")
+        raise UserError(f"none of {plural(num, 'image', 'images')} can be read; the first: {found.unreadable[0]}")
     found.num_given = num if inputs.count is None and len(first) <= limit else inputs.count
     return found
 

@@ -18,6 +18,7 @@ from multitask.init.layouts.table import table_problem
 from multitask.init.name_parts import Part, may_be_classes, parts_of_files, parts_of_folder
 from multitask.init.patterns import matcher, placeholders
 from multitask.init.words import split_words
+from multitask.utils.spelling import plural
 from multitask.utils.strings import StringsBuilder
 
 _MAY_HOLD_LABELS = (".txt", ".json", ".jsonl", ".xml", ".mat", ".dat", ".npy")
@@ -88,7 +89,8 @@ def of_pattern(root: Path, paths: Sequence[str], pattern: str, folder: str = "."
             columns[name].extend((word,))
     if len(images) < _MATCHING * len(paths) or not images:
         raise UserError(
-            f"{root}: {len(missed):,} of {len(paths):,} images do not match the pattern {pattern!r}, as {missed[0]}"
+            f"{root}: {len(missed):,} of {plural(len(paths), 'image does', 'images do')} not match the pattern "
+            f"{pattern!r}, as {missed[0]}"
         )
     check = []
     if missed:

@@ -17,6 +17,7 @@ from multitask.init.layouts.images import Images
 from multitask.init.layouts.table import labelled_rows, of_rows
 from multitask.init.words import kind_of
 from multitask.utils.files import check_regular
+from multitask.utils.spelling import plural
 from multitask.utils.strings import Strings
 
 _HEAD_BYTES = 65_536
@@ -57,7 +58,8 @@ class LabelStudio(Layout):
         voted = {control: [_majority(found, control) for found in answers] for control in controls}
         split = [control for control in controls if sum(word is None for word in voted[control])]
         check = [
-            f"annotators disagree on {control} of {sum(word is None for word in voted[control]):,} images, on which "
+            f"annotators disagree on {control} of "
+            f"{plural(sum(word is None for word in voted[control]), 'image', 'images')}, on which "
             "neither side has more votes: taken for unknown"
             for control in split
         ]

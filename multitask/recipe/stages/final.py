@@ -34,7 +34,9 @@ class FinalStageSettings(StageSettings):
         config = _config(lab)
         seconds = lab.costs.seconds(config)
         if seconds > left_s:
-            raise CannotHoldError(f"its {config.training.epochs} epochs take about {time_text(seconds)}")
+            raise CannotHoldError(
+                f"its {plural(config.training.epochs, 'epoch takes', 'epochs take')} about {time_text(seconds)}"
+            )
         return StagePlan(seconds, config.training.epochs)
 
     def perform(self, lab: Lab, plan: StagePlan) -> Proposal:

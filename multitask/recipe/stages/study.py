@@ -15,6 +15,7 @@ from multitask.settings import Changes, Epochs, Float, Trials, validate
 from multitask.settings.yaml_text import read_yaml
 from multitask.study.parameters import AnyEntry
 from multitask.study.settings import Plan, StudySettings
+from multitask.utils.spelling import plural
 
 if TYPE_CHECKING:
     from multitask.recipe.lab import Lab
@@ -115,7 +116,9 @@ def _proposal(report: StudyReport, page: str) -> Proposal:
         name = AS_IT_STANDS if not trial.changes else f"trial {trial.number}"
         tried.append(Tried(name, trial.changes, score, picked=not place))
     changes: Changes = ranked[0][1].changes if ranked else {}
-    note = f"{report.counts.finished} trials were finished, {report.counts.pruned} stopped early."
+    note = (
+        f"{plural(report.counts.finished, 'trial was', 'trials were')} finished, {report.counts.pruned} stopped early."
+    )
     if not changes:
         note += " None was ahead of the config as it stands on the groups that pick."
     return Proposal(changes, tried, note, files={"study": page})

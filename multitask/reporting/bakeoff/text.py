@@ -56,7 +56,7 @@ def metric_text(metric: str) -> str:
 
 def point_text(point: Point) -> str:
     """How many groups train: ``40 groups``, ``all groups``."""
-    return "all groups" if point == "all" else f"{point:,} groups"
+    return "all groups" if point == "all" else plural(point, "group", "groups")
 
 
 def size_text(num_bytes: float) -> str:

@@ -170,7 +170,7 @@ def _numbers(found: Inspection) -> list[PlotView]:
             f"Dashed: the edges between {', '.join(task.classes)}; a number at an edge belongs to the class above it."
         )
         if len(known) < len(values):
-            words += f" Of {len(values) - len(known):,} images it is not known."
+            words += f" Of {plural(len(values) - len(known), 'image', 'images')} it is not known."
         plot = histogram(
             known,
             xlabel=task.name,

@@ -163,4 +163,4 @@ def conditional_text(name: str, about: ImportancesBasis | None) -> str:
     """In how many of the trials a parameter is that not all have; empty where all do."""
     if about is None or name not in about.conditional:
         return ""
-    return f"only in {about.trials[name]:,} of {about.num_trials:,} trials"
+    return f"only in {about.trials[name]:,} of {plural(about.num_trials, 'trial', 'trials')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import count
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 class Predictor:
     """A trained run, a run in folds or an exported file, that answers images; any number of threads may ask it.
 
+    Pickled for another process it is what ``load`` was given, and is loaded anew there.
+
     Args:
         engine: computes the network.
 
@@ -66,6 +68,7 @@ class Predictor:
         self.engine = engine
         self.spec: InferenceSpec = engine.spec
         self._preprocessing = self.spec.preprocessing()
+        self._load: Callable[[], Predictor] | None = None
         self._calls = count()  # a randomised set of one image is drawn anew each time that it is asked for
 
     @classmethod
@@ -97,6 +100,15 @@ class Predictor:
         path = Path(path)
         if not path.exists():
             raise UserError(f"{path}: no such run or exported file")
+        again = partial(
+            cls.load,
+            path.absolute(),
+            engine=engine,
+            device=device,
+            views=views,
+            views_except=views_except,
+            allow_extensions=allow_extensions,
+        )
         opened = _open(path, engine, device, allow_extensions)
         averaged = Views.parse(views, views_except, opened.spec.space, opened.spec.flip)
         if averaged is not None and opened.spec.tiles is not None:
@@ -104,9 +116,16 @@ class Predictor:
                 f"views: the members of {path} see an image in different sizes or crops, side by side; leave them out, "
                 "or `multitask evaluate --views`"
             )
-        if averaged is None:
-            return cls(opened)
-        return cls(ViewedEngine(opened, averaged, partial(_calibration, path) if path.is_dir() else None))
+        if averaged is not None:
+            opened = ViewedEngine(opened, averaged, partial(_calibration, path) if path.is_dir() else None)
+        found = cls(opened)
+        found._load = again
+        return found
+
+    def __reduce__(self) -> tuple[Callable[[], Predictor], tuple[()]]:
+        if self._load is None:
+            raise TypeError("a Predictor of an engine cannot be pickled; one of Predictor.load can")
+        return self._load, ()
 
     @property
     def space(self) -> LabelSpace:

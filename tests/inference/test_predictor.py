@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import io
+import multiprocessing
+import os
+import pickle
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from copy import copy
 from pathlib import Path
 from typing import Any
@@ -134,6 +138,20 @@ def test_threads_get_the_answers_of_one(predictor: Predictor) -> None:
     for thread in threads:
         thread.join()
     assert [found[place] for place in range(len(images))] == expected
+
+
+def test_another_process_gets_one_that_answers_the_same(trained_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained_path.parent)
+    image = np.random.default_rng(0).integers(0, 256, (96, 64, 3), dtype=np.uint8)
+    predictor = Predictor.load(trained_path.name, views=["flip"])
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), os.chdir, ("/",)) as pool:
+        found = pool.submit(predictor.predict, [image]).result()
+    assert found[0].probs == predictor.predict([image])[0].probs
+
+
+def test_one_of_an_engine_says_that_it_cannot_be_pickled(predictor: Predictor) -> None:
+    with pytest.raises(TypeError, match=r"cannot be pickled; one of Predictor\.load can"):
+        pickle.dumps(Predictor(predictor.engine))
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path, trained_path: Path) -> None:

@@ -66,7 +66,7 @@ class DataSettings(Settings):
     sampler: AnySampler = UniformSettings()
     """Frequency with which each image is drawn in training."""
     val_fraction: Annotated[Float, Field(ge=0, lt=1)] = 0.2
-    """The share of the groups that validates; 0: all of them train."""
+    """The share of the groups that validates, met to a few groups, since classes are shared too; 0: all train."""
     folds: Folds | None = None
     """The number of folds that the groups are dealt into; fold ``fold`` validates, in place of ``val_fraction``."""
     fold: Annotated[Count, Field(le=999)] = 0

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from multitask.utils.ranks import joined
+from multitask.utils.process_group import joined
 
 
 def free_port() -> int:

@@ -40,7 +40,8 @@ def command(
     Over several processes: torchrun --nproc-per-node N -m multitask train CONFIG. All of them train one run; with
     --folds each trains folds of its own.
     """
-    from multitask.utils.ranks import joined, launched
+    from multitask.utils.process_group import joined
+    from multitask.utils.ranks import launched
 
     say_begun(config, quiet or not launched().is_main)
 
@@ -68,7 +69,8 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
     from multitask.runs.folder import RunFolder
     from multitask.runs.page import write_page
     from multitask.runs.run import run
-    from multitask.utils.ranks import INTERRUPTED, ranks
+    from multitask.utils.process_group import INTERRUPTED
+    from multitask.utils.ranks import ranks
 
     assert isinstance(settings, Config)
     progress = make_progress(quiet)

@@ -34,7 +34,7 @@ def over_processes(left: str) -> Callable[[Callable[Params, None]], Callable[Par
     def change(command: Callable[Params, None]) -> Callable[Params, None]:
         @functools.wraps(command)
         def run(*args: Params.args, **kwargs: Params.kwargs) -> None:
-            from multitask.utils.ranks import joined
+            from multitask.utils.process_group import joined
 
             with joined(left=left):
                 command(*args, **kwargs)

@@ -16,7 +16,8 @@ import torch.distributed as dist
 
 from multitask.errors import UserError
 from multitask.utils.attempt import name_attempt
-from multitask.utils.ranks import Ranks, joined
+from multitask.utils.process_group import joined
+from multitask.utils.ranks import Ranks
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_an_attempt_that_ended_before_all_came_leaves_nothing_either(
 ) -> None:
     where = rf"cannot join the others at 127.0.0.1:{store.port} (MASTER_ADDR, MASTER_PORT): "
     with monkeypatch.context() as patch:  # for each other alone, not for the store
-        patch.setattr("multitask.utils.ranks.name_attempt", lambda *words: name_attempt(*words[:3], 1))
+        patch.setattr("multitask.utils.process_group.name_attempt", lambda *words: name_attempt(*words[:3], 1))
         line, other = attempt(store, sum_of_ranks, {}, 30, apart=True)
     assert line.startswith(f"rank 0: {where}")
     assert other == f"rank 1: {where}rank 0 did not come within 1 s"
@@ -114,7 +115,7 @@ def test_a_process_that_is_gone_before_it_is_connected_is_not_waited_for(
             os.kill(os.getpid(), signal.SIGKILL)
         return name
 
-    monkeypatch.setattr("multitask.utils.ranks.name_attempt", named_and_gone)
+    monkeypatch.setattr("multitask.utils.process_group.name_attempt", named_and_gone)
     line, killed = attempt(store, sum_of_ranks, {}, 5)
     assert line.startswith(f"rank 0: cannot join the others at 127.0.0.1:{store.port} (MASTER_ADDR, MASTER_PORT): ")
     assert killed is None

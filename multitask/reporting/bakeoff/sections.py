@@ -29,6 +29,13 @@ class PlottedTable:
 
 
 @dataclass(frozen=True)
+class ScoresView(PlottedTable):
+    """The columns of the scores that are known of any contender, beside."""
+
+    heads: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class DifferencesView(PlottedTable):
     """The differences to the reference, and with three contenders or more each against each."""
 
@@ -90,17 +97,22 @@ def _matrix_cell(found: IntervalGap | None) -> Cell:
     return Cell(points_text(found.value), strong=found.beyond_noise, title=f"95% {_gap_text(found)}")
 
 
-def scores(report: BakeoffReport) -> PlottedTable:
-    """Every contender's scores, those of the tasks too."""
-    table = []
-    for name, row in report.last.scored.items():
-        figures = (row.joint, row.accuracy, *(row.tasks[task] for task in report.tasks))
-        table.append(Row(name, tuple(map(_score_cell, figures)), strong=name == report.reference))
+def scores(report: BakeoffReport) -> ScoresView:
+    """Every contender's scores, those of the tasks too; one that is known of none has no column."""
+    rows = report.last.scored.values()
+    columns = {"joint macro-F1": [row.joint for row in rows], "joint accuracy": [row.accuracy for row in rows]}
+    columns |= {f"{task} macro-F1": [row.tasks[task] for row in rows] for task in report.tasks}
+    columns = {head: figures for head, figures in columns.items() if any(figures)}
+    table = [
+        Row(name, tuple(_score_cell(figures[place]) for figures in columns.values()), strong=name == report.reference)
+        for place, name in enumerate(report.last.scored)
+    ]
     shown = [
         _of(name, row.metric, report, [run.score for run in row.runs if run.score is not None])
         for name, row in report.last.scored.items()
     ]
-    return PlottedTable(tuple(table), _intervals(shown, metric_text(report.metric), "scores-plot"))
+    plot = _intervals(shown, metric_text(report.metric), "scores-plot")
+    return ScoresView(tuple(table), plot, tuple(columns))
 
 
 def tasks(report: BakeoffReport) -> list[PlotView]:

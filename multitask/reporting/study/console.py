@@ -222,7 +222,8 @@ def _show_confirmation(confirmation: ConfirmationReport, said: Sequence[str]) ->
     shown = [row for row in confirmation.rows if row.base or row.trial == confirmation.winner]
     names = ("base" if row.base else f"trial {row.trial}" for row in shown)
     table = make_table("macro-F1 of the pooled answers of all runs (95%)", ("", *names))
-    for task in (None, *(shown[0].tasks if shown else ())):
+    joint = [None] if any(row.pooled is not None for row in shown) else []
+    for task in (*joint, *(shown[0].tasks if shown else ())):
         figures = [
             (row.pooled, row.pooled_ci) if task is None else (row.tasks[task].value, row.tasks[task].ci)
             for row in shown

@@ -194,6 +194,7 @@ def _confirmation(found: ConfirmationReport | None, study: StudyTrials) -> _Conf
         return None
     tasks = [task for task in study.tasks if any(task in row.tasks for row in found.rows)]
     ticks = study.objectives[0].metric == "joint.macro_f1"  # else the runs' scores are of another kind
+    joint = any(row.pooled is not None for row in found.rows)
     rows, pooled, differences = [], [], []
     for row in found.rows:
         name = f"base (trial {row.trial})" if row.base else f"trial {row.trial}"
@@ -204,7 +205,7 @@ def _confirmation(found: ConfirmationReport | None, study: StudyTrials) -> _Conf
         if difference is not None:
             bounds = (difference.low, difference.high)
             differences.append(Interval(name, difference.value, *bounds, full=difference.beyond_noise, strong=winner))
-        rows.append(Row.of(name, *_confirmed_texts(row, tasks), strong=winner))
+        rows.append(Row.of(name, *_confirmed_texts(row, tasks, joint), strong=winner))
     seeds = plural(found.num_seeds, "fresh seed", "fresh seeds")
     images = plural(found.num_images, "image", "images")
     groups = plural(found.num_groups, "group", "groups")
@@ -223,10 +224,11 @@ def _confirmation(found: ConfirmationReport | None, study: StudyTrials) -> _Conf
     )
 
 
-def _confirmed_texts(row: ConfirmedTrial, tasks: Sequence[str]) -> list[str]:
+def _confirmed_texts(row: ConfirmedTrial, tasks: Sequence[str], joint: bool) -> list[str]:
     difference = row.difference
     texts = [score_text(row.study_score), score_text(row.confirmed), score_text(row.luck)]
-    texts += [score_text(row.pooled), interval_text(row.pooled_ci) or "–"]
+    if joint:
+        texts += [score_text(row.pooled), interval_text(row.pooled_ci) or "–"]
     texts += [score_text(row.tasks[task].value if task in row.tasks else None) for task in tasks]
     if difference is None:
         return [*texts, score_text(None), "–", "–"]

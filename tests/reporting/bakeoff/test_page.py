@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,16 @@ def test_figures_are_where_a_reader_looks_for_them(make_report: Make) -> None:
 
 def test_a_failed_contender_is_told(make_report: Make) -> None:
     assert "failed: heads.age: the loss is nan" in render_bakeoff(make_report(failed=("shared",)))
+
+
+def test_joint_scores_that_no_contender_has_are_no_columns(make_report: Make) -> None:
+    report = make_report()
+    assert ">joint macro-F1</th><th" in render_bakeoff(report)
+    for row in report.last.scored.values():
+        object.__setattr__(row, "joint", None)
+        object.__setattr__(row, "accuracy", None)
+    page = render_bakeoff(replace(report, metric="tasks.age.macro_f1"))
+    assert '>contender</th><th scope="col">mask macro-F1</th>' in page
 
 
 @pytest.mark.parametrize(

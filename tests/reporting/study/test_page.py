@@ -196,6 +196,7 @@ def test_every_figure_may_be_missing(drawn):
         row |= {"runs": [None], "tasks": {}}
     text = Page(render_study(report)).one("main")["text"]
     assert "No trial has a score yet." in text
+    assert "ooled" not in text
     assert "None" not in text
     assert "nan" not in text
 

@@ -13,7 +13,6 @@ from multitask.errors import UserError
 from tests.over_ranks import over_ranks
 
 LONG_S = 100.0
-GONE = "another process of this launch is gone, rank 2; finished epochs are saved"
 
 
 def kill_itself() -> None:
@@ -21,8 +20,9 @@ def kill_itself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@pytest.mark.parametrize("killed", [0, 2])
 def test_a_process_that_waits_without_end_is_ended_where_another_is_lost(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    killed: int, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """In C++, where no signal is heard, as gloo may wait for one that was held up before it was killed."""
     monkeypatch.setattr(module, "_EVERY_S", 0.1)
@@ -32,17 +32,17 @@ def test_a_process_that_waits_without_end_is_ended_where_another_is_lost(
         import torch
         import torch.distributed as dist
 
-        if rank == 2:
+        if rank == killed:
             kill_itself()
-        if rank == 0:
-            dist.recv(torch.zeros(1), src=1)
+        if rank == 1:
+            dist.recv(torch.zeros(1), src=2 - killed)
         time.sleep(LONG_S)
 
     began = time.monotonic()
     assert over_ranks(3, work, num_told=2) == ["code 2", "code 2"]
     assert time.monotonic() - began < LONG_S
     [line] = [line for line in capfd.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert GONE in line
+    assert f"another process of this launch is gone, rank {killed}; finished epochs are saved" in line
 
 
 def test_the_rest_tell_where_the_process_is_killed_that_keeps_their_store() -> None:

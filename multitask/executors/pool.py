@@ -21,6 +21,7 @@ from multitask.executors.base import Executor, ExecutorSettings, RemoteSettings,
 from multitask.executors.line import KEY
 from multitask.executors.messages import Beat, Lost, Ready
 from multitask.utils.interrupts import interrupts_held
+from multitask.utils.pauses import Pauses
 
 _PATIENCE = 3
 """Workers that end before they are ready, one after another, after which the launch stops."""
@@ -122,7 +123,8 @@ class RemotePool:
         self._key = secrets.token_bytes(32)
         self._arrivals: queue.SimpleQueue[tuple[str, Connection]] = queue.SimpleQueue()
         self._spent = 0
-        self._looked = self._served = self._begun = self._told = self._listened = time.monotonic()
+        self._looked = self._served = self._begun = self._told = time.monotonic()
+        self._pauses = Pauses(grace_s, self._looked)
         self._closed = False
         self.workers: list[RemoteWorker] = []
         self._jobs: dict[str, StartedWorker] = {}
@@ -175,12 +177,10 @@ class RemotePool:
         heard: set[Any] = set(wait(connected, timeout_s)) if connected else set()
         if not connected:
             time.sleep(timeout_s)
-        since, now = self._listened, time.monotonic()
-        self._listened = now
-        if now - since > self._grace_s / 2:
-            # They may have stood still with the launch, as in a job that SLURM suspends: their silence says nothing.
-            for worker in self.workers:
-                worker.beat += now - since
+        now = time.monotonic()
+        paused_s = self._pauses.until(now)
+        for worker in self.workers:
+            worker.beat += paused_s
         look = now - self._looked >= _CHECK_S
         if look:
             self._looked = now

@@ -18,6 +18,7 @@ import torch
 
 from multitask.errors import UserError
 from multitask.study.messages import Beat, Job, Lost, Ready
+from multitask.utils.pauses import Pauses
 
 _START_S = 300.0
 """Until the first sign of life: the libraries' import, on a slow disk."""
@@ -104,7 +105,7 @@ class Pool:
         self._num_threads = max(1, torch.get_num_threads() // num_workers)
         self._crowded = num_workers * self._num_threads > len(os.sched_getaffinity(0))
         self._spent = 0
-        self._listened = time.monotonic()
+        self._pauses = Pauses(grace_s, time.monotonic())
         self.workers = [self._start(number) for number in range(num_workers)]
 
     def _start(self, number: int) -> Worker:
@@ -122,10 +123,9 @@ class Pool:
             UserError: workers die before they are ready, again and again.
         """
         heard = set(wait([worker.connection for worker in self.workers], timeout_s))
-        since, self._listened = self._listened, time.monotonic()
-        if self._listened - since > self._grace_s / 2:  # as of ``RemotePool``
-            for worker in self.workers:
-                worker.beat += self._listened - since
+        paused_s = self._pauses.until(time.monotonic())
+        for worker in self.workers:
+            worker.beat += paused_s
         for worker in list(self.workers):
             lost = None
             if worker.connection in heard:

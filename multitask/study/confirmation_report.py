@@ -61,7 +61,7 @@ def verdict(confirmation: Confirmation) -> ConfirmationReport:
         level=level,
         winner=winner.trial,
         chosen=winner.trial if order(winner) > order(base) else base.trial,
-        sentence=_sentence(winner.trial, differences[others.index(winner)], level, seeds),
+        sentence=_sentence(winner.trial, differences[others.index(winner)], level, seeds, pooled[0].num_groups),
         luck_sentence=_luck_sentence(winner, base, metric),
         rows=(base, *others),
     )
@@ -111,10 +111,13 @@ def _row(candidate: Candidate, scores: list[float | None], pooled: Predictions, 
     )
 
 
-def _sentence(trial: int, found: Difference, level: float, seeds: str) -> str:
+def _sentence(trial: int, found: Difference, level: float, seeds: str, num_groups: int) -> str:
+    groups = plural(found.num_groups, "group", "groups")
+    if found.num_groups < num_groups:  # of those that were answered for, the others lack the label
+        groups = f"{groups} of {num_groups:,} whose labels are known"
     gap = (
         f"{found.metric} {_signed(found.value)}, {100 * level:.3g}% interval {_signed(found.low)} to "
-        f"{_signed(found.high)}, over {seeds} and {plural(found.num_groups, 'group', 'groups')}"
+        f"{_signed(found.high)}, over {seeds} and {groups}"
     )
     if not found.beyond_noise:
         return f"Trial {trial} does not beat the base beyond noise: {gap}."

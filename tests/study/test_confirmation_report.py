@@ -230,6 +230,18 @@ def test_where_no_image_has_all_labels_the_objectives_task_is_compared(
     assert 0 < difference.low < difference.value < difference.high
 
 
+def test_the_groups_that_are_compared_are_those_whose_label_is_known(make_plan: MakePlan, tmp_path: Path) -> None:
+    plan = make_plan({"training.lr": {"low": 1e-4, "high": 1e-2}}, objective="tasks.age.macro_f1", pruner="none")
+    made = confirmed(plan, tmp_path, {0: 0.4, 4: 0.9})
+    for each in made.runs:
+        table = pd.read_csv(each.folder.predictions(), dtype={"age": str})
+        table.loc[table.index // IMAGES % 4 == 0, ["age", "class"]] = ""
+        table.to_csv(each.folder.predictions(), index=False)
+    found = verdict(made)
+    assert found.num_groups == 40
+    assert found.sentence.endswith(", over 2 fresh seeds and 30 groups of 40 whose labels are known.")
+
+
 def test_where_less_is_better_the_lowest_wins(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan({"training.lr": {"low": 1e-4, "high": 1e-2}}, objective="joint.ece", pruner="none")
     eces = {0: 0.2, 4: 0.3, 2: 0.1}

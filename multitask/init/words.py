@@ -35,6 +35,7 @@ _NUMBERED = re.compile(
 )
 """What has an id of its own: a group where few images share each, unless the name says that it is a class."""
 _FEW = 20
+"""Images of a group at most, in the mean over groups."""
 _ID = re.compile(r"(.*_)?(id|uid|uuid|index|idx|key|hash|md5|sha1|url|link|filename|file|path|image)s?", re.IGNORECASE)
 _SPLIT = re.compile(r"(split|fold|partition|subset|set|phase|usage|data_?split|part)s?", re.IGNORECASE)
 _DATE = re.compile(r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})(?!\d)", re.ASCII)

@@ -36,7 +36,8 @@ def joined(wait_s: float = 300.0, left: str = RESUMABLE) -> Iterator[Ranks]:
     """Joins the processes of this launch for as long as the context lasts; without a launcher there is nothing to join.
 
     Of an error that ends them all one of them tells; the others end with code 2 and without a word. Of an interrupt
-    likewise, with code 130, unless it is a launcher's because one of them was killed, which is an error.
+    likewise, with code 130, unless it is a launcher's because one of them was killed, which is an error. A process that
+    does not hear of one that was killed on its machine, since it waits in C++, is ended where it stands (``Peers``).
 
     Args:
         wait_s: how long to wait, in seconds, for the others to begin.

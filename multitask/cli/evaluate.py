@@ -114,7 +114,7 @@ def _compare_engine(trained: TrainedRun, split: str, engine: str, precision: str
     from multitask.inference.engine_report import evaluate_engine
     from multitask.reporting.console import make_table, say, score, show_paths, show_table
     from multitask.reporting.progress import make_progress
-    from multitask.reporting.text import plural
+    from multitask.utils.spelling import plural
 
     progress = make_progress(quiet)
     try:

@@ -153,8 +153,8 @@ def _explain(
     from multitask.reporting.console import say, show_paths
     from multitask.reporting.explain.page import render_explanations
     from multitask.reporting.progress import make_progress
-    from multitask.reporting.text import plural
     from multitask.utils.files import write_atomically
+    from multitask.utils.spelling import plural
 
     explainer = Explainer.load(run, allow_extensions=allow_extensions)
     progress = make_progress(quiet)

@@ -223,8 +223,8 @@ def _write_submission(run: Path, data: Path, output: Path, allow_extensions: boo
     # Only now: what follows takes seconds to import.
     from multitask.reporting.console import say_wrapped
     from multitask.reporting.progress import make_progress
-    from multitask.reporting.text import plural
     from multitask.runs.predict import write_submission
+    from multitask.utils.spelling import plural
 
     progress = make_progress(quiet)
     try:

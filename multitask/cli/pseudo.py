@@ -145,7 +145,7 @@ def _show(report: PseudoReport, output: Path) -> None:
     from multitask.pseudo.label import config_path
     from multitask.pseudo.report_schema import report_path
     from multitask.reporting.console import make_table, say, say_wrapped, score, show_paths, show_table
-    from multitask.reporting.text import plural
+    from multitask.utils.spelling import plural
 
     table = make_table(
         f"labels at a precision of {report.precision:g}",

@@ -59,7 +59,7 @@ def command(
     """
     from multitask.errors import UserError
     from multitask.reporting.console import say_wrapped
-    from multitask.reporting.text import plural
+    from multitask.utils.spelling import plural
 
     if portraits is not None:
         if noise is not None:
@@ -123,7 +123,7 @@ def _mask(
     from multitask.errors import UserError
     from multitask.reporting.console import say_wrapped
     from multitask.reporting.progress import make_progress
-    from multitask.reporting.text import plural
+    from multitask.utils.spelling import plural
 
     if masks is None:
         raise UserError("--masks: name the folder of mask templates, PNGs with a transparent ground")
@@ -154,7 +154,7 @@ def _mask(
 
 
 def _counts(made: DrawnSet | PortraitSet) -> str:
-    from multitask.reporting.text import plural
+    from multitask.utils.spelling import plural
 
     people = plural(made.num_people, "person", "people")
     others = plural(made.num_eval_people, "other", "others")

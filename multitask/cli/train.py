@@ -103,8 +103,8 @@ def train_and_report(settings: object, out: Path, resume: bool, quiet: bool, fol
 def _interrupted(folder: RunFolder, extended: bool) -> str:
     """The line after an interrupt: what was kept, and the command that resumes."""
     from multitask.reporting.console import command_line
-    from multitask.reporting.text import plural
     from multitask.utils.ranks import launcher_words
+    from multitask.utils.spelling import plural
 
     if not folder.exists():
         return "interrupted before training began; nothing was written"

@@ -7,9 +7,9 @@ from typing import Any
 
 from multitask.init.backbone import Plan
 from multitask.init.tasks import FoundTask
-from multitask.reporting.text import plural
 from multitask.settings.yaml_text import flow_yaml
 from multitask.utils.shipped import schema_file
+from multitask.utils.spelling import plural
 
 _MAX_COUNTED = 8
 _WIDTH = 118

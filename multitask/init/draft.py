@@ -26,12 +26,11 @@ from multitask.init.never import never_seen
 from multitask.init.roles import Roles
 from multitask.init.sentences import VAL_FRACTION, assumptions, checks
 from multitask.init.trial import watched_score
-from multitask.reporting.text import plural
 from multitask.settings import validate
 from multitask.settings.yaml_text import parse_yaml
 from multitask.utils.files import write_atomically
 from multitask.utils.shared_arrays import default_folder
-from multitask.utils.spelling import path_text
+from multitask.utils.spelling import path_text, plural
 
 _SIDES = {"left", "right", "links", "rechts", "l", "r"}
 _NONE_WHOLE = "no image that validates has a label of each task"

@@ -12,8 +12,8 @@ from multitask.evaluation.metrics import FloatArray, IntArray
 from multitask.evaluation.prior_shift import Answered
 from multitask.evaluation.selective import GRID, group_errors, p_value
 from multitask.pseudo.settings import PseudoSettings
-from multitask.reporting.text import plural
 from multitask.utils.records import Count, Score
+from multitask.utils.spelling import plural
 
 NUM_FOLDS = 5
 MARGINS = (0.0, 0.25, 0.5, 0.75)

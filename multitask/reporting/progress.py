@@ -14,7 +14,7 @@ from rich.text import Text
 
 from multitask.progress import EpochRecord, Progress, ValidationScores
 from multitask.reporting.console import out, say_wrapped, score, warn
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 
 def make_progress(quiet: bool) -> Progress:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from multitask.data.image_facts import CropCounts, FitCounts, ImageFacts
 from multitask.evaluation.scores import RegressionError
-from multitask.utils.spelling import plural as plural
+from multitask.utils.spelling import plural
 
 
 def score_text(value: float | None, digits: int = 3) -> str:

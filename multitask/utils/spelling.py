@@ -204,5 +204,5 @@ def _spelt(folder: str, changed: int) -> dict[str, list[str]]:
 
 
 def plural(number: int, one: str, many: str) -> str:
-    """``1 image``, ``2 images``."""
+    """A count and its noun, as ``1 image`` and ``2,000 images``."""
     return f"{number:,} {one if number == 1 else many}"

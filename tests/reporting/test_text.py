@@ -13,7 +13,6 @@ from multitask.reporting.text import (
     duration_text,
     interval_text,
     moment_text,
-    plural,
     score_text,
     shorten,
     shorten_each,
@@ -56,9 +55,8 @@ def test_names_that_are_shortened_together_stay_apart(names):
     assert max(map(len, found.values())) <= 20
 
 
-def test_counts_and_plurals():
+def test_counts():
     assert (count_text(None), count_text(0), count_text(1792)) == ("–", "0", "1,792")
-    assert (plural(1, "class", "classes"), plural(0, "class", "classes")) == ("1 class", "0 classes")
 
 
 @pytest.mark.parametrize(

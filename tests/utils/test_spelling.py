@@ -22,6 +22,7 @@ from multitask.utils.spelling import (
     is_missing_word,
     number_hint,
     parse_number,
+    plural,
     without_fraction,
 )
 
@@ -195,3 +196,8 @@ def test_classes_and_cells_however_they_are_typed() -> None:
     assert section.tasks["x"].classes == ("0", "1", "-1")
     assert section.tasks[KOREAN].classes == ("a", KOREAN)
     assert section.impossible == ({"x": "0", KOREAN: KOREAN},)
+
+
+def test_a_count_of_one_is_in_the_singular() -> None:
+    counts = [plural(number, "class", "classes") for number in (0, 1, 1792)]
+    assert counts == ["0 classes", "1 class", "1,792 classes"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
 from multitask.reporting.study.text import time_text
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 if TYPE_CHECKING:
     from multitask.recipe.lab import Lab

@@ -12,8 +12,8 @@ from multitask.errors import UserError
 from multitask.pseudo.settings import PseudoSettings
 from multitask.recipe.stage import CannotHoldError, Proposal, StagePlan, StageSettings
 from multitask.reporting.study.text import time_text
-from multitask.reporting.text import plural
 from multitask.settings import Bool, ConfigPath
+from multitask.utils.spelling import plural
 
 if TYPE_CHECKING:
     from multitask.inference.inputs import InputOptions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from multitask.reporting.audit.text import audit_sentences
 from multitask.reporting.console import make_table, say, say_wrapped, score, show_table, with_interval
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 if TYPE_CHECKING:
     from multitask.evaluation.suspects import Audit

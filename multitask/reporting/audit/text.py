@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from multitask.labels import JOINT
-from multitask.reporting.text import plural, score_text
+from multitask.reporting.text import score_text
+from multitask.utils.spelling import plural
 
 if TYPE_CHECKING:
     from multitask.evaluation.suspects import Audit, HeadAudit

@@ -7,7 +7,7 @@ from typing import Any
 
 from multitask.reporting.bakeoff.report_schema import BakeoffReport, Budget, ContenderFacts, Point
 from multitask.reporting.study.text import time_text, value_text
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 
 def terms_text(report: BakeoffReport) -> str:

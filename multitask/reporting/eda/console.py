@@ -10,7 +10,7 @@ from multitask.reporting.console import make_table, out, say, say_wrapped, show_
 from multitask.reporting.eda.text import NAMED, any_whole, forms, sentences
 from multitask.reporting.run.console import CLASS_ROWS
 from multitask.reporting.run.empty_cells import impossible_yaml
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 _FORMS = 4
 

@@ -27,8 +27,9 @@ from multitask.reporting.html import embedded, render
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_scores import LONG_CLASSES
 from multitask.reporting.run.empty_cells import impossible_yaml, never_in_words
-from multitask.reporting.text import amount_text, moment_text, plural, score_text
+from multitask.reporting.text import amount_text, moment_text, score_text
 from multitask.reporting.views import DistributionView, PlotView
+from multitask.utils.spelling import plural
 
 _MOST_FORMS = 15
 _MOST_FAULTS = 50

@@ -13,7 +13,8 @@ from multitask.data.eda.copies import MOST_PAIRS
 from multitask.data.eda.domain_gap import LEAST_GROUPS, SourceGap
 from multitask.labels import JOINT
 from multitask.reporting.run.empty_cells import never_in_words
-from multitask.reporting.text import fit_text, image_notes, plural
+from multitask.reporting.text import fit_text, image_notes
+from multitask.utils.spelling import plural
 
 NAMED = 8  # names in a sentence
 NONE_WHOLE = "No image has all its labels: the classes as a whole have none, and each task trains by its own."

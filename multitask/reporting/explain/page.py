@@ -19,8 +19,8 @@ from multitask.reporting.explain.text import (
     row_name,
 )
 from multitask.reporting.html import EmbeddedImage, embedded, render
-from multitask.reporting.text import interval_text, moment_text, plural, score_text
-from multitask.utils.spelling import path_text
+from multitask.reporting.text import interval_text, moment_text, score_text
+from multitask.utils.spelling import path_text, plural
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from multitask.evaluation.evidence import Explanation, HeatMap
 from multitask.labels import shown_name
 from multitask.reporting.explain.report_schema import EvidenceReport, HeadEvidence
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 METHOD_WORDS = {
     "attention weights": "where the head's own attention looks, whatever it answers",

@@ -13,16 +13,9 @@ from multitask.reporting.recipe.text import changes_text
 from multitask.reporting.study import plots
 from multitask.reporting.study.plots import Interval
 from multitask.reporting.study.text import time_text
-from multitask.reporting.text import (
-    count_text,
-    interval_text,
-    level_text,
-    moment_text,
-    plural,
-    points_text,
-    score_text,
-)
+from multitask.reporting.text import count_text, interval_text, level_text, moment_text, points_text, score_text
 from multitask.reporting.views import Cell, Row
+from multitask.utils.spelling import plural
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from multitask.reporting.bakeoff.text import metric_text
 from multitask.reporting.recipe.report_schema import RecipeReport, StageReport, Tried
 from multitask.reporting.study.text import time_text, value_text
-from multitask.reporting.text import interval_text, level_text, plural, points_text, score_text, shorten
+from multitask.reporting.text import interval_text, level_text, points_text, score_text, shorten
+from multitask.utils.spelling import plural
 
 
 def gain_text(stage: StageReport) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from multitask.evaluation.scores import ClassScores
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 
 def worst_classes(classes: Sequence[ClassScores], most: int) -> list[ClassScores]:

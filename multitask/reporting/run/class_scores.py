@@ -13,7 +13,8 @@ from markupsafe import Markup
 from multitask.evaluation.scores import ClassScores, Confusion, LabellingScores, RegressionError, SparseConfusion
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_rows import listed_in_words, worst_classes
-from multitask.reporting.text import amount_text, error_text, interval_text, plural, score_text
+from multitask.reporting.text import amount_text, error_text, interval_text, score_text
+from multitask.utils.spelling import plural
 
 LISTED_CLASSES = 100  # of more classes than MATRIX_CLASSES so many are listed, the worst of those that occur
 NUMBERED_CLASSES = 60  # a matrix beyond this many classes is drawn without numbers

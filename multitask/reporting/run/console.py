@@ -25,7 +25,8 @@ from multitask.reporting.run.groups import groups_in_words
 from multitask.reporting.run.label_prior import prior_lines
 from multitask.reporting.run.score_rows import labelled_whole
 from multitask.reporting.study.text import heads_that_fit
-from multitask.reporting.text import amount_text, crop_text, error_text, image_notes, plural
+from multitask.reporting.text import amount_text, crop_text, error_text, image_notes
+from multitask.utils.spelling import plural
 
 CLASS_ROWS = 40
 """Of more classes than this only the worst of those that occur are listed."""

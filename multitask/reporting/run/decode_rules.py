@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multitask.evaluation.decode_scores import DecodeComparison, RuleScores
-from multitask.reporting.text import plural, score_text
+from multitask.reporting.text import score_text
+from multitask.utils.spelling import plural
 
 _RULES = {
     "independent": "each head’s most probable label",

@@ -11,8 +11,8 @@ from multitask.evaluation.metrics import MATRIX_CLASSES
 from multitask.evaluation.report_schema import ClassDistribution, RunReport
 from multitask.reporting.run import plots
 from multitask.reporting.run.class_scores import LISTED_CLASSES, LONG_CLASSES
-from multitask.reporting.text import plural
 from multitask.reporting.views import DistributionView
+from multitask.utils.spelling import plural
 
 
 def distribution_views(report: RunReport) -> list[DistributionView]:

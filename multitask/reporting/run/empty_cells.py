@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from multitask.data.empty_cells import MIN_EXPECTED, EmptyCells
-from multitask.reporting.text import plural, score_text
+from multitask.reporting.text import score_text
 from multitask.settings.yaml_text import dump_yaml
+from multitask.utils.spelling import plural
 
 NAMED = 8
 ROWS = 40

@@ -10,7 +10,8 @@ from statistics import NormalDist
 import numpy as np
 
 from multitask.progress import ConflictSteps, EpochRecord, TrainingScores
-from multitask.reporting.text import plural, score_text
+from multitask.reporting.text import score_text
+from multitask.utils.spelling import plural
 
 SLIGHT = 0.05
 """Gradients whose mean cosine is nearer to 0 than this are as good as orthogonal, however sure the mean is."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from multitask.evaluation.grouped_schema import UNCOMPARED, GroupedScores
 from multitask.evaluation.scores import LabellingScores
 from multitask.reporting.run.decode_rules import signed
-from multitask.reporting.text import plural
+from multitask.utils.spelling import plural
 
 
 @dataclass(frozen=True)

@@ -30,9 +30,9 @@ from multitask.reporting.text import (
     image_notes,
     interval_text,
     moment_text,
-    plural,
     score_text,
 )
+from multitask.utils.spelling import plural
 
 _TRAINING_FACTS = {
     "backbone": "Backbone",

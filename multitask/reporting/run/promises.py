@@ -26,7 +26,8 @@ from multitask.reporting.svg import (
     score_ticks,
     to_svg,
 )
-from multitask.reporting.text import interval_text, plural, score_text, shorten
+from multitask.reporting.text import interval_text, score_text, shorten
+from multitask.utils.spelling import plural
 
 T = TypeVar("T")
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from multitask.evaluation.report_schema import RunReport
 from multitask.evaluation.scores import LabellingScores
-from multitask.reporting.text import error_text, plural
+from multitask.reporting.text import error_text
+from multitask.utils.spelling import plural
 
 
 @dataclass(frozen=True)

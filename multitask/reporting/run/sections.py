@@ -12,7 +12,8 @@ from multitask.evaluation.scores import ClassScores, UnseenScores
 from multitask.progress import EpochRecord
 from multitask.reporting.run import curves
 from multitask.reporting.run.curves import Line
-from multitask.reporting.text import count_text, interval_text, plural, score_text
+from multitask.reporting.text import count_text, interval_text, score_text
+from multitask.utils.spelling import plural
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from multitask.reporting.study.text import (
     time_text,
     value_text,
 )
-from multitask.reporting.text import level_text, plural, shorten
+from multitask.reporting.text import level_text, shorten
 from multitask.settings import Changes
+from multitask.utils.spelling import plural
 
 _BEST = 5  # trials that are shown beside the base
 _RUNS = 3  # confirming runs of a trial that are shown one by one

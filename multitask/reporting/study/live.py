@@ -26,7 +26,8 @@ from multitask.reporting.study.text import (
     time_text,
     value_text,
 )
-from multitask.reporting.text import plural, shorten
+from multitask.reporting.text import shorten
+from multitask.utils.spelling import plural
 
 _MARKS = {
     "finished": ("✓", ""),

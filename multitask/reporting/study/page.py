@@ -14,8 +14,9 @@ from multitask.reporting.study.report_schema import ConfirmationReport, Confirme
 from multitask.reporting.study.sections import trial_name
 from multitask.reporting.study.text import time_text, value_text
 from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
-from multitask.reporting.text import count_text, interval_text, moment_text, plural, score_text, shorten
+from multitask.reporting.text import count_text, interval_text, moment_text, score_text, shorten
 from multitask.reporting.views import Row
+from multitask.utils.spelling import plural
 
 _SIGNS = {"finished": "●", "pruned": "▽", "failed": "✕"}
 _LONG_MESSAGE = 400  # letters of a failure that its row shows

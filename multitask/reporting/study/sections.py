@@ -15,8 +15,9 @@ from multitask.reporting.study.scales import SettingScale
 from multitask.reporting.study.text import conditional_text, value_text
 from multitask.reporting.study.trial_marks import Mark, ScoreRange
 from multitask.reporting.study.trials import StudyTrials, finite, key_breaks
-from multitask.reporting.text import plural, score_text
+from multitask.reporting.text import score_text
 from multitask.reporting.views import PlotView, Row
+from multitask.utils.spelling import plural
 
 _COLUMNS = {1: "two", 2: "two", 4: "two"}  # how many plots stand in a row, by their number; "three" for all others
 

@@ -10,7 +10,8 @@ from rich.cells import cell_len
 from multitask.progress import SweepStatus
 from multitask.reporting.console import score
 from multitask.reporting.study.report_schema import ImportancesBasis
-from multitask.reporting.text import plural, shorten
+from multitask.reporting.text import shorten
+from multitask.utils.spelling import plural
 
 _HEAD_NAME = 9  # letters of a task's name above a column of scores
 _SCORE_WIDTH = 5  # of 1.000

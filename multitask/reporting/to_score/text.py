@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from multitask.reporting.text import plural
 from multitask.reporting.to_score.report_schema import OverSeeds, SeedTimes, TimedEpoch, ToScoreReport
+from multitask.utils.spelling import plural
 
 NEVER = "never"
 
